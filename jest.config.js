@@ -1,0 +1,23 @@
+/** Runs every test from TypeScript sources: swc strips the types, package names map to their sources. */
+export default {
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  modulePathIgnorePatterns: ['/dist/'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  moduleNameMapper: {
+    '^@keelson/proto$': '<rootDir>/proto/gen/index.ts',
+    '^@keelson/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
+  },
+  maxWorkers: 2,
+  testTimeout: 60_000,
+};

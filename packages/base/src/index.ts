@@ -1,0 +1,27 @@
+export { assert, unreachable, AssertionError } from './assert.ts';
+export {
+  EMPTY,
+  COUNT_MAX,
+  asBuffer,
+  keyFromBytes,
+  keyToBytes,
+  prefixEnd,
+  readU64BE,
+  writeU64BE,
+  hexId,
+} from './bytes.ts';
+export { type Clock, type Timer, systemClock } from './clock.ts';
+export { crc32c } from './crc32c.ts';
+export { Deferred } from './deferred.ts';
+export { type Disk, type DiskFile } from './disk.ts';
+export { Heap, type HeapItem } from './heap.ts';
+export {
+  type Logger,
+  type LogFields,
+  type LogLevel,
+  JsonLogger,
+  silentLogger,
+  formatTimestamp,
+} from './logger.ts';
+export { Prng } from './prng.ts';
+export { Ring } from './ring.ts';
