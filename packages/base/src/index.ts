@@ -25,3 +25,4 @@ export {
 } from './logger.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
+export { SortedMap, type Visit } from './sorted-map.ts';
