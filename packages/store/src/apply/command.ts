@@ -1,0 +1,205 @@
+/**
+ * The replicated command: what an entry asks the state machine to do, in etcd's own form, an
+ * InternalRaftRequest (server raft_internal.proto) whose one command field holds the client's request
+ * bytes as they came. Assembled once, read once per member; nothing is decoded here but the envelope.
+ *
+ * The header's ID names the proposal: 16 bits of the member's id, then a 48-bit counter that starts from
+ * the boot time (etcd pkg/idutil). Waiters are filed under the 48 bits, a plain number.
+ */
+import { EMPTY } from '@keelson/base';
+
+/** Field numbers of InternalRaftRequest. */
+export const CommandKind = {
+  Put: 4,
+  DeleteRange: 5,
+  Txn: 6,
+  Compaction: 7,
+  LeaseGrant: 8,
+  LeaseRevoke: 9,
+  Alarm: 10,
+  LeaseCheckpoint: 11,
+  ClusterVersionSet: 1300,
+  ClusterMemberAttrSet: 1301,
+} as const;
+export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
+
+const HEADER_FIELD = 100;
+const WIRE_LENGTH = 2;
+const LOW_BITS = 2 ** 48;
+
+/** A proposal's identity: `owner` is 16 bits of the proposing member's id, `sequence` its 48-bit counter. */
+export interface CommandId {
+  readonly owner: number;
+  readonly sequence: number;
+}
+
+export class Command implements CommandId {
+  readonly owner: number;
+  readonly sequence: number;
+  /** A field number of InternalRaftRequest; kinds unknown to this version are answered, not ignored. */
+  readonly kind: number;
+  /** The request's protobuf bytes: a view into the entry. */
+  readonly body: Buffer;
+
+  constructor(owner: number, sequence: number, kind: number, body: Buffer) {
+    this.owner = owner;
+    this.sequence = sequence;
+    this.kind = kind;
+    this.body = body;
+  }
+}
+
+/** The envelope could not be read; `at` is the offset of the offending byte. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Wraps a request's bytes as the entry to propose; a fresh buffer of exact size. */
+export function encodeCommand(id: CommandId, kind: CommandKind, body: Buffer): Buffer {
+  const idBytes = varintSize64(id);
+  const headerBytes = 1 + idBytes;
+  const size =
+    varintSize(kind * 8) + varintSize(body.length) + body.length + 2 + varintSize(headerBytes) + headerBytes;
+  const out = Buffer.allocUnsafe(size);
+  let at = writeVarint(out, 0, kind * 8 + WIRE_LENGTH);
+  at = writeVarint(out, at, body.length);
+  out.set(body, at);
+  at += body.length;
+  at = writeVarint(out, at, HEADER_FIELD * 8 + WIRE_LENGTH);
+  at = writeVarint(out, at, headerBytes);
+  out[at++] = 0x08;
+  writeVarint64(out, at, id);
+  return out;
+}
+
+/**
+ * Reads the envelope of an entry's data.
+ * @throws CommandError on bytes that are not an InternalRaftRequest with at most one command
+ */
+export function decodeCommand(data: Buffer): Command {
+  const reader = new Reader(data);
+  let owner = 0;
+  let sequence = 0;
+  let kind = 0;
+  let body: Buffer = EMPTY;
+  while (reader.at < data.length) {
+    const tag = reader.varint();
+    const field = Math.floor(tag / 8);
+    if ((tag & 7) !== WIRE_LENGTH) {
+      reader.skip(tag & 7);
+      continue;
+    }
+    const bytes = reader.bytes();
+    if (field === HEADER_FIELD) {
+      const header = new Reader(bytes);
+      while (header.at < bytes.length) {
+        const headerTag = header.varint();
+        if (headerTag === 0x08) {
+          [owner, sequence] = header.varint64();
+        } else header.skip(headerTag & 7);
+      }
+    } else {
+      kind = field;
+      body = bytes;
+    }
+  }
+  return new Command(owner, sequence, kind, body);
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++;
+  return size;
+}
+
+function writeVarint(out: Buffer, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  while (rest >= 0x80) {
+    out[at++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  out[at++] = rest;
+  return at;
+}
+
+/** 42 low bits as six groups of seven; the other 6 of the sequence and the 16 of the owner make 22 more. */
+function varintSize64(id: CommandId): number {
+  const high = id.owner * 64 + Math.floor(id.sequence / 2 ** 42);
+  return high > 0 ? 6 + varintSize(high) : varintSize(id.sequence);
+}
+
+function writeVarint64(out: Buffer, start: number, id: CommandId): void {
+  const high = id.owner * 64 + Math.floor(id.sequence / 2 ** 42);
+  if (high === 0) {
+    writeVarint(out, start, id.sequence);
+    return;
+  }
+  let rest = id.sequence;
+  let at = start;
+  for (let i = 0; i < 6; i++) {
+    out[at++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  writeVarint(out, at, high);
+}
+
+class Reader {
+  at = 0;
+  private readonly data: Buffer;
+
+  constructor(data: Buffer) {
+    this.data = data;
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let i = 0; i < 8; i++) {
+      const byte = this.next();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 0x80;
+    }
+    throw new CommandError(`varint too long at offset ${this.at}`);
+  }
+
+  varint64(): [owner: number, sequence: number] {
+    let low = 0;
+    let scale = 1;
+    let high = 0;
+    for (let i = 0; i < 10; i++) {
+      const byte = this.next();
+      if (i < 6) low += (byte & 0x7f) * scale;
+      else high += (byte & 0x7f) * 2 ** (7 * (i - 6));
+      if (byte < 0x80) {
+        const owner = Math.floor(high / 64) % 0x1_0000;
+        return [owner, (low + (high % 64) * 2 ** 42) % LOW_BITS];
+      }
+      scale *= 0x80;
+    }
+    throw new CommandError(`varint too long at offset ${this.at}`);
+  }
+
+  bytes(): Buffer {
+    const length = this.varint();
+    if (length > this.data.length - this.at)
+      throw new CommandError(`length ${length} at offset ${this.at} runs past the end`);
+    this.at += length;
+    return this.data.subarray(this.at - length, this.at);
+  }
+
+  skip(wireType: number): void {
+    if (wireType === 0) while (this.next() >= 0x80);
+    else if (wireType === 1) this.at += 8;
+    else if (wireType === WIRE_LENGTH) this.bytes();
+    else if (wireType === 5) this.at += 4;
+    else throw new CommandError(`wire type ${wireType} at offset ${this.at}`);
+    if (this.at > this.data.length) throw new CommandError('truncated');
+  }
+
+  private next(): number {
+    if (this.at >= this.data.length) throw new CommandError('truncated');
+    return this.data[this.at++] as number;
+  }
+}

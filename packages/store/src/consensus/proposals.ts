@@ -1,0 +1,131 @@
+/**
+ * Commands on their way to commit, each with its waiting client. Bounded in bytes and age; a waiter is
+ * answered exactly once. It never proposes anything twice: a command whose outcome is unknown stays
+ * unknown (decision 9).
+ *
+ * The one promise per request lives here; everything below works in batches.
+ */
+import { Deferred } from '@keelson/base';
+import { encodeCommand, type CommandId, type CommandKind } from '../apply/command.ts';
+import { StoreError } from '../errors.ts';
+import type { RequestIds } from './request-ids.ts';
+
+/** What the state machine answered to one command. */
+export interface ApplyResult {
+  /** The response message of the command's kind; undefined when nobody waited or on error. */
+  readonly response: unknown;
+  readonly error: StoreError | undefined;
+  /** KV revision after the command; for the response header. */
+  readonly revision: number;
+}
+
+/** An encoded command and the number its waiter is filed under. */
+export interface QueuedCommand {
+  readonly sequence: number;
+  readonly data: Buffer;
+}
+
+interface Waiter {
+  readonly deferred: Deferred<ApplyResult>;
+  readonly startedMs: number;
+}
+
+export interface ProposalCounters {
+  pending: number;
+  failed: number;
+}
+
+export class Proposals {
+  private readonly waiters = new Map<number, Waiter>();
+  /** Encoded commands not yet handed to raft, in arrival order. */
+  private queue: QueuedCommand[] = [];
+  private queuedBytes = 0;
+  private readonly ids: RequestIds;
+  private readonly queuedBytesMax: number;
+  readonly counters: ProposalCounters = { pending: 0, failed: 0 };
+
+  constructor(ids: RequestIds, queuedBytesMax: number) {
+    this.ids = ids;
+    this.queuedBytesMax = queuedBytesMax;
+  }
+
+  /** Whether the command came from here and somebody still waits for its result. */
+  isWaiting(id: CommandId): boolean {
+    return this.ids.isOwn(id) && this.waiters.has(id.sequence);
+  }
+
+  get waitingCount(): number {
+    return this.waiters.size;
+  }
+
+  get queuedCount(): number {
+    return this.queue.length;
+  }
+
+  /**
+   * Files a waiter and queues the command. Resolves with the state machine's answer.
+   * @param bytesMax bound on the command as the log keeps it; beyond it REQUEST_TOO_LARGE
+   * @throws StoreError TOO_MANY_REQUESTS when the queue is full
+   */
+  add(kind: CommandKind, body: Buffer, nowMs: number, bytesMax: number): Promise<ApplyResult> {
+    const sequence = this.ids.next();
+    const data = encodeCommand({ owner: this.ids.owner, sequence }, kind, body);
+    if (data.length > bytesMax) return Promise.reject(new StoreError('REQUEST_TOO_LARGE'));
+    if (this.queuedBytes + data.length > this.queuedBytesMax)
+      return Promise.reject(new StoreError('TOO_MANY_REQUESTS'));
+    const waiter: Waiter = { deferred: new Deferred<ApplyResult>(), startedMs: nowMs };
+    this.waiters.set(sequence, waiter);
+    this.queue.push({ sequence, data });
+    this.queuedBytes += data.length;
+    this.counters.pending++;
+    return waiter.deferred.promise;
+  }
+
+  /** Everything queued, for one raft proposal; the queue is empty afterwards. */
+  take(): QueuedCommand[] {
+    const taken = this.queue;
+    this.queue = [];
+    this.queuedBytes = 0;
+    return taken;
+  }
+
+  /** Answers the waiter of `sequence`, if any is left. */
+  resolve(sequence: number, result: ApplyResult): void {
+    const waiter = this.settle(sequence);
+    waiter?.deferred.resolve(result);
+  }
+
+  /** Fails commands that raft refused: they are in no log. */
+  drop(commands: readonly QueuedCommand[], error: StoreError): void {
+    for (const command of commands) this.fail(command.sequence, error);
+  }
+
+  /** Fails every waiter that has waited `timeoutMs`; `errorFor` decides the text by its start. */
+  expire(nowMs: number, timeoutMs: number, errorFor: (startedMs: number) => StoreError): void {
+    // Waiters are filed in time order and share one timeout: stop at the first young one.
+    for (const [sequence, waiter] of this.waiters) {
+      if (nowMs - waiter.startedMs < timeoutMs) return;
+      this.fail(sequence, errorFor(waiter.startedMs));
+    }
+  }
+
+  failAll(error: StoreError): void {
+    this.take();
+    for (const sequence of [...this.waiters.keys()]) this.fail(sequence, error);
+  }
+
+  private fail(sequence: number, error: StoreError): void {
+    const waiter = this.settle(sequence);
+    if (waiter === undefined) return;
+    this.counters.failed++;
+    waiter.deferred.reject(error);
+  }
+
+  private settle(sequence: number): Waiter | undefined {
+    const waiter = this.waiters.get(sequence);
+    if (waiter === undefined) return undefined;
+    this.waiters.delete(sequence);
+    this.counters.pending--;
+    return waiter;
+  }
+}

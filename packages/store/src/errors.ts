@@ -1,0 +1,107 @@
+/**
+ * Every operating error a member can answer with: one code each, and one row that says which gRPC
+ * status and which exact text etcd gives for it. Text is the contract: client libraries map the status
+ * message, not the code, to their typed errors (etcd: api/v3rpc/rpctypes/error.go, v3rpc/util.go).
+ */
+
+/** gRPC status codes used below (grpc/grpc doc/statuscodes.md). */
+const INVALID_ARGUMENT = 3;
+const NOT_FOUND = 5;
+const RESOURCE_EXHAUSTED = 8;
+const FAILED_PRECONDITION = 9;
+const OUT_OF_RANGE = 11;
+const UNAVAILABLE = 14;
+const DATA_LOSS = 15;
+const UNKNOWN = 2;
+const UNIMPLEMENTED = 12;
+
+/** code → [gRPC status, text]. Adding a code without a row does not compile. */
+const ROWS = {
+  EMPTY_KEY: [INVALID_ARGUMENT, 'etcdserver: key is not provided'],
+  KEY_NOT_FOUND: [INVALID_ARGUMENT, 'etcdserver: key not found'],
+  VALUE_PROVIDED: [INVALID_ARGUMENT, 'etcdserver: value is provided'],
+  LEASE_PROVIDED: [INVALID_ARGUMENT, 'etcdserver: lease is provided'],
+  TOO_MANY_OPS: [INVALID_ARGUMENT, 'etcdserver: too many operations in txn request'],
+  DUPLICATE_KEY: [INVALID_ARGUMENT, 'etcdserver: duplicate key given in txn request'],
+  INVALID_CLIENT_API_VERSION: [INVALID_ARGUMENT, 'etcdserver: invalid client api version'],
+  INVALID_SORT_OPTION: [INVALID_ARGUMENT, 'etcdserver: invalid sort option'],
+  REQUEST_TOO_LARGE: [INVALID_ARGUMENT, 'etcdserver: request is too large'],
+  BAD_MEMBER_URLS: [INVALID_ARGUMENT, 'etcdserver: given member URLs are invalid'],
+  COMPACTED: [OUT_OF_RANGE, 'etcdserver: mvcc: required revision has been compacted'],
+  FUTURE_REVISION: [OUT_OF_RANGE, 'etcdserver: mvcc: required revision is a future revision'],
+  LEASE_TTL_TOO_LARGE: [OUT_OF_RANGE, 'etcdserver: too large lease TTL'],
+  NO_SPACE: [RESOURCE_EXHAUSTED, 'etcdserver: mvcc: database space exceeded'],
+  /** On the wire Unknown, not ResourceExhausted: etcd maps it to the client-side error type. */
+  TOO_MANY_REQUESTS: [UNKNOWN, 'etcdserver: too many requests'],
+  LEASE_NOT_FOUND: [NOT_FOUND, 'etcdserver: requested lease not found'],
+  LEASE_EXISTS: [FAILED_PRECONDITION, 'etcdserver: lease already exists'],
+  MEMBER_NOT_FOUND: [NOT_FOUND, 'etcdserver: member not found'],
+  MEMBER_EXISTS: [FAILED_PRECONDITION, 'etcdserver: member ID already exist'],
+  PEER_URL_EXISTS: [FAILED_PRECONDITION, 'etcdserver: Peer URLs already exists'],
+  /** On the wire Unknown, like TOO_MANY_REQUESTS. */
+  NOT_ENOUGH_STARTED: [UNKNOWN, 'etcdserver: re-configuration failed due to not enough started members'],
+  UNHEALTHY: [UNAVAILABLE, 'etcdserver: unhealthy cluster'],
+  TOO_MANY_LEARNERS: [FAILED_PRECONDITION, 'etcdserver: too many learner members in cluster'],
+  MEMBER_NOT_LEARNER: [FAILED_PRECONDITION, 'etcdserver: can only promote a learner member'],
+  LEARNER_NOT_READY: [
+    FAILED_PRECONDITION,
+    'etcdserver: can only promote a learner member which is in sync with leader',
+  ],
+  CLUSTER_ID_MISMATCH: [FAILED_PRECONDITION, 'etcdserver: cluster ID mismatch'],
+  NOT_LEADER: [FAILED_PRECONDITION, 'etcdserver: not leader'],
+  BAD_LEADER_TRANSFEREE: [FAILED_PRECONDITION, 'etcdserver: bad leader transferee'],
+  NOT_SUPPORTED_FOR_LEARNER: [FAILED_PRECONDITION, 'etcdserver: rpc not supported for learner'],
+  AUTH_NOT_ENABLED: [FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'],
+  NO_LEADER: [UNAVAILABLE, 'etcdserver: no leader'],
+  LEADER_CHANGED: [UNAVAILABLE, 'etcdserver: leader changed'],
+  STOPPED: [UNAVAILABLE, 'etcdserver: server stopped'],
+  TIMEOUT: [UNAVAILABLE, 'etcdserver: request timed out'],
+  TIMEOUT_LEADER_FAIL: [
+    UNAVAILABLE,
+    'etcdserver: request timed out, possibly due to previous leader failure',
+  ],
+  TIMEOUT_CONNECTION_LOST: [UNAVAILABLE, 'etcdserver: request timed out, possibly due to connection lost'],
+  TIMEOUT_WAIT_APPLIED: [
+    UNAVAILABLE,
+    'etcdserver: request timed out, waiting for the applied index took too long',
+  ],
+  CORRUPT: [DATA_LOSS, 'etcdserver: corrupt cluster'],
+  UNKNOWN_METHOD: [UNKNOWN, 'etcdserver: unknown method'],
+  NOT_PRIMARY: [UNKNOWN, 'not a primary lessor'],
+  LEADER_TRANSFER_TIMEOUT: [UNKNOWN, 'etcdserver: request timed out, leader transfer took too long'],
+  /** raft's own word when a proposal cannot be taken now (leadership moving, uncommitted log full). */
+  PROPOSAL_DROPPED: [UNKNOWN, 'raft proposal dropped'],
+  STREAM_SORT_UNSUPPORTED: [UNIMPLEMENTED, 'RangeStream does not support custom sort orders'],
+  STREAM_FILTER_UNSUPPORTED: [UNIMPLEMENTED, 'RangeStream does not support revision filters'],
+} as const satisfies Readonly<Record<string, readonly [status: number, message: string]>>;
+
+export type ErrorCode = keyof typeof ROWS;
+
+/** gRPC status of a code. */
+export function statusOf(code: ErrorCode): number {
+  return ROWS[code][0];
+}
+
+/** etcd's exact text of a code. */
+export function messageOf(code: ErrorCode): string {
+  return ROWS[code][1];
+}
+
+/** An expected failure of a request. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, options?: ErrorOptions) {
+    super(ROWS[code][1], options);
+    this.code = code;
+  }
+}
+
+/**
+ * Why a member cannot go on or cannot start: the data is not what it must be, or the disk refuses.
+ * The process ends with one line of this text.
+ */
+export class FatalError extends Error {
+  override readonly name = 'FatalError';
+}

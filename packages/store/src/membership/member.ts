@@ -1,0 +1,97 @@
+/**
+ * One member as the cluster knows it, and its JSON forms: etcd keeps exactly this JSON in the members
+ * bucket, in the context of membership entries on the log, in the v2 tree of a .snap file and on
+ * GET /members (etcd: server/etcdserver/api/membership/member.go). Ids are bare uint64 numbers there,
+ * beyond what JSON.parse keeps, so they are read and written as source text.
+ */
+export interface Member {
+  readonly id: bigint;
+  /** Where peers reach it; never empty. */
+  readonly peerUrls: readonly string[];
+  readonly isLearner: boolean;
+  /** Empty until the member has started and published itself. */
+  readonly name: string;
+  readonly clientUrls: readonly string[];
+}
+
+/** The context of a membership entry. */
+export interface MemberChange {
+  readonly member: Member;
+  /** A learner becomes a voter; the change type on the log is then AddNode for an id that is known. */
+  readonly isPromote: boolean;
+}
+
+interface RawJson {
+  rawJSON(text: string): unknown;
+}
+type Reviver = (this: unknown, key: string, value: unknown, context?: { source?: string }) => unknown;
+
+/** A uint64 as a bare JSON number of any size. */
+export function jsonUint64(value: bigint): unknown {
+  return (JSON as unknown as RawJson).rawJSON(BigInt.asUintN(64, value).toString());
+}
+
+/** JSON.parse that gives the number fields called `field` as bigint. */
+export function parseWithUint64(text: string, field: string): unknown {
+  const reviver: Reviver = (key, value, context) =>
+    key === field && typeof value === 'number' ? BigInt(context?.source ?? value) : value;
+  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown);
+}
+
+/** The fields of {@link Member} in Go's order and omission rules. */
+export function memberJson(member: Member): Record<string, unknown> {
+  return {
+    id: jsonUint64(member.id),
+    ...raftAttributesJson(member),
+    ...attributesJson(member),
+  };
+}
+
+export function raftAttributesJson(member: Member): Record<string, unknown> {
+  return { peerURLs: member.peerUrls, ...(member.isLearner ? { isLearner: true } : {}) };
+}
+
+export function attributesJson(member: Member): Record<string, unknown> {
+  return {
+    ...(member.name === '' ? {} : { name: member.name }),
+    ...(member.clientUrls.length === 0 ? {} : { clientURLs: member.clientUrls }),
+  };
+}
+
+export function encodeMember(member: Member): Buffer {
+  return Buffer.from(JSON.stringify(memberJson(member)));
+}
+
+export function encodeMemberChange(change: MemberChange): Buffer {
+  return Buffer.from(JSON.stringify({ ...memberJson(change.member), isPromote: change.isPromote }));
+}
+
+/** @throws Error naming what is wrong with the JSON */
+export function decodeMember(bytes: Buffer): Member {
+  return decodeMemberChange(bytes).member;
+}
+
+/** @throws Error naming what is wrong with the JSON */
+export function decodeMemberChange(bytes: Buffer): MemberChange {
+  const value = parseWithUint64(bytes.toString('utf8'), 'id');
+  if (typeof value !== 'object' || value === null) throw new Error('member: not a JSON object');
+  const fields = value as Record<string, unknown>;
+  if (typeof fields['id'] !== 'bigint') throw new Error('member: no id');
+  return {
+    member: {
+      id: BigInt.asUintN(64, fields['id']),
+      peerUrls: strings(fields['peerURLs'], 'peerURLs'),
+      isLearner: fields['isLearner'] === true,
+      name: typeof fields['name'] === 'string' ? fields['name'] : '',
+      clientUrls: strings(fields['clientURLs'], 'clientURLs'),
+    },
+    isPromote: fields['isPromote'] === true,
+  };
+}
+
+function strings(value: unknown, field: string): string[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+    throw new Error(`member: ${field} is not a list of strings`);
+  return value as string[];
+}
