@@ -1,0 +1,277 @@
+/**
+ * Reads the .proto files into the model that the emitters print: packages in order of dependency, messages
+ * and enums in order of declaration, every field with its decisions made. Throws on whatever it has no
+ * rule for, so a new field cannot slip through half decided.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import protobuf from 'protobufjs';
+import { ALWAYS_WRITTEN, INTEGER_KINDS, PACKAGE_NAMES, TYPE_NAMES } from '../decisions.ts';
+
+export const PROTO_DIR: string = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+export type Scalar = 'bool' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'string' | 'bytes';
+
+/** implicit: written unless zero. always: written even when zero. explicit: written unless undefined. */
+export type Presence = 'implicit' | 'always' | 'explicit';
+
+export interface FieldModel {
+  /** As in the .proto file. */
+  readonly name: string;
+  /** As in the class. */
+  readonly property: string;
+  readonly number: number;
+  readonly type:
+    | { readonly is: 'scalar'; readonly scalar: Scalar; readonly kind: 'count' | 'id' | undefined }
+    | { readonly is: 'enum'; readonly fullName: string }
+    | { readonly is: 'message'; readonly fullName: string };
+  readonly repeated: boolean;
+  readonly packed: boolean;
+  readonly presence: Presence;
+  readonly oneof: string | undefined;
+}
+
+export interface MessageModel {
+  readonly fullName: string;
+  readonly typeName: string;
+  /** In order of declaration. */
+  readonly fields: readonly FieldModel[];
+}
+
+export interface EnumModel {
+  readonly fullName: string;
+  readonly typeName: string;
+  readonly values: readonly (readonly [string, number])[];
+}
+
+export interface MethodModel {
+  readonly name: string;
+  readonly kind: 'unary' | 'server-stream' | 'client-stream' | 'bidi';
+  readonly request: string;
+  readonly response: string;
+  /** POST paths of the JSON gateway, the main one first. */
+  readonly http: readonly string[];
+}
+
+export interface ServiceModel {
+  readonly fullName: string;
+  readonly name: string;
+  readonly methods: readonly MethodModel[];
+}
+
+export interface PackageModel {
+  readonly name: string;
+  /** The namespace in index.ts, and the file's name. */
+  readonly namespace: string;
+  readonly messages: readonly MessageModel[];
+  readonly enums: readonly EnumModel[];
+  readonly services: readonly ServiceModel[];
+  /** Other packages it names, in order of first use. */
+  readonly imports: readonly string[];
+}
+
+export interface Model {
+  readonly packages: readonly PackageModel[];
+  /** Package and TypeScript name of each message and enum, by full name. */
+  readonly types: ReadonlyMap<string, { readonly package: PackageModel; readonly typeName: string }>;
+}
+
+/** The .proto files, by path relative to proto/, in a fixed order. */
+export function protoFiles(): string[] {
+  const files: string[] = [];
+  for (const folder of ['etcd', 'grpc']) {
+    for (const name of readdirSync(join(PROTO_DIR, folder), { recursive: true, encoding: 'utf8' })) {
+      if (name.endsWith('.proto')) files.push(join(folder, name));
+    }
+  }
+  return files.sort();
+}
+
+/** All .proto files as protobufjs sees them, with their own field names. */
+export function loadRoot(): protobuf.Root {
+  const root = new protobuf.Root();
+  for (const file of protoFiles()) {
+    protobuf.parse(readFileSync(join(PROTO_DIR, file), 'utf8'), root, { keepCase: true });
+  }
+  root.resolveAll();
+  return root;
+}
+
+export function loadModel(): Model {
+  const usedDecisions = new Set<string>();
+  const packages: PackageModel[] = [];
+  collectPackages(loadRoot(), usedDecisions, packages);
+  for (const name of [...Object.keys(INTEGER_KINDS), ...ALWAYS_WRITTEN, ...Object.keys(TYPE_NAMES)]) {
+    if (!usedDecisions.has(name)) throw new Error(`decisions.ts names ${name}, which no .proto file has`);
+  }
+  const types = new Map<string, { package: PackageModel; typeName: string }>();
+  for (const pkg of packages) {
+    const names = new Set<string>();
+    for (const type of [...pkg.messages, ...pkg.enums]) {
+      if (names.has(type.typeName)) throw new Error(`two types of ${pkg.name} are called ${type.typeName}`);
+      names.add(type.typeName);
+      types.set(type.fullName, { package: pkg, typeName: type.typeName });
+    }
+  }
+  return { packages: packages.sort((a, b) => (a.namespace < b.namespace ? -1 : 1)), types };
+}
+
+/** prev_kv is prevKv; ID, TTL, peerURLs and Term stay. */
+export function propertyName(field: string): string {
+  return field.replace(/_(.)/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+function fullNameOf(object: protobuf.ReflectionObject): string {
+  return object.fullName.replace(/^\./, '');
+}
+
+function collectPackages(space: protobuf.Namespace, used: Set<string>, out: PackageModel[]): void {
+  const messages: MessageModel[] = [];
+  const enums: EnumModel[] = [];
+  const services: ServiceModel[] = [];
+  for (const child of space.nestedArray) {
+    if (child instanceof protobuf.Type) collectTypes(child, used, messages, enums);
+    else if (child instanceof protobuf.Enum) enums.push(enumModel(child, used));
+    else if (child instanceof protobuf.Service) services.push(serviceModel(child));
+    else if (child instanceof protobuf.Namespace) collectPackages(child, used, out);
+    else throw new Error(`no rule for ${child.fullName}`);
+  }
+  if (messages.length === 0 && enums.length === 0) return;
+  const name = fullNameOf(space);
+  const imports = new Set<string>();
+  for (const message of messages) {
+    for (const field of message.fields) {
+      if (field.type.is !== 'message') continue;
+      const other = packageOf(field.type.fullName);
+      if (other !== name) imports.add(other);
+    }
+  }
+  out.push({
+    name,
+    namespace: PACKAGE_NAMES[name] ?? name,
+    messages,
+    enums,
+    services,
+    imports: [...imports].sort(),
+  });
+}
+
+/** The package of a top-level type; etcd's fields name nested enums only, never nested messages. */
+function packageOf(fullName: string): string {
+  return fullName.slice(0, fullName.lastIndexOf('.'));
+}
+
+function collectTypes(
+  type: protobuf.Type,
+  used: Set<string>,
+  messages: MessageModel[],
+  enums: EnumModel[],
+): void {
+  const fullName = fullNameOf(type);
+  messages.push({
+    fullName,
+    typeName: typeNameOf(fullName, used),
+    fields: type.fieldsArray.map((field) => fieldModel(fullName, field, used)),
+  });
+  for (const child of type.nestedArray) {
+    if (child instanceof protobuf.Enum) enums.push(enumModel(child, used));
+    else throw new Error(`${child.fullName}: no rule for nested messages`);
+  }
+}
+
+function typeNameOf(fullName: string, used: Set<string>): string {
+  const chosen = TYPE_NAMES[fullName];
+  if (chosen === undefined) return fullName.slice(fullName.lastIndexOf('.') + 1);
+  used.add(fullName);
+  return chosen;
+}
+
+function enumModel(type: protobuf.Enum, used: Set<string>): EnumModel {
+  const fullName = fullNameOf(type);
+  return { fullName, typeName: typeNameOf(fullName, used), values: Object.entries(type.values) };
+}
+
+function fieldModel(message: string, field: protobuf.Field, used: Set<string>): FieldModel {
+  const fullName = `${message}.${field.name}`;
+  if (field.map) throw new Error(`${fullName}: no rule for maps`);
+  const type = fieldType(fullName, field, used);
+  const oneof = field.partOf?.name;
+  let presence: Presence = 'implicit';
+  if (!field.repeated && (type.is === 'message' || oneof !== undefined || field.hasPresence))
+    presence = 'explicit';
+  if (ALWAYS_WRITTEN.includes(fullName)) {
+    used.add(fullName);
+    if (presence !== 'explicit' || oneof !== undefined) throw new Error(`${fullName} is not a proto2 field`);
+    presence = 'always';
+  }
+  return {
+    name: field.name,
+    property: propertyName(field.name),
+    number: field.id,
+    type,
+    repeated: field.repeated,
+    packed: field.repeated && type.is !== 'message' && field.packed,
+    presence,
+    oneof,
+  };
+}
+
+function fieldType(fullName: string, field: protobuf.Field, used: Set<string>): FieldModel['type'] {
+  if (field.resolvedType instanceof protobuf.Enum)
+    return { is: 'enum', fullName: fullNameOf(field.resolvedType) };
+  if (field.resolvedType !== null) return { is: 'message', fullName: fullNameOf(field.resolvedType) };
+  switch (field.type) {
+    case 'int64':
+    case 'uint64': {
+      const name = fullName in INTEGER_KINDS ? fullName : field.name;
+      const kind = INTEGER_KINDS[name];
+      if (kind === undefined)
+        throw new Error(`${fullName}: decide in decisions.ts whether it is a count or an id`);
+      used.add(name);
+      return { is: 'scalar', scalar: field.type, kind };
+    }
+    case 'bool':
+    case 'int32':
+    case 'uint32':
+    case 'string':
+    case 'bytes':
+      return { is: 'scalar', scalar: field.type, kind: undefined };
+    default:
+      throw new Error(`${fullName}: no rule for type ${field.type}`);
+  }
+}
+
+function serviceModel(service: protobuf.Service): ServiceModel {
+  return {
+    fullName: fullNameOf(service),
+    name: service.name,
+    methods: service.methodsArray.map((method) => {
+      method.resolve();
+      const { resolvedRequestType: request, resolvedResponseType: response } = method;
+      if (request === null || response === null) throw new Error(`${method.fullName}: types not found`);
+      const kinds = ['unary', 'server-stream', 'client-stream', 'bidi'] as const;
+      return {
+        name: method.name,
+        kind: kinds[(method.requestStream === true ? 2 : 0) + (method.responseStream === true ? 1 : 0)],
+        request: fullNameOf(request),
+        response: fullNameOf(response),
+        http: httpPaths(method),
+      };
+    }),
+  };
+}
+
+/** The POST paths of `option (google.api.http)`, additional bindings last. */
+function httpPaths(method: protobuf.Method): string[] {
+  const paths: string[] = [];
+  const collect = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (key === 'post' && typeof inner === 'string') paths.push(inner);
+      else collect(inner);
+    }
+  };
+  collect(method.parsedOptions);
+  return paths;
+}
