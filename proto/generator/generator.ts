@@ -21,7 +21,16 @@ export * as services from './services.ts';
 export { ProtoError, type ProtoErrorCode } from '../wire/error.ts';
 export { DECODE_LIMITS, EMPTY, Reader, type DecodeLimits } from '../wire/reader.ts';
 export { putBytes, putTag, putVarint, sizeDelimited, sizeVarint } from '../wire/writer.ts';
-export type { Codec, Method, MethodKind, RequestOf, ResponseOf, Service } from '../wire/method.ts';
+export type {
+  AnyCodec,
+  AnyMethod,
+  Codec,
+  Method,
+  MethodKind,
+  RequestOf,
+  ResponseOf,
+  Service,
+} from '../wire/method.ts';
 export type { FieldDescriptor, MessageDescriptor, MethodDescriptor } from '../wire/descriptor.ts';
 
 /** The reflection tables, loaded when asked for: nothing on a hot path needs them. */

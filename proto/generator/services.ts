@@ -12,7 +12,7 @@ export function printServices(model: Model): string {
     .map((pkg) => pkg.namespace)
     .sort()
     .map((name) => `import * as ${name} from './${name}.ts';`);
-  return `${HEAD}import type { Method } from '../wire/method.ts';\n${imports.join('\n')}\n\n${body.join('\n')}`;
+  return `${HEAD}import type { Method, Service } from '../wire/method.ts';\n${imports.join('\n')}\n\n${body.join('\n')}`;
 }
 
 function printService(model: Model, service: ServiceModel, packages: Set<PackageModel>): string {
@@ -35,14 +35,14 @@ function printService(model: Model, service: ServiceModel, packages: Set<Package
       kind: '${method.kind}',
       request: ${request.codec},
       response: ${response.codec},
-    } satisfies Method<${request.type}, ${response.type}, '${method.kind}'> as Method<${request.type}, ${response.type}, '${method.kind}'>,`;
+    } satisfies Method<${request.type}, ${response.type}, '${method.kind}'>,`;
   });
   return `export const ${service.name} = {
   name: '${service.fullName}',
   methods: {
 ${methods.join('\n')}
   },
-} as const;
+} as const satisfies Service;
 `;
 }
 

@@ -20,15 +20,28 @@ export interface Method<Req, Res, Kind extends MethodKind = MethodKind> {
   readonly response: Codec<Res>;
 }
 
+/** Any method, when its messages do not matter: an encoder of it cannot be called. */
+export interface AnyMethod {
+  readonly name: string;
+  readonly path: string;
+  readonly kind: MethodKind;
+  readonly request: AnyCodec;
+  readonly response: AnyCodec;
+}
+
+export interface AnyCodec {
+  readonly encode: (message: never) => Buffer;
+  readonly decode: (bytes: Uint8Array) => object;
+}
+
 export interface Service {
   /** Full name: `etcdserverpb.KV`. */
   readonly name: string;
   /** By method name, first letter in lower case. */
-  // `never` and `unknown` make every concrete method assignable: codecs are contravariant in encode.
-  readonly methods: Readonly<Record<string, Method<never, never>>>;
+  readonly methods: Readonly<Record<string, AnyMethod>>;
 }
 
 /** The request type of a method. */
-export type RequestOf<M> = M extends Method<infer Req, infer _Res> ? Req : never;
+export type RequestOf<M extends AnyMethod> = ReturnType<M['request']['decode']>;
 /** The response type of a method. */
-export type ResponseOf<M> = M extends Method<infer _Req, infer Res> ? Res : never;
+export type ResponseOf<M extends AnyMethod> = ReturnType<M['response']['decode']>;
