@@ -18,6 +18,7 @@ import {
   type BatchRecord,
 } from './batch-record.ts';
 import { bucketRange, Buckets, type Bucket } from './buckets.ts';
+import { errorMessageOf } from '../disk/error-code.ts';
 import { FatalError } from '../errors.ts';
 
 export type { AppliedMark } from './batch-record.ts';
@@ -199,7 +200,7 @@ export class WriteBuffer {
   /**
    * Seals the filling batch and writes it; while one is being written, calls join the one after it.
    * Resolves once everything put before the call is durable. Nothing to write: no write.
-   * @throws what the backend threw; from then on every call throws it
+   * @throws FatalError with the backend's error as cause; from then on every call throws it
    */
   commit(): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
@@ -249,8 +250,9 @@ export class WriteBuffer {
       if (mark !== undefined) operations.push(this.sealRecord(batch, mark));
       await this.backend.write(operations);
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
-      throw error;
+      throw this.fail(
+        new FatalError(`backend: batch not written: ${errorMessageOf(error)}`, { cause: error }),
+      );
     }
     if (this.options.clock !== undefined) {
       this.options.observeCommit?.((this.options.clock.monotonicMs() - startMs) / 1000);
@@ -285,10 +287,11 @@ export class WriteBuffer {
     return { key: batchRecordKey(mark.newestRevision), value: encodeBatchRecord(record) };
   }
 
-  private fail(error: Error): void {
-    this.failure = error;
-    this.following?.reject(error);
+  private fail(failure: FatalError): FatalError {
+    this.failure = failure;
+    this.following?.reject(failure);
     this.following = undefined;
-    this.options.onError(error);
+    this.options.onError(failure);
+    return failure;
   }
 }
