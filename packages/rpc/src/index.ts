@@ -1,1 +1,35 @@
-export {};
+export { StatusCode, RpcError, toRpcError, statusName, CANCELLED_TEXT, DEADLINE_TEXT } from './status.ts';
+export { Metadata, type MetadataValue } from './metadata.ts';
+export {
+  MethodTable,
+  type BidiHandler,
+  type CallContext,
+  type Codec,
+  type DuplexStream,
+  type InStream,
+  type MethodDescriptor,
+  type MethodEntry,
+  type MethodKind,
+  type OutStream,
+  type ServerStream,
+  type ServerStreamHandler,
+  type UnaryHandler,
+} from './method-table.ts';
+export {
+  DEFAULT_MAX_RECEIVE_BYTES,
+  type CallHooks,
+  type CallOutcome,
+  type ListenAddress,
+  type RpcServer,
+  type RpcServerOptions,
+} from './server.ts';
+export {
+  type CallOptions,
+  type Channel,
+  type ChannelState,
+  type ClientReader,
+  type ClientStream,
+} from './channel.ts';
+export { grpcJsServer } from './grpc-js-server.ts';
+export { grpcJsChannel, type ChannelOptions } from './grpc-js-channel.ts';
+export { inProcessChannel, type InProcessOptions } from './in-process.ts';
