@@ -306,6 +306,10 @@ async function* walkLeaves(loader: PageLoader, root: number, claim: Claim): Asyn
           throw new BboltError('CORRUPT', 'a key below its branch', page.id);
         requireBelow(elements[elements.length - 1].key, end, page.id);
         yield { page: page.id, elements };
+      } else if (id !== loader.root) {
+        // bbolt drops a leaf with its last pair and makes an emptied bucket inline; only a database without
+        // buckets has an empty leaf. Passing over others would lose pairs in silence.
+        throw new BboltError('CORRUPT', 'a leaf without elements', page.id);
       }
     } else {
       if (stack.length === DEPTH_MAX)

@@ -1,6 +1,8 @@
 /**
- * Takes leaf and branch pages apart, trusting nothing in them: offsets and lengths stay inside the page,
- * no element overlaps another or the headers, keys ascend strictly. Pure; what it returns are views.
+ * Takes leaf and branch pages apart, trusting nothing in them: offsets and lengths stay inside the page, keys
+ * ascend strictly, and the data lies as every bbolt writes it, behind the element table in element order
+ * without gaps, so that a damaged count is noticed where it would otherwise drop pairs in silence. Pure;
+ * what it returns are views.
  */
 import {
   BboltError,
@@ -32,7 +34,7 @@ export class LeafElement implements KeyValuePair {
  */
 export function parseLeaf(bytes: Buffer, count: number, page: number): LeafElement[] {
   const elements: LeafElement[] = [];
-  // Data follows the element table; where the last item ended is where the next may start.
+  // Data follows the element table; where the last item ended is where the next one starts.
   let free = PAGE_HEADER_BYTES + count * ELEMENT_BYTES;
   if (free > bytes.length) throw new BboltError('CORRUPT', `${count} elements do not fit`, page);
   let previous: Buffer | undefined;
@@ -92,7 +94,13 @@ export function parseInlineLeaf(bytes: Buffer, page: number): LeafElement[] {
   if (bytes.readUInt16LE(8) !== PageFlag.Leaf || bytes.readUInt32LE(12) !== 0) {
     throw new BboltError('CORRUPT', 'an inline bucket that is not one leaf', page);
   }
-  return parseLeaf(bytes, bytes.readUInt16LE(10), page);
+  const elements = parseLeaf(bytes, bytes.readUInt16LE(10), page);
+  let used = PAGE_HEADER_BYTES;
+  for (const { key, value } of elements) used += ELEMENT_BYTES + key.length + value.length;
+  if (used !== bytes.length) {
+    throw new BboltError('CORRUPT', `an inline bucket of ${used} bytes in a value of ${bytes.length}`, page);
+  }
+  return elements;
 }
 
 /** Throws unless `key` sorts before `end`; undefined is no end. */
@@ -113,10 +121,10 @@ function requireInside(
   if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
     throw new BboltError('CORRUPT', `element ${index} has a key of ${keyBytes} bytes`, page);
   }
-  if (start < free || end > length) {
+  if (start !== free || end > length) {
     throw new BboltError(
       'CORRUPT',
-      `element ${index} spans ${start}-${end} of ${length}, free from ${free}`,
+      `element ${index} spans ${start}-${end} of ${length}, not from ${free}`,
       page,
     );
   }

@@ -37,6 +37,11 @@ export class PageLoader {
     this.meta = meta;
   }
 
+  /** The page of the root bucket. */
+  get root(): number {
+    return this.meta.root;
+  }
+
   /**
    * @param id from the file, not to be trusted
    * @param kinds page flags that may stand here, or'ed

@@ -1,0 +1,158 @@
+/**
+ * The state machine as a bbolt database and back: bucket by bucket, what a real etcd keeps in
+ * member/snap/db. Out: a frozen view of the backend becomes the buckets of a file (the batch record turns
+ * into meta's consistent_index, term and confState). In: a file's buckets become raw keys of an empty
+ * backend, closed by one batch record. Both ways go in slices; nothing is held whole.
+ */
+import { assert } from '@keelson/base';
+import type { Backend, BackendSnapshot, BatchOperation } from '../backend/backend.ts';
+import {
+  batchRecordKey,
+  decodeBatchRecord,
+  encodeBatchRecord,
+  isBatchRecordKey,
+  type AppliedMark,
+} from '../backend/batch-record.ts';
+import { bucketRange, Buckets, type Bucket } from '../backend/buckets.ts';
+import { FatalError } from '../errors.ts';
+import { BboltReader, type BboltFile } from './bbolt-reader.ts';
+import type { BucketSource, KeyValuePair } from './pages.ts';
+
+/** What etcd 3.6 and newer check before they open a database; written into bucket meta. */
+export const STORAGE_VERSION = '3.7.0';
+
+/** Operations written to a backend at a time while importing. */
+const IMPORT_BATCH = 5_000;
+
+/** Buckets that leave in a snapshot, by name as bbolt sorts them. */
+const EXPORTED: readonly Bucket[] = Object.values(Buckets)
+  .filter((bucket) => bucket.name !== '')
+  .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+const REVISION_LENGTH = 17;
+const TOMBSTONE_LENGTH = 18;
+
+/** The newest mark inside a view: up to which entry it reaches. */
+export async function markOf(view: BackendSnapshot): Promise<AppliedMark | undefined> {
+  for await (const pairs of view.iterate({ ...bucketRange(Buckets.key), reverse: true, limit: 1 })) {
+    for (const pair of pairs) {
+      assert(isBatchRecordKey(pair.key), 'a view ends with a batch record');
+      return decodeBatchRecord(pair.key, pair.value).mark;
+    }
+  }
+  return undefined;
+}
+
+/** A view as the buckets of a bbolt file; each can be read as often as needed while the view is open. */
+export function exportBuckets(view: BackendSnapshot, mark: AppliedMark): BucketSource[] {
+  return EXPORTED.map((bucket) => ({
+    name: Buffer.from(bucket.name, 'latin1'),
+    entries: () => (bucket === Buckets.meta ? metaEntries(view, mark) : bucketEntries(view, bucket)),
+  }));
+}
+
+async function* bucketEntries(view: BackendSnapshot, bucket: Bucket): AsyncGenerator<KeyValuePair[]> {
+  for await (const pairs of view.iterate(bucketRange(bucket))) {
+    const batch: KeyValuePair[] = [];
+    for (const pair of pairs) {
+      if (bucket === Buckets.key && isBatchRecordKey(pair.key)) continue;
+      batch.push({ key: Buffer.from(pair.key.slice(1), 'latin1'), value: pair.value });
+    }
+    yield batch;
+  }
+}
+
+async function* metaEntries(view: BackendSnapshot, mark: AppliedMark): AsyncGenerator<KeyValuePair[]> {
+  const entries = new Map<string, Buffer>();
+  for await (const pairs of view.iterate(bucketRange(Buckets.meta)))
+    for (const pair of pairs) entries.set(pair.key.slice(1), pair.value);
+  entries.set('consistent_index', u64(mark.consistentIndex));
+  entries.set('term', u64(mark.term));
+  entries.set('confState', Buffer.from(mark.confState));
+  entries.set('storageVersion', Buffer.from(STORAGE_VERSION));
+  yield [...entries]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => ({ key: Buffer.from(key, 'latin1'), value }));
+}
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
+/** What an image says of itself, where the log does not say it better. */
+export interface ImageFacts {
+  readonly consistentIndex: number;
+  readonly term: number;
+  /** JSON; empty in databases older than etcd 3.5. */
+  readonly confState: string;
+}
+
+/**
+ * Fills an empty backend from a bbolt file, checked while it is read.
+ *
+ * @param override settles index, term and conf state where a raft snapshot's metadata knows them
+ * @throws FatalError for a key no etcd writes; BboltError for a damaged file. The backend is then of no use
+ */
+export async function importImage(
+  file: BboltFile,
+  backend: Backend,
+  override: Partial<ImageFacts> = {},
+): Promise<AppliedMark> {
+  const reader = await BboltReader.open(file);
+  await reader.check();
+  const byName = new Map(EXPORTED.map((bucket) => [bucket.name, bucket]));
+  const meta = new Map<string, Buffer>();
+  let newestRevision = '\0'.repeat(8) + '_' + '\0'.repeat(8);
+  let operations: BatchOperation[] = [];
+  for (const source of await reader.buckets()) {
+    const bucket = byName.get(source.name.toString('latin1'));
+    // Buckets of other times (v2 leftovers, "test") carry nothing that is served.
+    if (bucket === undefined) continue;
+    for await (const pairs of source.entries()) {
+      for (const pair of pairs) {
+        const key = pair.key.toString('latin1');
+        if (bucket === Buckets.key) {
+          if (!isRevision(key)) throw new FatalError(`snapshot: key bucket holds a key that is no revision`);
+          if (key.slice(0, REVISION_LENGTH) > newestRevision) newestRevision = key.slice(0, REVISION_LENGTH);
+        }
+        if (bucket === Buckets.meta) {
+          meta.set(key, Buffer.from(pair.value));
+          if (OURS_IN_RECORD.has(key)) continue;
+        }
+        operations.push({ key: bucket.prefix + key, value: Buffer.from(pair.value) });
+      }
+      if (operations.length >= IMPORT_BATCH) {
+        await backend.write(operations);
+        operations = [];
+      }
+    }
+  }
+  const mark: AppliedMark = {
+    consistentIndex: override.consistentIndex ?? readU64(meta.get('consistent_index')),
+    term: override.term ?? readU64(meta.get('term')),
+    newestRevision,
+    confState: override.confState ?? meta.get('confState')?.toString('utf8') ?? '',
+  };
+  operations.push({
+    key: batchRecordKey(newestRevision),
+    value: encodeBatchRecord({ number: 1, previous: 0, checksum: 0, putCount: 0, mark }),
+  });
+  await backend.write(operations);
+  return mark;
+}
+
+/** Meta keys whose content lives in the batch record on our side. */
+const OURS_IN_RECORD: ReadonlySet<string> = new Set(['consistent_index', 'term', 'confState']);
+
+function isRevision(key: string): boolean {
+  return (
+    (key.length === REVISION_LENGTH || (key.length === TOMBSTONE_LENGTH && key.endsWith('t'))) &&
+    key[8] === '_'
+  );
+}
+
+function readU64(bytes: Buffer | undefined): number {
+  return bytes === undefined || bytes.length !== 8 ? 0 : Number(bytes.readBigUInt64BE(0));
+}
