@@ -9,7 +9,7 @@
  * `id`: others may choose all 64 bits, so it is a bigint.
  * By field name, as no name means both; a fuller name (`package.Message.field`) goes before.
  */
-export const INTEGER_KINDS: Readonly<Record<string, 'count' | 'id'>> = {
+const INTEGER_KINDS: Readonly<Record<string, 'count' | 'id'>> = {
   // leases, members, clusters, raft nodes, watches, and the request ids of a member
   ID: 'id',
   NodeID: 'id',
@@ -81,7 +81,7 @@ export const INTEGER_KINDS: Readonly<Record<string, 'count' | 'id'>> = {
  * up to 3.6 and whose pointers it sets since. Any other proto2 field is absent until set, and then
  * `undefined` here. Checked against files written by a real etcd, see README.md.
  */
-export const ALWAYS_WRITTEN: readonly string[] = [
+const ALWAYS_WRITTEN: readonly string[] = [
   'etcdserverpb.Metadata.NodeID',
   'etcdserverpb.Metadata.ClusterID',
   'walpb.Record.type',
@@ -119,12 +119,26 @@ export const ALWAYS_WRITTEN: readonly string[] = [
 ];
 
 /** TypeScript names of types whose own name says too little or is not a type's; others keep theirs. */
-export const TYPE_NAMES: Readonly<Record<string, string>> = {
+const TYPE_NAMES: Readonly<Record<string, string>> = {
   'authpb.Permission.Type': 'PermissionType',
   'snappb.snapshot': 'Snapshot',
 };
 
 /** Files and namespaces of packages whose name is not an identifier. */
-export const PACKAGE_NAMES: Readonly<Record<string, string>> = {
+const PACKAGE_NAMES: Readonly<Record<string, string>> = {
   'grpc.health.v1': 'healthpb',
+};
+
+export interface Decisions {
+  readonly integerKinds: Readonly<Record<string, 'count' | 'id'>>;
+  readonly alwaysWritten: readonly string[];
+  readonly typeNames: Readonly<Record<string, string>>;
+  readonly packageNames: Readonly<Record<string, string>>;
+}
+
+export const DECISIONS: Decisions = {
+  integerKinds: INTEGER_KINDS,
+  alwaysWritten: ALWAYS_WRITTEN,
+  typeNames: TYPE_NAMES,
+  packageNames: PACKAGE_NAMES,
 };

@@ -104,23 +104,15 @@ export function sizeUser(m: User): number {
   if (m.password.length !== 0) {
     size += 1 + sizeDelimited(m.password.length);
   }
-  if (m.roles.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.roles.length; i++) length += sizeDelimited(stringLength(m.roles[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.roles.length; i++) size += 1 + sizeDelimited(stringLength(m.roles[i]));
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeUser first. */
 export function writeUser(m: User, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.roles.length !== 0) {
-    const stop = pos;
-    for (let i = m.roles.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.roles[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.roles.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.roles[i]);
     buffer[--pos] = 26;
   }
   if (m.password.length !== 0) {

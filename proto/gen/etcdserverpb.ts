@@ -4184,23 +4184,15 @@ export function sizeLeaseTimeToLiveResponse(m: LeaseTimeToLiveResponse): number 
   if (m.grantedTTL !== 0) {
     size += 1 + sizeCountInt64(m.grantedTTL);
   }
-  if (m.keys.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.keys.length; i++) length += sizeDelimited(m.keys[i].length);
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.keys.length; i++) size += 1 + sizeDelimited(m.keys[i].length);
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeLeaseTimeToLiveResponse first. */
 export function writeLeaseTimeToLiveResponse(m: LeaseTimeToLiveResponse, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.keys.length !== 0) {
-    const stop = pos;
-    for (let i = m.keys.length - 1; i >= 0; i--) {
-      pos = putBytes(buffer, pos, m.keys[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.keys.length - 1; i >= 0; i--) {
+    pos = putBytes(buffer, pos, m.keys[i]);
     buffer[--pos] = 42;
   }
   if (m.grantedTTL !== 0) {
@@ -4473,16 +4465,8 @@ export function sizeMember(m: Member): number {
   if (m.name.length !== 0) {
     size += 1 + sizeDelimited(stringLength(m.name));
   }
-  if (m.peerURLs.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.peerURLs.length; i++) length += sizeDelimited(stringLength(m.peerURLs[i]));
-    size += 1 + sizeDelimited(length);
-  }
-  if (m.clientURLs.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.clientURLs.length; i++) length += sizeDelimited(stringLength(m.clientURLs[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.peerURLs.length; i++) size += 1 + sizeDelimited(stringLength(m.peerURLs[i]));
+  for (let i = 0; i < m.clientURLs.length; i++) size += 1 + sizeDelimited(stringLength(m.clientURLs[i]));
   if (m.isLearner) {
     size += 1 + 1;
   }
@@ -4496,20 +4480,12 @@ export function writeMember(m: Member, buffer: Buffer, end: number): number {
     pos = putBool(buffer, pos, m.isLearner);
     buffer[--pos] = 40;
   }
-  if (m.clientURLs.length !== 0) {
-    const stop = pos;
-    for (let i = m.clientURLs.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.clientURLs[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.clientURLs.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.clientURLs[i]);
     buffer[--pos] = 34;
   }
-  if (m.peerURLs.length !== 0) {
-    const stop = pos;
-    for (let i = m.peerURLs.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.peerURLs[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.peerURLs.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.peerURLs[i]);
     buffer[--pos] = 26;
   }
   if (m.name.length !== 0) {
@@ -4582,11 +4558,7 @@ export class MemberAddRequest {
 /** Bytes of the encoded message. @throws RangeError for a value that does not fit its field */
 export function sizeMemberAddRequest(m: MemberAddRequest): number {
   let size = 0;
-  if (m.peerURLs.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.peerURLs.length; i++) length += sizeDelimited(stringLength(m.peerURLs[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.peerURLs.length; i++) size += 1 + sizeDelimited(stringLength(m.peerURLs[i]));
   if (m.isLearner) {
     size += 1 + 1;
   }
@@ -4600,12 +4572,8 @@ export function writeMemberAddRequest(m: MemberAddRequest, buffer: Buffer, end: 
     pos = putBool(buffer, pos, m.isLearner);
     buffer[--pos] = 16;
   }
-  if (m.peerURLs.length !== 0) {
-    const stop = pos;
-    for (let i = m.peerURLs.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.peerURLs[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.peerURLs.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.peerURLs[i]);
     buffer[--pos] = 10;
   }
   return pos;
@@ -4887,23 +4855,15 @@ export function sizeMemberUpdateRequest(m: MemberUpdateRequest): number {
   if (m.ID !== 0n) {
     size += 1 + sizeIdUint64(m.ID);
   }
-  if (m.peerURLs.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.peerURLs.length; i++) length += sizeDelimited(stringLength(m.peerURLs[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.peerURLs.length; i++) size += 1 + sizeDelimited(stringLength(m.peerURLs[i]));
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeMemberUpdateRequest first. */
 export function writeMemberUpdateRequest(m: MemberUpdateRequest, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.peerURLs.length !== 0) {
-    const stop = pos;
-    for (let i = m.peerURLs.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.peerURLs[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.peerURLs.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.peerURLs[i]);
     buffer[--pos] = 18;
   }
   if (m.ID !== 0n) {
@@ -6044,11 +6004,7 @@ export function sizeStatusResponse(m: StatusResponse): number {
   if (m.raftAppliedIndex !== 0) {
     size += 1 + sizeCountUint64(m.raftAppliedIndex);
   }
-  if (m.errors.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.errors.length; i++) length += sizeDelimited(stringLength(m.errors[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.errors.length; i++) size += 1 + sizeDelimited(stringLength(m.errors[i]));
   if (m.dbSizeInUse !== 0) {
     size += 1 + sizeCountInt64(m.dbSizeInUse);
   }
@@ -6092,12 +6048,8 @@ export function writeStatusResponse(m: StatusResponse, buffer: Buffer, end: numb
     pos = putCountInt64(buffer, pos, m.dbSizeInUse);
     buffer[--pos] = 72;
   }
-  if (m.errors.length !== 0) {
-    const stop = pos;
-    for (let i = m.errors.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.errors[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.errors.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.errors[i]);
     buffer[--pos] = 66;
   }
   if (m.raftAppliedIndex !== 0) {
@@ -7678,23 +7630,15 @@ export function sizeAuthUserGetResponse(m: AuthUserGetResponse): number {
   if (m.header !== undefined) {
     size += 1 + sizeDelimited(sizeResponseHeader(m.header));
   }
-  if (m.roles.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.roles.length; i++) length += sizeDelimited(stringLength(m.roles[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.roles.length; i++) size += 1 + sizeDelimited(stringLength(m.roles[i]));
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeAuthUserGetResponse first. */
 export function writeAuthUserGetResponse(m: AuthUserGetResponse, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.roles.length !== 0) {
-    const stop = pos;
-    for (let i = m.roles.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.roles[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.roles.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.roles[i]);
     buffer[--pos] = 18;
   }
   if (m.header !== undefined) {
@@ -8139,23 +8083,15 @@ export function sizeAuthRoleListResponse(m: AuthRoleListResponse): number {
   if (m.header !== undefined) {
     size += 1 + sizeDelimited(sizeResponseHeader(m.header));
   }
-  if (m.roles.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.roles.length; i++) length += sizeDelimited(stringLength(m.roles[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.roles.length; i++) size += 1 + sizeDelimited(stringLength(m.roles[i]));
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeAuthRoleListResponse first. */
 export function writeAuthRoleListResponse(m: AuthRoleListResponse, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.roles.length !== 0) {
-    const stop = pos;
-    for (let i = m.roles.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.roles[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.roles.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.roles[i]);
     buffer[--pos] = 18;
   }
   if (m.header !== undefined) {
@@ -8219,23 +8155,15 @@ export function sizeAuthUserListResponse(m: AuthUserListResponse): number {
   if (m.header !== undefined) {
     size += 1 + sizeDelimited(sizeResponseHeader(m.header));
   }
-  if (m.users.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.users.length; i++) length += sizeDelimited(stringLength(m.users[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.users.length; i++) size += 1 + sizeDelimited(stringLength(m.users[i]));
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeAuthUserListResponse first. */
 export function writeAuthUserListResponse(m: AuthUserListResponse, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.users.length !== 0) {
-    const stop = pos;
-    for (let i = m.users.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.users[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.users.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.users[i]);
     buffer[--pos] = 18;
   }
   if (m.header !== undefined) {

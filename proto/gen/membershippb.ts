@@ -29,11 +29,7 @@ export class RaftAttributes {
 /** Bytes of the encoded message. @throws RangeError for a value that does not fit its field */
 export function sizeRaftAttributes(m: RaftAttributes): number {
   let size = 0;
-  if (m.peerUrls.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.peerUrls.length; i++) length += sizeDelimited(stringLength(m.peerUrls[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.peerUrls.length; i++) size += 1 + sizeDelimited(stringLength(m.peerUrls[i]));
   if (m.isLearner) {
     size += 1 + 1;
   }
@@ -47,12 +43,8 @@ export function writeRaftAttributes(m: RaftAttributes, buffer: Buffer, end: numb
     pos = putBool(buffer, pos, m.isLearner);
     buffer[--pos] = 16;
   }
-  if (m.peerUrls.length !== 0) {
-    const stop = pos;
-    for (let i = m.peerUrls.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.peerUrls[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.peerUrls.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.peerUrls[i]);
     buffer[--pos] = 10;
   }
   return pos;
@@ -108,23 +100,15 @@ export function sizeAttributes(m: Attributes): number {
   if (m.name.length !== 0) {
     size += 1 + sizeDelimited(stringLength(m.name));
   }
-  if (m.clientUrls.length !== 0) {
-    let length = 0;
-    for (let i = 0; i < m.clientUrls.length; i++) length += sizeDelimited(stringLength(m.clientUrls[i]));
-    size += 1 + sizeDelimited(length);
-  }
+  for (let i = 0; i < m.clientUrls.length; i++) size += 1 + sizeDelimited(stringLength(m.clientUrls[i]));
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeAttributes first. */
 export function writeAttributes(m: Attributes, buffer: Buffer, end: number): number {
   let pos = end;
-  if (m.clientUrls.length !== 0) {
-    const stop = pos;
-    for (let i = m.clientUrls.length - 1; i >= 0; i--) {
-      pos = putString(buffer, pos, m.clientUrls[i]);
-    }
-    pos = putVarint(buffer, pos, stop - pos);
+  for (let i = m.clientUrls.length - 1; i >= 0; i--) {
+    pos = putString(buffer, pos, m.clientUrls[i]);
     buffer[--pos] = 18;
   }
   if (m.name.length !== 0) {

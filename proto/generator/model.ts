@@ -7,7 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
-import { ALWAYS_WRITTEN, INTEGER_KINDS, PACKAGE_NAMES, TYPE_NAMES } from '../decisions.ts';
+import { DECISIONS, type Decisions } from '../decisions.ts';
 
 export const PROTO_DIR: string = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -98,23 +98,13 @@ export function loadRoot(): protobuf.Root {
   return root;
 }
 
-export function loadModel(): Model {
-  const usedDecisions = new Set<string>();
-  const packages: PackageModel[] = [];
-  collectPackages(loadRoot(), usedDecisions, packages);
-  for (const name of [...Object.keys(INTEGER_KINDS), ...ALWAYS_WRITTEN, ...Object.keys(TYPE_NAMES)]) {
-    if (!usedDecisions.has(name)) throw new Error(`decisions.ts names ${name}, which no .proto file has`);
-  }
-  const types = new Map<string, { package: PackageModel; typeName: string }>();
-  for (const pkg of packages) {
-    const names = new Set<string>();
-    for (const type of [...pkg.messages, ...pkg.enums]) {
-      if (names.has(type.typeName)) throw new Error(`two types of ${pkg.name} are called ${type.typeName}`);
-      names.add(type.typeName);
-      types.set(type.fullName, { package: pkg, typeName: type.typeName });
-    }
-  }
-  return { packages: packages.sort((a, b) => (a.namespace < b.namespace ? -1 : 1)), types };
+/**
+ * The model of the .proto files.
+ *
+ * @throws Error for a field without a rule or a decision, and for a decision without a field
+ */
+export function loadModel(root: protobuf.Root = loadRoot(), decisions: Decisions = DECISIONS): Model {
+  return new ModelBuilder(decisions).build(root);
 }
 
 /** prev_kv is prevKv; ID, TTL, peerURLs and Term stay. */
@@ -126,119 +116,140 @@ function fullNameOf(object: protobuf.ReflectionObject): string {
   return object.fullName.replace(/^\./, '');
 }
 
-function collectPackages(space: protobuf.Namespace, used: Set<string>, out: PackageModel[]): void {
-  const messages: MessageModel[] = [];
-  const enums: EnumModel[] = [];
-  const services: ServiceModel[] = [];
-  for (const child of space.nestedArray) {
-    if (child instanceof protobuf.Type) collectTypes(child, used, messages, enums);
-    else if (child instanceof protobuf.Enum) enums.push(enumModel(child, used));
-    else if (child instanceof protobuf.Service) services.push(serviceModel(child));
-    else if (child instanceof protobuf.Namespace) collectPackages(child, used, out);
-    else throw new Error(`no rule for ${child.fullName}`);
-  }
-  if (messages.length === 0 && enums.length === 0) return;
-  const name = fullNameOf(space);
-  const imports = new Set<string>();
-  for (const message of messages) {
-    for (const field of message.fields) {
-      if (field.type.is !== 'message') continue;
-      const other = packageOf(field.type.fullName);
-      if (other !== name) imports.add(other);
-    }
-  }
-  out.push({
-    name,
-    namespace: PACKAGE_NAMES[name] ?? name,
-    messages,
-    enums,
-    services,
-    imports: [...imports].sort(),
-  });
-}
-
 /** The package of a top-level type; etcd's fields name nested enums only, never nested messages. */
 function packageOf(fullName: string): string {
   return fullName.slice(0, fullName.lastIndexOf('.'));
 }
 
-function collectTypes(
-  type: protobuf.Type,
-  used: Set<string>,
-  messages: MessageModel[],
-  enums: EnumModel[],
-): void {
-  const fullName = fullNameOf(type);
-  messages.push({
-    fullName,
-    typeName: typeNameOf(fullName, used),
-    fields: type.fieldsArray.map((field) => fieldModel(fullName, field, used)),
-  });
-  for (const child of type.nestedArray) {
-    if (child instanceof protobuf.Enum) enums.push(enumModel(child, used));
-    else throw new Error(`${child.fullName}: no rule for nested messages`);
+class ModelBuilder {
+  private readonly decisions: Decisions;
+  /** Decisions that some field or type asked for. */
+  private readonly used = new Set<string>();
+  private readonly packages: PackageModel[] = [];
+
+  constructor(decisions: Decisions) {
+    this.decisions = decisions;
   }
-}
 
-function typeNameOf(fullName: string, used: Set<string>): string {
-  const chosen = TYPE_NAMES[fullName];
-  if (chosen === undefined) return fullName.slice(fullName.lastIndexOf('.') + 1);
-  used.add(fullName);
-  return chosen;
-}
-
-function enumModel(type: protobuf.Enum, used: Set<string>): EnumModel {
-  const fullName = fullNameOf(type);
-  return { fullName, typeName: typeNameOf(fullName, used), values: Object.entries(type.values) };
-}
-
-function fieldModel(message: string, field: protobuf.Field, used: Set<string>): FieldModel {
-  const fullName = `${message}.${field.name}`;
-  if (field.map) throw new Error(`${fullName}: no rule for maps`);
-  const type = fieldType(fullName, field, used);
-  const oneof = field.partOf?.name;
-  let presence: Presence = 'implicit';
-  if (!field.repeated && (type.is === 'message' || oneof !== undefined || field.hasPresence))
-    presence = 'explicit';
-  if (ALWAYS_WRITTEN.includes(fullName)) {
-    used.add(fullName);
-    if (presence !== 'explicit' || oneof !== undefined) throw new Error(`${fullName} is not a proto2 field`);
-    presence = 'always';
-  }
-  return {
-    name: field.name,
-    property: propertyName(field.name),
-    number: field.id,
-    type,
-    repeated: field.repeated,
-    packed: field.repeated && type.is !== 'message' && field.packed,
-    presence,
-    oneof,
-  };
-}
-
-function fieldType(fullName: string, field: protobuf.Field, used: Set<string>): FieldModel['type'] {
-  if (field.resolvedType instanceof protobuf.Enum)
-    return { is: 'enum', fullName: fullNameOf(field.resolvedType) };
-  if (field.resolvedType !== null) return { is: 'message', fullName: fullNameOf(field.resolvedType) };
-  switch (field.type) {
-    case 'int64':
-    case 'uint64': {
-      const name = fullName in INTEGER_KINDS ? fullName : field.name;
-      const kind = INTEGER_KINDS[name];
-      if (kind === undefined)
-        throw new Error(`${fullName}: decide in decisions.ts whether it is a count or an id`);
-      used.add(name);
-      return { is: 'scalar', scalar: field.type, kind };
+  build(root: protobuf.Root): Model {
+    this.addPackages(root);
+    const { integerKinds, alwaysWritten, typeNames } = this.decisions;
+    for (const name of [...Object.keys(integerKinds), ...alwaysWritten, ...Object.keys(typeNames)]) {
+      if (!this.used.has(name)) throw new Error(`decisions.ts names ${name}, which no .proto file has`);
     }
-    case 'bool':
-    case 'int32':
-    case 'uint32':
-    case 'string':
-    case 'bytes':
-      return { is: 'scalar', scalar: field.type, kind: undefined };
-    default:
-      throw new Error(`${fullName}: no rule for type ${field.type}`);
+    const types = new Map<string, { package: PackageModel; typeName: string }>();
+    for (const pkg of this.packages) {
+      const names = new Set<string>();
+      for (const type of [...pkg.messages, ...pkg.enums]) {
+        if (names.has(type.typeName)) throw new Error(`two types of ${pkg.name} are called ${type.typeName}`);
+        names.add(type.typeName);
+        types.set(type.fullName, { package: pkg, typeName: type.typeName });
+      }
+    }
+    const packages = this.packages.sort((a, b) => (a.namespace < b.namespace ? -1 : 1));
+    return { packages, types };
+  }
+
+  private addPackages(space: protobuf.Namespace): void {
+    const messages: MessageModel[] = [];
+    const enums: EnumModel[] = [];
+    const services: ServiceModel[] = [];
+    for (const child of space.nestedArray) {
+      if (child instanceof protobuf.Type) {
+        messages.push(this.message(child));
+        for (const nested of child.nestedArray) {
+          if (!(nested instanceof protobuf.Enum))
+            throw new Error(`${nested.fullName}: no rule for nested messages`);
+          enums.push(this.enum(nested));
+        }
+      } else if (child instanceof protobuf.Enum) enums.push(this.enum(child));
+      else if (child instanceof protobuf.Service) services.push(serviceModel(child));
+      else if (child instanceof protobuf.Namespace) this.addPackages(child);
+      else throw new Error(`no rule for ${child.fullName}`);
+    }
+    if (messages.length === 0) return;
+    const name = fullNameOf(space);
+    const imports = new Set<string>();
+    for (const { fields } of messages) {
+      for (const { type } of fields) if (type.is === 'message') imports.add(packageOf(type.fullName));
+    }
+    imports.delete(name);
+    const namespace = this.decisions.packageNames[name] ?? name;
+    this.packages.push({ name, namespace, messages, enums, services, imports: [...imports].sort() });
+  }
+
+  private message(type: protobuf.Type): MessageModel {
+    const fullName = fullNameOf(type);
+    const fields = type.fieldsArray.map((field) => this.field(fullName, field));
+    return { fullName, typeName: this.typeName(fullName), fields };
+  }
+
+  private enum(type: protobuf.Enum): EnumModel {
+    const fullName = fullNameOf(type);
+    return { fullName, typeName: this.typeName(fullName), values: Object.entries(type.values) };
+  }
+
+  private typeName(fullName: string): string {
+    const chosen = this.decisions.typeNames[fullName];
+    if (chosen === undefined) return fullName.slice(fullName.lastIndexOf('.') + 1);
+    this.used.add(fullName);
+    return chosen;
+  }
+
+  private field(message: string, field: protobuf.Field): FieldModel {
+    const fullName = `${message}.${field.name}`;
+    if (field.map) throw new Error(`${fullName}: no rule for maps`);
+    const type = this.fieldType(fullName, field);
+    const oneof = field.partOf?.name;
+    let presence: Presence = 'implicit';
+    if (!field.repeated && (type.is === 'message' || oneof !== undefined || field.hasPresence))
+      presence = 'explicit';
+    if (this.decisions.alwaysWritten.includes(fullName)) {
+      this.used.add(fullName);
+      if (presence !== 'explicit' || oneof !== undefined)
+        throw new Error(`${fullName} is not a proto2 field`);
+      presence = 'always';
+    }
+    return {
+      name: field.name,
+      property: propertyName(field.name),
+      number: field.id,
+      type,
+      repeated: field.repeated,
+      // protobufjs calls every repeated proto3 field packed, also those that cannot be.
+      packed:
+        field.repeated &&
+        field.packed &&
+        protobuf.types.packed[type.is === 'enum' ? 'int32' : field.type] !== undefined,
+      presence,
+      oneof,
+    };
+  }
+
+  private fieldType(fullName: string, field: protobuf.Field): FieldModel['type'] {
+    if (field.resolvedType instanceof protobuf.Enum) {
+      return { is: 'enum', fullName: fullNameOf(field.resolvedType) };
+    }
+    if (field.resolvedType !== null) return { is: 'message', fullName: fullNameOf(field.resolvedType) };
+    switch (field.type) {
+      case 'int64':
+      case 'uint64': {
+        const { integerKinds } = this.decisions;
+        const name = fullName in integerKinds ? fullName : field.name;
+        const kind = integerKinds[name];
+        if (kind === undefined) throw new Error(`${fullName}: decide in decisions.ts: count or id?`);
+        this.used.add(name);
+        return { is: 'scalar', scalar: field.type, kind };
+      }
+      case 'bool':
+      case 'int32':
+      case 'uint32':
+      case 'string':
+      case 'bytes':
+        return { is: 'scalar', scalar: field.type, kind: undefined };
+      default:
+        throw new Error(`${fullName}: no rule for type ${field.type}`);
+    }
   }
 }
 
