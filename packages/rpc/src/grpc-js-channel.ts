@@ -4,7 +4,7 @@
  * retries are off, also the transparent ones. No grpc-js type leaves this file.
  */
 import { Channel as GrpcChannel, connectivityState, credentials } from '@grpc/grpc-js';
-import { systemClock, type Clock } from '@keelson/base';
+import { Ring, systemClock, type Clock } from '@keelson/base';
 import {
   callBidi,
   callServerStream,
@@ -203,6 +203,9 @@ class GrpcJsClientWire implements ClientWire {
   private held: Buffer | undefined = undefined;
   private heldStatus: GrpcStatus | undefined = undefined;
   private over = false;
+  private readonly outgoing = new Ring<Buffer>(4);
+  private sending = false;
+  private halfClosing = false;
   private buffered = 0;
   private full = false;
 
@@ -235,22 +238,17 @@ class GrpcJsClientWire implements ClientWire {
 
   send(bytes: Buffer): boolean {
     if (this.over) return false;
-    const size = bytes.length;
-    this.buffered += size;
-    const sent = (): void => {
-      this.buffered -= size;
-      if (this.full && this.buffered <= LOW_WATER_BYTES) {
-        this.full = false;
-        if (!this.over) this.sink.drainArrived();
-      }
-    };
-    this.call.sendMessageWithContext({ callback: sent }, bytes);
+    this.buffered += bytes.length;
+    this.outgoing.push(bytes);
     this.full = this.buffered > HIGH_WATER_BYTES;
+    this.sendNext();
     return !this.full;
   }
 
   halfClose(): void {
-    if (!this.over) this.call.halfClose();
+    if (this.over) return;
+    this.halfClosing = true;
+    this.sendNext();
   }
 
   cancel(code: StatusCode, details: string): void {
@@ -260,6 +258,31 @@ class GrpcJsClientWire implements ClientWire {
   setReading(on: boolean): void {
     this.reading = on;
     if (on) this.pump();
+  }
+
+  /** grpc-js takes one message at a time: the next may follow only after the callback of the last. */
+  private sendNext(): void {
+    if (this.sending || this.over) return;
+    const bytes = this.outgoing.shift();
+    if (bytes === undefined) {
+      if (this.halfClosing) {
+        this.halfClosing = false;
+        this.call.halfClose();
+      }
+      return;
+    }
+    this.sending = true;
+    this.call.sendMessageWithContext({ callback: () => this.sent(bytes.length) }, bytes);
+  }
+
+  private sent(size: number): void {
+    this.sending = false;
+    this.buffered -= size;
+    this.sendNext();
+    if (this.full && this.buffered <= LOW_WATER_BYTES) {
+      this.full = false;
+      if (!this.over) this.sink.drainArrived();
+    }
   }
 
   private pump(): void {
@@ -282,6 +305,7 @@ class GrpcJsClientWire implements ClientWire {
   private finish(status: GrpcStatus): void {
     if (this.over) return;
     this.over = true;
+    this.outgoing.clear();
     this.forget();
     const code = statusCodeFrom(status.code);
     this.sink.statusArrived(

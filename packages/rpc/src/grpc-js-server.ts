@@ -67,7 +67,10 @@ class GrpcJsServer implements RpcServer {
       ...(options.maxConcurrentStreams === undefined
         ? {}
         : { 'grpc.max_concurrent_streams': options.maxConcurrentStreams }),
-      interceptors: [(definition, call) => new TakenCall(definition.path, call, accept, clock)],
+      interceptors: [
+        (definition, call) =>
+          new TakenCall(definition.path, table.find(definition.path)?.kind === 'bidi', call, accept, clock),
+      ],
     });
     // 'bidi' for every method: it is the one kind whose surface adds no rule of its own.
     for (const entry of table.entries()) {
@@ -161,9 +164,15 @@ function neverCalled(): void {
 class TakenCall extends ServerInterceptingCall {
   private readonly wire: GrpcJsServerWire;
 
-  constructor(path: string, base: ServerInterceptingCallInterface, accept: Acceptor, clock: Clock) {
+  constructor(
+    path: string,
+    streaming: boolean,
+    base: ServerInterceptingCallInterface,
+    accept: Acceptor,
+    clock: Clock,
+  ) {
     super(base);
-    this.wire = new GrpcJsServerWire(path, base, accept, clock);
+    this.wire = new GrpcJsServerWire(path, streaming, base, accept, clock);
   }
 
   override start(_surface: Listener): void {
@@ -177,6 +186,8 @@ class GrpcJsServerWire implements ServerWire, Listener {
   readonly deadlineMs: number | undefined;
   private readonly base: ServerInterceptingCallInterface;
   private readonly accept: Acceptor;
+  /** Whether the client may send many messages. */
+  private readonly streaming: boolean;
   private received: Metadata | undefined = undefined;
   private sink: ServerSink | undefined = undefined;
   private over = false;
@@ -190,8 +201,15 @@ class GrpcJsServerWire implements ServerWire, Listener {
   /** The status grpc-js itself ended the call with (deadline, oversized or undecodable message). */
   private imposed: Status | undefined = undefined;
 
-  constructor(path: string, base: ServerInterceptingCallInterface, accept: Acceptor, clock: Clock) {
+  constructor(
+    path: string,
+    streaming: boolean,
+    base: ServerInterceptingCallInterface,
+    accept: Acceptor,
+    clock: Clock,
+  ) {
     this.path = path;
+    this.streaming = streaming;
     this.base = base;
     this.accept = accept;
     this.peer = base.getPeer();
@@ -281,6 +299,20 @@ class GrpcJsServerWire implements ServerWire, Listener {
   }
 
   /**
+   * A reset looks like a half-close first: node ends the stream before it closes it. Waiting until the
+   * close had its chance tells them apart. One-request calls do not wait: they get their onCancel anyway.
+   */
+  private deliverHalfClose(sink: ServerSink): void {
+    if (!this.streaming) {
+      sink.halfCloseArrived();
+      return;
+    }
+    setImmediate(() => {
+      if (!this.over) sink.halfCloseArrived();
+    });
+  }
+
+  /**
    * Delivers and asks for more while reading is on. A loop, not a recursion: grpc-js answers a read
    * synchronously when it has the message, and one packet may hold thousands.
    */
@@ -292,7 +324,7 @@ class GrpcJsServerWire implements ServerWire, Listener {
       if (held !== undefined) {
         this.held = undefined;
         if (held === 'half-close') {
-          this.sink.halfCloseArrived();
+          this.deliverHalfClose(this.sink);
           break;
         }
         this.sink.messageArrived(held);

@@ -1,6 +1,6 @@
 /** What only a server on sockets can show: draining, reconnecting, dead ports, garbage, foreign clients. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,10 +30,16 @@ async function serve(): Promise<{ server: RpcServer; seen: ServerSide; port: num
   return { server, seen, port, channel };
 }
 
+function portOf(listener: Server): number {
+  const address = listener.address();
+  if (address === null || typeof address === 'string') throw new Error('not listening on TCP');
+  return address.port;
+}
+
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
+  const port = portOf(probe);
   probe.close();
   await once(probe, 'close');
   return port;
@@ -122,9 +128,12 @@ describe('connections', () => {
 
   test('connect gives up on a port that never answers', async () => {
     // Accepts and says nothing: HTTP/2 settings never come.
-    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    const silent = createServer((socket) => open.push({ close: () => socket.destroy() })).listen(
+      0,
+      '127.0.0.1',
+    );
     await once(silent, 'listening');
-    const channel = grpcJsChannel(`127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    const channel = grpcJsChannel(`127.0.0.1:${portOf(silent)}`);
     open.push(silent, channel);
     await expect(channel.connect(50)).rejects.toMatchObject({ unsent: true });
   });
@@ -178,10 +187,16 @@ describe('connections', () => {
     const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
     open.push(client);
     const answer = await new Promise<string | undefined>((resolve, reject) => {
-      client.makeUnaryRequest(Echo.unary.path, text.encode, text.decode, 'echo stock', (error, value) => {
-        if (error === null) resolve(value);
-        else reject(error);
-      });
+      client.makeUnaryRequest(
+        Echo.unary.path,
+        (message: string) => text.encode(message),
+        (bytes) => text.decode(bytes),
+        'echo stock',
+        (error, value) => {
+          if (error === null) resolve(value);
+          else reject(error);
+        },
+      );
     });
     expect(answer).toBe('stock');
   });

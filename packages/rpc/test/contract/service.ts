@@ -51,6 +51,8 @@ export class ServerSide extends EventEmitter {
   writtenAtFirstPause = 0;
   chatSeen: string[] = [];
   attachment: unknown = undefined;
+  /** Makes the bidirectional method stop reading after its first message. */
+  deaf = false;
 
   watch(call: CallContext): void {
     this.deadlines.push(call.deadlineMs);
@@ -105,7 +107,7 @@ export function echoTable(seen: ServerSide): MethodTable {
     })
     .serverStream(Echo.counted, async (request, stream) => {
       seen.watch(stream.call);
-      const [count, size] = request.split(' ').map(Number) as [number, number];
+      const [count = 0, size = 0] = request.split(' ').map(Number);
       for (let i = 0; i < count && !stream.closed; i++) {
         seen.written++;
         if (!stream.write(`${i}`.padEnd(size, '.'))) {
@@ -120,6 +122,7 @@ export function echoTable(seen: ServerSide): MethodTable {
       seen.watch(stream.call);
       stream.onMessage((message) => {
         seen.chatSeen.push(message);
+        if (seen.deaf) return stream.pause();
         if (message === 'bye') return stream.fail(new RpcError(StatusCode.Aborted, 'bye'));
         if (message === 'explode') throw new Error('a bug of a listener');
         if (!stream.write(message)) {

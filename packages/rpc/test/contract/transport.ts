@@ -351,6 +351,18 @@ export function transportContract(
       expect(ends).toBe(1);
     });
 
+    test('a server that reads nothing still learns of the cancellation', async () => {
+      seen.deaf = true;
+      const stream = channel.bidi(Echo.chat);
+      const called = seen.next('called');
+      for (let i = 0; i < 50; i++) stream.write(`${i}`.padEnd(4096));
+      await called;
+      const cancelled = seen.next('cancelled');
+      stream.cancel();
+      await cancelled;
+      expect(seen.cancelled).toEqual([StatusCode.Cancelled]);
+    });
+
     test('a response that does not decode fails the call on this side', async () => {
       const error = await failure(channel.unary(Echo.unary, 'echo garbage'));
       expect([error.code, error.message]).toEqual([
