@@ -7,17 +7,9 @@
  */
 import { Deferred } from '@keelson/base';
 import { encodeCommand, type CommandId, type CommandKind } from '../apply/command.ts';
+import type { ApplyResult, Waiters } from '../apply/results.ts';
 import { StoreError } from '../errors.ts';
 import type { RequestIds } from './request-ids.ts';
-
-/** What the state machine answered to one command. */
-export interface ApplyResult {
-  /** The response message of the command's kind; undefined when nobody waited or on error. */
-  readonly response: unknown;
-  readonly error: StoreError | undefined;
-  /** KV revision after the command; for the response header. */
-  readonly revision: number;
-}
 
 /** An encoded command and the number its waiter is filed under. */
 export interface QueuedCommand {
@@ -35,10 +27,11 @@ export interface ProposalCounters {
   failed: number;
 }
 
-export class Proposals {
+export class Proposals implements Waiters {
   private readonly waiters = new Map<number, Waiter>();
   /** Encoded commands not yet handed to raft, in arrival order. */
   private queue: QueuedCommand[] = [];
+  private leaderQueue: QueuedCommand[] = [];
   private queuedBytes = 0;
   private readonly ids: RequestIds;
   private readonly queuedBytesMax: number;
@@ -59,7 +52,7 @@ export class Proposals {
   }
 
   get queuedCount(): number {
-    return this.queue.length;
+    return this.queue.length + this.leaderQueue.length;
   }
 
   /**
@@ -81,12 +74,35 @@ export class Proposals {
     return waiter.deferred.promise;
   }
 
-  /** Everything queued, for one raft proposal; the queue is empty afterwards. */
-  take(): QueuedCommand[] {
+  /**
+   * Queues a command that only a leader may propose and nobody waits for, such as ending an expired
+   * lease. It is discarded, not forwarded, when this member does not lead at the next turn: a deposed
+   * leader's idea of time must not reach the log through its successor.
+   */
+  addAsLeader(kind: CommandKind, body: Buffer): void {
+    const sequence = this.ids.next();
+    this.leaderQueue.push({ sequence, data: encodeCommand({ owner: this.ids.owner, sequence }, kind, body) });
+  }
+
+  /** Everything queued, for one raft proposal; the queues are empty afterwards. */
+  take(isLeader: boolean): QueuedCommand[] {
     const taken = this.queue;
     this.queue = [];
     this.queuedBytes = 0;
+    if (this.leaderQueue.length > 0) {
+      if (isLeader) taken.push(...this.leaderQueue);
+      this.leaderQueue = [];
+    }
     return taken;
+  }
+
+  /** Files a waiter for something proposed by other means (a membership change), under its own id. */
+  file(nowMs: number): { readonly sequence: number; readonly result: Promise<ApplyResult> } {
+    const sequence = this.ids.next();
+    const waiter: Waiter = { deferred: new Deferred<ApplyResult>(), startedMs: nowMs };
+    this.waiters.set(sequence, waiter);
+    this.counters.pending++;
+    return { sequence, result: waiter.deferred.promise };
   }
 
   /** Answers the waiter of `sequence`, if any is left. */
@@ -110,7 +126,7 @@ export class Proposals {
   }
 
   failAll(error: StoreError): void {
-    this.take();
+    this.take(false);
     for (const sequence of [...this.waiters.keys()]) this.fail(sequence, error);
   }
 

@@ -146,6 +146,12 @@ export class Lessor {
     return keys;
   }
 
+  /** Records the seconds a lease had left at the leader's last checkpoint; unknown ids are old news. */
+  checkpoint(id: LeaseId, remainingSeconds: number): void {
+    const lease = this.leases.get(id);
+    if (lease !== undefined) lease.remainingSeconds = remainingSeconds;
+  }
+
   lookup(id: LeaseId): Lease | undefined {
     return this.leases.get(id);
   }

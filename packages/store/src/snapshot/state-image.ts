@@ -4,7 +4,7 @@
  * into meta's consistent_index, term and confState). In: a file's buckets become raw keys of an empty
  * backend, closed by one batch record. Both ways go in slices; nothing is held whole.
  */
-import { assert } from '@keelson/base';
+import { assert, crc32c } from '@keelson/base';
 import type { Backend, BackendSnapshot, BatchOperation } from '../backend/backend.ts';
 import {
   batchRecordKey,
@@ -106,6 +106,9 @@ export async function importImage(
   const meta = new Map<string, Buffer>();
   let newestRevision = '\0'.repeat(8) + '_' + '\0'.repeat(8);
   let operations: BatchOperation[] = [];
+  // As BatchRecord counts a batch: the whole image is the first one.
+  let checksum = 0;
+  let putCount = 0;
   for (const source of await reader.buckets()) {
     const bucket = byName.get(source.name.toString('latin1'));
     // Buckets of other times (v2 leftovers, "test") carry nothing that is served.
@@ -116,6 +119,8 @@ export async function importImage(
         if (bucket === Buckets.key) {
           if (!isRevision(key)) throw new FatalError(`snapshot: key bucket holds a key that is no revision`);
           if (key.slice(0, REVISION_LENGTH) > newestRevision) newestRevision = key.slice(0, REVISION_LENGTH);
+          checksum = crc32c(pair.value, crc32c(pair.key, checksum));
+          putCount++;
         }
         if (bucket === Buckets.meta) {
           meta.set(key, Buffer.from(pair.value));
@@ -137,7 +142,7 @@ export async function importImage(
   };
   operations.push({
     key: batchRecordKey(newestRevision),
-    value: encodeBatchRecord({ number: 1, previous: 0, checksum: 0, putCount: 0, mark }),
+    value: encodeBatchRecord({ number: 1, previous: 0, checksum, putCount, mark }),
   });
   await backend.write(operations);
   return mark;

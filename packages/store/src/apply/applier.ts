@@ -1,0 +1,157 @@
+/**
+ * The deterministic state machine: committed entries in, results and events out. One loop, one switch;
+ * no clock, no await, no randomness, and nothing that differs between members except whether a response
+ * is built (only where a client waits). An error in a command is part of its outcome; an entry that cannot
+ * even be read stops the member, since guessing would make it differ from the others.
+ */
+import { assert } from '@keelson/base';
+import { etcdserverpb } from '@keelson/proto';
+import { EntryType, type Entry } from '@keelson/raft';
+import { AlarmType } from '../alarm/alarms.ts';
+import { FatalError, StoreError } from '../errors.ts';
+import { setClusterVersion, setMemberAttributes } from './cluster.ts';
+import { CommandKind, decodeCommand, type Command } from './command.ts';
+import { guard } from './guard.ts';
+import * as kv from './kv.ts';
+import { grantLease, checkpointLeases, revokeLease } from './lease.ts';
+import type { Waiters } from './results.ts';
+import type { StateMachine } from './state-machine.ts';
+import { checkPath, choosePath, execute } from './txn.ts';
+
+/** Applies membership entries; consensus/conf-changes.ts, since raft has to hear of them. */
+export interface ConfChangeApplier {
+  /** @returns the membership after it, in the JSON the backend keeps */
+  apply(entry: Entry): string;
+}
+
+export interface ApplierCounters {
+  appliedCount: number;
+  slowCount: number;
+}
+
+export class Applier {
+  private readonly state: StateMachine;
+  private readonly waiters: Waiters;
+  private readonly confChanges: ConfChangeApplier;
+  readonly counters: ApplierCounters = { appliedCount: 0, slowCount: 0 };
+
+  constructor(state: StateMachine, waiters: Waiters, confChanges: ConfChangeApplier) {
+    this.state = state;
+    this.waiters = waiters;
+    this.confChanges = confChanges;
+  }
+
+  /**
+   * Applies entries in order, each exactly once, and marks how far the state now reaches. Results are
+   * with their waiters and events with the watchers when it returns.
+   */
+  applyBatch(entries: readonly Entry[]): void {
+    const state = this.state;
+    let index = state.consistentIndex;
+    let term = state.consistentTerm;
+    for (const entry of entries) {
+      assert(
+        entry.index === index + 1,
+        () => `entry ${entry.index} applied after ${index}: the log has a gap or repeats`,
+      );
+      if (entry.type === EntryType.Normal) {
+        if (entry.data.length > 0) this.applyCommand(this.decode(entry));
+      } else state.confState = this.confChanges.apply(entry);
+      index = entry.index;
+      term = entry.term;
+    }
+    this.counters.appliedCount += entries.length;
+    state.mark(index, term);
+    state.notifyWatchers();
+  }
+
+  private decode(entry: Entry): Command {
+    try {
+      return decodeCommand(entry.data);
+    } catch (error) {
+      throw new FatalError(`entry ${entry.index} of term ${entry.term} cannot be read`, { cause: error });
+    }
+  }
+
+  private applyCommand(command: Command): void {
+    const wanted = this.waiters.isWaiting(command);
+    let response: unknown;
+    let error: StoreError | undefined;
+    try {
+      guard(this.state, command.kind, command.body);
+      response = this.run(command, wanted);
+    } catch (reason) {
+      if (!(reason instanceof StoreError)) throw reason;
+      error = reason;
+    }
+    if (wanted)
+      this.waiters.resolve(command.sequence, {
+        response,
+        error,
+        revision: this.state.mvcc.currentRevision,
+      });
+  }
+
+  /** @throws StoreError: the command's outcome, without any effect */
+  private run(command: Command, wanted: boolean): unknown {
+    const state = this.state;
+    const body = command.body;
+    switch (command.kind) {
+      case CommandKind.Put: {
+        const request = etcdserverpb.decodePutRequest(body);
+        kv.checkPut(state, state.mvcc, request);
+        return state.write((writer) => kv.put(state, writer, request));
+      }
+      case CommandKind.DeleteRange: {
+        const request = etcdserverpb.decodeDeleteRangeRequest(body);
+        return state.write((writer) => kv.deleteRange(state, writer, request));
+      }
+      case CommandKind.Txn: {
+        const request = etcdserverpb.decodeTxnRequest(body);
+        const path = choosePath(state.mvcc, request);
+        checkPath(state, state.mvcc, request, path);
+        return state.write((writer) => execute(state, writer, request, path, wanted));
+      }
+      case CommandKind.Compaction:
+        return state.compact(etcdserverpb.decodeCompactionRequest(body));
+      case CommandKind.LeaseGrant:
+        return grantLease(state, etcdserverpb.decodeLeaseGrantRequest(body));
+      case CommandKind.LeaseRevoke:
+        return revokeLease(state, etcdserverpb.decodeLeaseRevokeRequest(body));
+      case CommandKind.LeaseCheckpoint:
+        return checkpointLeases(state, etcdserverpb.decodeLeaseCheckpointRequest(body));
+      case CommandKind.Alarm:
+        return this.alarm(etcdserverpb.decodeAlarmRequest(body));
+      case CommandKind.ClusterMemberAttrSet:
+        setMemberAttributes(state.membership, body);
+        return undefined;
+      case CommandKind.ClusterVersionSet:
+        setClusterVersion(state.membership, body);
+        return undefined;
+      default:
+        throw new StoreError('UNKNOWN_METHOD');
+    }
+  }
+
+  private alarm(request: etcdserverpb.AlarmRequest): etcdserverpb.AlarmResponse {
+    const alarms = this.state.alarms;
+    const { AlarmAction } = etcdserverpb;
+    const toMessage = (alarm: { memberId: bigint; type: number }): etcdserverpb.AlarmMember =>
+      new etcdserverpb.AlarmMember({ memberID: alarm.memberId, alarm: alarm.type });
+    switch (request.action) {
+      case AlarmAction.GET:
+        return new etcdserverpb.AlarmResponse({ alarms: alarms.list(request.alarm).map(toMessage) });
+      case AlarmAction.ACTIVATE: {
+        if (request.alarm === AlarmType.None) return new etcdserverpb.AlarmResponse();
+        const alarm = alarms.activate(request.memberID, request.alarm);
+        return new etcdserverpb.AlarmResponse({ alarms: [toMessage(alarm)] });
+      }
+      case AlarmAction.DEACTIVATE: {
+        const alarm = alarms.deactivate(request.memberID, request.alarm);
+        return new etcdserverpb.AlarmResponse({ alarms: alarm === undefined ? [] : [toMessage(alarm)] });
+      }
+      default:
+        return new etcdserverpb.AlarmResponse();
+    }
+  }
+}

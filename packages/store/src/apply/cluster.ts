@@ -1,0 +1,15 @@
+/** What members say about themselves and the cluster through the log: names, client URLs, the version. */
+import { membershippb } from '@keelson/proto';
+import type { Membership } from '../membership/membership.ts';
+
+/** A member has started and publishes its name and client URLs. */
+export function setMemberAttributes(membership: Membership, body: Buffer): void {
+  const request = membershippb.decodeClusterMemberAttrSetRequest(body);
+  const attributes = request.memberAttributes;
+  membership.setAttributes(request.memberID, attributes?.name ?? '', attributes?.clientUrls ?? []);
+}
+
+/** The leader has found the version every member can speak. */
+export function setClusterVersion(membership: Membership, body: Buffer): void {
+  membership.setClusterVersion(membershippb.decodeClusterVersionSetRequest(body).ver);
+}
