@@ -264,6 +264,12 @@ describe('files that lie', () => {
     ['empty', new CountedFile(Buffer.alloc(0)), undefined, /no valid meta/],
     ['zeros', new CountedFile(Buffer.alloc(65_536)), undefined, /no valid meta/],
     ['shorter than its pages', fileOf([list, leaf(3, [])], { pageCount: 5 }), undefined, /5 pages of 4096/],
+    [
+      'more pages than any file',
+      fileOf([list, leaf(3, [])], { pageCount: 2 ** 40 }),
+      undefined,
+      /1099511627776 pages/,
+    ],
     ['root on a meta page', fileOf([list, root, pair], { root: 1 }), 1, /not one of the 5 pages/],
     ['root past the end', fileOf([list, root, pair], { root: 5 }), 5, /not one of/],
     ['root is the freelist', fileOf([list, root, pair], { root: 2 }), 2, /of kind 10/],

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from '@jest/globals';
 import { Prng } from '@keelson/base';
 import * as fc from 'fast-check';
@@ -258,4 +259,17 @@ describe('sources that are refused', () => {
     }
     expect(closed).toBe(true);
   });
+});
+
+test('the example of docs/formats/bbolt.md, byte by byte', async () => {
+  const bytes = await written([source('key', [{ key: Buffer.from('a'), value: Buffer.from('1') }])]);
+  expect(bytes.length).toBe(20_480);
+  const page = await readFile(new URL('../../../../docs/formats/bbolt.md', import.meta.url), 'utf8');
+  const lines = [...page.matchAll(/^([34]0[0-9]0) {2}((?:[0-9a-f]{2} {1,2})+)/gm)];
+  expect(lines.length).toBe(6);
+  for (const [, at, hex] of lines) {
+    const want = hex.replaceAll(' ', '');
+    const start = Number.parseInt(at, 16);
+    expect(bytes.toString('hex', start, start + want.length / 2)).toBe(want);
+  }
 });
