@@ -217,10 +217,7 @@ class ModelBuilder {
       type,
       repeated: field.repeated,
       // protobufjs calls every repeated proto3 field packed, also those that cannot be.
-      packed:
-        field.repeated &&
-        field.packed &&
-        protobuf.types.packed[type.is === 'enum' ? 'int32' : field.type] !== undefined,
+      packed: field.repeated && field.packed && (type.is === 'enum' || field.type in protobuf.types.packed),
       presence,
       oneof,
     };

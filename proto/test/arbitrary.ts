@@ -1,5 +1,5 @@
 /** Random messages from the model: edge values as often as plain ones, every field absent half of the time. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { FieldModel, MessageModel } from '../generator/model.ts';
 import { messageOf } from './codecs.ts';
 
@@ -38,23 +38,22 @@ function valueArbitrary(field: FieldModel, depth: number): fc.Arbitrary<unknown>
     case 'uint32':
       return fc.oneof(fc.nat(300), fc.nat(0xffff_ffff));
     case 'int64':
-      if (type.kind === 'id') {
-        const signed = [...ID_EDGES, ...ID_EDGES.map((edge) => -edge), -(2n ** 63n)];
-        return fc.oneof(fc.constantFrom(...signed), fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n));
-      }
-      return fc.oneof(
-        fc.constantFrom(...COUNT_EDGES, ...COUNT_EDGES.map((edge) => -edge)),
-        fc.maxSafeInteger(),
-      );
     case 'uint64':
-      if (type.kind === 'id') {
-        return fc.oneof(
-          fc.constantFrom(...ID_EDGES, 2n ** 63n, 2n ** 64n - 1n),
-          fc.bigInt(0n, 2n ** 64n - 1n),
-        );
-      }
-      return fc.oneof(fc.constantFrom(...COUNT_EDGES), fc.maxSafeNat());
+      return integerArbitrary(type.scalar === 'int64', type.kind === 'id');
+    default:
+      throw new Error('a scalar without values');
   }
+}
+
+function integerArbitrary(signed: boolean, id: boolean): fc.Arbitrary<unknown> {
+  if (id) {
+    const negative = [...ID_EDGES.map((edge) => -edge), -(2n ** 63n)];
+    const edges = [...ID_EDGES, ...(signed ? negative : [2n ** 63n, 2n ** 64n - 1n])];
+    const all = signed ? fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n) : fc.bigInt(0n, 2n ** 64n - 1n);
+    return fc.oneof(fc.constantFrom(...edges), all);
+  }
+  const edges = signed ? [...COUNT_EDGES, ...COUNT_EDGES.map((edge) => 0 - edge)] : COUNT_EDGES;
+  return fc.oneof(fc.constantFrom(...edges), signed ? fc.maxSafeInteger() : fc.maxSafeNat());
 }
 
 /** Messages of one type, with at most `depth` levels of messages within. */

@@ -1,6 +1,7 @@
 /** Every message, random, against protobufjs built from the same .proto files: byte for byte, and back. */
+// oxlint-disable typescript/no-unsafe-type-assertion -- the tests look into messages by name, where types end
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { loadRoot, type MessageModel } from '../generator/model.ts';
 import { messageArbitrary } from './arbitrary.ts';

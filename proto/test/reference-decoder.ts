@@ -2,6 +2,7 @@
  * The dumb twin of the generated decoders: interprets the model over bigints, one rule of the wire format
  * after the other, slow and plain. What it returns or refuses, the generated decoders must as well.
  */
+// oxlint-disable typescript/no-unsafe-type-assertion -- the tests look into messages by name, where types end
 import { isUtf8 } from 'node:buffer';
 import type { FieldModel, MessageModel } from '../generator/model.ts';
 import { messageOf } from './codecs.ts';
