@@ -78,7 +78,7 @@ const INTEGER_KINDS: Readonly<Record<string, 'count' | 'id'>> = {
 
 /**
  * proto2 fields that etcd writes even when they are zero: those that were non-nullable in its Go structs
- * up to 3.6 and whose pointers it sets since. Any other proto2 field is absent until set, and then
+ * up to 3.6. Any other proto2 field is absent until set, and then
  * `undefined` here. Checked against files written by a real etcd, see README.md.
  */
 const ALWAYS_WRITTEN: readonly string[] = [

@@ -6,6 +6,9 @@ import { messageArbitrary } from './arbitrary.ts';
 import { canonical, messageOf, messages, type GeneratedMessage } from './codecs.ts';
 import { Refusal, referenceDecode } from './reference-decoder.ts';
 
+/** FUZZ_FACTOR=100 makes a long run of it. */
+const FACTOR = Number(process.env.FUZZ_FACTOR ?? 1);
+
 const names = [...messages.keys()];
 
 /** The message as text, or the code it was refused with; anything else thrown is a failure. */
@@ -42,7 +45,7 @@ describe.each(names)('%s', (fullName) => {
           expect(outcome(message, cut)).toBe(expected(message, cut));
         }
       }),
-      { numRuns: 4 },
+      { numRuns: 4 * FACTOR },
     );
   });
 
@@ -66,7 +69,7 @@ describe.each(names)('%s', (fullName) => {
         // What was accepted has one meaning: writing it and reading it again changes nothing.
         if (got.startsWith('{')) expect(outcome(message, message.encode(message.decode(broken)))).toBe(got);
       }),
-      { numRuns: 40 },
+      { numRuns: 40 * FACTOR },
     );
   });
 });
@@ -77,7 +80,7 @@ test('random bytes, as every message', () => {
       const message = messageOf(fullName);
       expect(outcome(message, bytes)).toBe(expected(message, bytes));
     }),
-    { numRuns: 5000 },
+    { numRuns: 5000 * FACTOR },
   );
 });
 
