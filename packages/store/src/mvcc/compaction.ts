@@ -1,0 +1,114 @@
+/**
+ * Forgetting the past. A compaction at a revision takes effect for readers at once; the work (dropping what
+ * nobody can read any more from index and key bucket) is done in slices with pauses between, and goes on
+ * after a restart where the scheduled revision says so. The index knows every revision that is stored, so
+ * the key bucket is not read to find what to drop.
+ *
+ * Kept: for each key the newest version at or below the compacted revision, if the key exists there, and a
+ * tombstone exactly at it (etcd since 3.5.16). Batch records below it go too. Modelled on etcd's
+ * kvstore_compaction.go; the names in bucket meta are etcd's.
+ */
+import { isBatchRecordKey } from '../backend/batch-record.ts';
+import { Buckets } from '../backend/buckets.ts';
+import { encodeRevision, encodeTombstone, revisionMain } from './revision.ts';
+import type { MvccState, RevisionError } from './state.ts';
+
+const SCHEDULED = 'scheduledCompactRev';
+const FINISHED = 'finishedCompactRev';
+
+/** Keys looked at in one slice at most: about 1 ms when none of them has anything to drop. */
+const SLICE_KEYS = 20_000;
+
+/** Waits between two slices; rejects when the store is to stop, which ends the work for now. */
+export type Pause = () => Promise<void>;
+
+/** The compactions that bucket meta knows of; -1 for none. */
+export function readCompactRevisions(state: MvccState): { scheduled: number; finished: number } {
+  const read = (name: string): number => {
+    const bytes = state.buffer.get(Buckets.meta, name);
+    return bytes === undefined ? -1 : revisionMain(bytes.toString('latin1'));
+  };
+  return { scheduled: read(SCHEDULED), finished: read(FINISHED) };
+}
+
+export class Compaction {
+  private readonly state: MvccState;
+  private readonly batchLimit: number;
+  private running: Promise<void> | undefined = undefined;
+  /** No batch record on disk is at a main revision below it. */
+  private recordsFrom: number;
+
+  /**
+   * @param batchLimit revisions dropped in one slice at most (etcd: --compaction-batch-limit)
+   * @param recordsFrom main revision of the first batch record on disk
+   */
+  constructor(state: MvccState, batchLimit: number, recordsFrom: number) {
+    this.state = state;
+    this.batchLimit = batchLimit;
+    this.recordsFrom = recordsFrom;
+  }
+
+  /** Whether a scheduled compaction is not finished. */
+  get pending(): boolean {
+    return this.state.finishedCompactRevision < this.state.compactRevision;
+  }
+
+  /** Refuses readers below `revision` from now on and schedules the work; part of apply. */
+  schedule(revision: number): 'ok' | RevisionError {
+    const { state } = this;
+    if (revision <= state.compactRevision) return 'COMPACTED';
+    if (revision > state.currentRevision) return 'FUTURE';
+    state.compactRevision = revision;
+    state.buffer.put(Buckets.meta, SCHEDULED, revisionBytes(revision));
+    return 'ok';
+  }
+
+  /**
+   * Does all scheduled work. Calls while it runs join it.
+   * @throws what `pause` throws; the work is then still pending
+   */
+  run(pause: Pause): Promise<void> {
+    this.running ??= this.drain(pause).finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  private async drain(pause: Pause): Promise<void> {
+    const { state } = this;
+    while (this.pending) {
+      const revision = state.compactRevision;
+      const cursor = { revision, nextKey: '' };
+      const drop = (main: number, sub: number, tombstone: boolean): void => {
+        state.buffer.delete(Buckets.key, tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub));
+        state.counters.compactedRevisions++;
+      };
+      while (state.index.compactSlice(cursor, SLICE_KEYS, this.batchLimit, drop)) await pause();
+      await this.dropBatchRecords(revision, pause);
+      state.changeCounts.dropBelow(revision);
+      state.buffer.put(Buckets.meta, FINISHED, revisionBytes(revision));
+      state.finishedCompactRevision = revision;
+    }
+  }
+
+  /** Batch records lie between revisions, at places only the disk knows. Those already looked at are not read again. */
+  private async dropBatchRecords(revision: number, pause: Pause): Promise<void> {
+    if (this.recordsFrom >= revision) return;
+    const { buffer } = this.state;
+    // Now the newest record on disk is at or above `revision`, and the dropped revisions are not there to be read.
+    await buffer.commit();
+    const end = encodeRevision(revision, 0);
+    for await (const pairs of buffer.range(Buckets.key, encodeRevision(this.recordsFrom, 0), end)) {
+      for (const { key } of pairs) {
+        if (isBatchRecordKey(key)) buffer.delete(Buckets.key, key.slice(1));
+      }
+      await pause();
+    }
+    this.recordsFrom = revision;
+  }
+}
+
+/** As etcd writes it: a revision with sub 0. */
+function revisionBytes(main: number): Buffer {
+  return Buffer.from(encodeRevision(main, 0), 'latin1');
+}

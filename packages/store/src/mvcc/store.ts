@@ -1,0 +1,163 @@
+/**
+ * Keys through time: the door of mvcc. Reads at any revision that is not compacted, one write transaction at
+ * a time, compaction, HashKV. Synchronous but for restore, compaction and hash, which work in slices. It
+ * knows a lease only as a number beside a value, takes no time from a clock and never decides when to write to
+ * disk; the applier joins it with leases, watchers and the applied mark. Modelled on etcd's mvcc store.
+ */
+import { assert } from '@keelson/base';
+import type { AppliedMark } from '../backend/batch-record.ts';
+import { Compaction, type Pause } from './compaction.ts';
+import type { WatchEvent } from './event.ts';
+import { hashKV, type HashResult } from './hash.ts';
+import type { KeyValue } from './key-value.ts';
+import { restoreState } from './restore.ts';
+import {
+  MvccState,
+  type History,
+  type MvccBuffer,
+  type MvccCounters,
+  type RangeOptions,
+  type RangeResult,
+  type RevisionError,
+} from './state.ts';
+import { WriteTxn } from './write-txn.ts';
+
+export type { History, MvccBuffer, MvccCounters, RangeOptions, RangeResult, RevisionError } from './state.ts';
+
+/** Both generations of the value cache: 1 M keys are then still far below etcd's resident size. */
+const VALUE_CACHE_BYTES = 64 * 1024 * 1024;
+/** etcd's --compaction-batch-limit. */
+const COMPACTION_BATCH_LIMIT = 1000;
+
+export interface MvccOptions {
+  /** Bound of the cache of current values; 0 for none. */
+  readonly valueCacheBytes?: number;
+  /** Revisions one slice of compaction drops at most. */
+  readonly compactionBatchLimit?: number;
+  /** Restore: told each existing key that has a lease. */
+  readonly onLease?: (lease: bigint, key: string) => void;
+}
+
+export class MvccStore {
+  /** What the newest batch on disk said when the store was restored; undefined for a new member. */
+  readonly restoredMark: AppliedMark | undefined;
+  private readonly state: MvccState;
+  private readonly compaction: Compaction;
+  private writing = false;
+
+  private constructor(state: MvccState, compaction: Compaction, mark: AppliedMark | undefined) {
+    this.state = state;
+    this.compaction = compaction;
+    this.restoredMark = mark;
+  }
+
+  /**
+   * Reads the key bucket and checks it. A compaction that was not finished is pending: call runCompaction.
+   * @param buffer with nothing unwritten in it
+   * @throws FatalError when the data is not whole: the member must not serve
+   */
+  static async restore(buffer: MvccBuffer, options: MvccOptions = {}): Promise<MvccStore> {
+    const state = new MvccState(buffer, options.valueCacheBytes ?? VALUE_CACHE_BYTES);
+    const { mark, recordsFrom, leases } = await restoreState(state);
+    if (options.onLease !== undefined) for (const [key, lease] of leases) options.onLease(lease, key);
+    const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_LIMIT;
+    return new MvccStore(state, new Compaction(state, batchLimit, recordsFrom), mark);
+  }
+
+  /** Revision of the last completed write; 1 before the first. */
+  get currentRevision(): number {
+    return this.state.currentRevision;
+  }
+
+  /** The oldest revision that can be read; -1 when nothing was ever compacted. */
+  get compactRevision(): number {
+    return this.state.compactRevision;
+  }
+
+  /** The newest change as the applied mark wants it: 17 bytes (revision.ts). */
+  get newestRevision(): string {
+    return this.state.newestRevision;
+  }
+
+  /** Keys that exist. */
+  get keysTotal(): number {
+    return this.state.index.liveCount;
+  }
+
+  get counters(): Readonly<MvccCounters> {
+    return this.state.counters;
+  }
+
+  /** The newest version of one key. */
+  get(key: string): KeyValue | undefined {
+    return this.state.get(key);
+  }
+
+  /**
+   * Keys of [key, end) at a revision, ascending.
+   * @param end '' for the single key, '\0' for all from `key` on; at or below `key` the range is empty
+   */
+  range(key: string, end: string, options: RangeOptions = {}): RangeResult | RevisionError {
+    this.state.counters.ranges++;
+    return this.state.range(key, end, options, this.state.currentRevision);
+  }
+
+  /** One at a time; nothing else may use the store until its end(). */
+  beginWrite(): WriteTxn {
+    assert(!this.writing, 'one write transaction at a time');
+    this.writing = true;
+    return new WriteTxn(this.state, () => {
+      this.writing = false;
+    });
+  }
+
+  /**
+   * Refuses readers below `revision` from now on. The work behind it is left to runCompaction.
+   * 'COMPACTED' when that was done before, 'FUTURE' for a revision that is not there yet.
+   */
+  compact(revision: number): 'ok' | RevisionError {
+    return this.compaction.schedule(revision);
+  }
+
+  /** Whether scheduled compaction work is left. */
+  get compactionPending(): boolean {
+    return this.compaction.pending;
+  }
+
+  /** The newest compaction whose work is done; -1 for none. */
+  get finishedCompactRevision(): number {
+    return this.state.finishedCompactRevision;
+  }
+
+  /**
+   * Does the scheduled work in slices; joins a run that is under way. What it removed is on disk after the
+   * buffer's next commit.
+   * @param pause waits between slices (etcd: 10 ms); rejects to end the work for now
+   */
+  runCompaction(pause: Pause): Promise<void> {
+    return this.compaction.run(pause);
+  }
+
+  /** HashKV up to `revision`, 0 for the current one; equal on all members with the same history. */
+  hashKV(revision: number): Promise<HashResult | RevisionError> {
+    return hashKV(this.state, revision);
+  }
+
+  /** What the event's change was made to: null for a create and where the past is compacted. */
+  previousOf(event: WatchEvent): KeyValue | null {
+    return this.state.previousOf(event);
+  }
+
+  /**
+   * The changes of as many whole main revisions from `from` to `to` as fit the bounds, at least one.
+   * `from` must be at or above compactRevision, `to` at or below currentRevision.
+   */
+  history(from: number, to: number, revisionsMax: number, bytesMax: number): History {
+    return this.state.history(from, to, revisionsMax, bytesMax);
+  }
+
+  /** All keys with their generations, one line each; for tests. */
+  describeIndex(): string {
+    return this.state.index.describe();
+  }
+}

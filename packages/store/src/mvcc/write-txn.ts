@@ -1,0 +1,154 @@
+/**
+ * One write transaction: its changes share one main revision and are numbered in order. They are visible to
+ * itself at once and to everyone when it ends; since nothing else runs meanwhile, there is nothing to undo
+ * and no way to abort. Whoever applies has checked everything before the first write.
+ */
+import { assert } from '@keelson/base';
+import { Buckets } from '../backend/buckets.ts';
+import { EventType, WatchEvent } from './event.ts';
+import { encodeTombstoneValue, KeyValue } from './key-value.ts';
+import { encodeRevision, encodeTombstone } from './revision.ts';
+import type { MvccState, RangeOptions, RangeResult, RevisionError } from './state.ts';
+
+export interface DeleteResult {
+  /** The keys deleted, ascending. */
+  readonly keys: string[];
+  /** What was deleted, in the same order; empty unless asked for. */
+  readonly previous: KeyValue[];
+}
+
+export interface WriteResult {
+  /** The store's revision now: one more than before if anything changed. */
+  readonly revision: number;
+  /** One for each change, in order. */
+  readonly events: readonly WatchEvent[];
+}
+
+export class WriteTxn {
+  /** The store's revision before. Changes are made at the next one. */
+  readonly beginRevision: number;
+  private readonly state: MvccState;
+  private readonly onEnd: () => void;
+  private readonly events: WatchEvent[] = [];
+  private ended = false;
+  private putCount = 0;
+  private deleteCount = 0;
+  private rangeCount = 0;
+
+  /** @param onEnd called once, when the transaction has ended */
+  constructor(state: MvccState, onEnd: () => void) {
+    this.state = state;
+    this.beginRevision = state.currentRevision;
+    this.onEnd = onEnd;
+  }
+
+  /** The revision its own reads are at. */
+  get revision(): number {
+    return this.events.length === 0 ? this.beginRevision : this.beginRevision + 1;
+  }
+
+  /** With the name a reader of the store's current revision uses. */
+  get currentRevision(): number {
+    return this.revision;
+  }
+
+  get compactRevision(): number {
+    return this.state.compactRevision;
+  }
+
+  /** The changes so far, in order. */
+  changes(): readonly WatchEvent[] {
+    return this.events;
+  }
+
+  /** The newest version of a key, own writes included. */
+  get(key: string): KeyValue | undefined {
+    return this.state.get(key);
+  }
+
+  /** Sees own writes; an explicit revision up to beginRevision does not. */
+  range(key: string, end: string, options: RangeOptions = {}): RangeResult | RevisionError {
+    this.rangeCount++;
+    return this.state.range(key, end, options, this.revision);
+  }
+
+  /**
+   * @param value copied
+   * @param lease 0n for none; what it means is the caller's affair
+   * @returns the version written
+   */
+  put(key: string, value: Uint8Array, lease: bigint): KeyValue {
+    assert(!this.ended && key.length > 0, 'put after the end or without a key');
+    const { state } = this;
+    const main = this.beginRevision + 1;
+    const sub = this.events.length;
+    const replaced = state.cache.peek(key);
+    const index = state.index.put(key, main, sub);
+    const kv =
+      typeof index === 'number'
+        ? KeyValue.write(key, main, main, 1, value, lease)
+        : KeyValue.write(key, index.created, main, index.version, value, lease);
+    const revision = encodeRevision(main, sub);
+    state.buffer.put(Buckets.key, revision, kv.encoded);
+    state.cache.set(key, kv);
+    this.record(new WatchEvent(EventType.PUT, kv), main, revision, replaced);
+    this.putCount++;
+    state.counters.putBytes += key.length + value.length;
+    return kv;
+  }
+
+  /**
+   * Deletes the keys of a range that exist, ascending: one change each.
+   * @param end '' for the single key, '\0' for all from `key` on
+   */
+  deleteRange(key: string, end: string, wantPrevious = false): DeleteResult {
+    assert(!this.ended, 'delete after the end');
+    this.deleteCount++;
+    const { state } = this;
+    const keys: string[] = [];
+    state.index.range(key, end, state.newestMain, (name) => {
+      keys.push(name);
+    });
+    const previous: KeyValue[] = [];
+    const main = this.beginRevision + 1;
+    for (const name of keys) {
+      if (wantPrevious) previous.push(state.get(name)!);
+      const sub = this.events.length;
+      const replaced = state.cache.peek(name);
+      state.index.tombstone(name, main, sub);
+      state.buffer.put(Buckets.key, encodeTombstone(main, sub), encodeTombstoneValue(name));
+      state.cache.delete(name);
+      const event = new WatchEvent(EventType.DELETE, KeyValue.deleted(name, main));
+      this.record(event, main, encodeRevision(main, sub), replaced);
+    }
+    return { keys, previous };
+  }
+
+  /** Makes the changes the store's current state. Nothing may be called afterwards. */
+  end(): WriteResult {
+    assert(!this.ended, 'a transaction ends once');
+    this.ended = true;
+    const { state, events } = this;
+    if (events.length > 0) {
+      state.currentRevision = this.beginRevision + 1;
+      state.changeCounts.append(state.currentRevision, events.length);
+    }
+    const { counters } = state;
+    counters.puts += this.putCount;
+    counters.deletes += this.deleteCount;
+    counters.ranges += this.rangeCount;
+    if (this.putCount + this.deleteCount + this.rangeCount > 1) counters.txns++;
+    counters.events += events.length;
+    this.onEnd();
+    return { revision: state.currentRevision, events };
+  }
+
+  private record(event: WatchEvent, main: number, revision: string, replaced: KeyValue | undefined): void {
+    // What was the newest version before this transaction is what a watcher wants as the previous one.
+    if (event.isCreate) event.previous = null;
+    else if (replaced !== undefined && replaced.modRevision < main) event.previous = replaced;
+    this.events.push(event);
+    this.state.newestMain = main;
+    this.state.newestRevision = revision;
+  }
+}
