@@ -3,62 +3,251 @@
  * they reach. It joins the rooms below it and adds no rule of its own; commands change it only through
  * the applier. A snapshot from the leader replaces its content in place, under the watchers.
  */
+import { EMPTY } from '@keelson/base';
 import { etcdserverpb, leasepb } from '@keelson/proto';
-import { Alarms } from '../alarm/alarms.ts';
-import { Buckets } from '../backend/buckets.ts';
+import { Alarms, type Alarm } from '../alarm/alarms.ts';
+import type { Backend } from '../backend/backend.ts';
+import { Buckets, type Bucket } from '../backend/buckets.ts';
 import type { WriteBuffer } from '../backend/write-buffer.ts';
 import { FatalError, StoreError } from '../errors.ts';
 import { Lessor, type Lease } from '../lease/lessor.ts';
 import { Membership, type MembershipChange } from '../membership/membership.ts';
+import type { WatchEvent } from '../mvcc/event.ts';
 import { MvccStore, type MvccOptions } from '../mvcc/store.ts';
-import type { WatchEvent } from '../watch/events.ts';
-import type { WatchHub } from '../watch/hub.ts';
 import type { Writer } from './kv.ts';
 
+/** Who is told of changes; watch/hub.ts. */
+export interface ChangeListener {
+  /** One applied revision's changes, in order. */
+  notify(revision: number, events: readonly WatchEvent[]): void;
+}
+
 export interface StateMachineOptions {
+  /** Grants below it are raised to it. */
   readonly leaseTtlSecondsMin: number;
-  readonly mvcc: MvccOptions;
+  readonly mvcc: Omit<MvccOptions, 'onLease'>;
   readonly onMembershipChange: (change: MembershipChange) => void;
+  /** Compaction work is waiting to be run. */
+  readonly onCompaction: () => void;
+}
+
+const CLUSTER_VERSION_KEY = 'clusterVersion';
+
+/** What one backend holds, opened together. */
+export interface OpenedState {
+  readonly backend: Backend;
+  readonly buffer: WriteBuffer;
 }
 
 export class StateMachine {
-  /** Replaced as a whole when a snapshot is installed. */
-  buffer: WriteBuffer;
-  mvcc: MvccStore;
+  /** Quorum membership after the last applied entry, as JSON. */
+  confState = '';
   readonly lessor: Lessor;
   readonly membership: Membership;
   readonly alarms: Alarms;
-  readonly hub: WatchHub;
-  /** Quorum membership after the last applied entry, as JSON. */
-  confState: string;
+  private opened: OpenedState;
+  private store: MvccStore;
+  private readonly options: StateMachineOptions;
   private index = 0;
   private termOfIndex = 0;
-  private pendingEvents: WatchEvent[] = [];
+  private listener: ChangeListener | undefined;
+  private changed: { readonly revision: number; readonly events: readonly WatchEvent[] }[] = [];
 
-  private constructor(buffer: WriteBuffer, mvcc: MvccStore, hub: WatchHub, options: StateMachineOptions) {
-    this.buffer = buffer;
-    this.mvcc = mvcc;
-    this.hub = hub;
-    this.confState = '';
+  private constructor(opened: OpenedState, store: MvccStore, options: StateMachineOptions) {
+    this.opened = opened;
+    this.store = store;
+    this.options = options;
+    const put = (bucket: Bucket, key: string, value: Buffer): void =>
+      this.opened.buffer.put(bucket, key, value);
+    const remove = (bucket: Bucket, key: string): void => this.opened.buffer.delete(bucket, key);
     this.lessor = new Lessor(
       {
-        put: (lease) => this.buffer.put(Buckets.lease, leaseKey(lease.id), encodeLease(lease)),
-        delete: (id) => this.buffer.delete(Buckets.lease, leaseKey(id)),
+        put: (lease) => put(Buckets.lease, idKey(lease.id), encodeLease(lease)),
+        delete: (id) => remove(Buckets.lease, idKey(id)),
       },
       options.leaseTtlSecondsMin,
     );
     this.membership = new Membership(
       {
-        putMember: (key, value) => this.buffer.put(Buckets.members, key, value),
-        deleteMember: (key) => this.buffer.delete(Buckets.members, key),
-        putRemoved: (key, value) => this.buffer.put(Buckets.membersRemoved, key, value),
-        putClusterVersion: (value) => this.buffer.put(Buckets.cluster, CLUSTER_VERSION_KEY, value),
+        putMember: (key, value) => put(Buckets.members, key, value),
+        deleteMember: (key) => remove(Buckets.members, key),
+        putRemoved: (key, value) => put(Buckets.membersRemoved, key, value),
+        putClusterVersion: (value) => put(Buckets.cluster, CLUSTER_VERSION_KEY, value),
       },
       options.onMembershipChange,
     );
     this.alarms = new Alarms({
-      put: (alarm) => this.buffer.put(Buckets.alarm, alarmKey(alarm.memberId, alarm.type), EMPTY_VALUE),
-      delete: (alarm) => this.buffer.delete(Buckets.alarm, alarmKey(alarm.memberId, alarm.type)),
+      put: (alarm) => put(Buckets.alarm, alarmKey(alarm.memberId, alarm.type), EMPTY),
+      delete: (alarm) => remove(Buckets.alarm, alarmKey(alarm.memberId, alarm.type)),
     });
   }
+
+  /**
+   * Reads the whole state from a backend whose buffer has nothing unwritten.
+   * @throws FatalError when what is there is not whole
+   */
+  static async load(opened: OpenedState, options: StateMachineOptions): Promise<StateMachine> {
+    const content = await readContent(opened, options);
+    const state = new StateMachine(opened, content.store, options);
+    state.adopt(content);
+    return state;
+  }
+
+  /**
+   * Replaces everything by what another backend holds, in one step: readers see the old state or the new
+   * one. The old backend is the caller's to close.
+   */
+  async replace(opened: OpenedState): Promise<void> {
+    const content = await readContent(opened, this.options);
+    this.opened = opened;
+    this.adopt(content);
+  }
+
+  private adopt(content: Content): void {
+    const mark = content.store.restoredMark;
+    this.store = content.store;
+    this.changed = [];
+    this.index = mark?.consistentIndex ?? 0;
+    this.termOfIndex = mark?.term ?? 0;
+    this.confState = mark?.confState ?? '';
+    this.lessor.reset();
+    for (const lease of content.leases) this.lessor.restore(lease.ID, lease.TTL, lease.RemainingTTL);
+    for (const [lease, key] of content.attachments)
+      if (this.lessor.lookup(lease) !== undefined) this.lessor.attach(key, lease);
+    this.membership.restore(content.members, content.removed, content.clusterVersion);
+    this.alarms.restore(content.alarms);
+    if (this.store.compactionPending) this.options.onCompaction();
+  }
+
+  get mvcc(): MvccStore {
+    return this.store;
+  }
+
+  get buffer(): WriteBuffer {
+    return this.opened.buffer;
+  }
+
+  get backend(): Backend {
+    return this.opened.backend;
+  }
+
+  /** Index of the last applied entry. */
+  get consistentIndex(): number {
+    return this.index;
+  }
+
+  /** Term of the last applied entry. */
+  get consistentTerm(): number {
+    return this.termOfIndex;
+  }
+
+  sizeBytes(): Promise<number> {
+    return this.opened.backend.sizeBytes();
+  }
+
+  setListener(listener: ChangeListener): void {
+    this.listener = listener;
+  }
+
+  /** Says up to which entry the state reaches; the next backend batch carries it (decision 8). */
+  mark(index: number, term: number): void {
+    this.index = index;
+    this.termOfIndex = term;
+    this.opened.buffer.mark({
+      consistentIndex: index,
+      term,
+      newestRevision: this.store.newestRevision,
+      confState: this.confState,
+    });
+  }
+
+  /** Runs a change inside one write transaction: one revision if anything changed, none otherwise. */
+  write<T>(change: (writer: Writer) => T): T {
+    const txn = this.store.beginWrite();
+    let outcome: T;
+    try {
+      outcome = change(txn);
+    } catch (error) {
+      // Everything is checked before the first write: a failure here would leave half of it.
+      throw new FatalError('a checked command failed while it was executed', { cause: error });
+    }
+    const { revision, events } = txn.end();
+    if (events.length > 0) this.changed.push({ revision, events });
+    return outcome;
+  }
+
+  /** Tells the watchers what was applied since the last call. */
+  notifyWatchers(): void {
+    if (this.changed.length === 0) return;
+    const changed = this.changed;
+    this.changed = [];
+    for (const { revision, events } of changed) this.listener?.notify(revision, events);
+  }
+
+  /** Marks the revision as compacted; the work behind it follows. @throws StoreError COMPACTED, FUTURE_REVISION */
+  compact(request: etcdserverpb.CompactionRequest): etcdserverpb.CompactionResponse {
+    const outcome = this.store.compact(request.revision);
+    if (outcome === 'COMPACTED') throw new StoreError('COMPACTED');
+    if (outcome === 'FUTURE') throw new StoreError('FUTURE_REVISION');
+    this.options.onCompaction();
+    return new etcdserverpb.CompactionResponse();
+  }
+}
+
+/** Everything a backend says, read and checked, before any of it is used. */
+interface Content {
+  readonly store: MvccStore;
+  readonly leases: readonly leasepb.Lease[];
+  readonly attachments: readonly (readonly [lease: bigint, key: string])[];
+  readonly members: readonly Buffer[];
+  readonly removed: readonly string[];
+  readonly clusterVersion: string;
+  readonly alarms: readonly Alarm[];
+}
+
+async function readContent({ buffer }: OpenedState, options: StateMachineOptions): Promise<Content> {
+  const attachments: [lease: bigint, key: string][] = [];
+  const store = await MvccStore.restore(buffer, {
+    ...options.mvcc,
+    onLease: (lease, key) => attachments.push([lease, key]),
+  });
+  const leases: leasepb.Lease[] = [];
+  for await (const { value } of pairsOf(buffer, Buckets.lease)) leases.push(leasepb.decodeLease(value));
+  const members: Buffer[] = [];
+  for await (const { value } of pairsOf(buffer, Buckets.members)) members.push(value);
+  const removed: string[] = [];
+  for await (const { key } of pairsOf(buffer, Buckets.membersRemoved)) removed.push(key);
+  const alarms: Alarm[] = [];
+  for await (const { key } of pairsOf(buffer, Buckets.alarm)) {
+    const alarm = etcdserverpb.decodeAlarmMember(Buffer.from(key, 'latin1'));
+    alarms.push({ memberId: alarm.memberID, type: alarm.alarm });
+  }
+  const clusterVersion = buffer.get(Buckets.cluster, CLUSTER_VERSION_KEY)?.toString('utf8') ?? '';
+  return { store, leases, attachments, members, removed, clusterVersion, alarms };
+}
+
+async function* pairsOf(
+  buffer: WriteBuffer,
+  bucket: Bucket,
+): AsyncGenerator<{ readonly key: string; readonly value: Buffer }> {
+  for await (const pairs of buffer.range(bucket))
+    for (const pair of pairs) yield { key: pair.key.slice(1), value: pair.value };
+}
+
+/** A lease's key in its bucket: 8 bytes, big endian. */
+function idKey(id: bigint): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt.asUintN(64, id));
+  return bytes.toString('latin1');
+}
+
+function encodeLease(lease: Lease): Buffer {
+  return leasepb.encodeLease(
+    new leasepb.Lease({ ID: lease.id, TTL: lease.ttlSeconds, RemainingTTL: lease.remainingSeconds }),
+  );
+}
+
+/** An alarm's key is the AlarmMember message itself. */
+function alarmKey(memberID: bigint, alarm: number): string {
+  return etcdserverpb.encodeAlarmMember(new etcdserverpb.AlarmMember({ memberID, alarm })).toString('latin1');
 }

@@ -42,6 +42,8 @@ export class ConfChanges implements ConfChangeApplier {
     if (entry.type !== EntryType.ConfChange)
       throw new FatalError(`entry ${entry.index}: membership changes of more than one node are not etcd's`);
     const change = decodeConfChange(entry.data);
+    if (change === undefined)
+      throw new FatalError(`entry ${entry.index}: its membership change cannot be read`);
     const context = change.context.length > 0 ? this.contextOf(entry, change) : undefined;
     const error = this.validate(change, context);
     const confState = this.options.applyToRaft(error === undefined ? change : { ...change, nodeId: NONE });

@@ -1,0 +1,113 @@
+/**
+ * Lease questions only the leader can answer: renewals and remaining times. On the leader they wait until
+ * its leadership is confirmed and everything committed is applied; elsewhere they are passed to it.
+ */
+import { StoreError } from '../errors.ts';
+import type { LeaseId, Lessor } from '../lease/lessor.ts';
+import type { Schedule } from './schedule.ts';
+
+/** Between attempts to reach the leader, so that a lost connection is not hammered. */
+const FORWARD_RETRY_MS = 50;
+
+export interface TimeToLive {
+  readonly ttlSeconds: number;
+  readonly grantedSeconds: number;
+  /** In byte order; empty unless asked for. */
+  readonly keys: readonly string[];
+}
+
+/** Reaches the leader's lease endpoints; http/lease-client.ts in production. */
+export interface LeaseForwarder {
+  /** @returns seconds, or undefined when the leader has no such lease. Rejects when it cannot be reached */
+  renew(leader: bigint, id: LeaseId): Promise<number | undefined>;
+  timeToLive(leader: bigint, id: LeaseId, keys: boolean): Promise<TimeToLive | undefined>;
+}
+
+/** What leases need to know of the member. */
+export interface LeadershipView {
+  readonly isLeader: boolean;
+  readonly leaderId: bigint;
+  readonly lessor: Lessor;
+  /** Resolves once this member is known to be up to date; rejects as a linearizable read does. */
+  linearizable(): Promise<void>;
+}
+
+export interface LeasesOptions {
+  readonly monotonicMs: () => number;
+  readonly requestTimeoutMs: number;
+}
+
+export class Leases {
+  private readonly member: LeadershipView;
+  private readonly forwarder: LeaseForwarder;
+  private readonly schedule: Schedule;
+  private readonly options: LeasesOptions;
+
+  constructor(member: LeadershipView, forwarder: LeaseForwarder, schedule: Schedule, options: LeasesOptions) {
+    this.member = member;
+    this.forwarder = forwarder;
+    this.schedule = schedule;
+    this.options = options;
+  }
+
+  /**
+   * Gives a lease its full TTL again, wherever the leader is.
+   * @returns seconds, or undefined when there is no such lease
+   */
+  renew(id: LeaseId): Promise<number | undefined> {
+    return this.atLeader(
+      () => this.renewHere(id),
+      (leader) => this.forwarder.renew(leader, id),
+    );
+  }
+
+  timeToLive(id: LeaseId, keys: boolean): Promise<TimeToLive | undefined> {
+    return this.atLeader(
+      () => this.timeToLiveHere(id, keys),
+      (leader) => this.forwarder.timeToLive(leader, id, keys),
+    );
+  }
+
+  /** For a follower that asks: renews on this member or fails. @throws StoreError NOT_PRIMARY */
+  async renewHere(id: LeaseId): Promise<number | undefined> {
+    await this.confirm();
+    return this.member.lessor.renew(id, this.options.monotonicMs());
+  }
+
+  /** @throws StoreError NOT_PRIMARY */
+  async timeToLiveHere(id: LeaseId, keys: boolean): Promise<TimeToLive | undefined> {
+    await this.confirm();
+    const lease = this.member.lessor.lookup(id);
+    if (lease === undefined) return undefined;
+    return {
+      ttlSeconds: this.member.lessor.remainingSeconds(lease, this.options.monotonicMs()),
+      grantedSeconds: lease.ttlSeconds,
+      keys: keys ? [...lease.keys].sort() : [],
+    };
+  }
+
+  /** A leader that cannot confirm that it leads must not speak about time (E4, E5). */
+  private async confirm(): Promise<void> {
+    if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
+    await this.member.linearizable();
+    if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
+  }
+
+  private async atLeader<T>(here: () => Promise<T>, there: (leader: bigint) => Promise<T>): Promise<T> {
+    const startedMs = this.options.monotonicMs();
+    for (;;) {
+      if (this.member.isLeader) return here();
+      const leader = this.member.leaderId;
+      if (leader !== 0n) {
+        try {
+          return await there(leader);
+        } catch {
+          // The leader cannot be reached or is one no more; another attempt, to whoever leads then.
+        }
+      }
+      if (this.options.monotonicMs() - startedMs >= this.options.requestTimeoutMs)
+        throw new StoreError('TIMEOUT');
+      await this.schedule.delay(FORWARD_RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * A member as its API handlers see it: propose a command, wait for a linearizable moment, read the state,
+ * ask who leads. It joins proposals, reads and leases over the driver and adds only the rules of time:
+ * how long a request may take, and which of etcd's texts says why it took too long.
+ */
+import { Role, type SoftState } from '@keelson/raft';
+import type { CommandKind } from '../apply/command.ts';
+import type { ApplyResult } from '../apply/results.ts';
+import type { StateMachine } from '../apply/state-machine.ts';
+import { StoreError } from '../errors.ts';
+import type { Compactor } from './compactor.ts';
+import type { Driver } from './driver.ts';
+import type { Leases } from './leases.ts';
+import type { Proposals } from './proposals.ts';
+import type { Reads } from './reads.ts';
+
+/** What the transport knows about connections, for telling timeouts apart. */
+export interface Connections {
+  /** Monotonic time since when a member has been reachable; undefined while it is not. */
+  activeSince(id: bigint): number | undefined;
+}
+
+export interface ReplicaOptions {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly monotonicMs: () => number;
+  /** Uniform 64-bit values, for lease ids. */
+  readonly random64: () => bigint;
+  readonly requestTimeoutMs: number;
+  readonly electionTimeoutMs: number;
+  /** Largest command as the log keeps it. */
+  readonly requestBytesMax: number;
+  /** Committed entries waiting to be applied beyond which writes are refused. */
+  readonly applyGapMax: number;
+}
+
+export class Replica {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly state: StateMachine;
+  readonly leases: Leases;
+  readonly compactor: Compactor;
+  private readonly driver: Driver;
+  private readonly proposals: Proposals;
+  private readonly reads: Reads;
+  private readonly connections: Connections;
+  private readonly options: ReplicaOptions;
+  private leaderElectedMs = -Infinity;
+  private stopped = false;
+
+  constructor(
+    state: StateMachine,
+    driver: Driver,
+    proposals: Proposals,
+    reads: Reads,
+    leases: (replica: Replica) => Leases,
+    compactor: Compactor,
+    connections: Connections,
+    options: ReplicaOptions,
+  ) {
+    this.memberId = options.memberId;
+    this.clusterId = options.clusterId;
+    this.state = state;
+    this.driver = driver;
+    this.proposals = proposals;
+    this.reads = reads;
+    this.connections = connections;
+    this.options = options;
+    this.compactor = compactor;
+    this.leases = leases(this);
+  }
+
+  get term(): number {
+    return this.driver.term;
+  }
+
+  get leaderId(): bigint {
+    return this.driver.leaderId;
+  }
+
+  get isLeader(): boolean {
+    return this.driver.role === Role.Leader;
+  }
+
+  get appliedIndex(): number {
+    return this.driver.appliedIndex;
+  }
+
+  get commitIndex(): number {
+    return this.driver.commitIndex;
+  }
+
+  get lessor(): StateMachine['lessor'] {
+    return this.state.lessor;
+  }
+
+  /**
+   * Replicates a command and gives the state machine's answer.
+   * @param body the request's protobuf bytes, kept unchanged
+   * @throws StoreError: definite ones before logging or from apply; unknown outcome only as one of the
+   *   timeouts or STOPPED
+   */
+  async propose(kind: CommandKind, body: Buffer): Promise<ApplyResult> {
+    if (this.stopped) throw new StoreError('STOPPED');
+    if (this.driver.commitIndex - this.driver.appliedIndex > this.options.applyGapMax)
+      throw new StoreError('TOO_MANY_REQUESTS');
+    const waiting = this.proposals.add(kind, body, this.options.monotonicMs(), this.options.requestBytesMax);
+    this.driver.wake();
+    const result = await waiting;
+    if (result.error !== undefined) throw result.error;
+    return result;
+  }
+
+  /** Resolves when the local state holds everything that was committed before the call. */
+  async linearizable(): Promise<void> {
+    if (this.stopped) throw new StoreError('STOPPED');
+    const waiting = this.reads.add(this.options.monotonicMs());
+    this.driver.wake();
+    await waiting;
+  }
+
+  /** A positive 63-bit id that no lease of ours has. */
+  drawLeaseId(): bigint {
+    for (;;) {
+      const id = this.options.random64() & 0x7fff_ffff_ffff_ffffn;
+      if (id !== 0n && this.state.lessor.lookup(id) === undefined) return id;
+    }
+  }
+
+  /** Told by the driver's handlers. */
+  leadershipChanged(soft: SoftState): void {
+    if (soft.lead !== 0n) this.leaderElectedMs = this.options.monotonicMs();
+  }
+
+  /** Ends what has waited too long; called every few tens of milliseconds. */
+  expireWaiters(): void {
+    const nowMs = this.options.monotonicMs();
+    this.proposals.expire(nowMs, this.options.requestTimeoutMs, (startedMs) => this.timeoutError(startedMs));
+    this.reads.expire(nowMs, this.options.requestTimeoutMs);
+    // A ReadIndex without an answer is asked again; that needs a turn even when nothing else happens.
+    if (this.reads.waitingCount > 0) this.driver.wake();
+  }
+
+  /** Fails everything that waits: the member goes. */
+  stop(): void {
+    this.stopped = true;
+    const error = new StoreError('STOPPED');
+    this.proposals.failAll(error);
+    this.reads.failAll(error);
+  }
+
+  /** etcd's choice among its timeout texts (server/etcdserver/v3_server.go, parseProposeCtxErr). */
+  private timeoutError(startedMs: number): StoreError {
+    const previousLeaderLostMs = this.leaderElectedMs - 2 * this.options.electionTimeoutMs;
+    if (startedMs > previousLeaderLostMs && startedMs < this.leaderElectedMs)
+      return new StoreError('TIMEOUT_LEADER_FAIL');
+    const leader = this.driver.leaderId;
+    if (leader === 0n) return new StoreError('TIMEOUT');
+    const connected =
+      leader === this.memberId
+        ? this.connectedToQuorumSince(startedMs)
+        : this.connectedSince(leader, startedMs);
+    return new StoreError(connected ? 'TIMEOUT' : 'TIMEOUT_CONNECTION_LOST');
+  }
+
+  private connectedSince(id: bigint, sinceMs: number): boolean {
+    const active = this.connections.activeSince(id);
+    return active !== undefined && active <= sinceMs;
+  }
+
+  private connectedToQuorumSince(sinceMs: number): boolean {
+    const members = this.state.membership.list();
+    let connected = 0;
+    for (const member of members)
+      if (member.id === this.memberId || this.connectedSince(member.id, sinceMs)) connected++;
+    return connected >= Math.floor(members.length / 2) + 1;
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * Snapshots, both ways. Outward: every so many entries the point the log may be cut at moves on (.snap
+ * file, WAL marker, shorter tail), and a follower that needs what was cut gets the whole state as a bbolt
+ * file. Inward: a leader's file is saved, becomes the backend, and replaces the state machine's content.
+ *
+ * Law: log is released only up to an index whose state is durable in the backend (decision 8).
+ */
+import { assert, type Disk, type Logger } from '@keelson/base';
+import { Message, Snapshot, type AppendWork } from '@keelson/raft';
+import type { OpenedState, StateMachine } from '../apply/state-machine.ts';
+import type { Backend, BackendSnapshot } from '../backend/backend.ts';
+import type { BackendHome } from '../backend/home.ts';
+import { WriteBuffer, type WriteBufferOptions } from '../backend/write-buffer.ts';
+import { FatalError } from '../errors.ts';
+import { encodeV2Store } from '../membership/v2-store.ts';
+import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
+import { exportBuckets, importImage, markOf } from '../snapshot/state-image.ts';
+import type { SnapshotMarker } from '../wal/entry-codec.ts';
+import { decodeConfState, encodeConfState } from './conf-state.ts';
+import type { LogTail } from './log-storage.ts';
+
+/** Payload of entries kept for followers beyond which the tail is cut early, whatever the counts say. */
+const TAIL_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Where .snap files are kept; snap/snap-files.ts in production. */
+export interface SnapshotFiles {
+  save(snapshot: Snapshot): Promise<void>;
+  /** Removes all but the newest few. */
+  purge(): Promise<void>;
+}
+
+/** The parts of the WAL a snapshot touches. */
+export interface ReleasableLog {
+  saveSnapshotMarker(marker: SnapshotMarker): Promise<void>;
+  release(index: number): Promise<void>;
+}
+
+export interface SnapshotSender {
+  sendSnapshot(message: Message, body: AsyncIterable<Buffer>, bytes: number): void;
+}
+
+export interface SnapshotterParts {
+  readonly state: StateMachine;
+  readonly tail: LogTail;
+  readonly log: ReleasableLog;
+  readonly files: SnapshotFiles;
+  readonly home: BackendHome;
+  readonly disk: Disk;
+  readonly sender: SnapshotSender;
+  readonly logger: Logger;
+  /** The index raft has applied; snapshots never reach beyond it. */
+  readonly appliedIndex: () => number;
+  readonly onError: (error: Error) => void;
+  /** The state machine's content was replaced. */
+  readonly onReplaced: () => void;
+}
+
+export interface SnapshotterOptions {
+  /** The member's snap directory. */
+  readonly directory: string;
+  /** Applied entries between snapshots (etcd --snapshot-count). */
+  readonly snapshotCount: number;
+  /** Entries kept in the tail behind a snapshot for slow followers. */
+  readonly catchUpEntries: number;
+  readonly writeBuffer: WriteBufferOptions;
+}
+
+export class Snapshotter {
+  private readonly parts: SnapshotterParts;
+  private readonly options: SnapshotterOptions;
+  private lastIndex: number;
+  private saving: Promise<void> | undefined;
+  /** Snapshots on their way to followers: the tail must keep what comes after them. */
+  private sendingCount = 0;
+
+  /** @param lastIndex of the newest .snap file; 0 for none */
+  constructor(parts: SnapshotterParts, options: SnapshotterOptions, lastIndex: number) {
+    this.parts = parts;
+    this.options = options;
+    this.lastIndex = lastIndex;
+  }
+
+  /** Called after each applied batch: takes a snapshot when enough has been applied since the last. */
+  afterApply(): void {
+    const applied = this.parts.appliedIndex();
+    if (this.saving !== undefined || applied - this.lastIndex < this.options.snapshotCount) return;
+    this.saving = this.save()
+      .catch((error: unknown) => this.parts.onError(error as Error))
+      .finally(() => {
+        this.saving = undefined;
+      });
+  }
+
+  /** Resolves when no snapshot is being taken. */
+  async idle(): Promise<void> {
+    await this.saving;
+  }
+
+  private async save(): Promise<void> {
+    const { state, tail, log, files, logger } = this.parts;
+    const index = state.consistentIndex;
+    const confState = decodeConfState(state.confState);
+    const data = this.membersData();
+    await state.buffer.commit();
+    assert(state.buffer.durableIndex >= index, 'a committed buffer covers what was applied before');
+    const term = tail.term(index);
+    // A snapshot from the leader replaced the log meanwhile: it is the newer one.
+    if (typeof term !== 'number') return;
+    await files.save(new Snapshot(index, term, confState, data));
+    await log.saveSnapshotMarker({ index, term, confState });
+    if (tail.createSnapshot(index, confState, data) === undefined) return;
+    this.lastIndex = index;
+    logger.info('saved snapshot', { 'snapshot-index': index });
+    await log.release(index);
+    await files.purge();
+    this.cutTail(index);
+  }
+
+  /** Drops entries from memory that a follower is not expected to need. */
+  private cutTail(snapshotIndex: number): void {
+    if (this.sendingCount > 0) return;
+    const { tail, logger } = this.parts;
+    let cut = snapshotIndex - this.options.catchUpEntries;
+    const first = Math.max(cut + 1, tail.firstIndex());
+    if (first <= snapshotIndex && tail.payloadBytes(first, snapshotIndex) > TAIL_BYTES_MAX)
+      cut = snapshotIndex;
+    if (cut < tail.firstIndex()) return;
+    tail.compact(cut);
+    logger.info('compacted Raft logs', { 'compact-index': cut });
+  }
+
+  private membersData(): Buffer {
+    const { membership } = this.parts.state;
+    return encodeV2Store(membership.list(), membership.removed(), membership.clusterVersion);
+  }
+
+  /** Answers raft's wish to bring a follower up by snapshot with the whole state as it is now. */
+  send(asked: Message): void {
+    this.sendingCount++;
+    this.prepare(asked)
+      .catch((error: unknown) => this.parts.onError(error as Error))
+      .finally(() => {
+        this.sendingCount--;
+      });
+  }
+
+  private async prepare(asked: Message): Promise<void> {
+    const data = this.membersData();
+    const view = await this.parts.state.buffer.snapshot();
+    let handedOver = false;
+    try {
+      const mark = await markOf(view);
+      assert(mark !== undefined, 'a member that leads has applied something');
+      const buckets = exportBuckets(view, mark);
+      const plan = await planBbolt(buckets);
+      const message = new Message(asked.type, {
+        ...asked,
+        snapshot: new Snapshot(mark.consistentIndex, mark.term, decodeConfState(mark.confState), data),
+      });
+      this.parts.logger.info('sending database snapshot', {
+        'snapshot-index': mark.consistentIndex,
+        'remote-peer-id': asked.to,
+        bytes: plan.bytes,
+      });
+      await new Promise<void>((resolve) => {
+        handedOver = true;
+        this.parts.sender.sendSnapshot(message, bodyOf(writeBbolt(plan, buckets), view, resolve), plan.bytes);
+      });
+    } finally {
+      if (!handedOver) await view.close();
+    }
+  }
+
+  /** Where an incoming snapshot's database is kept until it is installed (etcd's name). */
+  private databasePath(index: number): string {
+    return `${this.options.directory}/${index.toString(16).padStart(16, '0')}.snap.db`;
+  }
+
+  /** Saves a leader's database file; resolves when it is durable. */
+  async receive(message: Message, body: AsyncIterable<Buffer>): Promise<void> {
+    const { disk, logger } = this.parts;
+    const index = message.snapshot?.index ?? 0;
+    const path = this.databasePath(index);
+    const temporary = `${path}.tmp`;
+    await disk.removeAll(temporary);
+    const file = await disk.open(temporary, 'create');
+    let position = 0;
+    try {
+      for await (const chunk of body) {
+        await file.write(position, chunk);
+        position += chunk.length;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await disk.rename(temporary, path);
+    await disk.syncDirectory(this.options.directory);
+    logger.info('received and saved database snapshot', { 'snapshot-index': index, bytes: position });
+  }
+
+  /** Makes a received snapshot this member's state; the order is that of recoverable steps. */
+  async install(work: AppendWork): Promise<void> {
+    const snapshot = work.snapshot;
+    assert(snapshot !== undefined, 'installing without a snapshot');
+    const { home, disk, files, log, state, logger } = this.parts;
+    await this.idle();
+    logger.info('applying snapshot', { 'snapshot-index': snapshot.index });
+    const incoming = await home.openIncoming();
+    await this.fill(incoming, snapshot);
+    // From here on a restart begins at the snapshot; its database is still aside until the swap is done.
+    await files.save(snapshot);
+    await log.saveSnapshotMarker({
+      index: snapshot.index,
+      term: snapshot.term,
+      confState: snapshot.confState,
+    });
+    await state.buffer.commit();
+    const backend = await home.swap(state.backend, incoming);
+    await state.replace(await this.openState(backend));
+    this.lastIndex = snapshot.index;
+    await log.release(snapshot.index);
+    await disk.remove(this.databasePath(snapshot.index));
+    this.parts.onReplaced();
+    logger.info('applied snapshot', { 'snapshot-index': snapshot.index });
+  }
+
+  private async fill(backend: Backend, snapshot: Snapshot): Promise<void> {
+    await fillFromDatabase(this.parts.disk, this.databasePath(snapshot.index), backend, snapshot);
+  }
+
+  private async openState(backend: Backend): Promise<OpenedState> {
+    return { backend, buffer: await WriteBuffer.load(backend, this.options.writeBuffer) };
+  }
+}
+
+/**
+ * Brings a member whose log begins at a snapshot its backend does not reach to that snapshot: the crash
+ * came between the marker and the swap.
+ * @throws FatalError when the database that came with the snapshot is not there
+ */
+export async function recoverBackend(
+  home: BackendHome,
+  disk: Disk,
+  directory: string,
+  current: Backend,
+  snapshot: Snapshot,
+): Promise<Backend> {
+  const path = `${directory}/${snapshot.index.toString(16).padStart(16, '0')}.snap.db`;
+  if (!(await disk.exists(path)))
+    throw new FatalError(
+      `the log begins at snapshot index ${snapshot.index}, but the backend is older and ${path} is missing: ` +
+        'remove this member from the cluster and add it again',
+    );
+  const incoming = await home.openIncoming();
+  await fillFromDatabase(disk, path, incoming, snapshot);
+  const backend = await home.swap(current, incoming);
+  await disk.remove(path);
+  return backend;
+}
+
+async function fillFromDatabase(
+  disk: Disk,
+  path: string,
+  backend: Backend,
+  snapshot: Snapshot,
+): Promise<void> {
+  const file = await disk.open(path, 'read');
+  try {
+    const size = await file.size();
+    await importImage(
+      { read: (position, length) => file.read(position, length), size: () => Promise.resolve(size) },
+      backend,
+      {
+        consistentIndex: snapshot.index,
+        term: snapshot.term,
+        confState: encodeConfState(snapshot.confState),
+      },
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+/** Chunks of the file, closing the view they are read from when they are done with, however that is. */
+async function* bodyOf(
+  chunks: AsyncGenerator<Buffer>,
+  view: BackendSnapshot,
+  onDone: () => void,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* chunks;
+  } finally {
+    await view.close();
+    onDone();
+  }
+}

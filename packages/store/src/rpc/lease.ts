@@ -1,0 +1,104 @@
+/** The Lease service. Grants and revokes go through the log; renewals and remaining times are the leader's. */
+import { keyToBytes } from '@keelson/base';
+import { etcdserverpb, services } from '@keelson/proto';
+import type { DuplexStream, MethodTable } from '@keelson/rpc';
+import { CommandKind } from '../apply/command.ts';
+import type { Replica } from '../consensus/replica.ts';
+import { header } from './header.ts';
+import { withBytes } from './services.ts';
+import { toRpcError } from './status.ts';
+
+export function registerLease(table: MethodTable, replica: Replica): void {
+  const { Lease } = services;
+
+  table.unary(withBytes(Lease.methods.leaseGrant), async ({ message, bytes }) => {
+    try {
+      // The id is settled here: apply draws nothing.
+      const body =
+        message.ID === 0n
+          ? etcdserverpb.encodeLeaseGrantRequest(
+              new etcdserverpb.LeaseGrantRequest({ ID: replica.drawLeaseId(), TTL: message.TTL }),
+            )
+          : bytes;
+      const result = await replica.propose(CommandKind.LeaseGrant, body);
+      const response = result.response as etcdserverpb.LeaseGrantResponse;
+      response.header = header(replica, result.revision);
+      return response;
+    } catch (error) {
+      throw toRpcError(error);
+    }
+  });
+
+  table.unary(withBytes(Lease.methods.leaseRevoke), async ({ bytes }) => {
+    try {
+      const result = await replica.propose(CommandKind.LeaseRevoke, bytes);
+      const response = result.response as etcdserverpb.LeaseRevokeResponse;
+      response.header = header(replica, result.revision);
+      return response;
+    } catch (error) {
+      throw toRpcError(error);
+    }
+  });
+
+  table.unary(Lease.methods.leaseTimeToLive, async (request) => {
+    try {
+      const found = await replica.leases.timeToLive(request.ID, request.keys);
+      return new etcdserverpb.LeaseTimeToLiveResponse({
+        header: header(replica),
+        ID: request.ID,
+        TTL: found === undefined ? -1 : found.ttlSeconds,
+        grantedTTL: found?.grantedSeconds ?? 0,
+        keys: (found?.keys ?? []).map(keyToBytes),
+      });
+    } catch (error) {
+      throw toRpcError(error);
+    }
+  });
+
+  table.unary(Lease.methods.leaseLeases, () => {
+    const leases = replica.state.lessor.list().map((ID) => new etcdserverpb.LeaseStatus({ ID }));
+    return new etcdserverpb.LeaseLeasesResponse({ header: header(replica), leases });
+  });
+
+  table.bidi(Lease.methods.leaseKeepAlive, (stream) => new KeepAliveStream(replica, stream).run());
+}
+
+/** Requests answered one after the other, in order, as etcd's stream handler does. */
+class KeepAliveStream {
+  private readonly replica: Replica;
+  private readonly stream: DuplexStream<
+    etcdserverpb.LeaseKeepAliveRequest,
+    etcdserverpb.LeaseKeepAliveResponse
+  >;
+
+  constructor(
+    replica: Replica,
+    stream: DuplexStream<etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse>,
+  ) {
+    this.replica = replica;
+    this.stream = stream;
+  }
+
+  run(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let last: Promise<void> = Promise.resolve();
+      this.stream.onMessage((request) => {
+        this.stream.pause();
+        last = this.answer(request).then(() => this.stream.resume());
+        last.catch((error: unknown) => reject(toRpcError(error) as Error));
+      });
+      this.stream.onHalfClose(() => last.then(resolve, () => {}));
+      this.stream.onCancel(() => resolve());
+    });
+  }
+
+  private async answer(request: etcdserverpb.LeaseKeepAliveRequest): Promise<void> {
+    // The header is filled before the renewal, as in etcd.
+    const response = new etcdserverpb.LeaseKeepAliveResponse({
+      header: header(this.replica),
+      ID: request.ID,
+    });
+    response.TTL = (await this.replica.leases.renew(request.ID)) ?? 0;
+    if (!this.stream.write(response)) await this.stream.ready();
+  }
+}
