@@ -1,0 +1,96 @@
+/**
+ * The client: joins endpoints, token, retry rules and the rooms of the API, and does nothing else. Many can
+ * live in one process; they share nothing.
+ */
+import { randomInt } from 'node:crypto';
+import { Prng, systemClock, type Clock } from '@keelson/base';
+import { grpcJsChannel } from '@keelson/rpc';
+import { Auth, Tokens } from './auth.ts';
+import { Cluster } from './cluster.ts';
+import { Endpoints, type ChannelFactory } from './endpoints.ts';
+import { Kv } from './kv.ts';
+import { Lease } from './lease.ts';
+import { Maintenance } from './maintenance.ts';
+import { Caller } from './retry.ts';
+import { Watch } from './watch.ts';
+
+export interface ClientOptions {
+  /** "host:port", "http://host:port" or "unix:/path"; at least one. */
+  readonly endpoints: readonly string[];
+  /** How long one endpoint may take to connect before the next is tried. Default 2 s, as etcdctl. */
+  readonly dialTimeoutMs?: number;
+  /** How long a unary call may take with all its attempts. Default 5 s, as etcdctl. */
+  readonly requestTimeoutMs?: number;
+  readonly user?: string;
+  readonly password?: string;
+  readonly clock?: Clock;
+  /** Spreads clients over endpoints and retries over time; never for secrets. */
+  readonly prng?: Prng;
+  /** How to reach an address; default: grpc-js over cleartext. */
+  readonly channelFactory?: ChannelFactory;
+}
+
+const DIAL_TIMEOUT_MS = 2000;
+const REQUEST_TIMEOUT_MS = 5000;
+
+export class Client {
+  readonly kv: Kv;
+  readonly watch: Watch;
+  readonly lease: Lease;
+  readonly cluster: Cluster;
+  readonly maintenance: Maintenance;
+  readonly auth: Auth;
+  private readonly caller: Caller;
+
+  /** @throws TypeError for endpoints that are none, or a password without a user */
+  constructor(options: ClientOptions) {
+    const clock = options.clock ?? systemClock;
+    const prng = options.prng ?? new Prng(randomInt(2 ** 32));
+    const { user, password } = options;
+    if (user === undefined && password !== undefined) throw new TypeError('a password needs a user');
+    const tokens = new Tokens(user === undefined ? undefined : { user, password: password ?? '' });
+    const endpoints = new Endpoints(
+      options.endpoints,
+      options.channelFactory ?? ((address) => grpcJsChannel(address)),
+      clock,
+      prng,
+      options.dialTimeoutMs ?? DIAL_TIMEOUT_MS,
+    );
+    this.caller = new Caller(endpoints, clock, prng, tokens, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
+    this.kv = new Kv(this.caller);
+    this.watch = new Watch(this.caller);
+    this.lease = new Lease(this.caller);
+    this.cluster = new Cluster(this.caller);
+    this.maintenance = new Maintenance(this.caller);
+    this.auth = new Auth(this.caller);
+  }
+
+  /** As channel addresses: what `endpoint` options may name. */
+  get endpoints(): string[] {
+    return this.caller.endpoints.addresses;
+  }
+
+  /** Talks to these from now on; connections to those that stay are kept. */
+  setEndpoints(endpoints: readonly string[]): void {
+    this.caller.endpoints.replace(endpoints);
+  }
+
+  /** Asks the cluster for its members and takes their client URLs as endpoints. */
+  async syncEndpoints(): Promise<void> {
+    const { members } = await this.cluster.memberList();
+    const urls = members.filter((member) => !member.isLearner).flatMap((member) => member.clientURLs);
+    if (urls.length > 0) this.setEndpoints(urls);
+  }
+
+  /** Ends watches and keepers (each hears CLOSED), cancels calls, closes connections. Leases are not revoked. */
+  close(): void {
+    this.watch.close();
+    this.lease.close();
+    this.caller.close();
+  }
+}
+
+/** A client; connects when first used. @throws TypeError as Client */
+export function createClient(options: ClientOptions): Client {
+  return new Client(options);
+}
