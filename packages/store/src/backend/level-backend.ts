@@ -1,0 +1,168 @@
+/**
+ * The backend over LevelDB (classic-level). Every batch is written with sync, off the main thread: LevelDB
+ * can lose an unsynced batch under a later one. LevelDB's own LOCK file is the data directory's lock, so the
+ * backend is opened before the log is touched.
+ *
+ * Every option is chosen by measurement: see OPTIONS.
+ */
+import { assert, type Disk } from '@keelson/base';
+import { ClassicLevel, type IteratorOptions, type Snapshot } from 'classic-level';
+import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
+import { FatalError } from '../errors.ts';
+import type { Backend, BackendPair, BackendRange, BackendSnapshot, BatchOperation } from './backend.ts';
+
+type Level = ClassicLevel<string, Buffer>;
+
+/** Pairs a native call brings; between two calls other work runs. */
+const SLICE_PAIRS = 256;
+
+/** Why a backend does not open. */
+export class BackendOpenError extends FatalError {
+  /** LOCKED: another process holds the data directory. DAMAGED: LevelDB refuses what is there. */
+  readonly code: 'LOCKED' | 'DAMAGED';
+
+  constructor(code: 'LOCKED' | 'DAMAGED', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Keys are latin1 in memory and the same bytes on disk. */
+const KEY_ENCODING = {
+  name: 'latin1-bytes',
+  format: 'buffer',
+  encode: (key: string): Buffer => Buffer.from(key, 'latin1'),
+  decode: (bytes: Buffer): string => bytes.toString('latin1'),
+} as const;
+
+/**
+ * Measured with 300,000 revisions of 256 bytes in batches of 5,000 (2 shared cores): all of these are
+ * within the noise of 1.6 µs a put except where said.
+ */
+const OPTIONS = {
+  /** Snappy: no cost that shows, a quarter less disk for text. */
+  compression: true,
+  /** Two are held at most. 8 MiB gained nothing and doubles memory and the time to recover at open. */
+  writeBufferSize: 4 * 1024 * 1024,
+  /** 16 KiB made a random get 4.0 instead of 2.6 µs. */
+  blockSize: 4096,
+  /** 32 MiB gained nothing: revisions are read once, and the system caches the files. */
+  cacheSize: 8 * 1024 * 1024,
+  /** LevelDB's own 2 MiB means thousands of open files at a few gigabytes; throughput is the same. */
+  maxFileSize: 8 * 1024 * 1024,
+} as const;
+
+export class LevelBackend implements Backend {
+  private readonly level: Level;
+  private failure: Error | undefined = undefined;
+
+  private constructor(level: Level) {
+    this.level = level;
+  }
+
+  /**
+   * Opens or creates the database in `directory`, whose parent exists.
+   * @throws BackendOpenError
+   */
+  static async open(disk: Disk, directory: string): Promise<LevelBackend> {
+    await disk.makeDirectory(directory);
+    const level: Level = new ClassicLevel<string, Buffer>(directory, {
+      ...OPTIONS,
+      keyEncoding: KEY_ENCODING,
+      valueEncoding: 'buffer',
+    });
+    try {
+      await level.open();
+    } catch (error) {
+      const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : error;
+      if (errorCodeOf(cause) === 'LEVEL_LOCKED') {
+        throw new BackendOpenError('LOCKED', `another process holds the data dir: ${directory} is locked`, {
+          cause,
+        });
+      }
+      throw new BackendOpenError('DAMAGED', `backend: cannot open ${directory}: ${errorMessageOf(cause)}`, {
+        cause,
+      });
+    }
+    return new LevelBackend(level);
+  }
+
+  getSync(key: string): Buffer | undefined {
+    return this.level.getSync(key);
+  }
+
+  iterate(range: BackendRange): AsyncIterable<readonly BackendPair[]> {
+    return iterateLevel(this.level, range, undefined);
+  }
+
+  async write(operations: readonly BatchOperation[]): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    const batch = this.level.batch();
+    try {
+      for (const { key, value } of operations) {
+        if (value === undefined) batch.del(key);
+        else batch.put(key, value);
+      }
+      await batch.write({ sync: true });
+    } catch (error) {
+      this.failure = new FatalError(`backend: ${errorMessageOf(error)}`, { cause: error });
+      throw this.failure;
+    }
+  }
+
+  snapshot(): BackendSnapshot {
+    const snapshot = this.level.snapshot();
+    let open = true;
+    return {
+      iterate: (range) => {
+        assert(open, 'snapshot used after close');
+        return iterateLevel(this.level, range, snapshot);
+      },
+      close: async () => {
+        assert(open, 'snapshot closed twice');
+        open = false;
+        await snapshot.close();
+      },
+    };
+  }
+
+  sizeBytes(): Promise<number> {
+    return this.rangeSizeBytes('', '\xff');
+  }
+
+  rangeSizeBytes(gte: string, lt: string): Promise<number> {
+    return this.level.approximateSize(gte, lt);
+  }
+
+  compact(gte: string, lt: string): Promise<void> {
+    return this.level.compactRange(gte, lt);
+  }
+
+  close(): Promise<void> {
+    return this.level.close();
+  }
+}
+
+async function* iterateLevel(
+  level: Level,
+  range: BackendRange,
+  snapshot: Snapshot | undefined,
+): AsyncGenerator<readonly BackendPair[]> {
+  const options: IteratorOptions<string, Buffer> = {
+    gte: range.gte,
+    lt: range.lt,
+    reverse: range.reverse ?? false,
+    limit: range.limit ?? -1,
+    ...(snapshot === undefined ? {} : { snapshot }),
+  };
+  const iterator = level.iterator(options);
+  try {
+    for (;;) {
+      const entries = await iterator.nextv(SLICE_PAIRS);
+      if (entries.length === 0) return;
+      yield entries.map(([key, value]) => ({ key, value }));
+    }
+  } finally {
+    await iterator.close();
+  }
+}
