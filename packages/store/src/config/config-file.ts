@@ -4,8 +4,9 @@
  * in etcd, a key nobody knows is ignored, though here a warning names it; a value of the wrong type is
  * an error. Takes the text; reading the file is the caller's.
  */
+import { createRequire } from 'node:module';
+
 import { unreachable } from '@keelson/base';
-import { parse as parseYaml } from 'yaml';
 
 import { setFeatureGates } from './feature-gates.ts';
 import { type AnyFlagSpec, FLAGS } from './flag-table.ts';
@@ -22,6 +23,14 @@ const BOOLEAN_WORDS: Readonly<Record<string, boolean>> = {
   off: false,
   n: false,
 };
+
+/**
+ * Loads the YAML library when there is a file to read: it costs 13 ms, as much as everything else until
+ * the first listener, and most members have no file.
+ */
+function loadYaml(): typeof import('yaml') {
+  return createRequire(import.meta.url)('yaml');
+}
 
 /** Aliases a file may expand to; more is an attack, not a configuration. */
 const ALIASES_MAX = 100;
@@ -179,7 +188,7 @@ function rowsByPath(): Map<string, AnyFlagSpec> {
 export function applyConfigFile(settings: Settings, text: string, warnings: string[]): string | undefined {
   let root: unknown;
   try {
-    root = parseYaml(text, { uniqueKeys: false, intAsBigInt: true, maxAliasCount: ALIASES_MAX });
+    root = loadYaml().parse(text, { uniqueKeys: false, intAsBigInt: true, maxAliasCount: ALIASES_MAX });
   } catch (error) {
     // The library throws for syntax and for too many aliases; both are the file's fault.
     return `error converting YAML to JSON: yaml: ${asError(error).message.split('\n', 1)[0]}`;

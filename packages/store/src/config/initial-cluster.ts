@@ -65,6 +65,11 @@ function resolvedText(url: EtcdUrl, addresses: ReadonlyMap<string, string>): str
   return `${url.scheme}://${host}:${url.port}`;
 }
 
+/** Go's %q of a list. */
+function quotedList(texts: readonly string[]): string {
+  return `[${texts.map(goQuote).join(' ')}]`;
+}
+
 /** Why the advertised peer URLs are not those the initial cluster gives this member. */
 function advertiseProblem(
   config: Bootstrap,
@@ -82,18 +87,18 @@ function advertiseProblem(
   const cause =
     own.length === theirs.length
       ? `resolved urls: ${goQuote(own[differing])} != ${goQuote(theirs[differing])}`
-      : `len(${goQuote(advertised.join(' '))}) != len(${goQuote(listedTexts.join(' '))})`;
+      : `len(${quotedList(advertised)}) != len(${quotedList(listedTexts)})`;
   const unadvertised = listedTexts.filter((text) => !advertised.includes(text));
   if (unadvertised.length > 0) {
     const missing = unadvertised.map((text) => `${config.name}=${text}`).join(',');
     return `--initial-cluster has ${missing} but missing from --initial-advertise-peer-urls=${advertised.join(',')} (${cause})`;
   }
   const unlisted = advertised.filter((text) => !listedTexts.includes(text));
-  const own_ = advertised.map((text) => `${config.name}=${text}`).join(',');
+  const ownPairs = advertised.map((text) => `${config.name}=${text}`).join(',');
   if (unlisted.length > 0) {
-    return `--initial-advertise-peer-urls has ${unlisted.join(',')} but missing from --initial-cluster=${own_}`;
+    return `--initial-advertise-peer-urls has ${unlisted.join(',')} but missing from --initial-cluster=${ownPairs}`;
   }
-  return `failed to resolve ${advertised.join(',')} to match --initial-cluster=${own_} (${cause})`;
+  return `failed to resolve ${advertised.join(',')} to match --initial-cluster=${ownPairs} (${cause})`;
 }
 
 function localMemberProblem(config: Bootstrap, cluster: InitialCluster): string | undefined {
