@@ -425,17 +425,18 @@ export class PeerServer {
    */
   private refuse(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
     if (!response.headersSent) answer(response, status, `${text}\n`);
-    if (request.complete || request.destroyed) return;
+    const socket = request.socket;
+    if (request.complete || request.destroyed || socket.destroyed) return;
     let drainedBytes = 0;
-    const limit = new Deadline(this.context.clock, this.context.limits.readTimeoutMs, () =>
-      request.destroy(),
-    );
+    const limit = new Deadline(this.context.clock, this.context.limits.readTimeoutMs, () => socket.destroy());
     limit.touch();
+    const done = (): void => limit.stop();
     request.on('data', (chunk: Buffer) => {
       drainedBytes += chunk.length;
-      if (drainedBytes > DRAIN_BYTES_MAX) request.destroy();
+      if (drainedBytes > DRAIN_BYTES_MAX) socket.destroy();
     });
-    request.on('close', () => limit.stop());
+    request.on('end', done);
+    socket.once('close', done); // an answered request does not close with its connection
     request.resume();
   }
 }

@@ -1,0 +1,151 @@
+/**
+ * A real etcd as the other member of a two-member cluster, for tests of the wire between members: starts
+ * the installed binary on loopback ports and computes the ids that it will compute.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './member.ts';
+
+/** "3.4.23", or undefined when no etcd is installed. */
+export function installedEtcd(): string | undefined {
+  const run = spawnSync('etcd', ['--version'], { encoding: 'utf8' });
+  return run.status === 0 ? /etcd Version: (\S+)/.exec(run.stdout)?.[1] : undefined;
+}
+
+function sha1Head(bytes: Uint8Array): bigint {
+  return createHash('sha1').update(bytes).digest().readBigUInt64BE(0);
+}
+
+/** etcd's id of a bootstrap member: SHA-1 over its sorted peer URLs and the cluster's token. */
+export function memberId(peerUrls: readonly string[], token: string): bigint {
+  return sha1Head(Buffer.from([...peerUrls].sort().join('') + token));
+}
+
+/** etcd's id of a bootstrapped cluster: SHA-1 over its sorted member ids. */
+export function clusterId(memberIds: readonly bigint[]): bigint {
+  const bytes = Buffer.alloc(8 * memberIds.length);
+  [...memberIds]
+    .sort((a, b) => (a < b ? -1 : 1))
+    .forEach((id, i) => {
+      bytes.writeBigUInt64BE(id, 8 * i);
+    });
+  return sha1Head(bytes);
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+export class RealEtcd {
+  readonly peerUrl: string;
+  readonly clientUrl: string;
+  readonly dataDir: string;
+  private readonly args: readonly string[];
+  private process: ChildProcess | undefined = undefined;
+  log = '';
+
+  private constructor(peerUrl: string, clientUrl: string, dataDir: string, args: readonly string[]) {
+    this.peerUrl = peerUrl;
+    this.clientUrl = clientUrl;
+    this.dataDir = dataDir;
+    this.args = args;
+  }
+
+  /** Prepares member "real" of a cluster whose other member is "ours" at `ourUrl`. */
+  static async prepare(ourUrl: string, token: string, extraArgs: readonly string[] = []): Promise<RealEtcd> {
+    const peerUrl = `http://127.0.0.1:${await freePort()}`;
+    const clientUrl = `http://127.0.0.1:${await freePort()}`;
+    const dataDir = await mkdtemp(join(tmpdir(), 'keelson-peer-'));
+    return new RealEtcd(peerUrl, clientUrl, dataDir, [
+      '--name=real',
+      `--data-dir=${dataDir}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--listen-client-urls=${clientUrl}`,
+      `--advertise-client-urls=${clientUrl}`,
+      `--initial-cluster=real=${peerUrl},ours=${ourUrl}`,
+      `--initial-cluster-token=${token}`,
+      '--initial-cluster-state=new',
+      '--heartbeat-interval=50',
+      '--election-timeout=300',
+      '--logger=zap',
+      '--log-outputs=stderr',
+      ...extraArgs,
+    ]);
+  }
+
+  start(): void {
+    const child = spawn('etcd', this.args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.log += chunk.toString('utf8');
+    });
+    this.process = child;
+  }
+
+  get running(): boolean {
+    return this.process !== undefined && this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  async stop(): Promise<void> {
+    const child = this.process;
+    if (child === undefined) return;
+    this.process = undefined;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+    });
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  /** The JSON API of the client port, tried until it answers with success. */
+  async call(path: string, body: unknown): Promise<Record<string, unknown>> {
+    let answer: Record<string, unknown> | undefined;
+    let last: unknown;
+    const attempt = async (): Promise<void> => {
+      try {
+        const response = await fetch(`${this.clientUrl}${path}`, {
+          method: 'POST',
+          body: JSON.stringify(body),
+        });
+        const value = (await response.json()) as Record<string, unknown>;
+        if (response.ok) answer = value;
+        else last = value;
+      } catch (error) {
+        last = error;
+      }
+    };
+    let pending: Promise<void> | undefined;
+    try {
+      await until(`${path} to answer`, () => {
+        if (answer === undefined) {
+          pending ??= attempt().finally(() => {
+            pending = undefined;
+          });
+        }
+        return answer !== undefined;
+      });
+    } catch (cause) {
+      throw new Error(`${path}: ${JSON.stringify(last)}`, { cause });
+    }
+    return answer ?? {};
+  }
+}
