@@ -245,11 +245,11 @@ const DIFFERENT: readonly (readonly [readonly string[], Outcome, Outcome, string
     'sockets may be advertised since 3.6',
   ],
   [
-    client('unix:/tmp/x'),
+    client('unix:/run/x'),
     {
       exitCode: 2,
       message:
-        'invalid value "unix:/tmp/x" for flag -listen-client-urls: URL address does not have the form "host:port": unix:/tmp/x',
+        'invalid value "unix:/run/x" for flag -listen-client-urls: URL address does not have the form "host:port": unix:/run/x',
     },
     { exitCode: 1, message: '--heartbeat-interval must be >0 (set to 0ms)' },
     'sockets take any path since 3.5',

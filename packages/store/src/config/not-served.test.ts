@@ -23,7 +23,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   metrics: ['--metrics=extensive'],
   'log-format': ['--log-format=console'],
   'log-outputs': ['--log-outputs=systemd/journal'],
-  'enable-log-rotation': ['--enable-log-rotation', '--log-outputs=/tmp/x'],
+  'enable-log-rotation': ['--enable-log-rotation', '--log-outputs=/run/x'],
   'rpc-transport': ['--rpc-transport=native'],
   'discovery-insecure-transport': ['--discovery-insecure-transport=false'],
 };
@@ -83,7 +83,7 @@ describe('what this build cannot honour', () => {
         '--election-timeout=100',
         '--quota-backend-bytes=53248',
         '--unsafe-no-fsync',
-        '--log-outputs=/tmp/log',
+        '--log-outputs=/run/log',
         '--log-level=debug',
         '--initial-cluster-state=existing',
         '--socket-reuse-port',
