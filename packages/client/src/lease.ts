@@ -238,7 +238,11 @@ class KeepAliveStream {
         metadata.set('hasleader', 'true');
         const stream = endpoint.channel.bidi(M.leaseKeepAlive, { metadata });
         this.state = { kind: 'open', stream, endpoint, token };
-        for (const keeper of this.keepers) keeper.sentMs = undefined;
+        // What was asked on the old stream is unanswered: every lease is renewed on the new one at once.
+        for (const keeper of this.keepers) {
+          keeper.sentMs = undefined;
+          keeper.renewAtMs = this.caller.clock.monotonicMs();
+        }
         stream.onEnd((reason) => this.lostStream(stream, toEtcdError(reason ?? noEndpoint(undefined))));
         stream.onMessage((response) => this.received(stream, response));
         this.turn();
