@@ -17,6 +17,7 @@ import {
   type NodeId,
   Snapshot,
 } from '@keelson/raft';
+import { encodeEntry } from '../wal/entry-codec.ts';
 import { PeerError } from './peer-error.ts';
 import { FieldReader, countSize, idSize, writeCount, writeId } from './protobuf.ts';
 
@@ -37,33 +38,10 @@ function isEntryType(type: number): type is EntryType {
   return type <= EntryType.ConfChangeV2;
 }
 
-function encodeEntry(entry: Entry): Buffer {
-  const data = entry.data;
-  const dataSize = data.length === 0 ? 0 : bytesFieldSize(data.length);
-  const size = 3 + countSize(entry.type) + countSize(entry.term) + countSize(entry.index) + dataSize;
-  const target = Buffer.allocUnsafe(size);
-  let at = 0;
-  target[at++] = 0x08;
-  at = writeCount(target, at, entry.type);
-  target[at++] = 0x10;
-  at = writeCount(target, at, entry.term);
-  target[at++] = 0x18;
-  at = writeCount(target, at, entry.index);
-  if (dataSize > 0) {
-    target[at++] = 0x22;
-    at = writeCount(target, at, data.length);
-    at += data.copy(target, at);
-  }
-  return target;
-}
-
-/** The entry's raftpb bytes, from its slot or encoded into it now; shared, never to be mutated. */
-export function entryBytes(entry: Entry): Buffer {
-  return (entry.encoded ??= encodeEntry(entry));
-}
-
 /**
  * An entry from its raftpb bytes. `data` and `encoded` are views of `bytes`, which the caller gives away.
+ * Unlike the log's own decoder it takes entries without term and index, as a proposal has them; those of
+ * a MsgApp must also pass assertEntriesFollow(), and are then what the log's decoder reads.
  * @throws PeerError 'MALFORMED'
  */
 export function decodeEntry(bytes: Buffer): Entry {
@@ -231,7 +209,7 @@ export function messageSize(message: Message): number {
     1 + // reject
     10; // ten tags
   const entries = message.entries;
-  for (let i = 0; i < entries.length; i++) size += bytesFieldSize(entryBytes(entries[i]).length);
+  for (let i = 0; i < entries.length; i++) size += bytesFieldSize(encodeEntry(entries[i]).length);
   if (message.snapshot !== undefined) size += bytesFieldSize(snapshotSize(message.snapshot));
   if (message.context.length > 0) size += bytesFieldSize(message.context.length);
   for (const response of message.responses) size += bytesFieldSize(messageSize(response));
@@ -254,7 +232,7 @@ export function writeMessage(target: Buffer, at: number, message: Message): numb
   at = writeCount(target, at, message.index);
   const entries = message.entries;
   for (let i = 0; i < entries.length; i++) {
-    const bytes = entryBytes(entries[i]);
+    const bytes = encodeEntry(entries[i]);
     target[at++] = 7 * 8 + TAG_BYTES;
     at = writeCount(target, at, bytes.length);
     at += bytes.copy(target, at);
@@ -409,15 +387,23 @@ export function mayStep(message: Message, local: NodeId, peer: NodeId): boolean 
   );
 }
 
-/** Laws of a MsgApp's entries: indexes follow `index` without gap, terms never fall. */
+/**
+ * Laws of a MsgApp's entries: indexes follow `index` without gap, terms start at 1 and never fall, a v1
+ * membership change has content. Their bytes go to our log as they are, so what is let in here must be
+ * readable there.
+ * @throws PeerError 'MALFORMED'
+ */
 export function assertEntriesFollow(entries: readonly Entry[], index: number, term: number): void {
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i];
-    if (entry.index !== index + 1 + i || entry.term < term) {
+    if (entry.index !== index + 1 + i || entry.term < term || entry.term < 1) {
       throw new PeerError(
         'MALFORMED',
         `entry ${entry.term}/${entry.index} cannot follow ${term}/${index + i}`,
       );
+    }
+    if (entry.type === EntryType.ConfChange && entry.data.length === 0) {
+      throw new PeerError('MALFORMED', 'membership change without content');
     }
     term = entry.term;
   }

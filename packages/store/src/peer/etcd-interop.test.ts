@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JsonLogger, hexId, systemClock } from '@keelson/base';
+import { EMPTY, JsonLogger, hexId, systemClock } from '@keelson/base';
 import { Entry, EntryType, Message, MessageType, Snapshot } from '@keelson/raft';
 import { RealEtcd, clusterId, freePort, installedEtcd, memberId } from '../../test/peer/etcd.ts';
 import { type TestMember, startMember, until } from '../../test/peer/member.ts';
@@ -40,7 +40,11 @@ async function makePair(token: string, args: readonly string[] = [], wrongCluste
     clusterId: clusterId([etcdId, ourId]) ^ (wrongCluster ? 1n : 0n),
     port,
     limits: { probeIntervalMs: 100 },
-    logger: new JsonLogger((line) => ourLog.push(line), systemClock.nowMs, 'debug'),
+    logger: new JsonLogger(
+      (line) => ourLog.push(line),
+      () => systemClock.nowMs(),
+      'debug',
+    ),
     extraHandlers: new Map([
       [
         '/version',
@@ -176,7 +180,7 @@ describe(title, () => {
 
     const acked = (): number => Math.max(0, ...answered(MessageType.AppResp).map((m) => m.index));
     let last = 2;
-    const append = (...data: (Buffer | undefined)[]): Message[] =>
+    const append = (...data: Buffer[]): Message[] =>
       data.map((bytes) => {
         const index = last++;
         const entry = new Entry(term, index + 1, 0, bytes);
@@ -190,7 +194,7 @@ describe(title, () => {
       send(new Message(MessageType.Heartbeat, { from: ours.id, to: etcdId, term, commit: acked() }));
     }, 50);
     try {
-      send(...append(undefined, putRequest(1, 'a', 'x')));
+      send(...append(EMPTY, putRequest(1, 'a', 'x')));
       await until('the first acknowledgement', () => acked() >= 4);
       const large = 'y'.repeat(120);
       const puts = Array.from({ length: 56 }, (_, i) => putRequest(i + 2, 'b', String(i + 5)));
@@ -255,7 +259,7 @@ describe(title, () => {
   interop('a snapshot to etcd is saved there, and a stale one changes nothing else', async () => {
     const pair = await makePair('snapshot-out');
     const { etcd, ours, etcdId } = pair;
-    new Follower(pair);
+    const follower = new Follower(pair);
     etcd.start();
     await etcd.call('/v3/kv/put', { key: base64('a'), value: base64('b') });
     const bytes = 3_000_000;
@@ -285,6 +289,7 @@ describe(title, () => {
     const saved = await readFile(join(etcd.dataDir, 'member', 'snap', '0000000000000abc.snap.db'));
     expect(createHash('sha1').update(saved).digest('hex')).toBe(sum.digest('hex'));
     expect(etcd.running).toBe(true);
+    expect(follower.last).toBeGreaterThan(3);
   });
 
   interop('another cluster id: etcd refuses us and we refuse etcd', async () => {

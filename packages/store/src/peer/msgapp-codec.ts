@@ -11,15 +11,9 @@
  */
 import { EMPTY } from '@keelson/base';
 import { type Entry, Message, MessageType, type NodeId } from '@keelson/raft';
+import { encodeEntry } from '../wal/entry-codec.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import {
-  assertEntriesFollow,
-  decodeEntry,
-  decodeMessage,
-  entryBytes,
-  messageSize,
-  writeMessage,
-} from './codec.ts';
+import { assertEntriesFollow, decodeEntry, decodeMessage, messageSize, writeMessage } from './codec.ts';
 import type { FrameBlock } from './frame-block.ts';
 import { MESSAGE_BYTES_MAX } from './message-codec.ts';
 import { PeerError } from './peer-error.ts';
@@ -45,7 +39,7 @@ export class MsgAppEncoder {
       block.byte(APP_ENTRIES);
       block.u64(entries.length);
       for (let i = 0; i < entries.length; i++) {
-        const bytes = entryBytes(entries[i]);
+        const bytes = encodeEntry(entries[i]);
         block.u64(bytes.length);
         block.bytes(bytes);
       }

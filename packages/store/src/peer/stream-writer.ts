@@ -7,7 +7,8 @@
 import type { Socket } from 'node:net';
 import { Ring, type Timer, assert, hexId } from '@keelson/base';
 import { type Message, MessageType, type NodeId } from '@keelson/raft';
-import { entryBytes, messageSize } from './codec.ts';
+import { encodeEntry } from '../wal/entry-codec.ts';
+import { messageSize } from './codec.ts';
 import { Deadline } from './deadline.ts';
 import { BY_REFERENCE_BYTES, FrameBlock } from './frame-block.ts';
 import { messageEncoder } from './message-codec.ts';
@@ -236,7 +237,7 @@ function measure(message: Message): Waiting {
   let referencedBytes = 0;
   const entries = message.entries;
   for (let i = 0; i < entries.length; i++) {
-    const length = entryBytes(entries[i]).length;
+    const length = encodeEntry(entries[i]).length;
     bytes += length + ENTRY_OVERHEAD_BYTES;
     if (length >= BY_REFERENCE_BYTES) referencedBytes += length;
   }

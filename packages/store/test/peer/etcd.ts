@@ -2,7 +2,7 @@
  * A real etcd as the other member of a two-member cluster, for tests of the wire between members: starts
  * the installed binary on loopback ports and computes the ids that it will compute.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -54,7 +54,7 @@ export class RealEtcd {
   readonly clientUrl: string;
   readonly dataDir: string;
   private readonly args: readonly string[];
-  private process: ChildProcess | undefined = undefined;
+  private kill: (() => Promise<void>) | undefined = undefined;
   log = '';
 
   private constructor(peerUrl: string, clientUrl: string, dataDir: string, args: readonly string[]) {
@@ -92,23 +92,24 @@ export class RealEtcd {
     child.stderr.on('data', (chunk: Buffer) => {
       this.log += chunk.toString('utf8');
     });
-    this.process = child;
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => {
+        this.kill = undefined;
+        resolve();
+      });
+    });
+    this.kill = () => {
+      child.kill('SIGKILL');
+      return ended;
+    };
   }
 
   get running(): boolean {
-    return this.process !== undefined && this.process.exitCode === null && this.process.signalCode === null;
+    return this.kill !== undefined;
   }
 
   async stop(): Promise<void> {
-    const child = this.process;
-    if (child === undefined) return;
-    this.process = undefined;
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-    });
-    child.kill('SIGKILL');
-    await ended;
+    await this.kill?.();
   }
 
   async remove(): Promise<void> {
@@ -126,9 +127,9 @@ export class RealEtcd {
           method: 'POST',
           body: JSON.stringify(body),
         });
-        const value = (await response.json()) as Record<string, unknown>;
-        if (response.ok) answer = value;
-        else last = value;
+        const text = await response.text();
+        if (response.ok) answer = JSON.parse(text);
+        else last = text;
       } catch (error) {
         last = error;
       }
