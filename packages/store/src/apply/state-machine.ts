@@ -18,8 +18,8 @@ import type { Writer } from './kv.ts';
 
 /** Who is told of changes; watch/hub.ts. */
 export interface ChangeListener {
-  /** One applied revision's changes, in order. */
-  notify(revision: number, events: readonly WatchEvent[]): void;
+  /** All changes of one applied batch, in order. */
+  notify(events: readonly WatchEvent[]): void;
 }
 
 export interface StateMachineOptions {
@@ -51,7 +51,8 @@ export class StateMachine {
   private index = 0;
   private termOfIndex = 0;
   private listener: ChangeListener | undefined;
-  private changed: { readonly revision: number; readonly events: readonly WatchEvent[] }[] = [];
+  /** Changes of the batch being applied, a list for each revision. */
+  private changed: (readonly WatchEvent[])[] = [];
 
   private constructor(opened: OpenedState, store: MvccStore, options: StateMachineOptions) {
     this.opened = opened;
@@ -171,8 +172,8 @@ export class StateMachine {
       // Everything is checked before the first write: a failure here would leave half of it.
       throw new FatalError('a checked command failed while it was executed', { cause: error });
     }
-    const { revision, events } = txn.end();
-    if (events.length > 0) this.changed.push({ revision, events });
+    const { events } = txn.end();
+    if (events.length > 0) this.changed.push(events);
     return outcome;
   }
 
@@ -181,7 +182,7 @@ export class StateMachine {
     if (this.changed.length === 0) return;
     const changed = this.changed;
     this.changed = [];
-    for (const { revision, events } of changed) this.listener?.notify(revision, events);
+    this.listener?.notify(changed.length === 1 ? changed[0]! : changed.flat());
   }
 
   /** Marks the revision as compacted; the work behind it follows. @throws StoreError COMPACTED, FUTURE_REVISION */

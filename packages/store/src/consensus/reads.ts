@@ -6,10 +6,8 @@
  */
 import { Deferred } from '@keelson/base';
 import { StoreError } from '../errors.ts';
+import { READ_INDEX_RETRY_MS } from '../limits.ts';
 import type { RequestIds } from './request-ids.ts';
-
-/** etcd asks again this often while no answer comes. */
-export const READ_INDEX_RETRY_MS = 500;
 
 interface Reader {
   readonly deferred: Deferred<void>;

@@ -9,6 +9,7 @@ import type { ApplyResult } from '../apply/results.ts';
 import type { StateMachine } from '../apply/state-machine.ts';
 import { StoreError } from '../errors.ts';
 import type { Compactor } from './compactor.ts';
+import type { WatchHub } from '../watch/hub.ts';
 import type { Driver } from './driver.ts';
 import type { Leases } from './leases.ts';
 import type { Proposals } from './proposals.ts';
@@ -40,6 +41,9 @@ export class Replica {
   readonly state: StateMachine;
   readonly leases: Leases;
   readonly compactor: Compactor;
+  readonly hub: WatchHub;
+  /** Some watcher can go on: its client takes events again, or it has history to catch up with. */
+  readonly wakeWatchers: () => void;
   private readonly driver: Driver;
   private readonly proposals: Proposals;
   private readonly reads: Reads;
@@ -55,6 +59,7 @@ export class Replica {
     reads: Reads,
     leases: (replica: Replica) => Leases,
     compactor: Compactor,
+    watch: { readonly hub: WatchHub; readonly wake: () => void },
     connections: Connections,
     options: ReplicaOptions,
   ) {
@@ -67,6 +72,8 @@ export class Replica {
     this.connections = connections;
     this.options = options;
     this.compactor = compactor;
+    this.hub = watch.hub;
+    this.wakeWatchers = watch.wake;
     this.leases = leases(this);
   }
 

@@ -31,6 +31,11 @@ export class ExpiryQueue<T extends Expiring> {
     this.heap.clear();
   }
 
+  hasDue(nowMs: number): boolean {
+    const first = this.heap.peek();
+    return first !== undefined && first.deadlineMs <= nowMs;
+  }
+
   /** Items due at `nowMs`, earliest first, at most `limit`; removed from the queue. */
   takeDue(nowMs: number, limit: number): T[] {
     const due: T[] = [];

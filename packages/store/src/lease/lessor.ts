@@ -8,15 +8,13 @@
  * that a lease may live longer than promised across a leader change but never shorter (E1, E2).
  */
 import { StoreError } from '../errors.ts';
+import { LEASE_TTL_SECONDS_MAX } from '../limits.ts';
 import { ExpiryQueue, type Expiring } from './expiry-queue.ts';
 
 export type LeaseId = bigint;
 
 /** "No lease" in a KeyValue. */
 export const NO_LEASE: LeaseId = 0n;
-
-/** Longest TTL in seconds etcd grants. */
-export const TTL_SECONDS_MAX = 9_000_000_000;
 
 /** A due lease is offered again after this long if its revoke has not been applied by then. */
 const REVOKE_RETRY_MS = 3_000;
@@ -105,7 +103,7 @@ export class Lessor {
    */
   grant(id: LeaseId, ttlSeconds: number): Lease {
     if (id === NO_LEASE) throw new StoreError('LEASE_NOT_FOUND');
-    if (ttlSeconds > TTL_SECONDS_MAX) throw new StoreError('LEASE_TTL_TOO_LARGE');
+    if (ttlSeconds > LEASE_TTL_SECONDS_MAX) throw new StoreError('LEASE_TTL_TOO_LARGE');
     if (this.leases.has(id)) throw new StoreError('LEASE_EXISTS');
     const lease = new Lease(id, Math.max(ttlSeconds, this.ttlSecondsMin));
     this.leases.set(id, lease);
@@ -215,6 +213,11 @@ export class Lessor {
     this.queue.clear();
     this.unarmed = [];
     for (const lease of this.leases.values()) lease.expiresAtMs = lease.deadlineMs = Infinity;
+  }
+
+  /** Whether expired() would give any lease. */
+  hasExpired(nowMs: number): boolean {
+    return this.isPrimary && this.queue.hasDue(nowMs);
   }
 
   /**

@@ -408,3 +408,15 @@ export function assertEntriesFollow(entries: readonly Entry[], index: number, te
     term = entry.term;
   }
 }
+
+/**
+ * A message as a peer may send it: decoded, and when it is a MsgApp, with entries that may follow.
+ * @throws PeerError 'MALFORMED'
+ */
+export function decodePeerMessage(bytes: Buffer): Message {
+  const message = decodeMessage(bytes);
+  if (message.type === MessageType.App) {
+    assertEntriesFollow(message.entries, message.index, message.logTerm);
+  }
+  return message;
+}

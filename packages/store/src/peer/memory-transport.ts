@@ -8,6 +8,7 @@ import { Message, MessageType, NONE, type NodeId } from '@keelson/raft';
 import { decodeMessage, encodeMessage } from './codec.ts';
 import type { PeerHandler } from './peer-options.ts';
 import { PeerCounters } from './peer-status.ts';
+import { closeBody } from './snapshot-stream.ts';
 import type { PeerTransport } from './transport.ts';
 
 export interface MemoryNetworkOptions {
@@ -141,6 +142,7 @@ export class MemoryTransport implements PeerTransport {
     const to = message.to;
     const peer = this.peers.get(to);
     if (peer === undefined || this.stopped) {
+      closeBody(body, () => {});
       this.handler.reportSnapshot(to, false);
       return;
     }
@@ -162,7 +164,10 @@ export class MemoryTransport implements PeerTransport {
           () => finish(true),
           () => finish(false),
         ),
-      () => finish(false),
+      () => {
+        closeBody(body, () => {});
+        finish(false);
+      },
     );
   }
 

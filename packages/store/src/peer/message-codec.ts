@@ -6,7 +6,7 @@
 import { writeU64BE } from '@keelson/base';
 import { Message, MessageType } from '@keelson/raft';
 import { ChunkReader } from './chunk-reader.ts';
-import { decodeMessage, encodeMessage, messageSize, writeMessage } from './codec.ts';
+import { decodePeerMessage, encodeMessage, messageSize, writeMessage } from './codec.ts';
 import type { FrameBlock } from './frame-block.ts';
 import { PeerError } from './peer-error.ts';
 
@@ -75,6 +75,6 @@ export class MessageDecoder {
     const bytes = this.reader.take(this.length);
     if (bytes === undefined) return undefined;
     this.length = -1;
-    return decodeMessage(bytes);
+    return decodePeerMessage(bytes);
   }
 }

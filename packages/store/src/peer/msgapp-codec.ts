@@ -13,7 +13,7 @@ import { EMPTY } from '@keelson/base';
 import { type Entry, Message, MessageType, type NodeId } from '@keelson/raft';
 import { encodeEntry } from '../wal/entry-codec.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import { assertEntriesFollow, decodeEntry, decodeMessage, messageSize, writeMessage } from './codec.ts';
+import { assertEntriesFollow, decodeEntry, decodePeerMessage, messageSize, writeMessage } from './codec.ts';
 import type { FrameBlock } from './frame-block.ts';
 import { MESSAGE_BYTES_MAX } from './message-codec.ts';
 import { PeerError } from './peer-error.ts';
@@ -192,14 +192,12 @@ export class MsgAppDecoder {
   }
 
   private wholeMessage(bytes: Buffer): Message {
-    const message = decodeMessage(bytes);
+    const message = decodePeerMessage(bytes);
     if (message.type !== MessageType.App) {
       throw new PeerError('MALFORMED', `message type ${message.type} on the msgapp stream`);
     }
-    const entries = message.entries;
-    assertEntriesFollow(entries, message.index, message.logTerm);
     this.term = message.term;
-    this.index = message.index + entries.length;
+    this.index = message.index + message.entries.length;
     return message;
   }
 }

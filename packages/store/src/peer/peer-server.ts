@@ -7,7 +7,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import type { Socket } from 'node:net';
 import { AssertionError, type Timer, assert, hexId } from '@keelson/base';
 import { type Message, type NodeId } from '@keelson/raft';
-import { decodeMessage, mayStep } from './codec.ts';
+import { decodePeerMessage, mayStep } from './codec.ts';
 import { Deadline } from './deadline.ts';
 import { PeerError, peerErrorText } from './peer-error.ts';
 import { checkRequest, headerOf, parseHexId } from './peer-identity.ts';
@@ -236,7 +236,7 @@ export class PeerServer {
       return;
     }
     try {
-      message = decodeMessage(bytes);
+      message = decodePeerMessage(bytes);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       this.countFailure(sender);

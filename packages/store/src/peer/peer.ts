@@ -11,7 +11,7 @@ import type { PeerContext } from './peer-options.ts';
 import { PeerStatus } from './peer-status.ts';
 import { Pipeline } from './pipeline.ts';
 import { Prober } from './prober.ts';
-import { type SnapshotSending, sendSnapshot } from './snapshot-stream.ts';
+import { type SnapshotSending, closeBody, sendSnapshot } from './snapshot-stream.ts';
 import { StreamReader } from './stream-reader.ts';
 import { type StreamKind, StreamWriter } from './stream-writer.ts';
 import { UrlPicker } from './url-picker.ts';
@@ -86,6 +86,7 @@ export class Peer {
     const { handler, logger } = this.context;
     const counters = this.status.counters;
     if (this.stopped || this.cut) {
+      closeBody(body, (error) => logger.warn('failed to close a snapshot', { error: String(error) }));
       handler.reportUnreachable(this.id);
       handler.reportSnapshot(this.id, false);
       return;

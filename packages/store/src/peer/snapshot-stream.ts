@@ -15,6 +15,11 @@ import type { PeerContext } from './peer-options.ts';
 import { type Post, openPost } from './peer-request.ts';
 import type { PeerUrl } from './url-picker.ts';
 
+/** Closes a snapshot's source that will not be read. */
+export function closeBody(body: AsyncIterable<Buffer>, onError: (error: unknown) => void): void {
+  body[Symbol.asyncIterator]().return?.().then(undefined, onError);
+}
+
 /** A snapshot being sent; stop it with abort(). */
 export interface SnapshotSending {
   /** Resolves when the peer has saved and stepped it; rejects with a PeerError or the body's own error. */

@@ -341,6 +341,13 @@ describe('who may talk', () => {
       'wrong raft message type or sender\n',
     ],
     [
+      'entries with a gap',
+      {},
+      new Message(MessageType.App, { from: 2n, to: 1n, term: 1, entries: [new Entry(1, 2)] }),
+      400,
+      'error unmarshalling raft message\n',
+    ],
+    [
       'a local message',
       {},
       new Message(MessageType.Hup, { from: 2n, to: 1n }),

@@ -13,6 +13,7 @@ import { DEFAULT_PEER_LIMITS, type PeerContext, type PeerHandler, type PeerLimit
 import { type ExtraHandlers, type PeerDirectory, PeerServer } from './peer-server.ts';
 import type { PeerCounters } from './peer-status.ts';
 import { Peer, Remote } from './peer.ts';
+import { closeBody } from './snapshot-stream.ts';
 import type { StreamKind } from './stream-writer.ts';
 
 /** How the driver reaches the other members: over the network, or in one process for tests. */
@@ -27,8 +28,7 @@ export interface PeerTransport {
   send(messages: readonly Message[]): void;
   /**
    * Sends a MsgSnap with the database that belongs to it, `bytes` long. The outcome comes as
-   * reportSnapshot. `body` is read as fast as the peer takes it, and closed in every case but that the
-   * peer is unknown or the link is cut.
+   * reportSnapshot. `body` is read as fast as the peer takes it; its iterator is closed in every case.
    */
   sendSnapshot(message: Message, body: AsyncIterable<Buffer>, bytes: number): void;
   /** Adds a member; nothing happens when it is there already. @throws PeerError 'INVALID_URL' */
@@ -119,8 +119,13 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
 
   sendSnapshot(message: Message, body: AsyncIterable<Buffer>, bytes: number): void {
     const peer = this.peers.get(message.to);
-    if (peer !== undefined) peer.sendSnapshot(message, body, bytes);
-    else this.context.handler.reportSnapshot(message.to, false);
+    if (peer !== undefined) {
+      peer.sendSnapshot(message, body, bytes);
+      return;
+    }
+    const { handler, logger } = this.context;
+    closeBody(body, (error) => logger.warn('failed to close a snapshot', { error: String(error) }));
+    handler.reportSnapshot(message.to, false);
   }
 
   addPeer(id: NodeId, urls: readonly string[]): void {

@@ -78,7 +78,7 @@ export class Replay {
         const verdict = judgeTail(bytes, cursor.offset, reason);
         if (verdict.kind === 'corrupt') throw corrupt(file, cursor.offset, verdict.reason);
         if (verdict.kind === 'torn') this.tornReason = verdict.reason;
-      } else if (step !== 'end' || !isZero(bytes, cursor.offset, bytes.length)) {
+      } else if (!isZero(bytes, cursor.offset, bytes.length)) {
         throw corrupt(file, cursor.offset, reason);
       }
       break;

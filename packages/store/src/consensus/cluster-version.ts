@@ -1,0 +1,94 @@
+/**
+ * The version a cluster runs at: the lowest minor of its members' servers, found by the leader over
+ * GET /version and set through the log (etcd: version monitor). Before every member has answered it is
+ * etcd's minimum, 3.0.0; it never goes down here.
+ */
+import { request, type Agent } from 'node:http';
+import { membershippb } from '@keelson/proto';
+import { ETCD_VERSION } from '../config/version.ts';
+import type { Member } from '../membership/member.ts';
+
+export const MIN_CLUSTER_VERSION = '3.0.0';
+const ANSWER_BYTES_MAX = 4_096;
+
+/** "3.7.1" → "3.7.0": cluster versions have no patch. */
+function minorOf(version: string): string {
+  const [major, minor] = version.split('.');
+  return `${major}.${minor}.0`;
+}
+
+/** Whether the first version is lower, by major and minor. */
+export function isLower(a: string, b: string): boolean {
+  const [aMajor = 0, aMinor = 0] = a.split('.').map(Number);
+  const [bMajor = 0, bMinor = 0] = b.split('.').map(Number);
+  return aMajor !== bMajor ? aMajor < bMajor : aMinor < bMinor;
+}
+
+/**
+ * The version to set now, or undefined when there is nothing to change.
+ * @param current the cluster version so far, '' when undecided
+ */
+export async function decideVersion(
+  members: readonly Member[],
+  selfId: bigint,
+  current: string,
+  agent: Agent,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  const answers = await Promise.all(
+    members.map((member) =>
+      member.id === selfId ? Promise.resolve(ETCD_VERSION) : versionOf(member.peerUrls, agent, timeoutMs),
+    ),
+  );
+  let lowest: string | undefined;
+  for (const answer of answers) {
+    if (answer === undefined) return current === '' ? MIN_CLUSTER_VERSION : undefined;
+    if (lowest === undefined || isLower(answer, lowest)) lowest = answer;
+  }
+  if (lowest === undefined) return undefined;
+  const target = minorOf(lowest);
+  return current === '' || isLower(current, target) ? target : undefined;
+}
+
+export function encodeVersionSet(ver: string): Buffer {
+  return membershippb.encodeClusterVersionSetRequest(new membershippb.ClusterVersionSetRequest({ ver }));
+}
+
+/** A member's server version; undefined when none of its URLs answers as it must. */
+async function versionOf(
+  urls: readonly string[],
+  agent: Agent,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  for (const url of urls) {
+    const answer = await get(new URL('/version', url), agent, timeoutMs);
+    if (answer === undefined) continue;
+    try {
+      const parsed = JSON.parse(answer) as { etcdserver?: unknown };
+      if (typeof parsed.etcdserver === 'string' && /^\d+\.\d+\.\d+/.test(parsed.etcdserver))
+        return parsed.etcdserver;
+    } catch {
+      // Not the answer of an etcd: as good as none.
+    }
+  }
+  return undefined;
+}
+
+function get(url: URL, agent: Agent, timeoutMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const call = request(url, { agent, timeout: timeoutMs }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => {
+        text += part;
+        if (text.length > ANSWER_BYTES_MAX) call.destroy();
+      });
+      response.on('end', () => resolve(response.statusCode === 200 ? text : undefined));
+      response.on('error', () => resolve(undefined));
+    });
+    call.on('timeout', () => call.destroy());
+    call.on('error', () => resolve(undefined));
+    call.on('close', () => resolve(undefined));
+    call.end();
+  });
+}

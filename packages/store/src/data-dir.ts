@@ -1,0 +1,33 @@
+/**
+ * Whether a data dir is one this server may use: absent, empty, or made by itself. What it cannot use is
+ * refused with one line before anything in it is touched.
+ */
+import type { Disk } from '@keelson/base';
+import { FatalError } from './errors.ts';
+
+/** What file systems put at their root. */
+const HARMLESS: ReadonlySet<string> = new Set(['lost+found']);
+
+/** @throws FatalError naming the directory and what to do */
+export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await disk.list(dataDir);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code === 'ENOTDIR') throw new FatalError(`data dir ${dataDir} is not a directory`);
+    throw new FatalError(`cannot read data dir ${dataDir}: ${message}`, { cause: error });
+  }
+  const present = names.filter((name) => !HARMLESS.has(name));
+  if (present.length === 0) return;
+  if (!present.includes('member'))
+    throw new FatalError(
+      `data dir ${dataDir} holds other files (${present.slice(0, 3).join(', ')}): choose an empty directory`,
+    );
+  const snap = `${dataDir}/member/snap`;
+  if ((await disk.exists(`${snap}/db`)) && !(await disk.exists(`${snap}/db.level`)))
+    throw new FatalError(
+      `data dir ${dataDir} was made by another server (${snap}/db): this build does not open it`,
+    );
+}

@@ -1,0 +1,127 @@
+/**
+ * The server command: arguments and environment in, a running member, an exit code out. Output is etcd's:
+ * JSON log lines on stderr (or where --log-outputs says), the version on stdout, and on a failed start one
+ * line that names the cause.
+ */
+import { createWriteStream, realpathSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { JsonLogger, type LogLevel } from '@keelson/base';
+import { parseServerConfig, type ParseResult } from './config/config.ts';
+import type { ServerConfig } from './config/flag-table.ts';
+import type { Environment } from './config/flags.ts';
+import { unsupported } from './config/not-served.ts';
+import { flagsText, usageText } from './config/usage.ts';
+import { ETCD_VERSION, versionLines } from './config/version.ts';
+import { checkDataDir } from './data-dir.ts';
+import { StoreServer } from './server.ts';
+import { realWorld } from './world.ts';
+
+/** zap's levels as ours; "panic" and "dpanic" are only ever asked for, never written. */
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  dpanic: 'fatal',
+  panic: 'fatal',
+  fatal: 'fatal',
+};
+
+/** Exit code of a process that ends itself by a signal, as a shell reports it. */
+const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Runs a member until a signal or a failure ends it.
+ * @returns the exit code
+ */
+export async function main(argv: readonly string[], env: Environment): Promise<number> {
+  const parsed = parseServerConfig(argv, env, (path) => readFileSync(path, 'utf8'));
+  if (parsed.kind !== 'config') return refuse(parsed);
+  const { config, warnings } = parsed;
+  const logger = loggerFor(config);
+  for (const warning of warnings) logger.warn(warning);
+  const missing = unsupported(config);
+  if (missing.length > 0) {
+    logger.log('fatal', `this build does not serve ${missing.join(', ')} yet: start without`);
+    return 1;
+  }
+  logger.info('Running: ', { args: [...argv], version: ETCD_VERSION });
+  return serve(config, logger);
+}
+
+async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> {
+  let server: StoreServer;
+  try {
+    const world = realWorld(config, logger);
+    await checkDataDir(world.disk, config.dataDir);
+    server = await StoreServer.start(config, world);
+  } catch (error) {
+    logger.log('fatal', 'failed to start', { error: (error as Error).message });
+    return 1;
+  }
+  const signalled = new Promise<keyof typeof SIGNAL_EXIT>((resolve) => {
+    process.once('SIGTERM', () => resolve('SIGTERM'));
+    process.once('SIGINT', () => resolve('SIGINT'));
+  });
+  void server.ready();
+  const end = await Promise.race([signalled, server.failed]);
+  if (typeof end === 'string') {
+    logger.info('received signal; shutting down', { signal: end });
+    await server.stop();
+    logger.info('closed server', { name: config.name });
+    return SIGNAL_EXIT[end];
+  }
+  logger.log('fatal', 'the member cannot go on', { error: describe(end) });
+  // Nothing may be acknowledged any more; a stuck disk must not keep the process.
+  const grace = new Promise<void>((resolve) => void setTimeout(resolve, 1_000));
+  await Promise.race([server.stop().catch(() => {}), grace]);
+  return 1;
+}
+
+/** The message and what lies beneath it; a broken law of ours also says where. */
+function describe(error: Error): string {
+  const cause = error.cause instanceof Error ? `: ${describe(error.cause)}` : '';
+  return error.name === 'FatalError' || cause !== '' ? error.message + cause : (error.stack ?? error.message);
+}
+
+function refuse(parsed: Exclude<ParseResult, { kind: 'config' }>): number {
+  switch (parsed.kind) {
+    case 'version':
+      process.stdout.write(versionLines().join('\n') + '\n');
+      return 0;
+    case 'help':
+      process.stderr.write(usageText());
+      process.stdout.write(flagsText());
+      return 0;
+    case 'usage-error':
+      process.stderr.write(`${parsed.message}\n${usageText()}`);
+      return parsed.exitCode;
+    case 'fatal':
+      stderrLogger('error').error('failed to verify flags', { error: parsed.message });
+      return parsed.exitCode;
+  }
+}
+
+function stderrLogger(level: LogLevel): JsonLogger {
+  return new JsonLogger((line) => void process.stderr.write(line), Date.now, level, 'etcdmain/etcd.go');
+}
+
+function loggerFor(config: ServerConfig): JsonLogger {
+  const writers = config.logOutputs.map((output) => {
+    if (output === 'stdout') return (line: string) => void process.stdout.write(line);
+    if (output === 'default' || output === 'stderr') return (line: string) => void process.stderr.write(line);
+    const file = createWriteStream(output, { flags: 'a', mode: 0o600 });
+    file.on('error', (error) =>
+      process.stderr.write(`cannot write the log to ${output}: ${error.message}\n`),
+    );
+    return (line: string) => void file.write(line);
+  });
+  const write = (line: string): void => {
+    for (const writer of writers) writer(line);
+  };
+  return new JsonLogger(write, Date.now, LEVELS[config.logLevel] ?? 'info', 'etcdserver');
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.exit(await main(process.argv.slice(2), process.env));
+}

@@ -1,0 +1,52 @@
+/**
+ * What happens around every call: metadata etcd acts on, counts by method and code. It answers for
+ * nothing a handler does.
+ */
+import { RpcError, StatusCode, statusName, type CallContext, type CallHooks } from '@keelson/rpc';
+import type { Logger } from '@keelson/base';
+import type { Replica } from '../consensus/replica.ts';
+import { StoreError } from '../errors.ts';
+import { toRpcError } from './status.ts';
+
+/** clientv3's WithRequireLeader. */
+const REQUIRE_LEADER_KEY = 'hasleader';
+
+export interface CallCounters {
+  /** Handled calls by "path code". */
+  readonly handled: Map<string, number>;
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+export function callHooks(
+  replica: Replica,
+  logger: Logger,
+  counters: CallCounters,
+  slowMs: number,
+): CallHooks {
+  return {
+    before(call: CallContext): void {
+      if (call.metadata.text(REQUIRE_LEADER_KEY) === 'true' && replica.leaderId === 0n)
+        throw toRpcError(new StoreError('NO_LEADER'));
+    },
+    after(call, outcome) {
+      const key = `${call.path} ${statusName(outcome.code)}`;
+      counters.handled.set(key, (counters.handled.get(key) ?? 0) + 1);
+      counters.receivedBytes += outcome.receivedBytes;
+      counters.sentBytes += outcome.sentBytes;
+      const unary = outcome.receivedCount <= 1 && outcome.sentCount <= 1;
+      if (unary && outcome.durationMs > slowMs && outcome.code === StatusCode.OK)
+        logger.warn('request stats', {
+          'start-method': call.path,
+          'time-spent': `${outcome.durationMs.toFixed(1)}ms`,
+          remote: call.peer,
+          'request-size': outcome.receivedBytes,
+          'response-size': outcome.sentBytes,
+        });
+    },
+    unexpected(call, error) {
+      if (error instanceof RpcError) return;
+      logger.warn('handler failed', { method: call.path, error: (error as Error)?.stack ?? String(error) });
+    },
+  };
+}

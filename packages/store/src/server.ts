@@ -1,0 +1,649 @@
+/**
+ * A member, built and joined from its parts, and the order in which they start and stop. The only file
+ * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
+ * as arguments, so members can live in one process, on disk or in memory, real or simulated.
+ */
+import { Agent } from 'node:http';
+import { hexId, type Clock, type Disk, type Logger, type Prng } from '@keelson/base';
+import { membershippb } from '@keelson/proto';
+import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
+import { grpcJsServer, MethodTable, type RpcServer } from '@keelson/rpc';
+import { Applier } from './apply/applier.ts';
+import { CommandKind } from './apply/command.ts';
+import type { BackendHome } from './backend/home.ts';
+import type { ServerConfig } from './config/flag-table.ts';
+import { clusterId, memberId } from './config/ids.ts';
+import { verifyBootstrap } from './config/initial-cluster.ts';
+import { urlTexts, type EtcdUrl } from './config/urls.ts';
+import { ETCD_VERSION } from './config/version.ts';
+import { decideVersion, encodeVersionSet, MIN_CLUSTER_VERSION } from './consensus/cluster-version.ts';
+import { Compactor } from './consensus/compactor.ts';
+import { ConfChanges } from './consensus/conf-changes.ts';
+import { Driver } from './consensus/driver.ts';
+import { LeaseExpiry } from './consensus/lease-expiry.ts';
+import { Leases } from './consensus/leases.ts';
+import { openStorage, type Founding, type MemberStorage } from './consensus/member-storage.ts';
+import { Proposals } from './consensus/proposals.ts';
+import { Reads } from './consensus/reads.ts';
+import { Replica } from './consensus/replica.ts';
+import { RequestIds } from './consensus/request-ids.ts';
+import { Schedule } from './consensus/schedule.ts';
+import { Snapshotter } from './consensus/snapshotter.ts';
+import { FatalError } from './errors.ts';
+import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
+import { membersHandler, versionHandler } from './http/peer-info.ts';
+import * as limits from './limits.ts';
+import type { MembershipChange } from './membership/membership.ts';
+import type { PeerHandler } from './peer/peer-options.ts';
+import type { PeerTransport } from './peer/transport.ts';
+import type { ExtraHandlers } from './peer/peer-server.ts';
+import type { PeerIdentity } from './peer/peer-identity.ts';
+import { callHooks, type CallCounters } from './rpc/calls.ts';
+import { ClientPorts } from './rpc/client-ports.ts';
+import { registerCluster } from './rpc/cluster.ts';
+import { registerHealth } from './rpc/health.ts';
+import { registerKv } from './rpc/kv.ts';
+import { registerLease } from './rpc/lease.ts';
+import { registerMaintenance } from './rpc/maintenance.ts';
+import { WatchService } from './rpc/watch.ts';
+import { WatchHub } from './watch/hub.ts';
+import type { WalOptions } from './wal/wal.ts';
+
+/** A transport that can be bound to addresses; the one in memory has none. */
+export interface BoundTransport extends PeerTransport {
+  listenUrl?(url: EtcdUrl): Promise<void>;
+}
+
+/** Everything outside of a member. */
+export interface World {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  /** Where the backend lives, given the member's snap directory. */
+  readonly home: (snapDirectory: string) => BackendHome;
+  /** Election timeouts and the like. */
+  readonly prng: Prng;
+  /** Unpredictable 64-bit values, for ids clients see. */
+  readonly random64: () => bigint;
+  /** Runs a task soon, after what is already pending. */
+  readonly defer: (task: () => void) => void;
+  readonly logger: Logger;
+  readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
+}
+
+/** Time a leader gives its successor before it goes anyway; etcd's drop-in contract allows 1.5 s in all. */
+const HAND_OVER_MS = 1_000;
+const DRAIN_MS = 200;
+/** A member that cannot publish itself for so long is served all the same (etcd). */
+const READY_WAIT_MS = 5_000;
+const VERSION_CHECK_MS = 4_000;
+const WAITER_SWEEP_MS = 100;
+const INBOX_MAX = 65_536;
+
+export class StoreServer {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly replica: Replica;
+  /** The services, for serving in process. */
+  readonly table: MethodTable;
+  /** Settles when the member cannot go on. */
+  readonly failed: Promise<Error>;
+  readonly counters: CallCounters = { handled: new Map(), receivedBytes: 0, sentBytes: 0 };
+  private readonly config: ServerConfig;
+  private readonly world: World;
+  private readonly storage: MemberStorage;
+  private readonly schedule: Schedule;
+  private readonly driver: Driver;
+  private readonly snapshotter: Snapshotter;
+  private readonly compactor: Compactor;
+  private readonly transport: BoundTransport;
+  private readonly agent: Agent;
+  private readonly ports: ClientPorts;
+  private readonly rpc: RpcServer;
+  private readonly watches: WatchService;
+  private readonly hub: WatchHub;
+  private readonly leaseExpiry: LeaseExpiry;
+  private readonly fail: (error: Error) => void;
+  private role: Role = Role.Follower;
+  private stopping: Promise<void> | undefined;
+  private failedAlready = false;
+  private readyPromise: Promise<void> | undefined;
+
+  /**
+   * Opens the data dir, binds every port and begins to take part in the cluster.
+   * @throws FatalError, WalError, BackendOpenError or a listen error: one line for a person, nothing left open
+   */
+  static async start(config: ServerConfig, world: World): Promise<StoreServer> {
+    const ports = new ClientPorts();
+    try {
+      for (const url of config.listenClientUrls) await bound(ports.bind(url), url);
+      const opening = new Opening();
+      const storage = await openMember(config, world, opening);
+      try {
+        const server = new StoreServer(config, world, storage, ports, opening);
+        for (const url of config.listenPeerUrls) await bound(server.transport.listenUrl?.(url), url);
+        server.begin();
+        return server;
+      } catch (error) {
+        await storage.wal.close();
+        await storage.state.backend.close();
+        throw error;
+      }
+    } catch (error) {
+      await ports.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    config: ServerConfig,
+    world: World,
+    storage: MemberStorage,
+    ports: ClientPorts,
+    opening: Opening,
+  ) {
+    this.config = config;
+    this.world = world;
+    this.storage = storage;
+    this.ports = ports;
+    this.memberId = storage.memberId;
+    this.clusterId = storage.clusterId;
+    let fail: (error: Error) => void = () => {};
+    this.failed = new Promise((resolve) => {
+      fail = resolve;
+    });
+    this.fail = (error) => {
+      if (this.failedAlready) return;
+      this.failedAlready = true;
+      fail(error);
+    };
+    opening.onError = this.fail;
+    const { clock, logger } = world;
+    const { state, tail, wal } = storage;
+    const monotonicMs = (): number => clock.monotonicMs();
+    const electionTimeoutMs = config.electionTimeoutMs;
+    const requestTimeoutMs = limits.requestTimeoutMs(electionTimeoutMs);
+    this.schedule = new Schedule(clock);
+    this.agent = new Agent({ keepAlive: true, maxSockets: 8 });
+
+    const ids = new RequestIds(storage.memberId, clock.nowMs());
+    const proposals = new Proposals(ids, limits.PENDING_PROPOSAL_BYTES_MAX);
+    const reads = new Reads(ids);
+    this.hub = new WatchHub(state.mvcc, {});
+    state.setListener(this.hub);
+    const confChanges = new ConfChanges({
+      membership: () => state.membership,
+      waiters: proposals,
+      applyToRaft: (change) => this.driver.applyConfChange(change),
+      idOf: (id) => ({ owner: Number((id >> 48n) & 0xffffn), sequence: Number(id & 0xffff_ffff_ffffn) }),
+      revision: () => state.mvcc.currentRevision,
+      removedSelf: (id) => {
+        if (id === this.memberId)
+          this.fail(new FatalError('this member has been permanently removed from the cluster'));
+      },
+    });
+    const applier = new Applier(state, proposals, confChanges);
+
+    const peerHandler: PeerHandler = {
+      step: (_from, message) => this.driver.receive(message),
+      isRemoved: (id) => state.membership.isRemoved(id),
+      reportUnreachable: (id) => this.driver.run((node) => node.reportUnreachable(id)),
+      reportSnapshot: (id, ok) => this.driver.run((node) => node.reportSnapshot(id, ok)),
+      receiveSnapshot: (message, body) => this.snapshotter.receive(message, body),
+      reportConnected: () => this.peerConnected(),
+      reportRemoved: (by) => {
+        this.fail(
+          new FatalError(
+            `member ${hexId(by)} says this member has been permanently removed from the cluster`,
+          ),
+        );
+      },
+    };
+    const extra = new Map<string, (request: never, response: never) => void>();
+    this.transport = world.transport(
+      {
+        memberId: storage.memberId,
+        clusterId: storage.clusterId,
+        serverVersion: ETCD_VERSION,
+        minClusterVersion: MIN_CLUSTER_VERSION,
+        peerUrls: urlTexts(config.initialAdvertisePeerUrls),
+      } as PeerIdentity,
+      peerHandler,
+      extra as unknown as ExtraHandlers,
+    );
+    opening.onMembershipChange = (change) => this.memberChanged(change);
+    for (const member of state.membership.list()) this.memberChanged({ kind: 'added', member });
+
+    const node = new RawNode({
+      id: storage.memberId,
+      electionTick: Math.floor(electionTimeoutMs / config.heartbeatIntervalMs),
+      heartbeatTick: 1,
+      storage: tail,
+      applied: state.consistentIndex,
+      maxSizePerMsg: limits.RAFT_MESSAGE_BYTES_MAX,
+      maxInflightMsgs: limits.RAFT_INFLIGHT_MESSAGES_MAX,
+      checkQuorum: true,
+      preVote: config.preVote,
+      prng: world.prng,
+      logger: raftLogger(logger),
+    });
+    this.driver = new Driver(
+      node,
+      tail,
+      wal,
+      this.transport,
+      proposals,
+      reads,
+      {
+        apply: (entries) => this.apply(applier, entries),
+        leadership: (soft, term) => this.leadershipChanged(soft, term),
+        sendSnapshot: (message) => this.snapshotter.send(message),
+        installSnapshot: (work) => this.snapshotter.install(work),
+        fatal: this.fail,
+      },
+      { id: storage.memberId, defer: world.defer, monotonicMs, inboxMax: INBOX_MAX },
+      state.consistentIndex,
+    );
+    this.snapshotter = new Snapshotter(
+      {
+        state,
+        tail,
+        log: wal,
+        files: storage.snapFiles,
+        home: opening.home!,
+        disk: world.disk,
+        sender: this.transport,
+        logger,
+        appliedIndex: () => this.driver.appliedIndex,
+        onError: this.fail,
+        onReplaced: () => {
+          this.hub.replaceStore(state.mvcc);
+          this.wakeWatchers();
+        },
+      },
+      {
+        directory: snapDirectory(config),
+        snapshotCount: config.snapshotCount,
+        catchUpEntries: config.snapshotCatchupEntries,
+        writeBuffer: { onError: this.fail },
+      },
+      storage.snapshotIndex,
+    );
+    this.compactor = new Compactor(
+      () => state,
+      this.schedule,
+      config.compactionSleepIntervalMs || limits.COMPACTION_PAUSE_MS_DEFAULT,
+      logger,
+      this.fail,
+    );
+    opening.onCompaction = () => this.compactor.kick();
+    this.replica = new Replica(
+      state,
+      this.driver,
+      proposals,
+      reads,
+      (replica) =>
+        new Leases(
+          replica,
+          new HttpLeaseForwarder(
+            (id) => state.membership.get(id)?.peerUrls ?? [],
+            this.agent,
+            requestTimeoutMs,
+          ),
+          this.schedule,
+          { monotonicMs, requestTimeoutMs },
+        ),
+      this.compactor,
+      { hub: this.hub, wake: () => this.wakeWatchers() },
+      this.transport,
+      {
+        memberId: storage.memberId,
+        clusterId: storage.clusterId,
+        monotonicMs,
+        random64: world.random64,
+        requestTimeoutMs,
+        electionTimeoutMs,
+        requestBytesMax: config.maxRequestBytes,
+        applyGapMax: limits.APPLY_GAP_MAX,
+      },
+    );
+    this.leaseExpiry = new LeaseExpiry(this.replica, proposals, this.driver, monotonicMs);
+    for (const [path, handler] of leaseHandlers(this.replica.leases)) extra.set(path, handler as never);
+    extra.set('/members', membersHandler(state.membership, this.clusterId) as never);
+    extra.set('/version', versionHandler(state.membership) as never);
+
+    this.table = new MethodTable();
+    this.watches = new WatchService(this.replica, {
+      requestBytesMax: config.maxRequestBytes,
+      watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
+    });
+    registerKv(this.table, this.replica, {
+      txnOpsMax: config.maxTxnOps,
+      requestBytesMax: config.maxRequestBytes,
+    });
+    this.watches.register(this.table);
+    registerLease(this.table, this.replica);
+    registerCluster(this.table, this.replica);
+    registerMaintenance(
+      this.table,
+      this.replica,
+      config.quotaBackendBytes > 0 ? config.quotaBackendBytes : limits.QUOTA_BACKEND_BYTES_DEFAULT,
+    );
+    registerHealth(this.table);
+    this.rpc = grpcJsServer(this.table, {
+      maxReceiveBytes: limits.receiveBytesMax(config.maxRequestBytes),
+      maxConcurrentStreams: config.maxConcurrentStreams,
+      keepaliveIntervalMs: config.grpcKeepaliveIntervalMs,
+      keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs,
+      hooks: callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs),
+      clock,
+    });
+  }
+
+  /** The bound client ports. */
+  get clientPorts(): ClientPorts['ports'] {
+    return this.ports.ports;
+  }
+
+  /** Resolves when the member has joined and published itself, or has waited long enough to serve anyway. */
+  ready(): Promise<void> {
+    this.readyPromise ??= this.becomeReady();
+    return this.readyPromise;
+  }
+
+  private begin(): void {
+    const { config, schedule } = this;
+    this.transport.start();
+    schedule.every(config.heartbeatIntervalMs, () => this.driver.tick());
+    schedule.every(WAITER_SWEEP_MS, () => this.replica.expireWaiters());
+    schedule.every(config.backendBatchIntervalMs || limits.BACKEND_BATCH_INTERVAL_MS_DEFAULT, () =>
+      this.commitBackend(),
+    );
+    schedule.every(limits.LEASE_EXPIRY_INTERVAL_MS, () => void this.leaseExpiry.run());
+    schedule.every(limits.WATCH_CATCH_UP_INTERVAL_MS, () => this.wakeWatchers());
+    schedule.every(config.watchProgressNotifyIntervalMs || limits.WATCH_PROGRESS_INTERVAL_MS_DEFAULT, () =>
+      this.watches.progressTick(),
+    );
+    schedule.every(VERSION_CHECK_MS, () => void this.checkClusterVersion());
+    if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
+    this.driver.wake();
+  }
+
+  private async becomeReady(): Promise<void> {
+    const published = this.publish();
+    const waited = this.schedule.delay(READY_WAIT_MS).then(() => 'waited' as const);
+    if ((await Promise.race([published, waited])) === 'waited')
+      this.world.logger.warn('timed out waiting for the ready notification');
+    this.ports.serve((socket) => this.rpc.accept(socket));
+    for (const { url } of this.ports.ports)
+      this.world.logger.info('ready to serve client requests', { address: url.host });
+  }
+
+  /** Makes the name and client URLs known to the cluster; repeated until the cluster has taken it. */
+  private async publish(): Promise<void> {
+    const body = membershippb.encodeClusterMemberAttrSetRequest(
+      new membershippb.ClusterMemberAttrSetRequest({
+        memberID: this.memberId,
+        memberAttributes: new membershippb.Attributes({
+          name: this.config.name,
+          clientUrls: urlTexts(this.config.advertiseClientUrls),
+        }),
+      }),
+    );
+    while (this.stopping === undefined && !this.failedAlready) {
+      try {
+        await this.replica.propose(CommandKind.ClusterMemberAttrSet, body);
+        this.world.logger.info('published local member to cluster through raft', {
+          'local-member-id': hexId(this.memberId),
+          'cluster-id': hexId(this.clusterId),
+        });
+        // Asked once more by the clock when some member does not answer yet.
+        void this.checkClusterVersion();
+        return;
+      } catch (error) {
+        this.world.logger.warn('failed to publish local member to cluster through raft', {
+          error: (error as Error).message,
+        });
+        await this.schedule.delay(WAITER_SWEEP_MS);
+      }
+    }
+  }
+
+  private apply(applier: Applier, entries: Parameters<Applier['applyBatch']>[0]): void {
+    const { state } = this.storage;
+    applier.applyBatch(entries);
+    state.lessor.arm(this.world.clock.monotonicMs());
+    if (
+      state.buffer.pendingOperations >=
+      (this.config.backendBatchLimit || limits.BACKEND_BATCH_OPERATIONS_DEFAULT)
+    )
+      this.commitBackend();
+    this.snapshotter.afterApply();
+    if (this.hub.unsyncedCount > 0) this.wakeWatchers();
+    this.campaignAsFounder();
+  }
+
+  private commitBackend(): void {
+    // A failure reaches the member through the buffer's onError; here it only must not go unheard.
+    this.storage.state.buffer.commit().catch(() => {});
+  }
+
+  private watcherPass = false;
+
+  /** Catches slow watchers up, one slice a turn, so that requests go on between. */
+  private wakeWatchers(): void {
+    if (this.watcherPass) return;
+    this.watcherPass = true;
+    this.world.defer(() => {
+      this.watcherPass = false;
+      if (this.stopping === undefined && this.hub.syncSome()) this.wakeWatchers();
+    });
+  }
+
+  private leadershipChanged(soft: SoftState, term: number): void {
+    const { lessor } = this.storage.state;
+    const wasLeader = this.role === Role.Leader;
+    this.role = soft.role;
+    this.replica.leadershipChanged(soft);
+    if (soft.role === Role.Leader && !wasLeader) {
+      lessor.promote(this.world.clock.monotonicMs(), this.config.electionTimeoutMs);
+      void this.checkClusterVersion();
+    } else if (soft.role !== Role.Leader && wasLeader) lessor.demote();
+    this.world.logger.debug('leadership', { leader: hexId(soft.lead), term });
+  }
+
+  private memberChanged(change: MembershipChange): void {
+    if (change.kind === 'removed') {
+      this.transport.removePeer(change.id);
+      return;
+    }
+    const { id, peerUrls } = change.member;
+    if (id === this.memberId) return;
+    if (change.kind === 'added') this.transport.addPeer(id, peerUrls);
+    else this.transport.updatePeer(id, peerUrls);
+  }
+
+  /**
+   * On a new cluster the member with the lowest id asks for votes as soon as it knows the members and a
+   * quorum of them can be reached, without waiting for a timeout.
+   */
+  private campaignAsFounder(): void {
+    const { isNew, founderIds } = this.storage;
+    if (!isNew || this.driver.term > 1 || this.driver.leaderId !== 0n) return;
+    const quorum = Math.floor(founderIds.length / 2) + 1;
+    if (this.driver.appliedIndex < founderIds.length || this.transport.connectedCount() + 1 < quorum) return;
+    if (founderIds.every((id) => id >= this.memberId)) this.driver.run((node) => node.campaign());
+  }
+
+  private advanced = false;
+
+  /**
+   * A peer can be reached. A member that comes back moves its election clock to just before its end, so
+   * that a cluster without a leader gets one soon (etcd: --initial-election-tick-advance).
+   */
+  private peerConnected(): void {
+    this.campaignAsFounder();
+    if (this.storage.isNew || this.advanced || this.driver.leaderId !== 0n) return;
+    this.advanced = true;
+    if (!this.config.initialElectionTickAdvance) return;
+    const ticks = Math.floor(this.config.electionTimeoutMs / this.config.heartbeatIntervalMs) - 2;
+    for (let i = 0; i < ticks; i++) this.driver.tick();
+  }
+
+  private checkingVersion = false;
+
+  private async checkClusterVersion(): Promise<void> {
+    if (this.checkingVersion || !this.replica.isLeader) return;
+    this.checkingVersion = true;
+    try {
+      const { membership } = this.storage.state;
+      const members = membership.list();
+      const target = await decideVersion(
+        members,
+        this.memberId,
+        membership.clusterVersion,
+        this.agent,
+        this.config.electionTimeoutMs,
+      );
+      if (target === undefined || !this.replica.isLeader) return;
+      await this.replica.propose(CommandKind.ClusterVersionSet, encodeVersionSet(target));
+      this.world.logger.info('updated cluster version', { version: target });
+    } catch (error) {
+      this.world.logger.warn('failed to update cluster version', { error: (error as Error).message });
+    } finally {
+      this.checkingVersion = false;
+    }
+  }
+
+  /**
+   * Ends the member: leadership is handed over first, calls in flight get their answers or an error,
+   * everything applied is on disk. Idempotent.
+   */
+  stop(): Promise<void> {
+    this.stopping ??= this.shutDown();
+    return this.stopping;
+  }
+
+  private async shutDown(): Promise<void> {
+    if (!this.failedAlready) await this.handOver();
+    this.schedule.stop();
+    this.watches.stop();
+    this.replica.stop();
+    this.compactor.stop();
+    await this.ports.close();
+    await this.rpc.drain(DRAIN_MS);
+    this.driver.stop();
+    await this.transport.stop();
+    this.agent.destroy();
+    await this.snapshotter.idle();
+    await this.storage.wal.close().catch(() => {});
+    const { state } = this.storage;
+    await state.buffer.commit().catch(() => {});
+    await state.backend.close();
+  }
+
+  private async handOver(): Promise<void> {
+    if (!this.replica.isLeader) return;
+    const candidate = this.bestSuccessor();
+    if (candidate === undefined) return;
+    this.world.logger.info('leadership transfer starting', { 'transferee-member-id': hexId(candidate) });
+    this.driver.run((node) => node.transferLeader(candidate));
+    const startedMs = this.world.clock.monotonicMs();
+    while (this.driver.leaderId !== candidate && this.world.clock.monotonicMs() - startedMs < HAND_OVER_MS)
+      await this.schedule.delay(10);
+  }
+
+  /** The voter that has been reachable for longest. */
+  private bestSuccessor(): bigint | undefined {
+    let best: { readonly id: bigint; readonly since: number } | undefined;
+    for (const member of this.storage.state.membership.list()) {
+      if (member.id === this.memberId || member.isLearner) continue;
+      const since = this.transport.activeSince(member.id);
+      if (since !== undefined && (best === undefined || since < best.since)) best = { id: member.id, since };
+    }
+    return best?.id;
+  }
+}
+
+/** Callbacks of parts that are opened before the server object exists. */
+class Opening {
+  home: BackendHome | undefined;
+  onError: (error: Error) => void = () => {};
+  onMembershipChange: (change: MembershipChange) => void = () => {};
+  onCompaction: () => void = () => {};
+}
+
+function snapDirectory(config: ServerConfig): string {
+  return `${config.dataDir}/member/snap`;
+}
+
+async function openMember(config: ServerConfig, world: World, opening: Opening): Promise<MemberStorage> {
+  const snap = snapDirectory(config);
+  await world.disk.makeDirectory(snap);
+  opening.home = world.home(snap);
+  const walOptions: WalOptions = {
+    keepSegments: config.maxWals,
+    unsafeNoFsync: config.unsafeNoFsync,
+    clock: world.clock,
+    onError: (error) => opening.onError(error),
+  };
+  return openStorage(
+    world.disk,
+    opening.home,
+    { snap, wal: config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir },
+    () => foundingOf(config),
+    {
+      wal: walOptions,
+      writeBuffer: { onError: (error) => opening.onError(error) },
+      state: {
+        leaseTtlSecondsMin: limits.leaseTtlSecondsMin(config.electionTimeoutMs),
+        mvcc: {
+          compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
+        },
+        onMembershipChange: (change) => opening.onMembershipChange(change),
+        onCompaction: () => opening.onCompaction(),
+      },
+    },
+    world.logger,
+  );
+}
+
+/** The cluster this member founds, by --initial-cluster. @throws FatalError saying what does not fit */
+function foundingOf(config: ServerConfig): Founding {
+  const cluster = verifyBootstrap(config);
+  if (!cluster.ok) throw new FatalError(cluster.error);
+  const members = [...cluster.value].map(([name, urls]) => ({
+    name,
+    id: memberId(urlTexts(urls), config.initialClusterToken),
+    peerUrls: urlTexts(urls),
+  }));
+  const self = members.find((member) => member.name === config.name)!;
+  return {
+    memberId: self.id,
+    clusterId: clusterId(members.map((member) => member.id)),
+    members: members.map(({ id, peerUrls, name }) => ({
+      id,
+      peerUrls,
+      name,
+      isLearner: false,
+      clientUrls: [],
+    })),
+  };
+}
+
+/** A listen error as one line that names the address. */
+async function bound(binding: Promise<void> | undefined, url: EtcdUrl): Promise<void> {
+  try {
+    await binding;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const cause = code === 'EADDRINUSE' ? 'bind: address already in use' : (error as Error).message;
+    throw new FatalError(`listen tcp ${url.host}: ${cause}`, { cause: error });
+  }
+}
+
+function raftLogger(logger: Logger): RaftLogger {
+  return {
+    enabled: (level) => logger.enabled(level),
+    log: (level, message) => logger.log(level, message),
+  };
+}
