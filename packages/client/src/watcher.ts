@@ -62,6 +62,8 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   private buffered = 0;
   private parked = false;
   private fragments: mvccpb.Event[] = [];
+  /** Pieces of a cut response have come and its last has not. */
+  private assembling = false;
   private over = false;
   private error: EtcdError | undefined = undefined;
   private wake: (() => void) | undefined = undefined;
@@ -140,13 +142,14 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   /** A new stream starts: pieces of a cut response will come again. */
   restarted(): void {
     this.fragments = [];
+    this.assembling = false;
   }
 
   /** One response with events, or a sign of progress. */
   received(response: etcdserverpb.WatchResponse): void {
     if (this.over || this.parked) return;
     const revision = response.header?.revision ?? 0;
-    if (response.events.length === 0 && this.fragments.length === 0) {
+    if (response.events.length === 0 && !this.assembling) {
       // Sent only to a watch that is up to date: everything up to `revision` has been delivered.
       this.nextRevision = Math.max(this.nextRevision, revision + 1);
       this.deliver({ revision, events: [], progress: true });
@@ -156,6 +159,7 @@ export class Watcher implements AsyncIterable<WatchBatch> {
       // After a resume a server may send again what was seen: each revision counts once.
       if ((event.kv?.modRevision ?? 0) >= this.nextRevision) this.fragments.push(event);
     }
+    this.assembling = response.fragment;
     if (response.fragment) return;
     const events = this.fragments;
     this.fragments = [];

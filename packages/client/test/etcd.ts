@@ -2,6 +2,7 @@
  * A real etcd for tests: started on loopback and free ports with a temporary data directory, killed and
  * started again at will. Where no etcd is installed the suites skip visibly.
  */
+/// <reference types="node" />
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
