@@ -1,0 +1,169 @@
+/**
+ * The same history in a real etcd and in ours must give the same HashKV: keys, revisions, encoding and what
+ * compaction keeps are then the same, byte for byte. The oracle is whatever `etcd` is in PATH (Debian's 3.4),
+ * written to through its JSON gateway and hashed by etcdctl, because its gateway has no HashKV. 3.4 refuses to
+ * hash the compacted revision itself, 3.6 does not.
+ */
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from '@jest/globals';
+import { Prng } from '@keelson/base';
+import { Bench, noPause } from './bench.ts';
+
+const installed =
+  spawnSync('etcd', ['--version']).status === 0 && spawnSync('etcdctl', ['version']).status === 0;
+const oracleTest = installed ? test : test.skip;
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+class Oracle {
+  private readonly child: ChildProcess;
+  private readonly url: string;
+  private readonly directory: string;
+
+  private constructor(child: ChildProcess, url: string, directory: string) {
+    this.child = child;
+    this.url = url;
+    this.directory = directory;
+  }
+
+  static async start(): Promise<Oracle> {
+    const directory = await mkdtemp(join(tmpdir(), 'hash-oracle-'));
+    const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+    const child = spawn(
+      'etcd',
+      [
+        ['--data-dir', directory],
+        ['--listen-client-urls', client],
+        ['--advertise-client-urls', client],
+        ['--listen-peer-urls', peer],
+        ['--initial-advertise-peer-urls', peer],
+        ['--initial-cluster', `default=${peer}`],
+      ].flat(),
+      { stdio: 'ignore' },
+    );
+    const oracle = new Oracle(child, client, directory);
+    await oracle.ready();
+    return oracle;
+  }
+
+  /** Polls until it answers, 20 s at most. */
+  private async ready(): Promise<void> {
+    const deadline = AbortSignal.timeout(20_000);
+    for (;;) {
+      try {
+        await this.call('kv/range', { key: 'YQ==' });
+        return;
+      } catch (error) {
+        if (deadline.aborted || this.child.exitCode !== null) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  }
+
+  async call(method: string, body: unknown): Promise<void> {
+    const response = await fetch(`${this.url}/v3/${method}`, { method: 'POST', body: JSON.stringify(body) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(text);
+  }
+
+  /** HashKV; compactRevision -1 when nothing was compacted. */
+  async hash(revision: number): Promise<{ hash: number; compactRevision: number }> {
+    const { stdout } = await promisify(execFile)(
+      'etcdctl',
+      ['--endpoints', this.url, 'endpoint', 'hashkv', `--rev=${revision}`, '-w', 'json'],
+      { env: { ...process.env, ETCDCTL_API: '3' } },
+    );
+    const number = (name: string): number => Number(new RegExp(`"${name}":(-?[0-9]+)`).exec(stdout)?.[1]);
+    return { hash: number('hash'), compactRevision: number('compact_revision') };
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGKILL');
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit');
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, 'latin1').toString('base64');
+}
+
+oracleTest(
+  installed
+    ? 'HashKV equals a real etcd for the same history'
+    : 'HashKV equals a real etcd (skipped: no etcd and etcdctl in PATH)',
+  async () => {
+    const prng = new Prng(20_160_817);
+    const oracle = await Oracle.start();
+    try {
+      const bench = await Bench.open();
+      await oracle.call('lease/grant', { ID: '7000000000000000001', TTL: 3600 });
+      const keys = ['a', 'b', 'ba', '\0', 'ÿ', 'ÿÿ', 'long'.repeat(50)];
+      let compacted = 0;
+      for (let i = 0; i < 260; i++) {
+        const key = keys[prng.below(keys.length)];
+        const value = 'v'.repeat(prng.below(200)) + String(i);
+        const lease = prng.below(4) === 0 ? 7_000_000_000_000_000_001n : 0n;
+        switch (prng.below(8)) {
+          case 0: {
+            const end = prng.below(2) === 0 ? '' : keys[prng.below(keys.length)];
+            await oracle.call('kv/deleterange', { key: base64(key), range_end: base64(end) });
+            bench.delete(key, end);
+            break;
+          }
+          case 1: {
+            const others = keys.filter((name) => name !== key);
+            await oracle.call('kv/txn', {
+              success: [
+                { request_put: { key: base64(key), value: base64(value), lease: String(lease) } },
+                ...others.map((name) => ({ request_delete_range: { key: base64(name) } })),
+                { request_put: { key: base64('txn'), value: base64(value) } },
+              ],
+            });
+            bench.write((txn) => {
+              txn.put(key, Buffer.from(value), lease);
+              for (const name of others) txn.deleteRange(name, '');
+              txn.put('txn', Buffer.from(value), 0n);
+            });
+            break;
+          }
+          default:
+            await oracle.call('kv/put', { key: base64(key), value: base64(value), lease: String(lease) });
+            bench.put(key, value, lease);
+        }
+        if (i % 60 === 59) {
+          compacted = bench.store.currentRevision - prng.below(20);
+          await oracle.call('kv/compaction', { revision: String(compacted), physical: true });
+          expect(bench.compact(compacted)).toBe('ok');
+          await bench.store.runCompaction(noPause);
+        }
+        if (i % 20 !== 19) continue;
+        const { currentRevision } = bench.store;
+        const from = compacted + 1;
+        for (const revision of [0, from, Math.floor((from + currentRevision) / 2)]) {
+          if (revision > currentRevision) continue;
+          const theirs = await oracle.hash(revision);
+          const ours = await bench.store.hashKV(revision);
+          expect(ours).toMatchObject({ ...theirs, currentRevision });
+        }
+      }
+      expect(compacted).toBeGreaterThan(100);
+    } finally {
+      await oracle.stop();
+    }
+  },
+  60_000,
+);
