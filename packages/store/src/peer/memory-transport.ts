@@ -142,7 +142,7 @@ export class MemoryTransport implements PeerTransport {
     const to = message.to;
     const peer = this.peers.get(to);
     if (peer === undefined || this.stopped) {
-      closeBody(body, () => {});
+      closeBody(body, () => {}); // the loss itself is reported
       this.handler.reportSnapshot(to, false);
       return;
     }
@@ -165,7 +165,7 @@ export class MemoryTransport implements PeerTransport {
           () => finish(false),
         ),
       () => {
-        closeBody(body, () => {});
+        closeBody(body, () => {}); // the loss itself is reported
         finish(false);
       },
     );
