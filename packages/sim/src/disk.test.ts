@@ -92,6 +92,15 @@ describe('crash', () => {
     await expect(file.sync()).rejects.toMatchObject({ code: 'ECRASH' });
   });
 
+  test('a view of an earlier life fails, one booted later works', async () => {
+    const disk = new MemoryDisk();
+    const before = disk.boot();
+    await before.writeFileAtomic('/f', Buffer.from('x'));
+    disk.crash(new Prng(1));
+    await expect(before.remove('/f')).rejects.toMatchObject({ code: 'ECRASH' });
+    expect((await disk.boot().readFile('/f', 10)).toString()).toBe('x');
+  });
+
   test('a call in flight has no effect', async () => {
     let release = (): void => {};
     const disk = new MemoryDisk();

@@ -115,7 +115,7 @@ class MemoryFile implements DiskFile {
 
   async writev(position: number, buffers: readonly Uint8Array[]): Promise<void> {
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-    await this.begin('write', bytes);
+    (await this.begin('write', bytes))();
     this.assertWritable();
     this.disk.reserve(this, position + bytes);
     if (bytes === 0) return;
@@ -125,17 +125,17 @@ class MemoryFile implements DiskFile {
   }
 
   async read(position: number, length: number): Promise<Buffer> {
-    await this.begin('read', length);
+    (await this.begin('read', length))();
     return this.node.current.read(position, length);
   }
 
   async size(): Promise<number> {
-    await this.begin('size', 0);
+    (await this.begin('size', 0))();
     return this.node.current.size;
   }
 
   async truncate(length: number): Promise<void> {
-    await this.begin('truncate', 0);
+    (await this.begin('truncate', 0))();
     this.assertWritable();
     const change: FileChange = { kind: 'truncate', length };
     applyChange(this.node.current, change);
@@ -143,8 +143,9 @@ class MemoryFile implements DiskFile {
   }
 
   async sync(): Promise<void> {
+    const enter = await this.begin('sync', 0);
     try {
-      await this.begin('sync', 0);
+      enter();
     } catch (error) {
       this.disk.failSync(this);
       throw error;
@@ -154,13 +155,13 @@ class MemoryFile implements DiskFile {
   }
 
   async close(): Promise<void> {
-    await this.begin('close', 0);
+    (await this.begin('close', 0))();
     this.open = false;
   }
 
-  private async begin(kind: DiskOperationKind, bytes: number): Promise<void> {
-    if (!this.open) throw diskError('EBADF', 'file closed', this.path);
-    await this.disk.begin({ kind, path: this.path, bytes }, this.generation);
+  private begin(kind: DiskOperationKind, bytes: number): Promise<() => void> {
+    if (!this.open) return Promise.reject(diskError('EBADF', 'file closed', this.path));
+    return this.disk.begin({ kind, path: this.path, bytes }, this.generation);
   }
 
   private assertWritable(): void {
@@ -168,24 +169,45 @@ class MemoryFile implements DiskFile {
   }
 }
 
-/** A file system in memory; '/' exists. See the file's comment. */
-export class MemoryDisk implements Disk {
-  /** Operations that took effect or failed, by kind: a workload picks its crash points from them. */
+/** What all views of one disk share. */
+class Medium {
   readonly counts = new Map<DiskOperationKind, number>();
-  private root = new DirectoryNode();
-  private options: MemoryDiskOptions;
-  private readonly prng: Prng;
-  /** Counts crashes: handles and calls of an earlier life fail. */
-  private generation = 0;
+  readonly root = new DirectoryNode();
+  readonly prng: Prng;
+  options: MemoryDiskOptions;
+  /** Counts crashes: handles, views and calls of an earlier life fail. */
+  generation = 0;
 
-  constructor(options: MemoryDiskOptions = {}) {
+  constructor(options: MemoryDiskOptions) {
     this.options = options;
     this.prng = options.prng ?? new Prng(1);
+  }
+}
+
+/** A file system in memory; '/' exists. See the file's comment. */
+export class MemoryDisk implements Disk {
+  private readonly medium: Medium;
+  /** The life this view belongs to; undefined for the test's own, which outlives crashes. */
+  private readonly life: number | undefined;
+
+  constructor(options: MemoryDiskOptions = {}, shared?: Medium, life?: number) {
+    this.medium = shared ?? new Medium(options);
+    this.life = life;
+  }
+
+  /** Operations that took effect or failed, by kind: a workload picks its crash points from them. */
+  get counts(): ReadonlyMap<DiskOperationKind, number> {
+    return this.medium.counts;
+  }
+
+  /** The same disk for one process: after the next crash every call through the view fails. */
+  boot(): MemoryDisk {
+    return new MemoryDisk({}, this.medium, this.medium.generation);
   }
 
   /** Replaces the faults and latency from the next operation on. */
   configure(options: MemoryDiskOptions): void {
-    this.options = options;
+    this.medium.options = options;
   }
 
   /**
@@ -193,10 +215,10 @@ export class MemoryDisk implements Disk {
    * flight fail with code ECRASH, without effect.
    */
   crash(prng: Prng): void {
-    this.generation++;
+    this.medium.generation++;
     const files = new Set<FileNode>();
     const directories = new Set<DirectoryNode>();
-    this.collect(this.root, files, directories);
+    this.collect(this.medium.root, files, directories);
     for (const directory of directories) {
       const mode = prng.below(4);
       const kept =
@@ -228,12 +250,12 @@ export class MemoryDisk implements Disk {
         bytes += node.kind === 'file' ? node.current.size : sum(node);
       return bytes;
     };
-    return sum(this.root);
+    return sum(this.medium.root);
   }
 
   async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
-    const generation = this.generation;
-    await this.begin({ kind: 'open', path, bytes: 0 }, generation);
+    const generation = this.lifeNow();
+    (await this.begin({ kind: 'open', path, bytes: 0 }, generation))();
     const [directory, name] = this.parent(path);
     let node = directory.current.get(name);
     if (mode === 'create') {
@@ -267,7 +289,7 @@ export class MemoryDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.begin({ kind: 'rename', path: from, bytes: 0 }, this.generation);
+    (await this.begin({ kind: 'rename', path: from, bytes: 0 }, this.lifeNow()))();
     const [source, sourceName] = this.parent(from);
     const [target, targetName] = this.parent(to);
     const node = source.current.get(sourceName);
@@ -280,7 +302,7 @@ export class MemoryDisk implements Disk {
   }
 
   async remove(path: string): Promise<void> {
-    await this.begin({ kind: 'remove', path, bytes: 0 }, this.generation);
+    (await this.begin({ kind: 'remove', path, bytes: 0 }, this.lifeNow()))();
     const [directory, name] = this.parent(path);
     const node = directory.current.get(name);
     if (node === undefined) throw diskError('ENOENT', 'no such file or directory', path);
@@ -289,10 +311,10 @@ export class MemoryDisk implements Disk {
   }
 
   async removeAll(path: string): Promise<void> {
-    await this.begin({ kind: 'remove', path, bytes: 0 }, this.generation);
+    (await this.begin({ kind: 'remove', path, bytes: 0 }, this.lifeNow()))();
     const segments = path.split('/').filter((segment) => segment !== '');
     const name = segments.pop();
-    let directory: TreeNode | undefined = this.root;
+    let directory: TreeNode | undefined = this.medium.root;
     for (const segment of segments)
       directory = directory?.kind === 'directory' ? directory.current.get(segment) : undefined;
     if (name !== undefined && directory?.kind === 'directory' && directory.current.has(name)) {
@@ -301,8 +323,8 @@ export class MemoryDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await this.begin({ kind: 'makeDirectory', path, bytes: 0 }, this.generation);
-    let directory = this.root;
+    (await this.begin({ kind: 'makeDirectory', path, bytes: 0 }, this.lifeNow()))();
+    let directory = this.medium.root;
     for (const name of path.split('/').filter((segment) => segment !== '')) {
       let node = directory.current.get(name);
       if (node === undefined) {
@@ -315,13 +337,13 @@ export class MemoryDisk implements Disk {
   }
 
   async list(path: string): Promise<string[]> {
-    await this.begin({ kind: 'list', path, bytes: 0 }, this.generation);
+    (await this.begin({ kind: 'list', path, bytes: 0 }, this.lifeNow()))();
     return [...this.directory(path).current.keys()].sort();
   }
 
   async exists(path: string): Promise<boolean> {
-    await this.begin({ kind: 'list', path, bytes: 0 }, this.generation);
-    let node: TreeNode | undefined = this.root;
+    (await this.begin({ kind: 'list', path, bytes: 0 }, this.lifeNow()))();
+    let node: TreeNode | undefined = this.medium.root;
     for (const name of path.split('/').filter((segment) => segment !== '')) {
       node = node?.kind === 'directory' ? node.current.get(name) : undefined;
     }
@@ -329,24 +351,31 @@ export class MemoryDisk implements Disk {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    await this.begin({ kind: 'syncDirectory', path, bytes: 0 }, this.generation);
+    (await this.begin({ kind: 'syncDirectory', path, bytes: 0 }, this.lifeNow()))();
     const directory = this.directory(path);
     for (const change of directory.pending) applyEntry(change);
     directory.pending = [];
   }
 
-  /** For this file's own handles: latency, faults, crashes. */
-  async begin(operation: DiskOperation, generation: number): Promise<void> {
-    await this.options.delay?.(operation);
-    if (generation !== this.generation) throw diskError('ECRASH', 'the machine has crashed', operation.path);
-    this.counts.set(operation.kind, (this.counts.get(operation.kind) ?? 0) + 1);
-    const code = this.options.fault?.(operation);
-    if (code !== undefined) throw diskError(code, `injected at ${operation.kind}`, operation.path);
+  /**
+   * Waits out the latency. What it resolves to must be called in the same synchronous stretch as the
+   * operation's effect: it throws the operation's fault, or ECRASH when the life has ended meanwhile.
+   */
+  async begin(operation: DiskOperation, generation: number): Promise<() => void> {
+    const { medium } = this;
+    await medium.options.delay?.(operation);
+    return () => {
+      const { kind, path } = operation;
+      if (generation !== medium.generation) throw diskError('ECRASH', 'the machine has crashed', path);
+      medium.counts.set(kind, (medium.counts.get(kind) ?? 0) + 1);
+      const code = medium.options.fault?.(operation);
+      if (code !== undefined) throw diskError(code, `injected at ${kind}`, path);
+    };
   }
 
   /** Whether a write that ends at `end` fits. */
   reserve(file: MemoryFile, end: number): void {
-    const capacity = this.options.capacityBytes;
+    const capacity = this.medium.options.capacityBytes;
     if (capacity === undefined) return;
     const growth = Math.max(0, end - file.node.current.size);
     if (this.usedBytes() + growth > capacity) throw diskError('ENOSPC', 'no space left on device', file.path);
@@ -357,9 +386,13 @@ export class MemoryDisk implements Disk {
    * or stay readable; in both cases they count as clean, so no later sync makes them durable.
    */
   failSync(file: MemoryFile): void {
-    if (file.generation !== this.generation) return;
+    if (file.generation !== this.medium.generation) return;
     file.node.pending = [];
-    if (this.prng.chance(1, 2)) file.node.current = file.node.durable.clone();
+    if (this.medium.prng.chance(1, 2)) file.node.current = file.node.durable.clone();
+  }
+
+  private lifeNow(): number {
+    return this.life ?? this.medium.generation;
   }
 
   private change(remove: EntryChange['remove'], add: EntryChange['add']): void {
@@ -381,7 +414,7 @@ export class MemoryDisk implements Disk {
   }
 
   private directory(path: string): DirectoryNode {
-    let node: TreeNode | undefined = this.root;
+    let node: TreeNode | undefined = this.medium.root;
     for (const name of path.split('/').filter((segment) => segment !== '')) {
       node = node?.kind === 'directory' ? node.current.get(name) : undefined;
     }
