@@ -109,8 +109,8 @@ export class KeyHistory {
   }
 
   /**
-   * Forgets what no reader at or above `compactRevision` can see, oldest first: per generation list, all below
-   * the newest revision at or below it. A tombstone exactly at it stays, so that a watch from there still
+   * Forgets what no reader at or above `compactRevision` can see, oldest first: everything before the newest
+   * revision at or below it. A tombstone exactly at it stays, so that a watch from there still
    * gets the delete (etcd since 3.5.16).
    *
    * @returns how many revisions are left
@@ -122,9 +122,7 @@ export class KeyHistory {
       let first = 0;
       for (; first < closed.length; first++) {
         const { revisions } = closed[first];
-        const end = revisions[revisions.length - 2];
-        const next = first + 1 < closed.length ? closed[first + 1].revisions[0] : this.oldestOpen();
-        if (end >= compactRevision && next > compactRevision) break;
+        if (revisions[revisions.length - 2] >= compactRevision) break;
         for (let i = 0; i < revisions.length; i += 2) {
           drop(revisions[i], revisions[i + 1], i === revisions.length - 2);
         }
@@ -174,11 +172,6 @@ export class KeyHistory {
       generations.push(`{created ${this.created} version ${this.version}: ${describePairs(pairs)}}`);
     }
     return generations.join(' ');
-  }
-
-  private oldestOpen(): number {
-    if (this.version === 0) return Infinity;
-    return this.older === undefined ? this.main : this.older[0];
   }
 
   private pushOlder(): void {

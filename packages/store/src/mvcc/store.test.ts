@@ -161,6 +161,22 @@ describe('MvccStore', () => {
     expect(bench.store.currentRevision).toBe(32);
   });
 
+  test('the hash of nothing left is that of an empty store, tombstone or not', async () => {
+    const empty = await (await Bench.open()).store.hashKV(0);
+    const bench = await Bench.open();
+    bench.put('a', '1');
+    bench.delete('a');
+    bench.compact(3);
+    await bench.store.runCompaction(noPause);
+    expect(bench.store.describeIndex()).toBe('a: {created 2 version 2: 3.0t} {}');
+    expect(await bench.store.hashKV(0)).toEqual({
+      ...(typeof empty === 'string' ? {} : empty),
+      compactRevision: 3,
+      hashRevision: 3,
+      currentRevision: 3,
+    });
+  });
+
   test('the revision does not go down when compaction removes the newest changes', async () => {
     let bench = await Bench.open();
     bench.put('a', '1');

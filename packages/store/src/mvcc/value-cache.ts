@@ -3,7 +3,8 @@
  * version of a key that exists, so a hit needs neither index nor backend. Losing an entry is always allowed.
  *
  * Two generations instead of a list: a hit in the old one moves the entry to the young one, and when the
- * young one is full it becomes the old one. A hit costs one Map lookup and no bookkeeping.
+ * young one is full it becomes the old one. A hit costs one Map lookup and no bookkeeping. An outdated entry of
+ * the old generation is hidden by the one in the young, and goes with its generation.
  */
 import type { KeyValue } from './key-value.ts';
 
@@ -22,6 +23,7 @@ export class ValueCache {
     this.generationBytes = bytesMax / 2;
   }
 
+  /** Entries of both; a key that is in both counts twice. */
   get size(): number {
     return this.young.size + this.old.size;
   }
@@ -56,7 +58,6 @@ export class ValueCache {
     }
     this.young.set(key, kv);
     this.youngBytes += bytes;
-    if (this.old.size > 0) this.old.delete(key);
   }
 
   /** `key` does not exist any more, or has a newer version that is not worth keeping. */
