@@ -339,11 +339,26 @@ export class Driver {
   private deliver(responses: readonly Message[]): void {
     let outgoing: Message[] | undefined;
     for (const response of responses) {
-      if (response.to === this.options.id) this.inbox.push(response);
-      else (outgoing ??= []).push(response);
+      if (response.to !== this.options.id) (outgoing ??= []).push(response);
+      else if (!this.isRepeated(response)) this.inbox.push(response);
     }
     if (outgoing !== undefined) this.sender.send(outgoing);
     this.schedule();
+  }
+
+  private stableIndex = 0;
+  private stableTerm = 0;
+
+  /**
+   * Every append's answer names the newest unstable entry, so those of appends without entries repeat what
+   * raft has been told; it would look each one up in vain and say so in the log.
+   */
+  private isRepeated(response: Message): boolean {
+    if (response.type !== MessageType.StorageAppendResp || response.snapshot !== undefined) return false;
+    if (response.index === this.stableIndex && response.logTerm === this.stableTerm) return true;
+    this.stableIndex = response.index;
+    this.stableTerm = response.logTerm;
+    return false;
   }
 
   private apply(work: ApplyWork): void {
