@@ -101,7 +101,7 @@ function judge(files: readonly SegmentBytes[], least = beforeLastWrite): 'same' 
     got = replay(files);
   } catch (error) {
     if (!(error instanceof WalError)) throw error;
-    expect(error.message).toMatch(/wal/);
+    if (!error.message.startsWith('wal: ')) throw error;
     return 'refused';
   }
   if (got.entries.length === whole.entries.length && got.hardState.commit === whole.hardState.commit) {
@@ -151,17 +151,20 @@ test('the log is worth the name', () => {
 describe('every bit flipped', () => {
   test('is refused, or harmless, or in the newest write', () => {
     const counts = { same: 0, tail: 0, refused: 0 };
-    for (const [index, { bytes }] of segments.entries()) {
+    const believed: string[] = [];
+    for (const [index, { name, bytes }] of segments.entries()) {
       for (let at = 0; at < bytes.length; at++) {
         for (let bit = 0; bit < 8; bit++) {
           bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at);
           const outcome = judge(segments);
           counts[outcome]++;
-          if (index < segments.length - 1) expect(outcome).toBe('refused');
+          if (index < segments.length - 1 && outcome !== 'refused')
+            believed.push(`${name} byte ${at} bit ${bit}`);
           bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at);
         }
       }
     }
+    expect(believed).toEqual([]);
     // A flip is no lost sector: in the records it is always refused. What is left are zeros behind them.
     expect(counts.refused).toBeGreaterThan(40_000);
     expect(counts.tail).toBeLessThan(20);
