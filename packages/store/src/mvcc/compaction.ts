@@ -78,7 +78,7 @@ export class Compaction {
     const { state } = this;
     while (this.pending) {
       const revision = state.compactRevision;
-      const cursor = { revision, nextKey: '' };
+      const cursor = { revision, nextKey: '', position: 0 };
       const drop = (main: number, sub: number, tombstone: boolean): void => {
         state.buffer.delete(Buckets.key, tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub));
         state.counters.compactedRevisions++;

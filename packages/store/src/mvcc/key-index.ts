@@ -99,7 +99,7 @@ export class KeyHistory {
     if (closed === undefined) return undefined;
     for (let i = closed.length - 1; i >= 0; i--) {
       const { created, version, revisions } = closed[i];
-      if (revisions[revisions.length - 2] <= atRevision) return undefined;
+      if (newestMain(revisions) <= atRevision) return undefined;
       if (revisions[0] > atRevision) continue;
       const index = lastAtOrBelow(revisions, atRevision);
       const after = (revisions.length - index) / 2 - 1;
@@ -109,54 +109,34 @@ export class KeyHistory {
   }
 
   /**
-   * Forgets what no reader at or above `compactRevision` can see, oldest first: everything before the newest
-   * revision at or below it. A tombstone exactly at it stays, so that a watch from there still
-   * gets the delete (etcd since 3.5.16).
+   * Forgets what no reader at or above the compacted revision can see: everything before the newest revision
+   * at or below it. A tombstone exactly at it stays, so that a watch from there still gets the delete (etcd
+   * since 3.5.16). The index itself changes only once the sweep has passed all that goes.
    *
-   * @returns how many revisions are left
+   * @returns how many revisions are left; undefined when the sweep must come again
    */
-  compact(compactRevision: number, drop: DropRevision): number {
-    const closed = this.closed;
-    let left = 0;
-    if (closed !== undefined) {
-      let first = 0;
-      for (; first < closed.length; first++) {
-        const { revisions } = closed[first];
-        if (revisions[revisions.length - 2] >= compactRevision) break;
-        for (let i = 0; i < revisions.length; i += 2) {
-          drop(revisions[i], revisions[i + 1], i === revisions.length - 2);
-        }
-      }
-      if (first === closed.length) {
-        this.closed = undefined;
-      } else {
-        if (first > 0) this.closed = closed.slice(first);
-        const oldest = closed[first];
-        const index = lastAtOrBelow(oldest.revisions, compactRevision);
-        if (index > 0) {
-          dropPairs(oldest.revisions, index, drop);
-          oldest.revisions = oldest.revisions.slice(index);
-        }
-        for (const generation of this.closed!) left += generation.revisions.length / 2;
-      }
+  compact(compactRevision: number, sweep: Sweep): number | undefined {
+    const closed = this.closed ?? [];
+    let first = 0;
+    while (first < closed.length && newestMain(closed[first].revisions) < compactRevision) {
+      const { revisions } = closed[first++];
+      sweep.pass(revisions, revisions.length, true);
     }
-    if (this.version > 0) {
-      const older = this.older;
-      if (older !== undefined) {
-        if (this.main <= compactRevision) {
-          dropPairs(older, older.length, drop);
-          this.older = undefined;
-        } else {
-          const index = lastAtOrBelow(older, compactRevision);
-          if (index > 0) {
-            dropPairs(older, index, drop);
-            this.older = older.slice(index);
-          }
-          left += this.older!.length / 2;
-        }
-      }
-      left++;
-    }
+    // Of the oldest life that stays, or of the open one, the versions before the newest visible one go too.
+    const kept = closed[first];
+    const cut = kept === undefined ? 0 : Math.max(lastAtOrBelow(kept.revisions, compactRevision), 0);
+    if (kept !== undefined) sweep.pass(kept.revisions, cut, false);
+    const older = this.older ?? [];
+    const olderCut =
+      this.main <= compactRevision ? older.length : Math.max(lastAtOrBelow(older, compactRevision), 0);
+    sweep.pass(older, olderCut, false);
+    if (!sweep.complete) return undefined;
+
+    if (first > 0) this.closed = first === closed.length ? undefined : closed.slice(first);
+    if (cut > 0) kept.revisions = kept.revisions.slice(cut);
+    if (olderCut > 0) this.older = olderCut === older.length ? undefined : older.slice(olderCut);
+    let left = this.version > 0 ? 1 + (older.length - olderCut) / 2 : 0;
+    for (const { revisions } of this.closed ?? []) left += revisions.length / 2;
     return left;
   }
 
@@ -198,6 +178,44 @@ export class KeyHistory {
 /** Told each revision that compaction forgets, oldest first for one key. */
 export type DropRevision = (main: number, sub: number, tombstone: boolean) => void;
 
+/** One key's share of a slice of compaction: of the revisions that go, those from one position to another. */
+export class Sweep {
+  private readonly from: number;
+  private readonly to: number;
+  private readonly drop: DropRevision;
+  private position = 0;
+
+  /**
+   * @param from how many of the key's revisions were told to `drop` before
+   * @param count how many it may be told now
+   */
+  constructor(from: number, count: number, drop: DropRevision) {
+    this.from = from;
+    this.to = from + count;
+    this.drop = drop;
+  }
+
+  /** The next pairs that go, up to index `end`. */
+  pass(pairs: readonly number[], end: number, endsInTombstone: boolean): void {
+    const count = end / 2;
+    const stop = Math.min(count, this.to - this.position);
+    for (let i = Math.max(this.from - this.position, 0); i < stop; i++) {
+      this.drop(pairs[i * 2], pairs[i * 2 + 1], endsInTombstone && i === count - 1);
+    }
+    this.position += count;
+  }
+
+  /** Whether all that goes has been told. */
+  get complete(): boolean {
+    return this.position <= this.to;
+  }
+
+  /** How many were told in this sweep. */
+  get told(): number {
+    return Math.max(Math.min(this.position, this.to) - this.from, 0);
+  }
+}
+
 /** The version a reader at `atRevision` sees. */
 export function versionAt(index: KeyIndex, atRevision: number): IndexedVersion | undefined {
   if (typeof index !== 'number') return index.at(atRevision);
@@ -232,8 +250,8 @@ function lastAtOrBelow(pairs: readonly number[], main: number): number {
   return low === 0 ? -1 : (low - 1) * 2;
 }
 
-function dropPairs(pairs: readonly number[], end: number, drop: DropRevision): void {
-  for (let i = 0; i < end; i += 2) drop(pairs[i], pairs[i + 1], false);
+function newestMain(pairs: readonly number[]): number {
+  return pairs[pairs.length - 2];
 }
 
 function describePairs(pairs: readonly number[]): string {

@@ -161,6 +161,31 @@ describe('MvccStore', () => {
     expect(bench.store.currentRevision).toBe(32);
   });
 
+  test('a key with many revisions is compacted in many slices, while it is written', async () => {
+    const bench = await Bench.open(new MemoryBackend(), { compactionBatchLimit: 10 });
+    for (let i = 0; i < 40; i++) bench.put('hot', `${i}`);
+    bench.delete('hot');
+    for (let i = 0; i < 40; i++) bench.put('hot', `${i}`);
+    bench.compact(80);
+    const { counters } = bench.store;
+    let pauses = 0;
+    let before = 0;
+    await bench.store.runCompaction(() => {
+      expect(counters.compactedRevisions - before).toBeLessThanOrEqual(10);
+      before = counters.compactedRevisions;
+      pauses++;
+      if (pauses === 2) bench.delete('hot');
+      if (pauses === 3) bench.put('hot', 'last');
+      return Promise.resolve();
+    });
+    expect(pauses).toBeGreaterThanOrEqual(7);
+    expect(counters.compactedRevisions).toBe(78);
+    const want = 'hot: {created 43 version 41: 80.0 81.0 82.0 83.0t} {created 84 version 1: 84.0}';
+    expect(bench.store.describeIndex()).toBe(want);
+    const again = await bench.reopen();
+    expect(again.store.describeIndex()).toBe(want);
+  });
+
   test('the hash of nothing left is that of an empty store, tombstone or not', async () => {
     const empty = await (await Bench.open()).store.hashKV(0);
     const bench = await Bench.open();

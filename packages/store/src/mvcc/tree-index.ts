@@ -9,6 +9,7 @@ import {
   KeyHistory,
   restoredIndex,
   restoredTombstone,
+  Sweep,
   versionAt,
   type DropRevision,
   type IndexedVersion,
@@ -25,6 +26,8 @@ export type VisitVersion = (key: string, version: IndexedVersion) => boolean | v
 export interface CompactionCursor {
   readonly revision: number;
   nextKey: string;
+  /** Of that key's revisions that go, how many are already dropped. */
+  position: number;
 }
 
 export class TreeIndex {
@@ -146,28 +149,34 @@ export class TreeIndex {
 
   /**
    * One slice of a compaction: visits keys from the cursor on until `keysMax` are seen or `dropsMax`
-   * revisions dropped, and moves the cursor. Writes may come between slices.
+   * revisions dropped (a key with many more takes many slices), and moves the cursor. Writes may come between.
    *
    * @param drop told each forgotten revision; for one key oldest first
    * @returns whether keys are left to visit
    */
   compactSlice(cursor: CompactionCursor, keysMax: number, dropsMax: number, drop: DropRevision): boolean {
-    let seen = 0;
-    let dropped = 0;
+    let keysLeft = keysMax;
+    let dropsLeft = dropsMax;
     let next: string | undefined;
     const gone: string[] = [];
     this.keys.range(cursor.nextKey, undefined, (key, index) => {
-      if (seen === keysMax || dropped >= dropsMax) {
+      if (keysLeft === 0 || dropsLeft === 0) {
         next = key;
         return false;
       }
-      seen++;
+      keysLeft--;
       // A single put is the newest at or below any revision that has it.
       if (typeof index === 'number') return true;
-      const left = index.compact(cursor.revision, (main, sub, tombstone) => {
-        dropped++;
-        drop(main, sub, tombstone);
-      });
+      const from = key === cursor.nextKey ? cursor.position : 0;
+      const sweep = new Sweep(from, dropsLeft, drop);
+      const left = index.compact(cursor.revision, sweep);
+      dropsLeft -= sweep.told;
+      if (left === undefined) {
+        next = key;
+        cursor.position = from + sweep.told;
+        return false;
+      }
+      cursor.position = 0;
       if (left === 0) gone.push(key);
       else if (left === 1 && index.version === 1 && index.sub === 0 && index.created === index.main) {
         this.keys.set(key, index.main);
