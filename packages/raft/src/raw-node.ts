@@ -75,7 +75,7 @@ export class RawNode {
   /** Proposes entries, in one message; they stay together in the log or are dropped together. */
   propose(data: readonly Buffer[]): StepOutcome {
     const entries: Entry[] = [];
-    for (let i = 0; i < data.length; i++) entries.push(new Entry(0, 0, EntryType.Normal, data[i] as Buffer));
+    for (let i = 0; i < data.length; i++) entries.push(new Entry(0, 0, EntryType.Normal, data[i]));
     return this.proposeEntries(entries);
   }
 
@@ -205,11 +205,15 @@ export class RawNode {
         entries.length > 0 || hardState !== undefined || snapshot !== undefined || responses.length > 0;
       if (needed) {
         if (appended !== undefined) responses.push(appended);
+        // The work owns this array from now on, also an empty one: what is promised later must not reach
+        // a work that is being written already.
+        state.afterAppend = [];
         append = { hardState, entries, snapshot, responses, mustSync };
       }
       if (applied !== undefined) apply = { entries: committedEntries, responses: [applied] };
     } else {
       messages = this.splitAfterAppend(messages);
+      state.afterAppend = [];
       if (appended !== undefined) this.onAdvance.push(appended);
       if (applied !== undefined) this.onAdvance.push(applied);
     }
@@ -219,10 +223,9 @@ export class RawNode {
     if (hardState !== undefined) this.hardState = hardState;
     if (readStates.length > 0) state.readStates = [];
     if (state.messages.length > 0) state.messages = [];
-    if (state.afterAppend.length > 0) state.afterAppend = [];
     log.unstable.acceptInProgress();
     if (committedEntries.length > 0) {
-      const last = (committedEntries[committedEntries.length - 1] as Entry).index;
+      const last = committedEntries[committedEntries.length - 1].index;
       log.acceptApplying(last, entriesSize(committedEntries), !this.async);
     }
     return {
