@@ -1,1 +1,2 @@
-export {};
+export { run, usage } from './cli.ts';
+export { processIo, type Io, type Input, type StopSignal } from './io.ts';

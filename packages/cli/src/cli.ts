@@ -1,0 +1,83 @@
+/**
+ * The subcommands of `keelson`, as a table that dispatch and help both read. Each loads its own part only
+ * when it is called, so that `up` does not wait for the store and `ctl` not for the supervisor.
+ */
+import type { Io } from './io.ts';
+import { API_VERSION, KEELSON_VERSION } from './version.ts';
+
+interface Subcommand {
+  readonly name: string;
+  readonly usage: string;
+  readonly short: string;
+  /** @returns the exit code */
+  run(argv: readonly string[], io: Io): Promise<number>;
+}
+
+const SUBCOMMANDS: readonly Subcommand[] = [
+  {
+    name: 'up',
+    usage: '[--nodes 3] [--data-dir .keelson] [--base-port N] [--ephemeral]',
+    short: 'starts a cluster on this machine and looks after it',
+    run: async (argv, io) => (await import('./up/up.ts')).runUp(argv, io),
+  },
+  {
+    name: 'store',
+    usage: '<any etcd flag>',
+    short: 'runs one member, as etcd',
+    run: async (argv, io) => (await import('@keelson/store')).main(argv, io.env),
+  },
+  {
+    name: 'ctl',
+    usage: '<command> …',
+    short: "etcdctl's commands, and compare-and-swap",
+    run: async (argv, io) => (await import('./ctl/ctl.ts')).runCtl(argv, io),
+  },
+  {
+    name: 'apiserver',
+    usage: '<kube-apiserver flags>',
+    short: 'the Kubernetes API server (not in this build)',
+    run: (_argv, io) => absent('apiserver', io),
+  },
+  {
+    name: 'bench',
+    usage: '<workload> …',
+    short: 'measures a cluster (not in this build)',
+    run: (_argv, io) => absent('bench', io),
+  },
+  {
+    name: 'version',
+    usage: '',
+    short: 'prints the version',
+    run: (_argv, io) => {
+      io.out(`keelson ${KEELSON_VERSION}\netcd API ${API_VERSION}\n`);
+      return Promise.resolve(0);
+    },
+  },
+];
+
+function absent(name: string, io: Io): Promise<number> {
+  io.err(`keelson ${name}: this build has no ${name}\n`);
+  return Promise.resolve(1);
+}
+
+export function usage(): string {
+  const lines = SUBCOMMANDS.map(({ name, usage: how, short }) => {
+    const call = `  keelson ${name}${how === '' ? '' : ` ${how}`}`;
+    return `${call}\n      ${short}\n`;
+  });
+  return `Usage:\n${lines.join('')}`;
+}
+
+/** @param argv what follows `keelson`. @returns the exit code */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === '--help' || name === '-h' || name === 'help') {
+    io.out(usage());
+    return 0;
+  }
+  const wanted = name === '--version' ? 'version' : name;
+  const subcommand = SUBCOMMANDS.find((candidate) => candidate.name === wanted);
+  if (subcommand !== undefined) return subcommand.run(rest, io);
+  io.err(name === undefined ? usage() : `keelson: unknown command ${JSON.stringify(name)}\n${usage()}`);
+  return 1;
+}

@@ -1,0 +1,80 @@
+/**
+ * What a command of `keelson ctl` is: a row of a table with its words, flags, help and function. Help texts
+ * and parsing read the same rows, so they cannot drift apart. Exit codes are etcdctl's.
+ */
+import type { Client } from '@keelson/client';
+import type { FlagSpec, FlagValues } from '../flags.ts';
+import { GoTextError, parseInt64 } from '../go-text.ts';
+import type { Io } from '../io.ts';
+import type { Printer } from './printers/printer.ts';
+import type { HeaderTap } from './header-tap.ts';
+
+export const ExitCode = {
+  Success: 0,
+  Error: 1,
+  BadConnection: 2,
+  InvalidInput: 3,
+  BadFeature: 4,
+  Interrupted: 5,
+  BadArgs: 128,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** Ends the command with "Error: message" and an exit code of its own. */
+export class CtlError extends Error {
+  override readonly name = 'CtlError';
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.exitCode = exitCode;
+  }
+}
+
+export const badArgs = (message: string): CtlError => new CtlError(ExitCode.BadArgs, message);
+
+/** What a command works with. */
+export interface CommandContext {
+  readonly io: Io;
+  readonly flags: FlagValues;
+  /** See textOf in go-text.ts: bytesOf gives the bytes. */
+  readonly args: readonly string[];
+  /** What follows "--"; undefined when there is none. */
+  readonly afterDashes: readonly string[] | undefined;
+  readonly printer: Printer;
+  /** Headers of responses that the client does not show. */
+  readonly tap: HeaderTap;
+  /** As given with --endpoints or the environment. */
+  readonly endpoints: readonly string[];
+  /** --command-timeout. */
+  readonly timeoutMs: number;
+  /** The command's client, made at the first use, closed when the command is over. */
+  readonly client: () => Client;
+  /** Another client of these endpoints, with the same options. The caller closes it. */
+  readonly clientOf: (endpoints: readonly string[]) => Client;
+  /** Aborted when a signal asks the command to stop. */
+  readonly stopping: AbortSignal;
+}
+
+export interface Command {
+  /** The words that call it: ["lease", "grant"]. */
+  readonly path: readonly string[];
+  /** How it is called, after its words. */
+  readonly usage: string;
+  readonly short: string;
+  /** A paragraph of its help. */
+  readonly long?: string;
+  readonly flags: readonly FlagSpec[];
+  /** @returns the exit code; throws CtlError, EtcdError */
+  run(context: CommandContext): Promise<ExitCode>;
+}
+
+/** A lease id as users write it. @throws CtlError */
+export function leaseId(text: string, what: 'lease ID' | 'lease ID arg'): bigint {
+  try {
+    return parseInt64(text, 16);
+  } catch (error) {
+    if (!(error instanceof GoTextError)) throw error;
+    throw badArgs(`bad ${what} (${error.message}), expecting ID in Hex`);
+  }
+}

@@ -1,0 +1,84 @@
+/** compaction, member list, alarm list and disarm: one call each. */
+import { etcdserverpb } from '@keelson/proto';
+import { GoTextError, countOf, parseInt64 } from '../../go-text.ts';
+import { CtlError, ExitCode, badArgs, type Command } from '../command.ts';
+
+export const compaction: Command = {
+  path: ['compaction'],
+  usage: '[options] <revision>',
+  short: 'Compacts the event history in etcd',
+  flags: [
+    {
+      name: 'physical',
+      kind: 'bool',
+      initial: 'false',
+      usage: "'true' to wait for compaction to physically remove all old revisions",
+    },
+  ],
+  async run({ flags, args, io, client }) {
+    const [text] = args;
+    if (text === undefined || args.length !== 1) throw badArgs('compaction command needs 1 argument');
+    let revision: number;
+    try {
+      revision = countOf(parseInt64(text));
+    } catch (error) {
+      if (error instanceof GoTextError) throw new CtlError(ExitCode.Error, error.message);
+      throw error;
+    }
+    await client().kv.compact(revision, { physical: flags.bool('physical') });
+    io.out(`compacted revision ${revision}\n`);
+    return ExitCode.Success;
+  },
+};
+
+export const memberList: Command = {
+  path: ['member', 'list'],
+  usage: '',
+  short: 'Lists all members in the cluster',
+  long: `When --write-out is set to simple, this command prints out comma-separated member lists for each endpoint.
+The items in the lists are ID, Status, Name, Peer Addrs, Client Addrs, Is Learner.`,
+  flags: [{ name: 'consistency', kind: 'string', initial: 'l', usage: 'Linearizable(l) or Serializable(s)' }],
+  async run({ flags, printer, client }) {
+    const consistency = flags.string('consistency');
+    if (consistency !== 's' && consistency !== 'l') {
+      throw new CtlError(ExitCode.BadFeature, `unknown consistency flag "${consistency}"`);
+    }
+    printer.memberList(await client().cluster.memberList({ serializable: consistency === 's' }));
+    return ExitCode.Success;
+  },
+};
+
+const alarmList: Command = {
+  path: ['alarm', 'list'],
+  usage: '',
+  short: 'Lists all alarms',
+  flags: [],
+  async run({ args, printer, client }) {
+    if (args.length > 0) throw badArgs('alarm list command accepts no arguments');
+    printer.alarm(await client().maintenance.alarms());
+    return ExitCode.Success;
+  },
+};
+
+/** Every alarm that is raised, one after the other, as clientv3 does when none is named. */
+const alarmDisarm: Command = {
+  path: ['alarm', 'disarm'],
+  usage: '',
+  short: 'Disarms all alarms',
+  flags: [],
+  async run({ args, printer, client }) {
+    if (args.length > 0) throw badArgs('alarm disarm command accepts no arguments');
+    const { maintenance } = client();
+    const { header, alarms } = await maintenance.alarms();
+    const disarmed = new etcdserverpb.AlarmResponse(header === undefined ? {} : { header });
+    for (const { memberID, alarm } of alarms) {
+      const kind = alarm === etcdserverpb.AlarmType.CORRUPT ? 'CORRUPT' : 'NOSPACE';
+      const response = await maintenance.alarmDisarm(memberID, kind);
+      disarmed.alarms.push(...response.alarms);
+    }
+    printer.alarm(disarmed);
+    return ExitCode.Success;
+  },
+};
+
+export const alarmCommands: readonly Command[] = [alarmList, alarmDisarm];

@@ -1,0 +1,190 @@
+/**
+ * The data directory of `keelson up`: made by it and marked as such, used by one `up` at a time, and always
+ * with the members and ports it was made for (they are in the members' own data). It never touches what it
+ * did not make.
+ *
+ *   keelson.json   what it was made for          up.lock   who uses it      up.json   endpoints, while running
+ *   m1/ m2/ …      the members' data             m1.log …  their logs, appended
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { takeLock } from './lock-file.ts';
+import { errorCode, errorMessage, parseObject } from '../plain.ts';
+import type { MemberPorts } from './ports.ts';
+import { UpError } from './up-error.ts';
+
+const MARKER = 'keelson.json';
+const LOCK = 'up.lock';
+const UP_FILE = 'up.json';
+const FORMAT = 1;
+/** What a run that was killed at its very start can leave in a new directory. */
+const FIRST_FILES: ReadonlySet<string> = new Set([LOCK, `${MARKER}.next`]);
+
+/** What a directory was made for. */
+interface Marker {
+  readonly format: number;
+  /** Keeps its cluster id apart from every other's. */
+  readonly token: string;
+  readonly ports: readonly MemberPorts[];
+}
+
+export interface UpFile {
+  readonly clients: readonly string[];
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+export class DataDir {
+  readonly path: string;
+  readonly token: string;
+  private readonly ephemeral: boolean;
+  private marked: boolean;
+
+  private constructor(directory: string, token: string | undefined, ephemeral: boolean) {
+    this.path = directory;
+    this.token = token ?? newToken();
+    this.marked = token !== undefined;
+    this.ephemeral = ephemeral;
+  }
+
+  /**
+   * Opens or makes the directory and locks it.
+   * @throws UpError when it is not ours, made for other members, in use, or cannot be written
+   */
+  static open(directory: string, ports: readonly MemberPorts[]): DataDir {
+    const full = path.resolve(directory);
+    return withReason(directory, () => {
+      mkdirSync(full, { recursive: true, mode: 0o700 });
+      if (readMarker(full) === undefined && readdirSync(full).some((name) => !FIRST_FILES.has(name))) {
+        throw new UpError(
+          `${directory} is not empty and was not made by keelson up: choose another --data-dir`,
+        );
+      }
+      const holder = takeLock(path.join(full, LOCK));
+      if (holder !== undefined) {
+        throw new UpError(
+          `${directory} is in use by keelson up (pid ${holder}): stop it, or use another --data-dir`,
+        );
+      }
+      try {
+        const marker = readMarker(full);
+        if (marker !== undefined) checkMarker(marker, ports, directory);
+        // A run that was killed leaves its endpoints behind.
+        rmSync(path.join(full, UP_FILE), { force: true });
+        return new DataDir(full, marker?.token, false);
+      } catch (error) {
+        rmSync(path.join(full, LOCK), { force: true });
+        throw error;
+      }
+    });
+  }
+
+  /** A new directory among the temporary ones; `close` removes it. @throws UpError */
+  static temporary(): DataDir {
+    return withReason(tmpdir(), () => {
+      const full = mkdtempSync(path.join(tmpdir(), 'keelson-'));
+      return new DataDir(full, undefined, true);
+    });
+  }
+
+  /** Says what the directory is for, for every later run; before that, `close` leaves no trace of a new one. */
+  mark(ports: readonly MemberPorts[]): void {
+    if (this.marked) return;
+    writeAtomically(path.join(this.path, MARKER), { format: FORMAT, token: this.token, ports });
+    this.marked = true;
+  }
+
+  memberDir(name: string): string {
+    return path.join(this.path, name);
+  }
+  logFile(name: string): string {
+    return path.join(this.path, `${name}.log`);
+  }
+
+  writeUpFile(file: UpFile): void {
+    writeAtomically(path.join(this.path, UP_FILE), file);
+  }
+  removeUpFile(): void {
+    rmSync(path.join(this.path, UP_FILE), { force: true });
+  }
+
+  /** Gives the directory back. @param keep leave a temporary one where it is, for its logs */
+  close(keep = false): void {
+    if (this.ephemeral) {
+      if (!keep) rmSync(this.path, { recursive: true, force: true });
+      return;
+    }
+    rmSync(path.join(this.path, LOCK), { force: true });
+    if (!this.marked && readdirSync(this.path).length === 0) rmdirSync(this.path);
+  }
+}
+
+const newToken = (): string => `keelson-${randomBytes(4).toString('hex')}`;
+
+function readMarker(directory: string): Marker | undefined {
+  const file = path.join(directory, MARKER);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const content = parseObject(text);
+  const { format, token, ports } = content ?? {};
+  if (typeof format === 'number' && typeof token === 'string' && Array.isArray(ports)) {
+    return { format, token, ports: ports.map(portsOf) };
+  }
+  throw new UpError(`${file} cannot be read as what keelson up writes there`);
+}
+
+function portsOf(value: unknown): MemberPorts {
+  const { client, peer } =
+    typeof value === 'object' && value !== null ? { client: 0, peer: 0, ...value } : NO_PORTS;
+  return typeof client === 'number' && typeof peer === 'number' ? { client, peer } : NO_PORTS;
+}
+
+const NO_PORTS: MemberPorts = { client: 0, peer: 0 };
+
+function checkMarker(marker: Marker, ports: readonly MemberPorts[], shown: string): void {
+  if (marker.format !== FORMAT) {
+    throw new UpError(`${shown} was made by a newer keelson (format ${marker.format})`);
+  }
+  const made = describe(marker.ports);
+  const asked = describe(ports);
+  if (made === asked) return;
+  throw new UpError(
+    `${shown} holds ${made}, not ${asked}: use the same --nodes and --base-port, or another --data-dir`,
+  );
+}
+
+function describe(ports: readonly MemberPorts[]): string {
+  const clients = ports.map((member) => member.client).join(', ');
+  return `${ports.length} member${ports.length === 1 ? '' : 's'} on ${clients}`;
+}
+
+function writeAtomically(file: string, content: object): void {
+  const next = `${file}.next`;
+  writeFileSync(next, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+  renameSync(next, file);
+}
+
+/** What the file system refuses, as one line. */
+function withReason<T>(shown: string, task: () => T): T {
+  try {
+    return task();
+  } catch (error) {
+    if (error instanceof UpError) throw error;
+    throw new UpError(`cannot use data directory ${shown}: ${errorMessage(error)}`);
+  }
+}

@@ -1,0 +1,70 @@
+/** Reads what a member adds to its log: for the line that says it is ready, and for the last words of one that died. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { parseObject } from '../plain.ts';
+
+const READ_BYTES = 64 * 1024;
+
+/** Text appended to a file since the last look, line by line. */
+export class LogTail {
+  private readonly file: string;
+  private offset: number;
+  private rest = '';
+
+  /** @param offset bytes that were there before */
+  constructor(file: string, offset: number) {
+    this.file = file;
+    this.offset = offset;
+  }
+
+  /** Whole lines since the last call. */
+  lines(): string[] {
+    const descriptor = openSync(this.file, 'r');
+    try {
+      const buffer = Buffer.allocUnsafe(READ_BYTES);
+      for (;;) {
+        const count = readSync(descriptor, buffer, 0, READ_BYTES, this.offset);
+        if (count === 0) break;
+        this.offset += count;
+        this.rest += buffer.toString('utf8', 0, count);
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+    const lines = this.rest.split('\n');
+    this.rest = lines.pop() ?? '';
+    return lines;
+  }
+}
+
+/** How much of a log's end is searched for the reason. */
+const LAST_BYTES = 256 * 1024;
+
+/** What a log says at its end. */
+export interface LastWords {
+  /** The last line of level fatal, panic or error, as "message: error". */
+  readonly grave: string | undefined;
+  /** The last line of all. */
+  readonly last: string | undefined;
+}
+
+/** What was written since `offset`. */
+export function lastWords(file: string, offset: number): LastWords {
+  const descriptor = openSync(file, 'r');
+  let size: number;
+  try {
+    size = fstatSync(descriptor).size;
+  } finally {
+    closeSync(descriptor);
+  }
+  const tail = new LogTail(file, Math.max(offset, size - LAST_BYTES));
+  const lines = tail.lines().filter((line) => line.trim() !== '');
+  const grave = lines.findLast((line) => /"level":"(?:fatal|panic|error)"/.test(line));
+  return { grave: grave === undefined ? undefined : said(grave), last: lines.at(-1) };
+}
+
+/** A log line as people say it. */
+function said(line: string): string {
+  const { msg, error } = parseObject(line) ?? {};
+  if (typeof msg !== 'string') return line;
+  return typeof error === 'string' ? `${msg}: ${error}` : msg;
+}

@@ -1,0 +1,41 @@
+/** The members of a cluster and the flags each gets: all of its configuration, so that a line of `ps` tells it. */
+import { totalmem } from 'node:os';
+import type { DataDir } from './data-dir.ts';
+import type { MemberSpec } from './member.ts';
+import { HOST, type MemberPorts } from './ports.ts';
+
+/** How a member's program is called, before its flags: node, its flags, the script. */
+export function storeCommand(script: string): string[] {
+  const heapMiB = Math.floor((totalmem() / 2 ** 20) * 0.75);
+  return [process.execPath, `--max-old-space-size=${heapMiB}`, '--no-warnings', script];
+}
+
+export function planMembers(
+  program: readonly string[],
+  ports: readonly MemberPorts[],
+  dataDir: DataDir,
+): MemberSpec[] {
+  const members = ports.map(({ client, peer }, index) => ({
+    name: `m${index + 1}`,
+    clientUrl: `http://${HOST}:${client}`,
+    peerUrl: `http://${HOST}:${peer}`,
+  }));
+  const initialCluster = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
+  return members.map(({ name, clientUrl, peerUrl }) => ({
+    name,
+    clientUrl,
+    logFile: dataDir.logFile(name),
+    command: [
+      ...program,
+      `--name=${name}`,
+      `--data-dir=${dataDir.memberDir(name)}`,
+      `--listen-client-urls=${clientUrl}`,
+      `--advertise-client-urls=${clientUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=${initialCluster}`,
+      `--initial-cluster-token=${dataDir.token}`,
+      '--initial-cluster-state=new',
+    ],
+  }));
+}

@@ -1,0 +1,241 @@
+/**
+ * `keelson up`: a cluster on this machine, one process a member, until Ctrl-C or SIGTERM. This file joins
+ * options, ports, data directory, supervisor and view; each of them is a room of its own.
+ */
+import { fileURLToPath } from 'node:url';
+import { systemClock, type Clock } from '@keelson/base';
+import type { Io } from '../io.ts';
+import { DataDir } from './data-dir.ts';
+import { describeExit, shellCommand, type Member } from './member.ts';
+import { parseUpOptions, upHelp, type UpOptions } from './options.ts';
+import { planMembers, storeCommand } from './plan.ts';
+import { checkPortsFree, memberPorts } from './ports.ts';
+import { clientProbe, type ProbeFactory } from './probe.ts';
+import { LiveBlock, changeLines, leaderOf, statusLines } from './status-view.ts';
+import { Supervisor, type MemberReport } from './supervisor.ts';
+import { UpError } from './up-error.ts';
+
+const REFRESH_MS = 1000;
+
+/** What tests replace. */
+export interface UpParts {
+  readonly clock: Clock;
+  readonly probes: ProbeFactory;
+  /** A member's program, before its flags. */
+  readonly program: readonly string[];
+}
+
+function realParts(): UpParts {
+  const script = fileURLToPath(new URL('main.js', import.meta.resolve('@keelson/store')));
+  return { clock: systemClock, probes: clientProbe, program: storeCommand(script) };
+}
+
+/** @param argv what follows `keelson up`. @returns the exit code */
+export async function runUp(argv: readonly string[], io: Io, parts?: UpParts): Promise<number> {
+  try {
+    const options = parseUpOptions(argv);
+    if (options === undefined) {
+      io.out(upHelp());
+      return 0;
+    }
+    return await new Up(options, io, parts ?? realParts()).run();
+  } catch (error) {
+    if (!(error instanceof UpError)) throw error;
+    io.err(`keelson up: ${error.message}\n`);
+    return 1;
+  }
+}
+
+class Up {
+  private readonly options: UpOptions;
+  private readonly io: Io;
+  private readonly parts: UpParts;
+  private readonly block: LiveBlock;
+  private readonly stopped: Promise<void>;
+  private supervisor: Supervisor | undefined = undefined;
+  private wakeStop: () => void = () => {};
+  private stopRequests = 0;
+  private ready = false;
+  private reports: readonly MemberReport[] = [];
+
+  constructor(options: UpOptions, io: Io, parts: UpParts) {
+    this.options = options;
+    this.io = io;
+    this.parts = parts;
+    this.block = new LiveBlock(
+      (text) => io.out(text),
+      () => io.columns(),
+    );
+    this.stopped = new Promise((resolve) => {
+      this.wakeStop = resolve;
+    });
+  }
+
+  /** @throws UpError when it cannot start */
+  async run(): Promise<number> {
+    const { nodes, basePort, dataDir, ephemeral } = this.options;
+    const startMs = this.parts.clock.monotonicMs();
+    const unsubscribe = this.io.onStop(() => this.requestStop());
+    const ports = memberPorts(nodes, basePort);
+    const directory = ephemeral ? DataDir.temporary() : DataDir.open(dataDir, ports);
+    let keep = false;
+    try {
+      await checkPortsFree(ports);
+      if (this.stopRequests > 0) return 0;
+      directory.mark(ports);
+      const specs = planMembers(this.parts.program, ports, directory);
+      const supervisor = this.supervise(specs, directory);
+      // Members outlive this process unless they are told not to.
+      const unsubscribeExit = this.io.onExit(() => supervisor.kill());
+      try {
+        await Promise.race([supervisor.start(), this.stopped]);
+        if (this.stopRequests > 0) return 0;
+        this.ready = true;
+        this.writeUpFile(directory);
+        return await this.attend(supervisor, startMs);
+      } catch (error) {
+        keep = error instanceof UpError;
+        throw error;
+      } finally {
+        directory.removeUpFile();
+        await supervisor.stop();
+        unsubscribeExit();
+      }
+    } finally {
+      directory.close(keep);
+      unsubscribe();
+    }
+  }
+
+  private supervise(specs: ReturnType<typeof planMembers>, directory: DataDir): Supervisor {
+    const { clock, probes } = this.parts;
+    const supervisor = new Supervisor(specs, this.io.env, probes, clock, {
+      exited: (member) => {
+        this.reportExit(member);
+        this.writeUpFile(directory);
+      },
+      waitingFor: (members) => {
+        const names = members.map((member) => `${member.name} (see ${member.spec.logFile})`).join(', ');
+        this.say(`still waiting for ${names}`);
+      },
+      killed: (member) => this.say(`${member.name} did not stop within 5 s and was killed`),
+    });
+    this.supervisor = supervisor;
+    this.onRestart = () => {
+      for (const member of supervisor.restartEnded()) {
+        this.say(`${member.name} started again (pid ${member.pid})`);
+      }
+      this.writeUpFile(directory);
+    };
+    return supervisor;
+  }
+
+  private onRestart: () => void = () => {};
+
+  /** From ready to the end. @returns the exit code */
+  private async attend(supervisor: Supervisor, startMs: number): Promise<number> {
+    this.reports = await supervisor.report(REFRESH_MS);
+    const seconds = ((this.parts.clock.monotonicMs() - startMs) / 1000).toFixed(2);
+    this.io.out(this.announcement(supervisor, seconds));
+    const releaseKeys = this.io.terminal ? this.readKeys() : () => {};
+    try {
+      if (this.io.terminal) this.draw();
+      for (;;) {
+        const before = this.reports;
+        const asked = supervisor.report(REFRESH_MS);
+        if (await this.pauseOrStop(REFRESH_MS)) break;
+        this.reports = await Promise.race([asked, this.stopped.then(() => before)]);
+        if (this.io.terminal) this.draw();
+        else for (const line of changeLines(before, this.reports)) this.say(line);
+        if (!this.io.terminal && supervisor.members.every((member) => member.pid === undefined)) {
+          throw new UpError('no member is running any more');
+        }
+      }
+    } finally {
+      releaseKeys();
+    }
+    this.say('stopping …');
+    return 0;
+  }
+
+  private announcement(supervisor: Supervisor, seconds: string): string {
+    const leader = leaderOf(this.reports)?.member.name;
+    const width = Math.max(...supervisor.members.map((member) => member.spec.clientUrl.length));
+    const lines = supervisor.members.map(
+      ({ name, spec, pid }) => `  ${name}  ${spec.clientUrl.padEnd(width)}  pid ${pid}  ${spec.logFile}\n`,
+    );
+    const count = `${supervisor.members.length} member${supervisor.members.length === 1 ? '' : 's'}`;
+    const leads = leader === undefined ? '' : `, ${leader} leads`;
+    const endpoints = supervisor.members.map(({ spec }) => spec.clientUrl.replace('http://', '')).join(',');
+    return `keelson up: ${count} ready in ${seconds} s${leads}\n${lines.join('')}export ETCDCTL_ENDPOINTS=${endpoints}\n`;
+  }
+
+  private reportExit(member: Member): void {
+    const { exit, spec } = member;
+    if (exit === undefined) return;
+    const again = this.io.terminal
+      ? 'press r to start it again'
+      : `start it again with: ${shellCommand(spec.command)}`;
+    const { grave } = member.lastWords();
+    const words = grave === undefined ? '' : ` (${grave})`;
+    this.say(`${member.name} ${describeExit(exit)}${words}, see ${spec.logFile}; ${again}`);
+  }
+
+  private writeUpFile(directory: DataDir): void {
+    const { supervisor } = this;
+    if (supervisor === undefined || !this.ready || this.stopRequests > 0) return;
+    const pids: Record<string, number> = {};
+    for (const { name, pid } of supervisor.members) if (pid !== undefined) pids[name] = pid;
+    directory.writeUpFile({ clients: supervisor.members.map(({ spec }) => spec.clientUrl), pids });
+  }
+
+  /** The first request stops members in order, the second at once. */
+  private requestStop(): void {
+    this.stopRequests++;
+    if (this.stopRequests > 1) this.supervisor?.kill();
+    this.wakeStop();
+  }
+
+  /** @returns whether it is time to stop */
+  private async pauseOrStop(ms: number): Promise<boolean> {
+    let wake: () => void = () => {};
+    const passed = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const timer = this.parts.clock.setTimer(ms, wake);
+    await Promise.race([passed, this.stopped]);
+    timer.cancel();
+    return this.stopRequests > 0;
+  }
+
+  private draw(): void {
+    const ended = this.supervisor?.members.some((member) => member.exit !== undefined) === true;
+    const keys = ended ? 'r: start ended members again   Ctrl-C: stop' : 'Ctrl-C: stop';
+    this.block.draw(['', ...statusLines(this.reports), keys]);
+  }
+
+  private say(line: string): void {
+    if (this.io.terminal) this.block.say(line);
+    else this.io.out(`${line}\n`);
+  }
+
+  /** Keys come one by one, so Ctrl-C does too. @returns a function that gives the terminal back */
+  private readKeys(): () => void {
+    const { stdin } = this.io;
+    if (stdin.isTTY !== true || stdin.setRawMode === undefined) return () => {};
+    const pressed = (chunk: Uint8Array | string): void => {
+      for (const key of Buffer.from(chunk).toString('latin1')) {
+        if (key === 'r') this.onRestart();
+        else if (key === '\u0003' || key === 'q') this.requestStop();
+      }
+    };
+    stdin.setRawMode(true);
+    stdin.on('data', pressed);
+    stdin.resume();
+    return () => {
+      stdin.off('data', pressed);
+      stdin.setRawMode?.(false);
+      stdin.pause();
+    };
+  }
+}
