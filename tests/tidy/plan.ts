@@ -1,0 +1,202 @@
+/**
+ * The plan of the house as data: which package may import which, the rank of each folder, what each folder
+ * may take from Node, and which folders compute only. ARCHITECTURE.md says it in prose; here it is enforced.
+ *
+ * A change of this file is a change of the architecture and deserves its reason in the commit. An exception
+ * that nothing uses any more fails the test as well.
+ */
+
+/** Packages, and the packages each one's product files may import. Its tests may import any. */
+export const DOORS: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  proto: [],
+  raft: ['base'],
+  rpc: ['base'],
+  sim: ['base'],
+  client: ['base', 'proto', 'rpc'],
+  store: ['base', 'proto', 'raft', 'rpc'],
+  cli: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
+};
+
+/** Files that nothing needs to import: a package's doors, programs, and scripts that are started by hand. */
+export const ENTRIES: readonly RegExp[] = [
+  /^packages\/[a-z-]+\/src\/(index|main)\.ts$/,
+  /^proto\/gen\/index\.ts$/,
+  /^proto\/generate\.ts$/,
+];
+export const SCRIPTS: readonly RegExp[] = [/\.test\.ts$/, /\/bench\.ts$/, /^tests\/[a-z-]+\/[a-z-]+\.ts$/];
+
+/** The other implementation of an interface, beside the real one; only tests and simulations choose it. */
+export const HARNESS_IN_PRODUCT: ReadonlySet<string> = new Set([
+  'packages/store/src/backend/memory-backend.ts',
+  'packages/store/src/peer/memory-transport.ts',
+]);
+
+/**
+ * A room is a folder, a file, or a few that belong together. A file imports its own room and rooms of lower
+ * rank; two rooms of one rank do not know each other.
+ */
+export interface Room {
+  readonly rank: number;
+  readonly members: readonly string[];
+}
+
+/** Per package, paths inside its src/; a folder ends in '/'. What is not listed has no place yet. */
+export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
+  store: [
+    { rank: 0, members: ['config/', 'errors.ts', 'limits.ts'] },
+    { rank: 1, members: ['disk/'] },
+    { rank: 1, members: ['backend/'] },
+    { rank: 2, members: ['wal/'] },
+    { rank: 2, members: ['snap/'] },
+    { rank: 2, members: ['mvcc/'] },
+    { rank: 2, members: ['lease/'] },
+    { rank: 2, members: ['alarm/'] },
+    { rank: 2, members: ['membership/'] },
+    { rank: 2, members: ['peer/'] },
+    { rank: 2, members: ['snapshot/'] },
+    { rank: 3, members: ['watch/'] },
+    { rank: 4, members: ['apply/'] },
+    { rank: 5, members: ['consensus/'] },
+    { rank: 6, members: ['rpc/'] },
+    { rank: 6, members: ['http/'] },
+    { rank: 7, members: ['server.ts', 'main.ts', 'world.ts', 'data-dir.ts', 'index.ts'] },
+  ],
+};
+
+/** An allowed import that the rules above would refuse, and why it stands. */
+export interface Exception {
+  /** Path of the importing folder or file, from the root. */
+  readonly from: string;
+  /** Path of the imported file, a package, or the name of what is used. */
+  readonly to: string;
+  readonly reason: string;
+}
+
+export const IMPORT_EXCEPTIONS: readonly Exception[] = [
+  {
+    from: 'packages/store/src/peer/',
+    to: 'packages/store/src/wal/entry-codec.ts',
+    reason: 'an entry is encoded once, and its bytes are the same in the log and on a peer stream',
+  },
+  {
+    from: 'packages/store/src/snap/',
+    to: 'packages/store/src/wal/entry-codec.ts',
+    reason: 'a .snap file carries the conf state in the form the log gives it',
+  },
+  {
+    from: 'packages/store/src/backend/',
+    to: 'packages/store/src/disk/error-code.ts',
+    reason: "LevelDB's errors are the disk's: one reading of error codes for both",
+  },
+];
+
+/**
+ * Folders (and single files) that may import from Node, and what. Every other file of a package gets time,
+ * randomness, disk and network as arguments, so that a whole cluster can be simulated on one thread.
+ */
+export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  'packages/cli/src/': ['*'],
+  'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
+  'packages/rpc/src/grpc-js-server.ts': ['net', 'stream'],
+  'packages/rpc/src/server.ts': ['stream'],
+  'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
+  'packages/store/src/consensus/cluster-version.ts': ['http'], // asks the other members for their versions
+  'packages/store/src/disk/': ['fs', 'path'],
+  'packages/store/src/http/': ['http'],
+  'packages/store/src/main.ts': ['fs', 'url'],
+  'packages/store/src/peer/': ['events', 'http', 'net'],
+  'packages/store/src/rpc/client-ports.ts': ['net'],
+  'packages/store/src/server.ts': ['http'],
+  'packages/store/src/snapshot/bbolt-writer.ts': ['timers/promises'], // yields between slices
+  'packages/store/src/world.ts': ['crypto'],
+  'proto/generate.ts': ['*'],
+  'proto/generator/': ['*'],
+  'proto/wire/reader.ts': ['buffer'],
+};
+
+/** Third-party packages and the only place that may import each. */
+export const OUTSIDE_IMPORTS: Readonly<Record<string, string>> = {
+  '@grpc/grpc-js': 'packages/rpc/src/',
+  '@node-rs/crc32': 'packages/base/src/crc32c.ts',
+  'classic-level': 'packages/store/src/backend/level-backend.ts',
+  protobufjs: 'proto/',
+  yaml: 'packages/store/src/config/',
+};
+
+/** Folders that compute only: nothing of Node's, no clock, no timer, no randomness, no process. */
+export const PURE_FOLDERS: readonly string[] = [
+  'packages/raft/src/',
+  'packages/store/src/alarm/',
+  'packages/store/src/apply/',
+  'packages/store/src/lease/',
+  'packages/store/src/membership/',
+  'packages/store/src/mvcc/',
+  'packages/store/src/watch/',
+];
+
+/** Folders without any `async` or `await`: they run to the end within one turn. */
+export const SYNCHRONOUS_FOLDERS: readonly string[] = [
+  'packages/raft/src/',
+  'packages/store/src/alarm/',
+  'packages/store/src/apply/',
+  'packages/store/src/lease/',
+  'packages/store/src/membership/',
+];
+
+export const ASYNCHRONOUS_EXCEPTIONS: readonly Exception[] = [
+  {
+    from: 'packages/store/src/apply/state-machine.ts',
+    to: 'async',
+    reason: 'reads the whole state at start and after a snapshot arrived; no entry is applied meanwhile',
+  },
+];
+
+/** Clocks and dice, refused in every product file; what is injected stands in CLOCK_EXCEPTIONS. */
+export const CLOCKS_AND_DICE: readonly string[] = ['Date.now', 'new Date()', 'Math.random', 'performance'];
+
+/** Refused in pure folders, and in every other folder of the store. */
+export const AMBIENT: readonly string[] = [
+  'clearImmediate',
+  'clearInterval',
+  'clearTimeout',
+  'console',
+  'crypto',
+  'fetch',
+  'globalThis',
+  'process',
+  'queueMicrotask',
+  'setImmediate',
+  'setInterval',
+  'setTimeout',
+];
+
+export const AMBIENT_EXCEPTIONS: readonly Exception[] = [
+  { from: 'packages/base/src/clock.ts', to: 'Date.now', reason: 'the real clock' },
+  { from: 'packages/base/src/clock.ts', to: 'performance', reason: 'the real clock' },
+  { from: 'packages/cli/src/', to: '*', reason: 'a program at the outer edge' },
+  { from: 'packages/store/src/main.ts', to: 'Date.now', reason: 'log lines before a world exists' },
+  { from: 'packages/store/src/main.ts', to: 'process', reason: 'the program: arguments, streams, signals' },
+  { from: 'packages/store/src/main.ts', to: 'setTimeout', reason: 'the last second before a forced exit' },
+  {
+    from: 'packages/store/src/config/version.ts',
+    to: 'process',
+    reason: 'the default of an argument: what --version says of the runtime',
+  },
+  { from: 'packages/store/src/world.ts', to: 'setImmediate', reason: 'the real world is built here' },
+  {
+    from: 'packages/store/src/peer/memory-transport.ts',
+    to: 'setImmediate',
+    reason: 'the default of an option that a simulation replaces',
+  },
+  {
+    from: 'packages/store/src/peer/peer-server.ts',
+    to: 'queueMicrotask',
+    reason: 'a broken law met in a promise is thrown where nothing catches it',
+  },
+];
+
+/** A product file that is longer holds two nouns. */
+export const PRODUCT_LINES_MAX = 700;
+/** Tests read row by row; still, a longer one hides what it does not test. */
+export const TEST_LINES_MAX = 900;
