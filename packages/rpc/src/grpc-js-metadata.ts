@@ -7,7 +7,14 @@ import { Metadata } from './metadata.ts';
 import type { StatusCode } from './status.ts';
 
 /** Headers that HTTP/2 and gRPC own; grpc-js removes most of them itself, and these it lets through. */
-const RESERVED = new Set(['content-type', 'te', 'date', 'user-agent', 'trailer', 'connection']);
+const RESERVED: ReadonlySet<string> = new Set([
+  'content-type',
+  'te',
+  'date',
+  'user-agent',
+  'trailer',
+  'connection',
+]);
 
 export function fromGrpcMetadata(source: GrpcMetadata): Metadata {
   const metadata = new Metadata();
