@@ -1,12 +1,14 @@
 /** Values of unknown origin (errors of the system, files that people may have edited) as what they may be. */
 
-/** "ENOENT" and its kind; undefined for what is no error of the system. */
+/** "ENOENT" and its kind; undefined for what is no error of the system. By shape: errors come from other realms too. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }
 
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (typeof error !== 'object' || error === null || !('message' in error)) return String(error);
+  return String(error.message);
 }
 
 /** The fields of a JSON object; undefined for any other text. */

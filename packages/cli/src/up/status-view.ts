@@ -57,7 +57,7 @@ export function changeLines(before: readonly MemberReport[], after: readonly Mem
     const old = before.find(({ member }) => member.name === report.member.name);
     if (old === undefined) continue;
     const [was, is] = [healthOf(old), healthOf(report)];
-    if (was !== is && is !== 'down') lines.push(`${report.member.name} is ${is} (was ${was})`);
+    if (was !== is && is !== 'down') lines.push(`${report.member.name}: ${is} (was ${was})`);
   }
   return lines;
 }

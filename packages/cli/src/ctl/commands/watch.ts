@@ -162,7 +162,9 @@ function start(context: CommandContext, request: WatchRequest): Promise<void> {
     watcher.listen({
       batch: (batch) => guarded(() => show(context, batch, request.exec)),
       end: (error) => {
-        if (error !== undefined && !context.stopping.aborted) guarded(() => showEnd(context, error));
+        // Closing our own client is no news from the server.
+        const told = error !== undefined && error.reason !== 'CLOSED';
+        if (told) guarded(() => showEnd(context, error));
         resolve();
       },
     });

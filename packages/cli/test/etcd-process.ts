@@ -1,0 +1,80 @@
+/** A real etcd of one member on loopback, for differential tests; and whether this machine has one. */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const found = (program: string): boolean =>
+  spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
+
+export const HAS_ETCD = found('etcd') && found('etcdctl');
+
+export interface EtcdProcess {
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}
+
+/** Two ports that were free a moment ago. */
+export async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer(), createServer()];
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.once('error', reject);
+          server.listen({ host: '127.0.0.1', port: 0 }, () => {
+            const address = server.address();
+            resolve(address === null || typeof address === 'string' ? 0 : address.port);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return [ports[0] ?? 0, ports[1] ?? 0];
+}
+
+/** Starts etcd with a fresh data directory; resolves when it serves. The same ports give the same ids. */
+export async function startEtcd([client, peer]: readonly [number, number]): Promise<EtcdProcess> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'keelson-etcd-'));
+  const clientUrl = `http://127.0.0.1:${client}`;
+  const peerUrl = `http://127.0.0.1:${peer}`;
+  const child = spawn(
+    'etcd',
+    [
+      `--data-dir=${path.join(directory, 'data')}`,
+      `--listen-client-urls=${clientUrl}`,
+      `--advertise-client-urls=${clientUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      '--heartbeat-interval=10',
+      '--election-timeout=100',
+      '--logger=zap',
+      '--log-outputs=stderr',
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      log += chunk.toString();
+      if (
+        log.includes('serving insecure client requests') ||
+        log.includes('serving client traffic insecurely')
+      ) {
+        resolve();
+      }
+    });
+    void ended.then(() => reject(new Error(`etcd ended: ${log}`)));
+  });
+  return {
+    endpoint: `127.0.0.1:${client}`,
+    async stop() {
+      child.kill('SIGKILL');
+      await ended;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
