@@ -72,8 +72,8 @@ async function converse(runner: Runner, endpoint: string): Promise<Outcome[]> {
       plain
         .replaceAll(/[0-9.]+(?:ms|µs|s)\b/g, 'TIME')
         .replaceAll(/remaining\(\d+s\)|"ttl":4\d\d|"TTL" : 4\d\d/g, 'REMAINING')
-        // Asking for alarms takes an entry of the log, and later etcdctls ask more often; leases are in the hash.
-        .replaceAll(/"(raftIndex|raftAppliedIndex|hash)":\d+/g, '"$1":N')
+        // Asking for alarms takes an entry of the log, and later etcdctls ask more often; leases are in the hash; pages vary.
+        .replaceAll(/"(raftIndex|raftAppliedIndex|hash|dbSize|dbSizeInUse)":\d+/g, '"$1":N')
         .replaceAll(/ +TOOK +/g, ' TOOK ')
         .replaceAll(/ +TIME/g, ' TIME')
         .replaceAll(/TIME +/g, 'TIME ')

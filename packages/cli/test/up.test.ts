@@ -283,6 +283,19 @@ describe('refusals', () => {
     expect(captured.err()).toBe('');
   });
 
+  test('members that outlived their run', async () => {
+    await up({}, false);
+    const left = pids();
+    const file = readFileSync(inside('up.json'));
+    // As if its process had gone: no lock, and the file still there.
+    rmSync(inside('up.lock'));
+    const expected = existsSync('/proc/self/cmdline')
+      ? `${inside()}: m1, m2, m3 of an earlier run, whose keelson up was killed, still run: kill ${Object.values(left).join(' ')}`
+      : expect.stringContaining(`port ${basePort} is in use`);
+    expect(await refused(...flags())).toEqual(expected);
+    expect(readFileSync(inside('up.json'))).toEqual(file);
+  });
+
   test('a directory made for other members', async () => {
     await up({}, false);
     running[0]?.captured.stop();

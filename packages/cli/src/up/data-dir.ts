@@ -59,7 +59,8 @@ export class DataDir {
 
   /**
    * Opens or makes the directory and locks it.
-   * @throws UpError when it is not ours, made for other members, in use, or cannot be written
+   * @throws UpError when it is not ours, made for other members, in use (also by members whose `up` was killed),
+   *   or cannot be written
    */
   static open(directory: string, ports: readonly MemberPorts[]): DataDir {
     const full = path.resolve(directory);
@@ -79,8 +80,7 @@ export class DataDir {
       try {
         const marker = readMarker(full);
         if (marker !== undefined) checkMarker(marker, ports, directory);
-        // A run that was killed leaves its endpoints behind.
-        rmSync(path.join(full, UP_FILE), { force: true });
+        checkLeftovers(full, directory);
         return new DataDir(full, marker?.token, false);
       } catch (error) {
         rmSync(path.join(full, LOCK), { force: true });
@@ -99,6 +99,8 @@ export class DataDir {
 
   /** Says what the directory is for, for every later run; before that, `close` leaves no trace of a new one. */
   mark(ports: readonly MemberPorts[]): void {
+    // A run that was killed leaves its endpoints behind.
+    this.removeUpFile();
     if (this.marked) return;
     writeAtomically(path.join(this.path, MARKER), { format: FORMAT, token: this.token, ports });
     this.marked = true;
@@ -146,6 +148,36 @@ function readMarker(directory: string): Marker | undefined {
     return { format, token, ports: ports.map(portsOf) };
   }
   throw new UpError(`${file} cannot be read as what keelson up writes there`);
+}
+
+/** @throws UpError when members of a run that was killed still work on their data */
+function checkLeftovers(directory: string, shown: string): void {
+  let text: string;
+  try {
+    text = readFileSync(path.join(directory, UP_FILE), 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  const left = Object.entries(parseObject(text)?.['pids'] ?? {}).filter(
+    ([name, pid]) =>
+      typeof pid === 'number' && commandLineOf(pid).includes(`--data-dir=${path.join(directory, name)}`),
+  );
+  if (left.length === 0) return;
+  const names = left.map(([name]) => name).join(', ');
+  const pids = left.map(([, pid]) => String(pid)).join(' ');
+  throw new UpError(
+    `${shown}: ${names} of an earlier run, whose keelson up was killed, still run: kill ${pids}`,
+  );
+}
+
+/** Words of a process's command line; empty when there is no such process, or no /proc. */
+function commandLineOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
 }
 
 function portsOf(value: unknown): MemberPorts {

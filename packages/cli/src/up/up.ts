@@ -154,6 +154,7 @@ class Up {
     } finally {
       releaseKeys();
     }
+    if (this.io.terminal) this.block.draw([]);
     this.say('stopping …');
     return 0;
   }
