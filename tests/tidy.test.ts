@@ -3,7 +3,7 @@
  * rooms that only compute, names, sizes. The rules as data are in tidy/plan.ts. Each rule is first shown at
  * work on a made-up file, then run on the repository.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
@@ -309,6 +309,24 @@ describe('the repository', () => {
       };
     });
     expect(checkManifests(sources, manifests)).toEqual([]);
+  });
+
+  test('what the documents point at is there', () => {
+    const documents = [
+      ...readdirSync(root).filter((name) => name.endsWith('.md')),
+      ...listFiles(root, (name) => name.endsWith('.md'), ['docs', 'packages', 'proto', 'tests']),
+    ];
+    expect(documents).toContain('README.md');
+    const missing: string[] = [];
+    for (const document of documents) {
+      const text = readFileSync(path.join(root, document), 'utf8').replaceAll(/```[\s\S]*?```/g, '');
+      for (const [, target = ''] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g))
+        if (!/^[a-z]+:/.test(target) && !existsSync(path.join(root, path.dirname(document), target)))
+          missing.push(`${document}: link to ${target}`);
+      for (const [, target = ''] of text.matchAll(/`((?:docs|packages|proto|scripts|tests|bin)\/[\w./-]+)`/g))
+        if (!existsSync(path.join(root, target))) missing.push(`${document}: ${target}`);
+    }
+    expect(missing).toEqual([]);
   });
 
   test('scripts open with their purpose and leave nothing loose', () => {

@@ -112,7 +112,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/consensus/cluster-version.ts': ['http'], // asks the other members for their versions
   'packages/store/src/disk/': ['fs', 'path'],
   'packages/store/src/http/': ['http'],
-  'packages/store/src/main.ts': ['fs', 'url'],
+  'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'net'],
   'packages/store/src/rpc/client-ports.ts': ['net'],
   'packages/store/src/server.ts': ['http'],

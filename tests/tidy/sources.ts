@@ -273,8 +273,14 @@ export function readSource(file: string, text: string): Source {
 
 const SKIPPED_FOLDERS: ReadonlySet<string> = new Set(['node_modules', 'dist', 'coverage']);
 
-/** Every file under the root's source folders whose name passes, as paths from the root. */
-export function listFiles(root: string, passes: (name: string) => boolean): string[] {
+const SOURCE_FOLDERS: readonly string[] = ['packages', 'proto', 'scripts', 'tests'];
+
+/** Every file under the given folders whose name passes, as paths from the root. */
+export function listFiles(
+  root: string,
+  passes: (name: string) => boolean,
+  folders: readonly string[] = SOURCE_FOLDERS,
+): string[] {
   const found: string[] = [];
   const walk = (folder: string): void => {
     for (const entry of readdirSync(path.join(root, folder), { withFileTypes: true })) {
@@ -284,7 +290,7 @@ export function listFiles(root: string, passes: (name: string) => boolean): stri
       } else if (passes(entry.name)) found.push(file);
     }
   };
-  for (const folder of ['packages', 'proto', 'scripts', 'tests']) walk(folder);
+  for (const folder of folders) walk(folder);
   return found.sort();
 }
 
