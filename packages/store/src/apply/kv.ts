@@ -5,7 +5,7 @@
 import { keyFromBytes } from '@keelson/base';
 import { etcdserverpb } from '@keelson/proto';
 import { StoreError } from '../errors.ts';
-import type { Lessor } from '../lease/lessor.ts';
+import { NO_LEASE, type Lessor } from '../lease/lessor.ts';
 import type { KeyValue } from '../mvcc/key-value.ts';
 import { selectRange, storeOptions } from '../mvcc/range-options.ts';
 import type { RangeOptions, RangeResult, RevisionError } from '../mvcc/state.ts';
@@ -66,7 +66,8 @@ export function put(
     if (request.ignoreLease && previous !== undefined) lease = previous.lease;
   }
   writer.put(key, value, lease);
-  context.lessor.attach(key, lease);
+  // A lease kept by ignore_lease may be gone where the data came from elsewhere; then it only stays a number.
+  context.lessor.attach(key, context.lessor.lookup(lease) === undefined ? NO_LEASE : lease);
   return response;
 }
 

@@ -20,6 +20,8 @@ import type { Writer } from './kv.ts';
 export interface ChangeListener {
   /** All changes of one applied batch, in order. */
   notify(events: readonly WatchEvent[]): void;
+  /** Everything was replaced by a snapshot; `store` takes the place of the one before. */
+  replaceStore(store: MvccStore): void;
 }
 
 export interface StateMachineOptions {
@@ -95,13 +97,14 @@ export class StateMachine {
   }
 
   /**
-   * Replaces everything by what another backend holds, in one step: readers see the old state or the new
-   * one. The old backend is the caller's to close.
+   * Replaces everything by what another backend holds, in one step: readers and watchers see the old state
+   * or the new one. Until this resolves the old backend is read; then it is the caller's to close.
    */
   async replace(opened: OpenedState): Promise<void> {
     const content = await readContent(opened, this.options);
     this.opened = opened;
     this.adopt(content);
+    this.listener?.replaceStore(content.store);
   }
 
   private adopt(content: Content): void {

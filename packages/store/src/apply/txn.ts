@@ -8,7 +8,10 @@ import { StoreError } from '../errors.ts';
 import { compareHolds } from './compare.ts';
 import { checkPut, deleteRange, put, range, type KvContext, type Reader, type Writer } from './kv.ts';
 
-const EMPTY_HEADER = new etcdserverpb.ResponseHeader();
+/** An operation's answer names only the revision it was executed at; a nested transaction's not even that. */
+function headerAt(revision: number): etcdserverpb.ResponseHeader {
+  return new etcdserverpb.ResponseHeader({ revision });
+}
 
 /** Which branch each transaction of the tree takes, in the order the operations name them. */
 export interface TxnPath {
@@ -65,8 +68,10 @@ export function checkPath(
 }
 
 function checkRangeRevision(source: Reader, revision: number): void {
+  if (revision === 0) return;
   if (revision > source.currentRevision) throw new StoreError('FUTURE_REVISION');
-  if (revision > 0 && revision < source.compactRevision) throw new StoreError('COMPACTED');
+  // A negative one too, as in etcd: only here; a Range by itself reads the current revision then.
+  if (revision < source.compactRevision) throw new StoreError('COMPACTED');
 }
 
 /** Runs the chosen path of a transaction that only reads. */
@@ -77,8 +82,9 @@ export function executeReads(
 ): etcdserverpb.TxnResponse {
   const responses: etcdserverpb.ResponseOp[] = [];
   for (const op of path.succeeded ? txn.success : txn.failure) {
+    checkRangeRevision(source, op.requestRange!.revision);
     const response = range(source, op.requestRange!);
-    response.header = EMPTY_HEADER;
+    response.header = headerAt(source.currentRevision);
     responses.push(new etcdserverpb.ResponseOp({ responseRange: response }));
   }
   return new etcdserverpb.TxnResponse({ succeeded: path.succeeded, responses });
@@ -101,19 +107,19 @@ export function execute(
     if (op.requestRange !== undefined) {
       if (!wanted) continue;
       const response = range(writer, op.requestRange);
-      response.header = EMPTY_HEADER;
+      response.header = headerAt(writer.currentRevision);
       responses.push(new etcdserverpb.ResponseOp({ responseRange: response }));
     } else if (op.requestPut !== undefined) {
       const response = put(context, writer, op.requestPut);
-      response.header = EMPTY_HEADER;
+      response.header = headerAt(writer.currentRevision);
       responses.push(new etcdserverpb.ResponseOp({ responsePut: response }));
     } else if (op.requestDeleteRange !== undefined) {
       const response = deleteRange(context, writer, op.requestDeleteRange);
-      response.header = EMPTY_HEADER;
+      response.header = headerAt(writer.currentRevision);
       responses.push(new etcdserverpb.ResponseOp({ responseDeleteRange: response }));
     } else if (op.requestTxn !== undefined) {
       const response = execute(context, writer, op.requestTxn, path.nested[nested++]!, wanted);
-      response.header = EMPTY_HEADER;
+      response.header = headerAt(0);
       responses.push(new etcdserverpb.ResponseOp({ responseTxn: response }));
     }
   }
