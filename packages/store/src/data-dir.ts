@@ -1,6 +1,6 @@
 /**
  * Whether a data dir is one this server may use: absent, empty, or made by itself. What it cannot use is
- * refused with one line before anything in it is touched.
+ * refused with one line before anything in it is touched. And how its directories are made: durably.
  */
 import type { Disk } from '@keelson/base';
 import { FatalError } from './errors.ts';
@@ -26,8 +26,22 @@ export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {
       `data dir ${dataDir} holds other files (${present.slice(0, 3).join(', ')}): choose an empty directory`,
     );
   const snap = `${dataDir}/member/snap`;
-  if ((await disk.exists(`${snap}/db`)) && !(await disk.exists(`${snap}/db.level`)))
+  if (!(await disk.exists(`${snap}/db`))) return;
+  if (!(await disk.list(snap)).some((name) => name.startsWith('db.level')))
     throw new FatalError(
       `data dir ${dataDir} was made by another server (${snap}/db): this build does not open it`,
     );
+}
+
+/** Makes a directory and the parents it lacks; none of them is lost with power afterwards. */
+export async function makeDurableDirectory(disk: Disk, path: string): Promise<void> {
+  const made: string[] = [];
+  for (let at = path; at !== '' && !(await disk.exists(at)); at = parentOf(at)) made.push(at);
+  await disk.makeDirectory(path);
+  for (const each of made) await disk.syncDirectory(parentOf(each) || '/');
+}
+
+/** '' above the root. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

@@ -4,6 +4,7 @@
  * line that names the cause.
  */
 import { createWriteStream, realpathSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JsonLogger, type LogLevel } from '@keelson/base';
 import { parseServerConfig, type ParseResult } from './config/config.ts';
@@ -53,8 +54,10 @@ async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> 
   let server: StoreServer;
   try {
     const world = realWorld(config, logger);
-    await checkDataDir(world.disk, config.dataDir);
-    server = await StoreServer.start(config, world);
+    const dataDir = resolve(config.dataDir);
+    await checkDataDir(world.disk, dataDir);
+    const walDir = config.walDir === '' ? '' : resolve(config.walDir);
+    server = await StoreServer.start({ ...config, dataDir, walDir }, world);
   } catch (error) {
     logger.log('fatal', 'failed to start', { error: (error as Error).message });
     return 1;

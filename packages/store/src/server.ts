@@ -7,7 +7,7 @@ import { Agent } from 'node:http';
 import { hexId, type Clock, type Disk, type Logger, type Prng } from '@keelson/base';
 import { membershippb } from '@keelson/proto';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import { grpcJsServer, MethodTable, type RpcServer } from '@keelson/rpc';
+import { grpcJsServer, MethodTable, type CallHooks, type RpcServer } from '@keelson/rpc';
 import { Applier } from './apply/applier.ts';
 import { CommandKind } from './apply/command.ts';
 import type { BackendHome } from './backend/home.ts';
@@ -29,11 +29,13 @@ import { Replica } from './consensus/replica.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { Schedule } from './consensus/schedule.ts';
 import { Snapshotter } from './consensus/snapshotter.ts';
+import { makeDurableDirectory, parentOf } from './data-dir.ts';
 import { FatalError } from './errors.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
 import * as limits from './limits.ts';
 import type { MembershipChange } from './membership/membership.ts';
+import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { PeerTransport } from './peer/transport.ts';
 import type { ExtraHandlers } from './peer/peer-server.ts';
@@ -85,6 +87,8 @@ export class StoreServer {
   readonly replica: Replica;
   /** The services, for serving in process. */
   readonly table: MethodTable;
+  /** What goes with the table: a port of the member has these hooks, and so must a channel in process. */
+  readonly hooks: CallHooks;
   /** Settles when the member cannot go on. */
   readonly failed: Promise<Error>;
   readonly counters: CallCounters = { handled: new Map(), receivedBytes: 0, sentBytes: 0 };
@@ -118,12 +122,16 @@ export class StoreServer {
       for (const url of config.listenClientUrls) await bound(ports.bind(url), url);
       const opening = new Opening();
       const storage = await openMember(config, world, opening);
+      let server: StoreServer | undefined;
       try {
-        const server = new StoreServer(config, world, storage, ports, opening);
+        server = new StoreServer(config, world, storage, ports, opening);
         for (const url of config.listenPeerUrls) await bound(server.transport.listenUrl?.(url), url);
         server.begin();
         return server;
       } catch (error) {
+        server?.schedule.stop();
+        server?.agent.destroy();
+        await server?.transport.stop();
         await storage.wal.close();
         await storage.state.backend.close();
         throw error;
@@ -253,11 +261,10 @@ export class StoreServer {
         disk: world.disk,
         sender: this.transport,
         logger,
-        appliedIndex: () => this.driver.appliedIndex,
         onError: this.fail,
         onReplaced: () => {
-          this.hub.replaceStore(state.mvcc);
           this.wakeWatchers();
+          return this.compactor.storeReplaced();
         },
       },
       {
@@ -329,12 +336,13 @@ export class StoreServer {
       config.quotaBackendBytes > 0 ? config.quotaBackendBytes : limits.QUOTA_BACKEND_BYTES_DEFAULT,
     );
     registerHealth(this.table);
+    this.hooks = callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs);
     this.rpc = grpcJsServer(this.table, {
       maxReceiveBytes: limits.receiveBytesMax(config.maxRequestBytes),
       maxConcurrentStreams: config.maxConcurrentStreams,
       keepaliveIntervalMs: config.grpcKeepaliveIntervalMs,
       keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs,
-      hooks: callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs),
+      hooks: this.hooks,
       clock,
     });
   }
@@ -365,6 +373,7 @@ export class StoreServer {
     );
     schedule.every(VERSION_CHECK_MS, () => void this.checkClusterVersion());
     if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
+    this.campaignEarly();
     this.driver.wake();
   }
 
@@ -419,7 +428,7 @@ export class StoreServer {
       this.commitBackend();
     this.snapshotter.afterApply();
     if (this.hub.unsyncedCount > 0) this.wakeWatchers();
-    this.campaignAsFounder();
+    this.campaignEarly();
   }
 
   private commitBackend(): void {
@@ -435,7 +444,12 @@ export class StoreServer {
     this.watcherPass = true;
     this.world.defer(() => {
       this.watcherPass = false;
-      if (this.stopping === undefined && this.hub.syncSome()) this.wakeWatchers();
+      if (this.stopping !== undefined) return;
+      try {
+        if (this.hub.syncSome()) this.wakeWatchers();
+      } catch (error) {
+        this.fail(error as Error);
+      }
     });
   }
 
@@ -458,20 +472,42 @@ export class StoreServer {
     }
     const { id, peerUrls } = change.member;
     if (id === this.memberId) return;
-    if (change.kind === 'added') this.transport.addPeer(id, peerUrls);
-    else this.transport.updatePeer(id, peerUrls);
+    try {
+      if (change.kind === 'added') this.transport.addPeer(id, peerUrls);
+      else this.transport.updatePeer(id, peerUrls);
+    } catch (error) {
+      // URLs this build cannot dial are no reason to stop applying: the member is reached when it dials us.
+      if (!(error instanceof PeerError)) throw error;
+      this.world.logger.warn('cannot dial the peer URLs of a member', {
+        'remote-peer-id': hexId(id),
+        'remote-peer-urls': peerUrls,
+        error: error.message,
+      });
+    }
   }
 
   /**
-   * On a new cluster the member with the lowest id asks for votes as soon as it knows the members and a
-   * quorum of them can be reached, without waiting for a timeout.
+   * Asks for votes without waiting for a timeout where nobody can be disturbed: as the only voter; and on a
+   * new cluster as the member with the lowest id, once it knows the members and can reach a quorum of them.
    */
-  private campaignAsFounder(): void {
-    const { isNew, founderIds } = this.storage;
-    if (!isNew || this.driver.term > 1 || this.driver.leaderId !== 0n) return;
+  private campaignEarly(): void {
+    const { isNew, founderIds, state } = this.storage;
+    if (this.driver.leaderId !== 0n) return;
+    if (!isNew) {
+      const voters = state.membership.list().filter((member) => !member.isLearner);
+      if (voters.length === 1 && voters[0]!.id === this.memberId) this.campaign();
+      return;
+    }
+    if (this.driver.term > 1) return;
     const quorum = Math.floor(founderIds.length / 2) + 1;
-    if (this.driver.appliedIndex < founderIds.length || this.transport.connectedCount() + 1 < quorum) return;
-    if (founderIds.every((id) => id >= this.memberId)) this.driver.run((node) => node.campaign());
+    if (state.consistentIndex < founderIds.length || this.transport.connectedCount() + 1 < quorum) return;
+    if (founderIds.every((id) => id >= this.memberId)) this.campaign();
+  }
+
+  private campaign(): void {
+    this.driver.run((node) => {
+      if (node.basicStatus().role === Role.Follower) node.campaign();
+    });
   }
 
   private advanced = false;
@@ -481,7 +517,7 @@ export class StoreServer {
    * that a cluster without a leader gets one soon (etcd: --initial-election-tick-advance).
    */
   private peerConnected(): void {
-    this.campaignAsFounder();
+    this.campaignEarly();
     if (this.storage.isNew || this.advanced || this.driver.leaderId !== 0n) return;
     this.advanced = true;
     if (!this.config.initialElectionTickAdvance) return;
@@ -528,13 +564,16 @@ export class StoreServer {
     this.schedule.stop();
     this.watches.stop();
     this.replica.stop();
-    this.compactor.stop();
-    await this.ports.close();
+    const compactorIdle = this.compactor.stop();
+    // The listeners close at once, but are not done before their last connection is.
+    const portsClosed = this.ports.close();
     await this.rpc.drain(DRAIN_MS);
+    await portsClosed;
     this.driver.stop();
     await this.transport.stop();
     this.agent.destroy();
     await this.snapshotter.idle();
+    await compactorIdle;
     await this.storage.wal.close().catch(() => {});
     const { state } = this.storage;
     await state.buffer.commit().catch(() => {});
@@ -548,7 +587,12 @@ export class StoreServer {
     this.world.logger.info('leadership transfer starting', { 'transferee-member-id': hexId(candidate) });
     this.driver.run((node) => node.transferLeader(candidate));
     const startedMs = this.world.clock.monotonicMs();
-    while (this.driver.leaderId !== candidate && this.world.clock.monotonicMs() - startedMs < HAND_OVER_MS)
+    // While nobody leads yet this member stays: its vote may be needed. Not if the successor goes as well.
+    while (
+      (this.replica.isLeader || this.replica.leaderId === 0n) &&
+      this.transport.activeSince(candidate) !== undefined &&
+      this.world.clock.monotonicMs() - startedMs < HAND_OVER_MS
+    )
       await this.schedule.delay(10);
   }
 
@@ -578,7 +622,9 @@ function snapDirectory(config: ServerConfig): string {
 
 async function openMember(config: ServerConfig, world: World, opening: Opening): Promise<MemberStorage> {
   const snap = snapDirectory(config);
-  await world.disk.makeDirectory(snap);
+  const wal = config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
+  await makeDurableDirectory(world.disk, snap);
+  await makeDurableDirectory(world.disk, parentOf(wal));
   opening.home = world.home(snap);
   const walOptions: WalOptions = {
     keepSegments: config.maxWals,
@@ -589,7 +635,7 @@ async function openMember(config: ServerConfig, world: World, opening: Opening):
   return openStorage(
     world.disk,
     opening.home,
-    { snap, wal: config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir },
+    { snap, wal },
     () => foundingOf(config),
     {
       wal: walOptions,

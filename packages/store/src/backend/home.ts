@@ -1,87 +1,132 @@
 /**
- * Where a member's backend lives, and how a whole new one takes its place: filled aside, then swapped in.
- * At every moment a crash leaves either the old content or the new one, never a mix (N1).
+ * Where a member's backend lives, and how a whole new one takes its place: filled aside, then adopted. At
+ * every moment a crash leaves either the old content or the new one, never a mix (N1), and the old one can
+ * be read until the new one serves.
  */
-import type { Disk } from '@keelson/base';
+import { assert, type Disk } from '@keelson/base';
+import { FatalError } from '../errors.ts';
 import type { Backend } from './backend.ts';
+import type { MemoryBackend } from './memory-backend.ts';
 
 export interface BackendHome {
-  /** Opens what is there, or an empty backend. First it finishes or undoes a swap that a crash cut short. */
+  /** Opens what is there, or an empty backend; what a crash left beside it is removed. */
   open(): Promise<Backend>;
-  /** An empty backend beside the current one; anything an earlier attempt left there is gone. */
+  /** An empty backend beside the current one. */
   openIncoming(): Promise<Backend>;
-  /** Closes both, puts the incoming one in the place of the current and opens it. */
-  swap(current: Backend, incoming: Backend): Promise<Backend>;
+  /** From now on a start opens `incoming`, durably. The backend before it stays open until discard(). */
+  adopt(incoming: Backend): Promise<void>;
+  /** Closes a backend that is not the adopted one, and removes what it kept. */
+  discard(backend: Backend): Promise<void>;
 }
 
 /** Opens the backend in a directory, making it when absent; backend/level-backend.ts in production. */
 export type OpenBackend = (directory: string) => Promise<Backend>;
 
+const FIRST = 'db.level';
+/** Names the directory a start opens; without this file it is the first. */
+const POINTER = 'db.level.current';
+const DIRECTORY = /^db\.level(\.[0-9]+)?$/;
+const POINTER_BYTES_MAX = 64;
+
 /**
- * Three directories: `db.level` is current, `db.level.incoming` is being filled, `db.level.old` is what a
- * swap has put aside. A swap renames current to old, then incoming to current; so without a current one
- * the incoming one is complete, since nothing else ever takes the current one away.
+ * Directories `db.level`, `db.level.1`, `db.level.2` … of which a small file, replaced atomically, names the
+ * current one. Nothing is ever renamed: an open LevelDB must stay where it is.
  */
 export class DirectoryHome implements BackendHome {
   private readonly disk: Disk;
   private readonly parent: string;
-  private readonly current: string;
-  private readonly incoming: string;
-  private readonly old: string;
   private readonly openBackend: OpenBackend;
+  private readonly names = new Map<Backend, string>();
 
   /** @param parent the member's snap directory, which must exist */
   constructor(disk: Disk, parent: string, openBackend: OpenBackend) {
     this.disk = disk;
     this.parent = parent;
-    this.current = `${parent}/db.level`;
-    this.incoming = `${parent}/db.level.incoming`;
-    this.old = `${parent}/db.level.old`;
     this.openBackend = openBackend;
   }
 
   async open(): Promise<Backend> {
-    if (!(await this.disk.exists(this.current)) && (await this.disk.exists(this.old))) {
-      await this.disk.rename(this.incoming, this.current);
-      await this.disk.syncDirectory(this.parent);
+    for (;;) {
+      const name = await this.currentName();
+      const backend = await this.openNamed(name);
+      // The lock comes with opening. Whoever held it may have adopted another directory just before.
+      if ((await this.currentName()) !== name) {
+        await this.close(backend);
+        continue;
+      }
+      for (const other of await this.disk.list(this.parent))
+        if (other !== name && DIRECTORY.test(other)) await this.disk.removeAll(this.path(other));
+      return backend;
     }
-    // The lock comes with opening: only its holder may clean up.
-    const backend = await this.openBackend(this.current);
-    await this.disk.removeAll(this.old);
-    await this.disk.removeAll(this.incoming);
-    return backend;
   }
 
   async openIncoming(): Promise<Backend> {
-    await this.disk.removeAll(this.incoming);
-    return this.openBackend(this.incoming);
+    let newest = 0;
+    for (const name of await this.disk.list(this.parent)) {
+      const match = DIRECTORY.exec(name);
+      if (match !== null) newest = Math.max(newest, Number((match[1] ?? '.0').slice(1)));
+    }
+    return this.openNamed(`${FIRST}.${newest + 1}`);
   }
 
-  async swap(current: Backend, incoming: Backend): Promise<Backend> {
-    await incoming.close();
-    await current.close();
-    await this.disk.removeAll(this.old);
-    await this.disk.rename(this.current, this.old);
-    await this.disk.rename(this.incoming, this.current);
+  async adopt(incoming: Backend): Promise<void> {
+    const name = this.nameOf(incoming);
     await this.disk.syncDirectory(this.parent);
-    const backend = await this.openBackend(this.current);
-    await this.disk.removeAll(this.old);
+    await this.disk.writeFileAtomic(this.path(POINTER), Buffer.from(`${name}\n`));
+  }
+
+  async discard(backend: Backend): Promise<void> {
+    const name = this.nameOf(backend);
+    assert(name !== (await this.currentName()), 'the current backend is not discarded');
+    await this.close(backend);
+    await this.disk.removeAll(this.path(name));
+  }
+
+  private async openNamed(name: string): Promise<Backend> {
+    const backend = await this.openBackend(this.path(name));
+    this.names.set(backend, name);
     return backend;
+  }
+
+  private async close(backend: Backend): Promise<void> {
+    this.names.delete(backend);
+    await backend.close();
+  }
+
+  private nameOf(backend: Backend): string {
+    const name = this.names.get(backend);
+    assert(name !== undefined, 'a backend that was opened here');
+    return name;
+  }
+
+  private async currentName(): Promise<string> {
+    const pointer = this.path(POINTER);
+    if (!(await this.disk.exists(pointer))) return FIRST;
+    const name = (await this.disk.readFile(pointer, POINTER_BYTES_MAX)).toString('latin1').trim();
+    if (!DIRECTORY.test(name) || !(await this.disk.exists(this.path(name))))
+      throw new FatalError(`${pointer} names ${JSON.stringify(name)}, which is not there`);
+    return name;
+  }
+
+  private path(name: string): string {
+    return `${this.parent}/${name}`;
   }
 }
 
-/** For members that keep everything in memory: the new backend is simply the next one. */
+/** For members that keep everything in memory: the adopted backend is simply the next one. */
 export class MemoryHome implements BackendHome {
-  private readonly make: () => Backend;
-  private kept: Backend | undefined;
+  private readonly make: () => MemoryBackend;
+  private kept: MemoryBackend | undefined;
 
   /** @param make an empty backend */
-  constructor(make: () => Backend) {
+  constructor(make: () => MemoryBackend) {
     this.make = make;
   }
 
+  /** Also what an earlier member of this home has closed: a restart finds its data again. */
   open(): Promise<Backend> {
     this.kept ??= this.make();
+    this.kept.reopen();
     return Promise.resolve(this.kept);
   }
 
@@ -89,9 +134,13 @@ export class MemoryHome implements BackendHome {
     return Promise.resolve(this.make());
   }
 
-  async swap(current: Backend, incoming: Backend): Promise<Backend> {
-    await current.close();
-    this.kept = incoming;
-    return incoming;
+  adopt(incoming: Backend): Promise<void> {
+    this.kept = incoming as MemoryBackend;
+    return Promise.resolve();
+  }
+
+  async discard(backend: Backend): Promise<void> {
+    assert(backend !== this.kept, 'the current backend is not discarded');
+    await backend.close();
   }
 }

@@ -98,6 +98,11 @@ export class MemoryBackend implements Backend {
     return Promise.resolve();
   }
 
+  /** Makes it usable again after close(), as a database on disk is by being opened. */
+  reopen(): void {
+    this.closed = false;
+  }
+
   private assertOpen(): void {
     assert(!this.closed, 'backend used after close');
   }

@@ -5,6 +5,7 @@
  */
 import { Deferred, type Logger } from '@keelson/base';
 import type { StateMachine } from '../apply/state-machine.ts';
+import { StoreError } from '../errors.ts';
 import type { Schedule } from './schedule.ts';
 
 /** Thrown into a run whose store has been replaced or whose member stops. */
@@ -18,7 +19,7 @@ export class Compactor {
   private readonly sleepMs: number;
   private readonly logger: Logger;
   private readonly onError: (error: Error) => void;
-  private running = false;
+  private running: Promise<void> | undefined;
   private stopped = false;
   private waiting: { readonly revision: number; readonly deferred: Deferred<void> }[] = [];
 
@@ -38,43 +39,61 @@ export class Compactor {
 
   /** Starts the scheduled work unless it runs already. */
   kick(): void {
-    if (this.running || this.stopped) return;
-    this.running = true;
-    void this.run().finally(() => {
-      this.running = false;
+    if (this.running !== undefined || this.stopped) return;
+    this.running = this.run().finally(() => {
+      this.running = undefined;
       if (!this.stopped && this.state().mvcc.compactionPending) this.kick();
     });
   }
 
+  /**
+   * A snapshot has replaced the store: work on the one before ends. Resolves when nothing of it is under way,
+   * and tells those whose compaction the snapshot brought along.
+   */
+  async storeReplaced(): Promise<void> {
+    await this.running;
+    this.tellWaiting(this.state().mvcc.finishedCompactRevision);
+  }
+
   /** Resolves when the work of compacting at `revision` is done and durable. */
   done(revision: number): Promise<void> {
+    if (this.stopped) return Promise.reject(new StoreError('STOPPED'));
     if (this.state().mvcc.finishedCompactRevision >= revision) return this.state().buffer.commit();
     const deferred = new Deferred<void>();
     this.waiting.push({ revision, deferred });
     return deferred.promise;
   }
 
-  stop(): void {
+  /** Resolves when the run under way, if any, has ended; its work goes on at the next start. */
+  async stop(): Promise<void> {
     this.stopped = true;
-    for (const { deferred } of this.waiting) deferred.reject(new Abandoned('the member stops'));
+    for (const { deferred } of this.waiting) deferred.reject(new StoreError('STOPPED'));
     this.waiting = [];
+    await this.running;
   }
 
   private async run(): Promise<void> {
     const store = this.state().mvcc;
+    const { buffer } = this.state();
     try {
       await store.runCompaction(async () => {
         await this.schedule.delay(this.sleepMs);
         if (this.stopped || this.state().mvcc !== store) throw new Abandoned('the store was replaced');
       });
-      await this.state().buffer.commit();
+      await buffer.commit();
     } catch (error) {
       if (error instanceof Abandoned) return;
+      this.stopped = true;
       this.onError(error as Error);
       return;
     }
+    if (this.state().mvcc !== store) return;
     const finished = store.finishedCompactRevision;
     this.logger.info('finished scheduled compaction', { 'compact-revision': finished });
+    this.tellWaiting(finished);
+  }
+
+  private tellWaiting(finished: number): void {
     const ready = this.waiting.filter(({ revision }) => revision <= finished);
     this.waiting = this.waiting.filter(({ revision }) => revision > finished);
     for (const { deferred } of ready) deferred.resolve();

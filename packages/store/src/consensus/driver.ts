@@ -10,6 +10,7 @@
 import {
   Message,
   MessageType,
+  NONE,
   Role,
   StorageError,
   type AppendWork,
@@ -25,6 +26,7 @@ import {
   type SoftState,
 } from '@keelson/raft';
 import { StoreError } from '../errors.ts';
+import { RAFT_MESSAGE_BYTES_MAX } from '../limits.ts';
 import type { LogTail } from './log-storage.ts';
 import type { Proposals, QueuedCommand } from './proposals.ts';
 import type { Reads } from './reads.ts';
@@ -52,8 +54,8 @@ export interface DriverHandlers {
   /** A follower needs state that the log no longer has: send it the snapshot this message asks for. */
   sendSnapshot(message: Message): void;
   /**
-   * Makes a received snapshot durable and current: .snap file, WAL marker, backend, state machine.
-   * Later appends wait for it.
+   * Makes a received snapshot and the rest of its work durable and current: .snap file, WAL marker, entries
+   * and hard state, backend, state machine. Later appends wait for it.
    */
   installSnapshot(work: AppendWork): Promise<void>;
   /** The WAL or a snapshot could not be written, or a law is broken: the member must stop. */
@@ -78,6 +80,8 @@ export interface DriverCounters {
 
 /** Readys handled in one turn before the event loop gets its chance. */
 const READYS_PER_TURN_MAX = 16;
+/** Bytes a follower passes on to the leader in one message: as an append's, one command more at most. */
+const FORWARD_BYTES_MAX = RAFT_MESSAGE_BYTES_MAX;
 
 export class Driver {
   readonly node: RawNode;
@@ -156,7 +160,11 @@ export class Driver {
   /** One heartbeat interval has passed. */
   tick(): void {
     if (this.stopped) return;
-    this.node.tick();
+    try {
+      this.node.tick();
+    } catch (error) {
+      this.fatal(error);
+    }
     this.schedule();
   }
 
@@ -241,17 +249,34 @@ export class Driver {
   }
 
   private propose(): void {
+    if (this.proposals.queuedCount === 0) return;
+    // What raft knows now: the inbox may just have taken the leader away, or leadership from this member.
+    const { lead, role } = this.node.basicStatus();
     // Without a leader nothing can be proposed; the commands wait in their queue until their time is up.
-    if (this.leader === 0n || this.proposals.queuedCount === 0) return;
-    const commands: readonly QueuedCommand[] = this.proposals.take(this.roleNow === Role.Leader);
-    if (commands.length === 0) return;
+    if (lead === NONE) return;
+    const leads = role === Role.Leader;
+    const commands = this.proposals.take(leads);
+    // A follower's go over the network as one message, which must stay within what the leader reads.
+    const bytesMax = leads ? Infinity : FORWARD_BYTES_MAX;
+    for (let first = 0; first < commands.length;) {
+      let end = first;
+      let bytes = 0;
+      while (end < commands.length && (end === first || bytes + commands[end]!.data.length <= bytesMax))
+        bytes += commands[end++]!.data.length;
+      this.proposeTogether(end - first === commands.length ? commands : commands.slice(first, end));
+      first = end;
+    }
+  }
+
+  private proposeTogether(commands: readonly QueuedCommand[]): void {
     const data = commands.map((command) => command.data);
     if (this.node.propose(data) === 'dropped')
       this.proposals.drop(commands, new StoreError('PROPOSAL_DROPPED'));
   }
 
   private askReadIndex(): void {
-    if (this.leader === 0n) return;
+    // Asked without a leader, raft would drop the question and only the retry would repeat it.
+    if (this.reads.isIdle || this.node.basicStatus().lead === NONE) return;
     const context = this.reads.next(this.options.monotonicMs());
     if (context !== undefined) this.node.readIndex(context);
   }
@@ -319,8 +344,8 @@ export class Driver {
   /** Never rejects: what goes wrong here stops the member. */
   private async persistNow(work: AppendWork): Promise<void> {
     try {
-      if (work.snapshot !== undefined) await this.handlers.installSnapshot(work);
-      await this.log.append(work);
+      if (work.snapshot === undefined) await this.log.append(work);
+      else await this.handlers.installSnapshot(work);
       if (this.stopped) return;
       if (work.snapshot !== undefined) {
         this.tail.applySnapshot(work.snapshot);
@@ -348,14 +373,22 @@ export class Driver {
 
   private stableIndex = 0;
   private stableTerm = 0;
+  private stableNodeTerm = 0;
 
   /**
    * Every append's answer names the newest unstable entry, so those of appends without entries repeat what
-   * raft has been told; it would look each one up in vain and say so in the log.
+   * raft has been told; it would look each one up in vain and say so in the log. One of another term of the
+   * node does not: raft ignores an answer from before its term and needs the later one.
    */
   private isRepeated(response: Message): boolean {
     if (response.type !== MessageType.StorageAppendResp || response.snapshot !== undefined) return false;
-    if (response.index === this.stableIndex && response.logTerm === this.stableTerm) return true;
+    if (
+      response.index === this.stableIndex &&
+      response.logTerm === this.stableTerm &&
+      response.term === this.stableNodeTerm
+    )
+      return true;
+    this.stableNodeTerm = response.term;
     this.stableIndex = response.index;
     this.stableTerm = response.logTerm;
     return false;

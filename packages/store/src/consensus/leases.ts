@@ -89,7 +89,12 @@ export class Leases {
   /** A leader that cannot confirm that it leads must not speak about time (E4, E5). */
   private async confirm(): Promise<void> {
     if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
-    await this.member.linearizable();
+    try {
+      await this.member.linearizable();
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'LEADER_CHANGED') throw new StoreError('NOT_PRIMARY');
+      throw error;
+    }
     if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
   }
 
@@ -97,6 +102,7 @@ export class Leases {
     const startedMs = this.options.monotonicMs();
     for (;;) {
       if (this.member.isLeader) return here();
+      // Asked at each attempt: the leader may be another one by now, or this member.
       const leader = this.member.leaderId;
       if (leader !== 0n) {
         try {
@@ -108,6 +114,7 @@ export class Leases {
       if (this.options.monotonicMs() - startedMs >= this.options.requestTimeoutMs)
         throw new StoreError('TIMEOUT');
       await this.schedule.delay(FORWARD_RETRY_MS);
+      if (this.schedule.stopped) throw new StoreError('STOPPED');
     }
   }
 }

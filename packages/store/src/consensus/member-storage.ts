@@ -6,8 +6,8 @@
  * Order: the backend first, since its lock is the data dir's; then the log, from the newest snapshot that
  * both have; then what a crash between their steps left unfinished.
  */
-import { assert, type Disk, type Logger } from '@keelson/base';
-import { EMPTY_CONF_STATE, type HardState, type Snapshot } from '@keelson/raft';
+import { hexId, type Disk, type Logger } from '@keelson/base';
+import { EMPTY_CONF_STATE, NONE, type HardState, type Snapshot } from '@keelson/raft';
 import { StateMachine, type StateMachineOptions } from '../apply/state-machine.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendHome } from '../backend/home.ts';
@@ -20,9 +20,9 @@ import type { Member } from '../membership/member.ts';
 import { bootstrapLog } from './bootstrap.ts';
 import { decodeConfState } from './conf-state.ts';
 import { LogTail } from './log-storage.ts';
-import { recoverBackend } from './snapshotter.ts';
+import { cleanDatabases, recoverBackend } from './snapshotter.ts';
 
-/** The founding members of a new cluster and which of them this is; asked for only when there is no log. */
+/** The founding members of a new cluster and which of them this is; asked for only when the log has not begun. */
 export interface Founding {
   readonly memberId: bigint;
   readonly clusterId: bigint;
@@ -65,16 +65,35 @@ export async function openStorage(
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
-  const backend = await home.open();
+  // What is open is closed again when something is wrong; recovering may put another backend in its place.
+  const opened: Opened = { backend: await home.open(), wal: undefined };
   try {
     const snapFiles = new SnapStore(disk, paths.snap, logger);
-    return (await disk.exists(paths.wal))
-      ? await reopen(disk, home, backend, snapFiles, paths, options, logger)
-      : await create(disk, backend, snapFiles, paths, await found(), options);
+    return (await hasLog(disk, paths.wal))
+      ? await reopen(disk, home, opened, snapFiles, paths, found, options, logger)
+      : await create(disk, opened, snapFiles, paths, await found(), options);
   } catch (error) {
-    await backend.close();
+    await opened.wal?.close().catch(() => {});
+    await opened.backend.close();
     throw error;
   }
+}
+
+/** @throws FatalError when the place of the log is taken by something else */
+async function hasLog(disk: Disk, directory: string): Promise<boolean> {
+  if (!(await disk.exists(directory))) return false;
+  const names = await disk.list(directory);
+  if (names.some((name) => name.endsWith('.wal'))) return true;
+  if (names.length > 0)
+    throw new FatalError(`${directory} holds other files (${names.slice(0, 3).join(', ')}) and no log`);
+  // An empty directory made beforehand gives way to the whole log that is renamed into its place.
+  await disk.removeAll(directory);
+  return false;
+}
+
+interface Opened {
+  backend: Backend;
+  wal: Wal | undefined;
 }
 
 async function openState(backend: Backend, options: StorageOptions): Promise<StateMachine> {
@@ -84,13 +103,13 @@ async function openState(backend: Backend, options: StorageOptions): Promise<Sta
 
 async function create(
   disk: Disk,
-  backend: Backend,
+  opened: Opened,
   snapFiles: SnapStore,
   paths: StoragePaths,
   founding: Founding,
   options: StorageOptions,
 ): Promise<MemberStorage> {
-  const state = await openState(backend, options);
+  const state = await openState(opened.backend, options);
   if (state.consistentIndex > 0)
     throw new FatalError(
       `${paths.snap} has data but ${paths.wal} has no log: put the log back, or remove the data dir and ` +
@@ -98,6 +117,18 @@ async function create(
     );
   const { memberId, clusterId } = founding;
   const wal = await Wal.create(disk, paths.wal, encodeMetadata({ memberId, clusterId }), options.wal);
+  opened.wal = wal;
+  return begin(wal, state, founding, snapFiles);
+}
+
+/** Writes the first entries of a log: all of them or, after a crash, none that count. */
+async function begin(
+  wal: Wal,
+  state: StateMachine,
+  founding: Founding,
+  snapFiles: SnapStore,
+): Promise<MemberStorage> {
+  const { memberId, clusterId } = founding;
   const { entries, hardState } = bootstrapLog(founding.members);
   await wal.append({ entries, hardState, mustSync: true });
   const tail = new LogTail(undefined, hardState, entries, EMPTY_CONF_STATE);
@@ -108,13 +139,13 @@ async function create(
 async function reopen(
   disk: Disk,
   home: BackendHome,
-  opened: Backend,
+  opened: Opened,
   snapFiles: SnapStore,
   paths: StoragePaths,
+  found: () => Founding | Promise<Founding>,
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
-  let backend = opened;
   const markers = await validSnapshotMarkers(disk, paths.wal);
   const snapshot = await snapFiles.loadNewest((name) =>
     markers.some((marker) => marker.index === name.index && marker.term === name.term),
@@ -125,31 +156,39 @@ async function reopen(
     { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 },
     options.wal,
   );
-  try {
-    if (log.tornReason !== undefined)
-      logger.warn('repaired the log: an unfinished write at its end was cut', { reason: log.tornReason });
-    const { memberId, clusterId } = decodeMetadata(log.metadata);
-    let state = await openState(backend, options);
-    if (snapshot !== undefined && state.consistentIndex < snapshot.index) {
-      backend = await recoverBackend(home, disk, paths.snap, backend, snapshot);
-      state = await openState(backend, options);
-    }
-    const tail = tailOf(log, snapshot, state);
-    return {
-      memberId,
-      clusterId,
-      isNew: false,
-      founderIds: [],
-      state,
-      wal: log.wal,
-      tail,
-      snapFiles,
-      snapshotIndex: snapshot?.index ?? 0,
-    };
-  } catch (error) {
-    await log.wal.close();
-    throw error;
+  opened.wal = log.wal;
+  if (log.tornReason !== undefined)
+    logger.warn('repaired the log: an unfinished write at its end was cut', { reason: log.tornReason });
+  const { memberId, clusterId } = decodeMetadata(log.metadata);
+  let state = await openState(opened.backend, options);
+  // A crash came while the member was being founded: without a hard state none of its entries counts.
+  if (snapshot === undefined && state.consistentIndex === 0 && log.hardState.term === 0) {
+    const founding = await found();
+    if (founding.memberId !== memberId || founding.clusterId !== clusterId)
+      throw new FatalError(
+        `${paths.wal} is the empty log of member ${hexId(memberId)} of cluster ${hexId(clusterId)}, but the ` +
+          `flags found member ${hexId(founding.memberId)} of cluster ${hexId(founding.clusterId)}: remove the ` +
+          'data dir, or start with the flags of its first start',
+      );
+    return begin(log.wal, state, founding, snapFiles);
   }
+  if (snapshot !== undefined && state.consistentIndex < snapshot.index) {
+    opened.backend = await recoverBackend(home, disk, paths.snap, opened.backend, snapshot);
+    state = await openState(opened.backend, options);
+  }
+  const tail = tailOf(log, snapshot, state);
+  await cleanDatabases(disk, paths.snap, state.consistentIndex);
+  return {
+    memberId,
+    clusterId,
+    isNew: false,
+    founderIds: [],
+    state,
+    wal: log.wal,
+    tail,
+    snapFiles,
+    snapshotIndex: snapshot?.index ?? 0,
+  };
 }
 
 /** The log's tail, held against what the backend says it has applied. */
@@ -162,9 +201,11 @@ function tailOf(log: OpenedWal, snapshot: Snapshot | undefined, state: StateMach
         'remove this member from the cluster and add it again',
     );
   // What was applied was committed, whether or not the log's last hard state had heard of it yet.
-  const hardState: HardState = { ...log.hardState, commit: Math.max(log.hardState.commit, applied) };
-  const commit = Math.min(hardState.commit, last);
-  assert(hardState.term >= (log.entries[log.entries.length - 1]?.term ?? 0), 'a log newer than its term');
+  const commit = Math.min(Math.max(log.hardState.commit, applied), last);
+  // A write torn between its entries and its hard state leaves entries of a term in which no vote left here.
+  const lastTerm = log.entries[log.entries.length - 1]?.term ?? snapshot?.term ?? 0;
+  const hardState: HardState =
+    lastTerm > log.hardState.term ? { term: lastTerm, vote: NONE, commit } : { ...log.hardState, commit };
   const confState = state.confState === '' ? EMPTY_CONF_STATE : decodeConfState(state.confState);
-  return new LogTail(snapshot, { ...hardState, commit }, log.entries, confState);
+  return new LogTail(snapshot, hardState, log.entries, confState);
 }

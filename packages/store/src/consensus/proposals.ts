@@ -1,6 +1,6 @@
 /**
  * Commands on their way to commit, each with its waiting client. Bounded in bytes and age; a waiter is
- * answered exactly once. It never proposes anything twice: a command whose outcome is unknown stays
+ * answered exactly once, and a command whose waiter gave up before it was proposed is not proposed any more. It never proposes anything twice: a command whose outcome is unknown stays
  * unknown (decision 9).
  *
  * The one promise per request lives here; everything below works in batches.
@@ -20,6 +20,8 @@ export interface QueuedCommand {
 interface Waiter {
   readonly deferred: Deferred<ApplyResult>;
   readonly startedMs: number;
+  /** Of its command, as the log keeps it. */
+  readonly bytes: number;
 }
 
 export interface ProposalCounters {
@@ -32,14 +34,17 @@ export class Proposals implements Waiters {
   /** Encoded commands not yet handed to raft, in arrival order. */
   private queue: QueuedCommand[] = [];
   private leaderQueue: QueuedCommand[] = [];
-  private queuedBytes = 0;
+  /** Of all commands somebody waits for, proposed or not. */
+  private pendingBytes = 0;
+  /** A waiter gave up since the last take(): its command may still be queued. */
+  private abandoned = false;
   private readonly ids: RequestIds;
-  private readonly queuedBytesMax: number;
+  private readonly pendingBytesMax: number;
   readonly counters: ProposalCounters = { pending: 0, failed: 0 };
 
-  constructor(ids: RequestIds, queuedBytesMax: number) {
+  constructor(ids: RequestIds, pendingBytesMax: number) {
     this.ids = ids;
-    this.queuedBytesMax = queuedBytesMax;
+    this.pendingBytesMax = pendingBytesMax;
   }
 
   /** Whether the command came from here and somebody still waits for its result. */
@@ -58,20 +63,24 @@ export class Proposals implements Waiters {
   /**
    * Files a waiter and queues the command. Resolves with the state machine's answer.
    * @param bytesMax bound on the command as the log keeps it; beyond it REQUEST_TOO_LARGE
-   * @throws StoreError TOO_MANY_REQUESTS when the queue is full
+   * @throws StoreError TOO_MANY_REQUESTS when too much is under way
    */
   add(kind: CommandKind, body: Buffer, nowMs: number, bytesMax: number): Promise<ApplyResult> {
     const sequence = this.ids.next();
     const data = encodeCommand({ owner: this.ids.owner, sequence }, kind, body);
     if (data.length > bytesMax) return Promise.reject(new StoreError('REQUEST_TOO_LARGE'));
-    if (this.queuedBytes + data.length > this.queuedBytesMax)
+    if (this.pendingBytes + data.length > this.pendingBytesMax)
       return Promise.reject(new StoreError('TOO_MANY_REQUESTS'));
-    const waiter: Waiter = { deferred: new Deferred<ApplyResult>(), startedMs: nowMs };
-    this.waiters.set(sequence, waiter);
     this.queue.push({ sequence, data });
-    this.queuedBytes += data.length;
+    return this.wait(sequence, nowMs, data.length);
+  }
+
+  private wait(sequence: number, startedMs: number, bytes: number): Promise<ApplyResult> {
+    const deferred = new Deferred<ApplyResult>();
+    this.waiters.set(sequence, { deferred, startedMs, bytes });
+    this.pendingBytes += bytes;
     this.counters.pending++;
-    return waiter.deferred.promise;
+    return deferred.promise;
   }
 
   /**
@@ -86,9 +95,10 @@ export class Proposals implements Waiters {
 
   /** Everything queued, for one raft proposal; the queues are empty afterwards. */
   take(isLeader: boolean): QueuedCommand[] {
-    const taken = this.queue;
+    const queued = this.queue;
     this.queue = [];
-    this.queuedBytes = 0;
+    const taken = this.abandoned ? queued.filter(({ sequence }) => this.waiters.has(sequence)) : queued;
+    this.abandoned = false;
     if (this.leaderQueue.length > 0) {
       if (isLeader) taken.push(...this.leaderQueue);
       this.leaderQueue = [];
@@ -99,10 +109,7 @@ export class Proposals implements Waiters {
   /** Files a waiter for something proposed by other means (a membership change), under its own id. */
   file(nowMs: number): { readonly sequence: number; readonly result: Promise<ApplyResult> } {
     const sequence = this.ids.next();
-    const waiter: Waiter = { deferred: new Deferred<ApplyResult>(), startedMs: nowMs };
-    this.waiters.set(sequence, waiter);
-    this.counters.pending++;
-    return { sequence, result: waiter.deferred.promise };
+    return { sequence, result: this.wait(sequence, nowMs, 0) };
   }
 
   /** Answers the waiter of `sequence`, if any is left. */
@@ -121,6 +128,7 @@ export class Proposals implements Waiters {
     // Waiters are filed in time order and share one timeout: stop at the first young one.
     for (const [sequence, waiter] of this.waiters) {
       if (nowMs - waiter.startedMs < timeoutMs) return;
+      this.abandoned = true;
       this.fail(sequence, errorFor(waiter.startedMs));
     }
   }
@@ -141,6 +149,7 @@ export class Proposals implements Waiters {
     const waiter = this.waiters.get(sequence);
     if (waiter === undefined) return undefined;
     this.waiters.delete(sequence);
+    this.pendingBytes -= waiter.bytes;
     this.counters.pending--;
     return waiter;
   }

@@ -5,7 +5,7 @@
  * heartbeat answer to an earlier attempt must never confirm a newer one.
  */
 import { Deferred } from '@keelson/base';
-import { StoreError } from '../errors.ts';
+import { StoreError, type ErrorCode } from '../errors.ts';
 import { READ_INDEX_RETRY_MS } from '../limits.ts';
 import type { RequestIds } from './request-ids.ts';
 
@@ -15,7 +15,7 @@ interface Reader {
 }
 
 interface Round {
-  readonly readers: Reader[];
+  readers: Reader[];
   /** Contexts of this round's attempts: any of them confirms the same readers, who all came before the first. */
   readonly firstAttempt: number;
   lastAttempt: number;
@@ -41,6 +41,11 @@ export class Reads {
 
   get hasArrivals(): boolean {
     return this.arriving.length > 0;
+  }
+
+  /** Nobody waits for a confirmation. */
+  get isIdle(): boolean {
+    return this.inFlight === undefined && this.arriving.length === 0;
   }
 
   get waitingCount(): number {
@@ -80,11 +85,6 @@ export class Reads {
     return this.ids.encode(attempt);
   }
 
-  /** Asks again at once, under a new context: a leader has just committed in its term. */
-  hurry(): void {
-    if (this.inFlight !== undefined) this.inFlight.issuedMs = -Infinity;
-  }
-
   /** raft confirmed a ReadIndex. Answers to attempts of earlier rounds are ignored. */
   confirm(context: Buffer, index: number): void {
     const attempt = this.ids.decode(context);
@@ -114,21 +114,26 @@ export class Reads {
 
   /** Fails readers older than `timeoutMs`. */
   expire(nowMs: number, timeoutMs: number): void {
-    const isOld = (reader: Reader): boolean => nowMs - reader.startedMs >= timeoutMs;
-    if (this.arriving.length > 0 && isOld(this.arriving[0]!)) {
-      this.fail(this.arriving.filter(isOld), new StoreError('TIMEOUT'));
-      this.arriving = this.arriving.filter((reader) => !isOld(reader));
-    }
+    const bornMs = nowMs - timeoutMs;
+    this.arriving = this.dropOld(this.arriving, bornMs, 'TIMEOUT');
     const round = this.inFlight;
-    if (round !== undefined && round.readers.every(isOld)) {
-      this.inFlight = undefined;
-      this.fail(round.readers, new StoreError('TIMEOUT'));
+    if (round !== undefined) {
+      round.readers = this.dropOld(round.readers, bornMs, 'TIMEOUT');
+      if (round.readers.length === 0) this.inFlight = undefined;
     }
-    this.confirmed = this.confirmed.filter((group) => {
-      if (!group.readers.every(isOld)) return true;
-      this.fail(group.readers, new StoreError('TIMEOUT_WAIT_APPLIED'));
-      return false;
-    });
+    if (this.confirmed.length === 0) return;
+    for (const group of this.confirmed)
+      group.readers = this.dropOld(group.readers, bornMs, 'TIMEOUT_WAIT_APPLIED');
+    this.confirmed = this.confirmed.filter((group) => group.readers.length > 0);
+  }
+
+  /** Fails the readers that came at `bornMs` or before, who stand first; gives the others. */
+  private dropOld(readers: Reader[], bornMs: number, code: ErrorCode): Reader[] {
+    let old = 0;
+    while (old < readers.length && readers[old]!.startedMs <= bornMs) old++;
+    if (old === 0) return readers;
+    this.fail(readers.slice(0, old), new StoreError(code));
+    return readers.slice(old);
   }
 
   failAll(error: StoreError): void {

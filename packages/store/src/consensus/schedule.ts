@@ -7,7 +7,9 @@ import type { Clock, Timer } from '@keelson/base';
 export class Schedule {
   private readonly clock: Clock;
   private readonly timers = new Set<Timer>();
-  private stopped = false;
+  /** Ends of delays under way. */
+  private readonly sleepers = new Set<() => void>();
+  private isStopped = false;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -16,10 +18,10 @@ export class Schedule {
   /** Runs `task` every `intervalMs`, first after one interval, until stop(). */
   every(intervalMs: number, task: () => void): void {
     const again = (): void => {
-      if (this.stopped) return;
+      if (this.isStopped) return;
       const timer = this.clock.setTimer(intervalMs, () => {
         this.timers.delete(timer);
-        if (this.stopped) return;
+        if (this.isStopped) return;
         again();
         task();
       });
@@ -28,24 +30,34 @@ export class Schedule {
     again();
   }
 
+  /** Whoever loops over delay() must ask: after stop() there is no waiting any more. */
+  get stopped(): boolean {
+    return this.isStopped;
+  }
+
   /** Resolves after `delayMs`, at once when stopped. */
   delay(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
-      if (this.stopped) {
+      if (this.isStopped) {
         resolve();
         return;
       }
-      const timer = this.clock.setTimer(delayMs, () => {
+      const done = (): void => {
         this.timers.delete(timer);
+        this.sleepers.delete(done);
         resolve();
-      });
+      };
+      const timer = this.clock.setTimer(delayMs, done);
       this.timers.add(timer);
+      this.sleepers.add(done);
     });
   }
 
+  /** Ends all tasks, and every delay at once. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     for (const timer of this.timers) timer.cancel();
     this.timers.clear();
+    for (const wake of [...this.sleepers]) wake();
   }
 }

@@ -31,6 +31,7 @@ export interface SnapshotFiles {
 
 /** The parts of the WAL a snapshot touches. */
 export interface ReleasableLog {
+  append(batch: Pick<AppendWork, 'entries' | 'hardState' | 'mustSync'>): Promise<void>;
   saveSnapshotMarker(marker: SnapshotMarker): Promise<void>;
   release(index: number): Promise<void>;
 }
@@ -48,11 +49,9 @@ export interface SnapshotterParts {
   readonly disk: Disk;
   readonly sender: SnapshotSender;
   readonly logger: Logger;
-  /** The index raft has applied; snapshots never reach beyond it. */
-  readonly appliedIndex: () => number;
   readonly onError: (error: Error) => void;
-  /** The state machine's content was replaced. */
-  readonly onReplaced: () => void;
+  /** The state machine's content was replaced; resolves when nobody works on the one before any more. */
+  readonly onReplaced: () => Promise<void>;
 }
 
 export interface SnapshotterOptions {
@@ -70,8 +69,10 @@ export class Snapshotter {
   private readonly options: SnapshotterOptions;
   private lastIndex: number;
   private saving: Promise<void> | undefined;
+  private installing: Promise<void> | undefined;
   /** Snapshots on their way to followers: the tail must keep what comes after them. */
   private sendingCount = 0;
+  private receivedCount = 0;
 
   /** @param lastIndex of the newest .snap file; 0 for none */
   constructor(parts: SnapshotterParts, options: SnapshotterOptions, lastIndex: number) {
@@ -82,7 +83,7 @@ export class Snapshotter {
 
   /** Called after each applied batch: takes a snapshot when enough has been applied since the last. */
   afterApply(): void {
-    const applied = this.parts.appliedIndex();
+    const applied = this.parts.state.consistentIndex;
     if (this.saving !== undefined || applied - this.lastIndex < this.options.snapshotCount) return;
     this.saving = this.save()
       .catch((error: unknown) => this.parts.onError(error as Error))
@@ -91,9 +92,10 @@ export class Snapshotter {
       });
   }
 
-  /** Resolves when no snapshot is being taken. */
+  /** Resolves when no snapshot is being taken or installed. */
   async idle(): Promise<void> {
     await this.saving;
+    await this.installing?.catch(() => {}); // its failure is the driver's to handle
   }
 
   private async save(): Promise<void> {
@@ -113,6 +115,7 @@ export class Snapshotter {
     logger.info('saved snapshot', { 'snapshot-index': index });
     await log.release(index);
     await files.purge();
+    await purgeDatabases(this.parts.disk, this.options.directory, index);
     this.cutTail(index);
   }
 
@@ -145,8 +148,8 @@ export class Snapshotter {
   }
 
   private async prepare(asked: Message): Promise<void> {
-    const data = this.membersData();
     const view = await this.parts.state.buffer.snapshot();
+    const data = this.membersData();
     let handedOver = false;
     try {
       const mark = await markOf(view);
@@ -173,7 +176,7 @@ export class Snapshotter {
 
   /** Where an incoming snapshot's database is kept until it is installed (etcd's name). */
   private databasePath(index: number): string {
-    return `${this.options.directory}/${index.toString(16).padStart(16, '0')}.snap.db`;
+    return databasePath(this.options.directory, index);
   }
 
   /** Saves a leader's database file; resolves when it is durable. */
@@ -181,62 +184,103 @@ export class Snapshotter {
     const { disk, logger } = this.parts;
     const index = message.snapshot?.index ?? 0;
     const path = this.databasePath(index);
-    const temporary = `${path}.tmp`;
+    // A name of its own: two members may send the same one at a time.
+    const temporary = `${path}.${this.receivedCount++}.tmp`;
     await disk.removeAll(temporary);
-    const file = await disk.open(temporary, 'create');
     let position = 0;
     try {
-      for await (const chunk of body) {
-        await file.write(position, chunk);
-        position += chunk.length;
+      const file = await disk.open(temporary, 'create');
+      try {
+        for await (const chunk of body) {
+          await file.write(position, chunk);
+          position += chunk.length;
+        }
+        await file.sync();
+      } finally {
+        await file.close();
       }
-      await file.sync();
-    } finally {
-      await file.close();
+      await disk.rename(temporary, path);
+      await disk.syncDirectory(this.options.directory);
+    } catch (error) {
+      await disk.removeAll(temporary);
+      throw error;
     }
-    await disk.rename(temporary, path);
-    await disk.syncDirectory(this.options.directory);
     logger.info('received and saved database snapshot', { 'snapshot-index': index, bytes: position });
   }
 
-  /** Makes a received snapshot this member's state; the order is that of recoverable steps. */
-  async install(work: AppendWork): Promise<void> {
+  /**
+   * Makes a received snapshot, and what was appended with it, this member's log and state. A crash after
+   * any step starts either from before or from the snapshot: the log speaks of it before the backend is
+   * it, since a backend ahead of its log could not start.
+   */
+  install(work: AppendWork): Promise<void> {
+    assert(this.installing === undefined, 'one snapshot is installed at a time');
+    this.installing = this.installNow(work).finally(() => {
+      this.installing = undefined;
+    });
+    return this.installing;
+  }
+
+  private async installNow(work: AppendWork): Promise<void> {
     const snapshot = work.snapshot;
     assert(snapshot !== undefined, 'installing without a snapshot');
     const { home, disk, files, log, state, logger } = this.parts;
-    await this.idle();
-    logger.info('applying snapshot', { 'snapshot-index': snapshot.index });
+    const { index, term, confState } = snapshot;
+    await this.saving;
+    logger.info('applying snapshot', { 'snapshot-index': index });
     const incoming = await home.openIncoming();
-    await this.fill(incoming, snapshot);
-    // From here on a restart begins at the snapshot; its database is still aside until the swap is done.
+    try {
+      await fillFromDatabase(disk, this.databasePath(index), incoming, snapshot);
+    } catch (error) {
+      await home.discard(incoming);
+      throw error;
+    }
     await files.save(snapshot);
-    await log.saveSnapshotMarker({
-      index: snapshot.index,
-      term: snapshot.term,
-      confState: snapshot.confState,
+    await log.saveSnapshotMarker({ index, term, confState });
+    // With the commit index on disk a restart begins at the snapshot: from its database, until it is adopted.
+    await log.append(work);
+    await home.adopt(incoming);
+    const previous: OpenedState = { backend: state.backend, buffer: state.buffer };
+    await state.replace({
+      backend: incoming,
+      buffer: await WriteBuffer.load(incoming, this.options.writeBuffer),
     });
-    await state.buffer.commit();
-    const backend = await home.swap(state.backend, incoming);
-    await state.replace(await this.openState(backend));
-    this.lastIndex = snapshot.index;
-    await log.release(snapshot.index);
-    await disk.remove(this.databasePath(snapshot.index));
-    this.parts.onReplaced();
-    logger.info('applied snapshot', { 'snapshot-index': snapshot.index });
+    this.lastIndex = index;
+    await this.parts.onReplaced();
+    await previous.buffer.commit();
+    await home.discard(previous.backend);
+    await log.release(index);
+    await purgeDatabases(disk, this.options.directory, index);
+    logger.info('applied snapshot', { 'snapshot-index': index });
   }
+}
 
-  private async fill(backend: Backend, snapshot: Snapshot): Promise<void> {
-    await fillFromDatabase(this.parts.disk, this.databasePath(snapshot.index), backend, snapshot);
-  }
+/** Databases as they come with snapshots, by index; with a number behind while one is being received. */
+const DATABASE = /^([0-9a-f]{16})\.snap\.db(\.[0-9]+\.tmp)?$/;
 
-  private async openState(backend: Backend): Promise<OpenedState> {
-    return { backend, buffer: await WriteBuffer.load(backend, this.options.writeBuffer) };
+function databasePath(directory: string, index: number): string {
+  return `${directory}/${index.toString(16).padStart(16, '0')}.snap.db`;
+}
+
+/** Removes databases of snapshots at or below `index`: they are installed, or will never be. */
+async function purgeDatabases(disk: Disk, directory: string, index: number): Promise<void> {
+  for (const name of await disk.list(directory)) {
+    const match = DATABASE.exec(name);
+    if (match !== null && Number.parseInt(match[1]!, 16) <= index)
+      await disk.removeAll(`${directory}/${name}`);
   }
+}
+
+/** At start: removes what was being received when the member ended, and databases it has no use for. */
+export async function cleanDatabases(disk: Disk, directory: string, appliedIndex: number): Promise<void> {
+  for (const name of await disk.list(directory))
+    if (name.endsWith('.tmp') && DATABASE.test(name)) await disk.removeAll(`${directory}/${name}`);
+  await purgeDatabases(disk, directory, appliedIndex);
 }
 
 /**
  * Brings a member whose log begins at a snapshot its backend does not reach to that snapshot: the crash
- * came between the marker and the swap.
+ * came before the new backend was adopted. `current` is closed then.
  * @throws FatalError when the database that came with the snapshot is not there
  */
 export async function recoverBackend(
@@ -246,17 +290,22 @@ export async function recoverBackend(
   current: Backend,
   snapshot: Snapshot,
 ): Promise<Backend> {
-  const path = `${directory}/${snapshot.index.toString(16).padStart(16, '0')}.snap.db`;
+  const path = databasePath(directory, snapshot.index);
   if (!(await disk.exists(path)))
     throw new FatalError(
       `the log begins at snapshot index ${snapshot.index}, but the backend is older and ${path} is missing: ` +
         'remove this member from the cluster and add it again',
     );
   const incoming = await home.openIncoming();
-  await fillFromDatabase(disk, path, incoming, snapshot);
-  const backend = await home.swap(current, incoming);
-  await disk.remove(path);
-  return backend;
+  try {
+    await fillFromDatabase(disk, path, incoming, snapshot);
+    await home.adopt(incoming);
+  } catch (error) {
+    await incoming.close();
+    throw error;
+  }
+  await home.discard(current);
+  return incoming;
 }
 
 async function fillFromDatabase(
@@ -282,16 +331,43 @@ async function fillFromDatabase(
   }
 }
 
-/** Chunks of the file, closing the view they are read from when they are done with, however that is. */
-async function* bodyOf(
+/**
+ * Chunks of the file, closing the view they are read from when they are done with, however that is: at their
+ * end, on an error, or by return(), also before the first one was asked for (a generator's `finally` would
+ * not run then).
+ */
+function bodyOf(
   chunks: AsyncGenerator<Buffer>,
   view: BackendSnapshot,
   onDone: () => void,
-): AsyncGenerator<Buffer> {
-  try {
-    yield* chunks;
-  } finally {
-    await view.close();
-    onDone();
-  }
+): AsyncIterable<Buffer> {
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeAll());
+  const closeAll = async (): Promise<void> => {
+    try {
+      await chunks.return(undefined);
+      await view.close();
+    } finally {
+      onDone();
+    }
+  };
+  const iterator: AsyncIterator<Buffer, undefined> = {
+    async next() {
+      if (closing !== undefined) return { done: true, value: undefined };
+      try {
+        const step = await chunks.next();
+        if (step.done !== true) return { done: false, value: step.value };
+      } catch (error) {
+        await close();
+        throw error;
+      }
+      await close();
+      return { done: true, value: undefined };
+    },
+    async return() {
+      await close();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }

@@ -121,7 +121,11 @@ export class MemoryTransport implements PeerTransport {
 
   start(): void {
     this.started = true;
-    for (const [id, peer] of this.peers) this.look(id, peer);
+    for (const [id, peer] of this.peers) {
+      this.look(id, peer);
+      // As a stream that is opened, which both ends see.
+      this.network.later(0, () => this.network.member(id)?.noticed(this.id));
+    }
   }
 
   send(messages: readonly Message[]): void {
@@ -160,10 +164,13 @@ export class MemoryTransport implements PeerTransport {
       to,
       peer,
       (target) =>
-        void target.receiveSnapshot(this.id, passed, body, bytes).then(
-          () => finish(true),
-          () => finish(false),
-        ),
+        void target
+          .receiveSnapshot(this.id, passed, body, bytes)
+          .finally(() => closeBody(body, () => {})) // also when nothing of it was read
+          .then(
+            () => finish(true),
+            () => finish(false),
+          ),
       () => {
         closeBody(body, () => {}); // the loss itself is reported
         finish(false);
@@ -262,6 +269,11 @@ export class MemoryTransport implements PeerTransport {
         this.handler.reportUnreachable(to);
       }
     });
+  }
+
+  private noticed(id: NodeId): void {
+    const peer = this.peers.get(id);
+    if (this.started && peer !== undefined && peer.since === undefined) this.look(id, peer);
   }
 
   private reachable(id: NodeId): boolean {

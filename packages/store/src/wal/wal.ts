@@ -315,12 +315,15 @@ export class Wal {
         this.counters.records++;
         this.lastIndex = Math.max(this.lastIndex, marker.index);
       }
-      if (batch === undefined) continue;
-      const { entries, hardState } = batch;
-      for (let i = 0; i < entries.length; i++) encoder.add(RecordType.Entry, encodeEntry(entries[i]));
-      this.counters.records += entries.length;
-      if (entries.length > 0) this.lastIndex = entries[entries.length - 1].index;
-      if (hardState !== undefined) this.hardState = hardState;
+      if (batch !== undefined) {
+        const { entries, hardState } = batch;
+        for (let i = 0; i < entries.length; i++) encoder.add(RecordType.Entry, encodeEntry(entries[i]));
+        this.counters.records += entries.length;
+        if (entries.length > 0) this.lastIndex = entries[entries.length - 1].index;
+        if (hardState !== undefined) this.hardState = hardState;
+      }
+      // Behind a marker too: it counts only once the commit index on disk reaches it, and the log before it
+      // may be released next.
       if (sync && this.hardState !== this.writtenState) {
         encoder.add(RecordType.State, encodeHardState(this.hardState));
         this.writtenState = this.hardState;

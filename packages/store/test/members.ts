@@ -1,0 +1,192 @@
+/**
+ * Whole members in one process for tests: disks that forget, backends and a network in memory, the machine's
+ * clock with quick ticks. A member can be stopped, lose power, start again from what its disk kept, and be
+ * cut off; clients talk to it in process.
+ */
+import { Prng, silentLogger, systemClock, type Logger } from '@keelson/base';
+import { createClient, type Client } from '@keelson/client';
+import { inProcessChannel, type Channel } from '@keelson/rpc';
+import { MemoryDisk } from '@keelson/sim';
+import { MemoryHome } from '../src/backend/home.ts';
+import { MemoryBackend } from '../src/backend/memory-backend.ts';
+import { defaultServerConfig } from '../src/config/config.ts';
+import type { ServerConfig } from '../src/config/flag-table.ts';
+import { parseUniqueUrls } from '../src/config/urls.ts';
+import { MemoryNetwork } from '../src/peer/memory-transport.ts';
+import { StoreServer, type World } from '../src/server.ts';
+
+/** Ten heartbeats an election timeout, as by default, but five times as quick. */
+const HEARTBEAT_MS = 20;
+const ELECTION_MS = 200;
+
+export interface ClusterOptions {
+  readonly members: number;
+  readonly config?: Partial<ServerConfig>;
+  readonly logger?: Logger;
+}
+
+/** One place in the cluster: what stays when its member goes. */
+export interface Seat {
+  readonly name: string;
+  readonly disk: MemoryDisk;
+  readonly home: MemoryHome;
+  server: StoreServer | undefined;
+}
+
+export class MemberCluster {
+  readonly network = new MemoryNetwork({ clock: systemClock, throughCodec: true });
+  readonly seats: readonly Seat[];
+  private readonly options: ClusterOptions;
+  private readonly initialCluster: string;
+  private readonly prng = new Prng(7);
+  private readonly clients: Client[] = [];
+  private readonly channels: Channel[] = [];
+
+  private constructor(options: ClusterOptions) {
+    this.options = options;
+    this.seats = Array.from({ length: options.members }, (_, i) => ({
+      name: `m${i + 1}`,
+      disk: new MemoryDisk(),
+      home: new MemoryHome(() => new MemoryBackend()),
+      server: undefined,
+    }));
+    this.initialCluster = this.seats.map((seat, i) => `${seat.name}=http://127.0.0.1:${i + 1}`).join();
+  }
+
+  /** Starts all members; resolves when each has joined. */
+  static async start(options: ClusterOptions): Promise<MemberCluster> {
+    const cluster = new MemberCluster(options);
+    await Promise.all(cluster.seats.map((_, i) => cluster.startMember(i)));
+    await Promise.all(cluster.running().map((server) => server.ready()));
+    return cluster;
+  }
+
+  config(i: number): ServerConfig {
+    return {
+      ...defaultServerConfig(),
+      name: this.seats[i]!.name,
+      dataDir: `/${this.seats[i]!.name}`,
+      listenClientUrls: [],
+      listenPeerUrls: [],
+      advertiseClientUrls: [],
+      initialCluster: this.initialCluster,
+      initialAdvertisePeerUrls: [peerUrl(i + 1)],
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      electionTimeoutMs: ELECTION_MS,
+      backendBatchIntervalMs: 10,
+      ...this.options.config,
+    };
+  }
+
+  async startMember(i: number): Promise<StoreServer> {
+    const seat = this.seats[i]!;
+    const disk = seat.disk.boot();
+    const world: World = {
+      clock: systemClock,
+      disk,
+      home: () => seat.home,
+      prng: new Prng(this.prng.uint32()),
+      random64: () => this.prng.uint64(),
+      defer: (task) => void setImmediate(task),
+      logger: this.options.logger ?? silentLogger,
+      transport: (identity, handler) => this.network.join(identity.memberId, handler),
+    };
+    seat.server = await StoreServer.start(this.config(i), world);
+    return seat.server;
+  }
+
+  /** As SIGTERM. */
+  async stopMember(i: number): Promise<void> {
+    const { server } = this.seats[i]!;
+    this.seats[i]!.server = undefined;
+    await server?.stop();
+  }
+
+  /** Power loss: unsynced data is lost or torn, and the member's calls fail from now on. */
+  async crashMember(i: number): Promise<void> {
+    const seat = this.seats[i]!;
+    const { server } = seat;
+    seat.server = undefined;
+    seat.disk.crash(this.prng);
+    await server?.stop().catch(() => {});
+  }
+
+  running(): StoreServer[] {
+    return this.seats.flatMap((seat) => (seat.server === undefined ? [] : [seat.server]));
+  }
+
+  server(i: number): StoreServer {
+    const { server } = this.seats[i]!;
+    if (server === undefined) throw new Error(`member ${i} does not run`);
+    return server;
+  }
+
+  /** Place of the member that leads; waits for one that all running members agree on. */
+  async leader(): Promise<number> {
+    const found = (): number =>
+      this.seats.findIndex(
+        ({ server }) =>
+          server?.replica.isLeader === true &&
+          this.running().every((each) => each.replica.leaderId === server.memberId),
+      );
+    await until('a leader', () => found() >= 0);
+    return found();
+  }
+
+  /** Cuts a member off from all others, both ways. */
+  isolate(i: number): void {
+    this.eachLink(i, (from, to) => this.network.cut(from, to));
+  }
+
+  mend(i: number): void {
+    this.eachLink(i, (from, to) => this.network.mend(from, to));
+  }
+
+  /** A channel to one member, with the hooks a port has. */
+  channel(i: number): Channel {
+    const server = this.server(i);
+    const channel = inProcessChannel(server.table, { hooks: server.hooks, maxReceiveBytes: 4_000_000 });
+    this.channels.push(channel);
+    return channel;
+  }
+
+  /** A client of the members in these places. */
+  client(places: readonly number[] = this.seats.map((_, i) => i)): Client {
+    const client = createClient({
+      endpoints: places.map((i) => `127.0.0.1:${i + 1}`),
+      channelFactory: (address) => this.channel(Number(address.split(':').at(-1)) - 1),
+    });
+    this.clients.push(client);
+    return client;
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.clients) client.close();
+    for (const channel of this.channels) channel.close();
+    await Promise.all(this.seats.map((_, i) => this.stopMember(i)));
+  }
+
+  private eachLink(i: number, task: (from: bigint, to: bigint) => void): void {
+    const self = this.server(i).memberId;
+    for (const { memberId } of this.running()) {
+      if (memberId === self) continue;
+      task(self, memberId);
+      task(memberId, self);
+    }
+  }
+}
+
+function peerUrl(port: number): ServerConfig['listenPeerUrls'][number] {
+  const parsed = parseUniqueUrls(`http://127.0.0.1:${port}`);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value[0]!;
+}
+
+/** Polls until the condition holds. */
+export async function until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
