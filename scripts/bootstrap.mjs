@@ -127,6 +127,7 @@ function ensure() {
     stamp.built = built;
     writeFileSync(stampFile, JSON.stringify(stamp));
   }
+  runtime(); // The executables read the file; whoever removed its Node gets another.
 }
 
 /** Runs a program in the foreground and ends as it ends; a signal is passed on and its end waited for. */
