@@ -22,6 +22,6 @@ const TABLE = /* @__PURE__ */ (() => {
 export function crc32c(bytes: Uint8Array, previous = 0): number {
   if (bytes.length >= NATIVE_BYTES_MIN) return nativeCrc32c(asBuffer(bytes), previous);
   let c = ~previous;
-  for (let i = 0; i < bytes.length; i++) c = (TABLE[(c ^ bytes[i]!) & 0xff] as number) ^ (c >>> 8);
+  for (let i = 0; i < bytes.length; i++) c = TABLE[(c ^ bytes[i]) & 0xff] ^ (c >>> 8);
   return ~c >>> 0;
 }

@@ -45,9 +45,9 @@ export class Heap<T extends HeapItem> {
 
   remove(item: T): void {
     const index = item.heapIndex;
-    const last = this.items.pop() as T;
+    const last = this.items.pop();
     item.heapIndex = -1;
-    if (last !== item) {
+    if (last !== undefined && last !== item) {
       this.items[index] = last;
       last.heapIndex = index;
       this.update(last);
@@ -63,7 +63,7 @@ export class Heap<T extends HeapItem> {
     let index = start;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!this.less(this.items[index] as T, this.items[parent] as T)) return;
+      if (!this.less(this.items[index], this.items[parent])) return;
       this.swap(index, parent);
       index = parent;
     }
@@ -74,8 +74,8 @@ export class Heap<T extends HeapItem> {
     for (;;) {
       let least = index;
       const left = 2 * index + 1;
-      if (left < this.items.length && this.less(this.items[left] as T, this.items[least] as T)) least = left;
-      if (left + 1 < this.items.length && this.less(this.items[left + 1] as T, this.items[least] as T))
+      if (left < this.items.length && this.less(this.items[left], this.items[least])) least = left;
+      if (left + 1 < this.items.length && this.less(this.items[left + 1], this.items[least]))
         least = left + 1;
       if (least === index) return;
       this.swap(index, least);
@@ -84,8 +84,8 @@ export class Heap<T extends HeapItem> {
   }
 
   private swap(i: number, j: number): void {
-    const a = this.items[i] as T;
-    const b = this.items[j] as T;
+    const a = this.items[i];
+    const b = this.items[j];
     this.items[i] = b;
     this.items[j] = a;
     b.heapIndex = i;

@@ -62,6 +62,6 @@ export class Prng {
 
   /** One element of a non-empty list. */
   pick<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T;
+    return items[this.below(items.length)];
   }
 }
