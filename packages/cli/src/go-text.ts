@@ -217,7 +217,7 @@ function decimal(size: number, unit: number): string {
   return `${Math.floor(size / unit)}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
-const SIZES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
+const SIZES: readonly string[] = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
 
 /** A size as people read it, in powers of 1000: "999 B", "1.0 kB", "25 kB". */
 export function formatSize(bytes: number): string {

@@ -1,37 +1,14 @@
 /**
  * What a command of `keelson ctl` is: a row of a table with its words, flags, help and function. Help texts
- * and parsing read the same rows, so they cannot drift apart. Exit codes are etcdctl's.
+ * and parsing read the same rows, so they cannot drift apart.
  */
 import type { Client } from '@keelson/client';
 import type { FlagSpec, FlagValues } from '../flags.ts';
 import { GoTextError, parseInt64 } from '../go-text.ts';
 import type { Io } from '../io.ts';
+import { badArgs, type ExitCode } from './ctl-error.ts';
 import type { Printer } from './printers/printer.ts';
 import type { HeaderTap } from './header-tap.ts';
-
-export const ExitCode = {
-  Success: 0,
-  Error: 1,
-  BadConnection: 2,
-  InvalidInput: 3,
-  BadFeature: 4,
-  Interrupted: 5,
-  BadArgs: 128,
-} as const;
-export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
-
-/** Ends the command with "Error: message" and an exit code of its own. */
-export class CtlError extends Error {
-  override readonly name = 'CtlError';
-  readonly exitCode: ExitCode;
-
-  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.exitCode = exitCode;
-  }
-}
-
-export const badArgs = (message: string): CtlError => new CtlError(ExitCode.BadArgs, message);
 
 /** What a command works with. */
 export interface CommandContext {

@@ -4,7 +4,7 @@
  */
 import { FlagError, type FlagSpec, type FlagValues } from '../flags.ts';
 import type { Io } from '../io.ts';
-import { badArgs } from './command.ts';
+import { badArgs } from './ctl-error.ts';
 
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   {
@@ -73,7 +73,7 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
 
 const PREFIX = 'ETCDCTL_';
 /** Read by watch, or of other programs of this name; no flags. */
-const OTHERS = new Set(['ETCDCTL_API', 'ETCDCTL_WATCH_KEY', 'ETCDCTL_WATCH_RANGE_END']);
+const OTHERS: ReadonlySet<string> = new Set(['ETCDCTL_API', 'ETCDCTL_WATCH_KEY', 'ETCDCTL_WATCH_RANGE_END']);
 
 export const variableOf = (flag: FlagSpec): string => PREFIX + flag.name.toUpperCase().replaceAll('-', '_');
 
@@ -102,7 +102,7 @@ export function readEnvironment(values: FlagValues, specs: readonly FlagSpec[], 
   }
 }
 
-const TLS_FLAGS = ['cacert', 'cert', 'key'];
+const TLS_FLAGS: readonly string[] = ['cacert', 'cert', 'key'];
 
 /** Endpoints without what this build's client cannot do. @throws CtlError */
 export function endpointsOf(values: FlagValues): string[] {

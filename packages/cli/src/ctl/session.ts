@@ -4,7 +4,7 @@ import { loadDescriptors } from '@keelson/proto';
 import { grpcJsChannel } from '@keelson/rpc';
 import type { FlagValues } from '../flags.ts';
 import { LineReader, type Io } from '../io.ts';
-import { CtlError, ExitCode, badArgs } from './command.ts';
+import { CtlError, ExitCode, badArgs } from './ctl-error.ts';
 import { HeaderTap } from './header-tap.ts';
 import { FieldsPrinter } from './printers/fields.ts';
 import { JsonPrinter } from './printers/json.ts';

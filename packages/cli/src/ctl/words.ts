@@ -1,6 +1,6 @@
 /** A line as a shell would split it, by etcdctl's rules: for the lines of txn and of an interactive watch. */
 import { GoTextError, unquote } from '../go-text.ts';
-import { CtlError, ExitCode } from './command.ts';
+import { CtlError, ExitCode } from './ctl-error.ts';
 
 /** @throws CtlError for a double-quoted word that Go cannot read */
 export function wordsOf(line: string): string[] {

@@ -10,7 +10,7 @@ export interface MemberPorts {
 }
 
 /** etcd's examples use the first three; the last stands in for 72379, which is no port. */
-const CLIENT_PORTS = [2379, 22379, 32379, 42379, 52379, 62379, 12379];
+const CLIENT_PORTS: readonly number[] = [2379, 22379, 32379, 42379, 52379, 62379, 12379];
 
 export const HOST = '127.0.0.1';
 

@@ -5,7 +5,16 @@
 import { formatSize } from '../go-text.ts';
 import type { MemberReport } from './supervisor.ts';
 
-const HEADER = ['MEMBER', 'PID', 'ROLE', 'TERM', 'REVISION', 'RAFT INDEX', 'DB SIZE', 'HEALTH'];
+const HEADER: readonly string[] = [
+  'MEMBER',
+  'PID',
+  'ROLE',
+  'TERM',
+  'REVISION',
+  'RAFT INDEX',
+  'DB SIZE',
+  'HEALTH',
+];
 
 /** The table, header first. */
 export function statusLines(reports: readonly MemberReport[]): string[] {

@@ -1,7 +1,8 @@
 /** compaction, member list, alarm list and disarm: one call each. */
 import { etcdserverpb } from '@keelson/proto';
 import { GoTextError, countOf, parseInt64 } from '../../go-text.ts';
-import { CtlError, ExitCode, badArgs, type Command } from '../command.ts';
+import type { Command } from '../command.ts';
+import { CtlError, ExitCode, badArgs } from '../ctl-error.ts';
 
 export const compaction: Command = {
   path: ['compaction'],

@@ -2,7 +2,8 @@
 import type { DeleteSpec } from '@keelson/client';
 import type { FlagSpec, FlagValues } from '../../flags.ts';
 import { bytesOf } from '../../go-text.ts';
-import { ExitCode, badArgs, type Command } from '../command.ts';
+import type { Command } from '../command.ts';
+import { ExitCode, badArgs } from '../ctl-error.ts';
 import { keyRange } from './get.ts';
 
 const flags: readonly FlagSpec[] = [

@@ -3,7 +3,8 @@ import type { etcdserverpb } from '@keelson/proto';
 import type { GetSpec, KeyRange } from '@keelson/client';
 import type { FlagSpec, FlagValues } from '../../flags.ts';
 import { bytesOf, quoteText } from '../../go-text.ts';
-import { CtlError, ExitCode, badArgs, type Command } from '../command.ts';
+import type { Command } from '../command.ts';
+import { CtlError, ExitCode, badArgs } from '../ctl-error.ts';
 import { SimplePrinter } from '../printers/simple.ts';
 
 const flags: readonly FlagSpec[] = [

@@ -2,7 +2,8 @@
 import { EtcdError } from '@keelson/client';
 import { etcdserverpb } from '@keelson/proto';
 import { GoTextError, countOf, idHex, parseInt64 } from '../../go-text.ts';
-import { CtlError, ExitCode, badArgs, leaseId, type Command, type CommandContext } from '../command.ts';
+import { leaseId, type Command, type CommandContext } from '../command.ts';
+import { CtlError, ExitCode, badArgs } from '../ctl-error.ts';
 
 const grant: Command = {
   path: ['lease', 'grant'],

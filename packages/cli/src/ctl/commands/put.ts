@@ -3,7 +3,8 @@ import type { PutSpec } from '@keelson/client';
 import type { FlagSpec, FlagValues } from '../../flags.ts';
 import { bytesOf } from '../../go-text.ts';
 import { readAll, type Io } from '../../io.ts';
-import { ExitCode, badArgs, leaseId, type Command } from '../command.ts';
+import { leaseId, type Command } from '../command.ts';
+import { ExitCode, badArgs } from '../ctl-error.ts';
 
 const flags: readonly FlagSpec[] = [
   {

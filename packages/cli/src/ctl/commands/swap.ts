@@ -5,7 +5,8 @@
 import type { CasCondition, CasResult } from '@keelson/client';
 import { FlagError, type FlagSpec, type FlagValues } from '../../flags.ts';
 import { GoTextError, bytesOf, parseBool } from '../../go-text.ts';
-import { ExitCode, badArgs, leaseId, type Command, type CommandContext } from '../command.ts';
+import { leaseId, type Command, type CommandContext } from '../command.ts';
+import { ExitCode, badArgs } from '../ctl-error.ts';
 
 const conditions: readonly FlagSpec[] = [
   { name: 'prev-exist', kind: 'string', initial: '', usage: 'whether the key must exist (true or false)' },

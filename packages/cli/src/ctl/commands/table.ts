@@ -1,6 +1,7 @@
 /** Every command of `keelson ctl`; dispatch and help read this and nothing else. */
 import { API_VERSION, ETCD_VERSION } from '../../version.ts';
-import { ExitCode, type Command } from '../command.ts';
+import type { Command } from '../command.ts';
+import { ExitCode } from '../ctl-error.ts';
 import { alarmCommands, compaction, memberList } from './cluster.ts';
 import { del } from './del.ts';
 import { endpointCommands } from './endpoint.ts';

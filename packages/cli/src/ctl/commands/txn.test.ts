@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { compare } from '@keelson/client';
-import { CtlError } from '../command.ts';
+import { CtlError } from '../ctl-error.ts';
 import { wordsOf } from '../words.ts';
 import { parseCompare } from './txn.ts';
 

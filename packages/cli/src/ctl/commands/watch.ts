@@ -8,7 +8,8 @@ import { mvccpb } from '@keelson/proto';
 import { FlagError, parseFlags, type FlagSpec, type FlagValues } from '../../flags.ts';
 import { bytesOf, quote, quoteText } from '../../go-text.ts';
 import { LineReader } from '../../io.ts';
-import { CtlError, ExitCode, badArgs, type Command, type CommandContext } from '../command.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { CtlError, ExitCode, badArgs } from '../ctl-error.ts';
 import { wordsOf } from '../words.ts';
 import { eventName } from '../printers/simple.ts';
 

@@ -3,7 +3,7 @@
  * so, with etcdctl's text and exit code. Printers write to the sink they are given and nowhere else.
  */
 import type { etcdserverpb, mvccpb } from '@keelson/proto';
-import { CtlError, ExitCode } from '../command.ts';
+import { CtlError, ExitCode } from '../ctl-error.ts';
 
 export interface Sink {
   out(text: string | Uint8Array): void;
