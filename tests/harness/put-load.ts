@@ -70,19 +70,20 @@ export class PutLoad {
    */
   async firstAcknowledged(indices: readonly number[], timeoutMs: number): Promise<number> {
     const startMs = performance.now();
-    let firstMs: number | undefined;
-    for (let i = 0; firstMs === undefined; i++) {
-      if (performance.now() - startMs > timeoutMs)
+    const first: { ms?: number } = {};
+    for (let i = 0; first.ms === undefined; i++) {
+      if (performance.now() - startMs > timeoutMs) {
         throw new Error(`no put was acknowledged within ${timeoutMs} ms`);
+      }
       const api = this.options.apis[indices[i % indices.length]];
       const key = `${this.options.prefix}probe/${this.probes++}`;
       const probe = this.put(api, key).then((ok) => {
-        if (ok) firstMs ??= performance.now() - startMs;
+        if (ok) first.ms ??= performance.now() - startMs;
       });
       this.running.push(probe);
       await pause(10);
     }
-    return firstMs;
+    return first.ms;
   }
 
   private async write(writer: number): Promise<void> {
