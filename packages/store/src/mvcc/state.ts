@@ -65,8 +65,6 @@ export interface MvccCounters {
 /** Ranges of at most this many keys leave what they read in the cache; larger ones would sweep it out. */
 const CACHED_RANGE_MAX = 64;
 
-const NO_KVS: KeyValue[] = [];
-
 export class MvccState {
   readonly buffer: MvccBuffer;
   readonly index = new TreeIndex();
@@ -117,11 +115,11 @@ export class MvccState {
     const newest = revision >= this.newestMain;
     if (options.countOnly === true) {
       const count = newest ? this.index.countCurrent(key, end) : this.index.countAt(key, end, revision);
-      return { kvs: NO_KVS, count, revision: current };
+      return { kvs: [], count, revision: current };
     }
     if (end === '') {
       const kv = newest ? this.get(key) : this.at(key, revision);
-      if (kv === undefined) return { kvs: NO_KVS, count: 0, revision: current };
+      if (kv === undefined) return { kvs: [], count: 0, revision: current };
       return { kvs: [options.keysOnly === true ? withoutValue(kv) : kv], count: 1, revision: current };
     }
 
