@@ -214,7 +214,7 @@ export class StoreServer {
         serverVersion: ETCD_VERSION,
         minClusterVersion: MIN_CLUSTER_VERSION,
         peerUrls: urlTexts(config.initialAdvertisePeerUrls),
-      } as PeerIdentity,
+      },
       peerHandler,
       extra as unknown as ExtraHandlers,
     );
@@ -314,9 +314,9 @@ export class StoreServer {
       },
     );
     this.leaseExpiry = new LeaseExpiry(this.replica, proposals, this.driver, monotonicMs);
-    for (const [path, handler] of leaseHandlers(this.replica.leases)) extra.set(path, handler as never);
-    extra.set('/members', membersHandler(state.membership, this.clusterId) as never);
-    extra.set('/version', versionHandler(state.membership) as never);
+    for (const [path, handler] of leaseHandlers(this.replica.leases)) extra.set(path, handler);
+    extra.set('/members', membersHandler(state.membership, this.clusterId));
+    extra.set('/version', versionHandler(state.membership));
 
     this.table = new MethodTable();
     this.watches = new WatchService(this.replica, {
@@ -495,7 +495,7 @@ export class StoreServer {
     if (this.driver.leaderId !== 0n) return;
     if (!isNew) {
       const voters = state.membership.list().filter((member) => !member.isLearner);
-      if (voters.length === 1 && voters[0]!.id === this.memberId) this.campaign();
+      if (voters.length === 1 && voters[0].id === this.memberId) this.campaign();
       return;
     }
     if (this.driver.term > 1) return;

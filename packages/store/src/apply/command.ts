@@ -200,6 +200,6 @@ class Reader {
 
   private next(): number {
     if (this.at >= this.data.length) throw new CommandError('truncated');
-    return this.data[this.at++] as number;
+    return this.data[this.at++];
   }
 }

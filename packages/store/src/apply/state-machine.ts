@@ -185,7 +185,7 @@ export class StateMachine {
     if (this.changed.length === 0) return;
     const changed = this.changed;
     this.changed = [];
-    this.listener?.notify(changed.length === 1 ? changed[0]! : changed.flat());
+    this.listener?.notify(changed.length === 1 ? changed[0] : changed.flat());
   }
 
   /** Marks the revision as compacted; the work behind it follows. @throws StoreError COMPACTED, FUTURE_REVISION */

@@ -63,7 +63,7 @@ export function checkPath(
   for (const op of path.succeeded ? txn.success : txn.failure) {
     if (op.requestRange !== undefined) checkRangeRevision(source, op.requestRange.revision);
     else if (op.requestPut !== undefined) checkPut(context, source, op.requestPut);
-    else if (op.requestTxn !== undefined) checkPath(context, source, op.requestTxn, path.nested[nested++]!);
+    else if (op.requestTxn !== undefined) checkPath(context, source, op.requestTxn, path.nested[nested++]);
   }
 }
 
@@ -118,7 +118,7 @@ export function execute(
       response.header = headerAt(writer.currentRevision);
       responses.push(new etcdserverpb.ResponseOp({ responseDeleteRange: response }));
     } else if (op.requestTxn !== undefined) {
-      const response = execute(context, writer, op.requestTxn, path.nested[nested++]!, wanted);
+      const response = execute(context, writer, op.requestTxn, path.nested[nested++], wanted);
       response.header = headerAt(0);
       responses.push(new etcdserverpb.ResponseOp({ responseTxn: response }));
     }

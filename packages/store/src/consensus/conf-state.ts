@@ -23,20 +23,20 @@ export function encodeConfState(confState: ConfState): string {
 export function decodeConfState(text: string): ConfState {
   const reviver = (_key: string, value: unknown, context?: { source?: string }): unknown =>
     typeof value === 'number' ? BigInt(context?.source ?? value) : value;
-  const parsed: unknown = JSON.parse(text, reviver as (key: string, value: unknown) => unknown);
+  const parsed: unknown = JSON.parse(text, reviver);
   if (typeof parsed !== 'object' || parsed === null) throw new Error('conf state: not a JSON object');
   const fields = parsed as Record<string, unknown>;
   const ids = ID_LISTS.map((name) => {
     const value = fields[name] ?? [];
     if (!Array.isArray(value) || !value.every((id) => typeof id === 'bigint'))
       throw new Error(`conf state: ${name} is not a list of ids`);
-    return value as bigint[];
+    return value;
   });
   return {
-    voters: ids[0]!,
-    learners: ids[1]!,
-    votersOutgoing: ids[2]!,
-    learnersNext: ids[3]!,
+    voters: ids[0],
+    learners: ids[1],
+    votersOutgoing: ids[2],
+    learnersNext: ids[3],
     autoLeave: fields['auto_leave'] === true,
   };
 }

@@ -261,8 +261,8 @@ export class Driver {
     for (let first = 0; first < commands.length;) {
       let end = first;
       let bytes = 0;
-      while (end < commands.length && (end === first || bytes + commands[end]!.data.length <= bytesMax))
-        bytes += commands[end++]!.data.length;
+      while (end < commands.length && (end === first || bytes + commands[end].data.length <= bytesMax))
+        bytes += commands[end++].data.length;
       this.proposeTogether(end - first === commands.length ? commands : commands.slice(first, end));
       first = end;
     }
@@ -313,7 +313,7 @@ export class Driver {
   private send(messages: readonly Message[]): void {
     let plain: Message[] | undefined;
     for (let i = 0; i < messages.length; i++) {
-      const message = messages[i]!;
+      const message = messages[i];
       if (message.type === MessageType.Snap) {
         plain ??= messages.slice(0, i);
         this.handlers.sendSnapshot(message);
@@ -409,9 +409,7 @@ export class Driver {
   /** Term of an entry still in the tail, for a snapshot taken at its index. */
   termAt(index: number): number | undefined {
     const term = this.tail.term(index);
-    return term === StorageError.Compacted || term === StorageError.Unavailable
-      ? undefined
-      : (term as number);
+    return term === StorageError.Compacted || term === StorageError.Unavailable ? undefined : term;
   }
 
   private fatal(error: unknown): void {

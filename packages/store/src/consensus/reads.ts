@@ -97,8 +97,8 @@ export class Reads {
   /** Releases the readers whose index has been applied here. */
   applied(appliedIndex: number): void {
     let done = 0;
-    while (done < this.confirmed.length && this.confirmed[done]!.index <= appliedIndex) {
-      for (const reader of this.confirmed[done]!.readers) reader.deferred.resolve();
+    while (done < this.confirmed.length && this.confirmed[done].index <= appliedIndex) {
+      for (const reader of this.confirmed[done].readers) reader.deferred.resolve();
       done++;
     }
     if (done > 0) this.confirmed.splice(0, done);
@@ -130,7 +130,7 @@ export class Reads {
   /** Fails the readers that came at `bornMs` or before, who stand first; gives the others. */
   private dropOld(readers: Reader[], bornMs: number, code: ErrorCode): Reader[] {
     let old = 0;
-    while (old < readers.length && readers[old]!.startedMs <= bornMs) old++;
+    while (old < readers.length && readers[old].startedMs <= bornMs) old++;
     if (old === 0) return readers;
     this.fail(readers.slice(0, old), new StoreError(code));
     return readers.slice(old);

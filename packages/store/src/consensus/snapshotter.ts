@@ -266,7 +266,7 @@ function databasePath(directory: string, index: number): string {
 async function purgeDatabases(disk: Disk, directory: string, index: number): Promise<void> {
   for (const name of await disk.list(directory)) {
     const match = DATABASE.exec(name);
-    if (match !== null && Number.parseInt(match[1]!, 16) <= index)
+    if (match !== null && Number.parseInt(match[1], 16) <= index)
       await disk.removeAll(`${directory}/${name}`);
   }
 }

@@ -35,7 +35,7 @@ export function jsonUint64(value: bigint): unknown {
 export function parseWithUint64(text: string, field: string): unknown {
   const reviver: Reviver = (key, value, context) =>
     key === field && typeof value === 'number' ? BigInt(context?.source ?? value) : value;
-  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown);
+  return JSON.parse(text, reviver);
 }
 
 /** The fields of {@link Member} in Go's order and omission rules. */
@@ -93,5 +93,5 @@ function strings(value: unknown, field: string): string[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
     throw new Error(`member: ${field} is not a list of strings`);
-  return value as string[];
+  return value;
 }
