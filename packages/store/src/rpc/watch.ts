@@ -75,7 +75,8 @@ class ClientWatch implements WatchOutlet {
       this.blocked = false;
       replica.wakeWatchers();
     });
-    stream.onHalfClose(() => this.finish(() => stream.end()));
+    // A client that has said all it wants goes on being told; only its going ends the stream (as in etcd).
+    stream.onHalfClose(() => {});
     stream.onCancel(() => this.finish(() => {}));
   }
 
