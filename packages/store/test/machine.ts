@@ -11,6 +11,8 @@ import { StateMachine, type StateMachineOptions } from '../src/apply/state-machi
 import { MemoryBackend } from '../src/backend/memory-backend.ts';
 import { WriteBuffer } from '../src/backend/write-buffer.ts';
 import type { WatchEvent } from '../src/mvcc/event.ts';
+import { planBbolt, writeBbolt } from '../src/snapshot/bbolt-writer.ts';
+import { exportBuckets, markOf } from '../src/snapshot/state-image.ts';
 
 /** Somebody waits for every command, unless `wanted` is false: then results are dropped, as on other members. */
 class Answers implements Waiters {
@@ -123,6 +125,18 @@ export class Machine {
         (kv.lease === 0n ? '' : ` lease ${kv.lease}`),
     );
   }
+}
+
+/** The database file a leader in this state would send. */
+export async function imageOf(state: StateMachine): Promise<Buffer> {
+  const view = await state.buffer.snapshot();
+  const mark = await markOf(view);
+  if (mark === undefined) throw new Error('an empty state has no image');
+  const buckets = exportBuckets(view, mark);
+  const chunks: Buffer[] = [];
+  for await (const chunk of writeBbolt(await planBbolt(buckets), buckets)) chunks.push(chunk);
+  await view.close();
+  return Buffer.concat(chunks);
 }
 
 export function bytes(text: string): Buffer {

@@ -71,7 +71,6 @@ export class DirectoryHome implements BackendHome {
 
   async adopt(incoming: Backend): Promise<void> {
     const name = this.nameOf(incoming);
-    await this.disk.syncDirectory(this.parent);
     await this.disk.writeFileAtomic(this.path(POINTER), Buffer.from(`${name}\n`));
   }
 
@@ -84,6 +83,8 @@ export class DirectoryHome implements BackendHome {
 
   private async openNamed(name: string): Promise<Backend> {
     const backend = await this.openBackend(this.path(name));
+    // What is durable inside is of no use when the directory itself is lost with power.
+    await this.disk.syncDirectory(this.parent);
     this.names.set(backend, name);
     return backend;
   }

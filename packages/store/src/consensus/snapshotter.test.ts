@@ -1,0 +1,300 @@
+import { describe, expect, test } from '@jest/globals';
+import { Prng, silentLogger } from '@keelson/base';
+import { Entry, Message, MessageType, Snapshot } from '@keelson/raft';
+import { MemoryDisk } from '@keelson/sim';
+import { BackendDirectories } from '../../test/directories.ts';
+import { imageOf, Machine } from '../../test/machine.ts';
+import { openStorage, type MemberStorage } from './member-storage.ts';
+import { Snapshotter, type SnapshotSender } from './snapshotter.ts';
+
+const DIRECTORY = '/data/member/snap';
+const CONF_STATE = {
+  voters: [1n, 2n, 3n],
+  learners: [],
+  votersOutgoing: [],
+  learnersNext: [],
+  autoLeave: false,
+};
+const MEMBERS = [1n, 2n, 3n].map((id) => ({
+  id,
+  peerUrls: [`http://m${id}:2380`],
+  name: `m${id}`,
+  isLearner: false,
+  clientUrls: [],
+}));
+const nobody: SnapshotSender = { sendSnapshot: () => {} };
+
+/** What a leader would send: state after 40 puts, one of them leased, and its database file. */
+async function leaderImage(): Promise<{ snapshot: Snapshot; image: Buffer; dump: string[] }> {
+  const machine = await Machine.open();
+  machine.grant(5n);
+  for (let i = 0; i < 40; i++) machine.put(`key${i % 7}`, `value ${i}`, i === 39 ? { lease: 5n } : {});
+  machine.compact(20);
+  machine.alarm(1, 3n, 1);
+  machine.state.confState = JSON.stringify({ voters: [1, 2, 3], auto_leave: false });
+  machine.state.mark(machine.state.consistentIndex, 2);
+  const image = await imageOf(machine.state);
+  return {
+    snapshot: new Snapshot(machine.state.consistentIndex, 2, CONF_STATE, Buffer.from('{}')),
+    image,
+    dump: machine.dump(),
+  };
+}
+
+class Member {
+  readonly disk = new MemoryDisk();
+  readonly directories = new BackendDirectories();
+
+  async start(): Promise<{ storage: MemberStorage; snapshotter: Snapshotter }> {
+    const disk = this.disk.boot();
+    await disk.makeDirectory(DIRECTORY);
+    for (const each of ['/', '/data', '/data/member']) await disk.syncDirectory(each);
+    const home = this.directories.home(disk, DIRECTORY);
+    const onError = (): void => {};
+    const storage = await openStorage(
+      disk,
+      home,
+      { snap: DIRECTORY, wal: '/data/member/wal' },
+      () => ({ memberId: 1n, clusterId: 9n, members: MEMBERS }),
+      {
+        wal: { segmentBytes: 4096, onError },
+        writeBuffer: { onError },
+        state: { leaseTtlSecondsMin: 2, mvcc: {}, onMembershipChange: () => {}, onCompaction: () => {} },
+      },
+      silentLogger,
+    );
+    const { state, tail, wal, snapFiles } = storage;
+    const snapshotter = new Snapshotter(
+      {
+        state,
+        tail,
+        log: wal,
+        files: snapFiles,
+        home,
+        disk,
+        sender: nobody,
+        logger: silentLogger,
+        onError,
+        onReplaced: () => Promise.resolve(),
+      },
+      { directory: DIRECTORY, snapshotCount: 10, catchUpEntries: 2, writeBuffer: { onError } },
+      storage.snapshotIndex,
+    );
+    return { storage, snapshotter };
+  }
+}
+
+async function* inChunks(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) {
+    await Promise.resolve();
+    yield bytes.subarray(at, at + size);
+  }
+}
+
+function dumpOf({ state }: MemberStorage): string[] {
+  const found = state.mvcc.range('\0', '\0');
+  if (typeof found === 'string') throw new Error(found);
+  return found.kvs.map(
+    (kv) =>
+      `${kv.keyString}=${kv.value.toString()} ${kv.createRevision}.${kv.modRevision}.${kv.version}${kv.lease === 0n ? '' : ` lease ${kv.lease}`}`,
+  );
+}
+
+async function receiveAndInstall(
+  member: { storage: MemberStorage; snapshotter: Snapshotter },
+  leader: { snapshot: Snapshot; image: Buffer },
+): Promise<void> {
+  const { snapshot, image } = leader;
+  await member.snapshotter.receive(new Message(MessageType.Snap, { snapshot }), inChunks(image, 8192));
+  const next = new Entry(2, snapshot.index + 1, 0, Buffer.from('next'));
+  await member.snapshotter.install({
+    snapshot,
+    entries: [next],
+    hardState: { term: 2, vote: 0n, commit: snapshot.index },
+    responses: [],
+    mustSync: true,
+  });
+}
+
+describe('installing a snapshot', () => {
+  test('replaces keys, leases, alarms, and leaves nothing behind', async () => {
+    const leader = await leaderImage();
+    const place = new Member();
+    const member = await place.start();
+    const before = member.storage.state.backend;
+    await receiveAndInstall(member, leader);
+    const { state } = member.storage;
+    expect(dumpOf(member.storage)).toEqual(leader.dump);
+    expect(state.consistentIndex).toBe(leader.snapshot.index);
+    expect(state.mvcc.compactRevision).toBe(20);
+    expect([...state.lessor.lookup(5n)!.keys]).toEqual(['key4']);
+    expect(state.alarms.list(0)).toEqual([{ memberId: 3n, type: 1 }]);
+    expect(() => before.getSync('k')).toThrow();
+    expect((await place.disk.list(DIRECTORY)).sort()).toEqual([
+      '0000000000000002-000000000000002b.snap',
+      'db.level.1',
+      'db.level.current',
+    ]);
+  });
+
+  test('reads go on with the old state until the new one is there', async () => {
+    const leader = await leaderImage();
+    const place = new Member();
+    const member = await place.start();
+    const { state } = member.storage;
+    place.disk.configure({ delay: () => new Promise((resolve) => setImmediate(resolve)) });
+    let over = false;
+    let reads = 0;
+    expect(state.mvcc.currentRevision).toBe(1);
+    const installing = receiveAndInstall(member, leader).finally(() => {
+      over = true;
+    });
+    while (!over) {
+      expect([0, 7]).toContain(dumpOf(member.storage).length);
+      reads++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await installing;
+    expect(reads).toBeGreaterThan(10);
+  });
+
+  test('power may fail at any operation: a start finds the state before it or after it', async () => {
+    const leader = await leaderImage();
+    const outcomes = { before: 0, after: 0 };
+    for (let crashAt = 1, finished = 0; finished < 3; crashAt++) {
+      const place = new Member();
+      const member = await place.start();
+      let operations = 0;
+      place.disk.configure({ fault: () => (++operations >= crashAt ? 'EIO' : undefined) });
+      const done = await receiveAndInstall(member, leader).then(
+        () => true,
+        () => false,
+      );
+      place.disk.configure({});
+      place.disk.crash(new Prng(crashAt));
+      const { storage } = await place.start();
+      const installed = storage.state.consistentIndex > 0;
+      if (done) {
+        finished++;
+        expect(installed).toBe(true);
+      }
+      outcomes[installed ? 'after' : 'before']++;
+      expect(dumpOf(storage)).toEqual(installed ? leader.dump : []);
+      if (installed) {
+        expect(storage.tail.firstIndex()).toBe(leader.snapshot.index + 1);
+        expect(storage.tail.lastIndex()).toBe(leader.snapshot.index + 1);
+        expect(storage.tail.initialState().confState.voters).toEqual([1n, 2n, 3n]);
+      } else {
+        expect(storage.tail.lastIndex()).toBe(3);
+        expect(storage.tail.initialState().hardState.commit).toBe(3);
+      }
+      await storage.wal.close();
+    }
+    expect(outcomes.before).toBeGreaterThan(5);
+    expect(outcomes.after).toBeGreaterThan(3);
+  });
+});
+
+describe('receiving', () => {
+  test('a transfer that is cut leaves nothing', async () => {
+    const place = new Member();
+    const { snapshotter } = await place.start();
+    async function* cut(): AsyncGenerator<Buffer> {
+      yield Buffer.alloc(100);
+      await Promise.resolve();
+      throw new Error('cut');
+    }
+    const message = new Message(MessageType.Snap, { snapshot: new Snapshot(7, 2, CONF_STATE) });
+    await expect(snapshotter.receive(message, cut())).rejects.toThrow('cut');
+    expect(await place.disk.list(DIRECTORY)).toEqual(['db.level']);
+  });
+
+  test('two members may send the same snapshot at a time', async () => {
+    const place = new Member();
+    const { snapshotter } = await place.start();
+    const bytes = Buffer.alloc(50_000, 'x');
+    const message = new Message(MessageType.Snap, { snapshot: new Snapshot(7, 2, CONF_STATE) });
+    await Promise.all([
+      snapshotter.receive(message, inChunks(bytes, 100)),
+      snapshotter.receive(message, inChunks(bytes, 7000)),
+    ]);
+    expect((await place.disk.readFile(`${DIRECTORY}/0000000000000007.snap.db`, 1e6)).equals(bytes)).toBe(
+      true,
+    );
+  });
+});
+
+describe('sending', () => {
+  async function sender(
+    take: SnapshotSender['sendSnapshot'],
+  ): Promise<{ snapshotter: Snapshotter; machine: Machine }> {
+    const machine = await Machine.open();
+    machine.put('a', 'b');
+    machine.state.confState = JSON.stringify({ voters: [1], auto_leave: false });
+    machine.state.mark(machine.state.consistentIndex, 1);
+    const { storage } = await new Member().start();
+    const snapshotter = new Snapshotter(
+      {
+        state: machine.state,
+        tail: storage.tail,
+        log: storage.wal,
+        files: storage.snapFiles,
+        home: new BackendDirectories().home(new MemoryDisk(), '/'),
+        disk: new MemoryDisk(),
+        sender: { sendSnapshot: take },
+        logger: silentLogger,
+        onError: (error) => {
+          throw error;
+        },
+        onReplaced: () => Promise.resolve(),
+      },
+      { directory: '/', snapshotCount: 10, catchUpEntries: 2, writeBuffer: { onError: () => {} } },
+      0,
+    );
+    return { snapshotter, machine };
+  }
+  const asked = new Message(MessageType.Snap, { to: 2n, snapshot: new Snapshot(1, 1, CONF_STATE) });
+
+  test.each<[string, (body: AsyncIterable<Buffer>) => Promise<unknown>]>([
+    [
+      'read to its end',
+      async (body) => {
+        let bytes = 0;
+        for await (const chunk of body) bytes += chunk.length;
+        expect(bytes).toBeGreaterThan(0);
+      },
+    ],
+    ['dropped before its first chunk', async (body) => body[Symbol.asyncIterator]().return?.()],
+    [
+      'dropped in its middle',
+      async (body) => {
+        const chunks = body[Symbol.asyncIterator]();
+        await chunks.next();
+        await chunks.return?.();
+      },
+    ],
+    [
+      'closed twice',
+      async (body) => {
+        const chunks = body[Symbol.asyncIterator]();
+        await Promise.all([chunks.return?.(), chunks.return?.()]);
+      },
+    ],
+  ])('its view is given back when the body is %s', async (_name, take) => {
+    let sent: Promise<unknown> | undefined;
+    const { snapshotter, machine } = await sender((message, body) => {
+      expect(message.snapshot!.index).toBe(1);
+      sent = take(body);
+    });
+    let closed = 0;
+    const snapshot = machine.backend.snapshot.bind(machine.backend);
+    machine.backend.snapshot = () => {
+      const view = snapshot();
+      return { iterate: view.iterate, close: () => (closed++, view.close()) };
+    };
+    snapshotter.send(asked);
+    while (closed === 0) await new Promise((resolve) => setImmediate(resolve));
+    await sent;
+    expect(closed).toBe(1);
+  });
+});
