@@ -4,7 +4,7 @@
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
 import { Agent } from 'node:http';
-import { hexId, type Clock, type Disk, type Logger, type Prng } from '@keelson/base';
+import { hexId, toError, type Clock, type Disk, type Logger, type Prng } from '@keelson/base';
 import { membershippb } from '@keelson/proto';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
 import { grpcJsServer, MethodTable, type CallHooks, type RpcServer } from '@keelson/rpc';
@@ -29,6 +29,7 @@ import { Replica } from './consensus/replica.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { Schedule } from './consensus/schedule.ts';
 import { Snapshotter } from './consensus/snapshotter.ts';
+import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { makeDurableDirectory, parentOf } from './data-dir.ts';
 import { FatalError } from './errors.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
@@ -410,7 +411,7 @@ export class StoreServer {
         return;
       } catch (error) {
         this.world.logger.warn('failed to publish local member to cluster through raft', {
-          error: (error as Error).message,
+          error: toError(error).message,
         });
         await this.schedule.delay(WAITER_SWEEP_MS);
       }
@@ -448,7 +449,7 @@ export class StoreServer {
       try {
         if (this.hub.syncSome()) this.wakeWatchers();
       } catch (error) {
-        this.fail(error as Error);
+        this.fail(toError(error));
       }
     });
   }
@@ -544,7 +545,7 @@ export class StoreServer {
       await this.replica.propose(CommandKind.ClusterVersionSet, encodeVersionSet(target));
       this.world.logger.info('updated cluster version', { version: target });
     } catch (error) {
-      this.world.logger.warn('failed to update cluster version', { error: (error as Error).message });
+      this.world.logger.warn('failed to update cluster version', { error: toError(error).message });
     } finally {
       this.checkingVersion = false;
     }
@@ -642,6 +643,7 @@ async function openMember(config: ServerConfig, world: World, opening: Opening):
       writeBuffer: { onError: (error) => opening.onError(error) },
       state: {
         leaseTtlSecondsMin: limits.leaseTtlSecondsMin(config.electionTimeoutMs),
+        learnersMax: config.maxLearners,
         mvcc: {
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
         },
@@ -681,8 +683,8 @@ async function bound(binding: Promise<void> | undefined, url: EtcdUrl): Promise<
   try {
     await binding;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const cause = code === 'EADDRINUSE' ? 'bind: address already in use' : (error as Error).message;
+    const cause =
+      errorCodeOf(error) === 'EADDRINUSE' ? 'bind: address already in use' : errorMessageOf(error);
     throw new FatalError(`listen tcp ${url.host}: ${cause}`, { cause: error });
   }
 }

@@ -58,7 +58,14 @@ export class Machine {
     });
     const state = await StateMachine.load(
       { backend, buffer },
-      { leaseTtlSecondsMin: 2, mvcc: {}, onMembershipChange: () => {}, onCompaction: () => {}, ...options },
+      {
+        leaseTtlSecondsMin: 2,
+        learnersMax: 1,
+        mvcc: {},
+        onMembershipChange: () => {},
+        onCompaction: () => {},
+        ...options,
+      },
     );
     return new Machine(state, backend);
   }

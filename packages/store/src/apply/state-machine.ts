@@ -27,6 +27,8 @@ export interface ChangeListener {
 export interface StateMachineOptions {
   /** Grants below it are raised to it. */
   readonly leaseTtlSecondsMin: number;
+  /** --max-learners. */
+  readonly learnersMax: number;
   readonly mvcc: Omit<MvccOptions, 'onLease'>;
   readonly onMembershipChange: (change: MembershipChange) => void;
   /** Compaction work is waiting to be run. */
@@ -78,6 +80,7 @@ export class StateMachine {
         putClusterVersion: (value) => put(Buckets.cluster, CLUSTER_VERSION_KEY, value),
       },
       options.onMembershipChange,
+      { learnersMax: options.learnersMax },
     );
     this.alarms = new Alarms({
       put: (alarm) => put(Buckets.alarm, alarmKey(alarm.memberId, alarm.type), EMPTY),

@@ -3,7 +3,7 @@
  * who asked to wait when a revision's work is on disk. One run at a time, taken up again after a restart or
  * a snapshot.
  */
-import { Deferred, type Logger } from '@keelson/base';
+import { Deferred, toError, type Logger } from '@keelson/base';
 import type { StateMachine } from '../apply/state-machine.ts';
 import { StoreError } from '../errors.ts';
 import type { Schedule } from './schedule.ts';
@@ -84,7 +84,7 @@ export class Compactor {
     } catch (error) {
       if (error instanceof Abandoned) return;
       this.stopped = true;
-      this.onError(error as Error);
+      this.onError(toError(error));
       return;
     }
     if (this.state().mvcc !== store) return;

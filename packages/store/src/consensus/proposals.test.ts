@@ -84,7 +84,7 @@ describe('time', () => {
 
   test('a late result finds nobody and does no harm', async () => {
     const waiting = add(0);
-    const [{ sequence }] = proposals.take(true) as [{ sequence: number }];
+    const { sequence } = proposals.take(true)[0];
     expire(8_000, 'TIMEOUT_LEADER_FAIL');
     proposals.resolve(sequence, RESULT);
     expect(await fate(waiting)).toBe('TIMEOUT_LEADER_FAIL');

@@ -5,7 +5,7 @@
  *
  * Law: log is released only up to an index whose state is durable in the backend (decision 8).
  */
-import { assert, type Disk, type Logger } from '@keelson/base';
+import { assert, toError, type Disk, type Logger } from '@keelson/base';
 import { Message, Snapshot, type AppendWork } from '@keelson/raft';
 import type { OpenedState, StateMachine } from '../apply/state-machine.ts';
 import type { Backend, BackendSnapshot } from '../backend/backend.ts';
@@ -86,7 +86,7 @@ export class Snapshotter {
     const applied = this.parts.state.consistentIndex;
     if (this.saving !== undefined || applied - this.lastIndex < this.options.snapshotCount) return;
     this.saving = this.save()
-      .catch((error: unknown) => this.parts.onError(error as Error))
+      .catch((error: unknown) => this.parts.onError(toError(error)))
       .finally(() => {
         this.saving = undefined;
       });
@@ -141,7 +141,7 @@ export class Snapshotter {
   send(asked: Message): void {
     this.sendingCount++;
     this.prepare(asked)
-      .catch((error: unknown) => this.parts.onError(error as Error))
+      .catch((error: unknown) => this.parts.onError(toError(error)))
       .finally(() => {
         this.sendingCount--;
       });
@@ -156,6 +156,7 @@ export class Snapshotter {
       assert(mark !== undefined, 'a member that leads has applied something');
       const buckets = exportBuckets(view, mark);
       const plan = await planBbolt(buckets);
+      // oxlint-disable-next-line typescript/no-misused-spread -- the same message with another snapshot
       const message = new Message(asked.type, {
         ...asked,
         snapshot: new Snapshot(mark.consistentIndex, mark.term, decodeConfState(mark.confState), data),

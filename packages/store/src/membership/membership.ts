@@ -22,6 +22,11 @@ export type MembershipChange =
   | { readonly kind: 'added' | 'updated'; readonly member: Member }
   | { readonly kind: 'removed'; readonly id: bigint };
 
+export interface MembershipOptions {
+  /** Learners there may be at a time (--max-learners); must be the same on every member. */
+  readonly learnersMax: number;
+}
+
 const REMOVED = Buffer.from('removed');
 
 export class Membership {
@@ -30,10 +35,16 @@ export class Membership {
   private version = '';
   private readonly store: MembershipStore;
   private readonly onChange: (change: MembershipChange) => void;
+  private readonly options: MembershipOptions;
 
-  constructor(store: MembershipStore, onChange: (change: MembershipChange) => void = () => {}) {
+  constructor(
+    store: MembershipStore,
+    onChange: (change: MembershipChange) => void,
+    options: MembershipOptions,
+  ) {
     this.store = store;
     this.onChange = onChange;
+    this.options = options;
   }
 
   /** Members by ascending id. */
@@ -87,7 +98,11 @@ export class Membership {
   validateAdd(member: Member): StoreError | undefined {
     if (this.removedIds.has(member.id)) return new StoreError('MEMBER_NOT_FOUND');
     if (this.byId.has(member.id)) return new StoreError('MEMBER_EXISTS');
-    return this.validateUrls(member);
+    const taken = this.validateUrls(member);
+    if (taken !== undefined || !member.isLearner) return taken;
+    let learners = 0;
+    for (const other of this.byId.values()) if (other.isLearner) learners++;
+    return learners >= this.options.learnersMax ? new StoreError('TOO_MANY_LEARNERS') : undefined;
   }
 
   validatePromote(id: bigint): StoreError | undefined {
