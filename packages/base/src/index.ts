@@ -26,3 +26,4 @@ export {
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
 export { SortedMap, type Visit } from './sorted-map.ts';
+export { toError } from './to-error.ts';

@@ -3,6 +3,7 @@
  * refused with one line before anything in it is touched. And how its directories are made: durably.
  */
 import type { Disk } from '@keelson/base';
+import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { FatalError } from './errors.ts';
 
 /** What file systems put at their root. */
@@ -14,10 +15,10 @@ export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {
   try {
     names = await disk.list(dataDir);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const code = errorCodeOf(error);
     if (code === 'ENOENT') return;
     if (code === 'ENOTDIR') throw new FatalError(`data dir ${dataDir} is not a directory`);
-    throw new FatalError(`cannot read data dir ${dataDir}: ${message}`, { cause: error });
+    throw new FatalError(`cannot read data dir ${dataDir}: ${errorMessageOf(error)}`, { cause: error });
   }
   const present = names.filter((name) => !HARMLESS.has(name));
   if (present.length === 0) return;

@@ -6,7 +6,7 @@
 import { createWriteStream, realpathSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { JsonLogger, type LogLevel } from '@keelson/base';
+import { JsonLogger, toError, type LogLevel } from '@keelson/base';
 import { parseServerConfig, type ParseResult } from './config/config.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { Environment } from './config/flags.ts';
@@ -59,7 +59,7 @@ async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> 
     const walDir = config.walDir === '' ? '' : resolve(config.walDir);
     server = await StoreServer.start({ ...config, dataDir, walDir }, world);
   } catch (error) {
-    logger.log('fatal', 'failed to start', { error: (error as Error).message });
+    logger.log('fatal', 'failed to start', { error: toError(error).message });
     return 1;
   }
   const signalled = new Promise<keyof typeof SIGNAL_EXIT>((resolve) => {

@@ -39,7 +39,7 @@ import type { MembershipChange } from './membership/membership.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { PeerTransport } from './peer/transport.ts';
-import type { ExtraHandlers } from './peer/peer-server.ts';
+import type { ExtraHandlers, RequestHandler } from './peer/peer-server.ts';
 import type { PeerIdentity } from './peer/peer-identity.ts';
 import { callHooks, type CallCounters } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
@@ -207,7 +207,7 @@ export class StoreServer {
         );
       },
     };
-    const extra = new Map<string, (request: never, response: never) => void>();
+    const extra = new Map<string, RequestHandler>();
     this.transport = world.transport(
       {
         memberId: storage.memberId,
@@ -217,7 +217,7 @@ export class StoreServer {
         peerUrls: urlTexts(config.initialAdvertisePeerUrls),
       },
       peerHandler,
-      extra as unknown as ExtraHandlers,
+      extra,
     );
     opening.onMembershipChange = (change) => this.memberChanged(change);
     for (const member of state.membership.list()) this.memberChanged({ kind: 'added', member });

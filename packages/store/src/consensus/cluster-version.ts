@@ -64,9 +64,10 @@ async function versionOf(
     const answer = await get(new URL('/version', url), agent, timeoutMs);
     if (answer === undefined) continue;
     try {
-      const parsed = JSON.parse(answer) as { etcdserver?: unknown };
-      if (typeof parsed.etcdserver === 'string' && /^\d+\.\d+\.\d+/.test(parsed.etcdserver))
-        return parsed.etcdserver;
+      const parsed: unknown = JSON.parse(answer);
+      if (typeof parsed !== 'object' || parsed === null || !('etcdserver' in parsed)) continue;
+      const version = parsed.etcdserver;
+      if (typeof version === 'string' && /^\d+\.\d+\.\d+/.test(version)) return version;
     } catch {
       // Not the answer of an etcd: as good as none.
     }

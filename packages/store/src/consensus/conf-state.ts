@@ -25,7 +25,7 @@ export function decodeConfState(text: string): ConfState {
     typeof value === 'number' ? BigInt(context?.source ?? value) : value;
   const parsed: unknown = JSON.parse(text, reviver);
   if (typeof parsed !== 'object' || parsed === null) throw new Error('conf state: not a JSON object');
-  const fields = parsed as Record<string, unknown>;
+  const fields: Readonly<Record<string, unknown>> = { ...parsed };
   const ids = ID_LISTS.map((name) => {
     const value = fields[name] ?? [];
     if (!Array.isArray(value) || !value.every((id) => typeof id === 'bigint'))

@@ -156,8 +156,8 @@ export class Snapshotter {
       assert(mark !== undefined, 'a member that leads has applied something');
       const buckets = exportBuckets(view, mark);
       const plan = await planBbolt(buckets);
-      // oxlint-disable-next-line typescript/no-misused-spread -- the same message with another snapshot
       const message = new Message(asked.type, {
+        // oxlint-disable-next-line typescript/no-misused-spread -- the same message with another snapshot
         ...asked,
         snapshot: new Snapshot(mark.consistentIndex, mark.term, decodeConfState(mark.confState), data),
       });

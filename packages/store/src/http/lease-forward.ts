@@ -3,7 +3,7 @@
  * peer port, protobuf in, protobuf out (etcd: server/lease/leasehttp). Both sides live here.
  */
 import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from 'node:http';
-import { keyFromBytes, keyToBytes } from '@keelson/base';
+import { keyFromBytes, keyToBytes, toError } from '@keelson/base';
 import { etcdserverpb, leasepb } from '@keelson/proto';
 import type { LeaseForwarder, Leases, TimeToLive } from '../consensus/leases.ts';
 import { StoreError } from '../errors.ts';
@@ -80,7 +80,7 @@ async function respond(
     }
     const timedOut = error instanceof StoreError && error.code.startsWith('TIMEOUT');
     const bad = !(error instanceof StoreError);
-    response.writeHead(timedOut ? 408 : bad ? 400 : 500).end(`${(error as Error).message}\n`);
+    response.writeHead(timedOut ? 408 : bad ? 400 : 500).end(`${toError(error).message}\n`);
   }
 }
 

@@ -28,6 +28,7 @@ type Reviver = (this: unknown, key: string, value: unknown, context?: { source?:
 
 /** A uint64 as a bare JSON number of any size. */
 export function jsonUint64(value: bigint): unknown {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the library's types do not know rawJSON yet
   return (JSON as unknown as RawJson).rawJSON(BigInt.asUintN(64, value).toString());
 }
 
@@ -75,7 +76,7 @@ export function decodeMember(bytes: Buffer): Member {
 export function decodeMemberChange(bytes: Buffer): MemberChange {
   const value = parseWithUint64(bytes.toString('utf8'), 'id');
   if (typeof value !== 'object' || value === null) throw new Error('member: not a JSON object');
-  const fields = value as Record<string, unknown>;
+  const fields: Readonly<Record<string, unknown>> = { ...value };
   if (typeof fields['id'] !== 'bigint') throw new Error('member: no id');
   return {
     member: {

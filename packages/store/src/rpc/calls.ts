@@ -3,7 +3,7 @@
  * nothing a handler does.
  */
 import { RpcError, StatusCode, statusName, type CallContext, type CallHooks } from '@keelson/rpc';
-import type { Logger } from '@keelson/base';
+import { toError, type Logger } from '@keelson/base';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
 import { toRpcError } from './status.ts';
@@ -46,7 +46,7 @@ export function callHooks(
     },
     unexpected(call, error) {
       if (error instanceof RpcError) return;
-      logger.warn('handler failed', { method: call.path, error: (error as Error)?.stack ?? String(error) });
+      logger.warn('handler failed', { method: call.path, error: toError(error).stack });
     },
   };
 }

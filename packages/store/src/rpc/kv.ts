@@ -6,7 +6,7 @@ import { range } from '../apply/kv.ts';
 import { choosePath, executeReads, isReadOnly, isSerializable } from '../apply/txn.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
-import { header } from './header.ts';
+import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './validate.ts';
@@ -49,9 +49,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
     try {
       checkPut(message);
       const result = await replica.propose(CommandKind.Put, bytes);
-      const response = result.response as etcdserverpb.PutResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.PutResponse);
     } catch (error) {
       throw toRpcError(error);
     }
@@ -61,9 +59,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
     try {
       checkDeleteRange(message);
       const result = await replica.propose(CommandKind.DeleteRange, bytes);
-      const response = result.response as etcdserverpb.DeleteRangeResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.DeleteRangeResponse);
     } catch (error) {
       throw toRpcError(error);
     }
@@ -80,9 +76,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
         return response;
       }
       const result = await replica.propose(CommandKind.Txn, bytes);
-      const response = result.response as etcdserverpb.TxnResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.TxnResponse);
     } catch (error) {
       throw toRpcError(error);
     }
@@ -92,9 +86,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
     try {
       const result = await replica.propose(CommandKind.Compaction, bytes);
       if (message.physical) await replica.compactor.done(message.revision);
-      const response = result.response as etcdserverpb.CompactionResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.CompactionResponse);
     } catch (error) {
       throw toRpcError(error);
     }
@@ -136,6 +128,7 @@ async function streamRange(
     const limit = request.limit > 0 ? Math.min(chunkKeys, left) : chunkKeys;
     const part = range(
       replica.state.mvcc,
+      // oxlint-disable-next-line typescript/no-misused-spread -- the same request, one chunk of it
       new etcdserverpb.RangeRequest({ ...request, key, revision, limit: request.countOnly ? 0 : limit }),
     );
     if (count < 0) count = part.count;

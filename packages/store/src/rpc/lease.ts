@@ -1,10 +1,10 @@
 /** The Lease service. Grants and revokes go through the log; renewals and remaining times are the leader's. */
-import { keyToBytes } from '@keelson/base';
+import { keyToBytes, toError } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import type { DuplexStream, MethodTable } from '@keelson/rpc';
 import { CommandKind } from '../apply/command.ts';
 import type { Replica } from '../consensus/replica.ts';
-import { header } from './header.ts';
+import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
 
@@ -21,9 +21,7 @@ export function registerLease(table: MethodTable, replica: Replica): void {
             )
           : bytes;
       const result = await replica.propose(CommandKind.LeaseGrant, body);
-      const response = result.response as etcdserverpb.LeaseGrantResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.LeaseGrantResponse);
     } catch (error) {
       throw toRpcError(error);
     }
@@ -32,9 +30,7 @@ export function registerLease(table: MethodTable, replica: Replica): void {
   table.unary(withBytes(Lease.methods.leaseRevoke), async ({ bytes }) => {
     try {
       const result = await replica.propose(CommandKind.LeaseRevoke, bytes);
-      const response = result.response as etcdserverpb.LeaseRevokeResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.LeaseRevokeResponse);
     } catch (error) {
       throw toRpcError(error);
     }
@@ -85,9 +81,9 @@ class KeepAliveStream {
       this.stream.onMessage((request) => {
         this.stream.pause();
         last = this.answer(request).then(() => this.stream.resume());
-        last.catch((error: unknown) => reject(toRpcError(error) as Error));
+        last.catch((error: unknown) => reject(toError(toRpcError(error))));
       });
-      this.stream.onHalfClose(() => last.then(resolve, () => {}));
+      this.stream.onHalfClose(() => void last.then(resolve, () => {}));
       this.stream.onCancel(() => resolve());
     });
   }

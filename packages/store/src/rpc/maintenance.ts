@@ -7,7 +7,7 @@ import { ETCD_VERSION } from '../config/version.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { messageOf, StoreError } from '../errors.ts';
 import { STORAGE_VERSION } from '../snapshot/state-image.ts';
-import { header } from './header.ts';
+import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
 
@@ -37,9 +37,7 @@ export function registerMaintenance(table: MethodTable, replica: Replica, quotaB
   table.unary(withBytes(Maintenance.methods.alarm), async ({ bytes }) => {
     try {
       const result = await replica.propose(CommandKind.Alarm, bytes);
-      const response = result.response as etcdserverpb.AlarmResponse;
-      response.header = header(replica, result.revision);
-      return response;
+      return answer(replica, result, etcdserverpb.AlarmResponse);
     } catch (error) {
       throw toRpcError(error);
     }

@@ -5,6 +5,7 @@ import { statusOf, StoreError } from '../errors.ts';
 /** Any thrown value as what leaves; what is not ours stays as it is and becomes Unknown further out. */
 export function toRpcError(reason: unknown): unknown {
   if (!(reason instanceof StoreError)) return reason;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- errors.ts keeps gRPC's numbers without knowing gRPC
   return new RpcError(statusOf(reason.code) as Code, reason.message);
 }
 
