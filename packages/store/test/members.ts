@@ -64,8 +64,8 @@ export class MemberCluster {
   config(i: number): ServerConfig {
     return {
       ...defaultServerConfig(),
-      name: this.seats[i]!.name,
-      dataDir: `/${this.seats[i]!.name}`,
+      name: this.seats[i].name,
+      dataDir: `/${this.seats[i].name}`,
       listenClientUrls: [],
       listenPeerUrls: [],
       advertiseClientUrls: [],
@@ -79,7 +79,7 @@ export class MemberCluster {
   }
 
   async startMember(i: number): Promise<StoreServer> {
-    const seat = this.seats[i]!;
+    const seat = this.seats[i];
     const disk = seat.disk.boot();
     const world: World = {
       clock: systemClock,
@@ -97,14 +97,14 @@ export class MemberCluster {
 
   /** As SIGTERM. */
   async stopMember(i: number): Promise<void> {
-    const { server } = this.seats[i]!;
-    this.seats[i]!.server = undefined;
+    const { server } = this.seats[i];
+    this.seats[i].server = undefined;
     await server?.stop();
   }
 
   /** Power loss: unsynced data is lost or torn, and the member's calls fail from now on. */
   async crashMember(i: number): Promise<void> {
-    const seat = this.seats[i]!;
+    const seat = this.seats[i];
     const { server } = seat;
     seat.server = undefined;
     seat.disk.crash(this.prng);
@@ -116,7 +116,7 @@ export class MemberCluster {
   }
 
   server(i: number): StoreServer {
-    const { server } = this.seats[i]!;
+    const { server } = this.seats[i];
     if (server === undefined) throw new Error(`member ${i} does not run`);
     return server;
   }
@@ -179,7 +179,7 @@ export class MemberCluster {
 function peerUrl(port: number): ServerConfig['listenPeerUrls'][number] {
   const parsed = parseUniqueUrls(`http://127.0.0.1:${port}`);
   if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value[0]!;
+  return parsed.value[0];
 }
 
 /** Polls until the condition holds. */

@@ -59,7 +59,7 @@ describe('against the generated codec', () => {
   test.each(Object.entries(CommandKind))('%s is field %d', (name, kind) => {
     const command = decodeCommand(encodeCommand({ owner: 3, sequence: 5 }, kind, Buffer.from([1, 2, 3])));
     expect(command).toMatchObject({ owner: 3, sequence: 5, kind, body: Buffer.from([1, 2, 3]) });
-    const field = name[0]!.toLowerCase() + name.slice(1);
+    const field = name[0].toLowerCase() + name.slice(1);
     expect(Object.keys(new etcdserverpb.InternalRaftRequest())).toContain(field);
   });
 

@@ -369,7 +369,7 @@ withEtcd('against etcd 3.4 (needs etcd and etcdctl 3.4 on the path): ids', () =>
       expect(numbers(status, 'cluster_id')).toEqual([clusterId(want)]);
       expect(numbers(status, 'member_id')).toEqual([want[0]]);
     } finally {
-      const exits = children.map((child) => (child.exitCode === null ? once(child, 'exit') : undefined));
+      const exits = children.filter((child) => child.exitCode === null).map((child) => once(child, 'exit'));
       for (const child of children) child.kill('SIGKILL');
       await Promise.all(exits);
     }

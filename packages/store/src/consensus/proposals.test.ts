@@ -57,10 +57,10 @@ describe('what is refused was never queued (K8)', () => {
 
   test('more bytes than may be under way, also when they were proposed and wait for commit', async () => {
     const all = Array.from({ length: 9 }, () => add());
-    expect(await fate(all[8]!)).toBe('TOO_MANY_REQUESTS');
+    expect(await fate(all[8])).toBe('TOO_MANY_REQUESTS');
     const [first] = proposals.take(true);
     expect(await fate(add())).toBe('TOO_MANY_REQUESTS');
-    proposals.resolve(first!.sequence, RESULT);
+    proposals.resolve(first.sequence, RESULT);
     expect(await fate(add())).toBe('waits');
     expect(proposals.queuedCount).toBe(1);
   });
@@ -97,7 +97,7 @@ describe('time', () => {
     expect(await fate(old)).toBe('TIMEOUT');
     const taken = proposals.take(true);
     expect(taken).toHaveLength(1);
-    proposals.resolve(taken[0]!.sequence, RESULT);
+    proposals.resolve(taken[0].sequence, RESULT);
     expect(await fate(young)).toBe('done');
   });
 });
@@ -106,8 +106,8 @@ describe('commands of the leader', () => {
   test('go along when this member leads', () => {
     proposals.addAsLeader(CommandKind.LeaseRevoke, BODY);
     const [taken] = proposals.take(true);
-    expect(decodeCommand(taken!.data)).toMatchObject({ kind: CommandKind.LeaseRevoke, body: BODY });
-    expect(proposals.isWaiting(decodeCommand(taken!.data))).toBe(false);
+    expect(decodeCommand(taken.data)).toMatchObject({ kind: CommandKind.LeaseRevoke, body: BODY });
+    expect(proposals.isWaiting(decodeCommand(taken.data))).toBe(false);
   });
 
   test('are discarded when it does not, and never come back (E5)', async () => {

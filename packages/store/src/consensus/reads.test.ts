@@ -182,7 +182,7 @@ test('nobody is released by an attempt from before (random schedules)', async ()
           // A leader answers with its commit index at the time it was asked.
           if (context !== undefined) attempts.push({ context, index: commit });
         } else if (each.kind === 'answer' && attempts.length > 0) {
-          const { context, index } = attempts[each.pick % attempts.length]!;
+          const { context, index } = attempts[each.pick % attempts.length];
           tested.confirm(context, index);
           tested.applied(applied);
         } else if (each.kind === 'commit') commit++;

@@ -21,21 +21,9 @@ describe('stand-alone requests', () => {
   test.each<[string, ErrorCode | 'ok', () => void]>([
     ['range without a key', 'EMPTY_KEY', () => checkRange(new RangeRequest())],
     ['range', 'ok', () => checkRange(new RangeRequest({ key }))],
-    [
-      'range, order 3',
-      'INVALID_SORT_OPTION',
-      () => checkRange(new RangeRequest({ key, sortOrder: 3 as never })),
-    ],
-    [
-      'range, order -1',
-      'INVALID_SORT_OPTION',
-      () => checkRange(new RangeRequest({ key, sortOrder: -1 as never })),
-    ],
-    [
-      'range, target 5',
-      'INVALID_SORT_OPTION',
-      () => checkRange(new RangeRequest({ key, sortTarget: 5 as never })),
-    ],
+    ['range, order 3', 'INVALID_SORT_OPTION', () => checkRange(new RangeRequest({ key, sortOrder: 3 }))],
+    ['range, order -1', 'INVALID_SORT_OPTION', () => checkRange(new RangeRequest({ key, sortOrder: -1 }))],
+    ['range, target 5', 'INVALID_SORT_OPTION', () => checkRange(new RangeRequest({ key, sortTarget: 5 }))],
     [
       'range, last known sort',
       'ok',

@@ -75,9 +75,9 @@ describe('meta page', () => {
   test('any flipped bit in the checked fields or the checksum makes it invalid', () => {
     const bytes = metaPage(META);
     for (let bit = 16 * 8; bit < 80 * 8; bit++) {
-      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      bytes[bit >> 3] ^= 1 << (bit & 7);
       expect(readMetaPage(bytes, 0)).toBeUndefined();
-      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      bytes[bit >> 3] ^= 1 << (bit & 7);
     }
     expect(readMetaPage(bytes, 0)).toEqual(META);
   });
