@@ -25,6 +25,9 @@ const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
+const TYPES = Object.values(ConfChangeType);
+const TRANSITIONS = Object.values(ConfChangeTransition);
+
 /** The V1 form as bytes of an EntryType.ConfChange. */
 export function encodeConfChange(change: ConfChange): Buffer {
   const out: number[] = [];
@@ -86,8 +89,8 @@ export function decodeConfChangeV2(data: Buffer): ConfChangeV2 | undefined {
     changes.push(single);
     return true;
   });
-  if (!whole || transition > BigInt(ConfChangeTransition.JointExplicit)) return undefined;
-  return { transition: Number(transition) as ConfChangeTransition, changes, context };
+  const known = TRANSITIONS.find((each) => BigInt(each) === transition);
+  return whole && known !== undefined ? { transition: known, changes, context } : undefined;
 }
 
 /** The change an entry carries, in the form it was proposed; undefined for normal or malformed entries. */
@@ -111,7 +114,7 @@ function decodeSingle(data: Buffer): ConfChangeSingle | undefined {
 }
 
 function confChangeType(value: bigint): ConfChangeType | undefined {
-  return value <= BigInt(ConfChangeType.AddLearnerNode) ? (Number(value) as ConfChangeType) : undefined;
+  return TYPES.find((each) => BigInt(each) === value);
 }
 
 function putVarint(out: number[], field: number, value: bigint): void {
@@ -122,7 +125,7 @@ function putVarint(out: number[], field: number, value: bigint): void {
 function putBytes(out: number[], field: number, bytes: ArrayLike<number>): void {
   out.push((field << 3) | BYTES);
   putRaw(out, BigInt(bytes.length));
-  for (let i = 0; i < bytes.length; i++) out.push(bytes[i] as number);
+  for (let i = 0; i < bytes.length; i++) out.push(bytes[i]);
 }
 
 function putRaw(out: number[], value: bigint): void {
@@ -141,7 +144,7 @@ function readFields(data: Buffer, take: (field: number, value: bigint | Buffer) 
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       if (at >= data.length) return undefined;
-      const byte = data[at++] as number;
+      const byte = data[at++];
       value |= BigInt(byte & 127) << shift;
       if (byte < 128) return BigInt.asUintN(64, value);
     }

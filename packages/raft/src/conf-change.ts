@@ -93,18 +93,18 @@ export class Changer {
   }
 }
 
+/** Puts a change in force that every node must be able to make: a refusal is a broken law. */
+export function put(tracker: Tracker, result: ChangeResult): void {
+  const reason = result.kind === 'refused' ? result.reason : '';
+  assert(result.kind === 'changed', () => `membership cannot be put in force: ${reason}`);
+  tracker.adopt(result.config, result.progresses);
+}
+
 /**
  * The membership of `state` with fresh progresses, put in force in `tracker`, which must be empty: as if
  * its history of changes had been applied.
  */
 export function restoreConfState(tracker: Tracker, state: ConfState, lastIndex: number): void {
-  const adopt = (result: ChangeResult): void => {
-    assert(
-      result.kind === 'changed',
-      () => `conf state cannot be restored: ${(result as { reason: string }).reason}`,
-    );
-    tracker.adopt(result.config, result.progresses);
-  };
   const add = (nodeId: NodeId): ConfChangeSingle => ({ type: ConfChangeType.AddNode, nodeId });
   const learn = (nodeId: NodeId): ConfChangeSingle => ({ type: ConfChangeType.AddLearnerNode, nodeId });
   const remove = (nodeId: NodeId): ConfChangeSingle => ({ type: ConfChangeType.RemoveNode, nodeId });
@@ -116,11 +116,11 @@ export function restoreConfState(tracker: Tracker, state: ConfState, lastIndex: 
     ...state.learnersNext.map(learn),
   ];
   if (state.votersOutgoing.length === 0) {
-    for (const change of incoming) adopt(new Changer(tracker, lastIndex).simple([change]));
+    for (const change of incoming) put(tracker, new Changer(tracker, lastIndex).simple([change]));
     return;
   }
-  for (const id of state.votersOutgoing) adopt(new Changer(tracker, lastIndex).simple([add(id)]));
-  adopt(new Changer(tracker, lastIndex).enterJoint(state.autoLeave, incoming));
+  for (const id of state.votersOutgoing) put(tracker, new Changer(tracker, lastIndex).simple([add(id)]));
+  put(tracker, new Changer(tracker, lastIndex).enterJoint(state.autoLeave, incoming));
 }
 
 function refused(reason: string): ChangeResult {

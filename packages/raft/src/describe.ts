@@ -54,7 +54,7 @@ export function roleName(role: SoftState['role']): string {
 export function quoted(data: Buffer): string {
   let text = '"';
   for (let at = 0; at < data.length;) {
-    const byte = data[at] as number;
+    const byte = data[at];
     const width = utf8Width(data, at);
     if (byte === 0x22 || byte === 0x5c) text += `\\${String.fromCharCode(byte)}`;
     else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
@@ -81,7 +81,7 @@ function escaped(byte: number): string {
 
 /** Length of the well-formed UTF-8 sequence at `at`, 1 when there is none. */
 function utf8Width(data: Buffer, at: number): number {
-  const byte = data[at] as number;
+  const byte = data[at];
   const width = byte < 0xc2 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : byte < 0xf5 ? 4 : 1;
   if (width === 1 || at + width > data.length) return 1;
   return data.toString('utf8', at, at + width).includes('\ufffd') ? 1 : width;
@@ -161,7 +161,7 @@ export function describeMessage(message: Message, format: DataFormat = quoted, i
   if (message.commit !== 0) text += ` Commit:${message.commit}`;
   if (message.vote !== NONE) text += ` Vote:${message.vote}`;
   if (entries.length === 1) {
-    text += ` Entries:[${describeEntry(entries[0] as Entry, format)}]`;
+    text += ` Entries:[${describeEntry(entries[0], format)}]`;
   } else if (entries.length > 1) {
     const lines = entries.map((entry) => `\n${indent}  ${describeEntry(entry, format)}`);
     text += ` Entries:[${lines.join('')}\n${indent}]`;

@@ -26,14 +26,14 @@ export function entrySize(entry: Entry): number {
 /** Summed encoded size. */
 export function entriesSize(entries: readonly Entry[]): number {
   let size = 0;
-  for (let i = 0; i < entries.length; i++) size += entrySize(entries[i] as Entry);
+  for (let i = 0; i < entries.length; i++) size += entrySize(entries[i]);
   return size;
 }
 
 /** Summed payload: what proposals are charged for while uncommitted. */
 export function payloadsSize(entries: readonly Entry[]): number {
   let size = 0;
-  for (let i = 0; i < entries.length; i++) size += (entries[i] as Entry).data.length;
+  for (let i = 0; i < entries.length; i++) size += entries[i].data.length;
   return size;
 }
 
@@ -43,9 +43,9 @@ export function payloadsSize(entries: readonly Entry[]): number {
  */
 export function limitEnd(entries: readonly Entry[], start: number, end: number, bytesMax: number): number {
   if (start >= end || bytesMax === Infinity) return end;
-  let size = entrySize(entries[start] as Entry);
+  let size = entrySize(entries[start]);
   for (let i = start + 1; i < end; i++) {
-    size += entrySize(entries[i] as Entry);
+    size += entrySize(entries[i]);
     if (size > bytesMax) return i;
   }
   return end;

@@ -40,8 +40,8 @@ export class Inflights {
   /** Frees every append up to and including `index`; one acknowledgement answers for all before it. */
   freeTo(index: number): void {
     const mask = this.indexes.length - 1;
-    while (this.count > 0 && (this.indexes[this.start] as number) <= index) {
-      this.bytes -= this.sizes[this.start] as number;
+    while (this.count > 0 && this.indexes[this.start] <= index) {
+      this.bytes -= this.sizes[this.start];
       this.start = (this.start + 1) & mask;
       this.count--;
     }
@@ -61,8 +61,8 @@ export class Inflights {
     const mask = this.indexes.length - 1;
     for (let i = 0; i < size; i++) {
       const live = i < this.count;
-      indexes.push(live ? (this.indexes[(this.start + i) & mask] as number) : 0);
-      sizes.push(live ? (this.sizes[(this.start + i) & mask] as number) : 0);
+      indexes.push(live ? this.indexes[(this.start + i) & mask] : 0);
+      sizes.push(live ? this.sizes[(this.start + i) & mask] : 0);
     }
     this.indexes = indexes;
     this.sizes = sizes;

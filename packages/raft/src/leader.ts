@@ -77,9 +77,9 @@ export function handleProposal(state: RaftState, patterns: readonly Entry[]): St
     return 'dropped';
   }
   const pendingBefore = state.pendingConfIndex;
-  let admitted = patterns;
+  let admitted: Entry[] | undefined;
   for (let i = 0; i < patterns.length; i++) {
-    const pattern = patterns[i] as Entry;
+    const pattern = patterns[i];
     if (pattern.type === EntryType.Normal) continue;
     const refusal = judgeConfChange(state, pattern);
     if (refusal === undefined) {
@@ -87,11 +87,11 @@ export function handleProposal(state: RaftState, patterns: readonly Entry[]): St
     } else {
       state.print('info', () => refusal);
       // An empty entry in its place keeps the others' order and tells the proposer that it came to nothing.
-      if (admitted === patterns) admitted = patterns.slice();
-      (admitted as Entry[])[i] = new Entry(0, 0);
+      admitted ??= patterns.slice();
+      admitted[i] = new Entry(0, 0);
     }
   }
-  if (!state.appendOwn(admitted)) {
+  if (!state.appendOwn(admitted ?? patterns)) {
     // Nothing was appended, so nothing is pending that was not before.
     state.pendingConfIndex = pendingBefore;
     return 'dropped';

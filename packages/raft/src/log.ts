@@ -10,8 +10,6 @@ import { type LogStorage, StorageError } from './log-storage.ts';
 import { type Entry, EntryType, type Snapshot } from './types.ts';
 import { Unstable } from './unstable.ts';
 
-const NONE_FOUND: Entry[] = [];
-
 /**
  * Laws: firstIndex - 1 ≤ applied ≤ applying ≤ committed ≤ lastIndex. `applying` is the last entry handed
  * out for applying; `committed` never falls.
@@ -97,7 +95,7 @@ export class RaftLog {
     const last = previousIndex + entries.length;
     const conflict = this.findConflict(entries);
     if (conflict >= 0) {
-      const index = (entries[conflict] as Entry).index;
+      const index = entries[conflict].index;
       assert(
         index > this.committed,
         () => `entry ${index} conflict with committed entry [committed(${this.committed})]`,
@@ -111,7 +109,7 @@ export class RaftLog {
   /** Appends entries[from…], replacing what they overlap, which must not be committed. */
   append(entries: readonly Entry[], from = 0): number {
     if (from < entries.length) {
-      const after = (entries[from] as Entry).index - 1;
+      const after = entries[from].index - 1;
       assert(after >= this.committed, () => `after(${after}) is out of range [committed(${this.committed})]`);
       this.unstable.truncateAndAppend(entries, from);
     }
@@ -121,7 +119,7 @@ export class RaftLog {
   /** Place of the first entry which is new or whose term differs from ours; -1 when we have all. */
   private findConflict(entries: readonly Entry[]): number {
     for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i] as Entry;
+      const entry = entries[i];
       if (this.matchTerm(entry.index, entry.term)) continue;
       if (this.logger.enabled('info') && entry.index <= this.lastIndex()) {
         const existing = this.termOrZero(entry.index);
@@ -216,14 +214,14 @@ export class RaftLog {
    * `allowUnstable`, only entries that are durable here.
    */
   nextCommitted(allowUnstable: boolean): Entry[] {
-    if (!this.hasNextCommitted(allowUnstable)) return NONE_FOUND;
+    if (!this.hasNextCommitted(allowUnstable)) return [];
     const sizeMax = this.applyingSizeMax - this.applyingSize;
     assert(
       sizeMax > 0,
       () => `applying entry size (${this.applyingSizeMax}-${this.applyingSize}) not positive`,
     );
     const entries = this.slice(this.applying + 1, this.appliableIndexMax(allowUnstable) + 1, sizeMax);
-    assert(Array.isArray(entries), () => `error getting unapplied entries: ${String(entries)}`);
+    assert(Array.isArray(entries), 'unapplied entries were compacted');
     return entries;
   }
 
@@ -243,7 +241,7 @@ export class RaftLog {
         Array.isArray(page) && page.length > 0,
         () => `error scanning unapplied entries [${low}, ${high})`,
       );
-      for (let i = 0; i < page.length; i++) if ((page[i] as Entry).type !== EntryType.Normal) return true;
+      for (let i = 0; i < page.length; i++) if (page[i].type !== EntryType.Normal) return true;
       low += page.length;
     }
     return false;
@@ -252,7 +250,7 @@ export class RaftLog {
   /** Entries from `index` to the end, bounded in size; empty when there are none. */
   entries(index: number, bytesMax: number): Entry[] | StorageError {
     const last = this.lastIndex();
-    return index > last ? NONE_FOUND : this.slice(index, last + 1, bytesMax);
+    return index > last ? [] : this.slice(index, last + 1, bytesMax);
   }
 
   /** Entries in [low, high), cut to `bytesMax` but at least one. Compacted is the only error. */
@@ -262,7 +260,7 @@ export class RaftLog {
       low <= high && high <= this.lastIndex() + 1,
       () => `slice[${low},${high}) out of bound [${this.firstIndex()},${this.lastIndex()}]`,
     );
-    if (low === high) return NONE_FOUND;
+    if (low === high) return [];
     const unstable = this.unstable.entries;
     const offset = this.unstable.offset;
     if (low >= offset) {
@@ -279,7 +277,7 @@ export class RaftLog {
     if (size >= bytesMax) return stable;
     const end = limitEnd(unstable, 0, high - offset, bytesMax - size);
     // limitEnd always admits one; here it may be one too many.
-    if (end === 1 && size + entrySize(unstable[0] as Entry) > bytesMax) return stable;
+    if (end === 1 && size + entrySize(unstable[0]) > bytesMax) return stable;
     return stable.concat(unstable.slice(0, end));
   }
 

@@ -3,7 +3,7 @@
  * leader's snapshot brings. Which changes are possible is conf-change's question.
  */
 import { assert, hexId } from '@keelson/base';
-import { asV2, Changer, restoreConfState } from './conf-change.ts';
+import { asV2, Changer, put, restoreConfState } from './conf-change.ts';
 import { describeConfState } from './describe.ts';
 import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
 import type { RaftState } from './state.ts';
@@ -23,12 +23,7 @@ import {
 
 /** A conf change from the log is applied: every node gets the same membership from it. */
 export function applyConfChange(state: RaftState, change: ConfChange | ConfChangeV2): ConfState {
-  const result = new Changer(state.tracker, state.log.lastIndex()).apply(asV2(change));
-  assert(
-    result.kind === 'changed',
-    () => `conf change cannot be applied: ${(result as { reason: string }).reason}`,
-  );
-  state.tracker.adopt(result.config, result.progresses);
+  put(state.tracker, new Changer(state.tracker, state.log.lastIndex()).apply(asV2(change)));
   return settle(state);
 }
 

@@ -48,7 +48,7 @@ export class MemoryStorage implements LogStorage {
     if (index === this.base) return this.baseTerm;
     if (index < this.base) return StorageError.Compacted;
     if (index > this.lastIndex()) return StorageError.Unavailable;
-    return (this.list[index - this.base - 1 + this.dead] as Entry).term;
+    return this.list[index - this.base - 1 + this.dead].term;
   }
 
   entries(low: number, high: number, bytesMax: number): Entry[] | StorageError {
@@ -69,7 +69,7 @@ export class MemoryStorage implements LogStorage {
    */
   append(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
-    const first = (entries[0] as Entry).index;
+    const first = entries[0].index;
     assert(
       first <= this.lastIndex() + 1,
       () => `missing log entry [last: ${this.lastIndex()}, append at: ${first}]`,
@@ -81,7 +81,7 @@ export class MemoryStorage implements LogStorage {
     }
     const place = first + from - this.base - 1 + this.dead;
     if (place < this.list.length) this.list.length = place;
-    for (let i = from; i < entries.length; i++) this.list.push(entries[i] as Entry);
+    for (let i = from; i < entries.length; i++) this.list.push(entries[i]);
   }
 
   /** Forgets entries up to and including `index`, which must be in the log; false when already forgotten. */
@@ -92,7 +92,7 @@ export class MemoryStorage implements LogStorage {
       () => `compact ${index} is out of bound lastindex(${this.lastIndex()})`,
     );
     const place = index - this.base - 1 + this.dead;
-    this.baseTerm = (this.list[place] as Entry).term;
+    this.baseTerm = this.list[place].term;
     this.base = index;
     // Free the references now; the array itself is rebuilt when half of it is dead.
     for (let i = this.dead; i <= place; i++) (this.list as (Entry | undefined)[])[i] = undefined;

@@ -18,15 +18,15 @@ export function majorityIndex(acked: number[]): number {
   const count = acked.length;
   if (count === 0) return Infinity;
   for (let i = 1; i < count; i++) {
-    const value = acked[i] as number;
+    const value = acked[i];
     let at = i - 1;
-    while (at >= 0 && (acked[at] as number) > value) {
-      acked[at + 1] = acked[at] as number;
+    while (at >= 0 && acked[at] > value) {
+      acked[at + 1] = acked[at];
       at--;
     }
     acked[at + 1] = value;
   }
-  return acked[count - (Math.floor(count / 2) + 1)] as number;
+  return acked[count - (Math.floor(count / 2) + 1)];
 }
 
 /** The index committed by `voters`; a voter that is not in `acked` counts as 0. */
@@ -49,7 +49,7 @@ export function voteResult(voters: readonly NodeId[], votes: ReadonlyMap<NodeId,
   let granted = 0;
   let missing = 0;
   for (let i = 0; i < voters.length; i++) {
-    const vote = votes.get(voters[i] as NodeId);
+    const vote = votes.get(voters[i]);
     if (vote === undefined) missing++;
     else if (vote) granted++;
   }

@@ -169,7 +169,7 @@ function snapshotApplied(state: RaftState, snapshot: Snapshot): void {
 
 function entriesApplied(state: RaftState, entries: readonly Entry[]): void {
   if (entries.length === 0) return;
-  appliedTo(state, (entries[entries.length - 1] as Entry).index, entriesSize(entries));
+  appliedTo(state, entries[entries.length - 1].index, entriesSize(entries));
   state.releaseUncommitted(payloadsSize(entries));
 }
 

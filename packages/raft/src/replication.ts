@@ -8,7 +8,7 @@ import { type Progress, ProgressState } from './progress.ts';
 import type { RaftState } from './state.ts';
 import { type Entry, Message, MessageType, NONE } from './types.ts';
 
-const NO_ENTRIES: Entry[] = [];
+const NO_ENTRIES: readonly Entry[] = [];
 
 /** Sends what the peer lacks, or an empty append when it lacks nothing, unless it is paused. */
 export function sendAppend(state: RaftState, progress: Progress): void {
@@ -28,7 +28,7 @@ export function maybeSendAppend(state: RaftState, progress: Progress, evenEmpty:
   if (typeof previousTerm !== 'number') return maybeSendSnapshot(state, progress);
 
   // With a full window only an empty append leaves: should all in flight be lost, it finds that out.
-  let entries = NO_ENTRIES;
+  let entries: readonly Entry[] = NO_ENTRIES;
   if (progress.state !== ProgressState.Replicate || !progress.inflights.full()) {
     const found = state.log.entries(progress.next, state.config.maxSizePerMsg);
     if (!Array.isArray(found)) return maybeSendSnapshot(state, progress);
@@ -84,7 +84,7 @@ function maybeSendSnapshot(state: RaftState, progress: Progress): boolean {
 export function broadcastAppend(state: RaftState): void {
   const all = state.tracker.progresses;
   for (let i = 0; i < all.length; i++) {
-    const progress = all[i] as Progress;
+    const progress = all[i];
     if (progress.id !== state.id) sendAppend(state, progress);
   }
 }
@@ -98,7 +98,7 @@ export function broadcastAppend(state: RaftState): void {
 export function broadcastHeartbeat(state: RaftState, context: Buffer | undefined): void {
   const all = state.tracker.progresses;
   for (let i = 0; i < all.length; i++) {
-    const progress = all[i] as Progress;
+    const progress = all[i];
     if (progress.id === state.id) continue;
     const commit = Math.min(progress.match, state.log.committed);
     const message = new Message(MessageType.Heartbeat, { to: progress.id, commit });
@@ -157,7 +157,7 @@ export function handleAppend(state: RaftState, message: Message): void {
 function contiguous(message: Message): boolean {
   const entries = message.entries;
   for (let i = 0; i < entries.length; i++) {
-    if ((entries[i] as Entry).index !== message.index + 1 + i) return false;
+    if (entries[i].index !== message.index + 1 + i) return false;
   }
   return true;
 }

@@ -129,7 +129,7 @@ export class RaftState {
     const first = this.log.lastIndex() + 1;
     const entries: Entry[] = [];
     for (let i = 0; i < patterns.length; i++) {
-      const pattern = patterns[i] as Entry;
+      const pattern = patterns[i];
       entries.push(new Entry(this.term, first + i, pattern.type, pattern.data));
     }
     const last = this.log.append(entries);

@@ -98,7 +98,7 @@ export class Tracker {
   get(id: NodeId): Progress | undefined {
     const all = this.progresses;
     for (let i = 0; i < all.length; i++) {
-      const progress = all[i] as Progress;
+      const progress = all[i];
       if (progress.id === id) return progress;
     }
     return undefined;
@@ -172,7 +172,7 @@ export class Tracker {
   private majority(voters: readonly Progress[]): number {
     const scratch = this.scratch;
     scratch.length = voters.length;
-    for (let i = 0; i < voters.length; i++) scratch[i] = (voters[i] as Progress).match;
+    for (let i = 0; i < voters.length; i++) scratch[i] = voters[i].match;
     return majorityIndex(scratch);
   }
 }

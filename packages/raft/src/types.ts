@@ -36,7 +36,7 @@ export class Entry {
     index: number,
     type: EntryType = EntryType.Normal,
     data: Buffer = EMPTY,
-    encoded: Buffer | undefined = undefined,
+    encoded?: Buffer,
   ) {
     this.term = term;
     this.index = index;

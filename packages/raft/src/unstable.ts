@@ -42,7 +42,7 @@ export class Unstable {
       return this.snapshot !== undefined && this.snapshot.index === index ? this.snapshot.term : -1;
     }
     const place = index - this.offset;
-    return place < this.entries.length ? (this.entries[place] as Entry).term : -1;
+    return place < this.entries.length ? this.entries[place].term : -1;
   }
 
   hasNextEntries(): boolean {
@@ -110,7 +110,7 @@ export class Unstable {
 
   /** Appends entries[from…], dropping what they replace. There is at least one; the array is copied. */
   truncateAndAppend(entries: readonly Entry[], from: number): void {
-    const first = (entries[from] as Entry).index;
+    const first = entries[from].index;
     const end = this.offset + this.entries.length;
     assert(first <= end, () => `unstable log ends at ${end}, append at ${first}`);
     if (first !== end && first <= this.offset) {
@@ -123,7 +123,7 @@ export class Unstable {
       this.entries.length = first - this.offset;
       if (this.offsetInProgress > first) this.offsetInProgress = first;
     }
-    for (let i = from; i < entries.length; i++) this.entries.push(entries[i] as Entry);
+    for (let i = from; i < entries.length; i++) this.entries.push(entries[i]);
   }
 
   private info(message: string): void {
