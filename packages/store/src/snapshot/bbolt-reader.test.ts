@@ -167,7 +167,8 @@ describe('well-formed files bbolt makes and our writer does not', () => {
     const found: string[] = [];
     for (const bucket of await reader.buckets()) {
       for await (const batch of bucket.entries()) {
-        for (const { key, value } of batch) found.push(`${bucket.name.toString()} ${key.toString()} ${value.length}`);
+        for (const { key, value } of batch)
+          found.push(`${bucket.name.toString()} ${key.toString()} ${value.length}`);
       }
     }
     expect(found).toEqual(['a k 1', 'b x 5000']);
