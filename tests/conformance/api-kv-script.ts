@@ -152,30 +152,34 @@ const deleteSteps: ApiStep[] = [
 const compares = (name: string, make: (s: Scene) => pb.Compare[]): ApiStep =>
   txning(`compare ${name}`, (s) => txn(make(s), [range({ key: `${s.p}a` })], []));
 
+/** A compare of each target with what `q/1` has, or one less or more. */
+function everyTarget([resultName, result]: [string, number], by: number, key: string): ApiStep[] {
+  const about = `${resultName} ${by} of ${key}`;
+  return [
+    compares(`version ${about}`, (s) => [
+      compare({ key: s.p + key, result, target: CompareTarget.VERSION, version: 2 + by }),
+    ]),
+    compares(`create revision ${about}`, (s) => [
+      compare({ key: s.p + key, result, target: CompareTarget.CREATE, createRevision: s.noted('q', by) }),
+    ]),
+    compares(`mod revision ${about}`, (s) => [
+      compare({ key: s.p + key, result, target: CompareTarget.MOD, modRevision: s.noted('q', 1 + by) }),
+    ]),
+    compares(`value ${about}`, (s) => [
+      compare({ key: s.p + key, result, target: CompareTarget.VALUE, value: ['m', 'mm', 'mz'][by + 1] }),
+    ]),
+    compares(`lease ${about}`, (s) => [
+      compare({ key: s.p + key, result, target: CompareTarget.LEASE, lease: s.lease(1) + BigInt(by) }),
+    ]),
+  ];
+}
+
 const compareSteps: ApiStep[] = [
   putting('compare: a key with a lease', (s) => ({ key: `${s.p}q/1`, value: 'mm', lease: s.lease(1) }), 'q'),
   putting('compare: again', (s) => ({ key: `${s.p}q/1`, value: 'mm', lease: s.lease(1) })),
   putting('compare: another', (s) => ({ key: `${s.p}q/2`, value: 'mn', lease: s.lease(1) })),
-  ...Object.entries(CompareResult).flatMap(([resultName, result]) =>
-    [-1, 0, 1].flatMap((by) => [
-      ...['q/1', 'missing'].flatMap((key) => [
-        compares(`version ${resultName} ${by} of ${key}`, (s) => [
-          compare({ key: s.p + key, result, target: CompareTarget.VERSION, version: 2 + by }),
-        ]),
-        compares(`create revision ${resultName} ${by} of ${key}`, (s) => [
-          compare({ key: s.p + key, result, target: CompareTarget.CREATE, createRevision: s.noted('q', by) }),
-        ]),
-        compares(`mod revision ${resultName} ${by} of ${key}`, (s) => [
-          compare({ key: s.p + key, result, target: CompareTarget.MOD, modRevision: s.noted('q', 1 + by) }),
-        ]),
-        compares(`value ${resultName} ${by} of ${key}`, (s) => [
-          compare({ key: s.p + key, result, target: CompareTarget.VALUE, value: ['m', 'mm', 'mz'][by + 1] }),
-        ]),
-        compares(`lease ${resultName} ${by} of ${key}`, (s) => [
-          compare({ key: s.p + key, result, target: CompareTarget.LEASE, lease: s.lease(1) + BigInt(by) }),
-        ]),
-      ]),
-    ]),
+  ...Object.entries(CompareResult).flatMap((result) =>
+    [-1, 0, 1].flatMap((by) => ['q/1', 'missing'].flatMap((key) => everyTarget(result, by, key))),
   ),
   compares('of a missing key with zero', (s) => [
     compare({

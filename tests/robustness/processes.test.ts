@@ -1,0 +1,80 @@
+/**
+ * Short runs of the robustness scripts, with real processes: what they do at length by hand, they must do in
+ * small here. Times are asserted loosely, as machines are shared; promises are asserted exactly, inside.
+ */
+import { expect, test } from '@jest/globals';
+import { KEELSON_ETCD, missingServer } from '../harness/binaries.ts';
+import { freshSeed, sayNothing } from '../harness/script.ts';
+import { firstPut } from './first-put.ts';
+import { killAll } from './kill-all.ts';
+import { killLeader } from './kill-leader.ts';
+import { loadMillion } from './load-million.ts';
+import { stoppedFollower, TIMEOUT_TEXTS } from './stopped-follower.ts';
+
+const SEED = Number(process.env['SEED'] ?? freshSeed());
+const missing = missingServer();
+const check = missing === undefined ? test : test.skip;
+const named = (name: string): string =>
+  missing === undefined ? `${name} (SEED=${SEED})` : `${name}: skipped, ${missing}`;
+const common = { binary: KEELSON_ETCD, seed: SEED, flags: [] as string[], writers: 16 };
+
+check(
+  named('three members from nothing answer a put'),
+  async () => {
+    const report = await firstPut({ binary: KEELSON_ETCD, rounds: 2, flags: [] }, sayNothing);
+    expect(report.firstPutMs.max).toBeLessThan(10_000);
+  },
+  60_000,
+);
+
+check(
+  named('kill -9 of the leader under load, three times: a new leader, nothing lost, nothing doubled'),
+  async () => {
+    const report = await killLeader({ ...common, rounds: 3, missed: 0 }, sayNothing);
+    expect(report.failoverMs.count).toBe(3);
+    expect(report.failoverMs.max).toBeLessThan(10_000);
+  },
+  120_000,
+);
+
+check(
+  named('the killed leader comes back when the others have compacted their logs: by snapshot'),
+  async () => {
+    const flags = ['--snapshot-count=100', '--snapshot-catchup-entries=10'];
+    const report = await killLeader({ ...common, flags, rounds: 2, missed: 400 }, sayNothing);
+    expect(report.snapshots).toBe(2);
+  },
+  120_000,
+);
+
+check(
+  named('kill -9 of all three at once under load: every acknowledged put is there'),
+  async () => {
+    const report = await killAll({ ...common, rounds: 3, puts: 200 }, sayNothing);
+    expect(report.recoveryMs.count).toBe(3);
+  },
+  120_000,
+);
+
+check(
+  named('a stopped follower disturbs nobody; alone, a member times out and serves what it has'),
+  async () => {
+    const report = await stoppedFollower({ ...common, stopMs: 4000, watchMs: 2000 }, sayNothing);
+    expect(TIMEOUT_TEXTS.has(report.lonely.put)).toBe(true);
+    expect(TIMEOUT_TEXTS.has(report.lonely.range)).toBe(true);
+    expect(report.lonely.serializable).toBe('there');
+  },
+  120_000,
+);
+
+check(
+  named('keys loaded through the client are there after restarts'),
+  async () => {
+    const report = await loadMillion(
+      { ...common, keys: 5000, valueBytes: 256, concurrency: 64, stepKeys: 1000 },
+      sayNothing,
+    );
+    expect(report.steps).toHaveLength(5);
+  },
+  120_000,
+);
