@@ -237,6 +237,7 @@ describe('a rule finds', () => {
         'packages/base/src/c.test.ts': "test.only('x', f);",
         'packages/base/src/d.test.ts': "const t = x ? test : test.skip; t('y', f);",
         'packages/base/src/e.test.ts': "test.skip('needs etcd', f); reader.skip();",
+        'packages/base/src/f.test.ts': 'test.skip(`x: ${missing}`, f);',
       },
       [
         'packages/base/src/a.ts leaves something for later without naming an issue',

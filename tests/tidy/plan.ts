@@ -106,8 +106,7 @@ export const IMPORT_EXCEPTIONS: readonly Exception[] = [
 export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
-  'packages/rpc/src/grpc-js-server.ts': ['net', 'stream'],
-  'packages/rpc/src/server.ts': ['stream'],
+  'packages/rpc/src/': ['net', 'stream', 'tls', 'zlib'], // it is the network
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/consensus/cluster-version.ts': ['http'], // asks the other members for their versions
   'packages/store/src/disk/': ['fs', 'path'],

@@ -204,6 +204,9 @@ class Reader {
   private call(node: Node): void {
     const callee = child(node, 'callee');
     if (callee?.type === 'Import') this.import(node['arguments']);
+    // test.skip(`…: ${missing}`, …): the reason is put in when it is known.
+    const skipping = nameOf(callee === undefined ? undefined : child(callee, 'property')) === 'skip';
+    if (skipping && nodesIn(node['arguments'])[0]?.type === 'TemplateLiteral') this.saysWhySkipped = true;
     if (callee?.type !== 'MemberExpression' || this.functionDepth === 0) return;
     const root = rootName(callee);
     const method = nameOf(child(callee, 'property'));
