@@ -24,6 +24,7 @@ import { LeaseExpiry } from './consensus/lease-expiry.ts';
 import { Leases } from './consensus/leases.ts';
 import { openStorage, type Founding, type MemberStorage } from './consensus/member-storage.ts';
 import { Proposals } from './consensus/proposals.ts';
+import { Quota } from './consensus/quota.ts';
 import { Reads } from './consensus/reads.ts';
 import { Replica } from './consensus/replica.ts';
 import { RequestIds } from './consensus/request-ids.ts';
@@ -48,6 +49,7 @@ import { registerHealth } from './rpc/health.ts';
 import { registerKv } from './rpc/kv.ts';
 import { registerLease } from './rpc/lease.ts';
 import { registerMaintenance } from './rpc/maintenance.ts';
+import { RequireLeader } from './rpc/require-leader.ts';
 import { WatchService } from './rpc/watch.ts';
 import { WatchHub } from './watch/hub.ts';
 import type { WalOptions } from './wal/wal.ts';
@@ -79,6 +81,8 @@ const DRAIN_MS = 200;
 /** A member that cannot publish itself for so long is served all the same (etcd). */
 const READY_WAIT_MS = 5_000;
 const VERSION_CHECK_MS = 4_000;
+/** Between measurements the quota goes by estimates; a full second of load is a few hundred megabytes at most. */
+const QUOTA_MEASURE_MS = 1_000;
 const WAITER_SWEEP_MS = 100;
 const INBOX_MAX = 65_536;
 
@@ -105,6 +109,8 @@ export class StoreServer {
   private readonly ports: ClientPorts;
   private readonly rpc: RpcServer;
   private readonly watches: WatchService;
+  private readonly requireLeader: RequireLeader;
+  private readonly quota: Quota;
   private readonly hub: WatchHub;
   private readonly leaseExpiry: LeaseExpiry;
   private readonly fail: (error: Error) => void;
@@ -190,7 +196,15 @@ export class StoreServer {
           this.fail(new FatalError('this member has been permanently removed from the cluster'));
       },
     });
-    const applier = new Applier(state, proposals, confChanges);
+    const quotaBytes = config.quotaBackendBytes || limits.QUOTA_BACKEND_BYTES_DEFAULT;
+    this.quota = new Quota(quotaBytes < 0 ? Infinity : quotaBytes, () => state.sizeBytes());
+    const applier = new Applier(state, proposals, confChanges, {
+      gauge: this.quota,
+      onShort: () => {
+        logger.warn('message exceeded backend quota; raising alarm', { 'quota-size-bytes': quotaBytes });
+        void this.replica.raiseNoSpace();
+      },
+    });
 
     const peerHandler: PeerHandler = {
       step: (_from, message) => this.driver.receive(message),
@@ -303,6 +317,7 @@ export class StoreServer {
       this.compactor,
       { hub: this.hub, wake: () => this.wakeWatchers() },
       this.transport,
+      this.quota,
       {
         memberId: storage.memberId,
         clusterId: storage.clusterId,
@@ -320,7 +335,8 @@ export class StoreServer {
     extra.set('/version', versionHandler(state.membership));
 
     this.table = new MethodTable();
-    this.watches = new WatchService(this.replica, {
+    this.requireLeader = new RequireLeader(this.replica);
+    this.watches = new WatchService(this.replica, this.requireLeader, {
       requestBytesMax: config.maxRequestBytes,
       watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
     });
@@ -329,12 +345,12 @@ export class StoreServer {
       requestBytesMax: config.maxRequestBytes,
     });
     this.watches.register(this.table);
-    registerLease(this.table, this.replica);
+    registerLease(this.table, this.replica, this.requireLeader);
     registerCluster(this.table, this.replica);
     registerMaintenance(
       this.table,
       this.replica,
-      config.quotaBackendBytes > 0 ? config.quotaBackendBytes : limits.QUOTA_BACKEND_BYTES_DEFAULT,
+      config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
     );
     registerHealth(this.table);
     this.hooks = callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs);
@@ -372,6 +388,9 @@ export class StoreServer {
     schedule.every(config.watchProgressNotifyIntervalMs || limits.WATCH_PROGRESS_INTERVAL_MS_DEFAULT, () =>
       this.watches.progressTick(),
     );
+    schedule.every(config.electionTimeoutMs, () => this.requireLeader.tick());
+    schedule.every(QUOTA_MEASURE_MS, () => void this.quota.refresh().catch(this.fail));
+    void this.quota.refresh().catch(this.fail);
     schedule.every(VERSION_CHECK_MS, () => void this.checkClusterVersion());
     if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
     this.campaignEarly();

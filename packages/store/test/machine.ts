@@ -4,7 +4,7 @@
  */
 import { EntryType, Entry } from '@keelson/raft';
 import { etcdserverpb } from '@keelson/proto';
-import { Applier } from '../src/apply/applier.ts';
+import { Applier, type Space } from '../src/apply/applier.ts';
 import { CommandKind, encodeCommand, type CommandId } from '../src/apply/command.ts';
 import type { ApplyResult, Waiters } from '../src/apply/results.ts';
 import { StateMachine, type StateMachineOptions } from '../src/apply/state-machine.ts';
@@ -36,20 +36,22 @@ export class Machine {
   private readonly answers = new Answers();
   private sequence = 0;
 
-  private constructor(state: StateMachine, backend: MemoryBackend) {
+  private constructor(state: StateMachine, backend: MemoryBackend, space: Space | undefined) {
     this.state = state;
     this.backend = backend;
     state.setListener({ notify: (events) => this.events.push(...events), replaceStore: () => {} });
-    this.applier = new Applier(state, this.answers, {
-      apply: () => {
+    const noMembers = {
+      apply: (): never => {
         throw new Error('no membership changes here');
       },
-    });
+    };
+    this.applier = new Applier(state, this.answers, noMembers, space);
   }
 
   static async open(
     backend = new MemoryBackend(),
     options: Partial<StateMachineOptions> = {},
+    space?: Space,
   ): Promise<Machine> {
     const buffer = await WriteBuffer.load(backend, {
       onError: (error) => {
@@ -67,7 +69,7 @@ export class Machine {
         ...options,
       },
     );
-    return new Machine(state, backend);
+    return new Machine(state, backend, space);
   }
 
   /** Applies a command as the next entry. `wanted` false: as a member whose client did not ask. */

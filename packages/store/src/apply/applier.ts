@@ -13,6 +13,7 @@ import { setClusterVersion, setMemberAttributes } from './cluster.ts';
 import { CommandKind, decodeCommand, type Command } from './command.ts';
 import { guard } from './guard.ts';
 import * as kv from './kv.ts';
+import { leaseCost, NO_QUOTA, putCost, txnCost, type SpaceGauge } from './quota.ts';
 import { grantLease, checkpointLeases, revokeLease } from './lease.ts';
 import type { Waiters } from './results.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -24,6 +25,16 @@ export interface ConfChangeApplier {
   apply(entry: Entry): string;
 }
 
+/** The backend's room on this member. */
+export interface Space {
+  readonly gauge: SpaceGauge;
+  /** A command was applied beyond it and no alarm stands yet: one should be raised, through the log. */
+  readonly onShort: () => void;
+}
+
+/** Commands of other etcd versions or of services this build has not, that change no state: nothing is missed. */
+const HARMLESS: ReadonlySet<number> = new Set([3, 1011, 1012, 1013, 1102, 1106, 1107, 1202]);
+
 export interface ApplierCounters {
   appliedCount: number;
   slowCount: number;
@@ -33,12 +44,19 @@ export class Applier {
   private readonly state: StateMachine;
   private readonly waiters: Waiters;
   private readonly confChanges: ConfChangeApplier;
+  private readonly space: Space;
   readonly counters: ApplierCounters = { appliedCount: 0, slowCount: 0 };
 
-  constructor(state: StateMachine, waiters: Waiters, confChanges: ConfChangeApplier) {
+  constructor(
+    state: StateMachine,
+    waiters: Waiters,
+    confChanges: ConfChangeApplier,
+    space: Space = { gauge: NO_QUOTA, onShort: () => {} },
+  ) {
     this.state = state;
     this.waiters = waiters;
     this.confChanges = confChanges;
+    this.space = space;
   }
 
   /**
@@ -92,7 +110,7 @@ export class Applier {
       });
   }
 
-  /** @throws StoreError: the command's outcome, without any effect */
+  /** @throws StoreError: the command's outcome, without any effect (but for NO_SPACE from charge) */
   private run(command: Command, wanted: boolean): unknown {
     const state = this.state;
     const body = command.body;
@@ -100,7 +118,9 @@ export class Applier {
       case CommandKind.Put: {
         const request = etcdserverpb.decodePutRequest(body);
         kv.checkPut(state, state.mvcc, request);
-        return state.write((writer) => kv.put(state, writer, request));
+        const response = state.write((writer) => kv.put(state, writer, request));
+        this.charge(putCost(request));
+        return response;
       }
       case CommandKind.DeleteRange: {
         const request = etcdserverpb.decodeDeleteRangeRequest(body);
@@ -110,12 +130,17 @@ export class Applier {
         const request = etcdserverpb.decodeTxnRequest(body);
         const path = choosePath(state.mvcc, request);
         checkPath(state, state.mvcc, request, path);
-        return state.write((writer) => execute(state, writer, request, path, wanted));
+        const response = state.write((writer) => execute(state, writer, request, path, wanted));
+        this.charge(txnCost(request));
+        return response;
       }
       case CommandKind.Compaction:
         return state.compact(etcdserverpb.decodeCompactionRequest(body));
-      case CommandKind.LeaseGrant:
-        return grantLease(state, etcdserverpb.decodeLeaseGrantRequest(body));
+      case CommandKind.LeaseGrant: {
+        const response = grantLease(state, etcdserverpb.decodeLeaseGrantRequest(body));
+        this.charge(leaseCost());
+        return response;
+      }
       case CommandKind.LeaseRevoke:
         return revokeLease(state, etcdserverpb.decodeLeaseRevokeRequest(body));
       case CommandKind.LeaseCheckpoint:
@@ -129,8 +154,21 @@ export class Applier {
         setClusterVersion(state.membership, body);
         return undefined;
       default:
+        // What other members do with it we cannot: to go on would be to differ from them.
+        if (!HARMLESS.has(command.kind))
+          throw new FatalError(`the log asks for command ${command.kind}, which this build does not know`);
         throw new StoreError('UNKNOWN_METHOD');
     }
+  }
+
+  /**
+   * The command that finds the backend full is applied all the same, on every member alike; only its answer
+   * says so (etcd: quotaApplierV3).
+   */
+  private charge(costBytes: number): void {
+    if (costBytes === 0 || this.space.gauge.admits(costBytes)) return;
+    if (!this.state.alarms.stands(AlarmType.NoSpace)) this.space.onShort();
+    throw new StoreError('NO_SPACE');
   }
 
   private alarm(request: etcdserverpb.AlarmRequest): etcdserverpb.AlarmResponse {

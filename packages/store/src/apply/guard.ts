@@ -7,7 +7,7 @@ import { etcdserverpb } from '@keelson/proto';
 import { AlarmType, type Alarms } from '../alarm/alarms.ts';
 import { StoreError } from '../errors.ts';
 import { CommandKind } from './command.ts';
-import { containsPut } from './txn.ts';
+import { txnCost } from './quota.ts';
 
 /** @throws StoreError CORRUPT or NO_SPACE */
 export function guard(state: { readonly alarms: Alarms }, kind: number, body: Buffer): void {
@@ -28,5 +28,5 @@ const TOUCHES_DATA: ReadonlySet<number> = new Set([
 /** Reads, deletes, compaction and revokes go on while space is short: they are the way out. */
 function takesSpace(kind: number, body: Buffer): boolean {
   if (kind === CommandKind.Put || kind === CommandKind.LeaseGrant) return true;
-  return kind === CommandKind.Txn && containsPut(etcdserverpb.decodeTxnRequest(body));
+  return kind === CommandKind.Txn && txnCost(etcdserverpb.decodeTxnRequest(body)) > 0;
 }

@@ -42,13 +42,6 @@ export function isSerializable(txn: etcdserverpb.TxnRequest): boolean {
   return txn.success.every(local) && txn.failure.every(local);
 }
 
-/** Whether any operation on any path takes space (puts). */
-export function containsPut(txn: etcdserverpb.TxnRequest): boolean {
-  const takesSpace = (op: etcdserverpb.RequestOp): boolean =>
-    op.requestPut !== undefined || (op.requestTxn !== undefined && containsPut(op.requestTxn));
-  return txn.success.some(takesSpace) || txn.failure.some(takesSpace);
-}
-
 /**
  * Checks every operation on the chosen path against the state before the transaction.
  * @throws StoreError; nothing has been changed

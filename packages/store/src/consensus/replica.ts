@@ -4,7 +4,9 @@
  * how long a request may take, and which of etcd's texts says why it took too long.
  */
 import { Role, type SoftState } from '@keelson/raft';
-import type { CommandKind } from '../apply/command.ts';
+import { etcdserverpb } from '@keelson/proto';
+import { AlarmType } from '../alarm/alarms.ts';
+import { CommandKind } from '../apply/command.ts';
 import type { ApplyResult } from '../apply/results.ts';
 import type { StateMachine } from '../apply/state-machine.ts';
 import { StoreError } from '../errors.ts';
@@ -35,6 +37,11 @@ export interface ReplicaOptions {
   readonly applyGapMax: number;
 }
 
+/** Raising and judging the alarm of a full backend. */
+export interface SpaceCheck {
+  hasRoom(costBytes: number): boolean;
+}
+
 export class Replica {
   readonly memberId: bigint;
   readonly clusterId: bigint;
@@ -48,7 +55,9 @@ export class Replica {
   private readonly proposals: Proposals;
   private readonly reads: Reads;
   private readonly connections: Connections;
+  private readonly space: SpaceCheck;
   private readonly options: ReplicaOptions;
+  private raising: Promise<void> | undefined;
   private leaderElectedMs = -Infinity;
   private stopped = false;
 
@@ -61,6 +70,7 @@ export class Replica {
     compactor: Compactor,
     watch: { readonly hub: WatchHub; readonly wake: () => void },
     connections: Connections,
+    space: SpaceCheck,
     options: ReplicaOptions,
   ) {
     this.memberId = options.memberId;
@@ -70,6 +80,7 @@ export class Replica {
     this.proposals = proposals;
     this.reads = reads;
     this.connections = connections;
+    this.space = space;
     this.options = options;
     this.compactor = compactor;
     this.hub = watch.hub;
@@ -83,6 +94,11 @@ export class Replica {
 
   get leaderId(): bigint {
     return this.driver.leaderId;
+  }
+
+  /** Whether this member is one that only listens. */
+  get isLearner(): boolean {
+    return this.state.membership.get(this.memberId)?.isLearner === true;
   }
 
   get isLeader(): boolean {
@@ -116,6 +132,40 @@ export class Replica {
     const result = await waiting;
     if (result.error !== undefined) throw result.error;
     return result;
+  }
+
+  /** Whether the backend has room for a command of this cost; else the command is to be refused. */
+  hasRoom(costBytes: number): boolean {
+    return costBytes === 0 || this.space.hasRoom(costBytes);
+  }
+
+  /** Tells the cluster that this member's backend is full. @throws StoreError NO_SPACE in every case */
+  async refuseForSpace(): Promise<never> {
+    await this.raiseNoSpace();
+    throw new StoreError('NO_SPACE');
+  }
+
+  /** Raises this member's alarm through the log; calls share one attempt. Never rejects. */
+  raiseNoSpace(): Promise<void> {
+    const { memberId } = this;
+    if (this.state.alarms.list(AlarmType.NoSpace).some((alarm) => alarm.memberId === memberId))
+      return Promise.resolve();
+    const { ACTIVATE } = etcdserverpb.AlarmAction;
+    const request = new etcdserverpb.AlarmRequest({
+      action: ACTIVATE,
+      memberID: memberId,
+      alarm: AlarmType.NoSpace,
+    });
+    this.raising ??= this.propose(CommandKind.Alarm, etcdserverpb.encodeAlarmRequest(request)).then(
+      () => {
+        this.raising = undefined;
+      },
+      () => {
+        // The next command that finds no room tries again.
+        this.raising = undefined;
+      },
+    );
+    return this.raising;
   }
 
   /** Resolves when the local state holds everything that was committed before the call. */

@@ -4,12 +4,18 @@
  */
 import { RpcError, StatusCode, statusName, type CallContext, type CallHooks } from '@keelson/rpc';
 import { toError, type Logger } from '@keelson/base';
+import { services } from '@keelson/proto';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
+import { requiresLeader } from './require-leader.ts';
 import { toRpcError } from './status.ts';
 
-/** clientv3's WithRequireLeader. */
-const REQUIRE_LEADER_KEY = 'hasleader';
+/** What a learner answers; of ranges only the serializable ones, which the handler knows. */
+const FOR_LEARNERS: ReadonlySet<string> = new Set([
+  services.Maintenance.methods.status.path,
+  services.Maintenance.methods.snapshot.path,
+  services.KV.methods.range.path,
+]);
 
 export interface CallCounters {
   /** Handled calls by "path code". */
@@ -26,8 +32,9 @@ export function callHooks(
 ): CallHooks {
   return {
     before(call: CallContext): void {
-      if (call.metadata.text(REQUIRE_LEADER_KEY) === 'true' && replica.leaderId === 0n)
-        throw toRpcError(new StoreError('NO_LEADER'));
+      if (replica.isLearner && !FOR_LEARNERS.has(call.path))
+        throw toRpcError(new StoreError('NOT_SUPPORTED_FOR_LEARNER'));
+      if (requiresLeader(call) && replica.leaderId === 0n) throw toRpcError(new StoreError('NO_LEADER'));
     },
     after(call, outcome) {
       const key = `${call.path} ${statusName(outcome.code)}`;

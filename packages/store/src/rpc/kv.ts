@@ -3,6 +3,7 @@ import { etcdserverpb, services } from '@keelson/proto';
 import type { MethodTable, ServerStream } from '@keelson/rpc';
 import { CommandKind } from '../apply/command.ts';
 import { range } from '../apply/kv.ts';
+import { putCost, txnCost } from '../apply/quota.ts';
 import { choosePath, executeReads, isReadOnly, isSerializable } from '../apply/txn.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
@@ -25,6 +26,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
   table.unary(KV.methods.range, async (request) => {
     try {
       checkRange(request);
+      if (replica.isLearner && !request.serializable) throw new StoreError('NOT_SUPPORTED_FOR_LEARNER');
       if (!request.serializable) await replica.linearizable();
       const response = range(replica.state.mvcc, request);
       response.header = header(replica);
@@ -48,6 +50,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
   table.unary(withBytes(KV.methods.put), async ({ message, bytes }) => {
     try {
       checkPut(message);
+      if (!replica.hasRoom(putCost(message))) await replica.refuseForSpace();
       const result = await replica.propose(CommandKind.Put, bytes);
       return answer(replica, result, etcdserverpb.PutResponse);
     } catch (error) {
@@ -75,6 +78,7 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
         response.header = header(replica);
         return response;
       }
+      if (!replica.hasRoom(txnCost(message))) await replica.refuseForSpace();
       const result = await replica.propose(CommandKind.Txn, bytes);
       return answer(replica, result, etcdserverpb.TxnResponse);
     } catch (error) {

@@ -3,16 +3,19 @@ import { keyToBytes, toError } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import type { DuplexStream, MethodTable } from '@keelson/rpc';
 import { CommandKind } from '../apply/command.ts';
+import { leaseCost } from '../apply/quota.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { answer, header } from './header.ts';
+import type { RequireLeader } from './require-leader.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
 
-export function registerLease(table: MethodTable, replica: Replica): void {
+export function registerLease(table: MethodTable, replica: Replica, requireLeader: RequireLeader): void {
   const { Lease } = services;
 
   table.unary(withBytes(Lease.methods.leaseGrant), async ({ message, bytes }) => {
     try {
+      if (!replica.hasRoom(leaseCost())) await replica.refuseForSpace();
       // The id is settled here: apply draws nothing.
       const body =
         message.ID === 0n
@@ -56,7 +59,10 @@ export function registerLease(table: MethodTable, replica: Replica): void {
     return new etcdserverpb.LeaseLeasesResponse({ header: header(replica), leases });
   });
 
-  table.bidi(Lease.methods.leaseKeepAlive, (stream) => new KeepAliveStream(replica, stream).run());
+  table.bidi(Lease.methods.leaseKeepAlive, (stream) => {
+    requireLeader.add(stream);
+    return new KeepAliveStream(replica, stream).run();
+  });
 }
 
 /** Requests answered one after the other, in order, as etcd's stream handler does. */

@@ -4,9 +4,12 @@
  */
 import { keyFromBytes } from '@keelson/base';
 import { etcdserverpb, services, sizeDelimited } from '@keelson/proto';
-import { RpcError, StatusCode, type DuplexStream, type MethodTable } from '@keelson/rpc';
+import type { CallContext, DuplexStream, MethodTable, RpcError } from '@keelson/rpc';
 import type { Replica } from '../consensus/replica.ts';
+import { StoreError } from '../errors.ts';
 import { receiveBytesMax } from '../limits.ts';
+import type { EndableStream, RequireLeader } from './require-leader.ts';
+import { toRpcError } from './status.ts';
 import { WatchStream, type WatchOutlet, type WatchResponse } from '../watch/watch-stream.ts';
 
 const { FilterType } = etcdserverpb;
@@ -21,10 +24,12 @@ export interface WatchOptions {
 export class WatchService {
   private readonly streams = new Set<ClientWatch>();
   private readonly replica: Replica;
+  private readonly requireLeader: RequireLeader;
   private readonly options: WatchOptions;
 
-  constructor(replica: Replica, options: WatchOptions) {
+  constructor(replica: Replica, requireLeader: RequireLeader, options: WatchOptions) {
     this.replica = replica;
+    this.requireLeader = requireLeader;
     this.options = options;
   }
 
@@ -36,6 +41,7 @@ export class WatchService {
     table.bidi(services.Watch.methods.watch, (stream) => {
       const watch = new ClientWatch(this.replica, stream, this.options, () => this.streams.delete(watch));
       this.streams.add(watch);
+      this.requireLeader.add(watch);
     });
   }
 
@@ -46,13 +52,14 @@ export class WatchService {
 
   /** Ends every stream: the member stops. */
   stop(): void {
-    for (const stream of this.streams) stream.stop();
+    const error = toRpcError(new StoreError('STOPPED')) as RpcError;
+    for (const stream of this.streams) stream.fail(error);
   }
 }
 
 type Stream = DuplexStream<etcdserverpb.WatchRequest, etcdserverpb.WatchResponse>;
 
-class ClientWatch implements WatchOutlet {
+class ClientWatch implements WatchOutlet, EndableStream {
   private readonly replica: Replica;
   private readonly stream: Stream;
   private readonly options: WatchOptions;
@@ -86,15 +93,27 @@ class ClientWatch implements WatchOutlet {
 
   write(response: WatchResponse): void {
     if (this.over) return;
-    if (!this.stream.writeEncoded(this.encode(response))) this.blocked = true;
+    if (this.stream.writeEncoded(this.encode(response))) return;
+    this.blocked = true;
+    if (this.stream.closed) this.finish(() => {});
   }
 
   progressTick(): void {
-    this.watches.progressTick();
+    // A request that could not be read has ended the stream without a word.
+    if (this.stream.closed) this.finish(() => {});
+    else this.watches.progressTick();
   }
 
-  stop(): void {
-    this.finish(() => this.stream.fail(new RpcError(StatusCode.Unavailable, 'etcdserver: server stopped')));
+  get call(): CallContext {
+    return this.stream.call;
+  }
+
+  get closed(): boolean {
+    return this.over;
+  }
+
+  fail(error: RpcError): void {
+    this.finish(() => this.stream.fail(error));
   }
 
   private take(request: etcdserverpb.WatchRequest): void {
