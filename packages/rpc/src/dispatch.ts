@@ -58,6 +58,8 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
   private trailers: Metadata | undefined = undefined;
   private headersSent = false;
   private ended = false;
+  /** The handler returned a promise that has not settled. */
+  private running = false;
   private cancelledWith: StatusCode | undefined = undefined;
   private cancelTasks: (() => void)[] = [];
   private request: unknown = undefined;
@@ -272,6 +274,7 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
     const tasks = this.cancelTasks;
     this.cancelTasks = [];
     for (const task of tasks) this.guarded(task, undefined);
+    if (!this.running) this.wire.handlerEnded();
   }
 
   // Handlers, and the one way out.
@@ -285,9 +288,16 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
       return;
     }
     if (outcome instanceof Promise) {
+      this.running = true;
       outcome.then(
-        (response: unknown) => this.answered(response),
-        (error: unknown) => this.failWith(error),
+        (response: unknown) => {
+          this.handlerSettled();
+          this.answered(response);
+        },
+        (error: unknown) => {
+          this.handlerSettled();
+          this.failWith(error);
+        },
       );
     } else {
       this.answered(outcome);
@@ -304,14 +314,26 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
     try {
       const outcome = run();
       if (outcome instanceof Promise) {
+        this.running = true;
         outcome.then(
-          () => this.end(),
-          (error: unknown) => this.failWith(error),
+          () => {
+            this.handlerSettled();
+            this.end();
+          },
+          (error: unknown) => {
+            this.handlerSettled();
+            this.failWith(error);
+          },
         );
       }
     } catch (error) {
       this.failWith(error);
     }
+  }
+
+  private handlerSettled(): void {
+    this.running = false;
+    if (this.cancelledWith !== undefined) this.wire.handlerEnded();
   }
 
   /** Runs a listener of the handler; what it throws ends this call, not the connection. */

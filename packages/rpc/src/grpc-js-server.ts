@@ -269,6 +269,9 @@ class GrpcJsServerWire implements ServerWire, Listener {
     if (on) this.pump();
   }
 
+  /** Nothing is counted here. */
+  handlerEnded(): void {}
+
   // From grpc-js.
 
   onReceiveMetadata(metadata: GrpcMetadata): void {

@@ -343,4 +343,7 @@ class ServerEnd implements ServerWire {
   setReading(on: boolean): void {
     this.shared.requests.setReading(on);
   }
+
+  /** Nothing is counted here. */
+  handlerEnded(): void {}
 }

@@ -26,6 +26,11 @@ export interface ServerWire {
   /** Ends the call, after the messages sent so far. At most once; nothing may follow. */
   finish(code: StatusCode, details: string, trailers: Metadata | undefined): void;
   setReading(on: boolean): void;
+  /**
+   * After `cancelArrived`, once: the handler has come to its end. Until then the call still costs something,
+   * and a transport may count it as running.
+   */
+  handlerEnded(): void;
 }
 
 /** What a transport tells the server half of a call. */

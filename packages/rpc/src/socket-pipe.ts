@@ -1,0 +1,68 @@
+/** A connection's Pipe over a socket or any other Duplex: what leaves in one turn is one write. */
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Pipe } from './connection.ts';
+
+/** What a socket tells its connection. */
+export interface PipeEnd {
+  bytesArrived(bytes: Buffer): void;
+  drained(): void;
+  closed(why: string): void;
+}
+
+export class SocketPipe implements Pipe {
+  readonly peer: string;
+  private readonly socket: Duplex;
+  /** A plain socket has given its bytes to the kernel once nothing is buffered; others may keep them. */
+  private readonly plain: boolean;
+
+  constructor(socket: Duplex) {
+    this.socket = socket;
+    this.plain = socket instanceof Socket && !('encrypted' in socket);
+    this.peer = peerOf(socket);
+  }
+
+  /** Delivers to `end` from now on. */
+  attach(end: PipeEnd): void {
+    let why = 'EOF';
+    this.socket.on('data', (bytes: Buffer) => end.bytesArrived(bytes));
+    this.socket.on('drain', () => end.drained());
+    this.socket.on('error', (error) => {
+      why = error.message;
+    });
+    this.socket.on('end', () => this.socket.end());
+    this.socket.on('close', () => end.closed(why));
+  }
+
+  get pendingBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  write(chunks: readonly Buffer[]): boolean {
+    const { socket } = this;
+    if (!socket.writable) return true;
+    if (chunks.length === 1) {
+      socket.write(chunks[0]);
+    } else {
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    }
+    return this.plain && socket.writableLength === 0;
+  }
+
+  end(): void {
+    this.socket.end();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+function peerOf(socket: Duplex): string {
+  if (!(socket instanceof Socket)) return 'unknown';
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined) return 'unix';
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+}
