@@ -24,7 +24,6 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   'log-format': ['--log-format=console'],
   'log-outputs': ['--log-outputs=systemd/journal'],
   'enable-log-rotation': ['--enable-log-rotation', '--log-outputs=/run/x'],
-  'rpc-transport': ['--rpc-transport=native'],
   'discovery-insecure-transport': ['--discovery-insecure-transport=false'],
 };
 

@@ -191,12 +191,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     missing: "making a new cluster of one member's data",
     asked: (c) => c.forceNewCluster,
   },
-  {
-    flag: 'rpc-transport',
-    missing: 'our own HTTP/2',
-    asked: (c) => c.rpcTransport === 'native',
-    setting: '--rpc-transport=native',
-  },
 ];
 
 function clusterBeyondHttp(config: ServerConfig): boolean {
