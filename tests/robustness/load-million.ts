@@ -36,6 +36,7 @@ export interface LoadMillionReport {
 }
 
 const PREFIX = 'load/';
+const POOL_BYTES = 4 * 1024 * 1024;
 
 export async function loadMillion(options: LoadMillionOptions, say: Say): Promise<LoadMillionReport> {
   await using cluster = await ProcessCluster.start({ binary: options.binary, flags: options.flags });
@@ -113,7 +114,12 @@ async function loadAll(
   );
   const steps: Step[] = [];
   const prng = new Prng(options.seed);
-  const value = Buffer.from(Array.from({ length: options.valueBytes }, () => prng.below(256)));
+  // Cut from a pool at random, so that no two neighbours are alike: a backend may compress.
+  const pool = Buffer.from(Uint32Array.from({ length: POOL_BYTES / 4 }, () => prng.uint32()).buffer);
+  const valueOf = (): Buffer => {
+    const from = prng.below(POOL_BYTES - options.valueBytes);
+    return pool.subarray(from, from + options.valueBytes);
+  };
   let next = 0;
   let latencies: number[] = [];
   const startMs = performance.now();
@@ -122,7 +128,7 @@ async function loadAll(
     while (next < options.keys) {
       const i = next++;
       const putMs = performance.now();
-      await client.kv.put(keyOf(i), value);
+      await client.kv.put(keyOf(i), valueOf());
       const nowMs = performance.now();
       latencies.push(nowMs - putMs);
       if (latencies.length < options.stepKeys) continue;

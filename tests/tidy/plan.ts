@@ -15,7 +15,8 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   sim: ['base'],
   client: ['base', 'proto', 'rpc'],
   store: ['base', 'proto', 'raft', 'rpc'],
-  cli: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
+  bench: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
+  cli: ['base', 'bench', 'client', 'proto', 'raft', 'rpc', 'store'],
 };
 
 /** Files that nothing needs to import: a package's doors, programs, and scripts that are started by hand. */
@@ -104,6 +105,7 @@ export const IMPORT_EXCEPTIONS: readonly Exception[] = [
  * randomness, disk and network as arguments, so that a whole cluster can be simulated on one thread.
  */
 export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
   'packages/rpc/src/': ['net', 'stream', 'tls', 'zlib'], // it is the network
@@ -181,6 +183,7 @@ export const AMBIENT: readonly string[] = [
 export const AMBIENT_EXCEPTIONS: readonly Exception[] = [
   { from: 'packages/base/src/clock.ts', to: 'Date.now', reason: 'the real clock' },
   { from: 'packages/base/src/clock.ts', to: 'performance', reason: 'the real clock' },
+  { from: 'packages/bench/src/', to: '*', reason: 'it measures real time, and starts processes' },
   { from: 'packages/cli/src/', to: '*', reason: 'a program at the outer edge' },
   { from: 'packages/store/src/main.ts', to: 'Date.now', reason: 'log lines before a world exists' },
   { from: 'packages/store/src/main.ts', to: 'process', reason: 'the program: arguments, streams, signals' },
