@@ -3,17 +3,23 @@
  * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
+import { lookup } from 'node:dns/promises';
 import { Agent } from 'node:http';
 import { hexId, toError, type Clock, type Disk, type Logger, type Prng } from '@keelson/base';
 import { membershippb } from '@keelson/proto';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import { grpcJsServer, MethodTable, type CallHooks, type RpcServer } from '@keelson/rpc';
+import { grpcJsServer, MethodTable, nativeServer, type CallHooks, type RpcServer } from '@keelson/rpc';
 import { Applier } from './apply/applier.ts';
 import { CommandKind } from './apply/command.ts';
 import type { BackendHome } from './backend/home.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { clusterId, memberId } from './config/ids.ts';
-import { verifyBootstrap } from './config/initial-cluster.ts';
+import {
+  hostsToResolve,
+  verifyBootstrap,
+  verifyJoinExisting,
+  type InitialCluster,
+} from './config/initial-cluster.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
 import { decideVersion, encodeVersionSet, MIN_CLUSTER_VERSION } from './consensus/cluster-version.ts';
@@ -26,6 +32,7 @@ import { openStorage, type Founding, type MemberStorage } from './consensus/memb
 import { Proposals } from './consensus/proposals.ts';
 import { Quota } from './consensus/quota.ts';
 import { Reads } from './consensus/reads.ts';
+import { Reconfiguration } from './consensus/reconfiguration.ts';
 import { Replica } from './consensus/replica.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { Schedule } from './consensus/schedule.ts';
@@ -33,9 +40,12 @@ import { Snapshotter } from './consensus/snapshotter.ts';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { makeDurableDirectory, parentOf } from './data-dir.ts';
 import { FatalError } from './errors.ts';
+import { joiningId, runningCluster } from './http/cluster-info.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
+import { promoteAtLeader, promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
 import * as limits from './limits.ts';
+import type { Member } from './membership/member.ts';
 import type { MembershipChange } from './membership/membership.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
@@ -85,6 +95,9 @@ const VERSION_CHECK_MS = 4_000;
 const QUOTA_MEASURE_MS = 1_000;
 const WAITER_SWEEP_MS = 100;
 const INBOX_MAX = 65_536;
+/** Time the others have to say what cluster it is, to one that joins, and to one that founds (etcd's). */
+const JOIN_ANSWER_MS = 10_000;
+const BOOTSTRAP_ANSWER_MS = 1_000;
 
 export class StoreServer {
   readonly memberId: bigint;
@@ -346,15 +359,42 @@ export class StoreServer {
     });
     this.watches.register(this.table);
     registerLease(this.table, this.replica, this.requireLeader);
-    registerCluster(this.table, this.replica);
+    const reconfiguration = new Reconfiguration(
+      {
+        membership: () => state.membership,
+        driver: this.driver,
+        proposals,
+        ids,
+        connections: this.transport,
+        schedule: this.schedule,
+        monotonicMs,
+      },
+      { memberId: this.memberId, strict: config.strictReconfigCheck, requestTimeoutMs },
+    );
+    const promoteHere = (id: bigint): Promise<readonly Member[]> => reconfiguration.promoteHere(id);
+    extra.set(PROMOTE_PREFIX, promoteHandler(promoteHere, this.clusterId));
+    registerCluster(this.table, this.replica, {
+      reconfiguration,
+      promote: (id) =>
+        promoteAtLeader(id, promoteHere, {
+          leaderUrls: () => state.membership.get(this.driver.leaderId)?.peerUrls ?? [],
+          agent: this.agent,
+          schedule: this.schedule,
+          monotonicMs,
+          timeoutMs: requestTimeoutMs,
+        }),
+      nowMs: () => clock.nowMs(),
+    });
     registerMaintenance(
       this.table,
       this.replica,
+      reconfiguration,
       config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
     );
     registerHealth(this.table);
     this.hooks = callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs);
-    this.rpc = grpcJsServer(this.table, {
+    const serveRpc = config.rpcTransport === 'native' ? nativeServer : grpcJsServer;
+    this.rpc = serveRpc(this.table, {
       maxReceiveBytes: limits.receiveBytesMax(config.maxRequestBytes),
       maxConcurrentStreams: config.maxConcurrentStreams,
       keepaliveIntervalMs: config.grpcKeepaliveIntervalMs,
@@ -518,7 +558,7 @@ export class StoreServer {
       if (voters.length === 1 && voters[0].id === this.memberId) this.campaign();
       return;
     }
-    if (this.driver.term > 1) return;
+    if (this.driver.term > 1 || founderIds.length === 0) return;
     const quorum = Math.floor(founderIds.length / 2) + 1;
     if (state.consistentIndex < founderIds.length || this.transport.connectedCount() + 1 < quorum) return;
     if (founderIds.every((id) => id >= this.memberId)) this.campaign();
@@ -656,7 +696,10 @@ async function openMember(config: ServerConfig, world: World, opening: Opening):
     world.disk,
     opening.home,
     { snap, wal },
-    () => foundingOf(config),
+    {
+      joins: config.initialClusterState === 'existing',
+      ask: () => foundingOf(config),
+    },
     {
       wal: walOptions,
       writeBuffer: { onError: (error) => opening.onError(error) },
@@ -674,9 +717,50 @@ async function openMember(config: ServerConfig, world: World, opening: Opening):
   );
 }
 
-/** The cluster this member founds, by --initial-cluster. @throws FatalError saying what does not fit */
-function foundingOf(config: ServerConfig): Founding {
-  const cluster = verifyBootstrap(config);
+/** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
+async function foundingOf(config: ServerConfig): Promise<Founding> {
+  const agent = new Agent();
+  try {
+    return config.initialClusterState === 'existing'
+      ? await joiningOf(config, agent)
+      : await newClusterOf(config, agent);
+  } finally {
+    agent.destroy();
+  }
+}
+
+function otherUrls(config: ServerConfig, cluster: InitialCluster): string[] {
+  return [...cluster].flatMap(([name, urls]) => (name === config.name ? [] : urlTexts(urls))).sort();
+}
+
+async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> {
+  const cluster = verifyJoinExisting(config);
+  if (!cluster.ok) throw new FatalError(cluster.error);
+  const running = await runningCluster(otherUrls(config, cluster.value), agent, JOIN_ANSWER_MS);
+  if (running === undefined)
+    throw new FatalError(
+      'cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs',
+    );
+  const local = new Map([...cluster.value].map(([name, urls]) => [name, urlTexts(urls)]));
+  return {
+    memberId: joiningId(running, local, config.name),
+    clusterId: running.clusterId,
+    members: [],
+  };
+}
+
+async function addressesOf(hosts: readonly string[]): Promise<Map<string, string>> {
+  const addresses = new Map<string, string>();
+  for (const host of hosts) {
+    // What cannot be resolved is compared by its text.
+    const found = await lookup(host).catch(() => undefined);
+    if (found !== undefined) addresses.set(host, found.address);
+  }
+  return addresses;
+}
+
+async function newClusterOf(config: ServerConfig, agent: Agent): Promise<Founding> {
+  const cluster = verifyBootstrap(config, await addressesOf(hostsToResolve(config)));
   if (!cluster.ok) throw new FatalError(cluster.error);
   const members = [...cluster.value].map(([name, urls]) => ({
     name,
@@ -684,6 +768,9 @@ function foundingOf(config: ServerConfig): Founding {
     peerUrls: urlTexts(urls),
   }));
   const self = members.find((member) => member.name === config.name)!;
+  const running = await runningCluster(otherUrls(config, cluster.value), agent, BOOTSTRAP_ANSWER_MS);
+  if (running?.members.some((member) => member.id === self.id && member.clientUrls.length > 0) === true)
+    throw new FatalError(`member ${hexId(self.id)} has already been bootstrapped`);
   return {
     memberId: self.id,
     clusterId: clusterId(members.map((member) => member.id)),

@@ -3,6 +3,8 @@
  * clock with quick ticks. A member can be stopped, lose power, start again from what its disk kept, and be
  * cut off; clients talk to it in process.
  */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { Prng, silentLogger, systemClock, type Logger } from '@keelson/base';
 import { createClient, type Client } from '@keelson/client';
 import { inProcessChannel, type Channel } from '@keelson/rpc';
@@ -13,6 +15,7 @@ import { defaultServerConfig } from '../src/config/config.ts';
 import type { ServerConfig } from '../src/config/flag-table.ts';
 import { parseUniqueUrls } from '../src/config/urls.ts';
 import { MemoryNetwork } from '../src/peer/memory-transport.ts';
+import { HttpPeerTransport } from '../src/peer/transport.ts';
 import { StoreServer, type World } from '../src/server.ts';
 
 /** Ten heartbeats an election timeout, as by default, but five times as quick. */
@@ -23,11 +26,15 @@ export interface ClusterOptions {
   readonly members: number;
   readonly config?: Partial<ServerConfig>;
   readonly logger?: Logger;
+  /** Members speak the peer protocol over loopback ports; otherwise they hand each other messages. */
+  readonly http?: boolean;
 }
 
 /** One place in the cluster: what stays when its member goes. */
 export interface Seat {
   readonly name: string;
+  /** Of its peer URL, listened on or only spoken of. */
+  readonly peerPort: number;
   readonly disk: MemoryDisk;
   readonly home: MemoryHome;
   server: StoreServer | undefined;
@@ -35,42 +42,59 @@ export interface Seat {
 
 export class MemberCluster {
   readonly network = new MemoryNetwork({ clock: systemClock, throughCodec: true });
-  readonly seats: readonly Seat[];
+  readonly seats: Seat[];
   private readonly options: ClusterOptions;
   private readonly initialCluster: string;
   private readonly prng = new Prng(7);
   private readonly clients: Client[] = [];
   private readonly channels: Channel[] = [];
 
-  private constructor(options: ClusterOptions) {
+  private constructor(options: ClusterOptions, peerPorts: readonly number[]) {
     this.options = options;
-    this.seats = Array.from({ length: options.members }, (_, i) => ({
-      name: `m${i + 1}`,
-      disk: new MemoryDisk(),
-      home: new MemoryHome(() => new MemoryBackend()),
-      server: undefined,
-    }));
-    this.initialCluster = this.seats.map((seat, i) => `${seat.name}=http://127.0.0.1:${i + 1}`).join();
+    this.seats = peerPorts.slice(0, options.members).map(newSeat);
+    this.initialCluster = this.listed();
+  }
+
+  private listed(): string {
+    return this.seats.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join();
+  }
+
+  /** A place for one more member, to be added to the cluster and started as one that joins. */
+  async addSeat(): Promise<number> {
+    const [port = 0] = await freePorts(1);
+    return this.seats.push(newSeat(port, this.seats.length)) - 1;
+  }
+
+  /** The place's disk and backend are lost; a new one of the same name is put there. */
+  replaceSeat(i: number): void {
+    this.seats[i] = newSeat(this.seats[i].peerPort, i);
+  }
+
+  peerUrl(i: number): string {
+    return `http://127.0.0.1:${this.seats[i].peerPort}`;
   }
 
   /** Starts all members; resolves when each has joined. */
   static async start(options: ClusterOptions): Promise<MemberCluster> {
-    const cluster = new MemberCluster(options);
+    const peerPorts = options.http === true ? await freePorts(options.members) : [1, 2, 3, 4, 5];
+    const cluster = new MemberCluster(options, peerPorts);
     await Promise.all(cluster.seats.map((_, i) => cluster.startMember(i)));
     await Promise.all(cluster.running().map((server) => server.ready()));
     return cluster;
   }
 
-  config(i: number): ServerConfig {
+  config(i: number, joins = false): ServerConfig {
+    const peerUrls = urlsOf(this.peerUrl(i));
     return {
       ...defaultServerConfig(),
       name: this.seats[i].name,
       dataDir: `/${this.seats[i].name}`,
       listenClientUrls: [],
-      listenPeerUrls: [],
-      advertiseClientUrls: [],
-      initialCluster: this.initialCluster,
-      initialAdvertisePeerUrls: [peerUrl(i + 1)],
+      listenPeerUrls: this.options.http === true ? peerUrls : [],
+      advertiseClientUrls: urlsOf(`http://127.0.0.1:${i + 1}`),
+      initialCluster: joins ? this.listed() : this.initialCluster,
+      initialClusterState: joins ? 'existing' : 'new',
+      initialAdvertisePeerUrls: peerUrls,
       heartbeatIntervalMs: HEARTBEAT_MS,
       electionTimeoutMs: ELECTION_MS,
       backendBatchIntervalMs: 10,
@@ -78,7 +102,8 @@ export class MemberCluster {
     };
   }
 
-  async startMember(i: number): Promise<StoreServer> {
+  /** @param joins as a member that was added to the cluster before */
+  async startMember(i: number, joins = false): Promise<StoreServer> {
     const seat = this.seats[i];
     const disk = seat.disk.boot();
     const world: World = {
@@ -89,9 +114,22 @@ export class MemberCluster {
       random64: () => this.prng.uint64(),
       defer: (task) => void setImmediate(task),
       logger: this.options.logger ?? silentLogger,
-      transport: (identity, handler) => this.network.join(identity.memberId, handler),
+      transport: (identity, handler, extraHandlers) => {
+        if (this.options.http !== true) return this.network.join(identity.memberId, handler);
+        const transport = new HttpPeerTransport({
+          identity,
+          handler,
+          clock: systemClock,
+          logger: silentLogger,
+          extraHandlers,
+        });
+        const listenUrl = async (url: { readonly port: number }): Promise<void> => {
+          await transport.listen('127.0.0.1', url.port);
+        };
+        return Object.assign(transport, { listenUrl });
+      },
     };
-    seat.server = await StoreServer.start(this.config(i), world);
+    seat.server = await StoreServer.start(this.config(i, joins), world);
     return seat.server;
   }
 
@@ -176,10 +214,32 @@ export class MemberCluster {
   }
 }
 
-function peerUrl(port: number): ServerConfig['listenPeerUrls'][number] {
-  const parsed = parseUniqueUrls(`http://127.0.0.1:${port}`);
+function newSeat(peerPort: number, i: number): Seat {
+  return {
+    name: `m${i + 1}`,
+    peerPort,
+    disk: new MemoryDisk(),
+    home: new MemoryHome(() => new MemoryBackend()),
+    server: undefined,
+  };
+}
+
+function urlsOf(text: string): ServerConfig['listenPeerUrls'] {
+  const parsed = parseUniqueUrls(text);
   if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value[0];
+  return parsed.value;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(probes.map((probe) => once(probe, 'listening')));
+  const ports = probes.map((probe) => {
+    const address = probe.address();
+    if (address === null || typeof address === 'string') throw new Error('not listening on TCP');
+    return address.port;
+  });
+  await Promise.all(probes.map((probe) => once(probe.close(), 'close')));
+  return ports;
 }
 
 /** Polls until the condition holds. */

@@ -6,7 +6,7 @@
 import { assert, type Disk } from '@keelson/base';
 import { FatalError } from '../errors.ts';
 import type { Backend } from './backend.ts';
-import type { MemoryBackend } from './memory-backend.ts';
+import { MemoryBackend } from './memory-backend.ts';
 
 export interface BackendHome {
   /** Opens what is there, or an empty backend; what a crash left beside it is removed. */
@@ -136,7 +136,8 @@ export class MemoryHome implements BackendHome {
   }
 
   adopt(incoming: Backend): Promise<void> {
-    this.kept = incoming as MemoryBackend;
+    assert(incoming instanceof MemoryBackend, 'a backend that was opened here');
+    this.kept = incoming;
     return Promise.resolve();
   }
 

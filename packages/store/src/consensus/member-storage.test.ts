@@ -33,7 +33,7 @@ class Place {
       disk,
       this.directories.home(disk, SNAP),
       { snap: SNAP, wal: WAL },
-      () => founding,
+      { joins: founding.members.length === 0, ask: () => Promise.resolve(founding) },
       {
         wal: { segmentBytes: 4096 },
         writeBuffer: { onError: () => {} },
@@ -105,6 +105,27 @@ describe('a new member', () => {
     const place = new Place();
     await place.disk.makeDirectory(`${WAL}/photos`);
     await expect(place.open()).rejects.toThrow('/data/member/wal holds other files (photos) and no log');
+  });
+});
+
+describe('a member that joins', () => {
+  const joining: Founding = { memberId: 5n, clusterId: 9n, members: [] };
+
+  test('begins with an empty log, and again when it comes back before it heard anything', async () => {
+    const place = new Place();
+    for (const isNew of [true, false]) {
+      const storage = await place.open(joining);
+      expect(storage).toMatchObject({ memberId: 5n, clusterId: 9n, isNew, founderIds: [] });
+      expect(storage.tail.lastIndex()).toBe(0);
+      expect(storage.tail.initialState().hardState).toEqual({ term: 0, vote: 0n, commit: 0 });
+      await storage.wal.close();
+    }
+  });
+
+  test('does not found a cluster with the wrong flags later', async () => {
+    const place = new Place();
+    await (await place.open(joining)).wal.close();
+    await expect(place.open()).rejects.toThrow('is the empty log of member 5 of cluster 9');
   });
 });
 

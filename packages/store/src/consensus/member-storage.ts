@@ -22,11 +22,19 @@ import { decodeConfState } from './conf-state.ts';
 import { LogTail } from './log-storage.ts';
 import { cleanDatabases, recoverBackend } from './snapshotter.ts';
 
-/** The founding members of a new cluster and which of them this is; asked for only when the log has not begun. */
+/** Who a member without a log is. */
 export interface Founding {
   readonly memberId: bigint;
   readonly clusterId: bigint;
+  /** The first members of a new cluster; none for a member that joins one and learns them from its log. */
   readonly members: readonly Member[];
+}
+
+export interface FoundingSource {
+  /** A member that joins (--initial-cluster-state=existing): its log may stay empty for a while. */
+  readonly joins: boolean;
+  /** Asked only when the log has not begun. @throws FatalError when this member must not begin one */
+  readonly ask: () => Promise<Founding>;
 }
 
 export interface StoragePaths {
@@ -61,7 +69,7 @@ export async function openStorage(
   disk: Disk,
   home: BackendHome,
   paths: StoragePaths,
-  found: () => Founding | Promise<Founding>,
+  source: FoundingSource,
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
@@ -70,8 +78,8 @@ export async function openStorage(
   try {
     const snapFiles = new SnapStore(disk, paths.snap, logger);
     return (await hasLog(disk, paths.wal))
-      ? await reopen(disk, home, opened, snapFiles, paths, found, options, logger)
-      : await create(disk, opened, snapFiles, paths, await found(), options);
+      ? await reopen(disk, home, opened, snapFiles, paths, source, options, logger)
+      : await create(disk, opened, snapFiles, paths, await source.ask(), options);
   } catch (error) {
     await opened.wal?.close().catch(() => {});
     await opened.backend.close();
@@ -129,9 +137,14 @@ async function begin(
   snapFiles: SnapStore,
 ): Promise<MemberStorage> {
   const { memberId, clusterId } = founding;
-  const { entries, hardState } = bootstrapLog(founding.members);
-  await wal.append({ entries, hardState, mustSync: true });
-  const tail = new LogTail(undefined, hardState, entries, EMPTY_CONF_STATE);
+  let tail: LogTail;
+  if (founding.members.length === 0) {
+    tail = new LogTail(undefined, { term: 0, vote: NONE, commit: 0 }, [], EMPTY_CONF_STATE);
+  } else {
+    const { entries, hardState } = bootstrapLog(founding.members);
+    await wal.append({ entries, hardState, mustSync: true });
+    tail = new LogTail(undefined, hardState, entries, EMPTY_CONF_STATE);
+  }
   const founderIds = founding.members.map((member) => member.id);
   return { memberId, clusterId, isNew: true, founderIds, state, wal, tail, snapFiles, snapshotIndex: 0 };
 }
@@ -142,7 +155,7 @@ async function reopen(
   opened: Opened,
   snapFiles: SnapStore,
   paths: StoragePaths,
-  found: () => Founding | Promise<Founding>,
+  source: FoundingSource,
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
@@ -162,8 +175,9 @@ async function reopen(
   const { memberId, clusterId } = decodeMetadata(log.metadata);
   let state = await openState(opened.backend, options);
   // A crash came while the member was being founded: without a hard state none of its entries counts.
-  if (snapshot === undefined && state.consistentIndex === 0 && log.hardState.term === 0) {
-    const founding = await found();
+  const isEmpty = snapshot === undefined && state.consistentIndex === 0 && log.hardState.term === 0;
+  if (isEmpty && !source.joins) {
+    const founding = await source.ask();
     if (founding.memberId !== memberId || founding.clusterId !== clusterId)
       throw new FatalError(
         `${paths.wal} is the empty log of member ${hexId(memberId)} of cluster ${hexId(clusterId)}, but the ` +

@@ -26,6 +26,11 @@ export class RequestIds {
     return id.owner === this.owner;
   }
 
+  /** An id as one number, as a membership change carries it. */
+  whole(sequence: number): bigint {
+    return (BigInt(this.owner) << 48n) | BigInt(sequence);
+  }
+
   /** An id as 8 big-endian bytes. */
   encode(sequence: number): Buffer {
     const bytes = Buffer.allocUnsafe(8);

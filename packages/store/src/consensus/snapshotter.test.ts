@@ -55,7 +55,7 @@ class Member {
       disk,
       home,
       { snap: DIRECTORY, wal: '/data/member/wal' },
-      () => ({ memberId: 1n, clusterId: 9n, members: MEMBERS }),
+      { joins: false, ask: () => Promise.resolve({ memberId: 1n, clusterId: 9n, members: MEMBERS }) },
       {
         wal: { segmentBytes: 4096, onError },
         writeBuffer: { onError },
@@ -290,7 +290,7 @@ describe('sending', () => {
     const snapshot = machine.backend.snapshot.bind(machine.backend);
     machine.backend.snapshot = () => {
       const view = snapshot();
-      return { iterate: view.iterate, close: () => (closed++, view.close()) };
+      return { iterate: (range) => view.iterate(range), close: () => (closed++, view.close()) };
     };
     snapshotter.send(asked);
     while (closed === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -9,6 +9,7 @@ import type { LeaseForwarder, Leases, TimeToLive } from '../consensus/leases.ts'
 import { StoreError } from '../errors.ts';
 import { PEER_LEASE_BODY_BYTES_MAX } from '../limits.ts';
 import type { LeaseId } from '../lease/lessor.ts';
+import { readAll } from './body.ts';
 
 const RENEW_PATH = '/leases';
 const INTERNAL_PATH = '/leases/internal';
@@ -160,15 +161,4 @@ export class HttpLeaseForwarder implements LeaseForwarder {
       request.end(body);
     });
   }
-}
-
-async function readAll(message: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) throw new Error(`a body of more than ${bytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -5,7 +5,8 @@ import { Lessor, type LeaseStore } from './lessor.ts';
 
 const kept = new Map<bigint, { ttlSeconds: number; remainingSeconds: number }>();
 const store: LeaseStore = {
-  put: (lease) => kept.set(lease.id, { ttlSeconds: lease.ttlSeconds, remainingSeconds: lease.remainingSeconds }),
+  put: (lease) =>
+    kept.set(lease.id, { ttlSeconds: lease.ttlSeconds, remainingSeconds: lease.remainingSeconds }),
   delete: (id) => kept.delete(id),
 };
 let lessor: Lessor;
@@ -121,7 +122,12 @@ describe('time', () => {
 
   test('earliest first, so many at most', () => {
     primary();
-    for (const [id, ttl] of [[3n, 5], [1n, 3], [2n, 4]] as const) lessor.grant(id, ttl);
+    for (const [id, ttl] of [
+      [3n, 5],
+      [1n, 3],
+      [2n, 4],
+    ] as const)
+      lessor.grant(id, ttl);
     lessor.arm(0);
     expect(lessor.list()).toEqual([1n, 2n, 3n]);
     expect(lessor.expired(9_000, 2)).toEqual([1n, 2n]);
@@ -207,7 +213,7 @@ class DumbLessor {
     if (!this.isPrimary) return [];
     const due = this.leases.filter((lease) => lease.offeredAt <= now);
     for (const lease of due) lease.offeredAt = now + 3000;
-    return due.map((lease) => lease.id).sort();
+    return due.map((lease) => lease.id).sort((a, b) => (a < b ? -1 : 1));
   }
 }
 
@@ -222,11 +228,21 @@ test('as its dumb twin, whatever is done to both', () => {
       return [twin.grant(i, ttl, now), got];
     }),
     id.map((i): Step => (twin, real) => [twin.revoke(i), codeOf(() => real.revoke(i))]),
-    fc.tuple(key, fc.bigInt({ min: 0n, max: 5n })).map(([k, i]): Step => (twin, real) => [twin.attach(k, i), codeOf(() => real.attach(k, i))]),
+    fc
+      .tuple(key, fc.bigInt({ min: 0n, max: 5n }))
+      .map(([k, i]): Step => (twin, real) => [twin.attach(k, i), codeOf(() => real.attach(k, i))]),
     key.map((k): Step => (twin, real) => [twin.attach(k, 0n), codeOf(() => real.detach(k))]),
     id.map((i): Step => (twin, real, now) => [twin.renew(i, now), codeOf(() => real.renew(i, now))]),
-    fc.boolean().map((leads): Step => (twin, real, now) => [twin.lead(leads, now), codeOf(() => (leads ? real.promote(now, 1000) : real.demote()))]),
-    fc.constant<Step>((twin, real, now) => [twin.expired(now), real.expired(now, 100).sort()]),
+    fc
+      .boolean()
+      .map((leads): Step => (twin, real, now) => [
+        twin.lead(leads, now),
+        codeOf(() => (leads ? real.promote(now, 1000) : real.demote())),
+      ]),
+    fc.constant<Step>((twin, real, now) => [
+      twin.expired(now),
+      [...real.expired(now, 100)].sort((a, b) => (a < b ? -1 : 1)),
+    ]),
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(step, fc.integer({ min: 0, max: 3000 })), { maxLength: 60 }), (steps) => {
@@ -236,7 +252,8 @@ test('as its dumb twin, whatever is done to both', () => {
         now += pause;
         const [want, got] = run(twin, real, now);
         expect(got).toEqual(want);
-        for (const lease of twin.leases) expect([...real.lookup(lease.id)!.keys].sort()).toEqual([...lease.keys].sort());
+        for (const lease of twin.leases)
+          expect([...real.lookup(lease.id)!.keys].sort()).toEqual([...lease.keys].sort());
         expect(real.size).toBe(twin.leases.length);
       }
     }),

@@ -72,9 +72,19 @@ export function decodeMember(bytes: Buffer): Member {
   return decodeMemberChange(bytes).member;
 }
 
+/** A list of members, as GET /members gives it. @throws Error naming what is wrong with the JSON */
+export function decodeMembers(text: string): Member[] {
+  const value = parseWithUint64(text, 'id');
+  if (!Array.isArray(value)) throw new Error('members: not a JSON list');
+  return value.map((each: unknown) => memberChangeOf(each).member);
+}
+
 /** @throws Error naming what is wrong with the JSON */
 export function decodeMemberChange(bytes: Buffer): MemberChange {
-  const value = parseWithUint64(bytes.toString('utf8'), 'id');
+  return memberChangeOf(parseWithUint64(bytes.toString('utf8'), 'id'));
+}
+
+function memberChangeOf(value: unknown): MemberChange {
   if (typeof value !== 'object' || value === null) throw new Error('member: not a JSON object');
   const fields: Readonly<Record<string, unknown>> = { ...value };
   if (typeof fields['id'] !== 'bigint') throw new Error('member: no id');

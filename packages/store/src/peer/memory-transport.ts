@@ -110,6 +110,7 @@ export class MemoryTransport implements PeerTransport {
   private readonly id: NodeId;
   private readonly handler: PeerHandler;
   private readonly peers = new Map<NodeId, MemoryPeer>();
+  private readonly remotes = new Map<NodeId, MemoryPeer>();
   private started = false;
   private stopped = false;
 
@@ -131,7 +132,7 @@ export class MemoryTransport implements PeerTransport {
   send(messages: readonly Message[]): void {
     for (let i = 0; i < messages.length; i++) {
       const message = messages[i];
-      const peer = this.peers.get(message.to);
+      const peer = this.peers.get(message.to) ?? this.remotes.get(message.to);
       if (peer === undefined || message.to === NONE || this.stopped) continue;
       peer.counters.sentMessages++;
       const passed = this.network.pass(message);
@@ -182,6 +183,7 @@ export class MemoryTransport implements PeerTransport {
     if (this.stopped || this.peers.has(id)) return;
     assert(id !== NONE && id !== this.id, 'a peer is another member');
     const peer = new MemoryPeer();
+    this.remotes.delete(id);
     this.peers.set(id, peer);
     if (this.started) this.look(id, peer);
   }
@@ -226,6 +228,8 @@ export class MemoryTransport implements PeerTransport {
   // ---- the receiving end --------------------------------------------------------------------------
 
   private receive(from: NodeId, message: Message): void {
+    // One that is not known yet can be answered: a member that joins learns of the others only then.
+    if (!this.peers.has(from) && !this.remotes.has(from)) this.remotes.set(from, new MemoryPeer());
     const counters = this.peers.get(from)?.counters;
     if (counters !== undefined) counters.receivedMessages++;
     this.handler.step(from, message);

@@ -1,17 +1,29 @@
-/** The Maintenance service of this stage: Status, alarms, and the hash of what is stored. */
+/** The Maintenance service: status, alarms, hashes, defragmentation, snapshots, moving the leader. */
+import { createHash } from 'node:crypto';
 import { etcdserverpb, services } from '@keelson/proto';
-import type { MethodTable } from '@keelson/rpc';
+import { RpcError, StatusCode, type MethodTable, type ServerStream } from '@keelson/rpc';
 import { AlarmType, type Alarm } from '../alarm/alarms.ts';
 import { CommandKind } from '../apply/command.ts';
 import { ETCD_VERSION } from '../config/version.ts';
+import type { Reconfiguration } from '../consensus/reconfiguration.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { messageOf, StoreError } from '../errors.ts';
-import { STORAGE_VERSION } from '../snapshot/state-image.ts';
+import { hashBackend } from '../snapshot/backend-hash.ts';
+import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
+import { exportBuckets, markOf, STORAGE_VERSION } from '../snapshot/state-image.ts';
 import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
 
-export function registerMaintenance(table: MethodTable, replica: Replica, quotaBytes: number): void {
+/** Bytes of the database file in one message (etcd). */
+const SNAPSHOT_CHUNK_BYTES = 32 * 1024;
+
+export function registerMaintenance(
+  table: MethodTable,
+  replica: Replica,
+  reconfiguration: Reconfiguration,
+  quotaBytes: number,
+): void {
   const { Maintenance } = services;
 
   table.unary(Maintenance.methods.status, async () => {
@@ -58,6 +70,68 @@ export function registerMaintenance(table: MethodTable, replica: Replica, quotaB
       throw toRpcError(error);
     }
   });
+
+  table.unary(Maintenance.methods.hash, async () => {
+    const view = await replica.state.buffer.snapshot();
+    try {
+      const mark = await markOf(view);
+      const hash = mark === undefined ? 0 : await hashBackend(view, mark);
+      return new etcdserverpb.HashResponse({ header: header(replica), hash });
+    } finally {
+      await view.close();
+    }
+  });
+
+  // Without a header, as in etcd.
+  table.unary(Maintenance.methods.defragment, async () => {
+    const { buffer, backend } = replica.state;
+    await buffer.commit();
+    await backend.compact('', '\xff');
+    return new etcdserverpb.DefragmentResponse();
+  });
+
+  table.serverStream(Maintenance.methods.snapshot, (_request, stream) => sendSnapshot(replica, stream));
+
+  table.unary(Maintenance.methods.moveLeader, async (request) => {
+    try {
+      await reconfiguration.moveLeader(request.targetID);
+      return new etcdserverpb.MoveLeaderResponse();
+    } catch (error) {
+      throw toRpcError(error);
+    }
+  });
+}
+
+/** The state as a bbolt file, then the SHA-256 of it as the last message's blob; no header in any of them. */
+async function sendSnapshot(
+  replica: Replica,
+  stream: ServerStream<etcdserverpb.SnapshotResponse>,
+): Promise<void> {
+  const view = await replica.state.buffer.snapshot();
+  try {
+    const mark = await markOf(view);
+    if (mark === undefined) throw new RpcError(StatusCode.Unavailable, 'nothing has been applied yet');
+    const buckets = exportBuckets(view, mark);
+    const plan = await planBbolt(buckets);
+    const hash = createHash('sha256');
+    let remainingBytes = plan.bytes;
+    const send = async (blob: Buffer): Promise<void> => {
+      const message = new etcdserverpb.SnapshotResponse({ remainingBytes, blob, version: STORAGE_VERSION });
+      if (!stream.write(message)) await stream.ready();
+    };
+    for await (const part of writeBbolt(plan, buckets)) {
+      hash.update(part);
+      for (let at = 0; at < part.length; at += SNAPSHOT_CHUNK_BYTES) {
+        if (stream.closed) return;
+        const blob = part.subarray(at, at + SNAPSHOT_CHUNK_BYTES);
+        remainingBytes -= blob.length;
+        await send(blob);
+      }
+    }
+    await send(hash.digest());
+  } finally {
+    await view.close();
+  }
 }
 
 function statusErrors(replica: Replica): string[] {

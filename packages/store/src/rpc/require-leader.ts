@@ -5,8 +5,7 @@
  */
 import type { CallContext, RpcError } from '@keelson/rpc';
 import type { Replica } from '../consensus/replica.ts';
-import { StoreError } from '../errors.ts';
-import { toRpcError } from './status.ts';
+import { rpcErrorOf } from './status.ts';
 
 const REQUIRE_LEADER_KEY = 'hasleader';
 const LEADERLESS_TICKS_MAX = 3;
@@ -42,7 +41,7 @@ export class RequireLeader {
     for (const stream of this.streams) if (stream.closed) this.streams.delete(stream);
     this.leaderlessTicks = this.replica.leaderId === 0n ? this.leaderlessTicks + 1 : 0;
     if (this.leaderlessTicks !== LEADERLESS_TICKS_MAX) return;
-    const error = toRpcError(new StoreError('NO_LEADER')) as RpcError;
+    const error = rpcErrorOf('NO_LEADER');
     for (const stream of this.streams) stream.fail(error);
     this.streams.clear();
   }

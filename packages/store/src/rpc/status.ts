@@ -1,12 +1,16 @@
 /** Where operating errors become gRPC statuses: errors.ts says code and text, this only carries them over. */
 import { RpcError, StatusCode, type StatusCode as Code } from '@keelson/rpc';
-import { statusOf, StoreError } from '../errors.ts';
+import { messageOf, statusOf, StoreError, type ErrorCode } from '../errors.ts';
+
+/** An operating error as what leaves. */
+export function rpcErrorOf(code: ErrorCode): RpcError {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- errors.ts keeps gRPC's numbers without knowing gRPC
+  return new RpcError(statusOf(code) as Code, messageOf(code));
+}
 
 /** Any thrown value as what leaves; what is not ours stays as it is and becomes Unknown further out. */
 export function toRpcError(reason: unknown): unknown {
-  if (!(reason instanceof StoreError)) return reason;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- errors.ts keeps gRPC's numbers without knowing gRPC
-  return new RpcError(statusOf(reason.code) as Code, reason.message);
+  return reason instanceof StoreError ? rpcErrorOf(reason.code) : reason;
 }
 
 /** The form in which a watch's cancel_reason quotes a status, Go's status.Error text. */

@@ -6,10 +6,9 @@ import { keyFromBytes } from '@keelson/base';
 import { etcdserverpb, services, sizeDelimited } from '@keelson/proto';
 import type { CallContext, DuplexStream, MethodTable, RpcError } from '@keelson/rpc';
 import type { Replica } from '../consensus/replica.ts';
-import { StoreError } from '../errors.ts';
 import { receiveBytesMax } from '../limits.ts';
 import type { EndableStream, RequireLeader } from './require-leader.ts';
-import { toRpcError } from './status.ts';
+import { rpcErrorOf } from './status.ts';
 import { WatchStream, type WatchOutlet, type WatchResponse } from '../watch/watch-stream.ts';
 
 const { FilterType } = etcdserverpb;
@@ -52,7 +51,7 @@ export class WatchService {
 
   /** Ends every stream: the member stops. */
   stop(): void {
-    const error = toRpcError(new StoreError('STOPPED')) as RpcError;
+    const error = rpcErrorOf('STOPPED');
     for (const stream of this.streams) stream.fail(error);
   }
 }

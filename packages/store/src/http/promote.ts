@@ -1,0 +1,109 @@
+/**
+ * Promoting a learner where the leader is: a member that does not lead asks it over the peer port, POST
+ * /members/promote/<decimal id> (etcd: api/etcdhttp/peer.go, cluster_util.go). Both sides live here.
+ */
+import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import { hexId } from '@keelson/base';
+import type { Schedule } from '../consensus/schedule.ts';
+import { StoreError, messageOf, type ErrorCode } from '../errors.ts';
+import { decodeMembers, memberJson, type Member } from '../membership/member.ts';
+import { readAll } from './body.ts';
+
+export const PROMOTE_PREFIX = '/members/promote/';
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+const RETRY_MS = 100;
+
+/** Texts peers know, by what they mean. */
+const REFUSALS: readonly { readonly code: ErrorCode; readonly status: number; readonly text: string }[] = [
+  { code: 'MEMBER_NOT_FOUND', status: 404, text: 'membership: ID not found' },
+  { code: 'LEARNER_NOT_READY', status: 412, text: messageOf('LEARNER_NOT_READY') },
+  { code: 'MEMBER_NOT_LEARNER', status: 412, text: 'membership: can only promote a learner member' },
+];
+
+export function promoteHandler(
+  promote: (id: bigint) => Promise<readonly Member[]>,
+  clusterId: bigint,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    response.setHeader('X-Etcd-Cluster-ID', hexId(clusterId));
+    const text = (request.url ?? '').slice(PROMOTE_PREFIX.length);
+    if (request.method !== 'POST') {
+      response.writeHead(405, { Allow: 'POST' }).end('Method Not Allowed\n');
+      return;
+    }
+    if (!/^[0-9]{1,20}$/.test(text)) {
+      response.writeHead(404).end(`member ${text} not found in cluster\n`);
+      return;
+    }
+    promote(BigInt.asUintN(64, BigInt(text))).then(
+      (members) => {
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        response.end(`${JSON.stringify(members.map(memberJson))}\n`);
+      },
+      (error: unknown) => {
+        const code = error instanceof StoreError ? error.code : undefined;
+        const refusal = REFUSALS.find((each) => each.code === code);
+        const status = refusal?.status ?? (code?.startsWith('TIMEOUT') === true ? 408 : 500);
+        response.writeHead(status).end(`${refusal?.text ?? String(error)}\n`);
+      },
+    );
+  };
+}
+
+export interface PromoteForwarding {
+  readonly leaderUrls: () => readonly string[];
+  readonly agent: Agent;
+  readonly schedule: Schedule;
+  readonly monotonicMs: () => number;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Promotes by `here`, or at the leader while that says it does not lead.
+ * @throws StoreError as the leader says, or TIMEOUT
+ */
+export async function promoteAtLeader(
+  id: bigint,
+  here: (id: bigint) => Promise<readonly Member[]>,
+  forwarding: PromoteForwarding,
+): Promise<readonly Member[]> {
+  const { leaderUrls, agent, schedule, monotonicMs, timeoutMs } = forwarding;
+  const startedMs = monotonicMs();
+  for (;;) {
+    try {
+      return await here(id);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'NOT_LEADER') throw error;
+    }
+    for (const url of leaderUrls()) {
+      const answer = await post(new URL(`${PROMOTE_PREFIX}${id}`, url), agent, timeoutMs);
+      if (answer === undefined) continue;
+      if (answer.status === 200) return decodeMembers(answer.text);
+      for (const { code, status, text } of REFUSALS)
+        if (answer.status === status && answer.text.includes(text)) throw new StoreError(code);
+    }
+    if (schedule.stopped) throw new StoreError('STOPPED');
+    if (monotonicMs() - startedMs >= timeoutMs) throw new StoreError('TIMEOUT');
+    await schedule.delay(RETRY_MS);
+  }
+}
+
+/** Undefined when there was no answer. */
+function post(
+  url: URL,
+  agent: Agent,
+  timeoutMs: number,
+): Promise<{ status: number; text: string } | undefined> {
+  return new Promise((resolve) => {
+    const request = httpRequest(url, { method: 'POST', agent, timeout: timeoutMs }, (response) => {
+      readAll(response, ANSWER_BYTES_MAX).then(
+        (body) => resolve({ status: response.statusCode ?? 0, text: body.toString('utf8') }),
+        () => resolve(undefined),
+      );
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => resolve(undefined));
+    request.on('close', () => resolve(undefined));
+    request.end();
+  });
+}
