@@ -169,7 +169,13 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   // Out.
 
   touched(): void {
-    if (this.dirty || this.dead) return;
+    if (this.dead) return;
+    // A turn that writes much does not wait for its end: the socket must have its say.
+    if (this.out.bytes > this.limits.socketHighWaterBytes) {
+      this.flush();
+      return;
+    }
+    if (this.dirty) return;
     this.dirty = true;
     // Within a read everything is written at its end.
     if (!this.inRead) this.shared.turn.add(this);

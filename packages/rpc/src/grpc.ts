@@ -138,7 +138,7 @@ export function inflate(flag: number, bytes: Buffer, encoding: string, bytesMax:
   try {
     return gunzipSync(bytes, { maxOutputLength: bytesMax });
   } catch (error) {
-    if (error instanceof RangeError) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') {
       // The real size is not known: decompressing stopped at the bound.
       return {
         code: StatusCode.ResourceExhausted,

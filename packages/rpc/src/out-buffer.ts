@@ -31,6 +31,8 @@ export class SlabPool {
 const NONE: Buffer = Buffer.alloc(0);
 
 export class OutBuffer {
+  /** DATA frames of messages so far. */
+  dataCount = 0;
   private readonly pool: SlabPool;
   private slab = NONE;
   /** The part of the slab that is not in `chunks` yet. */
@@ -90,6 +92,7 @@ export class OutBuffer {
     } else {
       this.copy(bytes, start, end);
     }
+    this.dataCount++;
     this.lastFlagsAt = flagsAt;
     this.lastEnd = this.at;
     this.lastStream = streamId;

@@ -43,6 +43,7 @@ export class ServerConnection extends Connection<ServerStream> {
   private pingStrikes = 0;
   private pingedMs = -Infinity;
   private answeredSincePing = false;
+  private dataAtPing = 0;
   private draining: 'no' | 'announced' | 'last' = 'no';
   /** Of the handshake, later of the drain. */
   private timer: Timer;
@@ -271,12 +272,16 @@ export class ServerConnection extends Connection<ServerStream> {
     // The client opens no more calls; those it has go on.
   }
 
-  /** grpc-go's policy: early pings are strikes, unless something was answered in between. */
+  /**
+   * grpc-go's policy: early pings are strikes, unless headers or messages left in between (Go's clients
+   * measure their bandwidth with a ping behind what they receive).
+   */
   protected override pingArrived(): boolean {
     const nowMs = this.clock.monotonicMs();
     const sinceMs = nowMs - this.pingedMs;
     this.pingedMs = nowMs;
-    if (this.answeredSincePing) {
+    if (this.answeredSincePing || this.out.dataCount !== this.dataAtPing) {
+      this.dataAtPing = this.out.dataCount;
       this.answeredSincePing = false;
       this.pingStrikes = 0;
       return true;

@@ -127,7 +127,7 @@ export abstract class Stream {
     const flag = this.compress === undefined ? 0 : 1;
     for (let frames = 0; ; frames++) {
       const bytes = queue.at(0);
-      if (bytes === undefined) break;
+      if (bytes === undefined || this.closed) break;
       if (this.window.left <= 0) break;
       if (host.window.left <= 0 || host.busy || frames >= framesMax) {
         this.wait();
@@ -160,6 +160,7 @@ export abstract class Stream {
       }
       host.touched();
     }
+    if (this.closed) return;
     if (queue.length === 0) this.emptied();
     if (this.full && this.queuedBytes <= LOW_WATER_BYTES && !this.closed) {
       this.full = false;

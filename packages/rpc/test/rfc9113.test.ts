@@ -3,6 +3,7 @@
  * handshake and the error it must get; and the bounds that go beyond the RFC. After every row another
  * connection still works.
  */
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { nativeChannel, nativeServer, type Channel, type RpcServer } from '@keelson/rpc';
 import { HeaderDecoder } from '../src/hpack.ts';
@@ -571,6 +572,63 @@ describe('answers', () => {
       expect(blocks.map((block) => decoder.decode(block, 0, block.length).fields.length)).toEqual([
         4, 2, 4, 2,
       ]);
+    });
+  });
+
+  test('pings behind messages of a stream are no offence', async () => {
+    seen.deaf = false;
+    await during(async (client) => {
+      client.send(headers(1, END_HEADERS, requestFields({ ':path': '/test.Echo/Chat' })));
+      for (let i = 1; i <= 10; i++) {
+        client.send(data(1, 0, message('x')));
+        await client.find(() => client.frames.filter((frame) => frame.type === TYPE.data).length === i);
+        client.send(rawFrame(TYPE.ping, 0, 0, Buffer.alloc(8)));
+        await client.find(() => client.frames.filter((frame) => frame.type === TYPE.ping).length === i);
+      }
+      client.send(...Array.from({ length: 4 }, () => rawFrame(TYPE.ping, 0, 0, Buffer.alloc(8))));
+      const goaway = await client.find((frame) => frame.type === TYPE.goaway);
+      expect([goaway?.payload.readUInt32BE(4), goaway?.payload.toString('latin1', 8)]).toEqual([
+        CALM,
+        'too_many_pings',
+      ]);
+    });
+  });
+
+  test('gzip is read, and answered with gzip; a bomb is refused', async () => {
+    const compressed = (text: string): Buffer => {
+      const bytes = gzipSync(text);
+      const head = Buffer.from([1, 0, 0, 0, 0]);
+      head.writeUInt32BE(bytes.length, 1);
+      return Buffer.concat([head, bytes]);
+    };
+    await during(async (client) => {
+      const block = requestFields({}, ['grpc-encoding', 'gzip']);
+      client.send(headers(1, END_HEADERS, block), data(1, END_STREAM, compressed('echo zipped')));
+      const reply = (await client.find((frame) => frame.type === TYPE.data))?.payload ?? Buffer.alloc(5);
+      expect(reply[0]).toBe(1);
+      expect(gunzipSync(reply.subarray(5)).toString()).toBe('zipped');
+      client.send(headers(3, END_HEADERS, block), data(3, END_STREAM, compressed('0'.repeat(10_000_000))));
+      expect(await answer(client, 3)).toMatchObject({ 'grpc-status': '8' });
+      client.send(headers(5, END_HEADERS, block), data(5, END_STREAM, Buffer.from([1, 0, 0, 0, 1, 7])));
+      expect(await answer(client, 5)).toMatchObject({ 'grpc-status': '13' });
+    });
+  });
+
+  test('a reader that stops reading its socket does not grow the server', async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    await during(async (client) => {
+      client.send(
+        rawFrame(TYPE.settings, 0, 0, setting(4, 2 ** 31 - 1)),
+        rawFrame(TYPE.window, 0, 0, u32(2 ** 31 - 1 - 65_535)),
+      );
+      client.socket.pause();
+      const paused = seen.next('written');
+      client.send(
+        headers(1, END_HEADERS, requestFields({ ':path': '/test.Echo/Counted' })),
+        data(1, END_STREAM, message('10000000 4096')),
+      );
+      await paused;
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
     });
   });
 

@@ -103,14 +103,6 @@ export function socketContract(
           'a preface, then a frame longer than allowed',
           Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(9, 0xff)]),
         ],
-        [
-          'a preface, settings, then DATA on a stream that is not open',
-          Buffer.concat([
-            Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-            Buffer.from('000000040000000000', 'hex'),
-            Buffer.from('000001000100000007ff', 'hex'),
-          ]),
-        ],
       ])('%s closes that connection and disturbs no other', async (_name, bytes) => {
         const { port, channel } = await serve();
         expect(await channel.unary(Echo.unary, 'echo before')).toBe('before');
