@@ -40,9 +40,9 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'bench',
-    usage: '<workload> …',
-    short: 'measures a cluster (not in this build)',
-    run: (_argv, io) => absent('bench', io),
+    usage: '[workload] [--endpoints …] [--compare-etcd] [--report DIR] [--short]',
+    short: 'measures a cluster',
+    run: async (argv, io) => (await import('@keelson/bench')).runBench(argv, io),
   },
   {
     name: 'version',

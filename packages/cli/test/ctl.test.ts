@@ -222,7 +222,7 @@ test.each<[string[], number, RegExp, RegExp]>([
   [[], 1, /^$/, /^Usage:/],
   [['nonsense'], 1, /^$/, /^keelson: unknown command "nonsense"\nUsage:/],
   [['version'], 0, /^keelson \d/, /^$/],
-  [['bench', 'put'], 1, /^$/, /^keelson bench: this build has no bench\n$/],
+  [['bench', 'nonsense'], 1, /^$/, /^keelson bench: unknown workload nonsense;/],
   [['apiserver'], 1, /^$/, /^keelson apiserver: this build has no apiserver\n$/],
   [['up', '--help'], 0, /--base-port=0/, /^$/],
   [['ctl'], 0, /lease timetolive +Get lease information/, /^$/],

@@ -20,6 +20,7 @@ export {
 export { asV2 } from './conf-change.ts';
 export type { Configuration } from './tracker.ts';
 export type { AppendWork, ApplyWork, Ready } from './ready.ts';
+export { committedIndex } from './quorum.ts';
 export { RawNode, type StepResult } from './raw-node.ts';
 export type { BasicStatus, PeerStatus, Status } from './status.ts';
 export {

@@ -4,3 +4,11 @@ export { realWorld } from './world.ts';
 export { defaultServerConfig, parseServerConfig } from './config/config.ts';
 export type { ServerConfig } from './config/flag-table.ts';
 export { FatalError, StoreError, type ErrorCode } from './errors.ts';
+// Rooms that packages/bench measures alone.
+export { MemoryBackend } from './backend/memory-backend.ts';
+export { WriteBuffer } from './backend/write-buffer.ts';
+export { MvccStore } from './mvcc/store.ts';
+export { TreeIndex } from './mvcc/tree-index.ts';
+export { encodeEntry } from './wal/entry-codec.ts';
+export { RecordEncoder, RecordType } from './wal/record.ts';
+export { WatchHub } from './watch/hub.ts';

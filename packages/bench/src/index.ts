@@ -1,0 +1,1 @@
+export { runBench, type BenchIo } from './bench.ts';
