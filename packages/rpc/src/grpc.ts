@@ -138,7 +138,7 @@ export function inflate(flag: number, bytes: Buffer, encoding: string, bytesMax:
   try {
     return gunzipSync(bytes, { maxOutputLength: bytesMax });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') {
+    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') {
       // The real size is not known: decompressing stopped at the bound.
       return {
         code: StatusCode.ResourceExhausted,
@@ -148,6 +148,10 @@ export function inflate(flag: number, bytes: Buffer, encoding: string, bytesMax:
     const why = error instanceof Error ? error.message : String(error);
     return { code: StatusCode.Internal, text: `grpc: failed to decompress the received message: ${why}` };
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 /** Synchronous: messages of a call keep their order, and the sizes that use it are small. */
