@@ -5,6 +5,7 @@
 import { assert, hexId } from '@keelson/base';
 import { asV2, Changer, put, restoreConfState } from './conf-change.ts';
 import { describeConfState } from './describe.ts';
+import { releaseEarlyReads } from './read-index.ts';
 import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
 import type { RaftState } from './state.ts';
 import { compareIds, describeConfiguration } from './tracker.ts';
@@ -71,7 +72,8 @@ function settle(state: RaftState): ConfState {
   if (confState.voters.length === 0) return confState;
 
   if (maybeCommit(state)) {
-    // A smaller quorum may have committed more.
+    // A smaller quorum may have committed more, and with it the first entry of the term.
+    releaseEarlyReads(state);
     broadcastAppend(state);
   } else {
     // Whoever is new need not wait for the next heartbeat.

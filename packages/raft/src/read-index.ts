@@ -36,7 +36,7 @@ export function releaseEarlyReads(state: RaftState): void {
 
 function confirm(state: RaftState, request: Message): void {
   const context = contextOf(request);
-  if (state.config.readOnlyOption === ReadOnlyOption.LeaseBased || state.tracker.isSingleton()) {
+  if (state.config.readOnlyOption === ReadOnlyOption.LeaseBased || state.tracker.isSingleton(state.id)) {
     answer(state, request, state.log.committed);
     return;
   }

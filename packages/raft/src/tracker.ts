@@ -108,8 +108,10 @@ export class Tracker {
     return this.config.incoming.includes(id) || this.config.outgoing.includes(id);
   }
 
-  isSingleton(): boolean {
-    return this.config.incoming.length === 1 && this.config.outgoing.length === 0;
+  /** Whether `id` alone is every quorum. A leader that was removed from a membership of two is not. */
+  isSingleton(id: NodeId): boolean {
+    const { incoming, outgoing } = this.config;
+    return incoming.length === 1 && incoming[0] === id && outgoing.length === 0;
   }
 
   /** The highest index that both halves' majorities have acknowledged. */
