@@ -218,6 +218,8 @@ const leases: Step[] = [
   run('lease grant -w json', () => ['lease', 'grant', '600', '-w', 'json'], { noteLease: 'two' }),
   run('lease grant -w fields', () => ['lease', 'grant', '600', '-w', 'fields'], { noteLease: 'three' }),
   run('lease grant below the minimum', () => ['lease', 'grant', '1', '-w', 'fields'], { noteLease: 'short' }),
+  // At once: it lives for two seconds only.
+  run('lease revoke of the short one', (m) => ['lease', 'revoke', m.lease('short')]),
   run('lease grant without ttl', () => ['lease', 'grant']),
   run('lease grant too long', () => ['lease', 'grant', '9000000001']),
   run('lease grant of no number', () => ['lease', 'grant', 'long']),
@@ -275,7 +277,6 @@ const leases: Step[] = [
   run('lease revoke again', (m) => ['lease', 'revoke', m.lease('one')]),
   run('lease revoke without keys', (m) => ['lease', 'revoke', m.lease('two'), '-w', 'json']),
   run('lease revoke -w fields', (m) => ['lease', 'revoke', m.lease('three'), '-w', 'fields']),
-  run('lease revoke of the short one', (m) => ['lease', 'revoke', m.lease('short')]),
   run('lease list of none', () => ['lease', 'list', '-w', 'json']),
 ];
 

@@ -3,7 +3,7 @@
  * of each to compare their outputs: ids and addresses, which differ by nature.
  */
 import { etcdserverpb, services } from '@keelson/proto';
-import { KEELSON_ETCD, REFERENCE_ETCD } from '../harness/binaries.ts';
+import { KEELSON_ETCD, KEELSON_FLAGS, REFERENCE_ETCD } from '../harness/binaries.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
 
 export interface Side {
@@ -36,14 +36,13 @@ export interface MemberIdentity {
 /** Apart from everything else that is printed. */
 const NAME_PREFIX = 'member-';
 
-/** Both sides, started side by side with the same flags; the reference first. */
-export async function startSides(flags: readonly string[] = []): Promise<[Side, Side]> {
+/** Both sides, started side by side; the reference first. */
+export async function startSides(): Promise<[Side, Side]> {
   if (REFERENCE_ETCD === undefined) throw new Error('no real etcd to compare with');
-  const clusters = await Promise.all(
-    [REFERENCE_ETCD, KEELSON_ETCD].map((binary) =>
-      ProcessCluster.start({ binary, flags, prefix: NAME_PREFIX }),
-    ),
-  );
+  const clusters = await Promise.all([
+    ProcessCluster.start({ binary: REFERENCE_ETCD, prefix: NAME_PREFIX }),
+    ProcessCluster.start({ binary: KEELSON_ETCD, prefix: NAME_PREFIX, flags: KEELSON_FLAGS }),
+  ]);
   const [reference, subject] = await Promise.all(
     clusters.map(async (cluster, i) => ({
       name: ['etcd', 'keelson'][i],

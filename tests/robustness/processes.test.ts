@@ -3,7 +3,7 @@
  * small here. Times are asserted loosely, as machines are shared; promises are asserted exactly, inside.
  */
 import { expect, test } from '@jest/globals';
-import { KEELSON_ETCD, missingServer } from '../harness/binaries.ts';
+import { KEELSON_ETCD, KEELSON_FLAGS, missingServer } from '../harness/binaries.ts';
 import { freshSeed, sayNothing } from '../harness/script.ts';
 import { firstPut } from './first-put.ts';
 import { killAll } from './kill-all.ts';
@@ -13,22 +13,24 @@ import { stoppedFollower, TIMEOUT_TEXTS } from './stopped-follower.ts';
 
 const SEED = Number(process.env['SEED'] ?? freshSeed());
 const missing = missingServer();
-const check = missing === undefined ? test : test.skip;
-const named = (name: string): string =>
-  missing === undefined ? `${name} (SEED=${SEED})` : `${name}: skipped, ${missing}`;
-const common = { binary: KEELSON_ETCD, seed: SEED, flags: [] as string[], writers: 16 };
+/** A test of real processes, or its name with what is missing for it. */
+function check(name: string, body: () => Promise<void>, timeoutMs: number): void {
+  if (missing === undefined) test(`${name} (SEED=${SEED})`, body, timeoutMs);
+  else test.skip(`${name}: ${missing}`, body);
+}
+const common = { binary: KEELSON_ETCD, seed: SEED, flags: KEELSON_FLAGS, writers: 16 };
 
 check(
-  named('three members from nothing answer a put'),
+  'three members from nothing answer a put',
   async () => {
-    const report = await firstPut({ binary: KEELSON_ETCD, rounds: 2, flags: [] }, sayNothing);
+    const report = await firstPut({ binary: KEELSON_ETCD, rounds: 2, flags: KEELSON_FLAGS }, sayNothing);
     expect(report.firstPutMs.max).toBeLessThan(10_000);
   },
   60_000,
 );
 
 check(
-  named('kill -9 of the leader under load, three times: a new leader, nothing lost, nothing doubled'),
+  'kill -9 of the leader under load, three times: a new leader, nothing lost, nothing doubled',
   async () => {
     const report = await killLeader({ ...common, rounds: 3, missed: 0 }, sayNothing);
     expect(report.failoverMs.count).toBe(3);
@@ -38,9 +40,9 @@ check(
 );
 
 check(
-  named('the killed leader comes back when the others have compacted their logs: by snapshot'),
+  'the killed leader comes back when the others have compacted their logs: by snapshot',
   async () => {
-    const flags = ['--snapshot-count=100', '--snapshot-catchup-entries=10'];
+    const flags = [...KEELSON_FLAGS, '--snapshot-count=100', '--snapshot-catchup-entries=10'];
     const report = await killLeader({ ...common, flags, rounds: 2, missed: 400 }, sayNothing);
     expect(report.snapshots).toBe(2);
   },
@@ -48,7 +50,7 @@ check(
 );
 
 check(
-  named('kill -9 of all three at once under load: every acknowledged put is there'),
+  'kill -9 of all three at once under load: every acknowledged put is there',
   async () => {
     const report = await killAll({ ...common, rounds: 3, puts: 200 }, sayNothing);
     expect(report.recoveryMs.count).toBe(3);
@@ -57,7 +59,7 @@ check(
 );
 
 check(
-  named('a stopped follower disturbs nobody; alone, a member times out and serves what it has'),
+  'a stopped follower disturbs nobody; alone, a member times out and serves what it has',
   async () => {
     const report = await stoppedFollower({ ...common, stopMs: 4000, watchMs: 2000 }, sayNothing);
     expect(TIMEOUT_TEXTS.has(report.lonely.put)).toBe(true);
@@ -68,7 +70,7 @@ check(
 );
 
 check(
-  named('keys loaded through the client are there after restarts'),
+  'keys loaded through the client are there after restarts',
   async () => {
     const report = await loadMillion(
       { ...common, keys: 5000, valueBytes: 256, concurrency: 64, stepKeys: 1000 },
