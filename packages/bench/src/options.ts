@@ -3,7 +3,7 @@
  * and defaults only; what a workload makes of them is its own business.
  */
 import { parseArgs } from 'node:util';
-import { defaultTransport, type ClientTransport } from './transport.ts';
+import type { ClientTransport } from './transport.ts';
 
 export const WORKLOADS = [
   'suite',
@@ -107,7 +107,7 @@ const FLAGS: readonly Flag[] = [
   { name: 'streams', kind: 'count', initial: '10', usage: 'watch: streams the watchers share' },
   { name: 'keys', kind: 'count', initial: '1000000', usage: 'memory, restart, growth: keys to store' },
   { name: 'seed', kind: 'count', initial: '1', usage: 'of keys and values' },
-  { name: 'client-transport', kind: 'text', initial: '', usage: 'native or grpc-js' },
+  { name: 'client-transport', kind: 'text', initial: 'native', usage: 'native or grpc-js' },
   { name: 'data-dir', kind: 'text', initial: '', usage: 'parent of the data directories (its disk counts)' },
   { name: 'server-flag', kind: 'texts', initial: '', usage: 'for every server started; may be repeated' },
   { name: 'keelson-flag', kind: 'texts', initial: '', usage: "for Keelson's servers only; may be repeated" },
@@ -126,7 +126,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
   };
   const count = (name: string, least: number): number => parseCount(name, text(name), least);
-  const transport = text('client-transport') || defaultTransport();
+  const transport = text('client-transport');
   if (transport !== 'native' && transport !== 'grpc-js') {
     throw new OptionError(`--client-transport is native or grpc-js, not ${transport}`);
   }

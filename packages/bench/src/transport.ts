@@ -1,31 +1,14 @@
 /**
- * The one place that chooses what carries the generators' calls. The native channel is preferred as soon as
- * @keelson/rpc offers one: a generator on @grpc/grpc-js spends more CPU on a call than the servers do, and on
- * a small machine that is what would be measured.
+ * The one place that chooses what carries the generators' calls. The native channel is the default: a generator
+ * on @grpc/grpc-js spends as much CPU on a call as the servers do, and on a small machine that is what would
+ * be measured.
  */
-import * as rpc from '@keelson/rpc';
-import type { Channel } from '@keelson/rpc';
+import { grpcJsChannel, nativeChannel, type Channel } from '@keelson/rpc';
 
 export type ClientTransport = 'native' | 'grpc-js';
-type Open = (address: string) => Channel;
 
-function offered(): Readonly<Partial<Record<ClientTransport, Open>>> {
-  const native: unknown = Reflect.get(rpc, 'nativeChannel');
-  const grpcJs: Open = (address) => rpc.grpcJsChannel(address);
-  if (typeof native !== 'function') return { 'grpc-js': grpcJs };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the door's own promise: grpcJsChannel's twin
-  return { 'grpc-js': grpcJs, native: native as Open };
-}
-
-export function defaultTransport(): ClientTransport {
-  return offered().native === undefined ? 'grpc-js' : 'native';
-}
-
-/** @throws RangeError for a transport that this build does not have */
 export function openChannel(transport: ClientTransport, address: string): Channel {
-  const open = offered()[transport];
-  if (open === undefined) throw new RangeError(`this build has no ${transport} client transport`);
-  return open(address);
+  return transport === 'native' ? nativeChannel(address) : grpcJsChannel(address);
 }
 
 /** Connections to `addresses`, `count` in all, shared out in turn. */
