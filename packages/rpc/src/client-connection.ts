@@ -210,7 +210,7 @@ export class ClientConnection extends Connection<ClientStream> {
     this.shared.ready(this);
   }
 
-  protected override keepsAlive(): boolean {
+  override keepsAlive(): boolean {
     return this.streams.size > 0;
   }
 

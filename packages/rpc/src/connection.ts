@@ -4,7 +4,7 @@
  * every flood bound. Streams are opened by the heirs. It owns no socket and sets timers by the clock it was
  * given; a violation ends it with GOAWAY and the RFC's code.
  */
-import { assert, type Clock, type Timer } from '@keelson/base';
+import type { Clock, Timer } from '@keelson/base';
 import { ReceiveWindow, SendWindow } from './flow-control.ts';
 import {
   ConnectionError,
@@ -23,6 +23,7 @@ import {
   writeUint32,
 } from './frames.ts';
 import { HeaderDecoder, HeaderEncoder } from './hpack.ts';
+import { Keepalive } from './keepalive.ts';
 import { Meter, type Limits } from './limits.ts';
 import { OutBuffer, type SlabPool } from './out-buffer.ts';
 import type { Stream, StreamHost } from './stream.ts';
@@ -54,7 +55,6 @@ export interface Shared {
 const CLOSED_MEMORY = 256;
 const NO_BYTES = Buffer.alloc(0);
 const PING_BYTES = 8;
-const KEEPALIVE_PING = Buffer.from('keelson!', 'latin1');
 
 export abstract class Connection<S extends Stream> implements StreamHost {
   readonly out: OutBuffer;
@@ -100,9 +100,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   private readonly idleMeter: Meter;
   private readonly errorMeter: Meter;
   private settingsUnanswered = 1;
-  private heardMs: number;
-  private keepaliveTimer: Timer | undefined = undefined;
-  private pinging = false;
+  heardMs: number;
+  private readonly keepalive: Keepalive | undefined;
   private lingerTimer: Timer | undefined = undefined;
 
   constructor(pipe: Pipe, shared: Shared) {
@@ -118,7 +117,10 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     this.idleMeter = new Meter(limits.idleFrames);
     this.errorMeter = new Meter(limits.streamErrors);
     this.heardMs = this.clock.monotonicMs();
-    this.armKeepalive();
+    this.keepalive =
+      shared.keepaliveIntervalMs === undefined
+        ? undefined
+        : new Keepalive(this.clock, shared.keepaliveIntervalMs, shared.keepaliveTimeoutMs, this);
   }
 
   // What the heirs do.
@@ -144,7 +146,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   /** The connection is gone; every call on it must be told. Once. */
   protected abstract lost(why: string): void;
   /** Whether keepalive pings are due while nothing arrives. */
-  protected abstract keepsAlive(): boolean;
+  abstract keepsAlive(): boolean;
   /** The first bytes that are no frames. @returns where frames begin; -1: not yet; -2: refused */
   protected abstract prefaceArrived(bytes: Buffer, start: number): number;
 
@@ -268,7 +270,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     this.touched();
   }
 
-  protected sendPing(payload: Buffer): void {
+  sendPing(payload: Buffer): void {
     this.out.frame(FrameType.Ping, 0, 0, payload);
     this.touched();
   }
@@ -306,7 +308,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   private stop(why: string): void {
     if (this.dead) return;
     this.dead = true;
-    this.keepaliveTimer?.cancel();
+    this.keepalive?.stop();
     this.awaiting.clear();
     this.partial = NO_BYTES;
     this.block = [];
@@ -674,35 +676,4 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     this.reset(id, code);
     if (stream !== undefined) this.streamFailed(stream, code, why);
   }
-
-  // Keepalive: silence is measured when the timer fires, so a busy connection never touches a timer.
-
-  private armKeepalive(delayMs = this.shared.keepaliveIntervalMs): void {
-    if (delayMs === undefined || this.shared.keepaliveIntervalMs === undefined) return;
-    // Timers hold at most 2^31-1 ms.
-    this.keepaliveTimer = this.clock.setTimer(Math.min(delayMs, 2 ** 31 - 1), this.keepalive);
-  }
-
-  private readonly keepalive = (): void => {
-    const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.shared;
-    assert(keepaliveIntervalMs !== undefined, 'the timer is armed only with an interval');
-    if (this.dead) return;
-    const silentMs = this.clock.monotonicMs() - this.heardMs;
-    if (this.pinging) {
-      this.pinging = false;
-      if (silentMs >= keepaliveTimeoutMs) {
-        this.cut('keepalive ping failed to receive ACK within timeout');
-        return;
-      }
-    }
-    if (silentMs < keepaliveIntervalMs) {
-      this.armKeepalive(keepaliveIntervalMs - silentMs);
-    } else if (!this.keepsAlive()) {
-      this.armKeepalive();
-    } else {
-      this.pinging = true;
-      this.sendPing(KEEPALIVE_PING);
-      this.armKeepalive(keepaliveTimeoutMs);
-    }
-  };
 }

@@ -299,7 +299,7 @@ export class ServerConnection extends Connection<ServerStream> {
     this.timer.cancel();
   }
 
-  protected override keepsAlive(): boolean {
+  override keepsAlive(): boolean {
     return true;
   }
 

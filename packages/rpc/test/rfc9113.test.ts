@@ -632,6 +632,21 @@ describe('answers', () => {
     });
   });
 
+  test('a silent client is pinged, and cut when it does not answer', async () => {
+    const watchful = nativeServer(echoTable(new ServerSide()), {
+      keepaliveIntervalMs: 30,
+      keepaliveTimeoutMs: 30,
+    });
+    const { port } = await watchful.listen({ host: '127.0.0.1', port: 0 });
+    const client = await RawClient.open(port);
+    const first = await client.find((frame) => frame.type === TYPE.ping);
+    client.send(rawFrame(TYPE.ping, 1, 0, first?.payload ?? Buffer.alloc(0)));
+    await client.find(() => client.frames.filter((frame) => frame.type === TYPE.ping).length === 2);
+    await client.find(() => false);
+    expect(client.closed).toBe(true);
+    await watchful.close();
+  });
+
   test('draining tells twice: no new streams soon, then the last one', async () => {
     const draining = nativeServer(echoTable(new ServerSide()));
     const { port } = await draining.listen({ host: '127.0.0.1', port: 0 });
