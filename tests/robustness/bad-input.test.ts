@@ -295,7 +295,7 @@ function suite(): void {
     ['a raft message of nothing but a length', 'POST /raft', 'right', Buffer.from([0x0a, 0xff, 0x7f]), [400]],
     ['a raft message of another cluster', 'POST /raft', 'wrong', Buffer.alloc(0), [412]],
     ['a raft message by GET', 'GET /raft', 'right', Buffer.alloc(0), [405]],
-    ['a snapshot of garbage', 'POST /raft/snapshot', 'right', Buffer.alloc(40, 0xff), [400, 500]],
+    ['a snapshot of garbage', 'POST /raft/snapshot', 'right', Buffer.alloc(40, 0xff), [413]],
     ['a snapshot cut off in its head', 'POST /raft/snapshot', 'right', Buffer.from([0, 0, 0]), [400, 500]],
     ['a snapshot of another cluster', 'POST /raft/snapshot', 'wrong', Buffer.alloc(40), [412]],
     ['a stream of no kind', 'GET /raft/stream/nonsense/1', 'right', Buffer.alloc(0), [404]],

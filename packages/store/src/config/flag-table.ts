@@ -199,7 +199,7 @@ export const FLAGS = [
   { name: 'force-new-cluster', field: 'forceNewCluster', kind: 'bool', default: false, section: 'Unsafe', help: 'Make a cluster of this member alone out of its data.' },
   { name: 'unsafe-no-fsync', field: 'unsafeNoFsync', kind: 'bool', default: false, section: 'Unsafe', help: 'Never sync to disk; a power cut loses data.' },
 
-  { name: 'rpc-transport', field: 'rpcTransport', kind: 'choice', choices: ['grpc-js', 'native'], default: 'grpc-js', section: 'Keelson', help: 'What carries gRPC: the grpc-js library, or our own HTTP/2 (native).' },
+  { name: 'rpc-transport', field: 'rpcTransport', kind: 'choice', choices: ['native', 'grpc-js'], default: 'native', section: 'Keelson', help: 'What carries gRPC: our own HTTP/2 (native), or the grpc-js library.' },
 ] as const satisfies readonly AnyFlagSpec[];
 
 type Specs = (typeof FLAGS)[number];
