@@ -105,3 +105,10 @@ export class StoreError extends Error {
 export class FatalError extends Error {
   override readonly name = 'FatalError';
 }
+
+/** The cluster has removed this member for ever: it ends in good order, and its data is of no more use. */
+export class RemovedError extends FatalError {
+  constructor() {
+    super('the member has been permanently removed from the cluster');
+  }
+}

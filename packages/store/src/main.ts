@@ -3,7 +3,7 @@
  * JSON log lines on stderr (or where --log-outputs says), the version on stdout, and on a failed start one
  * line that names the cause.
  */
-import { createWriteStream, realpathSync, readFileSync } from 'node:fs';
+import { openSync, realpathSync, readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JsonLogger, toError, type LogLevel } from '@keelson/base';
@@ -14,6 +14,7 @@ import { unsupported } from './config/not-served.ts';
 import { flagsText, usageText } from './config/usage.ts';
 import { ETCD_VERSION, versionLines } from './config/version.ts';
 import { checkDataDir } from './data-dir.ts';
+import { RemovedError } from './errors.ts';
 import { StoreServer } from './server.ts';
 import { realWorld } from './world.ts';
 
@@ -39,7 +40,13 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   const parsed = parseServerConfig(argv, env, (path) => readFileSync(path, 'utf8'));
   if (parsed.kind !== 'config') return refuse(parsed);
   const { config, warnings } = parsed;
-  const logger = loggerFor(config);
+  let logger: JsonLogger;
+  try {
+    logger = loggerFor(config);
+  } catch (error) {
+    stderrLogger('error').error('failed to open log outputs', { error: toError(error).message });
+    return 1;
+  }
   for (const warning of warnings) logger.warn(warning);
   const missing = unsupported(config);
   if (missing.length > 0) {
@@ -62,6 +69,11 @@ async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> 
     logger.log('fatal', 'failed to start', { error: toError(error).message });
     return 1;
   }
+  // A broken law of ours: one line, like every other, and the end; the log brings the member back.
+  process.on('uncaughtException', (error) => {
+    logger.log('fatal', 'unexpected failure', { error: error.stack ?? error.message });
+    process.exit(1);
+  });
   const signalled = new Promise<keyof typeof SIGNAL_EXIT>((resolve) => {
     process.once('SIGTERM', () => resolve('SIGTERM'));
     process.once('SIGINT', () => resolve('SIGINT'));
@@ -70,15 +82,35 @@ async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> 
   const end = await Promise.race([signalled, server.failed]);
   if (typeof end === 'string') {
     logger.info('received signal; shutting down', { signal: end });
-    await server.stop();
+    await server.stop().catch((error: unknown) => {
+      logger.warn('failed to stop in order', { error: toError(error).message });
+    });
     logger.info('closed server', { name: config.name });
-    return SIGNAL_EXIT[end];
+    return endBySignal(end);
+  }
+  if (end instanceof RemovedError) {
+    // As etcd: not a failure, so that nobody starts it again and again.
+    logger.warn('server error', { error: end.message });
+    logger.warn('data-dir used by this member must be removed');
+    await server.stop().catch(() => {});
+    return 0;
   }
   logger.log('fatal', 'the member cannot go on', { error: describe(end) });
   // Nothing may be acknowledged any more; a stuck disk must not keep the process.
   const grace = new Promise<void>((resolve) => void setTimeout(resolve, 1_000));
   await Promise.race([server.stop().catch(() => {}), grace]);
   return 1;
+}
+
+/**
+ * Ends the process by the signal itself, as etcd does: whoever waits for it sees that it was asked to go. As
+ * process 1 the system would not let that happen; then it ends well.
+ */
+function endBySignal(signal: keyof typeof SIGNAL_EXIT): number {
+  if (process.pid === 1) return 0;
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  return SIGNAL_EXIT[signal];
 }
 
 /** The message and what lies beneath it; a broken law of ours also says where. */
@@ -113,11 +145,9 @@ function loggerFor(config: ServerConfig): JsonLogger {
   const writers = config.logOutputs.map((output) => {
     if (output === 'stdout') return (line: string) => void process.stdout.write(line);
     if (output === 'default' || output === 'stderr') return (line: string) => void process.stderr.write(line);
-    const file = createWriteStream(output, { flags: 'a', mode: 0o600 });
-    file.on('error', (error) =>
-      process.stderr.write(`cannot write the log to ${output}: ${error.message}\n`),
-    );
-    return (line: string) => void file.write(line);
+    // Written at once: the last lines before an end are the ones that matter.
+    const file = openSync(output, 'a', 0o600);
+    return (line: string) => void writeSync(file, line);
   });
   const write = (line: string): void => {
     for (const writer of writers) writer(line);

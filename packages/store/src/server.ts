@@ -22,7 +22,6 @@ import {
 } from './config/initial-cluster.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
-import { decideVersion, encodeVersionSet, MIN_CLUSTER_VERSION } from './consensus/cluster-version.ts';
 import { Compactor } from './consensus/compactor.ts';
 import { ConfChanges } from './consensus/conf-changes.ts';
 import { Driver } from './consensus/driver.ts';
@@ -36,11 +35,14 @@ import { Reconfiguration } from './consensus/reconfiguration.ts';
 import { Replica } from './consensus/replica.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { Schedule } from './consensus/schedule.ts';
+import { Succession } from './consensus/succession.ts';
 import { Snapshotter } from './consensus/snapshotter.ts';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { makeDurableDirectory, parentOf } from './data-dir.ts';
-import { FatalError } from './errors.ts';
-import { joiningId, runningCluster } from './http/cluster-info.ts';
+import { FatalError, RemovedError } from './errors.ts';
+import { foundingOf } from './founding.ts';
+import { Announcer } from './http/announcer.ts';
+import { MIN_CLUSTER_VERSION } from './http/cluster-version.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
 import { promoteAtLeader, promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
@@ -85,8 +87,6 @@ export interface World {
   readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
 }
 
-/** Time a leader gives its successor before it goes anyway; etcd's drop-in contract allows 1.5 s in all. */
-const HAND_OVER_MS = 1_000;
 const DRAIN_MS = 200;
 /** A member that cannot publish itself for so long is served all the same (etcd). */
 const READY_WAIT_MS = 5_000;
@@ -95,9 +95,6 @@ const VERSION_CHECK_MS = 4_000;
 const QUOTA_MEASURE_MS = 1_000;
 const WAITER_SWEEP_MS = 100;
 const INBOX_MAX = 65_536;
-/** Time the others have to say what cluster it is, to one that joins, and to one that founds (etcd's). */
-const JOIN_ANSWER_MS = 10_000;
-const BOOTSTRAP_ANSWER_MS = 1_000;
 
 export class StoreServer {
   readonly memberId: bigint;
@@ -126,6 +123,8 @@ export class StoreServer {
   private readonly quota: Quota;
   private readonly hub: WatchHub;
   private readonly leaseExpiry: LeaseExpiry;
+  private readonly succession: Succession;
+  private readonly announcer: Announcer;
   private readonly fail: (error: Error) => void;
   private role: Role = Role.Follower;
   private stopping: Promise<void> | undefined;
@@ -205,8 +204,7 @@ export class StoreServer {
       idOf: (id) => ({ owner: Number((id >> 48n) & 0xffffn), sequence: Number(id & 0xffff_ffff_ffffn) }),
       revision: () => state.mvcc.currentRevision,
       removedSelf: (id) => {
-        if (id === this.memberId)
-          this.fail(new FatalError('this member has been permanently removed from the cluster'));
+        if (id === this.memberId) this.fail(new RemovedError());
       },
     });
     const quotaBytes = config.quotaBackendBytes || limits.QUOTA_BACKEND_BYTES_DEFAULT;
@@ -225,13 +223,10 @@ export class StoreServer {
       reportUnreachable: (id) => this.driver.run((node) => node.reportUnreachable(id)),
       reportSnapshot: (id, ok) => this.driver.run((node) => node.reportSnapshot(id, ok)),
       receiveSnapshot: (message, body) => this.snapshotter.receive(message, body),
-      reportConnected: () => this.peerConnected(),
+      reportConnected: () => this.succession.peerConnected(),
       reportRemoved: (by) => {
-        this.fail(
-          new FatalError(
-            `member ${hexId(by)} says this member has been permanently removed from the cluster`,
-          ),
-        );
+        logger.warn('a peer says that this member was removed', { 'remote-peer-id': hexId(by) });
+        this.fail(new RemovedError());
       },
     };
     const extra = new Map<string, RequestHandler>();
@@ -292,6 +287,7 @@ export class StoreServer {
         onError: this.fail,
         onReplaced: () => {
           this.wakeWatchers();
+          this.announcer.stateReplaced();
           return this.compactor.storeReplaced();
         },
       },
@@ -342,6 +338,19 @@ export class StoreServer {
         applyGapMax: limits.APPLY_GAP_MAX,
       },
     );
+    this.succession = new Succession(this.driver, state, this.transport, this.schedule, logger, {
+      memberId: this.memberId,
+      founderIds: storage.founderIds,
+      isNew: storage.isNew,
+      electionTicks: Math.floor(electionTimeoutMs / config.heartbeatIntervalMs),
+      advanceTicks: config.initialElectionTickAdvance,
+      monotonicMs,
+    });
+    this.announcer = new Announcer(this.replica, this.schedule, this.agent, logger, {
+      name: config.name,
+      clientUrls: urlTexts(config.advertiseClientUrls),
+      answerTimeoutMs: electionTimeoutMs,
+    });
     this.leaseExpiry = new LeaseExpiry(this.replica, proposals, this.driver, monotonicMs);
     for (const [path, handler] of leaseHandlers(this.replica.leases)) extra.set(path, handler);
     extra.set('/members', membersHandler(state.membership, this.clusterId));
@@ -431,50 +440,21 @@ export class StoreServer {
     schedule.every(config.electionTimeoutMs, () => this.requireLeader.tick());
     schedule.every(QUOTA_MEASURE_MS, () => void this.quota.refresh().catch(this.fail));
     void this.quota.refresh().catch(this.fail);
-    schedule.every(VERSION_CHECK_MS, () => void this.checkClusterVersion());
+    schedule.every(VERSION_CHECK_MS, () => void this.announcer.checkVersion());
     if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
-    this.campaignEarly();
+    this.succession.campaignEarly();
     this.driver.wake();
   }
 
   private async becomeReady(): Promise<void> {
-    const published = this.publish();
+    const published = this.announcer.publish();
     const waited = this.schedule.delay(READY_WAIT_MS).then(() => 'waited' as const);
     if ((await Promise.race([published, waited])) === 'waited')
       this.world.logger.warn('timed out waiting for the ready notification');
+    if (this.stopping !== undefined || this.failedAlready) return;
     this.ports.serve((socket) => this.rpc.accept(socket));
     for (const { url } of this.ports.ports)
       this.world.logger.info('ready to serve client requests', { address: url.host });
-  }
-
-  /** Makes the name and client URLs known to the cluster; repeated until the cluster has taken it. */
-  private async publish(): Promise<void> {
-    const body = membershippb.encodeClusterMemberAttrSetRequest(
-      new membershippb.ClusterMemberAttrSetRequest({
-        memberID: this.memberId,
-        memberAttributes: new membershippb.Attributes({
-          name: this.config.name,
-          clientUrls: urlTexts(this.config.advertiseClientUrls),
-        }),
-      }),
-    );
-    while (this.stopping === undefined && !this.failedAlready) {
-      try {
-        await this.replica.propose(CommandKind.ClusterMemberAttrSet, body);
-        this.world.logger.info('published local member to cluster through raft', {
-          'local-member-id': hexId(this.memberId),
-          'cluster-id': hexId(this.clusterId),
-        });
-        // Asked once more by the clock when some member does not answer yet.
-        void this.checkClusterVersion();
-        return;
-      } catch (error) {
-        this.world.logger.warn('failed to publish local member to cluster through raft', {
-          error: toError(error).message,
-        });
-        await this.schedule.delay(WAITER_SWEEP_MS);
-      }
-    }
   }
 
   private apply(applier: Applier, entries: Parameters<Applier['applyBatch']>[0]): void {
@@ -488,7 +468,7 @@ export class StoreServer {
       this.commitBackend();
     this.snapshotter.afterApply();
     if (this.hub.unsyncedCount > 0) this.wakeWatchers();
-    this.campaignEarly();
+    this.succession.campaignEarly();
   }
 
   private commitBackend(): void {
@@ -520,7 +500,7 @@ export class StoreServer {
     this.replica.leadershipChanged(soft);
     if (soft.role === Role.Leader && !wasLeader) {
       lessor.promote(this.world.clock.monotonicMs(), this.config.electionTimeoutMs);
-      void this.checkClusterVersion();
+      void this.announcer.checkVersion();
     } else if (soft.role !== Role.Leader && wasLeader) lessor.demote();
     this.world.logger.debug('leadership', { leader: hexId(soft.lead), term });
   }
@@ -547,70 +527,6 @@ export class StoreServer {
   }
 
   /**
-   * Asks for votes without waiting for a timeout where nobody can be disturbed: as the only voter; and on a
-   * new cluster as the member with the lowest id, once it knows the members and can reach a quorum of them.
-   */
-  private campaignEarly(): void {
-    const { isNew, founderIds, state } = this.storage;
-    if (this.driver.leaderId !== 0n) return;
-    if (!isNew) {
-      const voters = state.membership.list().filter((member) => !member.isLearner);
-      if (voters.length === 1 && voters[0].id === this.memberId) this.campaign();
-      return;
-    }
-    if (this.driver.term > 1 || founderIds.length === 0) return;
-    const quorum = Math.floor(founderIds.length / 2) + 1;
-    if (state.consistentIndex < founderIds.length || this.transport.connectedCount() + 1 < quorum) return;
-    if (founderIds.every((id) => id >= this.memberId)) this.campaign();
-  }
-
-  private campaign(): void {
-    this.driver.run((node) => {
-      if (node.basicStatus().role === Role.Follower) node.campaign();
-    });
-  }
-
-  private advanced = false;
-
-  /**
-   * A peer can be reached. A member that comes back moves its election clock to just before its end, so
-   * that a cluster without a leader gets one soon (etcd: --initial-election-tick-advance).
-   */
-  private peerConnected(): void {
-    this.campaignEarly();
-    if (this.storage.isNew || this.advanced || this.driver.leaderId !== 0n) return;
-    this.advanced = true;
-    if (!this.config.initialElectionTickAdvance) return;
-    const ticks = Math.floor(this.config.electionTimeoutMs / this.config.heartbeatIntervalMs) - 2;
-    for (let i = 0; i < ticks; i++) this.driver.tick();
-  }
-
-  private checkingVersion = false;
-
-  private async checkClusterVersion(): Promise<void> {
-    if (this.checkingVersion || !this.replica.isLeader) return;
-    this.checkingVersion = true;
-    try {
-      const { membership } = this.storage.state;
-      const members = membership.list();
-      const target = await decideVersion(
-        members,
-        this.memberId,
-        membership.clusterVersion,
-        this.agent,
-        this.config.electionTimeoutMs,
-      );
-      if (target === undefined || !this.replica.isLeader) return;
-      await this.replica.propose(CommandKind.ClusterVersionSet, encodeVersionSet(target));
-      this.world.logger.info('updated cluster version', { version: target });
-    } catch (error) {
-      this.world.logger.warn('failed to update cluster version', { error: toError(error).message });
-    } finally {
-      this.checkingVersion = false;
-    }
-  }
-
-  /**
    * Ends the member: leadership is handed over first, calls in flight get their answers or an error,
    * everything applied is on disk. Idempotent.
    */
@@ -620,7 +536,8 @@ export class StoreServer {
   }
 
   private async shutDown(): Promise<void> {
-    if (!this.failedAlready) await this.handOver();
+    if (!this.failedAlready) await this.succession.handOver();
+    this.announcer.stop();
     this.schedule.stop();
     this.watches.stop();
     this.replica.stop();
@@ -638,33 +555,6 @@ export class StoreServer {
     const { state } = this.storage;
     await state.buffer.commit().catch(() => {});
     await state.backend.close();
-  }
-
-  private async handOver(): Promise<void> {
-    if (!this.replica.isLeader) return;
-    const candidate = this.bestSuccessor();
-    if (candidate === undefined) return;
-    this.world.logger.info('leadership transfer starting', { 'transferee-member-id': hexId(candidate) });
-    this.driver.run((node) => node.transferLeader(candidate));
-    const startedMs = this.world.clock.monotonicMs();
-    // While nobody leads yet this member stays: its vote may be needed. Not if the successor goes as well.
-    while (
-      (this.replica.isLeader || this.replica.leaderId === 0n) &&
-      this.transport.activeSince(candidate) !== undefined &&
-      this.world.clock.monotonicMs() - startedMs < HAND_OVER_MS
-    )
-      await this.schedule.delay(10);
-  }
-
-  /** The voter that has been reachable for longest. */
-  private bestSuccessor(): bigint | undefined {
-    let best: { readonly id: bigint; readonly since: number } | undefined;
-    for (const member of this.storage.state.membership.list()) {
-      if (member.id === this.memberId || member.isLearner) continue;
-      const since = this.transport.activeSince(member.id);
-      if (since !== undefined && (best === undefined || since < best.since)) best = { id: member.id, since };
-    }
-    return best?.id;
   }
 }
 
@@ -715,73 +605,6 @@ async function openMember(config: ServerConfig, world: World, opening: Opening):
     },
     world.logger,
   );
-}
-
-/** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
-async function foundingOf(config: ServerConfig): Promise<Founding> {
-  const agent = new Agent();
-  try {
-    return config.initialClusterState === 'existing'
-      ? await joiningOf(config, agent)
-      : await newClusterOf(config, agent);
-  } finally {
-    agent.destroy();
-  }
-}
-
-function otherUrls(config: ServerConfig, cluster: InitialCluster): string[] {
-  return [...cluster].flatMap(([name, urls]) => (name === config.name ? [] : urlTexts(urls))).sort();
-}
-
-async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> {
-  const cluster = verifyJoinExisting(config);
-  if (!cluster.ok) throw new FatalError(cluster.error);
-  const running = await runningCluster(otherUrls(config, cluster.value), agent, JOIN_ANSWER_MS);
-  if (running === undefined)
-    throw new FatalError(
-      'cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs',
-    );
-  const local = new Map([...cluster.value].map(([name, urls]) => [name, urlTexts(urls)]));
-  return {
-    memberId: joiningId(running, local, config.name),
-    clusterId: running.clusterId,
-    members: [],
-  };
-}
-
-async function addressesOf(hosts: readonly string[]): Promise<Map<string, string>> {
-  const addresses = new Map<string, string>();
-  for (const host of hosts) {
-    // What cannot be resolved is compared by its text.
-    const found = await lookup(host).catch(() => undefined);
-    if (found !== undefined) addresses.set(host, found.address);
-  }
-  return addresses;
-}
-
-async function newClusterOf(config: ServerConfig, agent: Agent): Promise<Founding> {
-  const cluster = verifyBootstrap(config, await addressesOf(hostsToResolve(config)));
-  if (!cluster.ok) throw new FatalError(cluster.error);
-  const members = [...cluster.value].map(([name, urls]) => ({
-    name,
-    id: memberId(urlTexts(urls), config.initialClusterToken),
-    peerUrls: urlTexts(urls),
-  }));
-  const self = members.find((member) => member.name === config.name)!;
-  const running = await runningCluster(otherUrls(config, cluster.value), agent, BOOTSTRAP_ANSWER_MS);
-  if (running?.members.some((member) => member.id === self.id && member.clientUrls.length > 0) === true)
-    throw new FatalError(`member ${hexId(self.id)} has already been bootstrapped`);
-  return {
-    memberId: self.id,
-    clusterId: clusterId(members.map((member) => member.id)),
-    members: members.map(({ id, peerUrls, name }) => ({
-      id,
-      peerUrls,
-      name,
-      isLearner: false,
-      clientUrls: [],
-    })),
-  };
 }
 
 /** A listen error as one line that names the address. */

@@ -23,7 +23,11 @@ describe('leases and keys', () => {
     made.events.length = 0;
     const { revision } = made.revoke(1n);
     expect(revision).toBe(6);
-    expect(made.events.map((event) => `${event.kv.keyString}@${event.kv.modRevision}`)).toEqual(['a@6', 'b@6', '\xff@6']);
+    expect(made.events.map((event) => `${event.kv.keyString}@${event.kv.modRevision}`)).toEqual([
+      'a@6',
+      'b@6',
+      '\xff@6',
+    ]);
     expect(made.dump()).toEqual(['kept=v 5.5.1']);
   });
 
@@ -85,7 +89,10 @@ describe('leases and keys', () => {
 
 describe('alarms', () => {
   const listed = (made: Machine): unknown =>
-    (made.alarm(GET, 0n, 0).response as etcdserverpb.AlarmResponse).alarms.map(({ memberID, alarm }) => [memberID, alarm]);
+    (made.alarm(GET, 0n, 0).response as etcdserverpb.AlarmResponse).alarms.map(({ memberID, alarm }) => [
+      memberID,
+      alarm,
+    ]);
 
   test('stand until exactly they are cleared, and outlive a restart', async () => {
     const made = await Machine.open();
@@ -184,12 +191,15 @@ describe('the log', () => {
 
   test.each([2, 5])('entry %d in the place of 1 is a broken law', async (index) => {
     const made = await Machine.open();
-    expect(() => made.applier.applyBatch([new Entry(1, index, EntryType.Normal, Buffer.alloc(0))])).toThrow('the log has a gap or repeats');
+    expect(() => made.applier.applyBatch([new Entry(1, index, EntryType.Normal, Buffer.alloc(0))])).toThrow(
+      'the log has a gap or repeats',
+    );
   });
 
   test('a command that changes what we do not keep stops the member; one that only reads does not', async () => {
     const made = await Machine.open();
-    const command = (field: number): Buffer => encodeCommand({ owner: 1, sequence: 1 }, field as CommandKind, Buffer.alloc(0));
+    const command = (field: number): Buffer =>
+      encodeCommand({ owner: 1, sequence: 1 }, field as CommandKind, Buffer.alloc(0));
     expect(made.applyData(command(1106)).error?.code).toBe('UNKNOWN_METHOD');
     expect(() => made.applyData(command(1000))).toThrow('the log asks for command 1000');
   });
@@ -202,15 +212,57 @@ describe('the log', () => {
       const key = `k${random(9)}`;
       const kind = random(7);
       const commands: [CommandKind, Buffer][] = [
-        [CommandKind.Put, etcdserverpb.encodePutRequest(new etcdserverpb.PutRequest({ key: bytes(key), value: bytes(`${i}`), lease: BigInt(random(3)) }))],
-        [CommandKind.DeleteRange, etcdserverpb.encodeDeleteRangeRequest(new etcdserverpb.DeleteRangeRequest({ key: bytes(key), rangeEnd: bytes(random(2) === 0 ? '' : 'k9') }))],
-        [CommandKind.Txn, etcdserverpb.encodeTxnRequest(txn([], [op.get('k'), op.put(key, `t${i}`), op.txn([], [op.del('k8')])]))],
-        [CommandKind.LeaseGrant, etcdserverpb.encodeLeaseGrantRequest(new etcdserverpb.LeaseGrantRequest({ ID: BigInt(1 + random(2)), TTL: 5 }))],
-        [CommandKind.LeaseRevoke, etcdserverpb.encodeLeaseRevokeRequest(new etcdserverpb.LeaseRevokeRequest({ ID: BigInt(1 + random(2)) }))],
-        [CommandKind.Compaction, etcdserverpb.encodeCompactionRequest(new etcdserverpb.CompactionRequest({ revision: one.revision - 3 }))],
-        [CommandKind.Alarm, etcdserverpb.encodeAlarmRequest(new etcdserverpb.AlarmRequest({ action: random(2) === 0 ? ACTIVATE : DEACTIVATE, memberID: 1n, alarm: NOSPACE }))],
+        [
+          CommandKind.Put,
+          etcdserverpb.encodePutRequest(
+            new etcdserverpb.PutRequest({ key: bytes(key), value: bytes(`${i}`), lease: BigInt(random(3)) }),
+          ),
+        ],
+        [
+          CommandKind.DeleteRange,
+          etcdserverpb.encodeDeleteRangeRequest(
+            new etcdserverpb.DeleteRangeRequest({
+              key: bytes(key),
+              rangeEnd: bytes(random(2) === 0 ? '' : 'k9'),
+            }),
+          ),
+        ],
+        [
+          CommandKind.Txn,
+          etcdserverpb.encodeTxnRequest(
+            txn([], [op.get('k'), op.put(key, `t${i}`), op.txn([], [op.del('k8')])]),
+          ),
+        ],
+        [
+          CommandKind.LeaseGrant,
+          etcdserverpb.encodeLeaseGrantRequest(
+            new etcdserverpb.LeaseGrantRequest({ ID: BigInt(1 + random(2)), TTL: 5 }),
+          ),
+        ],
+        [
+          CommandKind.LeaseRevoke,
+          etcdserverpb.encodeLeaseRevokeRequest(
+            new etcdserverpb.LeaseRevokeRequest({ ID: BigInt(1 + random(2)) }),
+          ),
+        ],
+        [
+          CommandKind.Compaction,
+          etcdserverpb.encodeCompactionRequest(
+            new etcdserverpb.CompactionRequest({ revision: one.revision - 3 }),
+          ),
+        ],
+        [
+          CommandKind.Alarm,
+          etcdserverpb.encodeAlarmRequest(
+            new etcdserverpb.AlarmRequest({
+              action: random(2) === 0 ? ACTIVATE : DEACTIVATE,
+              memberID: 1n,
+              alarm: NOSPACE,
+            }),
+          ),
+        ],
       ];
-      const [field, body] = commands[kind]!;
+      const [field, body] = commands[kind];
       one.run(field, body, true);
       two.run(field, body, random(2) === 0);
     }

@@ -13,6 +13,12 @@ import type { Backend, BackendPair, BackendRange, BackendSnapshot, BatchOperatio
 
 type Level = ClassicLevel<string, Buffer>;
 
+/**
+ * LevelDB's lock file. Nothing may open it: a process's locks on a file (POSIX) end when it closes any handle of
+ * it, and a second process could then open the data directory.
+ */
+const LOCK = 'LOCK';
+
 /** Pairs a native call brings; between two calls other work runs. */
 const SLICE_PAIRS = 256;
 
@@ -133,7 +139,9 @@ export class LevelBackend implements Backend {
   /** What the files take: LevelDB's own estimate leaves out its log, where the newest writes are. */
   async sizeBytes(): Promise<number> {
     let bytes = 0;
-    for (const name of await this.disk.list(this.directory)) bytes += await this.fileBytes(name);
+    for (const name of await this.disk.list(this.directory)) {
+      if (name !== LOCK) bytes += await this.fileBytes(name);
+    }
     return bytes;
   }
 
