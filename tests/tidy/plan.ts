@@ -69,7 +69,18 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 5, members: ['consensus/'] },
     { rank: 6, members: ['rpc/'] },
     { rank: 6, members: ['http/'] },
-    { rank: 7, members: ['server.ts', 'main.ts', 'world.ts', 'data-dir.ts', 'index.ts'] },
+    {
+      rank: 7,
+      members: [
+        'server.ts',
+        'main.ts',
+        'world.ts',
+        'data-dir.ts',
+        'founding.ts',
+        'open-member.ts',
+        'index.ts',
+      ],
+    },
   ],
 };
 
@@ -110,12 +121,13 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
   'packages/rpc/src/': ['net', 'stream', 'tls', 'zlib'], // it is the network
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
-  'packages/store/src/consensus/cluster-version.ts': ['http'], // asks the other members for their versions
   'packages/store/src/disk/': ['fs', 'path'],
+  'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
   'packages/store/src/http/': ['http'],
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'net'],
   'packages/store/src/rpc/client-ports.ts': ['net'],
+  'packages/store/src/rpc/maintenance.ts': ['crypto'], // the digest at the end of a saved snapshot
   'packages/store/src/server.ts': ['http'],
   'packages/store/src/snapshot/bbolt-writer.ts': ['timers/promises'], // yields between slices
   'packages/store/src/world.ts': ['crypto'],

@@ -3,23 +3,12 @@
  * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
-import { lookup } from 'node:dns/promises';
 import { Agent } from 'node:http';
-import { hexId, toError, type Clock, type Disk, type Logger, type Prng } from '@keelson/base';
-import { membershippb } from '@keelson/proto';
+import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
 import { grpcJsServer, MethodTable, nativeServer, type CallHooks, type RpcServer } from '@keelson/rpc';
 import { Applier } from './apply/applier.ts';
-import { CommandKind } from './apply/command.ts';
-import type { BackendHome } from './backend/home.ts';
 import type { ServerConfig } from './config/flag-table.ts';
-import { clusterId, memberId } from './config/ids.ts';
-import {
-  hostsToResolve,
-  verifyBootstrap,
-  verifyJoinExisting,
-  type InitialCluster,
-} from './config/initial-cluster.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
 import { Compactor } from './consensus/compactor.ts';
@@ -27,7 +16,7 @@ import { ConfChanges } from './consensus/conf-changes.ts';
 import { Driver } from './consensus/driver.ts';
 import { LeaseExpiry } from './consensus/lease-expiry.ts';
 import { Leases } from './consensus/leases.ts';
-import { openStorage, type Founding, type MemberStorage } from './consensus/member-storage.ts';
+import type { MemberStorage } from './consensus/member-storage.ts';
 import { Proposals } from './consensus/proposals.ts';
 import { Quota } from './consensus/quota.ts';
 import { Reads } from './consensus/reads.ts';
@@ -38,9 +27,7 @@ import { Schedule } from './consensus/schedule.ts';
 import { Succession } from './consensus/succession.ts';
 import { Snapshotter } from './consensus/snapshotter.ts';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
-import { makeDurableDirectory, parentOf } from './data-dir.ts';
 import { FatalError, RemovedError } from './errors.ts';
-import { foundingOf } from './founding.ts';
 import { Announcer } from './http/announcer.ts';
 import { MIN_CLUSTER_VERSION } from './http/cluster-version.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
@@ -49,11 +36,10 @@ import { promoteAtLeader, promoteHandler, PROMOTE_PREFIX } from './http/promote.
 import * as limits from './limits.ts';
 import type { Member } from './membership/member.ts';
 import type { MembershipChange } from './membership/membership.ts';
+import { Opening, openMember, snapDirectory } from './open-member.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
-import type { PeerTransport } from './peer/transport.ts';
-import type { ExtraHandlers, RequestHandler } from './peer/peer-server.ts';
-import type { PeerIdentity } from './peer/peer-identity.ts';
+import type { RequestHandler } from './peer/peer-server.ts';
 import { callHooks, type CallCounters } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import { registerCluster } from './rpc/cluster.ts';
@@ -64,28 +50,7 @@ import { registerMaintenance } from './rpc/maintenance.ts';
 import { RequireLeader } from './rpc/require-leader.ts';
 import { WatchService } from './rpc/watch.ts';
 import { WatchHub } from './watch/hub.ts';
-import type { WalOptions } from './wal/wal.ts';
-
-/** A transport that can be bound to addresses; the one in memory has none. */
-export interface BoundTransport extends PeerTransport {
-  listenUrl?(url: EtcdUrl): Promise<void>;
-}
-
-/** Everything outside of a member. */
-export interface World {
-  readonly clock: Clock;
-  readonly disk: Disk;
-  /** Where the backend lives, given the member's snap directory. */
-  readonly home: (snapDirectory: string) => BackendHome;
-  /** Election timeouts and the like. */
-  readonly prng: Prng;
-  /** Unpredictable 64-bit values, for ids clients see. */
-  readonly random64: () => bigint;
-  /** Runs a task soon, after what is already pending. */
-  readonly defer: (task: () => void) => void;
-  readonly logger: Logger;
-  readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
-}
+import type { BoundTransport, World } from './world.ts';
 
 const DRAIN_MS = 200;
 /** A member that cannot publish itself for so long is served all the same (etcd). */
@@ -556,55 +521,6 @@ export class StoreServer {
     await state.buffer.commit().catch(() => {});
     await state.backend.close();
   }
-}
-
-/** Callbacks of parts that are opened before the server object exists. */
-class Opening {
-  home: BackendHome | undefined;
-  onError: (error: Error) => void = () => {};
-  onMembershipChange: (change: MembershipChange) => void = () => {};
-  onCompaction: () => void = () => {};
-}
-
-function snapDirectory(config: ServerConfig): string {
-  return `${config.dataDir}/member/snap`;
-}
-
-async function openMember(config: ServerConfig, world: World, opening: Opening): Promise<MemberStorage> {
-  const snap = snapDirectory(config);
-  const wal = config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
-  await makeDurableDirectory(world.disk, snap);
-  await makeDurableDirectory(world.disk, parentOf(wal));
-  opening.home = world.home(snap);
-  const walOptions: WalOptions = {
-    keepSegments: config.maxWals,
-    unsafeNoFsync: config.unsafeNoFsync,
-    clock: world.clock,
-    onError: (error) => opening.onError(error),
-  };
-  return openStorage(
-    world.disk,
-    opening.home,
-    { snap, wal },
-    {
-      joins: config.initialClusterState === 'existing',
-      ask: () => foundingOf(config),
-    },
-    {
-      wal: walOptions,
-      writeBuffer: { onError: (error) => opening.onError(error) },
-      state: {
-        leaseTtlSecondsMin: limits.leaseTtlSecondsMin(config.electionTimeoutMs),
-        learnersMax: config.maxLearners,
-        mvcc: {
-          compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
-        },
-        onMembershipChange: (change) => opening.onMembershipChange(change),
-        onCompaction: () => opening.onCompaction(),
-      },
-    },
-    world.logger,
-  );
 }
 
 /** A listen error as one line that names the address. */

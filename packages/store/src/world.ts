@@ -1,18 +1,43 @@
 /**
- * The real world for a member: the machine's clock, file system, network and randomness. Everything a
- * simulation or an embedder replaces is here and nowhere else.
+ * The world a member lives in, as an interface, and the real one: the machine's clock, file system, network
+ * and randomness. Everything a simulation or an embedder replaces is here and nowhere else.
  */
 import { randomBytes } from 'node:crypto';
-import { Prng, systemClock, type Logger } from '@keelson/base';
-import { DirectoryHome } from './backend/home.ts';
+import { Prng, systemClock, type Clock, type Disk, type Logger } from '@keelson/base';
+import { DirectoryHome, type BackendHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
 import type { ServerConfig } from './config/flag-table.ts';
+import type { EtcdUrl } from './config/urls.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { peerMessageBytesMax } from './limits.ts';
-import { HttpPeerTransport } from './peer/transport.ts';
+import type { PeerIdentity } from './peer/peer-identity.ts';
+import type { PeerHandler } from './peer/peer-options.ts';
+import type { ExtraHandlers } from './peer/peer-server.ts';
+import { HttpPeerTransport, type PeerTransport } from './peer/transport.ts';
 import { bindHost } from './rpc/client-ports.ts';
-import type { World } from './server.ts';
 
+/** A transport that can be bound to addresses; the one in memory has none. */
+export interface BoundTransport extends PeerTransport {
+  listenUrl?(url: EtcdUrl): Promise<void>;
+}
+
+/** Everything outside of a member. */
+export interface World {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  /** Where the backend lives, given the member's snap directory. */
+  readonly home: (snapDirectory: string) => BackendHome;
+  /** Election timeouts and the like. */
+  readonly prng: Prng;
+  /** Unpredictable 64-bit values, for ids clients see. */
+  readonly random64: () => bigint;
+  /** Runs a task soon, after what is already pending. */
+  readonly defer: (task: () => void) => void;
+  readonly logger: Logger;
+  readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
+}
+
+/** The machine's own, for a member of this configuration. */
 export function realWorld(config: ServerConfig, logger: Logger): World {
   const disk = new NodeDisk();
   return {

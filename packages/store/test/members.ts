@@ -16,7 +16,8 @@ import type { ServerConfig } from '../src/config/flag-table.ts';
 import { parseUniqueUrls } from '../src/config/urls.ts';
 import { MemoryNetwork } from '../src/peer/memory-transport.ts';
 import { HttpPeerTransport } from '../src/peer/transport.ts';
-import { StoreServer, type World } from '../src/server.ts';
+import { StoreServer } from '../src/server.ts';
+import type { World } from '../src/world.ts';
 
 /** Ten heartbeats an election timeout, as by default, but five times as quick. */
 const HEARTBEAT_MS = 20;

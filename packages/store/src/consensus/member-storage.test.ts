@@ -37,7 +37,13 @@ class Place {
       {
         wal: { segmentBytes: 4096 },
         writeBuffer: { onError: () => {} },
-        state: { leaseTtlSecondsMin: 2, learnersMax: 1, mvcc: {}, onMembershipChange: () => {}, onCompaction: () => {} },
+        state: {
+          leaseTtlSecondsMin: 2,
+          learnersMax: 1,
+          mvcc: {},
+          onMembershipChange: () => {},
+          onCompaction: () => {},
+        },
       },
       silentLogger,
     );

@@ -160,7 +160,10 @@ export class Reconfiguration {
     // As with other proposals: without a leader it waits until its time is up.
     while (driver.leaderId === 0n && proposals.isWaiting({ owner: ids.owner, sequence }) && !schedule.stopped)
       await Promise.race([schedule.delay(POLL_MS), result.catch(() => {})]);
-    if (proposals.isWaiting({ owner: ids.owner, sequence }) && (await driver.proposeConfChange(change)) === 'dropped')
+    if (
+      proposals.isWaiting({ owner: ids.owner, sequence }) &&
+      (await driver.proposeConfChange(change)) === 'dropped'
+    )
       proposals.drop([{ sequence, data: context }], new StoreError('PROPOSAL_DROPPED'));
     const applied = await result;
     if (applied.error !== undefined) throw applied.error;

@@ -59,7 +59,13 @@ class Member {
       {
         wal: { segmentBytes: 4096, onError },
         writeBuffer: { onError },
-        state: { leaseTtlSecondsMin: 2, learnersMax: 1, mvcc: {}, onMembershipChange: () => {}, onCompaction: () => {} },
+        state: {
+          leaseTtlSecondsMin: 2,
+          learnersMax: 1,
+          mvcc: {},
+          onMembershipChange: () => {},
+          onCompaction: () => {},
+        },
       },
       silentLogger,
     );

@@ -38,7 +38,11 @@ describe('what may be applied', () => {
     ['an id that is there', 'MEMBER_EXISTS', () => membership.validateAdd(member(2n, 'http://other:1'))],
     ['a URL that is there', 'PEER_URL_EXISTS', () => membership.validateAdd(member(3n, 'http://m2:2380'))],
     ['an id that was removed', 'MEMBER_NOT_FOUND', () => membership.validateAdd(member(9n))],
-    ['one learner too many', 'TOO_MANY_LEARNERS', () => membership.validateAdd(member(3n, 'http://m3:1', { isLearner: true }))],
+    [
+      'one learner too many',
+      'TOO_MANY_LEARNERS',
+      () => membership.validateAdd(member(3n, 'http://m3:1', { isLearner: true })),
+    ],
     ['promoting a learner', undefined, () => membership.validatePromote(1n)],
     ['promoting a voter', 'MEMBER_NOT_LEARNER', () => membership.validatePromote(2n)],
     ['promoting nobody', 'MEMBER_NOT_FOUND', () => membership.validatePromote(3n)],
@@ -46,7 +50,11 @@ describe('what may be applied', () => {
     ['removing nobody', 'MEMBER_NOT_FOUND', () => membership.validateRemove(3n)],
     ['removing again', 'MEMBER_NOT_FOUND', () => membership.validateRemove(9n)],
     ['updating to its own URL', undefined, () => membership.validateUpdate(member(2n))],
-    ['updating to another’s', 'PEER_URL_EXISTS', () => membership.validateUpdate(member(2n, 'http://m1:2380'))],
+    [
+      'updating to another’s',
+      'PEER_URL_EXISTS',
+      () => membership.validateUpdate(member(2n, 'http://m1:2380')),
+    ],
     ['updating nobody', 'MEMBER_NOT_FOUND', () => membership.validateUpdate(member(3n))],
   ])('%s: %s', (_name, code, judge) => {
     membership.add(member(9n));
@@ -58,7 +66,9 @@ describe('what may be applied', () => {
 test('an update changes URLs only; it never promotes', () => {
   membership.setAttributes(1n, 'one', ['http://m1:2379']);
   membership.updatePeerUrls(1n, ['http://elsewhere:2380']);
-  expect(membership.get(1n)).toEqual(member(1n, 'http://elsewhere:2380', { isLearner: true, name: 'one', clientUrls: ['http://m1:2379'] }));
+  expect(membership.get(1n)).toEqual(
+    member(1n, 'http://elsewhere:2380', { isLearner: true, name: 'one', clientUrls: ['http://m1:2379'] }),
+  );
   expect(changes.at(-1)).toMatchObject({ kind: 'updated', member: { id: 1n } });
 });
 

@@ -1,0 +1,90 @@
+/**
+ * Who a member is that starts without a log: a founder of the cluster that --initial-cluster names, or one
+ * that joins a running cluster and asks its members.
+ */
+import { lookup } from 'node:dns/promises';
+import { Agent } from 'node:http';
+import { hexId } from '@keelson/base';
+import type { ServerConfig } from './config/flag-table.ts';
+import { clusterId, memberId } from './config/ids.ts';
+import {
+  hostsToResolve,
+  verifyBootstrap,
+  verifyJoinExisting,
+  type InitialCluster,
+} from './config/initial-cluster.ts';
+import { urlTexts } from './config/urls.ts';
+import type { Founding } from './consensus/member-storage.ts';
+import { FatalError } from './errors.ts';
+import { joiningId, runningCluster } from './http/cluster-info.ts';
+
+/** Time the others have to say what cluster it is, to one that joins, and to one that founds (etcd's). */
+const JOIN_ANSWER_MS = 10_000;
+const BOOTSTRAP_ANSWER_MS = 1_000;
+
+/** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
+export async function foundingOf(config: ServerConfig): Promise<Founding> {
+  const agent = new Agent();
+  try {
+    return config.initialClusterState === 'existing'
+      ? await joiningOf(config, agent)
+      : await newClusterOf(config, agent);
+  } finally {
+    agent.destroy();
+  }
+}
+
+function otherUrls(config: ServerConfig, cluster: InitialCluster): string[] {
+  return [...cluster].flatMap(([name, urls]) => (name === config.name ? [] : urlTexts(urls))).sort();
+}
+
+async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> {
+  const cluster = verifyJoinExisting(config);
+  if (!cluster.ok) throw new FatalError(cluster.error);
+  const running = await runningCluster(otherUrls(config, cluster.value), agent, JOIN_ANSWER_MS);
+  if (running === undefined)
+    throw new FatalError(
+      'cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs',
+    );
+  const local = new Map([...cluster.value].map(([name, urls]) => [name, urlTexts(urls)]));
+  return {
+    memberId: joiningId(running, local, config.name),
+    clusterId: running.clusterId,
+    members: [],
+  };
+}
+
+async function addressesOf(hosts: readonly string[]): Promise<Map<string, string>> {
+  const addresses = new Map<string, string>();
+  for (const host of hosts) {
+    // What cannot be resolved is compared by its text.
+    const found = await lookup(host).catch(() => undefined);
+    if (found !== undefined) addresses.set(host, found.address);
+  }
+  return addresses;
+}
+
+async function newClusterOf(config: ServerConfig, agent: Agent): Promise<Founding> {
+  const cluster = verifyBootstrap(config, await addressesOf(hostsToResolve(config)));
+  if (!cluster.ok) throw new FatalError(cluster.error);
+  const members = [...cluster.value].map(([name, urls]) => ({
+    name,
+    id: memberId(urlTexts(urls), config.initialClusterToken),
+    peerUrls: urlTexts(urls),
+  }));
+  const self = members.find((member) => member.name === config.name)!;
+  const running = await runningCluster(otherUrls(config, cluster.value), agent, BOOTSTRAP_ANSWER_MS);
+  if (running?.members.some((member) => member.id === self.id && member.clientUrls.length > 0) === true)
+    throw new FatalError(`member ${hexId(self.id)} has already been bootstrapped`);
+  return {
+    memberId: self.id,
+    clusterId: clusterId(members.map((member) => member.id)),
+    members: members.map(({ id, peerUrls, name }) => ({
+      id,
+      peerUrls,
+      name,
+      isLearner: false,
+      clientUrls: [],
+    })),
+  };
+}

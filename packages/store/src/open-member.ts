@@ -1,0 +1,66 @@
+/**
+ * Opens what a member keeps on disk, as its configuration says, before there is a server to hang it on: the
+ * callbacks are filled in later.
+ */
+import type { BackendHome } from './backend/home.ts';
+import type { ServerConfig } from './config/flag-table.ts';
+import { openStorage, type MemberStorage } from './consensus/member-storage.ts';
+import { makeDurableDirectory, parentOf } from './data-dir.ts';
+import { foundingOf } from './founding.ts';
+import * as limits from './limits.ts';
+import type { MembershipChange } from './membership/membership.ts';
+import type { WalOptions } from './wal/wal.ts';
+import type { World } from './world.ts';
+
+/** Callbacks of parts that are opened before the server object exists. */
+export class Opening {
+  home: BackendHome | undefined;
+  onError: (error: Error) => void = () => {};
+  onMembershipChange: (change: MembershipChange) => void = () => {};
+  onCompaction: () => void = () => {};
+}
+
+export function snapDirectory(config: ServerConfig): string {
+  return `${config.dataDir}/member/snap`;
+}
+
+export async function openMember(
+  config: ServerConfig,
+  world: World,
+  opening: Opening,
+): Promise<MemberStorage> {
+  const snap = snapDirectory(config);
+  const wal = config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
+  await makeDurableDirectory(world.disk, snap);
+  await makeDurableDirectory(world.disk, parentOf(wal));
+  opening.home = world.home(snap);
+  const walOptions: WalOptions = {
+    keepSegments: config.maxWals,
+    unsafeNoFsync: config.unsafeNoFsync,
+    clock: world.clock,
+    onError: (error) => opening.onError(error),
+  };
+  return openStorage(
+    world.disk,
+    opening.home,
+    { snap, wal },
+    {
+      joins: config.initialClusterState === 'existing',
+      ask: () => foundingOf(config),
+    },
+    {
+      wal: walOptions,
+      writeBuffer: { onError: (error) => opening.onError(error) },
+      state: {
+        leaseTtlSecondsMin: limits.leaseTtlSecondsMin(config.electionTimeoutMs),
+        learnersMax: config.maxLearners,
+        mvcc: {
+          compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
+        },
+        onMembershipChange: (change) => opening.onMembershipChange(change),
+        onCompaction: () => opening.onCompaction(),
+      },
+    },
+    world.logger,
+  );
+}
