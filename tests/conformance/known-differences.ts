@@ -19,7 +19,7 @@ const each =
     lines.map((line) => line.replace(pattern, word));
 
 /** Ours alone serves gRPC; the other transport is a library with its own mind. */
-const NATIVE = KEELSON_FLAGS.includes('--rpc-transport=native');
+const NATIVE = !KEELSON_FLAGS.includes('--rpc-transport=grpc-js');
 
 /** The step cannot be compared at all. */
 const nothing = (): readonly string[] => [];

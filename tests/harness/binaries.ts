@@ -11,7 +11,7 @@ const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '.
 /** Keelson's server: `KEELSON_ETCD` or bin/etcd. It runs what was built: build first (`pnpm build`). */
 export const KEELSON_ETCD = process.env['KEELSON_ETCD'] ?? path.join(ROOT, 'bin', 'etcd');
 
-/** Flags that our server gets in every test, as `KEELSON_FLAGS`: `--rpc-transport=native`, for one. */
+/** Flags that our server gets in every test, as `KEELSON_FLAGS`: `--rpc-transport=grpc-js`, for one. */
 export const KEELSON_FLAGS: readonly string[] = (process.env['KEELSON_FLAGS'] ?? '')
   .split(' ')
   .filter((flag) => flag !== '');
