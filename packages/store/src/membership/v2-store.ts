@@ -15,6 +15,9 @@ interface Node {
   Children: Record<string, Node> | null;
 }
 
+/** Of etcd's ring of recent events. */
+const EVENTS_CAPACITY = 1000;
+
 const NEVER_EXPIRES = '0001-01-01T00:00:00Z';
 
 function directory(path: string, children: Record<string, Node>): Node {
@@ -40,22 +43,22 @@ function leaf(path: string, value: string): Node {
 }
 
 const STATS = {
-  GetSuccess: 0,
-  GetFail: 0,
-  SetsSuccess: 0,
-  SetsFail: 0,
-  DeleteSuccess: 0,
-  DeleteFail: 0,
-  UpdateSuccess: 0,
-  UpdateFail: 0,
-  CreateSuccess: 0,
-  CreateFail: 0,
-  CompareAndSwapSuccess: 0,
-  CompareAndSwapFail: 0,
-  CompareAndDeleteSuccess: 0,
-  CompareAndDeleteFail: 0,
-  ExpireCount: 0,
-  Watchers: 0,
+  getsSuccess: 0,
+  getsFail: 0,
+  setsSuccess: 0,
+  setsFail: 0,
+  deleteSuccess: 0,
+  deleteFail: 0,
+  updateSuccess: 0,
+  updateFail: 0,
+  createSuccess: 0,
+  createFail: 0,
+  compareAndSwapSuccess: 0,
+  compareAndSwapFail: 0,
+  compareAndDeleteSuccess: 0,
+  compareAndDeleteFail: 0,
+  expireCount: 0,
+  watchers: 0,
 };
 
 /** The tree as bytes. `removed` are ids that may never return. */
@@ -93,7 +96,14 @@ export function encodeV2Store(
 
 function emptyHistory(): unknown {
   return {
-    Queue: { Events: [], Size: 0, Front: 0, Back: 0, Capacity: 0 },
+    // Whole, though nothing is in it: an etcd that recovers this tree writes its next event into the ring.
+    Queue: {
+      Events: Array.from({ length: EVENTS_CAPACITY }, () => null),
+      Size: 0,
+      Front: 0,
+      Back: 0,
+      Capacity: EVENTS_CAPACITY,
+    },
     StartIndex: 0,
     LastIndex: 0,
   };

@@ -1,0 +1,134 @@
+import { expect, test } from '@jest/globals';
+import type { Clock, Timer } from '@keelson/base';
+import { StoreError } from '../errors.ts';
+import { Lessor } from '../lease/lessor.ts';
+import { Leases, type LeadershipView, type LeaseForwarder } from './leases.ts';
+import { Schedule } from './schedule.ts';
+
+/** Time that passes when the test says so. */
+class HandClock implements Clock {
+  private now = 0;
+  private timers: { at: number; task: () => void }[] = [];
+  nowMs(): number {
+    return this.now;
+  }
+  monotonicMs(): number {
+    return this.now;
+  }
+  setTimer(delayMs: number, task: () => void): Timer {
+    const timer = { at: this.now + delayMs, task };
+    this.timers.push(timer);
+    return { cancel: () => void (this.timers = this.timers.filter((each) => each !== timer)) };
+  }
+  async pass(ms: number): Promise<void> {
+    this.now += ms;
+    const due = this.timers.filter(({ at }) => at <= this.now);
+    this.timers = this.timers.filter(({ at }) => at > this.now);
+    for (const { task } of due) task();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test('a task runs once an interval, once when late, and never after stop', async () => {
+  const clock = new HandClock();
+  const schedule = new Schedule(clock);
+  let runs = 0;
+  schedule.every(10, () => runs++);
+  await clock.pass(9);
+  expect(runs).toBe(0);
+  await clock.pass(1);
+  await clock.pass(100);
+  expect(runs).toBe(2);
+  schedule.stop();
+  await clock.pass(100);
+  expect(runs).toBe(2);
+});
+
+test('delays end with their time or with the schedule, and are none afterwards', async () => {
+  const clock = new HandClock();
+  const schedule = new Schedule(clock);
+  const ended: string[] = [];
+  void schedule.delay(10).then(() => ended.push('short'));
+  void schedule.delay(1000).then(() => ended.push('long'));
+  await clock.pass(10);
+  expect(ended).toEqual(['short']);
+  schedule.stop();
+  await clock.pass(0);
+  expect(ended).toEqual(['short', 'long']);
+  await schedule.delay(1e9);
+});
+
+class Member implements LeadershipView {
+  isLeader = false;
+  leaderId = 0n;
+  readonly lessor = new Lessor({ put: () => {}, delete: () => {} }, 2);
+  confirm: () => Promise<void> = () => Promise.resolve();
+  linearizable(): Promise<void> {
+    return this.confirm();
+  }
+}
+
+function leases(
+  member: Member,
+  forwarder: Partial<LeaseForwarder> = {},
+): { leases: Leases; clock: HandClock; schedule: Schedule } {
+  const clock = new HandClock();
+  const schedule = new Schedule(clock);
+  const refuses = (): Promise<never> => Promise.reject(new Error('unreachable'));
+  const made = new Leases(member, { renew: refuses, timeToLive: refuses, ...forwarder }, schedule, {
+    monotonicMs: () => clock.monotonicMs(),
+    requestTimeoutMs: 7_000,
+  });
+  return { leases: made, clock, schedule };
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.catch((error: unknown) => (error as StoreError).code);
+
+test('a leader renews once it is known to lead still', async () => {
+  const member = new Member();
+  member.isLeader = true;
+  member.lessor.promote(0, 0);
+  member.lessor.grant(1n, 10);
+  const { leases: tested } = leases(member);
+  expect(await tested.renew(1n)).toBe(10);
+  expect(await tested.renew(2n)).toBeUndefined();
+  member.confirm = () => Promise.reject(new StoreError('LEADER_CHANGED'));
+  expect(await codeOf(tested.renew(1n))).toBe('NOT_PRIMARY');
+  member.confirm = () => {
+    member.isLeader = false;
+    return Promise.resolve();
+  };
+  expect(await codeOf(tested.renewHere(1n))).toBe('NOT_PRIMARY');
+});
+
+test('elsewhere the leader of the moment is asked, until one answers or the time is up', async () => {
+  const member = new Member();
+  const asked: bigint[] = [];
+  const { leases: tested, clock } = leases(member, {
+    renew: (leader) => {
+      asked.push(leader);
+      return leader === 3n ? Promise.resolve(30) : Promise.reject(new Error('gone'));
+    },
+  });
+  const renewed = tested.renew(1n);
+  await clock.pass(50);
+  member.leaderId = 2n;
+  await clock.pass(50);
+  member.leaderId = 3n;
+  await clock.pass(50);
+  expect(await renewed).toBe(30);
+  expect(asked).toEqual([2n, 3n]);
+  member.leaderId = 2n;
+  const late = codeOf(tested.renew(1n));
+  for (let i = 0; i < 150; i++) await clock.pass(50);
+  expect(await late).toBe('TIMEOUT');
+});
+
+test('a member that stops does not go on asking', async () => {
+  const { leases: tested, schedule, clock } = leases(new Member());
+  const renewed = codeOf(tested.renew(1n));
+  await clock.pass(0);
+  schedule.stop();
+  expect(await renewed).toBe('STOPPED');
+});
