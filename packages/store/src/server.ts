@@ -94,6 +94,7 @@ export class StoreServer {
   private role: Role = Role.Follower;
   private stopping: Promise<void> | undefined;
   private failedAlready = false;
+  private begun = false;
   private readyPromise: Promise<void> | undefined;
 
   /**
@@ -146,6 +147,8 @@ export class StoreServer {
     this.fail = (error) => {
       if (this.failedAlready) return;
       this.failedAlready = true;
+      // Nobody waits for what cannot come any more; the owner stops the rest.
+      if (this.begun) this.replica.stop();
       fail(error);
     };
     opening.onError = this.fail;
@@ -391,6 +394,7 @@ export class StoreServer {
 
   private begin(): void {
     const { config, schedule } = this;
+    this.begun = true;
     this.transport.start();
     schedule.every(config.heartbeatIntervalMs, () => this.driver.tick());
     schedule.every(WAITER_SWEEP_MS, () => this.replica.expireWaiters());

@@ -72,7 +72,10 @@ describe('three members', () => {
 describe('a member that was away', () => {
   test('gets a snapshot when the log it needs is gone; its watchers miss nothing and see nothing twice', async () => {
     const lines: string[] = [];
-    const logger = new JsonLogger((line) => lines.push(line), () => 0);
+    const logger = new JsonLogger(
+      (line) => lines.push(line),
+      () => 0,
+    );
     const config = { snapshotCount: 20, snapshotCatchupEntries: 5 };
     const cluster = await started({ members: 3, config, logger });
     const leader = await cluster.leader();
@@ -98,18 +101,26 @@ describe('a member that was away', () => {
     expect(new Set(hashes.map((hash) => JSON.stringify(hash))).size).toBe(1);
     await cluster.crashMember(away);
     await cluster.startMember(away);
-    await until('the member to be back', () => cluster.server(away).replica.state.mvcc.currentRevision === 123);
+    await until(
+      'the member to be back',
+      () => cluster.server(away).replica.state.mvcc.currentRevision === 123,
+    );
   });
 
-  test('a lost disk is no obstacle for the other two', async () => {
+  test('a lost disk is no obstacle for the other two; who waits at its member is told at once', async () => {
     const cluster = await started({ members: 3 });
     const leader = await cluster.leader();
-    const client = cluster.client();
+    const broken = (leader + 1) % 3;
+    const client = cluster.client([0, 1, 2].filter((i) => i !== broken));
     await client.kv.put('a', '1');
-    cluster.seats[(leader + 1) % 3].disk.configure({ fault: ({ kind }) => (kind === 'sync' ? 'EIO' : undefined) });
+    cluster.seats[broken].disk.configure({ fault: ({ kind }) => (kind === 'sync' ? 'EIO' : undefined) });
     await client.kv.put('a', '2');
-    const { failed } = cluster.server((leader + 1) % 3);
-    expect((await failed).message).toContain('wal');
+    expect((await cluster.server(broken).failed).message).toContain('wal');
+    const put = new etcdserverpb.PutRequest({ key: Buffer.from('a') });
+    await expect(cluster.channel(broken).unary(services.KV.methods.put, put)).rejects.toMatchObject({
+      code: 14,
+      message: 'etcdserver: server stopped',
+    });
     await client.kv.put('a', '3');
     expect((await client.kv.get('a')).kvs[0].value.toString()).toBe('3');
   });
@@ -124,7 +135,9 @@ describe('watches', () => {
     stay.forEach((place, at) => {
       listen(cluster.client([place]), (event) => seen[at].push(event.kv!.modRevision), { prefix: true });
     });
-    await until('the watches to stand', () => stay.every((place) => cluster.server(place).replica.hub.watcherCount === 1));
+    await until('the watches to stand', () =>
+      stay.every((place) => cluster.server(place).replica.hub.watcherCount === 1),
+    );
     const client = cluster.client(stay);
     for (let i = 0; i < 10; i++) await client.kv.put(`k${i}`, 'v');
     await cluster.stopMember(first);
@@ -144,10 +157,24 @@ describe('leases', () => {
     const { ID } = await client.lease.grant(1);
     await client.kv.put('k', 'v', { lease: ID });
     const channel = cluster.channel(first);
-    const ttl = await channel.unary(services.Lease.methods.leaseTimeToLive, new etcdserverpb.LeaseTimeToLiveRequest({ ID, keys: true }));
+    const ttl = await channel.unary(
+      services.Lease.methods.leaseTimeToLive,
+      new etcdserverpb.LeaseTimeToLiveRequest({ ID, keys: true }),
+    );
     expect(ttl).toMatchObject({ grantedTTL: 1, keys: [Buffer.from('k')] });
-    await until('the key to be gone', () => cluster.running().every((server) => server.replica.state.mvcc.keysTotal === 0), 5_000);
-    expect((await channel.unary(services.Lease.methods.leaseTimeToLive, new etcdserverpb.LeaseTimeToLiveRequest({ ID }))).TTL).toBe(-1);
+    await until(
+      'the key to be gone',
+      () => cluster.running().every((server) => server.replica.state.mvcc.keysTotal === 0),
+      5_000,
+    );
+    expect(
+      (
+        await channel.unary(
+          services.Lease.methods.leaseTimeToLive,
+          new etcdserverpb.LeaseTimeToLiveRequest({ ID }),
+        )
+      ).TTL,
+    ).toBe(-1);
   });
 
   test('a follower passes renewals on to the leader over the peer port', async () => {
@@ -180,10 +207,19 @@ describe('without a quorum', () => {
     const left = (leader + 1) % 3;
     await Promise.all([0, 1, 2].filter((i) => i !== left).map((i) => cluster.stopMember(i)));
     const channel = cluster.channel(left);
-    const put = channel.unary(services.KV.methods.put, new etcdserverpb.PutRequest({ key: Buffer.from('k') }));
-    const range = channel.unary(services.KV.methods.range, new etcdserverpb.RangeRequest({ key: Buffer.from('k') }));
+    const put = channel.unary(
+      services.KV.methods.put,
+      new etcdserverpb.PutRequest({ key: Buffer.from('k') }),
+    );
+    const range = channel.unary(
+      services.KV.methods.range,
+      new etcdserverpb.RangeRequest({ key: Buffer.from('k') }),
+    );
     await Promise.all([
-      expect(put).rejects.toMatchObject({ code: 14, message: expect.stringMatching(/^etcdserver: request timed out/) }),
+      expect(put).rejects.toMatchObject({
+        code: 14,
+        message: expect.stringMatching(/^etcdserver: request timed out/),
+      }),
       expect(range).rejects.toMatchObject({ code: 14, message: 'etcdserver: request timed out' }),
     ]);
     const local = new etcdserverpb.RangeRequest({ key: Buffer.from('k'), serializable: true });

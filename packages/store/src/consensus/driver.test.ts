@@ -151,7 +151,7 @@ describe('a leader', () => {
     expect(bench.writes).toHaveLength(1);
     expect(bench.applied).toHaveLength(0);
     const { term } = bench.driver;
-    const last = bench.writes[0]!.entries.at(-1)!.index;
+    const last = bench.writes[0].entries.at(-1)!.index;
     bench.driver.receive(new Message(MessageType.AppResp, { from: 2n, to: 1n, term, index: last - 1 }));
     await bench.turn();
     bench.driver.receive(new Message(MessageType.AppResp, { from: 2n, to: 1n, term, index: last }));
@@ -346,7 +346,7 @@ describe('a snapshot', () => {
     await bench.turn();
     expect(bench.writes).toHaveLength(0);
     expect(bench.take(MessageType.AppResp)).toHaveLength(0);
-    bench.installs[0]!.finish();
+    bench.installs[0].finish();
     await bench.sync();
     expect(bench.take(MessageType.AppResp).map(({ index }) => index)).toEqual([50, 51]);
     expect(bench.driver.appliedIndex).toBe(51);
@@ -364,7 +364,7 @@ describe('a snapshot', () => {
     });
     bench.driver.receive(new Message(MessageType.Snap, { from: 2n, to: 1n, term: 2, snapshot }));
     await bench.turn();
-    bench.installs[0]!.finish(new Error('damaged'));
+    bench.installs[0].finish(new Error('damaged'));
     await bench.turn();
     expect(bench.fatal?.message).toBe('damaged');
     expect(bench.take(MessageType.AppResp)).toHaveLength(0);
@@ -375,7 +375,7 @@ test('after a failed write nothing is acknowledged any more', async () => {
   const bench = new Bench([1n, 2n, 3n]);
   bench.driver.receive(new Message(MessageType.Vote, { from: 2n, to: 1n, term: 2, index: 1, logTerm: 1 }));
   await bench.turn();
-  bench.writes[0]!.finish(new Error('EIO'));
+  bench.writes[0].finish(new Error('EIO'));
   await bench.turn();
   expect(bench.fatal?.message).toBe('EIO');
   bench.follow(2n, 3);
