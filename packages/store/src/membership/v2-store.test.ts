@@ -2,7 +2,13 @@ import { expect, test } from '@jest/globals';
 import { encodeV2Store } from './v2-store.ts';
 
 const MEMBERS = [
-  { id: 0x8e9e_05c5_2164_694dn, peerUrls: ['http://a:2380'], isLearner: false, name: 'one', clientUrls: ['http://a:2379'] },
+  {
+    id: 0x8e9e_05c5_2164_694dn,
+    peerUrls: ['http://a:2380'],
+    isLearner: false,
+    name: 'one',
+    clientUrls: ['http://a:2379'],
+  },
   { id: 2n, peerUrls: ['http://b:2380'], isLearner: true, name: '', clientUrls: [] },
 ];
 
