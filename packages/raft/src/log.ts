@@ -233,8 +233,17 @@ export class RaftLog {
 
   /** Whether a conf change is committed and not yet applied; reads at most a page at a time. */
   hasUnappliedConfChange(): boolean {
-    let low = this.applied + 1;
-    const high = this.committed + 1;
+    return this.hasConfChange(this.applied + 1, this.committed + 1);
+  }
+
+  /** Whether a conf change has been handed out whose applying is not reported yet. */
+  isApplyingConfChange(): boolean {
+    // What a waiting snapshot has replaced is not in the log, and held no change: that was looked at then.
+    return this.hasConfChange(Math.max(this.applied + 1, this.firstIndex()), this.applying + 1);
+  }
+
+  private hasConfChange(from: number, high: number): boolean {
+    let low = from;
     while (low < high) {
       const page = this.slice(low, high, this.applyingSizeMax);
       assert(

@@ -133,6 +133,15 @@ function restore(state: RaftState, snapshot: Snapshot): boolean {
     log.commitTo(snapshot.index);
     return false;
   }
+  if (log.isApplyingConfChange()) {
+    // The state machine may still put that change in force, on top of a membership which has it already.
+    // The leader sends a snapshot again.
+    state.print(
+      'info',
+      () => `${state.name} ${ends()} is applying a conf change; not restoring snapshot ${name}`,
+    );
+    return false;
+  }
   log.restore(snapshot);
   restoreMembership(state, confState);
   state.print('info', () => `${state.name} ${ends()} restored snapshot ${name}`);
