@@ -13,7 +13,7 @@ import {
   type NodeId,
   Role,
 } from '../../src/index.ts';
-import type { SimNode } from './node.ts';
+import type { Observed, Witness } from './surroundings.ts';
 
 export class LawBroken extends Error {
   override readonly name = 'LawBroken';
@@ -39,7 +39,16 @@ interface Seen {
   last: number;
 }
 
-export class Oracle {
+/** Answers that only the whole cluster can give. */
+export type HasDurably = (id: NodeId, index: number, term: number) => boolean;
+
+/** The furthest a node has promised: to be in this term, and to hold the log up to this index in it. */
+interface Promised {
+  readonly term: number;
+  readonly index: number;
+}
+
+export class Oracle implements Witness {
   private readonly leaders = new Map<number, NodeId>();
   private readonly votes = new Map<string, NodeId>();
   private readonly entries = new Map<string, { readonly data: string; readonly previous: number }>();
@@ -47,15 +56,18 @@ export class Oracle {
   private readonly applied = new Map<number, string>();
   private readonly reads = new Map<string, number>();
   private readonly seen = new Map<NodeId, Seen>();
+  private readonly promised = new Map<NodeId, Promised>();
   private readonly confIndexes: number[] = [];
   maxCommitted = 0;
   private readonly first: number;
+  private readonly hasDurably: HasDurably;
   /** Newest membership that any node has applied. */
   newest: { index: number; confState: ConfState };
   elections = 0;
   readsAnswered = 0;
 
-  constructor(index: number, term: number, state: string, confState: ConfState) {
+  constructor(index: number, term: number, state: string, confState: ConfState, hasDurably: HasDurably) {
+    this.hasDurably = hasDurably;
     this.first = index;
     this.committed.set(index, { term, atTerm: term });
     this.applied.set(index, state);
@@ -63,11 +75,24 @@ export class Oracle {
     this.newest = { index, confState };
   }
 
-  /** A node starts, or starts again: only what is durable is known of it. */
-  born(node: SimNode): void {
-    const before = this.seen.get(node.id);
+  /** A node starts, or starts again: only what is durable is known of it, and that must keep its promises. */
+  born(node: Observed): void {
     const { term } = node.core;
-    law('R6', before === undefined || node.durable.term >= 0, () => 'unreachable');
+    const promised = this.promised.get(node.id);
+    if (promised !== undefined) {
+      const { durable, storage } = node;
+      law(
+        'R6',
+        durable.term >= promised.term,
+        () => `${node.id} comes back in term ${durable.term} and promised ${promised.term}`,
+      );
+      // In the same term nobody can have taken entries away again.
+      law(
+        'R6',
+        durable.term > promised.term || storage.lastIndex() >= promised.index,
+        () => `${node.id} comes back with ${storage.lastIndex()} and acknowledged ${promised.index}`,
+      );
+    }
     this.seen.set(node.id, {
       term,
       role: Role.Follower,
@@ -79,7 +104,7 @@ export class Oracle {
   }
 
   /** After every event at `node`. */
-  look(node: SimNode): void {
+  look(node: Observed): void {
     const { core, id } = node;
     const seen = this.seen.get(id);
     if (seen === undefined) return;
@@ -109,7 +134,7 @@ export class Oracle {
     seen.commit = core.log.committed;
   }
 
-  private lookAtLog(node: SimNode, seen: Seen, leads: boolean): void {
+  private lookAtLog(node: Observed, seen: Seen, leads: boolean): void {
     const { log, term } = node.core;
     const last = log.lastIndex();
     law('R2', !leads || last >= seen.last, () => `leader ${node.id} shortened its log`);
@@ -130,7 +155,7 @@ export class Oracle {
     seen.last = last;
   }
 
-  private lookAtEntry(node: SimNode, entry: Entry, previous: number): void {
+  private lookAtEntry(node: Observed, entry: Entry, previous: number): void {
     const key = `${entry.term}/${entry.index}`;
     const data = `${entry.type}:${entry.data.toString('latin1')}`;
     const known = this.entries.get(key);
@@ -152,7 +177,7 @@ export class Oracle {
     law('R3', known.data === data && known.previous === previous, () => `entry ${key} differs at ${node.id}`);
   }
 
-  private newLeader(node: SimNode): void {
+  private newLeader(node: Observed): void {
     const { core, id } = node;
     this.elections++;
     const other = this.leaders.get(core.term);
@@ -170,7 +195,7 @@ export class Oracle {
     }
   }
 
-  private announce(node: SimNode, index: number): void {
+  private announce(node: Observed, index: number): void {
     const term = node.core.log.termOrZero(index);
     // What the founders started from was never an entry.
     if (index < this.first) return;
@@ -187,7 +212,7 @@ export class Oracle {
     this.maxCommitted = Math.max(this.maxCommitted, index);
     const { incoming, outgoing } = node.core.tracker.config;
     for (const half of [incoming, outgoing]) {
-      const have = half.filter((id) => node.cluster.hasDurably(id, index, term)).length;
+      const have = half.filter((id) => this.hasDurably(id, index, term)).length;
       law(
         'R7',
         half.length === 0 || have * 2 > half.length,
@@ -197,7 +222,7 @@ export class Oracle {
   }
 
   /** A node hands a message to the network: what it promises must already be durable there. */
-  leaves(node: SimNode, message: Message): void {
+  leaves(node: Observed, message: Message): void {
     const { durable } = node;
     if (message.reject) return;
     if (message.type === MessageType.VoteResp) {
@@ -209,6 +234,7 @@ export class Oracle {
         () => `vote of ${node.id} for ${message.to} in term ${message.term} left before it was durable`,
       );
       this.vote(node.id, message.term, message.to);
+      this.promise(node.id, message.term, 0);
     } else if (message.type === MessageType.AppResp && message.index > 0) {
       law(
         'R6',
@@ -220,7 +246,14 @@ export class Oracle {
         node.storage.lastIndex() >= message.index || durable.term > message.term,
         () => `${node.id} acknowledges ${message.index} before it is durable`,
       );
+      this.promise(node.id, message.term, message.index);
     }
+  }
+
+  private promise(id: NodeId, term: number, index: number): void {
+    const before = this.promised.get(id);
+    if (before === undefined || term > before.term) this.promised.set(id, { term, index });
+    else if (term === before.term && index > before.index) this.promised.set(id, { term, index });
   }
 
   /** A vote became durable or left: one a term, for ever. */
@@ -237,7 +270,7 @@ export class Oracle {
   }
 
   /** A node applied `entry`; `state` stands for all it has applied. */
-  applies(node: SimNode, entry: Entry, state: string): void {
+  applies(node: Observed, entry: Entry, state: string): void {
     const known = this.applied.get(entry.index);
     law(
       'R5',

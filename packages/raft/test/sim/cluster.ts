@@ -59,7 +59,9 @@ export class Cluster {
       learnersNext: [],
       autoLeave: false,
     };
-    this.oracle = new Oracle(START_INDEX, 1, 'abcdef', confState);
+    this.oracle = new Oracle(START_INDEX, 1, 'abcdef', confState, (id, index, term) =>
+      this.hasDurably(id, index, term),
+    );
     for (const id of ids) this.addNode(id, new Snapshot(START_INDEX, 1, confState, Buffer.from('abcdef')));
     this.later(5, 'client', () => this.client());
     this.later(20, 'fault', () => this.fault());

@@ -19,7 +19,7 @@ import {
   Snapshot,
 } from '../../src/index.ts';
 import type { RaftState } from '../../src/state.ts';
-import type { Cluster } from './cluster.ts';
+import type { Observed, Surroundings } from './surroundings.ts';
 
 export const SILENT = { enabled: (): boolean => false, log: (): void => {} };
 
@@ -43,9 +43,9 @@ class SimStorage extends MemoryStorage {
   }
 }
 
-export class SimNode {
+export class SimNode implements Observed {
   readonly id: NodeId;
-  readonly cluster: Cluster;
+  readonly cluster: Surroundings;
   readonly storage = new SimStorage();
   raw!: RawNode;
   core!: RaftState;
@@ -67,7 +67,7 @@ export class SimNode {
   /** Of the newest snapshot made here. */
   private snapshotIndex = 0;
 
-  constructor(cluster: Cluster, id: NodeId, start: Snapshot | undefined) {
+  constructor(cluster: Surroundings, id: NodeId, start: Snapshot | undefined) {
     this.cluster = cluster;
     this.id = id;
     if (start !== undefined) {
