@@ -18,7 +18,7 @@ export type ProgressState = (typeof ProgressState)[keyof typeof ProgressState];
 
 const NAMES = ['StateProbe', 'StateReplicate', 'StateSnapshot'] as const;
 
-/** Laws: 0 ≤ match < next; in Snapshot, next = pendingSnapshot + 1 or more. */
+/** Laws: 0 ≤ match < next; the window is empty unless replicating; nothing is sent from `next` in Snapshot. */
 export class Progress {
   readonly id: NodeId;
   /** Highest index known to agree with ours. */
