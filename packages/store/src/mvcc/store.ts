@@ -6,6 +6,7 @@
  */
 import { assert } from '@keelson/base';
 import type { AppliedMark } from '../backend/batch-record.ts';
+import { COMPACTION_BATCH_REVISIONS_DEFAULT } from '../limits.ts';
 import { Compaction, type Pause } from './compaction.ts';
 import type { WatchEvent } from './event.ts';
 import { hashKV, type HashResult } from './hash.ts';
@@ -26,8 +27,6 @@ export type { History, MvccBuffer, MvccCounters, RangeOptions, RangeResult, Revi
 
 /** Both generations of the value cache: 1 M keys are then still far below etcd's resident size. */
 const VALUE_CACHE_BYTES = 64 * 1024 * 1024;
-/** etcd's --compaction-batch-limit. */
-const COMPACTION_BATCH_LIMIT = 1000;
 
 export interface MvccOptions {
   /** Bound of the cache of current values; 0 for none. */
@@ -60,7 +59,7 @@ export class MvccStore {
     const state = new MvccState(buffer, options.valueCacheBytes ?? VALUE_CACHE_BYTES);
     const { mark, recordsFrom, leases } = await restoreState(state);
     if (options.onLease !== undefined) for (const [key, lease] of leases) options.onLease(lease, key);
-    const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_LIMIT;
+    const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_REVISIONS_DEFAULT;
     return new MvccStore(state, new Compaction(state, batchLimit, recordsFrom), mark);
   }
 

@@ -14,7 +14,8 @@ import {
   encodeMetadata,
   encodeSnapshotMarker,
 } from './entry-codec.ts';
-import { FrameCursor, isCrcFrameAt, RECORD_BYTES_MAX, RecordEncoder, RecordType } from './record.ts';
+import { WAL_RECORD_BYTES_MAX } from '../limits.ts';
+import { FrameCursor, isCrcFrameAt, RecordEncoder, RecordType } from './record.ts';
 import { judgeTail } from './repair.ts';
 
 /** Frames as their definition says, by the generated codec. */
@@ -100,7 +101,7 @@ describe('frames', () => {
   });
 
   test('a record beyond the bound is refused by the writer', () => {
-    expect(() => new RecordEncoder(0).add(RecordType.Entry, Buffer.alloc(RECORD_BYTES_MAX))).toThrow(
+    expect(() => new RecordEncoder(0).add(RecordType.Entry, Buffer.alloc(WAL_RECORD_BYTES_MAX))).toThrow(
       AssertionError,
     );
   });

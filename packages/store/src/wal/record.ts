@@ -8,6 +8,7 @@
  * the canonical form only. Byte by byte: docs/formats/wal.md.
  */
 import { assert, crc32c } from '@keelson/base';
+import { WAL_RECORD_BYTES_MAX } from '../limits.ts';
 
 export const RecordType = {
   Metadata: 1,
@@ -18,9 +19,6 @@ export const RecordType = {
   Snapshot: 5,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
-
-/** Bound of one record, far above the largest request; a larger length word is never believed. */
-export const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 
 export const LENGTH_WORD_BYTES = 8;
 /** Type (2), checksum (1 + 5) and the tag and length of the data (1 + 4). */
@@ -71,7 +69,10 @@ export class RecordEncoder {
       at = putVarint(staging, at, dataLength);
     }
     const length = at - start - LENGTH_WORD_BYTES + dataLength;
-    assert(length <= RECORD_BYTES_MAX, () => `a record of ${length} bytes is beyond ${RECORD_BYTES_MAX}`);
+    assert(
+      length <= WAL_RECORD_BYTES_MAX,
+      () => `a record of ${length} bytes is beyond ${WAL_RECORD_BYTES_MAX}`,
+    );
     const padding = -length & 7;
     staging.writeUInt32LE(length, start);
     staging.writeUInt32LE(padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0, start + 4);
@@ -150,7 +151,7 @@ export class FrameCursor {
     const high = bytes.readUInt32LE(offset + 4);
     if (length === 0 && high === 0) return 'end';
     const padding = -length & 7;
-    if (high !== (padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0) || length > RECORD_BYTES_MAX) {
+    if (high !== (padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0) || length > WAL_RECORD_BYTES_MAX) {
       return this.broken('not a length word');
     }
     const end = offset + LENGTH_WORD_BYTES + length;

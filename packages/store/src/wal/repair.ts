@@ -10,7 +10,8 @@
  * synced, so a Crc record behind the hole proves that the hole was durable once. etcd's rule, by which any
  * zero sector in the last segment is a torn tail, is what remains for segments that etcd wrote.
  */
-import { isCrcFrameAt, LENGTH_WORD_BYTES, RECORD_BYTES_MAX, readHeader } from './record.ts';
+import { WAL_RECORD_BYTES_MAX } from '../limits.ts';
+import { isCrcFrameAt, LENGTH_WORD_BYTES, readHeader } from './record.ts';
 
 const SECTOR_BYTES = 512;
 const ZEROS = Buffer.alloc(64 * 1024);
@@ -65,7 +66,7 @@ function brokenForm(bytes: Buffer, offset: number, reason: string): string | und
   const length = bytes.readUInt32LE(offset);
   const padding = -length & 7;
   const high = bytes.readUInt32LE(offset + 4);
-  if (high !== (padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0) || length > RECORD_BYTES_MAX)
+  if (high !== (padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0) || length > WAL_RECORD_BYTES_MAX)
     return reason;
   const recordStart = offset + LENGTH_WORD_BYTES;
   const recordEnd = recordStart + length;
