@@ -87,11 +87,13 @@ export class User {
   declare name: Buffer;
   declare password: Buffer;
   declare roles: string[];
+  declare options: UserAddOptions | undefined;
 
   constructor(init?: Partial<User>) {
     this.name = init?.name ?? EMPTY;
     this.password = init?.password ?? EMPTY;
     this.roles = init?.roles ?? [];
+    this.options = init?.options;
   }
 }
 
@@ -105,12 +107,21 @@ export function sizeUser(m: User): number {
     size += 1 + sizeDelimited(m.password.length);
   }
   for (let i = 0; i < m.roles.length; i++) size += 1 + sizeDelimited(stringLength(m.roles[i]));
+  if (m.options !== undefined) {
+    size += 1 + sizeDelimited(sizeUserAddOptions(m.options));
+  }
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeUser first. */
 export function writeUser(m: User, buffer: Buffer, end: number): number {
   let pos = end;
+  if (m.options !== undefined) {
+    const stop = pos;
+    pos = writeUserAddOptions(m.options, buffer, stop);
+    pos = putVarint(buffer, pos, stop - pos);
+    buffer[--pos] = 34;
+  }
   for (let i = m.roles.length - 1; i >= 0; i--) {
     pos = putString(buffer, pos, m.roles[i]);
     buffer[--pos] = 26;
@@ -141,6 +152,12 @@ export function readUser(r: Reader, m: User): User {
       }
       case 26: {
         m.roles.push(r.string('authpb.User.roles'));
+        break;
+      }
+      case 34: {
+        const outer = r.enter('authpb.User.options');
+        m.options = readUserAddOptions(r, m.options ?? new UserAddOptions());
+        r.leave(outer);
         break;
       }
       default:

@@ -34,6 +34,7 @@ export const MESSAGES: Readonly<Record<string, MessageDescriptor>> = {
       f('name', 'name', 1, 'bytes'),
       f('password', 'password', 2, 'bytes'),
       f('roles', 'roles', 3, 'string', 'r'),
+      f('options', 'options', 4, 'authpb.UserAddOptions', 'p'),
     ] },
   'authpb.Permission': { type: authpb.Permission, fields: [
       f('permType', 'permType', 1, 'authpb.Permission.Type'),
@@ -394,6 +395,7 @@ export const MESSAGES: Readonly<Record<string, MessageDescriptor>> = {
   'etcdserverpb.AuthUserAddRequest': { type: etcdserverpb.AuthUserAddRequest, fields: [
       f('name', 'name', 1, 'string'),
       f('password', 'password', 2, 'string'),
+      f('options', 'options', 3, 'authpb.UserAddOptions', 'p'),
       f('hashedPassword', 'hashedPassword', 4, 'string'),
     ] },
   'etcdserverpb.AuthUserGetRequest': { type: etcdserverpb.AuthUserGetRequest, fields: [

@@ -6439,11 +6439,13 @@ export function decodeAuthenticateRequest(bytes: Uint8Array, limits: DecodeLimit
 export class AuthUserAddRequest {
   declare name: string;
   declare password: string;
+  declare options: authpb.UserAddOptions | undefined;
   declare hashedPassword: string;
 
   constructor(init?: Partial<AuthUserAddRequest>) {
     this.name = init?.name ?? '';
     this.password = init?.password ?? '';
+    this.options = init?.options;
     this.hashedPassword = init?.hashedPassword ?? '';
   }
 }
@@ -6457,6 +6459,9 @@ export function sizeAuthUserAddRequest(m: AuthUserAddRequest): number {
   if (m.password.length !== 0) {
     size += 1 + sizeDelimited(stringLength(m.password));
   }
+  if (m.options !== undefined) {
+    size += 1 + sizeDelimited(authpb.sizeUserAddOptions(m.options));
+  }
   if (m.hashedPassword.length !== 0) {
     size += 1 + sizeDelimited(stringLength(m.hashedPassword));
   }
@@ -6469,6 +6474,12 @@ export function writeAuthUserAddRequest(m: AuthUserAddRequest, buffer: Buffer, e
   if (m.hashedPassword.length !== 0) {
     pos = putString(buffer, pos, m.hashedPassword);
     buffer[--pos] = 34;
+  }
+  if (m.options !== undefined) {
+    const stop = pos;
+    pos = authpb.writeUserAddOptions(m.options, buffer, stop);
+    pos = putVarint(buffer, pos, stop - pos);
+    buffer[--pos] = 26;
   }
   if (m.password.length !== 0) {
     pos = putString(buffer, pos, m.password);
@@ -6492,6 +6503,12 @@ export function readAuthUserAddRequest(r: Reader, m: AuthUserAddRequest): AuthUs
       }
       case 18: {
         m.password = r.string('etcdserverpb.AuthUserAddRequest.password');
+        break;
+      }
+      case 26: {
+        const outer = r.enter('etcdserverpb.AuthUserAddRequest.options');
+        m.options = authpb.readUserAddOptions(r, m.options ?? new authpb.UserAddOptions());
+        r.leave(outer);
         break;
       }
       case 34: {

@@ -9,6 +9,15 @@ const WIRE = join(PROTO_DIR, '../../shared/etcd/wire-3.7.json');
 /** Ours alone: the description leaves out the WAL's metadata, and the health service is gRPC's. */
 const OURS_ALONE = ['etcdserverpb.Metadata', 'grpc'];
 
+/**
+ * Fields of etcd (authpb/auth.proto, etcdserverpb/rpc.proto) that the description cannot carry: in a JSON descriptor the
+ * name "options" is taken.
+ */
+const UNDESCRIBED = [
+  'authpb.User.options = 4: authpb.UserAddOptions',
+  'etcdserverpb.AuthUserAddRequest.options = 3: authpb.UserAddOptions',
+];
+
 /** One line for each fact that two implementations must share. */
 function facts(root: protobuf.Root): string[] {
   const out: string[] = [];
@@ -60,7 +69,7 @@ if (existsSync(WIRE)) {
     });
 
     test('names, numbers, types, oneofs, services and HTTP bindings are the same', () => {
-      expect(facts(loadRoot())).toEqual(want);
+      expect(facts(loadRoot())).toEqual([...want, ...UNDESCRIBED].sort());
     });
   });
 } else {
