@@ -10,7 +10,7 @@ import { EntryType, type Entry } from '@keelson/raft';
 import { AlarmType } from '../alarm/alarms.ts';
 import { FatalError, StoreError } from '../errors.ts';
 import { setClusterVersion, setMemberAttributes } from './cluster.ts';
-import { CommandKind, decodeCommand, type Command } from './command.ts';
+import { CommandKind, decodeCommand, V2_REQUEST, type Command } from './command.ts';
 import { guard } from './guard.ts';
 import * as kv from './kv.ts';
 import { leaseCost, NO_QUOTA, putCost, txnCost, type SpaceGauge } from './quota.ts';
@@ -18,6 +18,7 @@ import { grantLease, checkpointLeases, revokeLease } from './lease.ts';
 import type { Waiters } from './results.ts';
 import type { StateMachine } from './state-machine.ts';
 import { checkPath, choosePath, execute } from './txn.ts';
+import { applyV2Request } from './v2-request.ts';
 
 /** Applies membership entries; consensus/conf-changes.ts, since raft has to hear of them. */
 export interface ConfChangeApplier {
@@ -152,6 +153,9 @@ export class Applier {
         return undefined;
       case CommandKind.ClusterVersionSet:
         setClusterVersion(state.membership, body);
+        return undefined;
+      case V2_REQUEST:
+        applyV2Request(state.membership, body);
         return undefined;
       default:
         // What other members do with it we cannot: to go on would be to differ from them.

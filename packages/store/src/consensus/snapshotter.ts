@@ -12,11 +12,13 @@ import type { Backend, BackendSnapshot } from '../backend/backend.ts';
 import type { BackendHome } from '../backend/home.ts';
 import { WriteBuffer, type WriteBufferOptions } from '../backend/write-buffer.ts';
 import { FatalError } from '../errors.ts';
-import { encodeV2Store } from '../membership/v2-store.ts';
+import { decodeV2Store, encodeV2Store } from '../membership/v2-store.ts';
+import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
 import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
-import { exportBuckets, importImage, markOf } from '../snapshot/state-image.ts';
+import { exportBuckets, importImage, markOf, readImageFacts } from '../snapshot/state-image.ts';
 import type { SnapshotMarker } from '../wal/entry-codec.ts';
 import { decodeConfState, encodeConfState } from './conf-state.ts';
+import { imageMembership } from './image-membership.ts';
 import type { LogTail } from './log-storage.ts';
 
 /** Payload of entries kept for followers beyond which the tail is cut early, whatever the counts say. */
@@ -318,15 +320,17 @@ async function fillFromDatabase(
   const file = await disk.open(path, 'read');
   try {
     const size = await file.size();
-    await importImage(
-      { read: (position, length) => file.read(position, length), size: () => Promise.resolve(size) },
-      backend,
-      {
-        consistentIndex: snapshot.index,
-        term: snapshot.term,
-        confState: encodeConfState(snapshot.confState),
-      },
-    );
+    const database: BboltFile = {
+      read: (position, length) => file.read(position, length),
+      size: () => Promise.resolve(size),
+    };
+    const { confState } = await readImageFacts(await BboltReader.open(database));
+    await importImage(database, backend, {
+      consistentIndex: snapshot.index,
+      term: snapshot.term,
+      confState: encodeConfState(snapshot.confState),
+      ...(confState === '' ? { membership: imageMembership(decodeV2Store(snapshot.data)) } : {}),
+    });
   } finally {
     await file.close();
   }

@@ -87,16 +87,18 @@ export function decodeMemberChange(bytes: Buffer): MemberChange {
 function memberChangeOf(value: unknown): MemberChange {
   if (typeof value !== 'object' || value === null) throw new Error('member: not a JSON object');
   const fields: Readonly<Record<string, unknown>> = { ...value };
+  return { member: memberOf(fields), isPromote: fields['isPromote'] === true };
+}
+
+/** A member from the fields of its JSON, `id` as bigint. @throws Error naming what is wrong with them */
+export function memberOf(fields: Readonly<Record<string, unknown>>): Member {
   if (typeof fields['id'] !== 'bigint') throw new Error('member: no id');
   return {
-    member: {
-      id: BigInt.asUintN(64, fields['id']),
-      peerUrls: strings(fields['peerURLs'], 'peerURLs'),
-      isLearner: fields['isLearner'] === true,
-      name: typeof fields['name'] === 'string' ? fields['name'] : '',
-      clientUrls: strings(fields['clientURLs'], 'clientURLs'),
-    },
-    isPromote: fields['isPromote'] === true,
+    id: BigInt.asUintN(64, fields['id']),
+    peerUrls: strings(fields['peerURLs'], 'peerURLs'),
+    isLearner: fields['isLearner'] === true,
+    name: typeof fields['name'] === 'string' ? fields['name'] : '',
+    clientUrls: strings(fields['clientURLs'], 'clientURLs'),
   };
 }
 

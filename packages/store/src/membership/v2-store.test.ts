@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { encodeV2Store } from './v2-store.ts';
+import { decodeV2Store, encodeV2Store } from './v2-store.ts';
 
 const MEMBERS = [
   {
@@ -51,4 +51,30 @@ test('the ring of events is whole: an etcd writes its next event into it', () =>
 
 test('what is not decided is left out', () => {
   expect(leaves(JSON.parse(encodeV2Store([], [], '').toString()).Root)).toEqual(new Map());
+});
+
+test('read back, it says the same; ids of 64 bits keep every bit', () => {
+  expect(decodeV2Store(encodeV2Store(MEMBERS, [5n, 2n ** 64n - 1n], '3.7.0'))).toEqual({
+    members: expect.arrayContaining(MEMBERS),
+    removed: expect.arrayContaining([5n, 2n ** 64n - 1n]),
+    clusterVersion: '3.7.0',
+    hasV2Keys: false,
+  });
+  expect(decodeV2Store(encodeV2Store([], [], ''))).toEqual({
+    members: [],
+    removed: [],
+    clusterVersion: '',
+    hasV2Keys: false,
+  });
+});
+
+test.each([
+  ['not JSON', 'x', /JSON/],
+  [
+    'a member without URLs',
+    '{"Root":{"Children":{"0":{"Children":{"members":{"Children":{"1":{"Children":{"raftAttributes":{"Value":"{\\"peerURLs\\":7}"}}}}}}}}}}',
+    /peerURLs/,
+  ],
+])('refuses a tree: %s', (_name, text, message) => {
+  expect(() => decodeV2Store(Buffer.from(text))).toThrow(message);
 });

@@ -4,7 +4,7 @@
  * etcd that receives our snapshot parses it, so the tree is whole; on the way in we read the members.
  */
 import { hexId } from '@keelson/base';
-import { attributesJson, raftAttributesJson, type Member } from './member.ts';
+import { attributesJson, memberOf, raftAttributesJson, type Member } from './member.ts';
 
 interface Node {
   Path: string;
@@ -107,4 +107,57 @@ function emptyHistory(): unknown {
     StartIndex: 0,
     LastIndex: 0,
   };
+}
+
+/** What a v2 tree says about the cluster. */
+export interface ClusterFacts {
+  readonly members: readonly Member[];
+  readonly removed: readonly bigint[];
+  /** '' when undecided. */
+  readonly clusterVersion: string;
+  /** Whether keys of the v2 space are there, which nobody serves any more. */
+  readonly hasV2Keys: boolean;
+}
+
+/** @throws Error naming what is wrong with the tree */
+export function decodeV2Store(data: Buffer): ClusterFacts {
+  const root = childrenOf(fieldOf(JSON.parse(data.toString('utf8')), 'Root'));
+  const cluster = childrenOf(root['0']);
+  const members = Object.entries(childrenOf(cluster['members'])).map(([id, node]) => {
+    const { raftAttributes, attributes } = childrenOf(node);
+    return memberOf({
+      ...jsonOf(attributes),
+      ...jsonOf(raftAttributes),
+      id: BigInt(`0x${id}`),
+    });
+  });
+  return {
+    members,
+    removed: Object.keys(childrenOf(cluster['removed_members'])).map((id) => BigInt(`0x${id}`)),
+    clusterVersion: valueOf(cluster['version']),
+    hasV2Keys: Object.keys(childrenOf(root['1'])).length > 0,
+  };
+}
+
+function fieldOf(node: unknown, name: string): unknown {
+  if (typeof node !== 'object' || node === null) return undefined;
+  const fields: Readonly<Record<string, unknown>> = { ...node };
+  return fields[name];
+}
+
+/** None for what is absent or no directory. */
+function childrenOf(node: unknown): Readonly<Record<string, unknown>> {
+  const children = fieldOf(node, 'Children');
+  return typeof children === 'object' && children !== null ? { ...children } : {};
+}
+
+function valueOf(node: unknown): string {
+  const value = fieldOf(node, 'Value');
+  return typeof value === 'string' ? value : '';
+}
+
+function jsonOf(node: unknown): Readonly<Record<string, unknown>> {
+  const text = valueOf(node);
+  const value: unknown = text === '' ? {} : JSON.parse(text);
+  return typeof value === 'object' && value !== null ? { ...value } : {};
 }

@@ -21,8 +21,9 @@ import type { BucketSource, KeyValuePair } from './pages.ts';
 /** What etcd 3.6 and newer check before they open a database; written into bucket meta. */
 export const STORAGE_VERSION = '3.7.0';
 
-/** Operations written to a backend at a time while importing. */
+/** Operations, and bytes in them, written to a backend at a time while importing; one leaf more at most. */
 const IMPORT_BATCH = 5_000;
+const IMPORT_BATCH_BYTES = 8 * 1024 * 1024;
 
 /** Buckets that leave in a snapshot, by name as bbolt sorts them. */
 const EXPORTED: readonly Bucket[] = Object.values(Buckets)
@@ -43,15 +44,33 @@ export async function markOf(view: BackendSnapshot): Promise<AppliedMark | undef
   return undefined;
 }
 
+export interface ExportOptions {
+  /**
+   * Without what ties the database to a version (of the storage, of the cluster, a downgrade under way), so
+   * that an etcd of any version starts from it and settles them itself.
+   */
+  readonly portable?: boolean;
+}
+
 /** A view as the buckets of a bbolt file; each can be read as often as needed while the view is open. */
-export function exportBuckets(view: BackendSnapshot, mark: AppliedMark): BucketSource[] {
+export function exportBuckets(
+  view: BackendSnapshot,
+  mark: AppliedMark,
+  { portable = false }: ExportOptions = {},
+): BucketSource[] {
   return EXPORTED.map((bucket) => ({
     name: Buffer.from(bucket.name, 'latin1'),
-    entries: () => (bucket === Buckets.meta ? metaEntries(view, mark) : bucketEntries(view, bucket)),
+    entries: () =>
+      bucket === Buckets.meta ? metaEntries(view, mark, portable) : bucketEntries(view, bucket, portable),
   }));
 }
 
-async function* bucketEntries(view: BackendSnapshot, bucket: Bucket): AsyncGenerator<KeyValuePair[]> {
+async function* bucketEntries(
+  view: BackendSnapshot,
+  bucket: Bucket,
+  portable: boolean,
+): AsyncGenerator<KeyValuePair[]> {
+  if (portable && bucket === Buckets.cluster) return;
   for await (const pairs of view.iterate(bucketRange(bucket))) {
     const batch: KeyValuePair[] = [];
     for (const pair of pairs) {
@@ -62,14 +81,19 @@ async function* bucketEntries(view: BackendSnapshot, bucket: Bucket): AsyncGener
   }
 }
 
-async function* metaEntries(view: BackendSnapshot, mark: AppliedMark): AsyncGenerator<KeyValuePair[]> {
+async function* metaEntries(
+  view: BackendSnapshot,
+  mark: AppliedMark,
+  portable: boolean,
+): AsyncGenerator<KeyValuePair[]> {
   const entries = new Map<string, Buffer>();
   for await (const pairs of view.iterate(bucketRange(Buckets.meta)))
     for (const pair of pairs) entries.set(pair.key.slice(1), pair.value);
   entries.set('consistent_index', u64(mark.consistentIndex));
   entries.set('term', u64(mark.term));
   entries.set('confState', Buffer.from(mark.confState));
-  entries.set('storageVersion', Buffer.from(STORAGE_VERSION));
+  if (portable) entries.delete('storageVersion');
+  else entries.set('storageVersion', Buffer.from(STORAGE_VERSION));
   yield [...entries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => ({ key: Buffer.from(key, 'latin1'), value }));
@@ -89,23 +113,57 @@ export interface ImageFacts {
   readonly confState: string;
 }
 
+/** The membership as the buckets keep it: member id in hex → JSON, removed ids in hex, the version or ''. */
+export interface ImageMembership {
+  readonly members: ReadonlyMap<string, Buffer>;
+  readonly removed: readonly string[];
+  readonly clusterVersion: string;
+}
+
+export interface ImportOverride extends Partial<ImageFacts> {
+  /**
+   * Takes the place of the image's own. Needed where it has no conf state: an etcd before 3.5 keeps its
+   * members there, but does not believe them (a restored one still has those of the old cluster).
+   */
+  readonly membership?: ImageMembership;
+}
+
+/** Reads what an image says of itself, without its content. @throws BboltError */
+export async function readImageFacts(reader: BboltReader): Promise<ImageFacts> {
+  const meta = new Map<string, Buffer>();
+  for await (const pairs of (await reader.bucket(Buckets.meta.name))?.entries() ?? [])
+    for (const { key, value } of pairs)
+      if (OURS_IN_RECORD.has(key.toString('latin1'))) meta.set(key.toString('latin1'), Buffer.from(value));
+  return factsOf(meta);
+}
+
+function factsOf(meta: ReadonlyMap<string, Buffer>): ImageFacts {
+  return {
+    consistentIndex: readU64(meta.get('consistent_index')),
+    term: readU64(meta.get('term')),
+    confState: meta.get('confState')?.toString('utf8') ?? '',
+  };
+}
+
 /**
  * Fills an empty backend from a bbolt file, checked while it is read.
  *
- * @param override settles index, term and conf state where a raft snapshot's metadata knows them
+ * @param override settles index, term, conf state and members where a raft snapshot or the log knows them
  * @throws FatalError for a key no etcd writes; BboltError for a damaged file. The backend is then of no use
  */
 export async function importImage(
   file: BboltFile,
   backend: Backend,
-  override: Partial<ImageFacts> = {},
+  override: ImportOverride = {},
 ): Promise<AppliedMark> {
   const reader = await BboltReader.open(file);
   await reader.check();
   const byName = new Map(EXPORTED.map((bucket) => [bucket.name, bucket]));
   const meta = new Map<string, Buffer>();
   let newestRevision = '\0'.repeat(8) + '_' + '\0'.repeat(8);
-  let operations: BatchOperation[] = [];
+  let operations: BatchOperation[] =
+    override.membership === undefined ? [] : operationsOf(override.membership);
+  let bytes = 0;
   // As BatchRecord counts a batch: the whole image is the first one.
   let checksum = 0;
   let putCount = 0;
@@ -113,6 +171,11 @@ export async function importImage(
     const bucket = byName.get(source.name.toString('latin1'));
     // Buckets of other times (v2 leftovers, "test") carry nothing that is served.
     if (bucket === undefined) continue;
+    if (
+      override.membership !== undefined &&
+      (bucket === Buckets.members || bucket === Buckets.membersRemoved)
+    )
+      continue;
     for await (const pairs of source.entries()) {
       for (const pair of pairs) {
         const key = pair.key.toString('latin1');
@@ -123,22 +186,29 @@ export async function importImage(
           putCount++;
         }
         if (bucket === Buckets.meta) {
-          meta.set(key, Buffer.from(pair.value));
-          if (OURS_IN_RECORD.has(key)) continue;
+          if (OURS_IN_RECORD.has(key)) {
+            meta.set(key, Buffer.from(pair.value));
+            continue;
+          }
         }
+        if (bucket === Buckets.cluster && key === CLUSTER_VERSION && override.membership !== undefined)
+          continue;
         operations.push({ key: bucket.prefix + key, value: Buffer.from(pair.value) });
+        bytes += pair.key.length + pair.value.length;
       }
-      if (operations.length >= IMPORT_BATCH) {
+      if (operations.length >= IMPORT_BATCH || bytes >= IMPORT_BATCH_BYTES) {
         await backend.write(operations);
         operations = [];
+        bytes = 0;
       }
     }
   }
+  const facts = { ...factsOf(meta), ...override };
   const mark: AppliedMark = {
-    consistentIndex: override.consistentIndex ?? readU64(meta.get('consistent_index')),
-    term: override.term ?? readU64(meta.get('term')),
+    consistentIndex: facts.consistentIndex,
+    term: facts.term,
     newestRevision,
-    confState: override.confState ?? meta.get('confState')?.toString('utf8') ?? '',
+    confState: facts.confState,
   };
   operations.push({
     key: batchRecordKey(newestRevision),
@@ -146,6 +216,23 @@ export async function importImage(
   });
   await backend.write(operations);
   return mark;
+}
+
+const CLUSTER_VERSION = 'clusterVersion';
+const REMOVED = Buffer.from('removed');
+
+function operationsOf({ members, removed, clusterVersion }: ImageMembership): BatchOperation[] {
+  const operations: BatchOperation[] = [...members].map(([id, value]) => ({
+    key: Buckets.members.prefix + id,
+    value,
+  }));
+  for (const id of removed) operations.push({ key: Buckets.membersRemoved.prefix + id, value: REMOVED });
+  if (clusterVersion !== '')
+    operations.push({
+      key: Buckets.cluster.prefix + CLUSTER_VERSION,
+      value: Buffer.from(clusterVersion, 'utf8'),
+    });
+  return operations;
 }
 
 /** Meta keys whose content lives in the batch record on our side. */
