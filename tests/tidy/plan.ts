@@ -119,7 +119,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
-  'packages/rpc/src/': ['net', 'stream', 'tls', 'zlib'], // it is the network
+  'packages/rpc/src/': ['crypto', 'net', 'stream', 'tls', 'zlib'], // it is the network; crypto reads certificates
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already

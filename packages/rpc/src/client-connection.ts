@@ -16,6 +16,7 @@ import type { ClientSink, ClientWire } from './wire.ts';
 /** What the channel hears of its connection. */
 export interface ClientShared extends Shared {
   readonly authority: string;
+  readonly scheme: 'http' | 'https';
   readonly deadlines: Deadlines;
   /** The server's settings are here: calls may start. */
   readonly ready: (connection: ClientConnection) => void;
@@ -127,7 +128,7 @@ export class ClientConnection extends Connection<ClientStream> {
     const version = encoder.version;
     encoder.begin();
     encoder.field(':method', 'POST', 'indexed');
-    encoder.field(':scheme', 'http', 'indexed');
+    encoder.field(':scheme', this.shared.scheme, 'indexed');
     encoder.field(':path', path, 'indexed');
     encoder.field(':authority', this.shared.authority, 'indexed');
     encoder.field('content-type', 'application/grpc', 'indexed');

@@ -26,12 +26,15 @@ import { HeaderDecoder, HeaderEncoder } from './hpack.ts';
 import { Keepalive } from './keepalive.ts';
 import { Meter, type Limits } from './limits.ts';
 import { OutBuffer, type SlabPool } from './out-buffer.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
 import type { Stream, StreamHost } from './stream.ts';
 import type { Turn } from './turn.ts';
 
 /** The socket, as a connection sees it. */
 export interface Pipe {
   readonly peer: string;
+  /** See CallContext. */
+  readonly peerCertificate: PeerCertificate | undefined;
   /** Handed over and not taken by the system yet. */
   readonly pendingBytes: number;
   /** @returns true when the chunks' memory is free again already */

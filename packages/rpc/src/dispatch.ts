@@ -6,6 +6,7 @@
 import { assert, type Clock } from '@keelson/base';
 import { Metadata, type MetadataValue } from './metadata.ts';
 import type { CallContext, DuplexStream, MethodEntry, MethodTable } from './method-table.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
 import type { CallHooks } from './server.ts';
 import { RpcError, StatusCode, toRpcError } from './status.ts';
 import type { Acceptor, ServerSink, ServerWire } from './wire.ts';
@@ -110,6 +111,9 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
   }
   get peer(): string {
     return this.wire.peer;
+  }
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.wire.peerCertificate;
   }
   get metadata(): Metadata {
     return this.wire.metadata;

@@ -6,6 +6,7 @@
  * Known differences from grpc-go, all in grpc-js: an unknown path is refused with its own text (the code is
  * the same), and pings that come too often are not punished.
  */
+import { X509Certificate } from 'node:crypto';
 import { createServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
@@ -20,6 +21,7 @@ import { dispatcher } from './dispatch.ts';
 import { fromGrpcMetadata, toGrpcCode, toGrpcMetadata } from './grpc-js-metadata.ts';
 import type { Metadata } from './metadata.ts';
 import type { MethodTable } from './method-table.ts';
+import { describeCertificate, type PeerCertificate } from './peer-certificate.ts';
 import {
   DEFAULT_KEEPALIVE_INTERVAL_MS,
   DEFAULT_KEEPALIVE_TIMEOUT_MS,
@@ -100,7 +102,7 @@ class GrpcJsServer implements RpcServer {
     });
   }
 
-  accept(connection: Duplex): void {
+  accept(connection: Duplex, head?: Buffer): void {
     if (this.stopping) {
       connection.destroy();
       return;
@@ -112,6 +114,7 @@ class GrpcJsServer implements RpcServer {
       this.connections.delete(connection);
       if (this.connections.size === 0) this.idle?.();
     });
+    if (head !== undefined) connection.unshift(head);
     this.inject(connection);
   }
 
@@ -222,6 +225,11 @@ class GrpcJsServerWire implements ServerWire, Listener {
       if (!this.over) this.imposed ??= asGrpcGo(status);
       sendStatus(this.over ? status : (this.imposed ?? status));
     };
+  }
+
+  get peerCertificate(): PeerCertificate | undefined {
+    const raw = this.base.getAuthContext().sslPeerCertificate?.raw;
+    return raw === undefined ? undefined : describeCertificate(new X509Certificate(raw));
   }
 
   get metadata(): Metadata {

@@ -316,6 +316,7 @@ class InProcessCall implements ClientWire {
 /** What the server half holds of an in-process call. */
 class ServerEnd implements ServerWire {
   readonly peer = 'in-process';
+  readonly peerCertificate = undefined;
   readonly path: string;
   readonly metadata: Metadata;
   readonly deadlineMs: number | undefined;

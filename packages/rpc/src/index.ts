@@ -36,3 +36,14 @@ export { inProcessChannel, type InProcessOptions } from './in-process.ts';
 export { nativeServer, type NativeServerOptions } from './native-server.ts';
 export { nativeChannel, type NativeChannelOptions } from './native-channel.ts';
 export { DEFAULT_LIMITS, STRICT_RESETS, type Limits, type Rate } from './limits.ts';
+export { sniff, type Protocol, type SniffOptions } from './sniff.ts';
+export { describeCertificate, verifiedCertificate, type PeerCertificate } from './peer-certificate.ts';
+export {
+  TlsError,
+  dialErrorText,
+  dialTls,
+  type DialTarget,
+  type DialTls,
+  type DialTlsOptions,
+} from './tls-dial.ts';
+export { chainText, handshakeText, hostnameProblem } from './tls-text.ts';

@@ -5,6 +5,7 @@
  */
 import { assert } from '@keelson/base';
 import type { Metadata, MetadataValue } from './metadata.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
 import type { RpcError, StatusCode } from './status.ts';
 
 /**
@@ -35,6 +36,11 @@ export interface CallContext {
   readonly path: string;
   /** "address:port" of the other end, or a transport's own word ("in-process", "unix"). */
   readonly peer: string;
+  /**
+   * The client's certificate, as far as it was verified against a trusted CA. Undefined: none, not verified, or
+   * no TLS at all. It never comes from a header.
+   */
+  readonly peerCertificate: PeerCertificate | undefined;
   /** What the client sent. */
   readonly metadata: Metadata;
   /** When the client stops waiting, on the server's monotonic clock; undefined: never. */

@@ -4,7 +4,8 @@
  * Nothing is ever sent twice: a call whose bytes left is lost with its connection.
  */
 import { connect, type Socket } from 'node:net';
-import { Ring, systemClock, type Clock, type Timer } from '@keelson/base';
+import type { TLSSocket } from 'node:tls';
+import { Ring, systemClock, toError, type Clock, type Timer } from '@keelson/base';
 import {
   callBidi,
   callServerStream,
@@ -25,12 +26,15 @@ import type { MethodDescriptor } from './method-table.ts';
 import { SlabPool } from './out-buffer.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, RpcError, StatusCode } from './status.ts';
+import { dialErrorText, dialTls, type DialTarget, type DialTls } from './tls-dial.ts';
 import { Turn } from './turn.ts';
 import { HIGH_WATER_BYTES, type ClientSink, type ClientTransport, type ClientWire } from './wire.ts';
 
 export interface NativeChannelOptions extends ChannelOptions {
   /** Bounds that differ from DEFAULT_LIMITS. */
   readonly limits?: Partial<Limits>;
+  /** Connections are made with TLS and ALPN "h2". */
+  readonly tls?: DialTls;
 }
 
 /**
@@ -50,6 +54,7 @@ const CONNECT_MS = 20_000;
 class NativeChannel implements Channel, ClientTransport {
   readonly address: string;
   private readonly target: Target;
+  private readonly tls: DialTls | undefined;
   private readonly shared: ClientShared;
   private readonly clock: Clock;
   private readonly minBackoffMs: number;
@@ -70,6 +75,7 @@ class NativeChannel implements Channel, ClientTransport {
   constructor(address: string, options: NativeChannelOptions) {
     this.address = address;
     this.target = targetOf(address);
+    this.tls = options.tls;
     this.clock = options.clock ?? systemClock;
     this.minBackoffMs = options.minBackoffMs ?? DEFAULT_MIN_BACKOFF_MS;
     this.maxBackoffMs = options.maxBackoffMs ?? DEFAULT_MAX_BACKOFF_MS;
@@ -83,6 +89,7 @@ class NativeChannel implements Channel, ClientTransport {
       keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 20_000,
       receiveBytesMax: options.maxReceiveBytes ?? MAX_RECEIVE_BYTES,
       authority: this.target.authority,
+      scheme: options.tls === undefined ? 'http' : 'https',
       ready: (connection) => this.becameReady(connection),
       retired: (connection) => this.dropped(connection),
       vacated: () => this.startWaiting(),
@@ -188,16 +195,35 @@ class NativeChannel implements Channel, ClientTransport {
   private dial(): void {
     if (this.current !== 'idle') return;
     this.become('connecting');
-    const socket = connect({ ...this.target.options, noDelay: true });
+    let socket: Socket | TLSSocket;
+    try {
+      socket = this.connectSocket();
+    } catch (error) {
+      // A certificate or key that is none; with the next attempt it is read again.
+      this.failed(authenticationFailed(toError(error)));
+      return;
+    }
     this.dialling = socket;
     const failed = (why: string): void => {
       socket.destroy();
       if (this.dialling === socket) this.failed(why);
     };
-    const onError = (error: Error): void => failed(error.message);
-    socket.once('error', onError);
-    this.timer = this.clock.setTimer(CONNECT_MS, () => failed('no answer in time'));
+    let connected = false;
     socket.once('connect', () => {
+      connected = true;
+    });
+    const onError = (error: Error): void =>
+      failed(connected && this.tls !== undefined ? authenticationFailed(error) : error.message);
+    socket.on('error', onError);
+    this.timer = this.clock.setTimer(CONNECT_MS, () => failed('no answer in time'));
+    socket.once(this.tls === undefined ? 'connect' : 'secureConnect', () => {
+      if (socket.destroyed) return;
+      if ('alpnProtocol' in socket && socket.alpnProtocol !== 'h2') {
+        failed(
+          authenticationFailed(new Error('credentials: cannot check peer: missing selected ALPN property')),
+        );
+        return;
+      }
       socket.off('error', onError);
       const pipe = new SocketPipe(socket);
       const connection = new ClientConnection(pipe, this.shared);
@@ -206,6 +232,13 @@ class NativeChannel implements Channel, ClientTransport {
       pipe.attach(connection);
       connection.begin();
     });
+  }
+
+  private connectSocket(): Socket | TLSSocket {
+    const { options } = this.target;
+    return this.tls === undefined
+      ? connect({ ...options, noDelay: true })
+      : dialTls(options, this.tls, ['h2'], () => this.clock.nowMs());
   }
 
   private becameReady(connection: ClientConnection): void {
@@ -263,9 +296,14 @@ class NativeChannel implements Channel, ClientTransport {
   }
 }
 
+/** grpc-go's words for a connection that stood and was not accepted. */
+function authenticationFailed(error: Error): string {
+  return `authentication handshake failed: ${dialErrorText(error)}`;
+}
+
 interface Target {
   readonly authority: string;
-  readonly options: { readonly path: string } | { readonly host: string; readonly port: number };
+  readonly options: DialTarget;
 }
 
 function targetOf(address: string): Target {

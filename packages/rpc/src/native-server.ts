@@ -1,6 +1,7 @@
 /**
  * The method table on our own HTTP/2: listeners, connections, draining. What a connection does is
- * server-connection.ts; what a call does is dispatch.ts. Cleartext; any Duplex may be handed in.
+ * server-connection.ts; what a call does is dispatch.ts. Its listeners are cleartext; any Duplex may be handed
+ * in, so TLS is terminated by whoever owns the port.
  */
 import { createServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -79,7 +80,7 @@ class NativeServer implements RpcServer {
     });
   }
 
-  accept(connection: Duplex): void {
+  accept(connection: Duplex, head?: Buffer): void {
     if (this.stopping) {
       connection.destroy();
       return;
@@ -92,7 +93,7 @@ class NativeServer implements RpcServer {
       this.sockets.delete(connection);
       if (this.sockets.size === 0) this.idle?.();
     });
-    pipe.attach(served);
+    pipe.attach(served, head);
   }
 
   async drain(timeoutMs: number): Promise<void> {

@@ -11,6 +11,7 @@ import { deflate, eachHeader, metadataFrom, percentEncode, type Refusal } from '
 import { HeadReader, malformedTrailers, requestHead, type EarlyAnswer, type RequestHead } from './heads.ts';
 import { Meter } from './limits.ts';
 import type { Metadata } from './metadata.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, StatusCode } from './status.ts';
 import { Stream } from './stream.ts';
 import type { Acceptor, ServerSink, ServerWire } from './wire.ts';
@@ -62,6 +63,10 @@ export class ServerConnection extends Connection<ServerStream> {
 
   get peer(): string {
     return this.pipe.peer;
+  }
+
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.pipe.peerCertificate;
   }
 
   /** No new call from here on; the connection ends after the last one. */
@@ -366,6 +371,10 @@ class ServerStream extends Stream implements ServerWire, Due {
 
   get peer(): string {
     return this.connection.peer;
+  }
+
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.connection.peerCertificate;
   }
 
   /** Built when asked for: many handlers never look. */

@@ -55,8 +55,12 @@ export interface RpcServer {
    * @throws the system's error when the address cannot be bound
    */
   listen(address: ListenAddress): Promise<{ host: string; port: number }>;
-  /** Serves a connection accepted elsewhere (a port shared with other protocols). Takes it over. */
-  accept(connection: Duplex): void;
+  /**
+   * Serves a connection accepted elsewhere (a port shared with other protocols, or TLS with its handshake
+   * done). Takes it over.
+   * @param head bytes that were read from it already
+   */
+  accept(connection: Duplex, head?: Buffer): void;
   /** Connections open now. */
   readonly connectionCount: number;
   /**

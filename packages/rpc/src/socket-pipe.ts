@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Pipe } from './connection.ts';
+import { verifiedCertificate, type PeerCertificate } from './peer-certificate.ts';
 
 /** What a socket tells its connection. */
 export interface PipeEnd {
@@ -12,18 +13,24 @@ export interface PipeEnd {
 
 export class SocketPipe implements Pipe {
   readonly peer: string;
+  readonly peerCertificate: PeerCertificate | undefined;
   private readonly socket: Duplex;
   /** A plain socket has given its bytes to the kernel once nothing is buffered; others may keep them. */
   private readonly plain: boolean;
 
+  /** @param socket connected; with TLS, its handshake done */
   constructor(socket: Duplex) {
     this.socket = socket;
     this.plain = socket instanceof Socket && !('encrypted' in socket);
     this.peer = peerOf(socket);
+    this.peerCertificate = verifiedCertificate(socket);
   }
 
-  /** Delivers to `end` from now on. */
-  attach(end: PipeEnd): void {
+  /**
+   * Delivers to `end` from now on.
+   * @param head bytes that were read before, to find out what is spoken
+   */
+  attach(end: PipeEnd, head?: Buffer): void {
     let why = 'EOF';
     this.socket.on('data', (bytes: Buffer) => end.bytesArrived(bytes));
     this.socket.on('drain', () => end.drained());
@@ -32,6 +39,9 @@ export class SocketPipe implements Pipe {
     });
     this.socket.on('end', () => this.socket.end());
     this.socket.on('close', () => end.closed(why));
+    if (head !== undefined && head.length > 0) end.bytesArrived(head);
+    // Whoever looked at the first bytes has paused it.
+    this.socket.resume();
   }
 
   get pendingBytes(): number {

@@ -10,12 +10,15 @@
  * - `send` takes the message always and answers whether the sender may go on.
  */
 import type { Metadata } from './metadata.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
 import type { StatusCode } from './status.ts';
 
 /** A transport's end of an incoming call. */
 export interface ServerWire {
   readonly path: string;
   readonly peer: string;
+  /** See CallContext. */
+  readonly peerCertificate: PeerCertificate | undefined;
   readonly metadata: Metadata;
   /** On the monotonic clock the server was given; undefined: no deadline. */
   readonly deadlineMs: number | undefined;

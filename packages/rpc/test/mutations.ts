@@ -16,6 +16,7 @@ import { PREFACE, TYPE, fields, message, rawFrame, requestFields } from './raw-c
 
 /** Takes everything, and reads the frames that came for what must hold of them. */
 class WatchedPipe implements Pipe {
+  readonly peerCertificate = undefined;
   readonly peer = 'fuzz';
   readonly pendingBytes = 0;
   closed = false;
