@@ -61,6 +61,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 2, members: ['mvcc/'] },
     { rank: 2, members: ['lease/'] },
     { rank: 2, members: ['alarm/'] },
+    { rank: 2, members: ['auth/'] },
     { rank: 2, members: ['membership/'] },
     { rank: 2, members: ['peer/'] },
     { rank: 2, members: ['snapshot/'] },
@@ -69,6 +70,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 5, members: ['consensus/'] },
     { rank: 6, members: ['rpc/'] },
     { rank: 6, members: ['http/'] },
+    { rank: 6, members: ['transfer/'] },
     {
       rank: 7,
       members: [
@@ -150,6 +152,7 @@ export const PURE_FOLDERS: readonly string[] = [
   'packages/raft/src/',
   'packages/store/src/alarm/',
   'packages/store/src/apply/',
+  'packages/store/src/auth/',
   'packages/store/src/lease/',
   'packages/store/src/membership/',
   'packages/store/src/mvcc/',

@@ -1,6 +1,7 @@
 /**
- * Whether a data dir is one this server may use: absent, empty, or made by itself. What it cannot use is
- * refused with one line before anything in it is touched. And how its directories are made: durably.
+ * Whether a data dir is one this server may use: absent, empty, or made by itself or by another etcd (whose
+ * database is then imported, see transfer/). What it cannot use is refused with one line before anything in it
+ * is touched. And how its directories are made: durably.
  */
 import type { Disk } from '@keelson/base';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
@@ -25,12 +26,6 @@ export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {
   if (!present.includes('member'))
     throw new FatalError(
       `data dir ${dataDir} holds other files (${present.slice(0, 3).join(', ')}): choose an empty directory`,
-    );
-  const snap = `${dataDir}/member/snap`;
-  if (!(await disk.exists(`${snap}/db`))) return;
-  if (!(await disk.list(snap)).some((name) => name.startsWith('db.level')))
-    throw new FatalError(
-      `data dir ${dataDir} was made by another server (${snap}/db): this build does not open it`,
     );
 }
 

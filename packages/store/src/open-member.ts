@@ -9,6 +9,7 @@ import { makeDurableDirectory, parentOf } from './data-dir.ts';
 import { foundingOf } from './founding.ts';
 import * as limits from './limits.ts';
 import type { MembershipChange } from './membership/membership.ts';
+import { adoptEtcdDatabase } from './transfer/etcd-database.ts';
 import type { WalOptions } from './wal/wal.ts';
 import type { World } from './world.ts';
 
@@ -34,6 +35,7 @@ export async function openMember(
   await makeDurableDirectory(world.disk, snap);
   await makeDurableDirectory(world.disk, parentOf(wal));
   opening.home = world.home(snap);
+  await adoptEtcdDatabase(world.disk, opening.home, { snap, wal }, config.maxLearners, world.logger);
   const walOptions: WalOptions = {
     keepSegments: config.maxWals,
     unsafeNoFsync: config.unsafeNoFsync,
@@ -56,6 +58,7 @@ export async function openMember(
         learnersMax: config.maxLearners,
         mvcc: {
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
+          keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
         },
         onMembershipChange: (change) => opening.onMembershipChange(change),
         onCompaction: () => opening.onCompaction(),

@@ -450,6 +450,23 @@ async function readSegments(
 }
 
 /**
+ * Reads a log from a snapshot marker on, as Wal.open does, and leaves every file as it is: for tools, and for
+ * who must know the log before it is opened.
+ * @throws WalError
+ */
+export async function readWal(
+  disk: Disk,
+  directory: string,
+  from: ReplayStart,
+): Promise<Omit<OpenedWal, 'wal'>> {
+  const { replay, used } = await readSegments(disk, directory, await listSegments(disk, directory), from);
+  replay.finish(`${directory}/${formatSegmentName(used[used.length - 1])}`);
+  const { metadata, hardState, entries, markers, tornReason } = replay;
+  assert(metadata !== undefined, 'a segment without metadata was accepted');
+  return { metadata, hardState, entries, markers, tornReason };
+}
+
+/**
  * The snapshot markers a member may start from: those at or below the commit index, oldest first. A torn
  * tail is read past and left as it is.
  * @throws WalError

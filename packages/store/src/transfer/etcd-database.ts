@@ -1,0 +1,169 @@
+/**
+ * Opens the data dir of a real etcd in place. Its database, `member/snap/db`, is a bbolt file: it is read once
+ * into a backend of ours, beside whatever is there, and then kept under another name; log and .snap files are
+ * used as they are. The log is replayed from the consistent index the database gives, so nothing that etcd
+ * acknowledged is lost, also when it was killed.
+ *
+ * A crash at any moment starts over or goes on: the backend is adopted whole, and the database is renamed
+ * only after that. What is believed about the cluster is what etcd believes: from 3.5 on the database, which
+ * then has a conf state; before that the .snap file and the log.
+ */
+import { assert, type Disk, type Logger } from '@keelson/base';
+import type { Backend } from '../backend/backend.ts';
+import type { BackendHome } from '../backend/home.ts';
+import type { StoragePaths } from '../consensus/member-storage.ts';
+import { errorMessageOf } from '../disk/error-code.ts';
+import { FatalError } from '../errors.ts';
+import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
+import { importImage, markOf, readImageFacts, type ImageFacts, type ImportOverride } from '../snapshot/state-image.ts'; // prettier-ignore
+import { membershipAt, readMemberLog } from './member-log.ts';
+
+/** etcd's name of its database, and what it is called once it has been read. */
+const DATABASE = 'db';
+const KEPT = 'db.imported';
+
+/**
+ * Brings the data dir to where openStorage can go on from it. Does nothing without a bbolt database.
+ *
+ * @param learnersMax --max-learners
+ * @throws FatalError naming the file when it is damaged or does not belong to the log beside it; the lock's error
+ */
+export async function adoptEtcdDatabase(
+  disk: Disk,
+  home: BackendHome,
+  paths: StoragePaths,
+  learnersMax: number,
+  logger: Logger,
+): Promise<void> {
+  const path = `${paths.snap}/${DATABASE}`;
+  if (!(await disk.exists(path))) return;
+  // The lock of the data dir comes with it.
+  const current = await home.open();
+  try {
+    const verdict = await readDatabase(disk, path, (database) =>
+      bringIn(disk, home, database, current, paths, learnersMax, logger),
+    );
+    if (verdict === 'later') return;
+    const kept = await freeName(disk, paths.snap);
+    await disk.rename(path, kept);
+    await disk.syncDirectory(paths.snap);
+    logger.info('kept the database of another etcd aside', { path: kept });
+  } finally {
+    await current.close();
+  }
+}
+
+async function readDatabase<T>(
+  disk: Disk,
+  path: string,
+  use: (database: BboltFile) => Promise<T>,
+): Promise<T> {
+  const file = await disk.open(path, 'read');
+  try {
+    const size = await file.size();
+    return await use({
+      read: (position, length) => file.read(position, length),
+      size: () => Promise.resolve(size),
+    });
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    throw new FatalError(`${path} cannot be imported: ${errorMessageOf(error)}`, { cause: error });
+  } finally {
+    await file.close();
+  }
+}
+
+async function bringIn(
+  disk: Disk,
+  home: BackendHome,
+  database: BboltFile,
+  current: Backend,
+  paths: StoragePaths,
+  learnersMax: number,
+  logger: Logger,
+): Promise<Verdict['kind']> {
+  const verdict = await judge(disk, database, current, paths, learnersMax);
+  if (verdict.kind === 'import') {
+    logger.info('importing the database of another etcd', {
+      path: `${paths.snap}/${DATABASE}`,
+      bytes: await database.size(),
+      'consistent-index': verdict.override.consistentIndex,
+    });
+    await fill(home, database, verdict.override);
+  }
+  return verdict.kind;
+}
+
+type Verdict =
+  /** Into a backend of ours, then aside. */
+  | { readonly kind: 'import'; readonly override: ImportOverride }
+  /** Ours has all of it already: the crash came before it was put aside, or it is an old one. */
+  | { readonly kind: 'known' }
+  /** The log begins after it, at a snapshot whose own database is there and is taken instead. */
+  | { readonly kind: 'later' };
+
+async function judge(
+  disk: Disk,
+  database: BboltFile,
+  current: Backend,
+  paths: StoragePaths,
+  learnersMax: number,
+): Promise<Verdict> {
+  const facts = await readImageFacts(await BboltReader.open(database));
+  const index = facts.consistentIndex;
+  const ours = await appliedIndex(current);
+  if (ours !== undefined && ours >= index) return { kind: 'known' };
+  const log = await readMemberLog(disk, paths);
+  if (log === undefined) {
+    // An etcd that was stopped before it had written its log leaves an empty database.
+    if (index === 0) return { kind: 'known' };
+    throw new FatalError(
+      `${paths.snap}/${DATABASE} has data but ${paths.wal} has no log: put the log back, or restore a snapshot`,
+    );
+  }
+  const first = log.snapshot?.index ?? 0;
+  if (index < first) return { kind: 'later' };
+  const last = first + log.entries.length;
+  if (index > last)
+    throw new FatalError(
+      `${paths.snap}/${DATABASE} has applied entry ${index}, but the log in ${paths.wal} ends at ${last}: ` +
+        'log records are lost; remove this member from the cluster and add it again',
+    );
+  if (facts.confState !== '') return { kind: 'import', override: settled(facts) };
+  const { term, confState, membership } = membershipAt(log, index, learnersMax);
+  return { kind: 'import', override: { consistentIndex: index, term, confState, membership } };
+}
+
+function settled({ consistentIndex, term, confState }: ImageFacts): ImportOverride {
+  return { consistentIndex, term, confState };
+}
+
+/** Undefined when nothing was ever written there. */
+async function appliedIndex(backend: Backend): Promise<number | undefined> {
+  const view = backend.snapshot();
+  try {
+    return (await markOf(view))?.consistentIndex;
+  } finally {
+    await view.close();
+  }
+}
+
+async function fill(home: BackendHome, database: BboltFile, override: ImportOverride): Promise<void> {
+  const incoming = await home.openIncoming();
+  try {
+    const mark = await importImage(database, incoming, override);
+    assert(mark.consistentIndex === override.consistentIndex, 'an image imported at its own index');
+    await home.adopt(incoming);
+  } catch (error) {
+    await home.discard(incoming);
+    throw error;
+  }
+  await incoming.close();
+}
+
+async function freeName(disk: Disk, directory: string): Promise<string> {
+  for (let number = 0; ; number++) {
+    const path = `${directory}/${KEPT}${number === 0 ? '' : `.${number}`}`;
+    if (!(await disk.exists(path))) return path;
+  }
+}

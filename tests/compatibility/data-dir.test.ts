@@ -1,0 +1,156 @@
+/**
+ * The data dir of a real etcd, opened in place: stopped in order, killed under load, made by its own restore;
+ * one member and three. What etcd served is served, at the same revisions and with the same hash.
+ */
+import { randomInt } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from '@jest/globals';
+import { etcdserverpb, services } from '@keelson/proto';
+import { ETCDCTL, REFERENCE_ETCD } from '../harness/binaries.ts';
+import { Ledger } from '../harness/ledger.ts';
+import type { MemberProcess } from '../harness/member-process.ts';
+import { ProcessCluster } from '../harness/process-cluster.ts';
+import { PutLoad } from '../harness/put-load.ts';
+import { waitUntil } from '../harness/waiting.ts';
+import { contentOf, makeContent } from './content.ts';
+import { KeelsonMember } from './keelson-member.ts';
+
+/** A test against a real etcd, or its name with what is missing for it. */
+function check(name: string, body: (etcd: string) => Promise<void>, timeoutMs = 60_000): void {
+  const etcd = REFERENCE_ETCD;
+  if (etcd !== undefined && ETCDCTL !== undefined) test(name, () => body(etcd), timeoutMs);
+  else test.skip(`${name}: no real etcd and etcdctl on the path`, () => {});
+}
+
+function addressOf(member: MemberProcess): Parameters<typeof KeelsonMember.start>[0] {
+  const { name, dataDir, options } = member;
+  return { name, dataDir, clientPort: options.clientPort, peerPort: options.peerPort };
+}
+
+function snapNames(member: MemberProcess): string[] {
+  return readdirSync(path.join(member.dataDir, 'member', 'snap'));
+}
+
+check('stopped in order: keys, leases, members and hash are the same, and it goes on', async (etcd) => {
+  await using cluster = await ProcessCluster.start({ binary: etcd, size: 1 });
+  const [member] = cluster.members;
+  await makeContent(cluster.api(0), { keys: 300, compact: true });
+  const before = await contentOf(cluster.api(0));
+  await member.stop();
+  {
+    await using ours = await (await KeelsonMember.start(addressOf(member))).ready();
+    expect(await contentOf(ours.api)).toEqual(before);
+    const { members } = await ours.api.call(
+      services.Cluster.methods.memberList,
+      new etcdserverpb.MemberListRequest(),
+    );
+    expect(members).toMatchObject([
+      { name: member.name, peerURLs: [member.peerUrl], clientURLs: [member.clientUrl] },
+    ]);
+    expect(snapNames(member)).toEqual(expect.arrayContaining(['db.imported', 'db.level.1']));
+    expect(snapNames(member)).not.toContain('db');
+    expect((await ours.api.put('more', '1')).header?.revision).toBe(before.revision + 1);
+  }
+  await using again = await (await KeelsonMember.start(addressOf(member))).ready();
+  expect(again.messages).not.toContain('importing the database of another etcd');
+  const after = await contentOf(again.api);
+  const more = `more=1 ${before.revision + 1}.${before.revision + 1}.1 0`;
+  expect(after.keys.filter((line) => line !== more)).toEqual(before.keys);
+  expect(after.keys).toContain(more);
+});
+
+check('killed with -9 under load: nothing acknowledged is lost, nothing is there twice', async (etcd) => {
+  // With and without .snap files in between.
+  for (const snapshotCount of [100_000, 50]) {
+    await using cluster = await ProcessCluster.start({
+      binary: etcd,
+      size: 1,
+      flags: [`--snapshot-count=${snapshotCount}`],
+    });
+    const [member] = cluster.members;
+    const base = await cluster.api(0).revision();
+    const ledger = new Ledger(randomInt(1e9));
+    const load = new PutLoad({ apis: [cluster.api(0)], ledger, writers: 16, prefix: 'load/', timeoutMs: 5000 }); // prettier-ignore
+    load.start();
+    await load.acknowledgedMore(400 + randomInt(400), 20_000);
+    await member.kill();
+    await load.stop();
+    await using ours = await (await KeelsonMember.start(addressOf(member))).ready();
+    expect(ours.messages).toContain('importing the database of another etcd');
+    const { kvs, revision } = await ours.api.all('load/');
+    expect(ledger.check(kvs, base, revision).broken).toEqual([]);
+    expect(ledger.acknowledged.size).toBeGreaterThan(400);
+    expect(snapNames(member).some((name) => name.endsWith('.snap'))).toBe(snapshotCount === 50);
+  }
+});
+
+check('three members killed with -9 under load, each opened in place, agree', async (etcd) => {
+  await using cluster = await ProcessCluster.start({
+    binary: etcd,
+    size: 3,
+    flags: ['--snapshot-count=200'],
+  });
+  const base = await cluster.api(0).revision();
+  const apis = [0, 1, 2].map((i) => cluster.api(i));
+  const ledger = new Ledger(randomInt(1e9));
+  const load = new PutLoad({ apis, ledger, writers: 16, prefix: 'load/', timeoutMs: 5000 });
+  load.start();
+  await load.acknowledgedMore(500 + randomInt(300), 30_000);
+  await Promise.all(cluster.members.map((member) => member.kill()));
+  await load.stop();
+  const ours = await Promise.all(cluster.members.map((member) => KeelsonMember.start(addressOf(member))));
+  try {
+    await Promise.all(ours.map((member) => member.ready()));
+    const { kvs, revision } = await waitUntil('a read is answered', { timeoutMs: 20_000 }, () =>
+      ours[0].api.all('load/'),
+    );
+    expect(ledger.check(kvs, base, revision).broken).toEqual([]);
+    const hashes = await waitUntil('all have applied it', { timeoutMs: 10_000 }, () =>
+      Promise.all(ours.map(async ({ api }) => (await api.hashKV(revision)).hash)),
+    );
+    expect(new Set(hashes).size).toBe(1);
+    const { members } = await ours[1].api.call(
+      services.Cluster.methods.memberList,
+      new etcdserverpb.MemberListRequest(),
+    );
+    expect(members.map(({ name }) => name).sort((a, b) => (a < b ? -1 : 1))).toEqual(['m1', 'm2', 'm3']);
+  } finally {
+    await Promise.all(ours.map((member) => member.stop()));
+  }
+});
+
+check("made by etcdctl's own restore", async (etcd) => {
+  await using cluster = await ProcessCluster.start({ binary: etcd, size: 1 });
+  await makeContent(cluster.api(0), { keys: 100, compact: true });
+  const before = await contentOf(cluster.api(0));
+  const saved = path.join(cluster.home, 'saved.db');
+  const run = (...args: string[]): string =>
+    execFileSync(ETCDCTL!, args, { env: { ETCDCTL_API: '3' }, encoding: 'utf8', stdio: 'pipe' });
+  run(`--endpoints=${cluster.members[0].address}`, 'snapshot', 'save', saved);
+  await cluster.members[0].stop();
+  const { clientPort, peerPort } = cluster.members[0].options;
+  const dataDir = path.join(cluster.home, 'restored');
+  const peer = `http://127.0.0.1:${peerPort}`;
+  run(
+    'snapshot',
+    'restore',
+    saved,
+    `--data-dir=${dataDir}`,
+    '--name=other',
+    `--initial-cluster=other=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    '--initial-cluster-token=another',
+  );
+  await using ours = await (
+    await KeelsonMember.start({ name: 'other', dataDir, clientPort, peerPort })
+  ).ready();
+  expect(await contentOf(ours.api)).toEqual(before);
+  // The database still has the members of the old cluster; the .snap file has the new one's.
+  const { members } = await ours.api.call(
+    services.Cluster.methods.memberList,
+    new etcdserverpb.MemberListRequest(),
+  );
+  expect(members).toMatchObject([{ name: 'other', peerURLs: [peer] }]);
+});
