@@ -66,6 +66,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 2, members: ['peer/'] },
     { rank: 2, members: ['snapshot/'] },
     { rank: 3, members: ['watch/'] },
+    { rank: 3, members: ['secrets/'] },
     { rank: 4, members: ['apply/'] },
     { rank: 5, members: ['consensus/'] },
     { rank: 6, members: ['rpc/'] },
@@ -130,6 +131,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/peer/': ['events', 'http', 'net'],
   'packages/store/src/rpc/client-ports.ts': ['net'],
   'packages/store/src/rpc/maintenance.ts': ['crypto'], // the digest at the end of a saved snapshot
+  'packages/store/src/secrets/': ['crypto', 'fs/promises'], // randomness, key files
   'packages/store/src/server.ts': ['http'],
   'packages/store/src/snapshot/bbolt-writer.ts': ['timers/promises'], // yields between slices
   'packages/store/src/world.ts': ['crypto'],
@@ -142,7 +144,9 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 export const OUTSIDE_IMPORTS: Readonly<Record<string, string>> = {
   '@grpc/grpc-js': 'packages/rpc/src/',
   '@node-rs/crc32': 'packages/base/src/crc32c.ts',
+  bcrypt: 'packages/store/src/secrets/',
   'classic-level': 'packages/store/src/backend/level-backend.ts',
+  jose: 'packages/store/src/secrets/',
   protobufjs: 'proto/',
   yaml: 'packages/store/src/config/',
 };

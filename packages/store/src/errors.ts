@@ -7,11 +7,13 @@
 /** gRPC status codes used below (grpc/grpc doc/statuscodes.md). */
 const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 const OUT_OF_RANGE = 11;
 const UNAVAILABLE = 14;
 const DATA_LOSS = 15;
+const UNAUTHENTICATED = 16;
 const UNKNOWN = 2;
 const UNIMPLEMENTED = 12;
 
@@ -52,6 +54,29 @@ const ROWS = {
   BAD_LEADER_TRANSFEREE: [FAILED_PRECONDITION, 'etcdserver: bad leader transferee'],
   NOT_SUPPORTED_FOR_LEARNER: [FAILED_PRECONDITION, 'etcdserver: rpc not supported for learner'],
   AUTH_NOT_ENABLED: [FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'],
+  AUTH_FAILED: [INVALID_ARGUMENT, 'etcdserver: authentication failed, invalid user ID or password'],
+  /** etcd has no row for it: its raw text travels as Unknown. */
+  AUTH_NO_PASSWORD_USER: [UNKNOWN, 'auth: authentication failed, password was given for no password user'],
+  AUTH_REVISION_OLD: [INVALID_ARGUMENT, 'etcdserver: revision of auth store is old'],
+  INVALID_AUTH_TOKEN: [UNAUTHENTICATED, 'etcdserver: invalid auth token'],
+  INVALID_AUTH_MANAGEMENT: [INVALID_ARGUMENT, 'etcdserver: invalid auth management'],
+  TOKEN_VERIFY_ONLY: [UNKNOWN, 'auth: token signing attempted with verify-only key'],
+  PERMISSION_DENIED: [PERMISSION_DENIED, 'etcdserver: permission denied'],
+  PERMISSION_NOT_GIVEN: [INVALID_ARGUMENT, 'etcdserver: permission not given'],
+  PERMISSION_NOT_GRANTED: [FAILED_PRECONDITION, 'etcdserver: permission is not granted to the role'],
+  ROOT_USER_MISSING: [FAILED_PRECONDITION, 'etcdserver: root user does not exist'],
+  ROOT_ROLE_MISSING: [FAILED_PRECONDITION, 'etcdserver: root user does not have root role'],
+  USER_EMPTY: [INVALID_ARGUMENT, 'etcdserver: user name is empty'],
+  USER_EXISTS: [FAILED_PRECONDITION, 'etcdserver: user name already exists'],
+  USER_NOT_FOUND: [FAILED_PRECONDITION, 'etcdserver: user name not found'],
+  ROLE_EMPTY: [INVALID_ARGUMENT, 'etcdserver: role name is empty'],
+  ROLE_EXISTS: [FAILED_PRECONDITION, 'etcdserver: role name already exists'],
+  ROLE_NOT_FOUND: [FAILED_PRECONDITION, 'etcdserver: role name not found'],
+  ROLE_NOT_GRANTED: [FAILED_PRECONDITION, 'etcdserver: role is not granted to the user'],
+  /** Go's bcrypt refuses to hash more; its raw text travels as Unknown. */
+  PASSWORD_TOO_LONG: [UNKNOWN, 'bcrypt: password length exceeds 72 bytes'],
+  /** Ours: too many passwords wait to be hashed or compared (limits.ts). */
+  PASSWORD_QUEUE_FULL: [RESOURCE_EXHAUSTED, 'etcdserver: too many requests'],
   NO_LEADER: [UNAVAILABLE, 'etcdserver: no leader'],
   LEADER_CHANGED: [UNAVAILABLE, 'etcdserver: leader changed'],
   STOPPED: [UNAVAILABLE, 'etcdserver: server stopped'],

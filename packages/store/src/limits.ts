@@ -189,5 +189,14 @@ export const BCRYPT_COST_DEFAULT = 10;
 export const BCRYPT_CONCURRENCY_MAX = 2;
 export const BCRYPT_QUEUE_MAX = 64;
 
+/** bcrypt looks at no more of a password; etcd refuses a longer one instead of cutting it. */
+export const PASSWORD_BYTES_MAX = 72;
+
+/** Expired tokens are swept this often; until then they are refused all the same. */
+export const TOKEN_SWEEP_INTERVAL_MS = 1_000;
+
+/** JSON web tokens whose signature was checked and need not be again: a few hundred bytes each. */
+export const JWT_CACHE_MAX = 1_000;
+
 /** --auth-token-ttl=0. */
 export const AUTH_TOKEN_TTL_SECONDS_DEFAULT = 300;

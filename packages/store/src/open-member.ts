@@ -19,6 +19,8 @@ export class Opening {
   onError: (error: Error) => void = () => {};
   onMembershipChange: (change: MembershipChange) => void = () => {};
   onCompaction: () => void = () => {};
+  onAuthChange: () => void = () => {};
+  onUserInvalidated: (name: string) => void = () => {};
 }
 
 export function snapDirectory(config: ServerConfig): string {
@@ -59,6 +61,12 @@ export async function openMember(
         mvcc: {
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
           keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
+        },
+        auth: {
+          tokenTtlSeconds: config.authTokenTtlSeconds,
+          hashPlain: (password) => Buffer.from(world.secrets.hashNow(password, config.bcryptCost), 'latin1'),
+          onChange: () => opening.onAuthChange(),
+          onUserInvalidated: (name) => opening.onUserInvalidated(name),
         },
         onMembershipChange: (change) => opening.onMembershipChange(change),
         onCompaction: () => opening.onCompaction(),

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { Prng, systemClock, type Clock, type Disk, type Logger } from '@keelson/base';
 import { DirectoryHome, type BackendHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
+import type { Secrets } from './auth/secrets.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { EtcdUrl } from './config/urls.ts';
 import { NodeDisk } from './disk/node-disk.ts';
@@ -14,6 +15,7 @@ import type { PeerIdentity } from './peer/peer-identity.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { ExtraHandlers } from './peer/peer-server.ts';
 import { HttpPeerTransport, type PeerTransport } from './peer/transport.ts';
+import { systemSecrets } from './secrets/system-secrets.ts';
 import { bindHost } from './rpc/client-ports.ts';
 
 /** A transport that can be bound to addresses; the one in memory has none. */
@@ -31,6 +33,8 @@ export interface World {
   readonly prng: Prng;
   /** Unpredictable 64-bit values, for ids clients see. */
   readonly random64: () => bigint;
+  /** Hashes of passwords, tokens. */
+  readonly secrets: Secrets;
   /** Runs a task soon, after what is already pending. */
   readonly defer: (task: () => void) => void;
   readonly logger: Logger;
@@ -46,6 +50,7 @@ export function realWorld(config: ServerConfig, logger: Logger): World {
     home: (directory) => new DirectoryHome(disk, directory, (path) => LevelBackend.open(disk, path)),
     prng: new Prng(randomBytes(4).readUInt32LE(0)),
     random64: () => randomBytes(8).readBigUInt64LE(0),
+    secrets: systemSecrets,
     defer: (task) => void setImmediate(task),
     logger,
     transport: (identity, handler, extraHandlers) => {

@@ -16,6 +16,7 @@ import type { ServerConfig } from '../src/config/flag-table.ts';
 import { parseUniqueUrls } from '../src/config/urls.ts';
 import { MemoryNetwork } from '../src/peer/memory-transport.ts';
 import { HttpPeerTransport } from '../src/peer/transport.ts';
+import { systemSecrets } from '../src/secrets/system-secrets.ts';
 import { StoreServer } from '../src/server.ts';
 import type { World } from '../src/world.ts';
 
@@ -113,6 +114,7 @@ export class MemberCluster {
       home: () => seat.home,
       prng: new Prng(this.prng.uint32()),
       random64: () => this.prng.uint64(),
+      secrets: systemSecrets,
       defer: (task) => void setImmediate(task),
       logger: this.options.logger ?? silentLogger,
       transport: (identity, handler, extraHandlers) => {

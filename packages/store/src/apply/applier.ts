@@ -8,7 +8,11 @@ import { assert } from '@keelson/base';
 import { etcdserverpb } from '@keelson/proto';
 import { EntryType, type Entry } from '@keelson/raft';
 import { AlarmType } from '../alarm/alarms.ts';
+import { authorize } from '../auth/authorize.ts';
+import type { Identity } from '../auth/identity.ts';
+import { deleteNeeds, leaseNeeds, putNeeds, txnNeeds, type Need } from '../auth/needs.ts';
 import { FatalError, StoreError } from '../errors.ts';
+import { applyAuth } from './auth.ts';
 import { setClusterVersion, setMemberAttributes } from './cluster.ts';
 import { CommandKind, decodeCommand, V2_REQUEST, type Command } from './command.ts';
 import { guard } from './guard.ts';
@@ -34,7 +38,7 @@ export interface Space {
 }
 
 /** Commands of other etcd versions or of services this build has not, that change no state: nothing is missed. */
-const HARMLESS: ReadonlySet<number> = new Set([3, 1011, 1012, 1013, 1102, 1106, 1107, 1202]);
+const HARMLESS: ReadonlySet<number> = new Set([3, 1013, 1102, 1106, 1107, 1202]);
 
 export interface ApplierCounters {
   appliedCount: number;
@@ -74,7 +78,7 @@ export class Applier {
         () => `entry ${entry.index} applied after ${index}: the log has a gap or repeats`,
       );
       if (entry.type === EntryType.Normal) {
-        if (entry.data.length > 0) this.applyCommand(this.decode(entry));
+        if (entry.data.length > 0) this.applyCommand(this.decode(entry), entry.index);
       } else state.confState = this.confChanges.apply(entry);
       index = entry.index;
       term = entry.term;
@@ -92,13 +96,13 @@ export class Applier {
     }
   }
 
-  private applyCommand(command: Command): void {
+  private applyCommand(command: Command, index: number): void {
     const wanted = this.waiters.isWaiting(command);
     let response: unknown;
     let error: StoreError | undefined;
     try {
       guard(this.state, command.kind, command.body);
-      response = this.run(command, wanted);
+      response = this.run(command, index, wanted);
     } catch (reason) {
       if (!(reason instanceof StoreError)) throw reason;
       error = reason;
@@ -112,12 +116,13 @@ export class Applier {
   }
 
   /** @throws StoreError: the command's outcome, without any effect (but for NO_SPACE from charge) */
-  private run(command: Command, wanted: boolean): unknown {
+  private run(command: Command, index: number, wanted: boolean): unknown {
     const state = this.state;
-    const body = command.body;
+    const { body, identity } = command;
     switch (command.kind) {
       case CommandKind.Put: {
         const request = etcdserverpb.decodePutRequest(body);
+        this.authorize(identity, putNeeds, request);
         kv.checkPut(state, state.mvcc, request);
         const response = state.write((writer) => kv.put(state, writer, request));
         this.charge(putCost(request));
@@ -125,10 +130,12 @@ export class Applier {
       }
       case CommandKind.DeleteRange: {
         const request = etcdserverpb.decodeDeleteRangeRequest(body);
+        this.authorize(identity, deleteNeeds, request);
         return state.write((writer) => kv.deleteRange(state, writer, request));
       }
       case CommandKind.Txn: {
         const request = etcdserverpb.decodeTxnRequest(body);
+        this.authorize(identity, txnNeeds, request);
         const path = choosePath(state.mvcc, request);
         checkPath(state, state.mvcc, request, path);
         const response = state.write((writer) => execute(state, writer, request, path, wanted));
@@ -142,8 +149,11 @@ export class Applier {
         this.charge(leaseCost());
         return response;
       }
-      case CommandKind.LeaseRevoke:
-        return revokeLease(state, etcdserverpb.decodeLeaseRevokeRequest(body));
+      case CommandKind.LeaseRevoke: {
+        const request = etcdserverpb.decodeLeaseRevokeRequest(body);
+        this.authorize(identity, leaseNeeds, request.ID);
+        return revokeLease(state, request);
+      }
       case CommandKind.LeaseCheckpoint:
         return checkpointLeases(state, etcdserverpb.decodeLeaseCheckpointRequest(body));
       case CommandKind.Alarm:
@@ -157,12 +167,21 @@ export class Applier {
       case V2_REQUEST:
         applyV2Request(state.membership, body);
         return undefined;
-      default:
+      default: {
+        const response = applyAuth(state, command.kind, body, index, identity);
+        if (response !== undefined) return response;
         // What other members do with it we cannot: to go on would be to differ from them.
         if (!HARMLESS.has(command.kind))
           throw new FatalError(`the log asks for command ${command.kind}, which this build does not know`);
         throw new StoreError('UNKNOWN_METHOD');
+      }
     }
+  }
+
+  /** The decision that counts, by the auth state of this very entry. @throws StoreError */
+  private authorize<T>(identity: Identity | undefined, needs: (request: T) => Need[], request: T): void {
+    const { auth, lessor } = this.state;
+    if (auth.enabled) authorize(auth, lessor, identity, needs(request));
   }
 
   /**

@@ -7,6 +7,7 @@
  * the boot time (etcd pkg/idutil). Waiters are filed under the 48 bits, a plain number.
  */
 import { EMPTY } from '@keelson/base';
+import type { Identity } from '../auth/identity.ts';
 
 /** Field numbers of InternalRaftRequest. */
 export const CommandKind = {
@@ -18,6 +19,18 @@ export const CommandKind = {
   LeaseRevoke: 9,
   Alarm: 10,
   LeaseCheckpoint: 11,
+  AuthEnable: 1000,
+  AuthDisable: 1011,
+  Authenticate: 1012,
+  AuthUserAdd: 1100,
+  AuthUserDelete: 1101,
+  AuthUserChangePassword: 1103,
+  AuthUserGrantRole: 1104,
+  AuthUserRevokeRole: 1105,
+  AuthRoleAdd: 1200,
+  AuthRoleDelete: 1201,
+  AuthRoleGrantPermission: 1203,
+  AuthRoleRevokePermission: 1204,
   ClusterVersionSet: 1300,
   ClusterMemberAttrSet: 1301,
 } as const;
@@ -27,6 +40,9 @@ export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 export const V2_REQUEST = 2;
 
 const HEADER_FIELD = 100;
+/** Fields of the header: 2, a string, and 3, a varint. */
+const USERNAME_TAG = 0x12;
+const REVISION_TAG = 0x18;
 const WIRE_LENGTH = 2;
 const LOW_BITS = 2 ** 48;
 
@@ -43,12 +59,21 @@ export class Command implements CommandId {
   readonly kind: number;
   /** The request's protobuf bytes: a view into the entry. */
   readonly body: Buffer;
+  /** In whose name; undefined for nobody's: auth was off, or the caller showed no token. */
+  readonly identity: Identity | undefined;
 
-  constructor(owner: number, sequence: number, kind: number, body: Buffer) {
+  constructor(
+    owner: number,
+    sequence: number,
+    kind: number,
+    body: Buffer,
+    identity: Identity | undefined = undefined,
+  ) {
     this.owner = owner;
     this.sequence = sequence;
     this.kind = kind;
     this.body = body;
+    this.identity = identity;
   }
 }
 
@@ -58,9 +83,10 @@ export class CommandError extends Error {
 }
 
 /** Wraps a request's bytes as the entry to propose; a fresh buffer of exact size. */
-export function encodeCommand(id: CommandId, kind: CommandKind, body: Buffer): Buffer {
+export function encodeCommand(id: CommandId, kind: CommandKind, body: Buffer, identity?: Identity): Buffer {
   const idBytes = varintSize64(id);
-  const headerBytes = 1 + idBytes;
+  const caller = identity === undefined ? EMPTY : encodeCaller(identity);
+  const headerBytes = 1 + idBytes + caller.length;
   const size =
     varintSize(kind * 8) + varintSize(body.length) + body.length + 2 + varintSize(headerBytes) + headerBytes;
   const out = Buffer.allocUnsafe(size);
@@ -72,6 +98,26 @@ export function encodeCommand(id: CommandId, kind: CommandKind, body: Buffer): B
   at = writeVarint(out, at, headerBytes);
   out[at++] = 0x08;
   writeVarint64(out, at, id);
+  out.set(caller, at + idBytes);
+  return out;
+}
+
+/** The header's fields username and auth_revision, each left out when it is zero. */
+function encodeCaller({ username, revision }: Identity): Buffer {
+  const name = Buffer.from(username, 'utf8');
+  const nameBytes = name.length === 0 ? 0 : 1 + varintSize(name.length) + name.length;
+  const out = Buffer.allocUnsafe(nameBytes + (revision === 0 ? 0 : 1 + varintSize(revision)));
+  let at = 0;
+  if (nameBytes > 0) {
+    out[at++] = USERNAME_TAG;
+    at = writeVarint(out, at, name.length);
+    out.set(name, at);
+    at += name.length;
+  }
+  if (revision > 0) {
+    out[at++] = REVISION_TAG;
+    writeVarint(out, at, revision);
+  }
   return out;
 }
 
@@ -85,6 +131,8 @@ export function decodeCommand(data: Buffer): Command {
   let sequence = 0;
   let kind = 0;
   let body: Buffer = EMPTY;
+  let username = '';
+  let revision = 0;
   while (reader.at < data.length) {
     const tag = reader.varint();
     const field = Math.floor(tag / 8);
@@ -99,6 +147,10 @@ export function decodeCommand(data: Buffer): Command {
         const headerTag = header.varint();
         if (headerTag === 0x08) {
           [owner, sequence] = header.varint64();
+        } else if (headerTag === USERNAME_TAG) username = header.bytes().toString('utf8');
+        else if (headerTag === REVISION_TAG) {
+          const [high, low] = header.varint64();
+          revision = Math.min(high * LOW_BITS + low, Number.MAX_SAFE_INTEGER);
         } else header.skip(headerTag & 7);
       }
     } else if (field === V2_REQUEST && isV2Method(bytes)) {
@@ -109,7 +161,8 @@ export function decodeCommand(data: Buffer): Command {
       body = bytes;
     }
   }
-  return new Command(owner, sequence, kind, body);
+  const identity = username === '' && revision === 0 ? undefined : { username, revision };
+  return new Command(owner, sequence, kind, body, identity);
 }
 
 /**

@@ -1,16 +1,19 @@
 /**
- * The replicated state of one member: keys through time, leases, members, alarms, and up to which entry
+ * The replicated state of one member: keys through time, leases, members, alarms, users, and up to which entry
  * they reach. It joins the rooms below it and adds no rule of its own; commands change it only through
  * the applier. A snapshot from the leader replaces its content in place, under the watchers.
  */
-import { EMPTY } from '@keelson/base';
+import { EMPTY, writeU64BE } from '@keelson/base';
 import { etcdserverpb, leasepb } from '@keelson/proto';
 import { Alarms, type Alarm } from '../alarm/alarms.ts';
+import { AuthStore, type AuthContent } from '../auth/auth-store.ts';
+import { SimpleTokens } from '../auth/simple-tokens.ts';
 import type { Backend } from '../backend/backend.ts';
 import { Buckets, type Bucket } from '../backend/buckets.ts';
 import type { WriteBuffer } from '../backend/write-buffer.ts';
 import { FatalError, StoreError } from '../errors.ts';
 import { Lessor, type Lease } from '../lease/lessor.ts';
+import { AUTH_TOKEN_TTL_SECONDS_DEFAULT } from '../limits.ts';
 import { Membership, type MembershipChange } from '../membership/membership.ts';
 import type { WatchEvent } from '../mvcc/event.ts';
 import { MvccStore, type MvccOptions } from '../mvcc/store.ts';
@@ -30,12 +33,36 @@ export interface StateMachineOptions {
   /** --max-learners. */
   readonly learnersMax: number;
   readonly mvcc: Omit<MvccOptions, 'onLease'>;
+  readonly auth?: AuthOptions;
   readonly onMembershipChange: (change: MembershipChange) => void;
   /** Compaction work is waiting to be run. */
   readonly onCompaction: () => void;
 }
 
+export interface AuthOptions {
+  readonly tokenTtlSeconds: number;
+  /** See AuthStore. */
+  readonly hashPlain: (password: string) => Buffer;
+  /** Whatever a decision may depend on has changed: watches are to be looked at again. */
+  readonly onChange: () => void;
+  /** What was signed for this user before is void. */
+  readonly onUserInvalidated: (name: string) => void;
+}
+
+const AUTH_ALONE: AuthOptions = {
+  tokenTtlSeconds: AUTH_TOKEN_TTL_SECONDS_DEFAULT,
+  hashPlain: () => {
+    throw new FatalError(
+      'the log holds a password of an etcd before 3.5, and there is nothing to hash it with',
+    );
+  },
+  onChange: () => {},
+  onUserInvalidated: () => {},
+};
+
 const CLUSTER_VERSION_KEY = 'clusterVersion';
+const AUTH_ENABLED_KEY = 'authEnabled';
+const AUTH_REVISION_KEY = 'authRevision';
 
 /** What one backend holds, opened together. */
 export interface OpenedState {
@@ -49,6 +76,8 @@ export class StateMachine {
   readonly lessor: Lessor;
   readonly membership: Membership;
   readonly alarms: Alarms;
+  readonly auth: AuthStore;
+  readonly tokens: SimpleTokens;
   private opened: OpenedState;
   private store: MvccStore;
   private readonly options: StateMachineOptions;
@@ -85,6 +114,27 @@ export class StateMachine {
     this.alarms = new Alarms({
       put: (alarm) => put(Buckets.alarm, alarmKey(alarm.memberId, alarm.type), EMPTY),
       delete: (alarm) => remove(Buckets.alarm, alarmKey(alarm.memberId, alarm.type)),
+    });
+    const authOptions = options.auth ?? AUTH_ALONE;
+    this.tokens = new SimpleTokens(authOptions.tokenTtlSeconds);
+    this.auth = new AuthStore(
+      {
+        putEnabled: (enabled) => put(Buckets.auth, AUTH_ENABLED_KEY, Buffer.from([enabled ? 1 : 0])),
+        putRevision: (revision) => put(Buckets.auth, AUTH_REVISION_KEY, u64(revision)),
+        putUser: (name, user) => put(Buckets.authUsers, nameKey(name), user),
+        deleteUser: (name) => remove(Buckets.authUsers, nameKey(name)),
+        putRole: (name, role) => put(Buckets.authRoles, nameKey(name), role),
+        deleteRole: (name) => remove(Buckets.authRoles, nameKey(name)),
+      },
+      authOptions.hashPlain,
+    );
+    this.auth.setListener({
+      changed: authOptions.onChange,
+      userInvalidated: (name) => {
+        this.tokens.forgetUser(name);
+        authOptions.onUserInvalidated(name);
+      },
+      tokensInvalidated: () => this.tokens.forgetAll(),
     });
   }
 
@@ -123,6 +173,7 @@ export class StateMachine {
       if (this.lessor.lookup(lease) !== undefined) this.lessor.attach(key, lease);
     this.membership.restore(content.members, content.removed, content.clusterVersion);
     this.alarms.restore(content.alarms);
+    this.auth.restore(content.auth);
     if (this.store.compactionPending) this.options.onCompaction();
   }
 
@@ -210,6 +261,7 @@ interface Content {
   readonly removed: readonly string[];
   readonly clusterVersion: string;
   readonly alarms: readonly Alarm[];
+  readonly auth: AuthContent;
 }
 
 async function readContent({ buffer }: OpenedState, options: StateMachineOptions): Promise<Content> {
@@ -230,7 +282,22 @@ async function readContent({ buffer }: OpenedState, options: StateMachineOptions
     alarms.push({ memberId: alarm.memberID, type: alarm.alarm });
   }
   const clusterVersion = buffer.get(Buckets.cluster, CLUSTER_VERSION_KEY)?.toString('utf8') ?? '';
-  return { store, leases, attachments, members, removed, clusterVersion, alarms };
+  const auth = await readAuth(buffer);
+  return { store, leases, attachments, members, removed, clusterVersion, alarms, auth };
+}
+
+async function readAuth(buffer: WriteBuffer): Promise<AuthContent> {
+  const users: Buffer[] = [];
+  for await (const { value } of pairsOf(buffer, Buckets.authUsers)) users.push(value);
+  const roles: Buffer[] = [];
+  for await (const { value } of pairsOf(buffer, Buckets.authRoles)) roles.push(value);
+  const revision = buffer.get(Buckets.auth, AUTH_REVISION_KEY);
+  return {
+    enabled: buffer.get(Buckets.auth, AUTH_ENABLED_KEY)?.[0] === 1,
+    revision: revision?.length === 8 ? Number(revision.readBigUInt64BE(0)) : 0,
+    users,
+    roles,
+  };
 }
 
 async function* pairsOf(
@@ -239,6 +306,17 @@ async function* pairsOf(
 ): AsyncGenerator<{ readonly key: string; readonly value: Buffer }> {
   for await (const pairs of buffer.range(bucket))
     for (const pair of pairs) yield { key: pair.key.slice(1), value: pair.value };
+}
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  writeU64BE(bytes, 0, value);
+  return bytes;
+}
+
+/** Users and roles are kept under their names. */
+function nameKey(name: string): string {
+  return Buffer.from(name, 'utf8').toString('latin1');
 }
 
 /** A lease's key in its bucket: 8 bytes, big endian. */

@@ -4,6 +4,7 @@
  */
 import { etcdserverpb } from '@keelson/proto';
 import { CommandKind } from '../apply/command.ts';
+import { ROOT_USER } from '../auth/identity.ts';
 import { LEASE_EXPIRY_BATCH_MAX } from '../limits.ts';
 import type { Driver } from './driver.ts';
 import type { Proposals } from './proposals.ts';
@@ -33,9 +34,12 @@ export class LeaseExpiry {
       const { term } = this.replica;
       await this.replica.linearizable();
       if (!this.replica.isLeader || this.replica.term !== term) return;
+      const { auth } = this.replica.state;
+      // Nobody asked for it, and nobody may do it but root.
+      const root = auth.enabled ? { username: ROOT_USER, revision: auth.revision } : undefined;
       for (const ID of lessor.expired(this.monotonicMs(), LEASE_EXPIRY_BATCH_MAX)) {
         const body = etcdserverpb.encodeLeaseRevokeRequest(new etcdserverpb.LeaseRevokeRequest({ ID }));
-        this.proposals.addAsLeader(CommandKind.LeaseRevoke, body);
+        this.proposals.addAsLeader(CommandKind.LeaseRevoke, body, root);
       }
       this.driver.wake();
     } catch {

@@ -7,6 +7,7 @@
  */
 import { Deferred } from '@keelson/base';
 import { encodeCommand, type CommandId, type CommandKind } from '../apply/command.ts';
+import type { Identity } from '../auth/identity.ts';
 import type { ApplyResult, Waiters } from '../apply/results.ts';
 import { StoreError } from '../errors.ts';
 import type { RequestIds } from './request-ids.ts';
@@ -63,11 +64,18 @@ export class Proposals implements Waiters {
   /**
    * Files a waiter and queues the command. Resolves with the state machine's answer.
    * @param bytesMax bound on the command as the log keeps it; beyond it REQUEST_TOO_LARGE
+   * @param identity in whose name
    * @throws StoreError TOO_MANY_REQUESTS when too much is under way
    */
-  add(kind: CommandKind, body: Buffer, nowMs: number, bytesMax: number): Promise<ApplyResult> {
+  add(
+    kind: CommandKind,
+    body: Buffer,
+    nowMs: number,
+    bytesMax: number,
+    identity?: Identity,
+  ): Promise<ApplyResult> {
     const sequence = this.ids.next();
-    const data = encodeCommand({ owner: this.ids.owner, sequence }, kind, body);
+    const data = encodeCommand({ owner: this.ids.owner, sequence }, kind, body, identity);
     if (data.length > bytesMax) return Promise.reject(new StoreError('REQUEST_TOO_LARGE'));
     if (this.pendingBytes + data.length > this.pendingBytesMax)
       return Promise.reject(new StoreError('TOO_MANY_REQUESTS'));
@@ -88,9 +96,10 @@ export class Proposals implements Waiters {
    * lease. It is discarded, not forwarded, when this member does not lead at the next turn: a deposed
    * leader's idea of time must not reach the log through its successor.
    */
-  addAsLeader(kind: CommandKind, body: Buffer): void {
+  addAsLeader(kind: CommandKind, body: Buffer, identity?: Identity): void {
     const sequence = this.ids.next();
-    this.leaderQueue.push({ sequence, data: encodeCommand({ owner: this.ids.owner, sequence }, kind, body) });
+    const data = encodeCommand({ owner: this.ids.owner, sequence }, kind, body, identity);
+    this.leaderQueue.push({ sequence, data });
   }
 
   /** Everything queued, for one raft proposal; the queues are empty afterwards. */

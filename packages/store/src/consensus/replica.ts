@@ -9,6 +9,7 @@ import { AlarmType } from '../alarm/alarms.ts';
 import { CommandKind } from '../apply/command.ts';
 import type { ApplyResult } from '../apply/results.ts';
 import type { StateMachine } from '../apply/state-machine.ts';
+import type { Identity } from '../auth/identity.ts';
 import { StoreError } from '../errors.ts';
 import type { Compactor } from './compactor.ts';
 import type { WatchHub } from '../watch/hub.ts';
@@ -120,14 +121,16 @@ export class Replica {
   /**
    * Replicates a command and gives the state machine's answer.
    * @param body the request's protobuf bytes, kept unchanged
+   * @param identity in whose name; decided when it is applied
    * @throws StoreError: definite ones before logging or from apply; unknown outcome only as one of the
    *   timeouts or STOPPED
    */
-  async propose(kind: CommandKind, body: Buffer): Promise<ApplyResult> {
+  async propose(kind: CommandKind, body: Buffer, identity?: Identity): Promise<ApplyResult> {
     if (this.stopped) throw new StoreError('STOPPED');
     if (this.driver.commitIndex - this.driver.appliedIndex > this.options.applyGapMax)
       throw new StoreError('TOO_MANY_REQUESTS');
-    const waiting = this.proposals.add(kind, body, this.options.monotonicMs(), this.options.requestBytesMax);
+    const { requestBytesMax, monotonicMs } = this.options;
+    const waiting = this.proposals.add(kind, body, monotonicMs(), requestBytesMax, identity);
     this.driver.wake();
     const result = await waiting;
     if (result.error !== undefined) throw result.error;
