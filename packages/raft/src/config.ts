@@ -45,7 +45,7 @@ export interface RaftConfig {
   readonly asyncStorageWrites?: boolean;
   /** Encoded entries a MsgApp carries at most; 0 means one entry each. Default unlimited. */
   readonly maxSizePerMsg?: number;
-  /** Encoded committed entries being applied at a time. 0 or absent: maxSizePerMsg. */
+  /** Encoded committed entries being applied at a time. 0 or absent: maxSizePerMsg; and should that be 0, one entry. */
   readonly maxCommittedSizePerReady?: number;
   /** Payload proposed and not yet applied; beyond it proposals are dropped. 0 or absent: unlimited. */
   readonly maxUncommittedEntriesSize?: number;
@@ -94,7 +94,8 @@ export function settleConfig(config: RaftConfig): SettledConfig {
     applied: config.applied ?? 0,
     asyncStorageWrites: config.asyncStorageWrites ?? true,
     maxSizePerMsg,
-    maxCommittedSizePerReady: orWhenZero(config.maxCommittedSizePerReady, maxSizePerMsg),
+    // The bound is soft, it lets one entry through whatever its size; a bound of 0 would let none.
+    maxCommittedSizePerReady: orWhenZero(config.maxCommittedSizePerReady, orWhenZero(maxSizePerMsg, 1)),
     maxUncommittedEntriesSize: orWhenZero(config.maxUncommittedEntriesSize, Infinity),
     maxInflightMsgs: config.maxInflightMsgs ?? INFLIGHT_MESSAGES,
     maxInflightBytes: orWhenZero(config.maxInflightBytes, Infinity),

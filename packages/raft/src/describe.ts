@@ -101,10 +101,11 @@ export function describeConfChange(change: ConfChange | ConfChangeV2): string {
       parts.push(`changes:{type:${CHANGE_NAMES[single.type]} node_id:${single.nodeId}}`);
     }
   } else {
-    if (change.id !== 0n) parts.push(`id:${change.id}`);
     parts.push(`type:${CHANGE_NAMES[change.type]} node_id:${change.nodeId}`);
   }
   if (change.context.length > 0) parts.push(`context:${quoted(change.context)}`);
+  // The text form follows the order of declaration, in which the id of a V1 change is last.
+  if ('id' in change && change.id !== 0n) parts.push(`id:${change.id}`);
   return parts.join(' ');
 }
 

@@ -144,6 +144,18 @@ function addNodes(env: InteractionEnv, directive: Directive): void {
       case 'max-committed-size-per-ready':
         options = { ...options, maxCommittedSizePerReady: Number(value) };
         break;
+      case 'max-size-per-msg':
+        options = { ...options, maxSizePerMsg: Number(value) };
+        break;
+      case 'max-inflight-bytes':
+        options = { ...options, maxInflightBytes: Number(value) };
+        break;
+      case 'max-uncommitted-size':
+        options = { ...options, maxUncommittedEntriesSize: Number(value) };
+        break;
+      case 'disable-proposal-forwarding':
+        options = { ...options, disableProposalForwarding: on };
+        break;
       case 'disable-conf-change-validation':
         options = { ...options, disableConfChangeValidation: on };
         break;
