@@ -55,6 +55,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
   store: [
     { rank: 0, members: ['config/', 'errors.ts', 'limits.ts'] },
     { rank: 1, members: ['disk/'] },
+    { rank: 2, members: ['tls/'] },
     { rank: 1, members: ['backend/'] },
     { rank: 2, members: ['wal/'] },
     { rank: 2, members: ['snap/'] },
@@ -78,8 +79,10 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
         'server.ts',
         'main.ts',
         'world.ts',
+        'upkeep.ts',
         'data-dir.ts',
         'founding.ts',
+        'offline.ts',
         'open-member.ts',
         'index.ts',
       ],
@@ -133,7 +136,10 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/rpc/maintenance.ts': ['crypto'], // the digest at the end of a saved snapshot
   'packages/store/src/secrets/': ['crypto', 'fs/promises'], // randomness, key files
   'packages/store/src/server.ts': ['http'],
+  'packages/store/src/upkeep.ts': ['http'],
+  'packages/store/src/transfer/saved-snapshot.ts': ['crypto'], // compares the digest of a saved snapshot
   'packages/store/src/snapshot/bbolt-writer.ts': ['timers/promises'], // yields between slices
+  'packages/store/src/tls/': ['crypto', 'dns/promises', 'fs', 'net', 'path', 'tls'], // reads certificates at each handshake
   'packages/store/src/world.ts': ['crypto'],
   'proto/generate.ts': ['*'],
   'proto/generator/': ['*'],

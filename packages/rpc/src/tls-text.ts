@@ -90,7 +90,8 @@ function goTime(ms: number): string {
 export function handshakeText(error: Error): string {
   const code = fieldOf(error, 'code');
   if (code === undefined) return error.message;
-  const known = HANDSHAKE_TEXTS[code];
+  // OpenSSL 3.5 renamed the alerts that TLS has from SSL 3.0.
+  const known = HANDSHAKE_TEXTS[code.replace('ERR_SSL_SSL/TLS_ALERT_', 'ERR_SSL_SSLV3_ALERT_')];
   if (known !== undefined) return known;
   // Other errors of OpenSSL carry the place in its source and its own words; the last words say what it is.
   const reason = fieldOf(error, 'reason');
