@@ -31,6 +31,7 @@ import { FatalError, RemovedError } from './errors.ts';
 import { Announcer } from './http/announcer.ts';
 import { MIN_CLUSTER_VERSION } from './http/cluster-version.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
+import { HASHKV_PATH } from './http/peer-hash.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
 import { promoteAtLeader, promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
 import * as limits from './limits.ts';
@@ -50,6 +51,7 @@ import { registerMaintenance } from './rpc/maintenance.ts';
 import { RequireLeader } from './rpc/require-leader.ts';
 import { WatchService } from './rpc/watch.ts';
 import { WatchHub } from './watch/hub.ts';
+import { Upkeep } from './upkeep.ts';
 import type { BoundTransport, World } from './world.ts';
 
 const DRAIN_MS = 200;
@@ -90,6 +92,7 @@ export class StoreServer {
   private readonly leaseExpiry: LeaseExpiry;
   private readonly succession: Succession;
   private readonly announcer: Announcer;
+  private readonly upkeep: Upkeep;
   private readonly fail: (error: Error) => void;
   private role: Role = Role.Follower;
   private stopping: Promise<void> | undefined;
@@ -111,6 +114,7 @@ export class StoreServer {
       try {
         server = new StoreServer(config, world, storage, ports, opening);
         for (const url of config.listenPeerUrls) await bound(server.transport.listenUrl?.(url), url);
+        await server.upkeep.check(storage.isNew);
         server.begin();
         return server;
       } catch (error) {
@@ -319,6 +323,11 @@ export class StoreServer {
       clientUrls: urlTexts(config.advertiseClientUrls),
       answerTimeoutMs: electionTimeoutMs,
     });
+    this.upkeep = new Upkeep(config, this.replica, this.schedule, this.agent, logger, {
+      requestTimeoutMs,
+      monotonicMs,
+    });
+    extra.set(HASHKV_PATH, this.upkeep.hashHandler);
     this.leaseExpiry = new LeaseExpiry(this.replica, proposals, this.driver, monotonicMs);
     for (const [path, handler] of leaseHandlers(this.replica.leases)) extra.set(path, handler);
     extra.set('/members', membersHandler(state.membership, this.clusterId));
@@ -411,6 +420,7 @@ export class StoreServer {
     void this.quota.refresh().catch(this.fail);
     schedule.every(VERSION_CHECK_MS, () => void this.announcer.checkVersion());
     if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
+    this.upkeep.start();
     this.succession.campaignEarly();
     this.driver.wake();
   }

@@ -2,6 +2,10 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { etcdserverpb, services } from '@keelson/proto';
 import { Metadata } from '@keelson/rpc';
+import { AlarmType } from '../src/alarm/alarms.ts';
+import { isBatchRecordKey } from '../src/backend/batch-record.ts';
+import { bucketRange, Buckets } from '../src/backend/buckets.ts';
+import { defaultFeatureGates, setFeatureGates, type FeatureGates } from '../src/config/feature-gates.ts';
 import { BboltReader } from '../src/snapshot/bbolt-reader.ts';
 import { MemberCluster, until } from './members.ts';
 
@@ -296,5 +300,89 @@ describe('without a leader', () => {
     expect(status).toMatchObject({ leader: 0n, errors: ['etcdserver: no leader'] });
     cluster.mend(alone);
     await cluster.leader();
+  });
+});
+
+describe('members compare their data', () => {
+  /** Another value under the newest change of one member, as a disk or a bug might leave it. */
+  async function spoil(cluster: MemberCluster, i: number): Promise<void> {
+    const { state } = cluster.seats[i].server!.replica;
+    await state.buffer.commit();
+    const { backend } = state;
+    const [newest] = await Array.fromAsync(
+      backend.iterate({ ...bucketRange(Buckets.key), reverse: true, limit: 20 }),
+    );
+    const pair = newest.find(({ key }) => !isBatchRecordKey(key));
+    if (pair === undefined) throw new Error('no change to spoil');
+    // Another lease number than was put.
+    await backend.write([{ key: pair.key, value: Buffer.concat([pair.value, Buffer.from([0x30, 9])]) }]);
+  }
+
+  function gated(text: string): FeatureGates {
+    const gates = setFeatureGates(defaultFeatureGates(), text);
+    if (!gates.ok) throw new Error(gates.error);
+    return gates.value;
+  }
+
+  const leaderOf = (cluster: MemberCluster): number =>
+    cluster.seats.findIndex((seat) => seat.server?.replica.isLeader === true);
+
+  test('a follower that differs is found by the periodic check, alarmed, and nothing is served', async () => {
+    const cluster = await started({ members: 3, http: true, config: { corruptCheckTimeMs: 100 } });
+    const client = cluster.client([0, 1, 2]);
+    await client.kv.put('k', 'v');
+    const wrong = (leaderOf(cluster) + 1) % 3;
+    const { server } = cluster.seats[wrong];
+    await until('the put to arrive', () => server!.replica.state.mvcc.currentRevision === 2);
+    await spoil(cluster, wrong);
+    await until('the alarm', () => server!.replica.state.alarms.list(AlarmType.Corrupt).length > 0);
+    expect(server!.replica.state.alarms.list(AlarmType.Corrupt)).toEqual([
+      { memberId: server!.memberId, type: AlarmType.Corrupt },
+    ]);
+    await expect(client.kv.put('k', 'w')).rejects.toThrow('etcdserver: corrupt cluster');
+  });
+
+  test('compaction hashes tell which member is wrong', async () => {
+    const cluster = await started({
+      members: 3,
+      http: true,
+      config: { featureGates: gated('CompactHashCheck=true'), compactHashCheckTimeMs: 100 },
+    });
+    const client = cluster.client([0, 1, 2]);
+    for (let i = 0; i < 5; i++) await client.kv.put('k', `${i}`);
+    const leader = leaderOf(cluster);
+    for (const { server } of cluster.seats)
+      await until('the puts to arrive', () => server!.replica.state.mvcc.currentRevision === 6);
+    await spoil(cluster, leader);
+    await client.kv.compact(6);
+    const { server } = cluster.seats[leader];
+    await until('the alarm', () => server!.replica.state.alarms.list(AlarmType.Corrupt).length > 0);
+    expect(server!.replica.state.alarms.list(AlarmType.Corrupt)).toEqual([
+      { memberId: server!.memberId, type: AlarmType.Corrupt },
+    ]);
+  });
+
+  test('with InitialCorruptCheck a member starts while all are equal, and not beside one that differs', async () => {
+    const cluster = await started({
+      members: 3,
+      http: true,
+      config: { featureGates: gated('InitialCorruptCheck=true') },
+    });
+    const client = cluster.client([0, 1, 2]);
+    await client.kv.put('k', 'v');
+    const [one, other] = [leaderOf(cluster) + 1, leaderOf(cluster) + 2].map((i) => i % 3);
+    for (const i of [one, other]) {
+      await until(
+        'the put to arrive',
+        () => cluster.seats[i].server!.replica.state.mvcc.currentRevision === 2,
+      );
+    }
+    await cluster.stopMember(one);
+    const { memberId } = await cluster.startMember(one);
+    await cluster.stopMember(one);
+    await spoil(cluster, other);
+    await expect(cluster.startMember(one)).rejects.toThrow(
+      `${memberId.toString(16)} found data inconsistency with peers`,
+    );
   });
 });

@@ -1,33 +1,9 @@
 import { expect, test } from '@jest/globals';
-import type { Clock, Timer } from '@keelson/base';
 import { StoreError } from '../errors.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { Leases, type LeadershipView, type LeaseForwarder } from './leases.ts';
+import { HandClock } from '../../test/hand-clock.ts';
 import { Schedule } from './schedule.ts';
-
-/** Time that passes when the test says so. */
-class HandClock implements Clock {
-  private now = 0;
-  private timers: { at: number; task: () => void }[] = [];
-  nowMs(): number {
-    return this.now;
-  }
-  monotonicMs(): number {
-    return this.now;
-  }
-  setTimer(delayMs: number, task: () => void): Timer {
-    const timer = { at: this.now + delayMs, task };
-    this.timers.push(timer);
-    return { cancel: () => void (this.timers = this.timers.filter((each) => each !== timer)) };
-  }
-  async pass(ms: number): Promise<void> {
-    this.now += ms;
-    const due = this.timers.filter(({ at }) => at <= this.now);
-    this.timers = this.timers.filter(({ at }) => at > this.now);
-    for (const { task } of due) task();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 test('a task runs once an interval, once when late, and never after stop', async () => {
   const clock = new HandClock();

@@ -10,8 +10,12 @@
  */
 import { isBatchRecordKey } from '../backend/batch-record.ts';
 import { Buckets } from '../backend/buckets.ts';
+import { hashBeforeCompaction, type HashResult } from './hash.ts';
 import { encodeRevision, encodeTombstone, revisionMain } from './revision.ts';
 import type { MvccState, RevisionError } from './state.ts';
+
+/** Hashes of past compactions that are kept (etcd: hashStorageMaxSize). */
+const HASHES_MAX = 10;
 
 const SCHEDULED = 'scheduledCompactRev';
 const FINISHED = 'finishedCompactRev';
@@ -32,8 +36,13 @@ export function readCompactRevisions(state: MvccState): { scheduled: number; fin
 }
 
 export class Compaction {
+  /** One for each of the last compactions, oldest first; empty unless they were asked for. */
+  readonly hashes: HashResult[] = [];
   private readonly state: MvccState;
   private readonly batchLimit: number;
+  private readonly keepHashes: boolean;
+  /** Work at or below it was begun by an earlier process: what is left of it has no hash others share. */
+  private readonly resumedTo: number;
   private running: Promise<void> | undefined = undefined;
   /** No batch record on disk is at a main revision below it. */
   private recordsFrom: number;
@@ -41,10 +50,13 @@ export class Compaction {
   /**
    * @param batchLimit revisions dropped in one slice at most (etcd: --compaction-batch-limit)
    * @param recordsFrom main revision of the first batch record on disk
+   * @param keepHashes whether to hash what a compaction starts from, which reads the whole key bucket
    */
-  constructor(state: MvccState, batchLimit: number, recordsFrom: number) {
+  constructor(state: MvccState, batchLimit: number, recordsFrom: number, keepHashes = false) {
     this.state = state;
     this.batchLimit = batchLimit;
+    this.keepHashes = keepHashes;
+    this.resumedTo = state.compactRevision;
     this.recordsFrom = recordsFrom;
   }
 
@@ -78,6 +90,11 @@ export class Compaction {
     const { state } = this;
     while (this.pending) {
       const revision = state.compactRevision;
+      if (this.keepHashes && revision > this.resumedTo) {
+        this.hashes.push(await hashBeforeCompaction(state, state.finishedCompactRevision, revision));
+        if (this.hashes.length > HASHES_MAX) this.hashes.shift();
+        await pause();
+      }
       const cursor = { revision, nextKey: '', position: 0 };
       const drop = (main: number, sub: number, tombstone: boolean): void => {
         state.buffer.delete(Buckets.key, tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub));

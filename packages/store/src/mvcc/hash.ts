@@ -8,7 +8,7 @@
  * the hashed revision; a tombstone exactly at the compacted revision never counts, because older versions of
  * etcd remove it. So the hash does not depend on how far the removing has got.
  */
-import { crc32c } from '@keelson/base';
+import { assert, crc32c } from '@keelson/base';
 import type { BackendPair } from '../backend/backend.ts';
 import { isBatchRecordKey } from '../backend/batch-record.ts';
 import { bucketRange, Buckets } from '../backend/buckets.ts';
@@ -40,11 +40,29 @@ export async function hashKV(state: MvccState, revision: number): Promise<HashRe
   }
 }
 
-/** Undefined when a later compaction was scheduled while the index was still needed. */
+/**
+ * The hash at a revision about to be compacted, before anything of it is dropped: what was left by the
+ * compaction before counts. Members that compact alike have equal ones, without reading everything again.
+ * @param compactRevision the last one whose work is finished; -1 for none
+ * @param hashRevision the scheduled one: nothing it drops may be gone yet
+ */
+export async function hashBeforeCompaction(
+  state: MvccState,
+  compactRevision: number,
+  hashRevision: number,
+): Promise<HashResult> {
+  const { currentRevision } = state;
+  const hash = await hashOnce(state, compactRevision, hashRevision, () => false);
+  assert(hash !== undefined, 'a hash was given up that nothing disturbs');
+  return { hash, compactRevision, hashRevision, currentRevision };
+}
+
+/** Undefined as soon as the index is `stale` for what it is still asked. */
 async function hashOnce(
   state: MvccState,
   compactRevision: number,
   hashRevision: number,
+  stale: () => boolean = () => state.compactRevision !== compactRevision,
 ): Promise<number | undefined> {
   const snapshot = await state.buffer.snapshot();
   try {
@@ -59,7 +77,7 @@ async function hashOnce(
         const main = revisionMain(pair.key, 1);
         if (main > hashRevision) continue;
         if (main <= compactRevision) {
-          if (state.compactRevision !== compactRevision) return undefined;
+          if (stale()) return undefined;
           if (main === compactRevision && isTombstone(pair.key, 1)) continue;
           if (skipsOld && !isKept(state, pair, main, hashRevision)) continue;
         }

@@ -138,6 +138,46 @@ describe('MvccStore', () => {
     expect(again.read('a', '\0')).toBe('a=2@2/3/2 c=1@6/6/1');
   });
 
+  test('compactions leave the hash of what they started from, the last ten of them', async () => {
+    const bench = await Bench.open(new MemoryBackend(), { keepCompactionHashes: true });
+    const expected: unknown[] = [];
+    for (let round = 1; round <= 12; round++) {
+      for (const key of ['a', 'b', 'c']) bench.put(key, `${round}`);
+      bench.delete(round % 2 === 0 ? 'b' : 'c');
+      bench.mark();
+      const revision = bench.store.currentRevision - 1;
+      expected.push(await bench.store.hashKV(revision));
+      expect(bench.store.compact(revision)).toBe('ok');
+      bench.put('later', `${round}`);
+      await bench.store.runCompaction(noPause);
+      // Asked again it is still the hash from before, as etcd answers.
+      expect(await bench.store.hashKV(revision)).toMatchObject({
+        hash: (expected.at(-1) as { hash: number }).hash,
+      });
+    }
+    const kept = bench.store.compactionHashes.map(({ hash, compactRevision, hashRevision }) => ({
+      hash,
+      compactRevision,
+      hashRevision,
+    }));
+    expect(kept).toHaveLength(10);
+    expect(expected.slice(2)).toMatchObject(kept);
+    expect(new Set(kept.map(({ hash }) => hash)).size).toBe(10);
+  });
+
+  test('what an earlier process began to compact has no hash', async () => {
+    let bench = await Bench.open(new MemoryBackend(), {
+      keepCompactionHashes: true,
+      compactionBatchLimit: 1,
+    });
+    for (let i = 0; i < 5; i++) bench.put('a', `${i}`);
+    expect(bench.store.compact(5)).toBe('ok');
+    bench.mark();
+    bench = await bench.reopen({ keepCompactionHashes: true });
+    await bench.store.runCompaction(noPause);
+    expect(bench.store.compactionHashes).toEqual([]);
+  });
+
   test('a compaction cut short by a restart goes on', async () => {
     let bench = await Bench.open(new MemoryBackend(), { compactionBatchLimit: 2 });
     for (let i = 0; i < 10; i++) for (const key of ['a', 'b', 'c']) bench.put(key, `${i}`);

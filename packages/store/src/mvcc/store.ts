@@ -33,6 +33,8 @@ export interface MvccOptions {
   readonly valueCacheBytes?: number;
   /** Revisions one slice of compaction drops at most. */
   readonly compactionBatchLimit?: number;
+  /** Whether each compaction hashes what it starts from; see compactionHashes. */
+  readonly keepCompactionHashes?: boolean;
   /** Restore: told each existing key that has a lease. */
   readonly onLease?: (lease: bigint, key: string) => void;
 }
@@ -60,7 +62,7 @@ export class MvccStore {
     const { mark, recordsFrom, leases } = await restoreState(state);
     if (options.onLease !== undefined) for (const [key, lease] of leases) options.onLease(lease, key);
     const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_REVISIONS_DEFAULT;
-    return new MvccStore(state, new Compaction(state, batchLimit, recordsFrom), mark);
+    return new MvccStore(state, new Compaction(state, batchLimit, recordsFrom, options.keepCompactionHashes), mark);
   }
 
   /** Revision of the last completed write; 1 before the first. */
@@ -139,7 +141,14 @@ export class MvccStore {
 
   /** HashKV up to `revision`, 0 for the current one; equal on all members with the same history. */
   hashKV(revision: number): Promise<HashResult | RevisionError> {
-    return hashKV(this.state, revision);
+    const kept = this.compaction.hashes.find(({ hashRevision }) => hashRevision === revision);
+    if (kept === undefined) return hashKV(this.state, revision);
+    return Promise.resolve({ ...kept, currentRevision: this.state.currentRevision });
+  }
+
+  /** Hashes at the last revisions that were compacted here, oldest first, each with the compaction before it. */
+  get compactionHashes(): readonly HashResult[] {
+    return this.compaction.hashes;
   }
 
   /** What the event's change was made to: null for a create and where the past is compacted. */
