@@ -61,7 +61,6 @@ export async function openMember(
         mvcc: {
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
           keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
-          keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
         },
         auth: {
           tokenTtlSeconds: config.authTokenTtlSeconds,
