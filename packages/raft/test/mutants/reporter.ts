@@ -4,6 +4,13 @@
  */
 import { isAssertion } from './verdict.ts';
 
+/** One line. */
+export interface FailedTest {
+  readonly how: 'assertion' | 'crash';
+  readonly text: string;
+  readonly message: string;
+}
+
 interface CaseResult {
   readonly status: string;
   readonly fullName: string;
@@ -17,6 +24,7 @@ export default class Reporter {
     const message = result.failureMessages.join('\n').replaceAll(/\u001B\[[0-9;]*m/g, '');
     const file = test.path.slice(test.path.lastIndexOf('/') + 1);
     const how = isAssertion(message) ? 'assertion' : 'crash';
-    process.stdout.write(`${JSON.stringify({ how, text: `${file}: ${result.fullName}`, message })}\n`);
+    const failed: FailedTest = { how, text: `${file}: ${result.fullName}`, message };
+    process.stdout.write(`${JSON.stringify(failed)}\n`);
   }
 }

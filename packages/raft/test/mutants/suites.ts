@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import path from 'node:path';
 import type { SuiteName } from './mutant.ts';
+import type { FailedTest } from './reporter.ts';
 import { isAssertion } from './verdict.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -185,7 +186,7 @@ function readUnit(output: string): Finding[] {
   const found: Finding[] = [];
   for (const line of output.split('\n').slice(0, -1)) {
     if (!line.startsWith('{"how":')) continue;
-    const { how, text } = JSON.parse(line) as Pick<Finding, 'how' | 'text'>;
+    const { how, text } = JSON.parse(line) as FailedTest;
     found.push({ how, text, seeds: undefined });
   }
   return found;
