@@ -105,12 +105,17 @@ export class Auth {
     return this.caller.unary(M.authenticate, request, 'read', options);
   }
 
+  /** @param password undefined: the user has none and comes by certificate alone */
   userAdd(
     name: string,
-    password: string,
+    password: string | undefined,
     options?: RequestOptions,
   ): Promise<etcdserverpb.AuthUserAddResponse> {
-    const request = new etcdserverpb.AuthUserAddRequest({ name, password });
+    const request = new etcdserverpb.AuthUserAddRequest({
+      name,
+      password: password ?? '',
+      options: new authpb.UserAddOptions({ noPassword: password === undefined }),
+    });
     return this.caller.unary(M.userAdd, request, 'write', options);
   }
 

@@ -2,10 +2,13 @@
  * Opens what a member keeps on disk, as its configuration says, before there is a server to hang it on: the
  * callbacks are filled in later.
  */
+import type { SignedTokens } from './auth/secrets.ts';
+import { parseTokenOptions } from './auth/token-options.ts';
 import type { BackendHome } from './backend/home.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { openStorage, type MemberStorage } from './consensus/member-storage.ts';
 import { makeDurableDirectory, parentOf } from './data-dir.ts';
+import { FatalError } from './errors.ts';
 import { foundingOf } from './founding.ts';
 import * as limits from './limits.ts';
 import type { MembershipChange } from './membership/membership.ts';
@@ -19,6 +22,8 @@ export class Opening {
   onError: (error: Error) => void = () => {};
   onMembershipChange: (change: MembershipChange) => void = () => {};
   onCompaction: () => void = () => {};
+  /** --auth-token=jwt…; undefined for simple tokens. */
+  signedTokens: SignedTokens | undefined;
   onAuthChange: () => void = () => {};
   onUserInvalidated: (name: string) => void = () => {};
 }
@@ -32,6 +37,7 @@ export async function openMember(
   world: World,
   opening: Opening,
 ): Promise<MemberStorage> {
+  opening.signedTokens = await signedTokensOf(config, world);
   const snap = snapDirectory(config);
   const wal = config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
   await makeDurableDirectory(world.disk, snap);
@@ -74,4 +80,13 @@ export async function openMember(
     },
     world.logger,
   );
+}
+
+/** @throws FatalError for options that say nothing, or keys that are not there */
+async function signedTokensOf(config: ServerConfig, world: World): Promise<SignedTokens | undefined> {
+  const options = parseTokenOptions(config.authToken);
+  if (options === undefined) throw new FatalError('auth: invalid auth options');
+  if (options.kind === 'simple') return undefined;
+  if (options.unknown.length > 0) world.logger.warn('unknown JWT options', { keys: options.unknown });
+  return world.secrets.signedTokens(options.jwt, () => world.clock.nowMs());
 }

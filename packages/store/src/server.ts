@@ -6,8 +6,9 @@
 import { Agent } from 'node:http';
 import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import { grpcJsServer, MethodTable, nativeServer, type CallHooks, type RpcServer } from '@keelson/rpc';
+import { grpcJsServer, nativeServer, type CallHooks, type MethodTable, type RpcServer } from '@keelson/rpc';
 import { Applier } from './apply/applier.ts';
+import { PasswordGate } from './auth/password-gate.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
@@ -41,6 +42,8 @@ import { Opening, openMember, snapDirectory } from './open-member.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
+import { Access, GuardedTable } from './rpc/access.ts';
+import { registerAuth } from './rpc/auth.ts';
 import { callHooks, type CallCounters } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import { registerCluster } from './rpc/cluster.ts';
@@ -333,18 +336,35 @@ export class StoreServer {
     extra.set('/members', membersHandler(state.membership, this.clusterId));
     extra.set('/version', versionHandler(state.membership));
 
-    this.table = new MethodTable();
+    const access = new Access(this.replica, {
+      clientCertAuth: config.clientCertAuth,
+      signed: opening.signedTokens,
+      monotonicMs,
+    });
+    opening.onUserInvalidated = (name) => access.userInvalidated(name);
+    opening.onAuthChange = () => this.authChanged();
+    this.table = new GuardedTable(access);
+    registerAuth(this.table, this.replica, access, {
+      passwords: new PasswordGate(world.secrets, {
+        cost: config.bcryptCost,
+        concurrencyMax: limits.BCRYPT_CONCURRENCY_MAX,
+        queueMax: limits.BCRYPT_QUEUE_MAX,
+      }),
+      letters: (count) => world.secrets.letters(count),
+      monotonicMs,
+      requestTimeoutMs,
+    });
     this.requireLeader = new RequireLeader(this.replica);
-    this.watches = new WatchService(this.replica, this.requireLeader, {
+    this.watches = new WatchService(this.replica, access, this.requireLeader, {
       requestBytesMax: config.maxRequestBytes,
       watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
     });
-    registerKv(this.table, this.replica, {
+    registerKv(this.table, this.replica, access, {
       txnOpsMax: config.maxTxnOps,
       requestBytesMax: config.maxRequestBytes,
     });
     this.watches.register(this.table);
-    registerLease(this.table, this.replica, this.requireLeader);
+    registerLease(this.table, this.replica, access, this.requireLeader);
     const reconfiguration = new Reconfiguration(
       {
         membership: () => state.membership,
@@ -411,6 +431,9 @@ export class StoreServer {
       this.commitBackend(),
     );
     schedule.every(limits.LEASE_EXPIRY_INTERVAL_MS, () => void this.leaseExpiry.run());
+    schedule.every(limits.TOKEN_SWEEP_INTERVAL_MS, () =>
+      this.storage.state.tokens.sweep(this.world.clock.monotonicMs()),
+    );
     schedule.every(limits.WATCH_CATCH_UP_INTERVAL_MS, () => this.wakeWatchers());
     schedule.every(config.watchProgressNotifyIntervalMs || limits.WATCH_PROGRESS_INTERVAL_MS_DEFAULT, () =>
       this.watches.progressTick(),
@@ -439,7 +462,9 @@ export class StoreServer {
   private apply(applier: Applier, entries: Parameters<Applier['applyBatch']>[0]): void {
     const { state } = this.storage;
     applier.applyBatch(entries);
-    state.lessor.arm(this.world.clock.monotonicMs());
+    const nowMs = this.world.clock.monotonicMs();
+    state.lessor.arm(nowMs);
+    state.tokens.arm(nowMs);
     if (
       state.buffer.pendingOperations >=
       (this.config.backendBatchLimit || limits.BACKEND_BATCH_OPERATIONS_DEFAULT)
@@ -448,6 +473,18 @@ export class StoreServer {
     this.snapshotter.afterApply();
     if (this.hub.unsyncedCount > 0) this.wakeWatchers();
     this.succession.campaignEarly();
+  }
+
+  private authChange = false;
+
+  /** Users or roles have changed, maybe many at once: watches are looked at again when the batch is applied. */
+  private authChanged(): void {
+    if (this.authChange) return;
+    this.authChange = true;
+    this.world.defer(() => {
+      this.authChange = false;
+      this.watches.authChanged();
+    });
   }
 
   private commitBackend(): void {

@@ -192,8 +192,12 @@ export class MemberCluster {
   }
 
   /** A client of the members in these places. */
-  client(places: readonly number[] = this.seats.map((_, i) => i)): Client {
+  client(
+    places: readonly number[] = this.seats.map((_, i) => i),
+    credentials: { readonly user?: string; readonly password?: string } = {},
+  ): Client {
     const client = createClient({
+      ...credentials,
       endpoints: places.map((i) => `127.0.0.1:${i + 1}`),
       channelFactory: (address) => this.channel(Number(address.split(':').at(-1)) - 1),
     });

@@ -50,14 +50,18 @@ export class Applier {
   private readonly waiters: Waiters;
   private readonly confChanges: ConfChangeApplier;
   private readonly space: Space;
+  private readonly observe: ((kind: number, succeeded: boolean) => void) | undefined;
   readonly counters: ApplierCounters = { appliedCount: 0, slowCount: 0 };
 
+  /** @param observe told of each command when it has been applied: its kind and whether it succeeded */
   constructor(
     state: StateMachine,
     waiters: Waiters,
     confChanges: ConfChangeApplier,
     space: Space = { gauge: NO_QUOTA, onShort: () => {} },
+    observe?: (kind: number, succeeded: boolean) => void,
   ) {
+    this.observe = observe;
     this.state = state;
     this.waiters = waiters;
     this.confChanges = confChanges;
@@ -107,6 +111,7 @@ export class Applier {
       if (!(reason instanceof StoreError)) throw reason;
       error = reason;
     }
+    this.observe?.(command.kind, error === undefined);
     if (wanted)
       this.waiters.resolve(command.sequence, {
         response,

@@ -67,7 +67,7 @@ export class Command implements CommandId {
     sequence: number,
     kind: number,
     body: Buffer,
-    identity: Identity | undefined = undefined,
+    identity?: Identity,
   ) {
     this.owner = owner;
     this.sequence = sequence;

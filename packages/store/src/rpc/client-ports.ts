@@ -24,6 +24,11 @@ export class ClientPorts {
     return this.bound;
   }
 
+  /** Connections that came before the member was ready to serve them. */
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
   /** @throws node's listen errors (EADDRINUSE, EACCES …) */
   async bind(url: EtcdUrl): Promise<void> {
     const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.connected(socket));

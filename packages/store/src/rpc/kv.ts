@@ -5,8 +5,10 @@ import { CommandKind } from '../apply/command.ts';
 import { range } from '../apply/kv.ts';
 import { putCost, txnCost } from '../apply/quota.ts';
 import { choosePath, executeReads, isReadOnly, isSerializable } from '../apply/txn.ts';
+import { rangeNeeds, txnNeeds } from '../auth/needs.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
+import type { Access } from './access.ts';
 import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
@@ -20,17 +22,20 @@ export interface KvLimits {
   readonly requestBytesMax: number;
 }
 
-export function registerKv(table: MethodTable, replica: Replica, limits: KvLimits): void {
+export function registerKv(table: MethodTable, replica: Replica, access: Access, limits: KvLimits): void {
   const { KV } = services;
 
-  table.unary(KV.methods.range, async (request) => {
+  table.unary(KV.methods.range, async (request, call) => {
     try {
       checkRange(request);
       if (replica.isLearner && !request.serializable) throw new StoreError('NOT_SUPPORTED_FOR_LEARNER');
       if (!request.serializable) await replica.linearizable();
-      const response = range(replica.state.mvcc, request);
-      response.header = header(replica);
-      return response;
+      const read = (): etcdserverpb.RangeResponse => {
+        const response = range(replica.state.mvcc, request);
+        response.header = header(replica);
+        return response;
+      };
+      return access.on ? await access.read(call, () => rangeNeeds(request), read) : read();
     } catch (error) {
       throw toRpcError(error);
     }
@@ -41,54 +46,70 @@ export function registerKv(table: MethodTable, replica: Replica, limits: KvLimit
       checkRange(request);
       checkStreamable(request);
       if (!request.serializable) await replica.linearizable();
-      await streamRange(replica, request, stream, limits.requestBytesMax);
+      const needs = rangeNeeds(request);
+      const identity = access.on
+        ? await access.read(
+            stream.call,
+            () => needs,
+            (caller) => caller,
+          )
+        : undefined;
+      // Each chunk is read at its own time: by then it may not be allowed any more.
+      const still = (): void => access.still(identity, needs);
+      await streamRange(replica, request, stream, limits.requestBytesMax, still);
     } catch (error) {
       throw toRpcError(error);
     }
   });
 
-  table.unary(withBytes(KV.methods.put), async ({ message, bytes }) => {
+  table.unary(withBytes(KV.methods.put), async ({ message, bytes }, call) => {
     try {
       checkPut(message);
       if (!replica.hasRoom(putCost(message))) await replica.refuseForSpace();
-      const result = await replica.propose(CommandKind.Put, bytes);
+      const caller = access.on ? await access.caller(call) : undefined;
+      const result = await replica.propose(CommandKind.Put, bytes, caller);
       return answer(replica, result, etcdserverpb.PutResponse);
     } catch (error) {
       throw toRpcError(error);
     }
   });
 
-  table.unary(withBytes(KV.methods.deleteRange), async ({ message, bytes }) => {
+  table.unary(withBytes(KV.methods.deleteRange), async ({ message, bytes }, call) => {
     try {
       checkDeleteRange(message);
-      const result = await replica.propose(CommandKind.DeleteRange, bytes);
+      const caller = access.on ? await access.caller(call) : undefined;
+      const result = await replica.propose(CommandKind.DeleteRange, bytes, caller);
       return answer(replica, result, etcdserverpb.DeleteRangeResponse);
     } catch (error) {
       throw toRpcError(error);
     }
   });
 
-  table.unary(withBytes(KV.methods.txn), async ({ message, bytes }) => {
+  table.unary(withBytes(KV.methods.txn), async ({ message, bytes }, call) => {
     try {
       checkTxn(message, limits.txnOpsMax);
       if (isReadOnly(message)) {
         if (!isSerializable(message)) await replica.linearizable();
-        const source = replica.state.mvcc;
-        const response = executeReads(source, message, choosePath(source, message));
-        response.header = header(replica);
-        return response;
+        const read = (): etcdserverpb.TxnResponse => {
+          const source = replica.state.mvcc;
+          const response = executeReads(source, message, choosePath(source, message));
+          response.header = header(replica);
+          return response;
+        };
+        return access.on ? await access.read(call, () => txnNeeds(message), read) : read();
       }
       if (!replica.hasRoom(txnCost(message))) await replica.refuseForSpace();
-      const result = await replica.propose(CommandKind.Txn, bytes);
+      const caller = access.on ? await access.caller(call) : undefined;
+      const result = await replica.propose(CommandKind.Txn, bytes, caller);
       return answer(replica, result, etcdserverpb.TxnResponse);
     } catch (error) {
       throw toRpcError(error);
     }
   });
 
-  table.unary(withBytes(KV.methods.compact), async ({ message, bytes }) => {
+  table.unary(withBytes(KV.methods.compact), async ({ message, bytes }, call) => {
     try {
-      const result = await replica.propose(CommandKind.Compaction, bytes);
+      const result = await replica.propose(CommandKind.Compaction, bytes, access.known(call));
       if (message.physical) await replica.compactor.done(message.revision);
       return answer(replica, result, etcdserverpb.CompactionResponse);
     } catch (error) {
@@ -121,6 +142,7 @@ async function streamRange(
   request: etcdserverpb.RangeRequest,
   stream: ServerStream<etcdserverpb.RangeStreamResponse>,
   requestBytesMax: number,
+  still: () => void,
 ): Promise<void> {
   const mvcc = replica.state.mvcc;
   const revision = request.revision > 0 ? request.revision : mvcc.currentRevision;
@@ -129,6 +151,7 @@ async function streamRange(
   let left = request.limit;
   let count = -1;
   for (;;) {
+    still();
     const limit = request.limit > 0 ? Math.min(chunkKeys, left) : chunkKeys;
     const part = range(
       replica.state.mvcc,

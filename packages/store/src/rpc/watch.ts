@@ -5,10 +5,14 @@
 import { keyFromBytes } from '@keelson/base';
 import { etcdserverpb, services, sizeDelimited } from '@keelson/proto';
 import type { CallContext, DuplexStream, MethodTable, RpcError } from '@keelson/rpc';
+import type { Identity } from '../auth/identity.ts';
+import type { Need } from '../auth/needs.ts';
 import type { Replica } from '../consensus/replica.ts';
+import { StoreError } from '../errors.ts';
 import { receiveBytesMax } from '../limits.ts';
+import type { Access } from './access.ts';
 import type { EndableStream, RequireLeader } from './require-leader.ts';
-import { rpcErrorOf } from './status.ts';
+import { rpcErrorOf, statusText, toRpcError } from './status.ts';
 import { WatchStream, type WatchOutlet, type WatchResponse } from '../watch/watch-stream.ts';
 
 const { FilterType } = etcdserverpb;
@@ -23,11 +27,13 @@ export interface WatchOptions {
 export class WatchService {
   private readonly streams = new Set<ClientWatch>();
   private readonly replica: Replica;
+  private readonly access: Access;
   private readonly requireLeader: RequireLeader;
   private readonly options: WatchOptions;
 
-  constructor(replica: Replica, requireLeader: RequireLeader, options: WatchOptions) {
+  constructor(replica: Replica, access: Access, requireLeader: RequireLeader, options: WatchOptions) {
     this.replica = replica;
+    this.access = access;
     this.requireLeader = requireLeader;
     this.options = options;
   }
@@ -38,7 +44,9 @@ export class WatchService {
 
   register(table: MethodTable): void {
     table.bidi(services.Watch.methods.watch, (stream) => {
-      const watch = new ClientWatch(this.replica, stream, this.options, () => this.streams.delete(watch));
+      const watch = new ClientWatch(this.replica, this.access, stream, this.options, () =>
+        this.streams.delete(watch),
+      );
       this.streams.add(watch);
       this.requireLeader.add(watch);
     });
@@ -47,6 +55,14 @@ export class WatchService {
   /** One progress interval has passed. */
   progressTick(): void {
     for (const stream of this.streams) stream.progressTick();
+  }
+
+  /**
+   * Users or roles have changed: ends the watches that would not be allowed any more (W14: within a second). Every
+   * stream is looked at, so the caller gathers changes that come together.
+   */
+  authChanged(): void {
+    for (const stream of this.streams) stream.authChanged();
   }
 
   /** Ends every stream: the member stops. */
@@ -60,15 +76,19 @@ type Stream = DuplexStream<etcdserverpb.WatchRequest, etcdserverpb.WatchResponse
 
 class ClientWatch implements WatchOutlet, EndableStream {
   private readonly replica: Replica;
+  private readonly access: Access;
   private readonly stream: Stream;
   private readonly options: WatchOptions;
+  /** Who was last seen to call; the token of a stream is always the same. */
+  private identity: Identity | undefined = undefined;
   private readonly watches: WatchStream;
   private readonly onOver: () => void;
   private blocked = false;
   private over = false;
 
-  constructor(replica: Replica, stream: Stream, options: WatchOptions, onOver: () => void) {
+  constructor(replica: Replica, access: Access, stream: Stream, options: WatchOptions, onOver: () => void) {
     this.replica = replica;
+    this.access = access;
     this.stream = stream;
     this.options = options;
     this.onOver = onOver;
@@ -115,21 +135,58 @@ class ClientWatch implements WatchOutlet, EndableStream {
     this.finish(() => this.stream.fail(error));
   }
 
+  authChanged(): void {
+    this.watches.visit((id, key, end) => {
+      try {
+        this.access.still(this.identity, [{ kind: 'read', key, end }]);
+      } catch (error) {
+        this.watches.revoke(id, reasonOf(error));
+      }
+    });
+  }
+
   private take(request: etcdserverpb.WatchRequest): void {
-    if (request.createRequest !== undefined) this.create(request.createRequest);
+    if (request.createRequest !== undefined) this.ask(request.createRequest);
     else if (request.cancelRequest !== undefined) this.watches.cancel(request.cancelRequest.watchId);
     else if (request.progressRequest !== undefined) this.watches.requestProgress();
   }
 
-  private create(request: etcdserverpb.WatchCreateRequest): void {
-    const denied =
-      this.watches.size >= this.options.watchersPerStreamMax
-        ? 'etcdserver: too many watchers on the stream'
-        : '';
+  /** Creates the watch if its caller may have it. Requests behind it wait, so that answers keep their order. */
+  private ask(request: etcdserverpb.WatchCreateRequest): void {
+    const full = this.watches.size >= this.options.watchersPerStreamMax;
+    const denied = full ? 'etcdserver: too many watchers on the stream' : '';
+    // What is watched is what is asked about: an empty key stands for the first one, an end is taken as it came.
+    const key = request.key.length === 0 ? '\0' : keyFromBytes(request.key);
+    const end = keyFromBytes(request.rangeEnd);
+    if (!this.access.on || full) {
+      this.create(request, key, end, denied);
+      return;
+    }
+    const need: Need = { kind: 'read', key, end };
+    const create = (identity: Identity | undefined): void => {
+      this.identity = identity;
+      if (!this.over) this.create(request, key, end, '');
+    };
+    this.stream.pause();
+    void this.access
+      .read(this.stream.call, () => [need], create)
+      .catch((error: unknown) => {
+        const reason = reasonOf(error);
+        if (!this.over) this.create(request, key, end, reason);
+      })
+      .then(() => this.stream.resume());
+  }
+
+  private create(
+    request: etcdserverpb.WatchCreateRequest,
+    key: string,
+    rangeEnd: string,
+    denied: string,
+  ): void {
     this.watches.create(
       {
-        key: keyFromBytes(request.key),
-        rangeEnd: keyFromBytes(request.rangeEnd),
+        key,
+        rangeEnd,
         startRevision: request.startRevision,
         progressNotify: request.progressNotify,
         noPut: request.filters.includes(FilterType.NOPUT),
@@ -176,4 +233,10 @@ class ClientWatch implements WatchOutlet, EndableStream {
     );
     return response.batch === undefined ? head : Buffer.concat([head, response.batch.encoded]);
   }
+}
+
+/** Why a watch is refused or ended, in etcd's form: the text of the status. @throws what is no operating error */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof StoreError)) throw error;
+  return statusText(toRpcError(error));
 }

@@ -117,6 +117,22 @@ export class WatchStream {
     this.outlet.write(notice(this.hub.currentRevision, id, { canceled: true }));
   }
 
+  /** Every watch by its id, with what it covers; for whoever decides who may watch what. */
+  visit(visit: (id: bigint, key: string, end: string) => void): void {
+    for (const [id, { watcher }] of [...this.watches])
+      if (watcher !== undefined && watcher.state !== 'compacted')
+        visit(id, watcher.request.key, watcher.request.end);
+  }
+
+  /** Ends a watch whose client may not have it any more. Whatever was applied until now may have been told before. */
+  revoke(id: bigint, cancelReason: string): void {
+    const watch = this.watches.get(id);
+    if (watch === undefined) return;
+    this.watches.delete(id);
+    this.hub.cancel(watch.watcher!);
+    this.outlet.write(notice(this.hub.currentRevision, id, { canceled: true, cancelReason }));
+  }
+
   /** Answers only if every watch is synced and none waits for a future revision. */
   requestProgress(): void {
     const watchers: Watcher[] = [];
