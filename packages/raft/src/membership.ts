@@ -5,7 +5,6 @@
 import { assert, hexId } from '@keelson/base';
 import { asV2, Changer, put, restoreConfState } from './conf-change.ts';
 import { describeConfState } from './describe.ts';
-import { releaseEarlyReads } from './read-index.ts';
 import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
 import type { RaftState } from './state.ts';
 import { compareIds, describeConfiguration } from './tracker.ts';
@@ -72,8 +71,8 @@ function settle(state: RaftState): ConfState {
   if (confState.voters.length === 0) return confState;
 
   if (maybeCommit(state)) {
-    // A smaller quorum may have committed more, and with it the first entry of the term.
-    releaseEarlyReads(state);
+    // A smaller quorum has committed more. No read can be waiting for the first entry of the term here: no
+    // change is applied before that entry is committed.
     broadcastAppend(state);
   } else {
     // Whoever is new need not wait for the next heartbeat.

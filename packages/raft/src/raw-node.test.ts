@@ -3,7 +3,17 @@ import { expect, test } from '@jest/globals';
 import { encodeConfChange } from './conf-change-codec.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { RawNode } from './raw-node.ts';
-import { ConfChangeType, Entry, EntryType, Message, MessageType, Snapshot } from './types.ts';
+import {
+  APPLY_THREAD,
+  ConfChangeType,
+  type ConfState,
+  EMPTY_CONF_STATE,
+  Entry,
+  EntryType,
+  Message,
+  MessageType,
+  Snapshot,
+} from './types.ts';
 
 function follower(): RawNode {
   return followerAndStorage().node;
@@ -104,4 +114,61 @@ test('no snapshot is restored under a conf change that is being applied', () => 
   node.step(snapshotTo(10));
   expect(node.ready().append?.snapshot).toBeUndefined();
   expect(node.basicStatus().commit).toBe(4);
+});
+
+/** A follower of the same state machine which took a snapshot to 10 while entry 4 was being applied. */
+function overtaken(): { node: RawNode; late: Message; durable: readonly Message[] } {
+  const node = applying(EntryType.Normal);
+  const late = new Message(MessageType.StorageApplyResp, {
+    from: APPLY_THREAD,
+    to: 1n,
+    entries: [new Entry(1, 4, EntryType.Normal)],
+  });
+  node.step(snapshotTo(10));
+  const durable = (node.ready().append?.responses ?? []).filter((each) => each.to === 1n);
+  return { node, late, durable };
+}
+
+test.each<[string, boolean]>([
+  ['before', true],
+  ['after', false],
+])('entries applied %s a snapshot takes their place take nothing back', (_name, first) => {
+  const { node, late, durable } = overtaken();
+  if (first) node.step(late);
+  for (const each of durable) node.step(each);
+  if (!first) node.step(late);
+  expect(node.basicStatus()).toMatchObject({ applied: 10, commit: 10 });
+});
+
+test('a snapshot that is durable counts as applied, whatever term it is by then', () => {
+  const { node, durable } = overtaken();
+  node.step(new Message(MessageType.Heartbeat, { from: 3n, to: 1n, term: 2 }));
+  for (const each of durable) node.step(each);
+  expect(node.basicStatus()).toMatchObject({ term: 2, applied: 10 });
+});
+
+test.each<[string, Partial<ConfState>, boolean]>([
+  ['as a voter', { voters: [1n, 2n] }, true],
+  ['as a learner', { voters: [2n], learners: [1n] }, true],
+  ['as a voter that is going', { voters: [2n], votersOutgoing: [1n, 2n] }, true],
+  ['as a learner to be', { voters: [2n], votersOutgoing: [1n, 2n], learnersNext: [1n] }, true],
+  ['not at all', { voters: [2n, 3n], learners: [4n], votersOutgoing: [2n] }, false],
+])('a snapshot that has the receiver %s', (_name, members, taken) => {
+  const node = follower();
+  const snapshot = new Snapshot(10, 1, { ...EMPTY_CONF_STATE, ...members });
+  node.step(new Message(MessageType.Snap, { from: 2n, to: 1n, term: 1, snapshot }));
+  expect(node.ready().append?.snapshot).toBe(taken ? snapshot : undefined);
+  expect(node.basicStatus().commit).toBe(taken ? 10 : 3);
+});
+
+test.each<[string, number[]]>([
+  ['start too late', [5, 6]],
+  ['start too early', [3, 4]],
+  ['leave one out', [4, 6]],
+])('an append from outside whose entries %s is not taken and not answered', (_name, indexes) => {
+  const node = follower();
+  const entries = indexes.map((index) => new Entry(1, index));
+  node.step(new Message(MessageType.App, { from: 2n, to: 1n, term: 1, logTerm: 1, index: 3, entries }));
+  expect(node.status()).toMatchObject({ lastIndex: 3, lead: 2n });
+  expect(node.ready()).toMatchObject({ entries: [], append: undefined });
 });
