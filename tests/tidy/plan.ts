@@ -131,7 +131,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
   'packages/store/src/http/': ['http'],
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
-  'packages/store/src/peer/': ['events', 'http', 'net'],
+  'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],
   'packages/store/src/rpc/client-ports.ts': ['net'],
   'packages/store/src/rpc/maintenance.ts': ['crypto'], // the digest at the end of a saved snapshot
   'packages/store/src/secrets/': ['crypto', 'fs/promises'], // randomness, key files

@@ -7,8 +7,8 @@ import type { Disk } from '@keelson/base';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { FatalError } from './errors.ts';
 
-/** What file systems put at their root. */
-const HARMLESS: ReadonlySet<string> = new Set(['lost+found']);
+/** What file systems put at their root, and the certificates of --auto-tls, which are made first. */
+const HARMLESS: ReadonlySet<string> = new Set(['lost+found', 'fixtures']);
 
 /** @throws FatalError naming the directory and what to do */
 export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {

@@ -3,8 +3,9 @@
  * that joins a running cluster and asks its members.
  */
 import { lookup } from 'node:dns/promises';
-import { Agent } from 'node:http';
-import { hexId } from '@keelson/base';
+import type { Agent } from 'node:http';
+import { hexId, type Clock } from '@keelson/base';
+import type { DialTls } from '@keelson/rpc';
 import type { ServerConfig } from './config/flag-table.ts';
 import { clusterId, memberId } from './config/ids.ts';
 import {
@@ -17,14 +18,18 @@ import { urlTexts } from './config/urls.ts';
 import type { Founding } from './consensus/member-storage.ts';
 import { FatalError } from './errors.ts';
 import { joiningId, runningCluster } from './http/cluster-info.ts';
+import { PeerAgent } from './peer/peer-tls.ts';
 
 /** Time the others have to say what cluster it is, to one that joins, and to one that founds (etcd's). */
 const JOIN_ANSWER_MS = 10_000;
 const BOOTSTRAP_ANSWER_MS = 1_000;
 
 /** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
-export async function foundingOf(config: ServerConfig): Promise<Founding> {
-  const agent = new Agent();
+export async function foundingOf(
+  config: ServerConfig,
+  { peerDial, clock }: { readonly peerDial?: DialTls; readonly clock: Clock },
+): Promise<Founding> {
+  const agent = new PeerAgent({}, peerDial, clock);
   try {
     return config.initialClusterState === 'existing'
       ? await joiningOf(config, agent)

@@ -56,7 +56,7 @@ export async function openMember(
     { snap, wal },
     {
       joins: config.initialClusterState === 'existing',
-      ask: () => foundingOf(config),
+      ask: () => foundingOf(config, world),
     },
     {
       wal: walOptions,

@@ -3,7 +3,6 @@
  * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
-import { Agent } from 'node:http';
 import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
 import { grpcJsServer, nativeServer, type CallHooks, type MethodTable, type RpcServer } from '@keelson/rpc';
@@ -42,6 +41,7 @@ import { Opening, openMember, snapDirectory } from './open-member.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
+import { PeerAgent } from './peer/peer-tls.ts';
 import { Access, GuardedTable } from './rpc/access.ts';
 import { registerAuth } from './rpc/auth.ts';
 import { callHooks, type CallCounters } from './rpc/calls.ts';
@@ -85,7 +85,7 @@ export class StoreServer {
   private readonly snapshotter: Snapshotter;
   private readonly compactor: Compactor;
   private readonly transport: BoundTransport;
-  private readonly agent: Agent;
+  private readonly agent: PeerAgent;
   private readonly ports: ClientPorts;
   private readonly rpc: RpcServer;
   private readonly watches: WatchService;
@@ -108,7 +108,7 @@ export class StoreServer {
    * @throws FatalError, WalError, BackendOpenError or a listen error: one line for a person, nothing left open
    */
   static async start(config: ServerConfig, world: World): Promise<StoreServer> {
-    const ports = new ClientPorts();
+    const ports = new ClientPorts({ clock: world.clock, logger: world.logger, tls: world.clientTls });
     try {
       for (const url of config.listenClientUrls) await bound(ports.bind(url), url);
       const opening = new Opening();
@@ -165,7 +165,7 @@ export class StoreServer {
     const electionTimeoutMs = config.electionTimeoutMs;
     const requestTimeoutMs = limits.requestTimeoutMs(electionTimeoutMs);
     this.schedule = new Schedule(clock);
-    this.agent = new Agent({ keepAlive: true, maxSockets: 8 });
+    this.agent = new PeerAgent({ keepAlive: true, maxSockets: 8 }, world.peerDial, clock);
 
     const ids = new RequestIds(storage.memberId, clock.nowMs());
     const proposals = new Proposals(ids, limits.PENDING_PROPOSAL_BYTES_MAX);
@@ -454,7 +454,7 @@ export class StoreServer {
     if ((await Promise.race([published, waited])) === 'waited')
       this.world.logger.warn('timed out waiting for the ready notification');
     if (this.stopping !== undefined || this.failedAlready) return;
-    this.ports.serve((socket) => this.rpc.accept(socket));
+    this.ports.serve({ grpc: (socket, head) => this.rpc.accept(socket, head), http: undefined });
     for (const { url } of this.ports.ports)
       this.world.logger.info('ready to serve client requests', { address: url.host });
   }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Prng, systemClock, type Clock, type Disk, type Logger } from '@keelson/base';
+import type { DialTls } from '@keelson/rpc';
 import { DirectoryHome, type BackendHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
 import type { Secrets } from './auth/secrets.ts';
@@ -17,6 +18,16 @@ import type { ExtraHandlers } from './peer/peer-server.ts';
 import { HttpPeerTransport, type PeerTransport } from './peer/transport.ts';
 import { systemSecrets } from './secrets/system-secrets.ts';
 import { bindHost } from './rpc/client-ports.ts';
+import { TlsAcceptor } from './tls/tls-acceptor.ts';
+import { tlsDialer } from './tls/tls-dialer.ts';
+import { checkTlsSettings } from './tls/tls-files.ts';
+import {
+  clientTlsSettings,
+  describeSettings,
+  hasCertificate,
+  peerTlsSettings,
+  type TlsSettings,
+} from './tls/tls-settings.ts';
 
 /** A transport that can be bound to addresses; the one in memory has none. */
 export interface BoundTransport extends PeerTransport {
@@ -39,12 +50,26 @@ export interface World {
   readonly defer: (task: () => void) => void;
   readonly logger: Logger;
   readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
+  /** TLS of the client ports; undefined: they have none. */
+  readonly clientTls?: TlsSettings;
+  /** How https URLs of other members are dialled; undefined: as the runtime does it. */
+  readonly peerDial?: DialTls;
 }
 
-/** The machine's own, for a member of this configuration. */
+/**
+ * The machine's own, for a member of this configuration.
+ * @throws FatalError when what the TLS flags name cannot be used; node's errors of files that cannot be written
+ */
 export function realWorld(config: ServerConfig, logger: Logger): World {
   const disk = new NodeDisk();
+  const peerTls = peerTlsSettings(config, systemClock, logger);
+  const clientTls = clientTlsSettings(config, systemClock, logger);
+  checkTlsSettings(peerTls);
+  checkTlsSettings(clientTls);
+  const peerDial = tlsDialer(peerTls);
   return {
+    clientTls,
+    peerDial,
     clock: systemClock,
     disk,
     home: (directory) => new DirectoryHome(disk, directory, (path) => LevelBackend.open(disk, path)),
@@ -66,12 +91,39 @@ export function realWorld(config: ServerConfig, logger: Logger): World {
           messageBytesMax: peerMessageBytesMax(config.maxRequestBytes),
         },
         extraHandlers,
+        tls: { acceptor: peerAcceptor(config, peerTls, logger), dial: peerDial },
       });
       return Object.assign(transport, {
         listenUrl: async (url: ServerConfig['listenPeerUrls'][number]): Promise<void> => {
-          await transport.listen(bindHost(url) ?? '::', url.port);
+          await transport.listen(bindHost(url) ?? '::', url.port, url.scheme === 'https');
         },
       });
     },
   };
+}
+
+/** Undefined without a certificate. */
+function peerAcceptor(config: ServerConfig, settings: TlsSettings, logger: Logger): TlsAcceptor | undefined {
+  for (const { text } of config.listenPeerUrls.filter((url) => url.scheme === 'http')) {
+    const fields = { 'peer-url': text };
+    if (hasCertificate(settings))
+      logger.warn('scheme is HTTP while key and cert files are present; ignoring key and cert files', fields);
+    if (settings.clientCertAuth)
+      logger.warn(
+        'scheme is HTTP while --peer-client-cert-auth is enabled; ignoring client cert auth for this URL',
+        fields,
+      );
+  }
+  if (!hasCertificate(settings)) return undefined;
+  logger.info('starting with peer TLS', {
+    'tls-info': describeSettings(settings),
+    'cipher-suites': config.cipherSuites,
+  });
+  return new TlsAcceptor({
+    settings,
+    endpoint: 'peer',
+    protocol: (offered) => (offered.includes('http/1.1') ? 'http/1.1' : undefined),
+    clock: systemClock,
+    logger,
+  });
 }

@@ -39,8 +39,8 @@ describe('the configuration file', () => {
     ['booleans', 'pre-vote: false\nunsafe-no-fsync: yes', { preVote: false, unsafeNoFsync: true }],
     [
       'lists',
-      'log-outputs: [stdout, stderr]\ncipher-suites:\n- A',
-      { logOutputs: ['stderr', 'stdout'], cipherSuites: ['A'] },
+      'log-outputs: [stdout, stderr]\ncipher-suites:\n- TLS_AES_128_GCM_SHA256',
+      { logOutputs: ['stderr', 'stdout'], cipherSuites: ['TLS_AES_128_GCM_SHA256'] },
     ],
     [
       'TLS blocks',

@@ -42,7 +42,11 @@ describe('the command line', () => {
     ['a hexadecimal integer', ['--snapshot-count=0x10'], { snapshotCount: 16 }],
     ['a duration', ['--warning-apply-duration=1m30s'], { warningApplyDurationMs: 90_000 }],
     ['a negative quota', ['--quota-backend-bytes=-1'], { quotaBackendBytes: -1 }],
-    ['a list', ['--cipher-suites=A,B'], { cipherSuites: ['A', 'B'] }],
+    [
+      'a list',
+      ['--cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_AES_128_GCM_SHA256'],
+      { cipherSuites: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLS_AES_128_GCM_SHA256'] },
+    ],
     ['a set', ['--log-outputs=stdout,stderr,stdout'], { logOutputs: ['stderr', 'stdout'] }],
     ['a choice', ['--initial-cluster-state', 'existing'], { initialClusterState: 'existing' }],
     ['the end of flags', ['--name=a', '--'], { name: 'a' }],
@@ -293,6 +297,7 @@ describe('rules between settings', () => {
       ['--tls-min-version=TLS1.3', '--cipher-suites=x'],
       'cipher suites cannot be configured when only TLS1.3 is enabled',
     ],
+    [['--cipher-suites=TLS_NONE'], 'unexpected TLS cipher suite "TLS_NONE"'],
     [
       ['--enable-distributed-tracing', '--distributed-tracing-sampling-rate=-1'],
       'distributed tracing configurition is not valid: (tracing sampling rate must be positive)',

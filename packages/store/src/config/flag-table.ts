@@ -73,6 +73,7 @@ function localUrl(port: number): EtcdUrl {
 const LOG_ROTATION = '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}';
 
 const NO_BBOLT = 'the backend is not bbolt; it has no freelist';
+const NO_SELF_CLIENT = 'the gateway calls the member inside its process; the pair is only checked';
 const NO_SAMPLING = 'no log line is ever sampled away';
 
 // prettier-ignore
@@ -133,12 +134,12 @@ export const FLAGS = [
   { name: 'auto-compaction-mode', field: 'autoCompactionMode', kind: 'string', default: 'periodic', section: 'Clustering', help: 'How to read the retention: periodic or revision.' },
   { name: 'auto-compaction-retention', field: 'autoCompactionRetention', kind: 'string', default: '0', section: 'Clustering', help: 'History to keep: hours or a duration, or revisions (0: no automatic compaction).' },
   { name: 'v2-deprecation', field: 'v2Deprecation', kind: 'choice', choices: ['write-only', 'write-only-skip-check', 'write-only-drop-data', 'gone'], default: 'write-only', section: 'Clustering', help: 'Stage of leaving the v2 store.', inert: 'the value is ignored by etcd 3.7 too; there is no v2 store' },
-  { name: 'downgrade-check-time', field: 'downgradeCheckTimeMs', kind: 'duration', default: 5_000, section: 'Clustering', help: 'Interval of looking whether a downgrade is complete.', inert: 'no downgrade can be started, so there is none to look after' },
+  { name: 'downgrade-check-time', field: 'downgradeCheckTimeMs', kind: 'duration', default: 5_000, section: 'Clustering', help: 'Interval of looking whether a downgrade is complete.' },
 
   { name: 'cert-file', field: 'certFile', kind: 'string', default: '', file: 'client-transport-security.cert-file', section: 'Security', help: 'Certificate shown to clients.' },
   { name: 'key-file', field: 'keyFile', kind: 'string', default: '', file: 'client-transport-security.key-file', section: 'Security', help: 'Key of that certificate.' },
-  { name: 'client-cert-file', field: 'clientCertFile', kind: 'string', default: '', file: 'client-transport-security.client-cert-file', section: 'Security', help: 'Certificate for connections to itself as a client.' },
-  { name: 'client-key-file', field: 'clientKeyFile', kind: 'string', default: '', file: 'client-transport-security.client-key-file', section: 'Security', help: 'Key of that certificate.' },
+  { name: 'client-cert-file', field: 'clientCertFile', kind: 'string', default: '', file: 'client-transport-security.client-cert-file', section: 'Security', help: 'Certificate for connections to itself as a client.', inert: NO_SELF_CLIENT },
+  { name: 'client-key-file', field: 'clientKeyFile', kind: 'string', default: '', file: 'client-transport-security.client-key-file', section: 'Security', help: 'Key of that certificate.', inert: NO_SELF_CLIENT },
   { name: 'client-cert-auth', field: 'clientCertAuth', kind: 'bool', default: false, file: 'client-transport-security.client-cert-auth', section: 'Security', help: 'Require a certificate from clients.' },
   { name: 'client-crl-file', field: 'clientCrlFile', kind: 'string', default: '', file: 'none', section: 'Security', help: 'Revoked client certificates.' },
   { name: 'client-cert-allowed-cn', field: 'clientCertAllowedCn', kind: 'strings', default: [], file: 'client-transport-security.allowed-cn', fileOnly: true, section: 'Security', help: 'Common names allowed in client certificates.' },

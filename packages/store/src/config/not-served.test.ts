@@ -5,21 +5,13 @@ import { NOT_YET_SERVED, unsupported } from './not-served.ts';
 
 /** What an operator would write for each flag of the table, so that every row is seen to fire. */
 const ASKING: Readonly<Record<string, readonly string[]>> = {
-  'listen-client-http-urls': ['--listen-client-http-urls=http://127.0.0.1:1'],
-  'listen-metrics-urls': ['--listen-metrics-urls=http://127.0.0.1:1'],
-  'listen-client-urls': ['--listen-client-urls=unix:/x', '--advertise-client-urls=http://a:1'],
-  'listen-peer-urls': ['--listen-peer-urls=https://127.0.0.1:1', '--peer-auto-tls'],
-  'initial-advertise-peer-urls': ['--initial-advertise-peer-urls=https://a:1'],
-  'initial-cluster': ['--initial-cluster=a=https://a:1'],
+  'listen-peer-urls': ['--listen-peer-urls=unix:/x'],
+  'initial-advertise-peer-urls': ['--initial-advertise-peer-urls=unix:/x'],
+  'initial-cluster': ['--initial-cluster=a=unix:/x'],
   'max-request-bytes': ['--max-request-bytes=15728641'],
   'discovery-token': ['--discovery-token=t', '--discovery-endpoints=x'],
   'discovery-endpoints': ['--discovery-token=t', '--discovery-endpoints=x'],
-  'client-cert-allowed-cn': [],
-  'tls-min-version': ['--tls-min-version=TLS1.3'],
-  'tls-max-version': ['--tls-max-version=TLS1.3'],
-  cors: ['--cors=http://a:1'],
   'auth-token': ['--auth-token=jwt,sign-method=HS256'],
-  metrics: ['--metrics=extensive'],
   'log-format': ['--log-format=console'],
   'log-outputs': ['--log-outputs=systemd/journal'],
   'enable-log-rotation': ['--enable-log-rotation', '--log-outputs=/run/x'],
@@ -30,9 +22,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
 function asking(flag: string): readonly string[] {
   if (Object.hasOwn(ASKING, flag)) return ASKING[flag];
   if (/time(out)?$/.test(flag)) return [`--${flag}=7s`];
-  if (flag === 'self-signed-cert-validity') return [`--${flag}=7`];
-  const bool =
-    /^(auto-tls|peer-auto-tls|.*cert-auth|.*verify|.*verification|enable-.*|memory-mlock|force-.*)$/;
+  const bool = /^(.*verify|enable-.*|memory-mlock|force-.*)$/;
   return [bool.test(flag) ? `--${flag}` : `--${flag}=x`];
 }
 
@@ -48,17 +38,10 @@ describe('what this build cannot honour', () => {
     expect(refusedBy(['--auto-compaction-retention=1h', '--cors=*', '--host-whitelist=*'])).toEqual([]);
   });
 
-  const flags = NOT_YET_SERVED.filter(
-    (row) => row.flag !== 'feature-gates' && row.flag !== 'client-cert-allowed-cn',
-  );
+  const flags = NOT_YET_SERVED.filter((row) => row.flag !== 'feature-gates');
 
   test.each(flags.map((row) => [row.flag, row.setting ?? `--${row.flag}`]))('--%s', (flag, named) => {
     expect(refusedBy(asking(flag))).toContain(named);
-  });
-
-  test('a common name from a configuration file', () => {
-    const config = { ...defaultServerConfig(), clientCertAllowedCn: ['x'] };
-    expect(unsupported(config)).toEqual(['--client-cert-allowed-cn']);
   });
 
   test('every gate it lacks, by name', () => {
@@ -88,6 +71,13 @@ describe('what this build cannot honour', () => {
         '--grpc-keepalive-interval=1s',
         '--max-request-bytes=15728640',
         '--watch-progress-notify-interval=5s',
+        '--listen-client-urls=https://127.0.0.1:1,unix:/x',
+        '--advertise-client-urls=https://127.0.0.1:1',
+        '--listen-peer-urls=https://127.0.0.1:2',
+        '--initial-advertise-peer-urls=https://127.0.0.1:2',
+        '--auto-tls',
+        '--peer-auto-tls',
+        '--tls-min-version=TLS1.3',
       ]),
     ).toEqual([]);
   });

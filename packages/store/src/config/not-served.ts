@@ -1,5 +1,5 @@
 /**
- * Flags that are understood and cannot be honoured yet. A server that ignores --client-cert-auth is
+ * Flags that are understood and cannot be honoured yet. A server that ignores --discovery-srv is
  * worse than one that does not start, so main asks here and refuses. One row a flag: whoever builds
  * the feature deletes its row, and docs/flags.md follows.
  */
@@ -18,8 +18,8 @@ export interface NotYetServed {
   readonly setting?: string;
 }
 
-function beyondHttp(urls: readonly EtcdUrl[]): boolean {
-  return urls.some((url) => url.scheme !== 'http');
+function beyondTcp(urls: readonly EtcdUrl[]): boolean {
+  return urls.some((url) => url.scheme !== 'http' && url.scheme !== 'https');
 }
 
 function gateRow(gate: FeatureGate, missing: string): NotYetServed {
@@ -31,7 +31,6 @@ function gateRow(gate: FeatureGate, missing: string): NotYetServed {
   };
 }
 
-const TLS = 'TLS';
 const DISCOVERY = 'discovery of the first members';
 
 /**
@@ -42,38 +41,22 @@ const REQUEST_BYTES_MAX = 15 * 1024 * 1024;
 
 export const NOT_YET_SERVED: readonly NotYetServed[] = [
   {
-    flag: 'listen-client-http-urls',
-    missing: 'a listener for HTTP alone',
-    asked: (c) => c.listenClientHttpUrls.length > 0,
-  },
-  {
-    flag: 'listen-metrics-urls',
-    missing: 'a listener for metrics alone',
-    asked: (c) => c.listenMetricsUrls.length > 0,
-  },
-  {
-    flag: 'listen-client-urls',
-    missing: 'TLS and unix sockets',
-    asked: (c) => beyondHttp(c.listenClientUrls),
-    setting: '--listen-client-urls with a scheme other than http',
-  },
-  {
     flag: 'listen-peer-urls',
-    missing: 'TLS and unix sockets',
-    asked: (c) => beyondHttp(c.listenPeerUrls),
-    setting: '--listen-peer-urls with a scheme other than http',
+    missing: 'unix sockets between members',
+    asked: (c) => beyondTcp(c.listenPeerUrls),
+    setting: '--listen-peer-urls with a scheme other than http and https',
   },
   {
     flag: 'initial-advertise-peer-urls',
-    missing: 'TLS and unix sockets',
-    asked: (c) => beyondHttp(c.initialAdvertisePeerUrls),
-    setting: '--initial-advertise-peer-urls with a scheme other than http',
+    missing: 'unix sockets between members',
+    asked: (c) => beyondTcp(c.initialAdvertisePeerUrls),
+    setting: '--initial-advertise-peer-urls with a scheme other than http and https',
   },
   {
     flag: 'initial-cluster',
-    missing: 'TLS and unix sockets',
-    asked: clusterBeyondHttp,
-    setting: '--initial-cluster with a scheme other than http',
+    missing: 'unix sockets between members',
+    asked: clusterBeyondTcp,
+    setting: '--initial-cluster with a scheme other than http and https',
   },
   {
     flag: 'max-request-bytes',
@@ -112,53 +95,12 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   { flag: 'discovery-password', missing: DISCOVERY, asked: (c) => c.discoveryPassword !== '' },
   { flag: 'discovery-srv', missing: DISCOVERY, asked: (c) => c.discoverySrv !== '' },
   { flag: 'discovery-srv-name', missing: DISCOVERY, asked: (c) => c.discoverySrvName !== '' },
-  { flag: 'cert-file', missing: TLS, asked: (c) => c.certFile !== '' },
-  { flag: 'key-file', missing: TLS, asked: (c) => c.keyFile !== '' },
-  { flag: 'client-cert-file', missing: TLS, asked: (c) => c.clientCertFile !== '' },
-  { flag: 'client-key-file', missing: TLS, asked: (c) => c.clientKeyFile !== '' },
-  { flag: 'client-cert-auth', missing: TLS, asked: (c) => c.clientCertAuth },
-  { flag: 'client-crl-file', missing: TLS, asked: (c) => c.clientCrlFile !== '' },
-  { flag: 'client-cert-allowed-cn', missing: TLS, asked: (c) => c.clientCertAllowedCn.length > 0 },
-  {
-    flag: 'client-cert-allowed-hostname',
-    missing: TLS,
-    asked: (c) => c.clientCertAllowedHostname.length > 0,
-  },
-  { flag: 'trusted-ca-file', missing: TLS, asked: (c) => c.trustedCaFile !== '' },
-  { flag: 'auto-tls', missing: TLS, asked: (c) => c.autoTls },
-  { flag: 'peer-cert-file', missing: TLS, asked: (c) => c.peerCertFile !== '' },
-  { flag: 'peer-key-file', missing: TLS, asked: (c) => c.peerKeyFile !== '' },
-  { flag: 'peer-client-cert-file', missing: TLS, asked: (c) => c.peerClientCertFile !== '' },
-  { flag: 'peer-client-key-file', missing: TLS, asked: (c) => c.peerClientKeyFile !== '' },
-  { flag: 'peer-client-cert-auth', missing: TLS, asked: (c) => c.peerClientCertAuth },
-  { flag: 'peer-trusted-ca-file', missing: TLS, asked: (c) => c.peerTrustedCaFile !== '' },
-  { flag: 'peer-cert-allowed-cn', missing: TLS, asked: (c) => c.peerCertAllowedCn.length > 0 },
-  { flag: 'peer-cert-allowed-hostname', missing: TLS, asked: (c) => c.peerCertAllowedHostname.length > 0 },
-  { flag: 'peer-auto-tls', missing: TLS, asked: (c) => c.peerAutoTls },
-  { flag: 'peer-crl-file', missing: TLS, asked: (c) => c.peerCrlFile !== '' },
-  { flag: 'peer-skip-client-san-verification', missing: TLS, asked: (c) => c.peerSkipClientSanVerification },
-  { flag: 'self-signed-cert-validity', missing: TLS, asked: (c) => c.selfSignedCertValidityYears !== 1 },
-  { flag: 'cipher-suites', missing: TLS, asked: (c) => c.cipherSuites.length > 0 },
-  { flag: 'tls-min-version', missing: TLS, asked: (c) => c.tlsMinVersion !== 'TLS1.2' },
-  { flag: 'tls-max-version', missing: TLS, asked: (c) => c.tlsMaxVersion !== '' },
-  { flag: 'cors', missing: 'restricting browsers to origins', asked: (c) => c.cors.join(',') !== '*' },
-  {
-    flag: 'host-whitelist',
-    missing: 'restricting requests to host names',
-    asked: (c) => c.hostWhitelist.join(',') !== '*',
-  },
   {
     flag: 'auth-token',
     missing: 'tokens other than simple ones',
     asked: (c) => c.authToken.split(',')[0] !== 'simple',
   },
   { flag: 'enable-pprof', missing: 'profiles over HTTP', asked: (c) => c.enablePprof },
-  {
-    flag: 'metrics',
-    missing: 'extensive metrics',
-    asked: (c) => c.metrics === 'extensive',
-    setting: '--metrics=extensive',
-  },
   { flag: 'log-format', missing: 'log lines other than JSON', asked: (c) => c.logFormat !== 'json' },
   {
     flag: 'log-outputs',
@@ -185,9 +127,9 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   },
 ];
 
-function clusterBeyondHttp(config: ServerConfig): boolean {
+function clusterBeyondTcp(config: ServerConfig): boolean {
   const cluster = parseInitialCluster(config.initialCluster);
-  return cluster.ok && [...cluster.value.values()].some(beyondHttp);
+  return cluster.ok && [...cluster.value.values()].some(beyondTcp);
 }
 
 /**

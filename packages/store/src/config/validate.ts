@@ -3,6 +3,7 @@
  * others: what an advertised default becomes, what a 0 stands for, what the compaction flags mean.
  * Pure: the initial cluster is checked elsewhere, because only a member without data needs it.
  */
+import { cipherSuitesProblem } from './cipher-suites.ts';
 import { goQuote, parseGoDecimal, parseGoDuration, type Parsed, parsed, refused } from './go-values.ts';
 import type { ServerConfig } from './flag-table.ts';
 import type { Settings } from './flags.ts';
@@ -103,7 +104,7 @@ function tlsVersionProblem(config: ServerConfig): string | undefined {
   if (min === 'TLS1.3' && config.cipherSuites.length > 0) {
     return 'cipher suites cannot be configured when only TLS1.3 is enabled';
   }
-  return undefined;
+  return cipherSuitesProblem(config.cipherSuites);
 }
 
 /** Largest sampling rate: all of a million. */

@@ -3,9 +3,10 @@
  * which id; or, before it founds one, whether it has been a member before and lost its data, since a member
  * that forgot its votes must not vote again (etcd: bootstrap.go, cluster_util.go).
  */
-import { request, type Agent } from 'node:http';
+import type { Agent } from 'node:http';
 import { FatalError } from '../errors.ts';
 import { decodeMembers, type Member } from '../membership/member.ts';
+import { peerRequest } from '../peer/peer-tls.ts';
 import { readAll } from './body.ts';
 
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
@@ -58,7 +59,7 @@ export function joiningId(
 
 function ask(url: URL, agent: Agent, timeoutMs: number): Promise<RunningCluster | undefined> {
   return new Promise((resolve) => {
-    const call = request(url, { agent, timeout: timeoutMs }, (response) => {
+    const call = peerRequest(url, { agent, timeout: timeoutMs }, (response) => {
       readAll(response, ANSWER_BYTES_MAX).then(
         (body) => resolve(clusterOf(response.statusCode, response.headers['x-etcd-cluster-id'], body)),
         () => resolve(undefined),

@@ -1,21 +1,17 @@
 /**
  * The version a cluster runs at: the lowest minor of its members' servers, found by the leader over
  * GET /version and set through the log (etcd: version monitor). Before every member has answered it is
- * etcd's minimum, 3.0.0; it never goes down here.
+ * etcd's minimum, 3.0.0; it goes down only by a downgrade that operators have asked for.
  */
-import { request, type Agent } from 'node:http';
+import type { Agent } from 'node:http';
 import { membershippb } from '@keelson/proto';
 import { ETCD_VERSION } from '../config/version.ts';
+import { clusterVersionOf, oneMinorBelow, type Downgrade } from '../membership/downgrade.ts';
 import type { Member } from '../membership/member.ts';
+import { peerRequest } from '../peer/peer-tls.ts';
 
 export const MIN_CLUSTER_VERSION = '3.0.0';
 const ANSWER_BYTES_MAX = 4_096;
-
-/** "3.7.1" → "3.7.0": cluster versions have no patch. */
-function minorOf(version: string): string {
-  const [major, minor] = version.split('.');
-  return `${major}.${minor}.0`;
-}
 
 /** Whether the first version is lower, by major and minor. */
 export function isLower(a: string, b: string): boolean {
@@ -24,30 +20,52 @@ export function isLower(a: string, b: string): boolean {
   return aMajor !== bMajor ? aMajor < bMajor : aMinor < bMinor;
 }
 
-/**
- * The version to set now, or undefined when there is nothing to change.
- * @param current the cluster version so far, '' when undecided
- */
-export async function decideVersion(
+/** The server version of each member, asked all at once; undefined for one that does not answer. */
+export function askVersions(
   members: readonly Member[],
   selfId: bigint,
-  current: string,
   agent: Agent,
   timeoutMs: number,
-): Promise<string | undefined> {
-  const answers = await Promise.all(
+): Promise<(string | undefined)[]> {
+  return Promise.all(
     members.map((member) =>
       member.id === selfId ? Promise.resolve(ETCD_VERSION) : versionOf(member.peerUrls, agent, timeoutMs),
     ),
   );
+}
+
+/**
+ * The version to set now; undefined when there is nothing to change.
+ * @param current the cluster version so far, '' when undecided
+ * @throws Error when the downgrade asked for cannot be from here
+ */
+export function decideVersion(
+  versions: readonly (string | undefined)[],
+  current: string,
+  downgrade: Downgrade,
+): string | undefined {
   let lowest: string | undefined;
-  for (const answer of answers) {
-    if (answer === undefined) return current === '' ? MIN_CLUSTER_VERSION : undefined;
-    if (lowest === undefined || isLower(answer, lowest)) lowest = answer;
+  for (const version of versions) {
+    if (version === undefined) return current === '' ? MIN_CLUSTER_VERSION : undefined;
+    if (lowest === undefined || isLower(version, lowest)) lowest = version;
   }
   if (lowest === undefined) return undefined;
-  const target = minorOf(lowest);
-  return current === '' || isLower(current, target) ? target : undefined;
+  const target = clusterVersionOf(lowest);
+  if (current === '') return target;
+  if (downgrade.enabled) {
+    const { targetVersion } = downgrade;
+    if (targetVersion === current) return undefined;
+    // The members may be on their way already, or some of them; none may be older than the target.
+    if (targetVersion !== oneMinorBelow(current) || isLower(lowest, targetVersion))
+      throw new Error('invalid downgrade target');
+    return targetVersion;
+  }
+  return target !== undefined && isLower(current, target) ? target : undefined;
+}
+
+/** Whether every member runs the minor that was asked for: the downgrade is over. */
+export function isDowngraded(versions: readonly (string | undefined)[], target: string): boolean {
+  return versions.every((version) => version !== undefined && clusterVersionOf(version) === target);
 }
 
 export function encodeVersionSet(ver: string): Buffer {
@@ -77,7 +95,7 @@ async function versionOf(
 
 function get(url: URL, agent: Agent, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const call = request(url, { agent, timeout: timeoutMs }, (response) => {
+    const call = peerRequest(url, { agent, timeout: timeoutMs }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (part: string) => {

@@ -2,13 +2,14 @@
  * Lease questions between members: a follower passes renewals and remaining times to the leader over the
  * peer port, protobuf in, protobuf out (etcd: server/lease/leasehttp). Both sides live here.
  */
-import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
 import { keyFromBytes, keyToBytes, toError } from '@keelson/base';
 import { etcdserverpb, leasepb } from '@keelson/proto';
 import type { LeaseForwarder, Leases, TimeToLive } from '../consensus/leases.ts';
 import { StoreError } from '../errors.ts';
 import { PEER_LEASE_BODY_BYTES_MAX } from '../limits.ts';
 import type { LeaseId } from '../lease/lessor.ts';
+import { peerRequest } from '../peer/peer-tls.ts';
 import { readAll } from './body.ts';
 
 const RENEW_PATH = '/leases';
@@ -139,7 +140,7 @@ export class HttpLeaseForwarder implements LeaseForwarder {
 
   private post(url: URL, body: Buffer): Promise<Buffer | undefined> {
     return new Promise((resolve, reject) => {
-      const request = httpRequest(
+      const request = peerRequest(
         url,
         {
           method: 'POST',

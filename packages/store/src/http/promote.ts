@@ -2,11 +2,12 @@
  * Promoting a learner where the leader is: a member that does not lead asks it over the peer port, POST
  * /members/promote/<decimal id> (etcd: api/etcdhttp/peer.go, cluster_util.go). Both sides live here.
  */
-import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
 import { hexId } from '@keelson/base';
 import type { Schedule } from '../consensus/schedule.ts';
 import { StoreError, messageOf, type ErrorCode } from '../errors.ts';
 import { decodeMembers, memberJson, type Member } from '../membership/member.ts';
+import { peerRequest } from '../peer/peer-tls.ts';
 import { readAll } from './body.ts';
 
 export const PROMOTE_PREFIX = '/members/promote/';
@@ -95,7 +96,7 @@ function post(
   timeoutMs: number,
 ): Promise<{ status: number; text: string } | undefined> {
   return new Promise((resolve) => {
-    const request = httpRequest(url, { method: 'POST', agent, timeout: timeoutMs }, (response) => {
+    const request = peerRequest(url, { method: 'POST', agent, timeout: timeoutMs }, (response) => {
       readAll(response, ANSWER_BYTES_MAX).then(
         (body) => resolve({ status: response.statusCode ?? 0, text: body.toString('utf8') }),
         () => resolve(undefined),

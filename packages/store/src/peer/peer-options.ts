@@ -5,6 +5,7 @@
 import type { Clock, Logger } from '@keelson/base';
 import type { Message, NodeId } from '@keelson/raft';
 import type { PeerIdentity } from './peer-identity.ts';
+import type { PeerTls } from './peer-tls.ts';
 
 /**
  * What the transport needs from the member above it. All calls are made on the event loop's turn that
@@ -99,4 +100,6 @@ export interface PeerContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: PeerLimits;
+  /** Undefined: plain HTTP only. */
+  readonly tls: PeerTls | undefined;
 }

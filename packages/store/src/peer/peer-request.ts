@@ -4,12 +4,15 @@
  * connection that the other end has just closed would lose a raft message and call the peer unreachable.
  */
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import { type Socket, connect } from 'node:net';
 import { type Timer, hexId } from '@keelson/base';
 import type { NodeId } from '@keelson/raft';
+import { dialErrorText } from '@keelson/rpc';
 import { Deadline } from './deadline.ts';
 import { PeerError } from './peer-error.ts';
 import { refusal, requestHeaders } from './peer-identity.ts';
 import type { PeerContext } from './peer-options.ts';
+import { dialPeer } from './peer-tls.ts';
 import type { PeerUrl } from './url-picker.ts';
 
 /** Most of an answer's body that is read; the texts that matter have 20 bytes. */
@@ -38,7 +41,7 @@ export function dial(
     method: options.method,
     path: options.path,
     headers: options.headers,
-    agent: false,
+    createConnection: () => connectTo(context, url),
     insecureHTTPParser: false,
   });
   let timer: Timer | undefined = context.clock.setTimer(context.limits.dialTimeoutMs, () =>
@@ -51,13 +54,25 @@ export function dial(
   request.on('socket', (socket) => {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    if (socket.connecting) socket.once('connect', connected);
+    if (url.secure) socket.once('secureConnect', connected);
+    else if (socket.connecting) socket.once('connect', connected);
     else connected();
   });
   request.on('close', connected);
-  request.on('error', onError);
+  request.on('error', (error) => {
+    const text = dialErrorText(error);
+    onError(text === error.message ? error : new PeerError('CONNECTION', text, { cause: error }));
+  });
   request.on('response', onResponse);
   return request;
+}
+
+/** A connection of its own. @throws what keeps TLS from being dialled at all; node makes it the request's error */
+function connectTo(context: PeerContext, url: PeerUrl): Socket {
+  const { host, port } = url;
+  if (!url.secure) return connect({ host, port });
+  if (context.tls !== undefined) return dialPeer(host, port, context.tls.dial, context.clock);
+  throw new PeerError('INVALID_URL', `${url.href}: this member speaks plain HTTP only`);
 }
 
 /** Reads an answer's body up to a small bound and gives it as text; what is beyond is cut off. */

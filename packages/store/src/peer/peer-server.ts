@@ -4,7 +4,7 @@
  * has etcd's status and text, since peers act on them. (etcd: rafthttp http.go; etcdhttp/peer.go.)
  */
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer as createListener, type Server as NetServer, type Socket } from 'node:net';
 import { AssertionError, type Timer, assert, hexId } from '@keelson/base';
 import { type Message, type NodeId } from '@keelson/raft';
 import { decodePeerMessage, mayStep } from './codec.ts';
@@ -37,11 +37,19 @@ const DRAIN_BYTES_MAX = 256 * 1024;
 /** After this stop() stops waiting for connections to end by themselves, ms. */
 const STOP_GRACE_MS = 1_000;
 
+/** An address: who listens, and who reads HTTP there; the same unless TLS is between them. */
+interface Port {
+  readonly listener: NetServer;
+  readonly server: Server;
+}
+
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
+
 export class PeerServer {
   private readonly context: PeerContext;
   private readonly directory: PeerDirectory;
   private readonly extra: ExtraHandlers;
-  private readonly servers: Server[] = [];
+  private readonly ports: Port[] = [];
   /** Senders whose snapshot is being received. */
   private readonly receiving = new Set<NodeId>();
   /** Whether raft is there to take messages. */
@@ -53,7 +61,7 @@ export class PeerServer {
     this.extra = extra;
   }
 
-  async listen(host: string, port: number): Promise<number> {
+  async listen(host: string, port: number, secure: boolean): Promise<number> {
     const { limits } = this.context;
     const server = createServer(
       {
@@ -62,38 +70,51 @@ export class PeerServer {
         keepAliveTimeout: limits.readTimeoutMs,
         connectionsCheckingInterval: 2_500,
         maxHeaderSize: 16 * 1024,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: 30_000,
+        ...SOCKET_OPTIONS,
       },
       this.onRequest,
     );
-    server.maxConnections = limits.serverConnectionsMax;
+    const listener = secure ? this.behindTls(server) : server;
+    listener.maxConnections = limits.serverConnectionsMax;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, () => {
-        server.off('error', reject);
+      listener.once('error', reject);
+      listener.listen(port, host, () => {
+        listener.off('error', reject);
         resolve();
       });
     });
-    server.on('error', (error) => this.context.logger.warn('peer listener failed', { error: error.message }));
-    this.servers.push(server);
-    const address = server.address();
+    listener.on('error', (error) =>
+      this.context.logger.warn('peer listener failed', { error: error.message }),
+    );
+    this.ports.push({ listener, server });
+    const address = listener.address();
     assert(address !== null && typeof address === 'object', 'a TCP listener has an address');
     return address.port;
+  }
+
+  /** A listener whose connections reach `server` once TLS has let them through. */
+  private behindTls(server: Server): NetServer {
+    const acceptor = this.context.tls?.acceptor;
+    assert(acceptor !== undefined, 'an https URL is listened on with a certificate');
+    // It does not listen itself; without this its timeouts would not run.
+    server.emit('listening');
+    return createListener(SOCKET_OPTIONS, (socket) => {
+      acceptor.accept(socket, undefined, (secured) => server.emit('connection', secured));
+    });
   }
 
   /** Stops listening and ends what is open; resolves when the ports are free. */
   async stop(): Promise<void> {
     this.ready = false;
+    this.context.tls?.acceptor?.close();
     await Promise.all(
-      this.servers.map(
-        (server) =>
+      this.ports.map(
+        ({ listener, server }) =>
           new Promise<void>((resolve) => {
             const timer: Timer = this.context.clock.setTimer(STOP_GRACE_MS, () =>
               server.closeAllConnections(),
             );
-            server.close(() => {
+            listener.close(() => {
               timer.cancel();
               resolve();
             });
@@ -101,7 +122,7 @@ export class PeerServer {
           }),
       ),
     );
-    this.servers.length = 0;
+    this.ports.length = 0;
   }
 
   readonly onRequest = (request: IncomingMessage, response: ServerResponse): void => {

@@ -12,6 +12,7 @@ import type { PeerIdentity } from './peer-identity.ts';
 import { DEFAULT_PEER_LIMITS, type PeerContext, type PeerHandler, type PeerLimits } from './peer-options.ts';
 import { type ExtraHandlers, type PeerDirectory, PeerServer } from './peer-server.ts';
 import type { PeerCounters } from './peer-status.ts';
+import type { PeerTls } from './peer-tls.ts';
 import { Peer, Remote } from './peer.ts';
 import { closeBody } from './snapshot-stream.ts';
 import type { StreamKind } from './stream-writer.ts';
@@ -56,11 +57,13 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<PeerLimits>;
+  /** Without it only http URLs are dialled and listened on. */
+  readonly tls?: PeerTls | undefined;
   /** Other rooms' paths on the peer port: /members, /version, /leases … A path that ends in '/' is a prefix. */
   readonly extraHandlers?: ExtraHandlers;
 }
 
-/** The members over HTTP/1.1, as etcd's. */
+/** The members over HTTP/1.1, with or without TLS, as etcd's. */
 export class HttpPeerTransport implements PeerTransport, PeerDirectory {
   private readonly context: PeerContext;
   private readonly server: PeerServer;
@@ -76,6 +79,7 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
       clock: options.clock,
       logger: options.logger,
       limits: { ...DEFAULT_PEER_LIMITS, ...options.limits },
+      tls: options.tls,
     };
     this.server = new PeerServer(this.context, this, options.extraHandlers ?? new Map());
   }
@@ -83,10 +87,11 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
   /**
    * Listens on one more address; call before or after start(). Requests to /raft are refused with 503
    * until start().
+   * @param secure with TLS, which the options must have an acceptor for
    * @returns the port, which the system chose when `port` is 0. @throws node's listen errors
    */
-  listen(host: string, port: number): Promise<number> {
-    return this.server.listen(host, port);
+  listen(host: string, port: number, secure = false): Promise<number> {
+    return this.server.listen(host, port, secure);
   }
 
   /** The peer port's request listener, for an HTTP server that somebody else owns. */

@@ -5,9 +5,11 @@
 import { assert } from '@keelson/base';
 import { PeerError } from './peer-error.ts';
 
-/** host and port of a plain-HTTP peer URL, as node:http wants them. */
+/** host and port of a peer URL, as node:http wants them. */
 export interface PeerUrl {
   readonly href: string;
+  /** https */
+  readonly secure: boolean;
   readonly host: string;
   readonly port: number;
 }
@@ -23,11 +25,17 @@ export function parsePeerUrl(text: string): PeerUrl {
   } catch (cause) {
     throw new PeerError('INVALID_URL', text, { cause });
   }
-  if (url.protocol !== 'http:' || url.hostname === '' || (url.pathname !== '/' && url.pathname !== '')) {
+  const secure = url.protocol === 'https:';
+  if (
+    (!secure && url.protocol !== 'http:') ||
+    url.hostname === '' ||
+    (url.pathname !== '/' && url.pathname !== '')
+  ) {
     throw new PeerError('INVALID_URL', text);
   }
   const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
-  return { href: text, host, port: url.port === '' ? 80 : Number(url.port) };
+  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+  return { href: text, secure, host, port };
 }
 
 export class UrlPicker {

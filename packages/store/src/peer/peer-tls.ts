@@ -1,0 +1,96 @@
+/**
+ * TLS between members, as the rooms of peer/ see it: who terminates it on the port, and how to dial. What
+ * certificates must be is decided elsewhere; without it this member speaks plain HTTP only.
+ */
+import {
+  Agent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { toError, type Clock } from '@keelson/base';
+import { dialTls, type DialTls } from '@keelson/rpc';
+
+/** The server's side. */
+export interface PeerTlsAcceptor {
+  /** Takes a connection over; `served` gets it once the peer is who it must be. */
+  accept(socket: Socket, head: Buffer | undefined, served: (socket: TLSSocket) => void): void;
+  /** Ends what is in its handshake. */
+  close(): void;
+}
+
+export interface PeerTls {
+  /** Undefined when this member has no certificate. */
+  readonly acceptor: PeerTlsAcceptor | undefined;
+  readonly dial: DialTls;
+}
+
+/** etcd's peers offer no protocol: what they speak is HTTP/1.1. */
+const PROTOCOLS: readonly string[] = ['http/1.1'];
+
+/** A connection to a peer over TLS. @throws when the files of our certificate cannot be used */
+export function dialPeer(host: string, port: number, dial: DialTls, clock: Clock): TLSSocket {
+  return dialTls({ host, port }, dial, PROTOCOLS, () => clock.nowMs());
+}
+
+/** An agent for requests to peer URLs of both schemes; `peerRequest` finds its secure half. */
+export class PeerAgent extends Agent {
+  readonly secure: HttpsAgent;
+
+  /** @param dial undefined: https is dialled as the runtime does it */
+  constructor(options: ConstructorParameters<typeof Agent>[0], dial: DialTls | undefined, clock: Clock) {
+    super(options);
+    this.secure = dial === undefined ? new HttpsAgent(options) : new SecureAgent(options, dial, clock);
+  }
+
+  override destroy(): void {
+    super.destroy();
+    this.secure.destroy();
+  }
+}
+
+class SecureAgent extends HttpsAgent {
+  private readonly dial: DialTls;
+  private readonly clock: Clock;
+
+  constructor(options: ConstructorParameters<typeof Agent>[0], dial: DialTls, clock: Clock) {
+    super(options);
+    this.dial = dial;
+    this.clock = clock;
+  }
+
+  override createConnection(
+    options: RequestOptions,
+    done?: (error: Error | null, socket: Duplex) => void,
+  ): Duplex | undefined {
+    try {
+      return dialPeer(options.host ?? '', Number(options.port), this.dial, this.clock);
+    } catch (error) {
+      // Node takes an error without a socket; its types do not say so.
+      Reflect.apply(done ?? noop, undefined, [toError(error)]);
+      return undefined;
+    }
+  }
+}
+
+function noop(): void {}
+
+/** A request to a peer's URL, http or https, over `agent`. */
+export function peerRequest(
+  url: URL,
+  options: RequestOptions & { readonly agent: Agent },
+  answered: (response: IncomingMessage) => void,
+): ClientRequest {
+  if (url.protocol !== 'https:') return httpRequest(url, options, answered);
+  const { agent } = options;
+  return httpsRequest(
+    url,
+    { ...options, ...(agent instanceof PeerAgent ? { agent: agent.secure } : {}) },
+    answered,
+  );
+}
