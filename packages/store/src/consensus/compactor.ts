@@ -14,6 +14,8 @@ class Abandoned extends Error {
 }
 
 export class Compactor {
+  /** Told when a run begins, and when it has ended well. */
+  observer: { begun(): void; finished(): void } | undefined = undefined;
   private readonly state: () => StateMachine;
   private readonly schedule: Schedule;
   private readonly sleepMs: number;
@@ -75,6 +77,7 @@ export class Compactor {
   private async run(): Promise<void> {
     const store = this.state().mvcc;
     const { buffer } = this.state();
+    this.observer?.begun();
     try {
       await store.runCompaction(async () => {
         await this.schedule.delay(this.sleepMs);
@@ -88,6 +91,7 @@ export class Compactor {
       return;
     }
     if (this.state().mvcc !== store) return;
+    this.observer?.finished();
     const finished = store.finishedCompactRevision;
     this.logger.info('finished scheduled compaction', { 'compact-revision': finished });
     this.tellWaiting(finished);

@@ -153,6 +153,11 @@ export class Driver {
     return this.index;
   }
 
+  /** Messages that wait for the next turn. */
+  get inboxLength(): number {
+    return this.inbox.length;
+  }
+
   get commitIndex(): number {
     return this.committedIndex;
   }

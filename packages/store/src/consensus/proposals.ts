@@ -53,6 +53,11 @@ export class Proposals implements Waiters {
     return this.ids.isOwn(id) && this.waiters.has(id.sequence);
   }
 
+  /** Bytes of all commands somebody waits for. */
+  get bytes(): number {
+    return this.pendingBytes;
+  }
+
   get waitingCount(): number {
     return this.waiters.size;
   }

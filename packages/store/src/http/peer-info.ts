@@ -9,6 +9,7 @@ import { ETCD_VERSION } from '../config/version.ts';
 import { memberJson } from '../membership/member.ts';
 import type { Membership } from '../membership/membership.ts';
 import { STORAGE_VERSION } from '../snapshot/state-image.ts';
+import { allowGet, answerText } from './http-answer.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -16,29 +17,23 @@ export function membersHandler(membership: Membership, clusterId: bigint): Handl
   return (request, response) => {
     if (!allowGet(request, response)) return;
     response.setHeader('X-Etcd-Cluster-ID', hexId(clusterId));
-    sendJson(response, membership.list().map(memberJson));
+    // One line, as Go's encoder writes it; a version has no newline behind it.
+    sendJson(response, `${JSON.stringify(membership.list().map(memberJson))}\n`);
   };
 }
 
 export function versionHandler(membership: Membership): Handler {
   return (request, response) => {
     if (!allowGet(request, response)) return;
-    sendJson(response, {
+    const versions = {
       etcdserver: ETCD_VERSION,
       etcdcluster: membership.clusterVersion === '' ? 'not_decided' : membership.clusterVersion,
       storage: STORAGE_VERSION,
-    });
+    };
+    sendJson(response, JSON.stringify(versions));
   };
 }
 
-function allowGet(request: IncomingMessage, response: ServerResponse): boolean {
-  if (request.method === 'GET') return true;
-  response.writeHead(405, { Allow: 'GET', 'Content-Type': 'text/plain; charset=utf-8' });
-  response.end('Method Not Allowed\n');
-  return false;
-}
-
-function sendJson(response: ServerResponse, value: unknown): void {
-  response.writeHead(200, { 'Content-Type': 'application/json' });
-  response.end(`${JSON.stringify(value)}\n`);
+function sendJson(response: ServerResponse, json: string): void {
+  answerText(response, json, 'application/json');
 }

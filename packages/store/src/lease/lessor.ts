@@ -7,6 +7,7 @@
  * applied index. Deadlines are not: only the primary has them, re-armed in full at each promotion, so
  * that a lease may live longer than promised across a leader change but never shorter (E1, E2).
  */
+import { exponentialBuckets, Histogram } from '../metrics/metric.ts';
 import { StoreError } from '../errors.ts';
 import { LEASE_TTL_SECONDS_MAX } from '../limits.ts';
 import { ExpiryQueue, type Expiring } from './expiry-queue.ts';
@@ -67,6 +68,8 @@ export class Lessor {
   private readonly store: LeaseStore;
   private readonly ttlSecondsMin: number;
   readonly counters: LessorCounters = { granted: 0, revoked: 0, renewed: 0, expired: 0 };
+  /** The seconds leases were granted for, in etcd's buckets (etcd_debugging_lease_ttl_total). */
+  readonly grantedSeconds = new Histogram(exponentialBuckets(1, 2, 24));
 
   /** @param ttlSecondsMin ceil(1.5 × election timeout); grants below it are raised silently */
   constructor(store: LeaseStore, ttlSecondsMin: number) {
@@ -109,6 +112,7 @@ export class Lessor {
     this.leases.set(id, lease);
     this.store.put(lease);
     this.counters.granted++;
+    this.grantedSeconds.observe(lease.ttlSeconds);
     if (this.isPrimary) this.unarmed.push(lease);
     return lease;
   }
