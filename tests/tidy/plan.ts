@@ -54,6 +54,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
   raft: TOWER.map((name, rank) => ({ rank, members: [`${name}.ts`] })),
   store: [
     { rank: 0, members: ['config/', 'errors.ts', 'limits.ts'] },
+    { rank: 0, members: ['metrics/'] },
     { rank: 1, members: ['disk/'] },
     { rank: 2, members: ['tls/'] },
     { rank: 1, members: ['backend/'] },
@@ -82,6 +83,9 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
         'upkeep.ts',
         'data-dir.ts',
         'founding.ts',
+        'instruments.ts',
+        'member-http.ts',
+        'member-metrics.ts',
         'offline.ts',
         'open-member.ts',
         'index.ts',
@@ -129,7 +133,8 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
-  'packages/store/src/http/': ['http'],
+  // the gateway's sockets and handshakes, zipped scrapes, and what the process says of itself
+  'packages/store/src/http/': ['crypto', 'fs', 'http', 'net', 'perf_hooks', 'stream', 'tls', 'v8', 'zlib'],
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],
   'packages/store/src/rpc/client-ports.ts': ['net'],
@@ -165,6 +170,7 @@ export const PURE_FOLDERS: readonly string[] = [
   'packages/store/src/auth/',
   'packages/store/src/lease/',
   'packages/store/src/membership/',
+  'packages/store/src/metrics/',
   'packages/store/src/mvcc/',
   'packages/store/src/watch/',
 ];
@@ -217,6 +223,11 @@ export const AMBIENT_EXCEPTIONS: readonly Exception[] = [
     from: 'packages/store/src/config/version.ts',
     to: 'process',
     reason: 'the default of an argument: what --version says of the runtime',
+  },
+  {
+    from: 'packages/store/src/http/process-facts.ts',
+    to: '*',
+    reason: 'what the process says of itself, for its metrics',
   },
   { from: 'packages/store/src/world.ts', to: 'setImmediate', reason: 'the real world is built here' },
   {

@@ -5,6 +5,7 @@
 import type { SignedTokens } from './auth/secrets.ts';
 import { parseTokenOptions } from './auth/token-options.ts';
 import type { BackendHome } from './backend/home.ts';
+import type { WriteBufferOptions } from './backend/write-buffer.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { openStorage, type MemberStorage } from './consensus/member-storage.ts';
 import { makeDurableDirectory, parentOf } from './data-dir.ts';
@@ -26,6 +27,9 @@ export class Opening {
   signedTokens: SignedTokens | undefined;
   onAuthChange: () => void = () => {};
   onUserInvalidated: (name: string) => void = () => {};
+  /** Told how long writing takes. */
+  walObservers: Pick<WalOptions, 'observeFsync' | 'observeWrite'> = {};
+  bufferObservers: Pick<WriteBufferOptions, 'clock' | 'observeCommit'> = {};
 }
 
 export function snapDirectory(config: ServerConfig): string {
@@ -49,6 +53,7 @@ export async function openMember(
     unsafeNoFsync: config.unsafeNoFsync,
     clock: world.clock,
     onError: (error) => opening.onError(error),
+    ...opening.walObservers,
   };
   return openStorage(
     world.disk,
@@ -60,7 +65,7 @@ export async function openMember(
     },
     {
       wal: walOptions,
-      writeBuffer: { onError: (error) => opening.onError(error) },
+      writeBuffer: { onError: (error) => opening.onError(error), ...opening.bufferObservers },
       state: {
         leaseTtlSecondsMin: limits.leaseTtlSecondsMin(config.electionTimeoutMs),
         learnersMax: config.maxLearners,

@@ -5,8 +5,15 @@
  */
 import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import { grpcJsServer, nativeServer, type CallHooks, type MethodTable, type RpcServer } from '@keelson/rpc';
-import { Applier } from './apply/applier.ts';
+import {
+  grpcJsServer,
+  inProcessChannel,
+  nativeServer,
+  type CallHooks,
+  type MethodTable,
+  type RpcServer,
+} from '@keelson/rpc';
+import { Applier, type Space } from './apply/applier.ts';
 import { PasswordGate } from './auth/password-gate.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
@@ -34,7 +41,11 @@ import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
 import { HASHKV_PATH } from './http/peer-hash.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
 import { promoteAtLeader, promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
+import { NO_FACTS, type ProcessFacts } from './http/process-facts.ts';
+import { Instruments } from './instruments.ts';
 import * as limits from './limits.ts';
+import { MemberHttp } from './member-http.ts';
+import { registerMember } from './member-metrics.ts';
 import type { Member } from './membership/member.ts';
 import type { MembershipChange } from './membership/membership.ts';
 import { Opening, openMember, snapDirectory } from './open-member.ts';
@@ -44,12 +55,15 @@ import type { RequestHandler } from './peer/peer-server.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
 import { Access, GuardedTable } from './rpc/access.ts';
 import { registerAuth } from './rpc/auth.ts';
+import { CallMetrics } from './rpc/call-metrics.ts';
 import { callHooks, type CallCounters } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import { registerCluster } from './rpc/cluster.ts';
+import { registerElection } from './rpc/election.ts';
 import { registerHealth } from './rpc/health.ts';
 import { registerKv } from './rpc/kv.ts';
 import { registerLease } from './rpc/lease.ts';
+import { registerLock } from './rpc/lock.ts';
 import { registerMaintenance } from './rpc/maintenance.ts';
 import { RequireLeader } from './rpc/require-leader.ts';
 import { WatchService } from './rpc/watch.ts';
@@ -97,6 +111,11 @@ export class StoreServer {
   private readonly announcer: Announcer;
   private readonly upkeep: Upkeep;
   private readonly fail: (error: Error) => void;
+  private readonly instruments: Instruments;
+  private readonly facts: ProcessFacts;
+  private web: MemberHttp | undefined;
+  /** Of the backend, when somebody last looked at the metrics. */
+  private backendBytes = 0;
   private role: Role = Role.Follower;
   private stopping: Promise<void> | undefined;
   private failedAlready = false;
@@ -111,17 +130,24 @@ export class StoreServer {
     const ports = new ClientPorts({ clock: world.clock, logger: world.logger, tls: world.clientTls });
     try {
       for (const url of config.listenClientUrls) await bound(ports.bind(url), url);
+      for (const url of config.listenClientHttpUrls) await bound(ports.bind(url, 'http'), url);
+      for (const url of config.listenMetricsUrls) await bound(ports.bind(url, 'metrics'), url);
       const opening = new Opening();
+      const instruments = new Instruments(config, world.clock);
+      opening.walObservers = instruments.walOptions;
+      opening.bufferObservers = instruments.bufferOptions;
       const storage = await openMember(config, world, opening);
       let server: StoreServer | undefined;
       try {
-        server = new StoreServer(config, world, storage, ports, opening);
+        server = new StoreServer(config, world, storage, ports, opening, instruments);
         for (const url of config.listenPeerUrls) await bound(server.transport.listenUrl?.(url), url);
         await server.upkeep.check(storage.isNew);
+        await server.serveHttp();
         server.begin();
         return server;
       } catch (error) {
         server?.schedule.stop();
+        server?.web?.stop();
         server?.agent.destroy();
         await server?.transport.stop();
         await storage.wal.close();
@@ -140,6 +166,7 @@ export class StoreServer {
     storage: MemberStorage,
     ports: ClientPorts,
     opening: Opening,
+    instruments: Instruments,
   ) {
     this.config = config;
     this.world = world;
@@ -161,6 +188,7 @@ export class StoreServer {
     opening.onError = this.fail;
     const { clock, logger } = world;
     const { state, tail, wal } = storage;
+    this.facts = world.facts ?? NO_FACTS;
     const monotonicMs = (): number => clock.monotonicMs();
     const electionTimeoutMs = config.electionTimeoutMs;
     const requestTimeoutMs = limits.requestTimeoutMs(electionTimeoutMs);
@@ -184,13 +212,14 @@ export class StoreServer {
     });
     const quotaBytes = config.quotaBackendBytes || limits.QUOTA_BACKEND_BYTES_DEFAULT;
     this.quota = new Quota(quotaBytes < 0 ? Infinity : quotaBytes, () => state.sizeBytes());
-    const applier = new Applier(state, proposals, confChanges, {
+    const space: Space = {
       gauge: this.quota,
       onShort: () => {
         logger.warn('message exceeded backend quota; raising alarm', { 'quota-size-bytes': quotaBytes });
         void this.replica.raiseNoSpace();
       },
-    });
+    };
+    const applier = new Applier(state, proposals, confChanges, space, instruments.apply.observe);
 
     const peerHandler: PeerHandler = {
       step: (_from, message) => this.driver.receive(message),
@@ -213,7 +242,7 @@ export class StoreServer {
         minClusterVersion: MIN_CLUSTER_VERSION,
         peerUrls: urlTexts(config.initialAdvertisePeerUrls),
       },
-      peerHandler,
+      instruments.watched(peerHandler),
       extra,
     );
     opening.onMembershipChange = (change) => this.memberChanged(change);
@@ -242,8 +271,11 @@ export class StoreServer {
       {
         apply: (entries) => this.apply(applier, entries),
         leadership: (soft, term) => this.leadershipChanged(soft, term),
-        sendSnapshot: (message) => this.snapshotter.send(message),
-        installSnapshot: (work) => this.snapshotter.install(work),
+        sendSnapshot: (message) => {
+          instruments.snapshotLeaves(message.to);
+          this.snapshotter.send(message);
+        },
+        installSnapshot: (work) => instruments.installing(this.snapshotter.install(work)),
         fatal: this.fail,
       },
       { id: storage.memberId, defer: world.defer, monotonicMs, inboxMax: INBOX_MAX },
@@ -254,7 +286,7 @@ export class StoreServer {
         state,
         tail,
         log: wal,
-        files: storage.snapFiles,
+        files: instruments.timed(storage.snapFiles),
         home: opening.home!,
         disk: world.disk,
         sender: this.transport,
@@ -270,7 +302,7 @@ export class StoreServer {
         directory: snapDirectory(config),
         snapshotCount: config.snapshotCount,
         catchUpEntries: config.snapshotCatchupEntries,
-        writeBuffer: { onError: this.fail },
+        writeBuffer: { onError: this.fail, ...instruments.bufferOptions },
       },
       storage.snapshotIndex,
     );
@@ -282,6 +314,7 @@ export class StoreServer {
       this.fail,
     );
     opening.onCompaction = () => this.compactor.kick();
+    instruments.watchCompactor(this.compactor);
     this.replica = new Replica(
       state,
       this.driver,
@@ -377,7 +410,8 @@ export class StoreServer {
       },
       { memberId: this.memberId, strict: config.strictReconfigCheck, requestTimeoutMs },
     );
-    const promoteHere = (id: bigint): Promise<readonly Member[]> => reconfiguration.promoteHere(id);
+    const promoteHere = (id: bigint): Promise<readonly Member[]> =>
+      instruments.promotion(reconfiguration.promoteHere(id));
     extra.set(PROMOTE_PREFIX, promoteHandler(promoteHere, this.clusterId));
     registerCluster(this.table, this.replica, {
       reconfiguration,
@@ -398,7 +432,29 @@ export class StoreServer {
       config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
     );
     registerHealth(this.table);
-    this.hooks = callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs);
+    const hooks = callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs);
+    const inner = inProcessChannel(this.table, { hooks, clock });
+    registerLock(this.table, inner);
+    registerElection(this.table, inner);
+    const calls = new CallMetrics(instruments.registry, this.table, config.metrics === 'extensive');
+    this.hooks = calls.around(hooks);
+    this.instruments = instruments;
+    registerMember(instruments.registry, {
+      config,
+      runtime: this.facts.runtime,
+      replica: this.replica,
+      driver: this.driver,
+      inboxMax: INBOX_MAX,
+      proposals,
+      reads,
+      watches: this.watches,
+      transport: this.transport,
+      ports,
+      wal,
+      applier: applier.counters,
+      quotaBytes: quotaBytes < 0 ? 0 : quotaBytes,
+      sizeBytes: () => ({ total: this.backendBytes, inUse: this.backendBytes }),
+    });
     const serveRpc = config.rpcTransport === 'native' ? nativeServer : grpcJsServer;
     this.rpc = serveRpc(this.table, {
       maxReceiveBytes: limits.receiveBytesMax(config.maxRequestBytes),
@@ -425,7 +481,10 @@ export class StoreServer {
     const { config, schedule } = this;
     this.begun = true;
     this.transport.start();
-    schedule.every(config.heartbeatIntervalMs, () => this.driver.tick());
+    schedule.every(config.heartbeatIntervalMs, () => {
+      this.instruments.tick(this.replica.isLeader);
+      this.driver.tick();
+    });
     schedule.every(WAITER_SWEEP_MS, () => this.replica.expireWaiters());
     schedule.every(config.backendBatchIntervalMs || limits.BACKEND_BATCH_INTERVAL_MS_DEFAULT, () =>
       this.commitBackend(),
@@ -448,15 +507,39 @@ export class StoreServer {
     this.driver.wake();
   }
 
+  /** Joins what is served over HTTP; metrics are served from now on, the rest once the member is ready. */
+  private async serveHttp(): Promise<void> {
+    const { config, world, replica, table, hooks, facts } = this;
+    this.web = await MemberHttp.create({
+      config,
+      replica,
+      table,
+      hooks,
+      facts,
+      registry: this.instruments.registry,
+      clock: world.clock,
+      logger: world.logger,
+      raftStatus: () => this.driver.node.status(),
+      beforeScrape: async () => {
+        this.backendBytes = await this.storage.state.sizeBytes();
+      },
+    });
+    const { metrics } = this.web;
+    this.ports.serveMetrics((socket) => metrics.accept(socket));
+  }
+
   private async becomeReady(): Promise<void> {
     const published = this.announcer.publish();
     const waited = this.schedule.delay(READY_WAIT_MS).then(() => 'waited' as const);
     if ((await Promise.race([published, waited])) === 'waited')
       this.world.logger.warn('timed out waiting for the ready notification');
     if (this.stopping !== undefined || this.failedAlready) return;
-    this.ports.serve({ grpc: (socket, head) => this.rpc.accept(socket, head), http: undefined });
-    for (const { url } of this.ports.ports)
-      this.world.logger.info('ready to serve client requests', { address: url.host });
+    this.ports.serve({
+      grpc: (socket, head) => this.rpc.accept(socket, head),
+      http: (socket) => this.web?.clients.accept(socket),
+    });
+    for (const { url, use } of this.ports.ports)
+      if (use !== 'metrics') this.world.logger.info('ready to serve client requests', { address: url.host });
   }
 
   private apply(applier: Applier, entries: Parameters<Applier['applyBatch']>[0]): void {
@@ -560,7 +643,9 @@ export class StoreServer {
     const compactorIdle = this.compactor.stop();
     // The listeners close at once, but are not done before their last connection is.
     const portsClosed = this.ports.close();
+    this.web?.drain();
     await this.rpc.drain(DRAIN_MS);
+    this.web?.stop();
     await portsClosed;
     this.driver.stop();
     await this.transport.stop();

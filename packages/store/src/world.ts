@@ -11,6 +11,7 @@ import type { Secrets } from './auth/secrets.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { EtcdUrl } from './config/urls.ts';
 import { NodeDisk } from './disk/node-disk.ts';
+import { processFacts, type ProcessFacts } from './http/process-facts.ts';
 import { peerMessageBytesMax } from './limits.ts';
 import type { PeerIdentity } from './peer/peer-identity.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
@@ -49,6 +50,8 @@ export interface World {
   /** Runs a task soon, after what is already pending. */
   readonly defer: (task: () => void) => void;
   readonly logger: Logger;
+  /** Of the process; undefined: a simulated member has none. */
+  readonly facts?: ProcessFacts;
   readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
   /** TLS of the client ports; undefined: they have none. */
   readonly clientTls?: TlsSettings;
@@ -76,6 +79,7 @@ export function realWorld(config: ServerConfig, logger: Logger): World {
     prng: new Prng(randomBytes(4).readUInt32LE(0)),
     random64: () => randomBytes(8).readBigUInt64LE(0),
     secrets: systemSecrets,
+    facts: processFacts(),
     defer: (task) => void setImmediate(task),
     logger,
     transport: (identity, handler, extraHandlers) => {

@@ -39,6 +39,8 @@ export interface WalOptions {
   readonly unsafeNoFsync?: boolean;
   /** Told the seconds of each sync (etcd_disk_wal_fsync_duration_seconds); needs `clock`. */
   readonly observeFsync?: (seconds: number) => void;
+  /** Told the seconds of each write, without its sync; needs `clock`. */
+  readonly observeWrite?: (seconds: number) => void;
   readonly clock?: Pick<Clock, 'monotonicMs'>;
   /** Called once when the log fails; the member must stop. Every later call rejects as well. */
   readonly onError?: (error: Error) => void;
@@ -335,8 +337,11 @@ export class Wal {
 
   private async writeEncoded(segment: Segment): Promise<void> {
     const { bytes } = this.encoder;
+    const { clock, observeWrite } = this.options;
+    const startMs = clock?.monotonicMs() ?? 0;
     await segment.append(this.encoder.take(), bytes);
     this.counters.bytesWritten += bytes;
+    if (clock !== undefined) observeWrite?.((clock.monotonicMs() - startMs) / 1000);
   }
 
   private async sync(segment: Segment): Promise<void> {
