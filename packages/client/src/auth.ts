@@ -13,19 +13,21 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** The token of one user; with undefined credentials there is never one. */
+/** The token of one user, or one that was given; with undefined credentials there is never one. */
 export class Tokens implements TokenSource {
-  private readonly credentials: Credentials | undefined;
+  private readonly credentials: Credentials | string | undefined;
   private current: string | undefined = undefined;
   private fetching: Promise<string | undefined> | undefined = undefined;
   /** The server has authentication switched off; asked again when it refuses a call. */
   private needless = false;
 
-  constructor(credentials: Credentials | undefined) {
+  /** @param credentials who logs in; or a token made elsewhere, which cannot be renewed here */
+  constructor(credentials: Credentials | string | undefined) {
     this.credentials = credentials;
   }
 
   async token(endpoint: Endpoint, timeoutMs: number): Promise<string | undefined> {
+    if (typeof this.credentials === 'string') return this.credentials;
     if (this.credentials === undefined || this.needless) return undefined;
     if (this.current !== undefined) return this.current;
     this.fetching ??= this.fetch(this.credentials, endpoint, timeoutMs).finally(() => {
@@ -35,7 +37,7 @@ export class Tokens implements TokenSource {
   }
 
   refused(token: string | undefined): boolean {
-    if (this.credentials === undefined) return false;
+    if (this.credentials === undefined || typeof this.credentials === 'string') return false;
     this.needless = false;
     // Another call may have renewed it since this one was sent.
     if (this.current === token) this.current = undefined;

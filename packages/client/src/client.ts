@@ -23,6 +23,8 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number;
   readonly user?: string;
   readonly password?: string;
+  /** A token made elsewhere (a JSON web token), instead of user and password. */
+  readonly token?: string;
   readonly clock?: Clock;
   /** Spreads clients over endpoints and retries over time; never for secrets. */
   readonly prng?: Prng;
@@ -46,9 +48,11 @@ export class Client {
   constructor(options: ClientOptions) {
     const clock = options.clock ?? systemClock;
     const prng = options.prng ?? new Prng(randomInt(2 ** 32));
-    const { user, password } = options;
+    const { user, password, token } = options;
     if (user === undefined && password !== undefined) throw new TypeError('a password needs a user');
-    const tokens = new Tokens(user === undefined ? undefined : { user, password: password ?? '' });
+    if (user !== undefined && token !== undefined)
+      throw new TypeError('either a user logs in or a token is given');
+    const tokens = new Tokens(user === undefined ? token : { user, password: password ?? '' });
     const endpoints = new Endpoints(
       options.endpoints,
       options.channelFactory ?? ((address) => grpcJsChannel(address)),

@@ -109,7 +109,7 @@ describe('users, roles and the switch', () => {
     const walk = async (path: string): Promise<void> => {
       for (const name of await disk.boot().list(path)) {
         const file = `${path}/${name}`;
-        if (name.includes('.')) kept.push(await disk.boot().readFile(file));
+        if (name.includes('.')) kept.push(await disk.boot().readFile(file, 2 ** 30));
         else await walk(file);
       }
     };
@@ -134,7 +134,7 @@ describe('what a user may', () => {
     await expect(alice.kv.put('b/1', 'x')).rejects.toMatchObject(denied);
     await expect(alice.kv.delete('a/', { fromKey: true })).rejects.toMatchObject(denied);
     await expect(alice.kv.compact(2)).rejects.toMatchObject(denied);
-    await expect(alice.maintenance.hashKV('127.0.0.1:1')).rejects.toMatchObject(denied);
+    await expect(alice.maintenance.hashKV()).rejects.toMatchObject(denied);
     await expect(alice.auth.userAdd('mallory', 'm')).rejects.toMatchObject(denied);
     expect((await alice.auth.userGet('alice')).roles).toEqual(['a']);
     expect((await alice.auth.roleGet('a')).perm).toHaveLength(1);

@@ -129,8 +129,11 @@ function report(error: unknown, io: Io): ExitCode {
   if (!(error instanceof EtcdError)) throw error;
   warn(error, io);
   io.err(`Error: ${errorText(error)}\n`);
-  return ExitCode.Error;
+  // etcdctl logs in while it connects: a login that is refused is a connection that failed.
+  return LOGIN_REFUSED.test(error.message) ? ExitCode.BadConnection : ExitCode.Error;
 }
+
+const LOGIN_REFUSED = /^(etcdserver|auth): authentication failed, /;
 
 /** The line that etcd's client logs when a call fails: it has the code, and why nothing answered. */
 function warn(error: EtcdError, io: Io): void {

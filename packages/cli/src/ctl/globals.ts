@@ -8,6 +8,13 @@ import { badArgs } from './ctl-error.ts';
 
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   {
+    name: 'auth-jwt-token',
+    kind: 'string',
+    initial: '',
+    usage:
+      'JWT token used for authentication (if this option is used, --user and --password should not be set)',
+  },
+  {
     name: 'cacert',
     kind: 'string',
     initial: '',

@@ -3,7 +3,7 @@ import { Client, type ClientOptions } from '@keelson/client';
 import { loadDescriptors } from '@keelson/proto';
 import { grpcJsChannel } from '@keelson/rpc';
 import type { FlagValues } from '../flags.ts';
-import { LineReader, type Io } from '../io.ts';
+import type { Io } from '../io.ts';
 import { CtlError, ExitCode, badArgs } from './ctl-error.ts';
 import { HeaderTap } from './header-tap.ts';
 import { FieldsPrinter } from './printers/fields.ts';
@@ -12,6 +12,7 @@ import type { Printer } from './printers/printer.ts';
 import { ProtobufPrinter } from './printers/protobuf.ts';
 import { SimplePrinter } from './printers/simple.ts';
 import { TablePrinter } from './printers/table.ts';
+import { typedSecret } from './typed-secret.ts';
 
 /** Go's gRPC pings no more often than this, whatever --keepalive-time says. */
 const KEEPALIVE_MIN_MS = 10_000;
@@ -35,54 +36,23 @@ export async function makePrinter(values: FlagValues, io: Io): Promise<Printer> 
   }
 }
 
-export interface Credentials {
-  readonly user: string;
-  readonly password: string;
-}
+export type Credentials = { readonly user: string; readonly password: string } | { readonly token: string };
 
-/** --user and --password; asks for a password that is nowhere. */
+/** --auth-jwt-token, or --user and --password; asks for a password that is nowhere. @throws CtlError for both */
 export async function credentialsOf(values: FlagValues, io: Io): Promise<Credentials | undefined> {
   const given = values.string('user');
   const password = values.string('password');
+  const token = values.string('auth-jwt-token');
+  if (token !== '') {
+    if (given !== '' || password !== '')
+      throw badArgs('--auth-jwt-token and --user/--password are mutually exclusive');
+    return { token };
+  }
   if (given === '') return undefined;
   if (password !== '') return { user: given, password };
   const colon = given.indexOf(':');
   if (colon >= 0) return { user: given.slice(0, colon), password: given.slice(colon + 1) };
-  io.out('Password: ');
-  const { stdin } = io;
-  // Nothing is echoed while the line is typed: the terminal hands over each key as it is.
-  const typed = stdin.isTTY === true ? await typedSecret(io) : ((await new LineReader(stdin).next()) ?? '');
-  io.out('\n');
-  return { user: given, password: typed };
-}
-
-function typedSecret({ stdin }: Io): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let typed = '';
-    stdin.setRawMode?.(true);
-    const done = (): void => {
-      stdin.off('data', key);
-      stdin.setRawMode?.(false);
-      stdin.pause();
-    };
-    const key = (chunk: Uint8Array | string): void => {
-      for (const character of Buffer.from(chunk).toString('utf8')) {
-        if (character === '\u0003') {
-          done();
-          reject(new CtlError(ExitCode.Interrupted, 'interrupted'));
-          return;
-        }
-        if (character === '\r' || character === '\n') {
-          done();
-          resolve(typed);
-          return;
-        }
-        typed = character === '\u007f' ? typed.slice(0, -1) : typed + character;
-      }
-    };
-    stdin.on('data', key);
-    stdin.resume();
-  });
+  return { user: given, password: await typedSecret(io, 'Password: ') };
 }
 
 /** Makes clients with the options of the global flags; every one reports to `tap`. */

@@ -3,6 +3,7 @@ import { etcdserverpb, mvccpb } from '@keelson/proto';
 import { quote, quoteText } from '../../go-text.ts';
 import {
   Printer,
+  type AuthOutput,
   type EndpointHashKV,
   type EndpointHealth,
   type EndpointStatus,
@@ -53,6 +54,16 @@ export class FieldsPrinter extends Printer {
     this.field('Succeeded', output.succeeded);
     if (output.current !== undefined) this.pair('', output.current);
     if (output.previous !== undefined) this.pair('Prev', output.previous);
+  }
+
+  override auth({ response, fields }: AuthOutput): void {
+    if (fields === undefined) this.unsupported();
+    this.header(
+      'header' in response && response.header instanceof etcdserverpb.ResponseHeader
+        ? response.header
+        : undefined,
+    );
+    for (const field of fields) this.sink.out(`${field}\n`);
   }
 
   override watch(output: WatchOutput): void {

@@ -7,6 +7,7 @@ import type { FieldDescriptor, MessageDescriptor, etcdserverpb } from '@keelson/
 import { idHex } from '../../go-text.ts';
 import {
   Printer,
+  type AuthOutput,
   type EndpointHashKV,
   type EndpointHealth,
   type EndpointStatus,
@@ -48,6 +49,10 @@ export class JsonPrinter extends Printer {
   }
   override alarm(response: etcdserverpb.AlarmResponse): void {
     this.message(response, 'etcdserverpb.AlarmResponse');
+  }
+
+  override auth({ response, type }: AuthOutput): void {
+    this.message(response, type);
   }
 
   override memberList(response: etcdserverpb.MemberListResponse): void {

@@ -36,6 +36,19 @@ export interface EndpointHashKV {
   readonly hash: etcdserverpb.HashKVResponse;
 }
 
+/** An answer of the Auth service, in all the forms it is shown in. */
+export interface AuthOutput {
+  readonly response: object;
+  /** The message's full name. */
+  readonly type: string;
+  /** As on the wire. */
+  readonly bytes: () => Buffer;
+  /** For people. */
+  readonly lines: readonly string[];
+  /** What -w fields shows after the header; undefined where etcdctl has no such form. */
+  readonly fields: readonly string[] | undefined;
+}
+
 /** The outcome of compare-and-swap and compare-and-delete, which etcdctl does not have. */
 export interface SwapOutput {
   readonly succeeded: boolean;
@@ -102,7 +115,11 @@ export class Printer {
     this.unsupported();
   }
 
-  private unsupported(): never {
+  auth(_output: AuthOutput): void {
+    this.unsupported();
+  }
+
+  protected unsupported(): never {
     throw new CtlError(ExitCode.BadFeature, `${this.format} not supported as output format`);
   }
 }

@@ -1,6 +1,6 @@
 /** The response's own bytes, for programs that have etcd's messages. */
 import { mvccpb, services, type etcdserverpb } from '@keelson/proto';
-import { Printer, type Sink, type WatchOutput } from './printer.ts';
+import { Printer, type AuthOutput, type Sink, type WatchOutput } from './printer.ts';
 
 const KV = services.KV.methods;
 const LEASE = services.Lease.methods;
@@ -45,5 +45,8 @@ export class ProtobufPrinter extends Printer {
   }
   override alarm(response: etcdserverpb.AlarmResponse): void {
     this.sink.out(services.Maintenance.methods.alarm.response.encode(response));
+  }
+  override auth({ bytes }: AuthOutput): void {
+    this.sink.out(bytes());
   }
 }

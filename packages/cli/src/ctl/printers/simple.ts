@@ -3,6 +3,7 @@ import { etcdserverpb, mvccpb } from '@keelson/proto';
 import { idHex } from '../../go-text.ts';
 import {
   Printer,
+  type AuthOutput,
   type EndpointHashKV,
   type EndpointHealth,
   type EndpointStatus,
@@ -124,6 +125,10 @@ export class SimplePrinter extends Printer {
     for (const { memberID, alarm } of response.alarms) {
       this.line(`memberID:${memberID} alarm:${alarmName(alarm)} `);
     }
+  }
+
+  override auth({ lines }: AuthOutput): void {
+    for (const line of lines) this.line(line);
   }
 
   private pairs(list: readonly mvccpb.KeyValue[]): void {
