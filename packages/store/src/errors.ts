@@ -53,6 +53,14 @@ const ROWS = {
   NOT_LEADER: [FAILED_PRECONDITION, 'etcdserver: not leader'],
   BAD_LEADER_TRANSFEREE: [FAILED_PRECONDITION, 'etcdserver: bad leader transferee'],
   NOT_SUPPORTED_FOR_LEARNER: [FAILED_PRECONDITION, 'etcdserver: rpc not supported for learner'],
+  WRONG_DOWNGRADE_FORMAT: [INVALID_ARGUMENT, 'etcdserver: wrong downgrade target version format'],
+  INVALID_DOWNGRADE_TARGET: [INVALID_ARGUMENT, 'etcdserver: invalid downgrade target version'],
+  CLUSTER_VERSION_UNAVAILABLE: [
+    FAILED_PRECONDITION,
+    'etcdserver: cluster version not found during downgrade',
+  ],
+  DOWNGRADE_IN_PROGRESS: [FAILED_PRECONDITION, 'etcdserver: cluster has a downgrade job in progress'],
+  NO_INFLIGHT_DOWNGRADE: [FAILED_PRECONDITION, 'etcdserver: no inflight downgrade job'],
   AUTH_NOT_ENABLED: [FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'],
   AUTH_FAILED: [INVALID_ARGUMENT, 'etcdserver: authentication failed, invalid user ID or password'],
   /** etcd has no row for it: its raw text travels as Unknown. */

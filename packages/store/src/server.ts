@@ -20,6 +20,7 @@ import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
 import { Compactor } from './consensus/compactor.ts';
 import { ConfChanges } from './consensus/conf-changes.ts';
+import { Downgrades } from './consensus/downgrades.ts';
 import { Driver } from './consensus/driver.ts';
 import { LeaseExpiry } from './consensus/lease-expiry.ts';
 import { Leases } from './consensus/leases.ts';
@@ -354,7 +355,8 @@ export class StoreServer {
       advanceTicks: config.initialElectionTickAdvance,
       monotonicMs,
     });
-    this.announcer = new Announcer(this.replica, this.schedule, this.agent, logger, {
+    const downgrades = new Downgrades(this.replica);
+    this.announcer = new Announcer(this.replica, downgrades, this.schedule, this.agent, logger, {
       name: config.name,
       clientUrls: urlTexts(config.advertiseClientUrls),
       answerTimeoutMs: electionTimeoutMs,
@@ -429,6 +431,7 @@ export class StoreServer {
       this.table,
       this.replica,
       reconfiguration,
+      downgrades,
       config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
     );
     registerHealth(this.table);
@@ -501,6 +504,8 @@ export class StoreServer {
     schedule.every(QUOTA_MEASURE_MS, () => void this.quota.refresh().catch(this.fail));
     void this.quota.refresh().catch(this.fail);
     schedule.every(VERSION_CHECK_MS, () => void this.announcer.checkVersion());
+    if (config.downgradeCheckTimeMs > 0)
+      schedule.every(config.downgradeCheckTimeMs, () => void this.announcer.checkDowngrade());
     if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
     this.upkeep.start();
     this.succession.campaignEarly();

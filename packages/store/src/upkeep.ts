@@ -9,11 +9,13 @@ import { AlarmType } from './alarm/alarms.ts';
 import { CommandKind } from './apply/command.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { autoCompaction } from './config/validate.ts';
+import { ETCD_VERSION } from './config/version.ts';
 import { AutoCompactor } from './consensus/auto-compaction.ts';
 import { CorruptionChecks } from './consensus/corruption.ts';
 import type { Replica } from './consensus/replica.ts';
 import type { Schedule } from './consensus/schedule.ts';
 import { FatalError } from './errors.ts';
+import { isLower } from './http/cluster-version.ts';
 import { askPeerHashes, hashKvHandler } from './http/peer-hash.ts';
 
 export interface UpkeepOptions {
@@ -91,9 +93,15 @@ export class Upkeep {
 
   /**
    * What must be sure before anything is served.
-   * @throws FatalError when the data differs from a peer's
+   * @throws FatalError when the cluster is beyond this version, or the data differs from a peer's
    */
   async check(isNew: boolean): Promise<void> {
+    const { clusterVersion } = this.replica.state.membership;
+    if (clusterVersion !== '' && isLower(ETCD_VERSION, clusterVersion)) {
+      throw new FatalError(
+        `invalid downgrade; server version is lower than determined cluster version: ${ETCD_VERSION} is below ${clusterVersion}`,
+      );
+    }
     if (isNew || !this.config.featureGates.enabled.InitialCorruptCheck) return;
     await this.checks.initial();
   }

@@ -309,10 +309,9 @@ describe('members compare their data', () => {
     const { state } = cluster.seats[i].server!.replica;
     await state.buffer.commit();
     const { backend } = state;
-    const [newest] = await Array.fromAsync(
-      backend.iterate({ ...bucketRange(Buckets.key), reverse: true, limit: 20 }),
-    );
-    const pair = newest.find(({ key }) => !isBatchRecordKey(key));
+    let pair: { key: string; value: Buffer } | undefined;
+    for await (const pairs of backend.iterate({ ...bucketRange(Buckets.key), reverse: true, limit: 20 }))
+      pair ??= pairs.find(({ key }) => !isBatchRecordKey(key));
     if (pair === undefined) throw new Error('no change to spoil');
     // Another lease number than was put.
     await backend.write([{ key: pair.key, value: Buffer.concat([pair.value, Buffer.from([0x30, 9])]) }]);
@@ -384,5 +383,50 @@ describe('members compare their data', () => {
     await expect(cluster.startMember(one)).rejects.toThrow(
       `${memberId.toString(16)} found data inconsistency with peers`,
     );
+  });
+});
+
+describe('a downgrade', () => {
+  test('validated, enabled, seen by all, kept over restarts, cancelled', async () => {
+    const cluster = await started({ members: 3, http: true });
+    const channel = cluster.channel(0);
+    const { VALIDATE, ENABLE, CANCEL } = etcdserverpb.DowngradeAction;
+    const ask = (action: number, version = ''): Promise<etcdserverpb.DowngradeResponse> =>
+      channel.unary(Maintenance.methods.downgrade, new etcdserverpb.DowngradeRequest({ action, version }));
+    const clusterVersion = (i: number): string =>
+      cluster.seats[i].server!.replica.state.membership.clusterVersion;
+    await until('the cluster version', () => clusterVersion(0) === '3.7.0');
+
+    await expect(ask(VALIDATE, 'six')).rejects.toMatchObject({
+      code: 3,
+      message: 'etcdserver: wrong downgrade target version format',
+    });
+    await expect(ask(VALIDATE, '3.5')).rejects.toMatchObject({
+      code: 3,
+      message: 'etcdserver: invalid downgrade target version',
+    });
+    await expect(ask(CANCEL)).rejects.toMatchObject({
+      code: 9,
+      message: 'etcdserver: no inflight downgrade job',
+    });
+    expect((await ask(VALIDATE, '3.6.2')).version).toBe('3.7.0');
+    expect((await ask(ENABLE, '3.6')).version).toBe('3.7.0');
+    await expect(ask(ENABLE, '3.6')).rejects.toMatchObject({
+      code: 9,
+      message: 'etcdserver: cluster has a downgrade job in progress',
+    });
+    const leader = cluster.seats.findIndex((seat) => seat.server?.replica.isLeader === true);
+    await cluster.stopMember(leader);
+    await cluster.startMember(leader);
+    const status = (i: number): Promise<etcdserverpb.StatusResponse> =>
+      cluster.channel(i).unary(Maintenance.methods.status, new etcdserverpb.StatusRequest());
+    expect((await status(leader)).downgradeInfo).toMatchObject({ enabled: true, targetVersion: '3.6.0' });
+    // A new leader looks at the versions at once, and lowers the cluster's.
+    await until('the lower version everywhere', () => [0, 1, 2].every((i) => clusterVersion(i) === '3.6.0'));
+    const other = (leader + 1) % 3;
+    const cancel = new etcdserverpb.DowngradeRequest({ action: CANCEL, version: '' });
+    const cancelled = await cluster.channel(other).unary(Maintenance.methods.downgrade, cancel);
+    expect(cancelled.version).toBe('3.6.0');
+    expect((await status(other)).downgradeInfo?.enabled).toBe(false);
   });
 });

@@ -13,7 +13,7 @@ import type { Identity } from '../auth/identity.ts';
 import { deleteNeeds, leaseNeeds, putNeeds, txnNeeds, type Need } from '../auth/needs.ts';
 import { FatalError, StoreError } from '../errors.ts';
 import { applyAuth } from './auth.ts';
-import { setClusterVersion, setMemberAttributes } from './cluster.ts';
+import { setClusterVersion, setDowngrade, setMemberAttributes } from './cluster.ts';
 import { CommandKind, decodeCommand, V2_REQUEST, type Command } from './command.ts';
 import { guard } from './guard.ts';
 import * as kv from './kv.ts';
@@ -168,6 +168,9 @@ export class Applier {
         return undefined;
       case CommandKind.ClusterVersionSet:
         setClusterVersion(state.membership, body);
+        return undefined;
+      case CommandKind.DowngradeInfoSet:
+        setDowngrade(state.membership, body);
         return undefined;
       case V2_REQUEST:
         applyV2Request(state.membership, body);

@@ -33,6 +33,7 @@ export const CommandKind = {
   AuthRoleRevokePermission: 1204,
   ClusterVersionSet: 1300,
   ClusterMemberAttrSet: 1301,
+  DowngradeInfoSet: 1302,
 } as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 
@@ -62,13 +63,7 @@ export class Command implements CommandId {
   /** In whose name; undefined for nobody's: auth was off, or the caller showed no token. */
   readonly identity: Identity | undefined;
 
-  constructor(
-    owner: number,
-    sequence: number,
-    kind: number,
-    body: Buffer,
-    identity?: Identity,
-  ) {
+  constructor(owner: number, sequence: number, kind: number, body: Buffer, identity?: Identity) {
     this.owner = owner;
     this.sequence = sequence;
     this.kind = kind;

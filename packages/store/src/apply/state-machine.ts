@@ -61,6 +61,7 @@ const AUTH_ALONE: AuthOptions = {
 };
 
 const CLUSTER_VERSION_KEY = 'clusterVersion';
+const DOWNGRADE_KEY = 'downgrade';
 const AUTH_ENABLED_KEY = 'authEnabled';
 const AUTH_REVISION_KEY = 'authRevision';
 
@@ -107,6 +108,7 @@ export class StateMachine {
         deleteMember: (key) => remove(Buckets.members, key),
         putRemoved: (key, value) => put(Buckets.membersRemoved, key, value),
         putClusterVersion: (value) => put(Buckets.cluster, CLUSTER_VERSION_KEY, value),
+        putDowngrade: (value) => put(Buckets.cluster, DOWNGRADE_KEY, value),
       },
       options.onMembershipChange,
       { learnersMax: options.learnersMax },
@@ -171,7 +173,7 @@ export class StateMachine {
     for (const lease of content.leases) this.lessor.restore(lease.ID, lease.TTL, lease.RemainingTTL);
     for (const [lease, key] of content.attachments)
       if (this.lessor.lookup(lease) !== undefined) this.lessor.attach(key, lease);
-    this.membership.restore(content.members, content.removed, content.clusterVersion);
+    this.membership.restore(content.members, content.removed, content.clusterVersion, content.downgrade);
     this.alarms.restore(content.alarms);
     this.auth.restore(content.auth);
     if (this.store.compactionPending) this.options.onCompaction();
@@ -260,6 +262,7 @@ interface Content {
   readonly members: readonly Buffer[];
   readonly removed: readonly string[];
   readonly clusterVersion: string;
+  readonly downgrade: Buffer | undefined;
   readonly alarms: readonly Alarm[];
   readonly auth: AuthContent;
 }
@@ -282,8 +285,9 @@ async function readContent({ buffer }: OpenedState, options: StateMachineOptions
     alarms.push({ memberId: alarm.memberID, type: alarm.alarm });
   }
   const clusterVersion = buffer.get(Buckets.cluster, CLUSTER_VERSION_KEY)?.toString('utf8') ?? '';
+  const downgrade = buffer.get(Buckets.cluster, DOWNGRADE_KEY);
   const auth = await readAuth(buffer);
-  return { store, leases, attachments, members, removed, clusterVersion, alarms, auth };
+  return { store, leases, attachments, members, removed, clusterVersion, downgrade, alarms, auth };
 }
 
 async function readAuth(buffer: WriteBuffer): Promise<AuthContent> {

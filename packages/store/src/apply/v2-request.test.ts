@@ -30,7 +30,13 @@ function request(method: string, path: string, value: string): Buffer {
 }
 
 function membership(): Membership {
-  const store = { putMember() {}, deleteMember() {}, putRemoved() {}, putClusterVersion() {} };
+  const store = {
+    putMember() {},
+    deleteMember() {},
+    putRemoved() {},
+    putClusterVersion() {},
+    putDowngrade() {},
+  };
   const made = new Membership(store, () => {}, { learnersMax: 1 });
   made.add({ id: ID, peerUrls: ['http://a:2380'], isLearner: false, name: '', clientUrls: [] });
   return made;

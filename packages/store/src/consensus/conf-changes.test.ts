@@ -34,7 +34,13 @@ function entry(
 beforeEach(() => {
   const nothing = (): void => {};
   membership = new Membership(
-    { putMember: nothing, deleteMember: nothing, putRemoved: nothing, putClusterVersion: nothing },
+    {
+      putMember: nothing,
+      deleteMember: nothing,
+      putRemoved: nothing,
+      putClusterVersion: nothing,
+      putDowngrade: nothing,
+    },
     nothing,
     { learnersMax: 1 },
   );

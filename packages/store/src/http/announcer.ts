@@ -6,9 +6,10 @@ import type { Agent } from 'node:http';
 import { Deferred, hexId, toError, type Logger } from '@keelson/base';
 import { membershippb } from '@keelson/proto';
 import { CommandKind } from '../apply/command.ts';
+import type { Downgrades } from '../consensus/downgrades.ts';
 import type { Replica } from '../consensus/replica.ts';
 import type { Schedule } from '../consensus/schedule.ts';
-import { decideVersion, encodeVersionSet } from './cluster-version.ts';
+import { askVersions, decideVersion, encodeVersionSet, isDowngraded } from './cluster-version.ts';
 
 /** Between attempts to publish. */
 const RETRY_MS = 100;
@@ -26,12 +27,21 @@ export class Announcer {
   private readonly agent: Agent;
   private readonly logger: Logger;
   private readonly options: AnnouncerOptions;
+  private readonly downgrades: Downgrades;
   private readonly known = new Deferred<void>();
   private checking = false;
   private stopped = false;
 
-  constructor(replica: Replica, schedule: Schedule, agent: Agent, logger: Logger, options: AnnouncerOptions) {
+  constructor(
+    replica: Replica,
+    downgrades: Downgrades,
+    schedule: Schedule,
+    agent: Agent,
+    logger: Logger,
+    options: AnnouncerOptions,
+  ) {
     this.replica = replica;
+    this.downgrades = downgrades;
     this.schedule = schedule;
     this.agent = agent;
     this.logger = logger;
@@ -84,14 +94,9 @@ export class Announcer {
     if (this.checking || this.stopped || !this.replica.isLeader) return;
     this.checking = true;
     try {
-      const { membership } = this.replica.state;
-      const target = await decideVersion(
-        membership.list(),
-        this.replica.memberId,
-        membership.clusterVersion,
-        this.agent,
-        this.options.answerTimeoutMs,
-      );
+      const versions = await this.askVersions();
+      const { clusterVersion, downgrade } = this.replica.state.membership;
+      const target = decideVersion(versions, clusterVersion, downgrade);
       if (target === undefined || !this.replica.isLeader) return;
       await this.replica.propose(CommandKind.ClusterVersionSet, encodeVersionSet(target));
       this.logger.info('updated cluster version', { version: target });
@@ -100,6 +105,25 @@ export class Announcer {
     } finally {
       this.checking = false;
     }
+  }
+
+  /** As leader: ends a downgrade when every member has arrived. Never rejects. */
+  async checkDowngrade(): Promise<void> {
+    const { membership } = this.replica.state;
+    const { enabled, targetVersion } = membership.downgrade;
+    if (!enabled || this.stopped || !this.replica.isLeader) return;
+    try {
+      if (!isDowngraded(await this.askVersions(), targetVersion)) return;
+      this.logger.info('the cluster has been downgraded', { 'cluster-version': targetVersion });
+      await this.downgrades.cancel();
+    } catch (error) {
+      this.logger.warn('failed to cancel downgrade', { error: toError(error).message });
+    }
+  }
+
+  private askVersions(): Promise<(string | undefined)[]> {
+    const { memberId, state } = this.replica;
+    return askVersions(state.membership.list(), memberId, this.agent, this.options.answerTimeoutMs);
   }
 
   stop(): void {

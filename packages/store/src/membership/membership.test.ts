@@ -19,6 +19,7 @@ beforeEach(() => {
       deleteMember: (key) => kept.delete(`members/${key}`),
       putRemoved: (key, value) => kept.set(`removed/${key}`, value.toString()),
       putClusterVersion: (value) => kept.set('version', value.toString()),
+      putDowngrade: (value) => kept.set('downgrade', value.toString()),
     },
     (change) => changes.push(change),
     { learnersMax: 1 },

@@ -7,6 +7,7 @@
  */
 import { hexId } from '@keelson/base';
 import { StoreError } from '../errors.ts';
+import { decodeDowngrade, encodeDowngrade, NO_DOWNGRADE, type Downgrade } from './downgrade.ts';
 import { decodeMember, encodeMember, type Member } from './member.ts';
 
 /** Where members are kept; the write buffer in production. */
@@ -15,6 +16,7 @@ export interface MembershipStore {
   deleteMember(key: string): void;
   putRemoved(key: string, value: Buffer): void;
   putClusterVersion(value: Buffer): void;
+  putDowngrade(value: Buffer): void;
 }
 
 /** What changed, for the transport: URLs to dial anew or a peer to drop. */
@@ -33,6 +35,7 @@ export class Membership {
   private byId = new Map<bigint, Member>();
   private removedIds = new Set<bigint>();
   private version = '';
+  private underway = NO_DOWNGRADE;
   private readonly store: MembershipStore;
   private readonly onChange: (change: MembershipChange) => void;
   private readonly options: MembershipOptions;
@@ -73,8 +76,21 @@ export class Membership {
     return this.version;
   }
 
-  /** Replaces everything by what a backend or snapshot holds, telling `onChange` the difference. */
-  restore(members: readonly Buffer[], removed: readonly string[], clusterVersion: string): void {
+  /** The downgrade that operators have asked for, if any. */
+  get downgrade(): Downgrade {
+    return this.underway;
+  }
+
+  /**
+   * Replaces everything by what a backend or snapshot holds, telling `onChange` the difference.
+   * @param downgrade as putDowngrade kept it; undefined when there never was one
+   */
+  restore(
+    members: readonly Buffer[],
+    removed: readonly string[],
+    clusterVersion: string,
+    downgrade?: Buffer,
+  ): void {
     const before = this.byId;
     this.byId = new Map();
     for (const bytes of members) {
@@ -83,6 +99,7 @@ export class Membership {
     }
     this.removedIds = new Set(removed.map((hex) => BigInt(`0x${hex}`)));
     this.version = clusterVersion;
+    this.underway = downgrade === undefined ? NO_DOWNGRADE : decodeDowngrade(downgrade);
     for (const id of before.keys()) if (!this.byId.has(id)) this.onChange({ kind: 'removed', id });
     for (const member of this.byId.values()) {
       const known = before.get(member.id);
@@ -163,6 +180,11 @@ export class Membership {
   setClusterVersion(version: string): void {
     this.version = version;
     this.store.putClusterVersion(Buffer.from(version));
+  }
+
+  setDowngrade(downgrade: Downgrade): void {
+    this.underway = downgrade;
+    this.store.putDowngrade(encodeDowngrade(downgrade));
   }
 
   private put(member: Member): void {

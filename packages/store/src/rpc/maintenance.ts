@@ -1,10 +1,11 @@
-/** The Maintenance service: status, alarms, hashes, defragmentation, snapshots, moving the leader. */
+/** The Maintenance service: status, alarms, hashes, defragmentation, snapshots, moving the leader, downgrades. */
 import { createHash } from 'node:crypto';
 import { etcdserverpb, services } from '@keelson/proto';
 import { RpcError, StatusCode, type MethodTable, type ServerStream } from '@keelson/rpc';
 import { AlarmType, type Alarm } from '../alarm/alarms.ts';
 import { CommandKind } from '../apply/command.ts';
 import { ETCD_VERSION } from '../config/version.ts';
+import type { Downgrades } from '../consensus/downgrades.ts';
 import type { Reconfiguration } from '../consensus/reconfiguration.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { messageOf, StoreError } from '../errors.ts';
@@ -22,6 +23,7 @@ export function registerMaintenance(
   table: MethodTable,
   replica: Replica,
   reconfiguration: Reconfiguration,
+  downgrades: Downgrades,
   quotaBytes: number,
 ): void {
   const { Maintenance } = services;
@@ -40,9 +42,9 @@ export function registerMaintenance(
       raftAppliedIndex: replica.appliedIndex,
       errors: statusErrors(replica),
       isLearner: self?.isLearner ?? false,
-      storageVersion: STORAGE_VERSION,
+      storageVersion: storageVersionOf(replica),
       dbSizeQuota: quotaBytes,
-      downgradeInfo: new etcdserverpb.DowngradeInfo(),
+      downgradeInfo: new etcdserverpb.DowngradeInfo(replica.state.membership.downgrade),
     });
   });
 
@@ -90,6 +92,18 @@ export function registerMaintenance(
     return new etcdserverpb.DefragmentResponse();
   });
 
+  table.unary(Maintenance.methods.downgrade, async ({ action, version }) => {
+    try {
+      const { VALIDATE, ENABLE, CANCEL } = etcdserverpb.DowngradeAction;
+      if (action === VALIDATE) return downgradeAnswer(replica, await downgrades.validate(version));
+      if (action === ENABLE) return downgradeAnswer(replica, await downgrades.enable(version));
+      if (action === CANCEL) return downgradeAnswer(replica, await downgrades.cancel());
+      throw new StoreError('UNKNOWN_METHOD');
+    } catch (error) {
+      throw toRpcError(error);
+    }
+  });
+
   table.serverStream(Maintenance.methods.snapshot, (_request, stream) => sendSnapshot(replica, stream));
 
   table.unary(Maintenance.methods.moveLeader, async (request) => {
@@ -100,6 +114,16 @@ export function registerMaintenance(
       throw toRpcError(error);
     }
   });
+}
+
+function downgradeAnswer(replica: Replica, version: string): etcdserverpb.DowngradeResponse {
+  return new etcdserverpb.DowngradeResponse({ header: header(replica), version });
+}
+
+/** It follows the cluster's version down, and up again (etcd: UpdateStorageVersionIfNeeded). */
+function storageVersionOf(replica: Replica): string {
+  const { clusterVersion, downgrade } = replica.state.membership;
+  return downgrade.enabled && clusterVersion === downgrade.targetVersion ? clusterVersion : STORAGE_VERSION;
 }
 
 /** The state as a bbolt file, then the SHA-256 of it as the last message's blob; no header in any of them. */

@@ -113,7 +113,7 @@ export function membershipAt(log: MemberLog, index: number, learnersMax: number)
 }
 
 function membershipOf(snapshot: Snapshot | undefined, learnersMax: number): Membership {
-  const store = { putMember() {}, deleteMember() {}, putRemoved() {}, putClusterVersion() {} };
+  const store = { putMember() {}, deleteMember() {}, putRemoved() {}, putClusterVersion() {}, putDowngrade() {} };
   const membership = new Membership(store, () => {}, { learnersMax });
   if (snapshot === undefined) return membership;
   try {
