@@ -1,3 +1,4 @@
+import { EMPTY } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { MemoryStorage } from './memory-storage.ts';
@@ -17,6 +18,24 @@ test('entries and terms at every edge', () => {
   expect(storage.compact(2)).toBe(false);
   expect(() => storage.compact(6)).toThrow('out of bound');
   expect(() => storage.append(run(1, 7, 1))).toThrow('missing log entry');
+});
+
+test('a snapshot made here is of its index, with the membership there, and never older than the last', () => {
+  const storage = new MemoryStorage();
+  storage.append([...run(1, 1, 3), ...run(2, 4, 2)]);
+  const confState = { ...EMPTY_CONF_STATE, voters: [1n, 2n] };
+  const made = storage.createSnapshot(3, confState, Buffer.from('state'));
+  expect(made).toEqual(new Snapshot(3, 1, confState, Buffer.from('state')));
+  expect(storage.snapshot()).toBe(made);
+  // No membership given: that of the snapshot before.
+  expect(storage.createSnapshot(4, undefined, EMPTY)).toEqual(new Snapshot(4, 2, confState));
+  expect(storage.createSnapshot(4, EMPTY_CONF_STATE, EMPTY)).toBeUndefined();
+  expect(storage.initialState().confState).toBe(confState);
+  // The log is untouched by it.
+  expect([storage.firstIndex(), storage.lastIndex()]).toEqual([1, 5]);
+  expect(() => storage.createSnapshot(6, confState, EMPTY)).toThrow('out of bound');
+  storage.compact(5);
+  expect(storage.applySnapshot(new Snapshot(4, 2, EMPTY_CONF_STATE))).toBe(false);
 });
 
 test('it is a list of terms, through appending, compacting and snapshots', () => {
