@@ -2,12 +2,13 @@
  * HashKV between members: GET /members/hashkv on the peer port, a JSON body either way (etcd: corrupt.go).
  * Both sides live here; what a difference means is consensus/corruption.ts's question.
  */
-import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
 import { hexId, toError, type Logger } from '@keelson/base';
 import type { PeerHash, PeerHashAnswer, PeerHashFailure } from '../consensus/corruption.ts';
 import type { Member } from '../membership/member.ts';
 import type { HashResult } from '../mvcc/hash.ts';
 import { messageOf } from '../errors.ts';
+import { peerRequest } from '../peer/peer-tls.ts';
 import { readAll } from './body.ts';
 
 export const HASHKV_PATH = '/members/hashkv';
@@ -142,7 +143,7 @@ function ask(url: URL, revision: number, asking: HashAsking): Promise<PeerHashAn
       [CLUSTER_ID_HEADER]: hexId(asking.clusterId),
     };
     const { agent, timeoutMs: timeout } = asking;
-    const request = httpRequest(url, { method: 'GET', headers, agent, timeout }, (response) => {
+    const request = peerRequest(url, { method: 'GET', headers, agent, timeout }, (response) => {
       readAll(response, BODY_BYTES_MAX).then(
         (text) => resolve(answerOf(response.statusCode ?? 0, text.toString('utf8'))),
         (error: unknown) => resolve(toError(error).message),
