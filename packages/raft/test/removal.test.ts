@@ -52,6 +52,21 @@ test('a change behind other entries of its proposal is pending until it is appli
   expect(lastEntry(member)).toMatchObject({ index: 7, type: EntryType.ConfChange });
 });
 
+test('a change is in force when it is applied, not before', () => {
+  const member = new OneMember();
+  member.lead();
+  member.acknowledged(2n, 3n);
+  member.node.proposeConfChange({ id: 0n, type: ConfChangeType.AddNode, nodeId: 4n, context: EMPTY });
+  member.turn();
+  member.write();
+  expect(member.status).toMatchObject({ lastIndex: 3, config: { incoming: [1n, 2n, 3n] } });
+  member.step(MessageType.AppResp, 2n, { index: 3 });
+  member.turn();
+  expect(member.status).toMatchObject({ commit: 3, config: { incoming: [1n, 2n, 3n] } });
+  member.settle();
+  expect(member.status.config.incoming).toEqual([1n, 2n, 3n, 4n]);
+});
+
 describe('a leader that is removed', () => {
   function removed(stepDownOnRemoval: boolean): OneMember {
     const member = new OneMember({ config: { stepDownOnRemoval } });
