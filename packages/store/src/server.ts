@@ -270,7 +270,10 @@ export class StoreServer {
       proposals,
       reads,
       {
-        apply: (entries) => this.apply(applier, entries),
+        apply: (entries) => {
+          instruments.apply.begin();
+          this.apply(applier, entries);
+        },
         leadership: (soft, term) => this.leadershipChanged(soft, term),
         sendSnapshot: (message) => {
           instruments.snapshotLeaves(message.to);
