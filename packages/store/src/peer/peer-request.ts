@@ -60,6 +60,8 @@ export function dial(
   });
   request.on('close', connected);
   request.on('error', (error) => {
+    // A request that never had a socket does not close.
+    connected();
     const text = dialErrorText(error);
     onError(text === error.message ? error : new PeerError('CONNECTION', text, { cause: error }));
   });

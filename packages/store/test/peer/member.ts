@@ -6,6 +6,7 @@ import { type Clock, type Logger, silentLogger, systemClock } from '@keelson/bas
 import { type Message, type NodeId } from '@keelson/raft';
 import type { PeerHandler, PeerLimits } from '../../src/peer/peer-options.ts';
 import type { ExtraHandlers } from '../../src/peer/peer-server.ts';
+import type { PeerTls } from '../../src/peer/peer-tls.ts';
 import { HttpPeerTransport } from '../../src/peer/transport.ts';
 
 export interface Received {
@@ -65,6 +66,8 @@ export interface MemberOptions {
   readonly serverVersion?: string;
   readonly logger?: Logger;
   readonly clock?: Clock;
+  /** Its port speaks TLS if there is an acceptor. */
+  readonly tls?: PeerTls;
 }
 
 export interface TestMember {
@@ -92,10 +95,18 @@ export async function startMember(options: MemberOptions): Promise<TestMember> {
     logger: options.logger ?? silentLogger,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.extraHandlers === undefined ? {} : { extraHandlers: options.extraHandlers }),
+    tls: options.tls,
   });
-  const port = await transport.listen('127.0.0.1', options.port ?? 0);
+  const secure = options.tls?.acceptor !== undefined;
+  const port = await transport.listen('127.0.0.1', options.port ?? 0, secure);
   transport.start();
-  return { id: options.id, port, url: `http://127.0.0.1:${port}`, handler, transport };
+  return {
+    id: options.id,
+    port,
+    url: `${secure ? 'https' : 'http'}://127.0.0.1:${port}`,
+    handler,
+    transport,
+  };
 }
 
 /** Makes all know each other. */
