@@ -111,7 +111,8 @@ export class Tracker {
   /** Whether `id` alone is every quorum. A leader that was removed from a membership of two is not. */
   isSingleton(id: NodeId): boolean {
     const { incoming, outgoing } = this.config;
-    return incoming.length === 1 && incoming[0] === id && outgoing.length === 0;
+    const alone = (half: readonly NodeId[]): boolean => half.length === 1 && half[0] === id;
+    return alone(incoming) && (outgoing.length === 0 || alone(outgoing));
   }
 
   /** The highest index that both halves' majorities have acknowledged. */

@@ -1,0 +1,170 @@
+/**
+ * The program around a campaign: reads the arguments, spreads seeds over processes, prints as it goes. The
+ * one file here that knows a clock and a process; what a seed is and does is the simulation's.
+ *
+ *   --seeds N | --minutes M | --seed X   how many, or one (default 100)
+ *   --from S        first seed (1)
+ *   --jobs J        processes (1)
+ *   --events E      events of a seed before its faults stop
+ *   --without a,b   fault kinds left out        --plain a,b   constants that keep their plain value
+ *   --again         every seed twice, not one in a hundred
+ *   --ledger        prints the row for docs/ledger.md
+ */
+import { execFileSync, fork } from 'node:child_process';
+import { systemClock } from '@keelson/base';
+import { ledgerLine, missed, RERUN_EVERY, runPlan, simulatedHours, story, summary } from './campaign.ts';
+import type { Plan, Simulation } from './simulation.ts';
+import { Tally, type TallyData } from './tally.ts';
+
+/** After so many failing seeds the rest would say the same. */
+const FAILURES_MAX = 10;
+/** A campaign of so many seeds must have met every goal. */
+const SEEDS_FOR_GOALS = 1000;
+const PROGRESS_EVERY_MS = 10_000;
+
+interface Orders {
+  readonly first: number;
+  readonly seeds: number;
+  readonly endMs: number;
+  readonly jobs: number;
+  /** This process takes every jobs-th seed from this one on; undefined: it is the one that was started. */
+  readonly share: number | undefined;
+  readonly again: boolean;
+  readonly small: boolean;
+  readonly plan: (seed: number) => Plan;
+}
+
+/** What a share reports now and then, and once at its end. */
+interface Report {
+  readonly tally: TallyData;
+  readonly failures: readonly { readonly seed: number; readonly lines: readonly string[] }[];
+}
+
+function read(simulation: Simulation, args: readonly string[]): Orders {
+  const option = (name: string): string | undefined => {
+    const place = args.indexOf(`--${name}`);
+    return place < 0 ? undefined : args[place + 1];
+  };
+  const list = (name: string): string[] => option(name)?.split(',') ?? [];
+  const one = option('seed');
+  const minutes = option('minutes');
+  const events = Number(option('events') ?? simulation.events);
+  const without = list('without');
+  const plain = list('plain');
+  const share = option('share');
+  return {
+    first: Number(one ?? option('from') ?? 1),
+    seeds: one !== undefined ? 1 : minutes !== undefined ? Infinity : Number(option('seeds') ?? 100),
+    endMs: minutes === undefined ? Infinity : systemClock.monotonicMs() + Number(minutes) * 60_000,
+    jobs: one === undefined ? Number(option('jobs') ?? 1) : 1,
+    share: share === undefined ? undefined : Number(share),
+    again: args.includes('--again'),
+    small: one !== undefined,
+    plan: (seed) => ({ seed, events, without, plain }),
+  };
+}
+
+/** Runs one process's share of the seeds. */
+function runShare(simulation: Simulation, orders: Orders, report: (news: Report) => void): void {
+  let tally = new Tally();
+  let failures: Report['failures'][number][] = [];
+  let failed = 0;
+  let told = systemClock.monotonicMs();
+  const tell = (): void => {
+    report({ tally: tally.toJSON(), failures });
+    tally = new Tally();
+    failures = [];
+    told = systemClock.monotonicMs();
+  };
+  for (let i = orders.share ?? 0; i < orders.seeds && failed < FAILURES_MAX; i += orders.jobs) {
+    if (systemClock.monotonicMs() >= orders.endMs) break;
+    const plan = orders.plan(orders.first + i);
+    const again = orders.again || plan.seed % RERUN_EVERY === 0;
+    const failure = runPlan(simulation, plan, again, tally);
+    if (failure !== undefined) {
+      failed++;
+      failures.push({ seed: plan.seed, lines: story(simulation, plan, failure, orders.small) });
+    }
+    if (failure !== undefined || systemClock.monotonicMs() - told > PROGRESS_EVERY_MS / 2) tell();
+  }
+  tell();
+}
+
+/** One process for each share; resolves when all have ended. */
+async function runShares(
+  entry: string,
+  args: readonly string[],
+  jobs: number,
+  report: (news: Report) => void,
+): Promise<number> {
+  const ends = Array.from({ length: jobs }, (_, share) => {
+    const child = fork(entry, [...args, '--share', String(share)]);
+    child.on('message', (message) => {
+      // eslint-disable-next-line typescript/no-unsafe-type-assertion -- our own process, started from this file
+      report(message as Report);
+    });
+    return new Promise<number>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code) => {
+        resolve(code ?? 1);
+      });
+    });
+  });
+  return Math.max(...(await Promise.all(ends)));
+}
+
+function commitNow(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  } catch {
+    return 'unknown';
+  }
+}
+
+/**
+ * Runs a campaign as the arguments say.
+ *
+ * @param entry the file to start for further processes; it must call this function in turn
+ * @returns the exit code: 0 when every seed kept the laws and, of a thousand or more, every goal was reached
+ */
+export async function campaign(
+  simulation: Simulation,
+  entry: string,
+  args: readonly string[],
+): Promise<number> {
+  const orders = read(simulation, args);
+  if (orders.share !== undefined) {
+    runShare(simulation, orders, (news) => process.send?.(news));
+    return 0;
+  }
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const tally = new Tally();
+  const failed: number[] = [];
+  const started = systemClock.monotonicMs();
+  let told = started;
+  const report = (news: Report): void => {
+    tally.merge(news.tally);
+    for (const { seed, lines } of news.failures) {
+      failed.push(seed);
+      for (const line of lines) print(line);
+    }
+    if (systemClock.monotonicMs() - told < PROGRESS_EVERY_MS) return;
+    told = systemClock.monotonicMs();
+    const seconds = (told - started) / 1000;
+    print(
+      `${tally.get('seeds')} seeds, ${failed.length} failed, ${(tally.get('seeds') / seconds).toFixed(1)} a second`,
+    );
+  };
+  let code = 0;
+  if (orders.jobs > 1) code = await runShares(entry, args, orders.jobs, report);
+  else runShare(simulation, orders, report);
+
+  for (const line of summary(simulation, tally)) print(line);
+  const seconds = ((systemClock.monotonicMs() - started) / 1000).toFixed(0);
+  print(
+    `${tally.get('seeds')} seeds, ${failed.length} failed, ${simulatedHours(simulation, tally)} simulated hours in ${seconds} s`,
+  );
+  if (args.includes('--ledger')) print(ledgerLine(simulation, tally, commitNow(), failed));
+  const lacking = tally.get('seeds') >= SEEDS_FOR_GOALS && missed(simulation, tally).length > 0;
+  return code !== 0 || failed.length > 0 || lacking ? 1 : 0;
+}
