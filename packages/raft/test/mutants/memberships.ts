@@ -94,8 +94,8 @@ export const MEMBERSHIPS: readonly Mutant[] = [
     rows: [11],
     law: 'R10',
     file: 'tracker.ts',
-    find: '    return incoming.length === 1 && incoming[0] === id && outgoing.length === 0;',
-    replace: '    return id > 0n && incoming.length === 1 && outgoing.length === 0;',
+    find: 'half.length === 1 && half[0] === id;',
+    replace: 'id > 0n && half.length === 1;',
     suites: ALL,
   },
   {

@@ -192,19 +192,16 @@ function readUnit(output: string): Finding[] {
   return found;
 }
 
-/** Simulation and model: whatever names its error; LawBroken and AssertionError are ours. */
+/** The simulation's `seed N after E events: what`; the model's `LawBroken: what`. A law is named at the start. */
 function readLaws(output: string): Finding[] {
   const found: Finding[] = [];
   for (const line of output.split('\n').slice(0, -1)) {
-    const failed = /(?:seed (\d+) .*?: )?\b(\w*Error|LawBroken): (.*)$/.exec(line);
+    const failed = /^(?:seed (\d+) after \d+ events: )?((?:[A-Z]\d+|\w*Error|LawBroken): .*)$/.exec(line);
     if (failed === null) continue;
-    const [, seed, name, text] = failed;
-    const how = name === 'LawBroken' || name === 'AssertionError' ? 'assertion' : 'crash';
-    found.push({
-      how,
-      text: how === 'assertion' && text !== undefined ? text : `${name}: ${text}`,
-      seeds: seed === undefined ? undefined : Number(seed),
-    });
+    const [, seed, what = ''] = failed;
+    const how = /^(?:[A-Z]\d+|AssertionError|LawBroken): /.test(what) ? 'assertion' : 'crash';
+    const text = what.replace(/^(?:AssertionError|LawBroken): /, '');
+    found.push({ how, text, seeds: seed === undefined ? undefined : Number(seed) });
   }
   return found;
 }

@@ -1,5 +1,5 @@
 /**
- * A place to break the core in: a temporary copy of packages/raft beside links to what it needs, and the
+ * A place to break the core in: a temporary copy of packages/raft and of the packages it needs, and the
  * conversations in one folder. One mutant at a time is put into it and taken out again. The repository is
  * read once, when the copy is made, and never written.
  */
@@ -23,6 +23,18 @@ const RAFT = path.join(REPOSITORY, 'packages/raft');
 /** Upstream's conversations, beside the repository; a user's clone has none. */
 const SHARED = path.resolve(REPOSITORY, '../shared/raft-testdata');
 
+/** What raft and its tests import of the project. */
+const PACKAGES = ['base', 'sim'];
+
+/** Links what a package has installed, but for the project's own packages. */
+function linkOthers(installed: string, target: string): void {
+  mkdirSync(target, { recursive: true });
+  if (!existsSync(installed)) return;
+  for (const name of readdirSync(installed)) {
+    if (name !== '@keelson') symlinkSync(path.join(installed, name), path.join(target, name));
+  }
+}
+
 export class Workspace {
   /** Laid out as the repository is; its packages/raft is the copy. */
   readonly root: string;
@@ -42,26 +54,26 @@ export class Workspace {
     for (const part of ['package.json', 'jest.config.js']) {
       cpSync(path.join(REPOSITORY, part), path.join(this.root, part));
     }
-    symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(this.root, 'node_modules'));
-    this.linkPackages();
+    this.copyPackages();
   }
 
   /**
-   * The packages that raft's sources and tests import, by name and as sources: a build may be old or missing.
-   * Node runs them since their real place is outside node_modules.
+   * The packages that raft's sources and tests import, as sources and by name: a build may be old or missing,
+   * and all must share one base.
    */
-  private linkPackages(): void {
-    const names = readdirSync(path.join(RAFT, 'node_modules/@keelson'));
-    const scope = path.join(this.raft, 'node_modules/@keelson');
-    mkdirSync(scope, { recursive: true });
-    for (const name of names) {
+  private copyPackages(): void {
+    for (const name of PACKAGES) {
+      const source = path.join(REPOSITORY, 'packages', name);
       const target = path.join(this.root, 'packages', name);
-      mkdirSync(target, { recursive: true });
+      cpSync(path.join(source, 'src'), path.join(target, 'src'), { recursive: true });
       const manifest = { name: `@keelson/${name}`, type: 'module', exports: { '.': './src/index.ts' } };
       writeFileSync(path.join(target, 'package.json'), JSON.stringify(manifest));
-      symlinkSync(path.join(REPOSITORY, 'packages', name, 'src'), path.join(target, 'src'));
-      symlinkSync(target, path.join(scope, name));
+      linkOthers(path.join(source, 'node_modules'), path.join(target, 'node_modules'));
     }
+    const scope = path.join(this.root, 'node_modules/@keelson');
+    mkdirSync(scope, { recursive: true });
+    for (const name of PACKAGES) symlinkSync(path.join(this.root, 'packages', name), path.join(scope, name));
+    linkOthers(path.join(REPOSITORY, 'node_modules'), path.join(this.root, 'node_modules'));
   }
 
   /** @throws MutantError when the mutant does not fit the copy */
