@@ -129,7 +129,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
-  'packages/rpc/src/': ['crypto', 'net', 'stream', 'tls', 'zlib'], // it is the network; crypto reads certificates
+  'packages/rpc/src/': ['crypto', 'fs', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],

@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { Prng, systemClock, type Clock } from '@keelson/base';
-import { grpcJsChannel } from '@keelson/rpc';
+import { grpcJsChannel, nativeChannel, type Channel, type DialTls } from '@keelson/rpc';
 import { Auth, Tokens } from './auth.ts';
 import { Cluster } from './cluster.ts';
 import { Endpoints, type ChannelFactory } from './endpoints.ts';
@@ -15,7 +15,10 @@ import { Caller } from './retry.ts';
 import { Watch } from './watch.ts';
 
 export interface ClientOptions {
-  /** "host:port", "http://host:port" or "unix:/path"; at least one. */
+  /**
+   * "host:port", "http://host:port", "https://host:port", "unix:/path" or "unixs:/path"; at least one. A scheme
+   * decides about TLS; without one it is spoken if `tls` is given.
+   */
   readonly endpoints: readonly string[];
   /** How long one endpoint may take to connect before the next is tried. Default 2 s, as etcdctl. */
   readonly dialTimeoutMs?: number;
@@ -28,7 +31,9 @@ export interface ClientOptions {
   readonly clock?: Clock;
   /** Spreads clients over endpoints and retries over time; never for secrets. */
   readonly prng?: Prng;
-  /** How to reach an address; default: grpc-js over cleartext. */
+  /** Certificates and whom to trust, asked for each connection; default for https: the system's authorities. */
+  readonly tls?: DialTls;
+  /** How to reach an address; default: grpc-js over cleartext, our own HTTP/2 over TLS. */
   readonly channelFactory?: ChannelFactory;
 }
 
@@ -55,7 +60,7 @@ export class Client {
     const tokens = new Tokens(user === undefined ? token : { user, password: password ?? '' });
     const endpoints = new Endpoints(
       options.endpoints,
-      options.channelFactory ?? ((address) => grpcJsChannel(address)),
+      options.channelFactory ?? ((address, secure) => openChannel(address, secure, options.tls)),
       clock,
       prng,
       options.dialTimeoutMs ?? DIAL_TIMEOUT_MS,
@@ -92,6 +97,12 @@ export class Client {
     this.lease.close();
     this.caller.close();
   }
+}
+
+function openChannel(address: string, secure: boolean | undefined, tls: DialTls | undefined): Channel {
+  return (secure ?? tls !== undefined)
+    ? nativeChannel(address, { tls: tls ?? (() => ({})) })
+    : grpcJsChannel(address);
 }
 
 /** A client; connects when first used. @throws TypeError as Client */

@@ -3,19 +3,22 @@ import { Prng, type Clock } from '@keelson/base';
 import { RpcError, StatusCode, inProcessChannel, MethodTable, type Channel } from '@keelson/rpc';
 import { Endpoints, parseAddress } from './endpoints.ts';
 
-test.each([
-  ['127.0.0.1:2379', '127.0.0.1:2379'],
-  ['http://localhost:2379', 'localhost:2379'],
-  ['http://localhost:2379/', 'localhost:2379'],
-  ['[::1]:2379', '[::1]:2379'],
-  ['unix:///run/etcd.sock', 'unix:/run/etcd.sock'],
-  ['unix:/run/etcd.sock', 'unix:/run/etcd.sock'],
-  ['in-process', 'in-process'],
-])('endpoint %s is %s', (endpoint, address) => {
-  expect(parseAddress(endpoint)).toBe(address);
+test.each<[string, string, boolean | undefined]>([
+  ['127.0.0.1:2379', '127.0.0.1:2379', undefined],
+  ['http://localhost:2379', 'localhost:2379', false],
+  ['http://localhost:2379/', 'localhost:2379', false],
+  ['https://localhost:2379', 'localhost:2379', true],
+  ['[::1]:2379', '[::1]:2379', undefined],
+  ['https://[::1]:2379', '[::1]:2379', true],
+  ['unix:///run/etcd.sock', 'unix:/run/etcd.sock', undefined],
+  ['unix:/run/etcd.sock', 'unix:/run/etcd.sock', undefined],
+  ['unixs:///run/etcd.sock', 'unix:/run/etcd.sock', true],
+  ['in-process', 'in-process', undefined],
+])('endpoint %s is %s, TLS %s', (endpoint, address, secure) => {
+  expect(parseAddress(endpoint)).toEqual({ address, secure });
 });
 
-test.each(['', 'localhost', 'https://localhost:2379', 'ftp://x:1', 'http://a:1/path', 'a b:1', '::1:2379'])(
+test.each(['', 'localhost', 'https://localhost', 'ftp://x:1', 'http://a:1/path', 'a b:1', '::1:2379'])(
   'endpoint %j is refused',
   (endpoint) => {
     expect(() => parseAddress(endpoint)).toThrow(TypeError);
@@ -109,10 +112,13 @@ describe('choosing', () => {
   test('a new list keeps the channels it shares with the old', async () => {
     const { endpoints } = make(new Set(), new TestClock());
     const kept = await endpoints.acquire(1000, 'b:1');
-    endpoints.replace(['http://b:1', 'd:1']);
+    endpoints.replace(['b:1', 'd:1']);
     expect(endpoints.addresses).toEqual(['b:1', 'd:1']);
     expect(await endpoints.acquire(1000, 'b:1')).toBe(kept);
     expect(kept.channel.state).toBe('ready');
+    // The same address with TLS is another way to it.
+    endpoints.replace(['https://b:1', 'd:1']);
+    expect(kept.channel.state).toBe('closed');
   });
 
   test('different seeds start at different members', () => {

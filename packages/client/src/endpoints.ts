@@ -7,7 +7,8 @@ import { assert, type Clock, type Prng } from '@keelson/base';
 import { RpcError, StatusCode, type Channel } from '@keelson/rpc';
 import { clientClosed, noEndpoint } from './errors.ts';
 
-export type ChannelFactory = (address: string) => Channel;
+/** @param secure as its scheme says; undefined: it has none, so whoever dials decides */
+export type ChannelFactory = (address: string, secure: boolean | undefined) => Channel;
 
 /** First and longest time an endpoint that failed is asked last. */
 const BACKOFF_FIRST_MS = 100;
@@ -15,13 +16,15 @@ const BACKOFF_MAX_MS = 5000;
 
 export class Endpoint {
   readonly address: string;
+  readonly secure: boolean | undefined;
   readonly channel: Channel;
   failures = 0;
   /** Until then others are preferred, on the monotonic clock. */
   avoidUntilMs = 0;
 
-  constructor(address: string, channel: Channel) {
+  constructor({ address, secure }: Address, channel: Channel) {
     this.address = address;
+    this.secure = secure;
     this.channel = channel;
   }
 }
@@ -35,7 +38,7 @@ export class Endpoints {
   private closed = false;
 
   /**
-   * @param addresses "host:port", "http://host:port", "unix:/path"; at least one
+   * @param addresses "host:port", "http://host:port", "https://host:port", "unix:/path", "unixs:/path"; at least one
    * @throws TypeError for none, or for one that is not understood
    */
   constructor(
@@ -103,10 +106,12 @@ export class Endpoints {
   /** Replaces the list, keeping the channels of addresses that stay. */
   replace(addresses: readonly string[]): void {
     assert(addresses.length > 0, 'an empty list of endpoints leaves nowhere to go');
-    const wanted = addresses.map(parseAddress);
-    const kept = wanted.map(
-      (address) => this.endpoints.find((endpoint) => endpoint.address === address) ?? this.open(address),
-    );
+    const kept = addresses.map((each) => {
+      const { address, secure } = parseAddress(each);
+      const same = (endpoint: Endpoint): boolean =>
+        endpoint.address === address && endpoint.secure === secure;
+      return this.endpoints.find(same) ?? this.open(each);
+    });
     for (const endpoint of this.endpoints) {
       if (!kept.includes(endpoint)) endpoint.channel.close();
     }
@@ -129,7 +134,7 @@ export class Endpoints {
   }
 
   private named(address: string): Endpoint {
-    const wanted = parseAddress(address);
+    const wanted = parseAddress(address).address;
     const found = this.endpoints.find((endpoint) => endpoint.address === wanted);
     if (found === undefined) {
       throw new RpcError(StatusCode.InvalidArgument, `${address} is not an endpoint of this client`);
@@ -139,19 +144,31 @@ export class Endpoints {
 
   private open(address: string): Endpoint {
     const parsed = parseAddress(address);
-    return new Endpoint(parsed, this.factory(parsed));
+    return new Endpoint(parsed, this.factory(parsed.address, parsed.secure));
   }
 }
 
-/** An endpoint as users write it, as a channel address. @throws TypeError when it is none */
-export function parseAddress(endpoint: string): string {
-  if (endpoint.startsWith('https://')) {
-    throw new TypeError(`endpoint ${endpoint}: this client speaks cleartext HTTP/2 only`);
-  }
-  if (endpoint.startsWith('unix:')) return endpoint.replace(/^unix:\/\//, 'unix:');
-  const address = endpoint.replace(/^http:\/\//, '').replace(/\/$/, '');
+export interface Address {
+  /** As a channel takes it. */
+  readonly address: string;
+  /** Whether its scheme asks for TLS, or forbids it; undefined: it says nothing. */
+  readonly secure: boolean | undefined;
+}
+
+/** Schemes and what they say about TLS, as in etcd's client. */
+const SCHEMES: readonly (readonly [prefix: RegExp, secure: boolean])[] = [
+  [/^http:\/\//, false],
+  [/^https:\/\//, true],
+];
+
+/** An endpoint as users write it. @throws TypeError when it is none */
+export function parseAddress(endpoint: string): Address {
+  const unix = /^unix(s?):(?:\/\/)?(.*)$/.exec(endpoint);
+  if (unix !== null) return { address: `unix:${unix[2]}`, secure: unix[1] === 's' ? true : undefined };
+  const scheme = SCHEMES.find(([prefix]) => prefix.test(endpoint));
+  const address = endpoint.replace(scheme?.[0] ?? '', '').replace(/\/$/, '');
   if (!/^(?:\[[0-9a-fA-F:.%]+\]|[^:/\s]+):\d+$/.test(address) && address !== 'in-process') {
     throw new TypeError(`endpoint ${endpoint} is not host:port`);
   }
-  return address;
+  return { address, secure: scheme?.[1] };
 }

@@ -46,4 +46,5 @@ export {
   type DialTls,
   type DialTlsOptions,
 } from './tls-dial.ts';
+export { KeyPairFiles, TlsFileError, readAuthorities, readTlsFile, type KeyPair } from './tls-files.ts';
 export { chainText, handshakeText, hostnameProblem } from './tls-text.ts';

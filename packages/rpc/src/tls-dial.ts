@@ -4,12 +4,12 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
+import { connect, getCACertificates, type SecureVersion, type TLSSocket } from 'node:tls';
 import { chainText, fieldOf, handshakeText, hostnameProblem, isTlsCode } from './tls-text.ts';
 
 /** What one attempt to connect is made with. PEM throughout. */
 export interface DialTlsOptions {
-  /** Who is trusted; undefined: the system's and the runtime's authorities. */
+  /** Who is trusted; undefined: the system's authorities, or the runtime's where it has none. */
   readonly ca?: readonly (string | Buffer)[] | undefined;
   readonly cert?: Buffer | undefined;
   readonly key?: Buffer | undefined;
@@ -49,6 +49,7 @@ export function dialTls(
   nowMs: () => number,
 ): TLSSocket {
   const options = tls();
+  const ca = options.ca ?? systemAuthorities();
   const host = 'host' in target ? target.host : 'localhost';
   const name = options.serverName ?? host;
   const socket = connect({
@@ -57,7 +58,7 @@ export function dialTls(
     // Judged below, where the certificate can still be looked at.
     rejectUnauthorized: false,
     ...(isIP(name) === 0 ? { servername: name } : {}),
-    ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
+    ...(ca === undefined ? {} : { ca: [...ca] }),
     ...(options.cert === undefined ? {} : { cert: options.cert }),
     ...(options.key === undefined ? {} : { key: options.key }),
     ...(options.minVersion === undefined ? {} : { minVersion: options.minVersion }),
@@ -73,6 +74,11 @@ export function dialTls(
     if (problem !== undefined) socket.destroy(new TlsError(problem));
   });
   return socket;
+}
+
+function systemAuthorities(): string[] | undefined {
+  const found = getCACertificates('system');
+  return found.length === 0 ? undefined : found;
 }
 
 function judge(socket: TLSSocket, name: string, options: DialTlsOptions, nowMs: number): string | undefined {

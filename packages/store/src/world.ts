@@ -19,9 +19,9 @@ import type { ExtraHandlers } from './peer/peer-server.ts';
 import { HttpPeerTransport, type PeerTransport } from './peer/transport.ts';
 import { systemSecrets } from './secrets/system-secrets.ts';
 import { bindHost } from './rpc/client-ports.ts';
+import { checkTlsSettings } from './tls/check-settings.ts';
 import { TlsAcceptor } from './tls/tls-acceptor.ts';
 import { tlsDialer } from './tls/tls-dialer.ts';
-import { checkTlsSettings } from './tls/tls-files.ts';
 import {
   clientTlsSettings,
   describeSettings,

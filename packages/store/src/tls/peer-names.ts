@@ -4,12 +4,11 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { lookup, reverse } from 'node:dns/promises';
-import { describeCertificate, hostnameProblem } from '@keelson/rpc';
+import { TlsFileError, describeCertificate, hostnameProblem, readTlsFile } from '@keelson/rpc';
 import { errorMessageOf } from '../disk/error-code.ts';
 import { goQuote } from '../config/go-values.ts';
 import { DerError } from './der.ts';
 import { plainSerial, revokedSerials } from './revocation.ts';
-import { TlsFileError, readTlsFile } from './tls-files.ts';
 import type { TlsSettings } from './tls-settings.ts';
 
 /** Names and addresses, as the system's resolver knows them. */

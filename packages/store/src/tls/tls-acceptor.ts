@@ -5,10 +5,23 @@
  */
 import { constants, type X509Certificate } from 'node:crypto';
 import { Socket } from 'node:net';
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import {
+  createServer,
+  getCACertificates,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
 import { toError, type Clock, type Logger, type Timer } from '@keelson/base';
-import { chainText, describeCertificate, handshakeText } from '@keelson/rpc';
-import { KeyPairFiles, TlsFileError, authorities, type KeyPair } from './tls-files.ts';
+import {
+  KeyPairFiles,
+  TlsFileError,
+  chainText,
+  describeCertificate,
+  handshakeText,
+  readAuthorities,
+  type KeyPair,
+} from '@keelson/rpc';
 import {
   addressProblem,
   allowedProblem,
@@ -60,7 +73,7 @@ export class TlsAcceptor {
       maxVersion: settings.maxVersion,
       secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
       ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers, honorCipherOrder: true }),
-      ...(asks ? { ca: authorities(settings.trustedCaFile) } : {}),
+      ...(asks ? { ca: authoritiesOf(settings) } : {}),
     };
     this.server = createServer({
       ...this.fixed,
@@ -190,6 +203,11 @@ export class TlsAcceptor {
       { 'cert-file': certFile, 'key-file': keyFile, error: error.message },
     );
   }
+}
+
+/** Who may sign clients' certificates. Without a file the system's: never those the runtime brings along. */
+function authoritiesOf({ trustedCaFile }: TlsSettings): string[] {
+  return trustedCaFile === '' ? getCACertificates('system') : readAuthorities(trustedCaFile);
 }
 
 /** A connection on its way through handshake and checks. */

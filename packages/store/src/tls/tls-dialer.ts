@@ -2,9 +2,8 @@
  * This member as a client of other members over TLS: its certificate read anew for each connection, who it
  * trusts, and what else a peer's certificate must have (etcd: TLSInfo.ClientConfig).
  */
-import type { DialTls } from '@keelson/rpc';
+import { KeyPairFiles, readAuthorities, type DialTls } from '@keelson/rpc';
 import { allowedProblem } from './peer-names.ts';
-import { KeyPairFiles, authorities } from './tls-files.ts';
 import { hasCertificate, type TlsSettings } from './tls-settings.ts';
 
 /**
@@ -12,7 +11,7 @@ import { hasCertificate, type TlsSettings } from './tls-settings.ts';
  * @throws TlsFileError when the authorities cannot be read
  */
 export function tlsDialer(settings: TlsSettings): DialTls {
-  const ca = authorities(settings.trustedCaFile);
+  const ca = settings.trustedCaFile === '' ? undefined : readAuthorities(settings.trustedCaFile);
   const ownPair = settings.clientCertFile !== '';
   const pair = hasCertificate(settings)
     ? new KeyPairFiles(

@@ -1,6 +1,6 @@
 /**
  * What the TLS flags say, once for clients and once for peers, with the certificates of --auto-tls filled in.
- * The files behind the names are read elsewhere (tls-files.ts), again and again.
+ * The files behind the names are read elsewhere, again and again.
  */
 import { join } from 'node:path';
 import type { Clock, Logger } from '@keelson/base';
