@@ -2,14 +2,16 @@ import { Prng } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import { MemoryStorage } from './memory-storage.ts';
 import { RawNode } from './raw-node.ts';
-import { ConfChangeType, EntryType, Message, MessageType, type ReadState, Snapshot } from './types.ts';
+import { ConfChangeType, Entry, EntryType, Message, MessageType, type ReadState, Snapshot } from './types.ts';
 import { EMPTY } from '@keelson/base';
 
-function member(voters: bigint[]): { node: RawNode; storage: MemoryStorage } {
+/** Node 1 of these voters in term 1, with a state at 3, which is committed, and entries that are not known to be. */
+function member(voters: bigint[], tail: Entry[] = []): { node: RawNode; storage: MemoryStorage } {
   const storage = new MemoryStorage();
   storage.applySnapshot(
     new Snapshot(3, 1, { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false }),
   );
+  storage.append(tail);
   storage.setHardState({ term: 1, vote: 0n, commit: 3 });
   const logger = { enabled: () => false, log: () => {} };
   const config = {
@@ -96,4 +98,14 @@ test('reads wait for the first commit of the term, and are dropped with the lead
   node.step(new Message(MessageType.Heartbeat, { from: 3n, to: 1n, term: 3 }));
   answer(node, MessageType.HeartbeatResp, 0, Buffer.from('early'));
   expect(turn(node, storage).reads).toEqual([]);
+});
+
+test('a single voter that comes back answers no read below what it may have told before', () => {
+  // Entry 4 was committed and answered for; the disk remembers the entry, and the commit index before it.
+  const { node, storage } = member([1n], [new Entry(1, 4)]);
+  expect(node.basicStatus().commit).toBe(3);
+  node.campaign();
+  for (const each of node.ready().append?.responses ?? []) node.step(each);
+  node.readIndex(Buffer.from('r'));
+  expect(turn(node, storage).reads).toEqual([{ index: 5, context: Buffer.from('r') }]);
 });

@@ -53,6 +53,7 @@ test.each<[string, Partial<ConfState>, NodeId, boolean]>([
   ['a learner of one voter', { voters: [2n], learners: [1n] }, 1n, false],
   ['who was removed', { voters: [2n] }, 1n, false],
   ['one of two', { voters: [1n, 2n] }, 1n, false],
+  ['the one voter of both halves', { voters: [1n], votersOutgoing: [1n] }, 1n, true],
   ['one of one, and of two', { voters: [1n], votersOutgoing: [1n, 2n] }, 1n, false],
 ])('every quorum alone: %s', (_name, members, id, alone) => {
   expect(tracker(members).isSingleton(id)).toBe(alone);
