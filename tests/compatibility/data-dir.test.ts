@@ -3,12 +3,11 @@
  * one member and three. What etcd served is served, at the same revisions and with the same hash.
  */
 import { randomInt } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { expect, test } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { etcdserverpb, services } from '@keelson/proto';
-import { ETCDCTL, REFERENCE_ETCD } from '../harness/binaries.ts';
+import { REFERENCE_ETCD } from '../harness/binaries.ts';
 import { Ledger } from '../harness/ledger.ts';
 import type { MemberProcess } from '../harness/member-process.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
@@ -16,13 +15,7 @@ import { PutLoad } from '../harness/put-load.ts';
 import { waitUntil } from '../harness/waiting.ts';
 import { contentOf, makeContent } from './content.ts';
 import { KeelsonMember } from './keelson-member.ts';
-
-/** A test against a real etcd, or its name with what is missing for it. */
-function check(name: string, body: (etcd: string) => Promise<void>, timeoutMs = 60_000): void {
-  const etcd = REFERENCE_ETCD;
-  if (etcd !== undefined && ETCDCTL !== undefined) test(name, () => body(etcd), timeoutMs);
-  else test.skip(`${name}: no real etcd and etcdctl on the path`, () => {});
-}
+import { check, etcdctl } from './oracle.ts';
 
 function addressOf(member: MemberProcess): Parameters<typeof KeelsonMember.start>[0] {
   const { name, dataDir, options } = member;
@@ -33,8 +26,8 @@ function snapNames(member: MemberProcess): string[] {
   return readdirSync(path.join(member.dataDir, 'member', 'snap'));
 }
 
-check('stopped in order: keys, leases, members and hash are the same, and it goes on', async (etcd) => {
-  await using cluster = await ProcessCluster.start({ binary: etcd, size: 1 });
+check('stopped in order: keys, leases, members and hash are the same, and it goes on', async () => {
+  await using cluster = await ProcessCluster.start({ binary: REFERENCE_ETCD ?? '', size: 1 });
   const [member] = cluster.members;
   await makeContent(cluster.api(0), { keys: 300, compact: true });
   const before = await contentOf(cluster.api(0));
@@ -61,11 +54,11 @@ check('stopped in order: keys, leases, members and hash are the same, and it goe
   expect(after.keys).toContain(more);
 });
 
-check('killed with -9 under load: nothing acknowledged is lost, nothing is there twice', async (etcd) => {
+check('killed with -9 under load: nothing acknowledged is lost, nothing is there twice', async () => {
   // With and without .snap files in between.
   for (const snapshotCount of [100_000, 50]) {
     await using cluster = await ProcessCluster.start({
-      binary: etcd,
+      binary: REFERENCE_ETCD ?? '',
       size: 1,
       flags: [`--snapshot-count=${snapshotCount}`],
     });
@@ -86,9 +79,9 @@ check('killed with -9 under load: nothing acknowledged is lost, nothing is there
   }
 });
 
-check('three members killed with -9 under load, each opened in place, agree', async (etcd) => {
+check('three members killed with -9 under load, each opened in place, agree', async () => {
   await using cluster = await ProcessCluster.start({
-    binary: etcd,
+    binary: REFERENCE_ETCD ?? '',
     size: 3,
     flags: ['--snapshot-count=200'],
   });
@@ -121,19 +114,17 @@ check('three members killed with -9 under load, each opened in place, agree', as
   }
 });
 
-check("made by etcdctl's own restore", async (etcd) => {
-  await using cluster = await ProcessCluster.start({ binary: etcd, size: 1 });
+check("made by etcdctl's own restore", async () => {
+  await using cluster = await ProcessCluster.start({ binary: REFERENCE_ETCD ?? '', size: 1 });
   await makeContent(cluster.api(0), { keys: 100, compact: true });
   const before = await contentOf(cluster.api(0));
   const saved = path.join(cluster.home, 'saved.db');
-  const run = (...args: string[]): string =>
-    execFileSync(ETCDCTL!, args, { env: { ETCDCTL_API: '3' }, encoding: 'utf8', stdio: 'pipe' });
-  run(`--endpoints=${cluster.members[0].address}`, 'snapshot', 'save', saved);
+  await etcdctl(`--endpoints=${cluster.members[0].address}`, 'snapshot', 'save', saved);
   await cluster.members[0].stop();
   const { clientPort, peerPort } = cluster.members[0].options;
   const dataDir = path.join(cluster.home, 'restored');
   const peer = `http://127.0.0.1:${peerPort}`;
-  run(
+  await etcdctl(
     'snapshot',
     'restore',
     saved,

@@ -23,8 +23,17 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'store',
     usage: '<any etcd flag>',
-    short: 'runs one member, as etcd',
-    run: async (argv, io) => (await import('@keelson/store')).main(argv, io.env),
+    short: 'runs one member, as etcd; `store export DIR` makes a data dir for a real etcd',
+    run: async (argv, io) =>
+      argv[0] === 'export'
+        ? (await import('./utl/export.ts')).runExport(argv.slice(1), io)
+        : (await import('@keelson/store')).main(argv, io.env),
+  },
+  {
+    name: 'util',
+    usage: '<command> …',
+    short: "etcdutl's commands, on files of members that do not run",
+    run: async (argv, io) => (await import('./utl/utl.ts')).runUtl(argv, io),
   },
   {
     name: 'ctl',

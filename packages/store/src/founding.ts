@@ -59,7 +59,8 @@ async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> 
   };
 }
 
-async function addressesOf(hosts: readonly string[]): Promise<Map<string, string>> {
+/** What names resolve to; those that do not are left out. */
+export async function addressesOf(hosts: readonly string[]): Promise<Map<string, string>> {
   const addresses = new Map<string, string>();
   for (const host of hosts) {
     // What cannot be resolved is compared by its text.

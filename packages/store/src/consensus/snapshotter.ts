@@ -15,10 +15,10 @@ import { FatalError } from '../errors.ts';
 import { decodeV2Store, encodeV2Store } from '../membership/v2-store.ts';
 import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
 import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
-import { exportBuckets, importImage, markOf, readImageFacts } from '../snapshot/state-image.ts';
+import { exportBuckets, importImage, markOf } from '../snapshot/state-image.ts';
 import type { SnapshotMarker } from '../wal/entry-codec.ts';
 import { decodeConfState, encodeConfState } from './conf-state.ts';
-import { imageMembership } from './image-membership.ts';
+import { hasTrueMembers, imageMembership } from './image-membership.ts';
 import type { LogTail } from './log-storage.ts';
 
 /** Payload of entries kept for followers beyond which the tail is cut early, whatever the counts say. */
@@ -324,12 +324,12 @@ async function fillFromDatabase(
       read: (position, length) => file.read(position, length),
       size: () => Promise.resolve(size),
     };
-    const { confState } = await readImageFacts(await BboltReader.open(database));
+    const ownMembers = await hasTrueMembers(await BboltReader.open(database), snapshot.confState);
     await importImage(database, backend, {
       consistentIndex: snapshot.index,
       term: snapshot.term,
       confState: encodeConfState(snapshot.confState),
-      ...(confState === '' ? { membership: imageMembership(decodeV2Store(snapshot.data)) } : {}),
+      ...(ownMembers ? {} : { membership: imageMembership(decodeV2Store(snapshot.data)) }),
     });
   } finally {
     await file.close();

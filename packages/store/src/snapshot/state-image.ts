@@ -4,7 +4,7 @@
  * into meta's consistent_index, term and confState). In: a file's buckets become raw keys of an empty
  * backend, closed by one batch record. Both ways go in slices; nothing is held whole.
  */
-import { assert, crc32c } from '@keelson/base';
+import { assert, crc32c, EMPTY } from '@keelson/base';
 import type { Backend, BackendSnapshot, BatchOperation } from '../backend/backend.ts';
 import {
   batchRecordKey,
@@ -126,6 +126,11 @@ export interface ImportOverride extends Partial<ImageFacts> {
    * members there, but does not believe them (a restored one still has those of the old cluster).
    */
   readonly membership?: ImageMembership;
+  /**
+   * By how much the newest revision is moved on, with all before it marked as compacted, so that no client
+   * meets an old revision again with other content (etcdutl: --bump-revision, --mark-compacted).
+   */
+  readonly bumpRevision?: number;
 }
 
 /** Reads what an image says of itself, without its content. @throws BboltError */
@@ -202,6 +207,18 @@ export async function importImage(
         bytes = 0;
       }
     }
+  }
+  const { bumpRevision = 0 } = override;
+  if (bumpRevision > 0) {
+    const bumped = Buffer.from(newestRevision, 'latin1');
+    bumped.writeBigUInt64BE(bumped.readBigUInt64BE(0) + BigInt(bumpRevision), 0);
+    bumped.fill(0, 9);
+    newestRevision = bumped.toString('latin1');
+    // As etcd writes it: a revision with nothing in it.
+    operations.push({ key: Buckets.key.prefix + newestRevision, value: EMPTY });
+    operations.push({ key: `${Buckets.meta.prefix}scheduledCompactRev`, value: bumped });
+    checksum = crc32c(bumped, checksum);
+    putCount++;
   }
   const facts = { ...factsOf(meta), ...override };
   const mark: AppliedMark = {

@@ -5,17 +5,20 @@
  * acknowledged is lost, also when it was killed.
  *
  * A crash at any moment starts over or goes on: the backend is adopted whole, and the database is renamed
- * only after that. What is believed about the cluster is what etcd believes: from 3.5 on the database, which
- * then has a conf state; before that the .snap file and the log.
+ * only after that. The quorum at the consistent index is what .snap file and log say; the members are those of
+ * the database where it is one of 3.5 or newer and they are that quorum, else those of .snap file and log.
  */
 import { assert, type Disk, type Logger } from '@keelson/base';
+import { EMPTY_CONF_STATE } from '@keelson/raft';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendHome } from '../backend/home.ts';
+import { decodeConfState } from '../consensus/conf-state.ts';
+import { areMembersOf, hasTrueMembers } from '../consensus/image-membership.ts';
 import type { StoragePaths } from '../consensus/member-storage.ts';
 import { errorMessageOf } from '../disk/error-code.ts';
 import { FatalError } from '../errors.ts';
 import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
-import { importImage, markOf, readImageFacts, type ImageFacts, type ImportOverride } from '../snapshot/state-image.ts'; // prettier-ignore
+import { importImage, markOf, readImageFacts, type ImportOverride } from '../snapshot/state-image.ts'; // prettier-ignore
 import { membershipAt, readMemberLog } from './member-log.ts';
 
 /** etcd's name of its database, and what it is called once it has been read. */
@@ -109,8 +112,8 @@ async function judge(
   paths: StoragePaths,
   learnersMax: number,
 ): Promise<Verdict> {
-  const facts = await readImageFacts(await BboltReader.open(database));
-  const index = facts.consistentIndex;
+  const reader = await BboltReader.open(database);
+  const index = (await readImageFacts(reader)).consistentIndex;
   const ours = await appliedIndex(current);
   if (ours !== undefined && ours >= index) return { kind: 'known' };
   const log = await readMemberLog(disk, paths);
@@ -129,13 +132,15 @@ async function judge(
       `${paths.snap}/${DATABASE} has applied entry ${index}, but the log in ${paths.wal} ends at ${last}: ` +
         'log records are lost; remove this member from the cluster and add it again',
     );
-  if (facts.confState !== '') return { kind: 'import', override: settled(facts) };
   const { term, confState, membership } = membershipAt(log, index, learnersMax);
-  return { kind: 'import', override: { consistentIndex: index, term, confState, membership } };
-}
-
-function settled({ consistentIndex, term, confState }: ImageFacts): ImportOverride {
-  return { consistentIndex, term, confState };
+  const override = { consistentIndex: index, term, confState };
+  const quorum = confState === '' ? EMPTY_CONF_STATE : decodeConfState(confState);
+  if (await hasTrueMembers(reader, quorum)) return { kind: 'import', override };
+  if (membership === undefined || !areMembersOf(quorum, membership.members.keys()))
+    throw new FatalError(
+      `${paths.snap}/${DATABASE}: neither its members nor those of the .snap file are the voters of the log at entry ${index}`,
+    );
+  return { kind: 'import', override: { ...override, membership } };
 }
 
 /** Undefined when nothing was ever written there. */

@@ -70,7 +70,8 @@ export interface MembershipAt {
   readonly term: number;
   /** JSON; '' before the first entry. */
   readonly confState: string;
-  readonly membership: ImageMembership;
+  /** Undefined when the .snap file has no members (nothing but their ids is known then). */
+  readonly membership: ImageMembership | undefined;
 }
 
 /**
@@ -81,7 +82,8 @@ export function membershipAt(log: MemberLog, index: number, learnersMax: number)
   const { snapshot, entries } = log;
   const first = snapshot?.index ?? 0;
   assert(index >= first && index <= first + entries.length, 'an index the log covers');
-  const membership = membershipOf(snapshot, learnersMax);
+  const known = snapshot === undefined ? emptyMembership(learnersMax) : membershipOf(snapshot, learnersMax);
+  const membership = known ?? idsOnly(snapshot!, learnersMax);
   const startState: ConfState = snapshot?.confState ?? EMPTY_CONF_STATE;
   const node = stillNode(
     log.memberId,
@@ -104,20 +106,35 @@ export function membershipAt(log: MemberLog, index: number, learnersMax: number)
   return {
     term: index === first ? (snapshot?.term ?? 0) : entries[index - first - 1].term,
     confState,
-    membership: imageMembership({
-      members: membership.list(),
-      removed: membership.removed(),
-      clusterVersion: membership.clusterVersion,
-    }),
+    membership:
+      known === undefined
+        ? undefined
+        : imageMembership({
+            members: membership.list(),
+            removed: membership.removed(),
+            clusterVersion: membership.clusterVersion,
+          }),
   };
 }
 
-function membershipOf(snapshot: Snapshot | undefined, learnersMax: number): Membership {
-  const store = { putMember() {}, deleteMember() {}, putRemoved() {}, putClusterVersion() {}, putDowngrade() {} };
-  const membership = new Membership(store, () => {}, { learnersMax });
-  if (snapshot === undefined) return membership;
+function emptyMembership(learnersMax: number): Membership {
+  const store = {
+    putMember() {},
+    deleteMember() {},
+    putRemoved() {},
+    putClusterVersion() {},
+    putDowngrade() {},
+  };
+  return new Membership(store, () => {}, { learnersMax });
+}
+
+/** As the snapshot's v2 tree has it; undefined when it has none. */
+function membershipOf(snapshot: Snapshot, learnersMax: number): Membership | undefined {
+  if (snapshot.data.length === 0) return undefined;
+  const membership = emptyMembership(learnersMax);
   try {
     const { members, removed, clusterVersion } = imageMembership(decodeV2Store(snapshot.data));
+    if (members.size === 0) return undefined;
     membership.restore([...members.values()], removed, clusterVersion);
   } catch (error) {
     throw new FatalError(
@@ -125,6 +142,17 @@ function membershipOf(snapshot: Snapshot | undefined, learnersMax: number): Memb
       { cause: error },
     );
   }
+  return membership;
+}
+
+/** Members of which only the ids are known: enough to judge the changes that follow. */
+function idsOnly({ confState }: Snapshot, learnersMax: number): Membership {
+  const membership = emptyMembership(learnersMax);
+  for (const id of confState.voters)
+    membership.add({ id, peerUrls: [], isLearner: false, name: '', clientUrls: [] });
+  for (const id of [...confState.learners, ...confState.learnersNext])
+    if (membership.get(id) === undefined)
+      membership.add({ id, peerUrls: [], isLearner: true, name: '', clientUrls: [] });
   return membership;
 }
 

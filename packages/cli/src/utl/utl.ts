@@ -1,0 +1,110 @@
+/**
+ * `etcdutl` (and `keelson util`): what can be done to files while no member runs. It finds the command, reads its
+ * flags, runs it and turns what went wrong into etcdutl's error line; what the commands do is in
+ * packages/store/src/transfer.
+ */
+import { describeFlags, FlagError, parseFlags, splitCommand, type FlagSpec, type ParsedFlags } from '../flags.ts'; // prettier-ignore
+import type { Io } from '../io.ts';
+import { CtlError, ExitCode } from '../ctl/ctl-error.ts';
+import { errorCode, errorMessage } from '../plain.ts';
+import { COMMANDS, type UtlCommand } from './commands.ts';
+
+const PROGRAM = 'etcdutl';
+
+const WRITE_OUT: FlagSpec = {
+  name: 'write-out',
+  short: 'w',
+  kind: 'string',
+  initial: 'simple',
+  usage: 'set the output format (fields, json, protobuf, simple, table)',
+};
+
+/** @param argv what follows the program's name. @returns the exit code */
+export async function runUtl(argv: readonly string[], io: Io): Promise<number> {
+  const isCommand = (path: readonly string[]): boolean =>
+    COMMANDS.some((command) => path.every((word, index) => command.path[index] === word));
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const { path, rest } = splitCommand([WRITE_OUT], words, isCommand);
+  const command = COMMANDS.find((candidate) => candidate.path.join(' ') === path.join(' '));
+  return command === undefined ? noCommand(path, rest, io) : runCommand(command, rest, io);
+}
+
+function noCommand(path: readonly string[], rest: readonly string[], io: Io): number {
+  try {
+    const [word] = parseFlags([WRITE_OUT], rest).args;
+    if (word === undefined || path.length > 0) {
+      io.out(groupUsage(path));
+      return ExitCode.Success;
+    }
+    io.err(`Error: unknown command "${word}" for "${PROGRAM}"\nRun '${PROGRAM} --help' for usage.\n`);
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    io.err(`Error: ${error.message}\n${groupUsage(path)}\n`);
+  }
+  return ExitCode.Error;
+}
+
+async function runCommand(command: UtlCommand, argv: readonly string[], io: Io): Promise<number> {
+  let parsed: ParsedFlags;
+  try {
+    parsed = parseFlags([...command.flags, WRITE_OUT], argv);
+    if (parsed.help) {
+      io.out(commandUsage(command));
+      return ExitCode.Success;
+    }
+    const missing = command.required.filter((name) => !parsed.values.changed(name));
+    if (missing.length > 0)
+      throw new FlagError(`required flag(s) ${missing.map((name) => `"${name}"`).join(', ')} not set`);
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    io.err(`Error: ${error.message}\n${commandUsage(command)}\n`);
+    return ExitCode.Error;
+  }
+  try {
+    await command.run({ io, flags: parsed.values, args: parsed.args });
+    return ExitCode.Success;
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    io.err(`Error: ${errorMessage(error)}\n`);
+    return error instanceof CtlError ? error.exitCode : ExitCode.Error;
+  }
+}
+
+/** What files and flags can be wrong about; anything else is a bug, and shown as one. */
+const EXPECTED: ReadonlySet<string> = new Set(['FatalError', 'BboltError']);
+
+function isExpected(error: unknown): boolean {
+  if (error instanceof CtlError || errorCode(error) !== undefined) return true;
+  return error instanceof Error && EXPECTED.has(error.name);
+}
+
+const HELP = { name: 'help', short: 'h', kind: 'bool', initial: 'false' } as const;
+
+function groupUsage(path: readonly string[]): string {
+  const inside = COMMANDS.filter((command) => command.hidden !== true).filter((command) =>
+    path.every((word, index) => command.path[index] === word),
+  );
+  const names = new Map<string, string>();
+  for (const command of inside) {
+    const [word = '', next] = command.path.slice(path.length);
+    names.set(word, next === undefined ? command.short : 'Manages etcd node snapshots');
+  }
+  const width = Math.max(...[...names.keys()].map((name) => name.length)) + 2;
+  const name = [PROGRAM, ...path].join(' ');
+  const lines = [...names].map(([word, short]) => `  ${word.padEnd(width)}${short}\n`).join('');
+  const flags = describeFlags([{ ...HELP, usage: `help for ${name}` }, WRITE_OUT]);
+  return (
+    `Usage:\n  ${name} [command]\n\nAvailable Commands:\n${lines}\nFlags:\n${flags}\n` +
+    `Use "${name} [command] --help" for more information about a command.\n`
+  );
+}
+
+function commandUsage(command: UtlCommand): string {
+  const name = [PROGRAM, ...command.path].join(' ');
+  const usage = command.usage === '' ? '' : ` ${command.usage}`;
+  const own = describeFlags([
+    ...command.flags,
+    { ...HELP, usage: `help for ${command.path.at(-1) ?? name}` },
+  ]);
+  return `Usage:\n  ${name}${usage} [flags]\n\nFlags:\n${own}\nGlobal Flags:\n${describeFlags([WRITE_OUT])}`;
+}
