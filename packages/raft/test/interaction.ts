@@ -1,4 +1,8 @@
-/** Commands of the interaction conversations, one function each, over interaction-env.ts. */
+/**
+ * Commands of the interaction conversations, one function each, over interaction-env.ts. Beyond etcd-io/raft's
+ * there are `read-index N CONTEXT` and `report-snapshot N PEER [ok=false]`, and `add-nodes` also takes
+ * max-size-per-msg, max-inflight-bytes, max-uncommitted-size and disable-proposal-forwarding.
+ */
 import {
   type ConfState,
   ConfChangeTransition,
