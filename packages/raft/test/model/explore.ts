@@ -3,7 +3,6 @@
  * remember of the past. It runs every event that is possible in every world, checks the laws after each, and
  * keeps a world once. The first broken law is reported with the shortest way to it.
  */
-import { assert } from '@keelson/base';
 import { describeMessage, Role } from '../../src/index.ts';
 import { law, LawBroken } from './broken.ts';
 import type { Budget, Configuration } from './configurations.ts';
@@ -38,6 +37,8 @@ export interface Outcome {
   readonly coreRuns: number;
   readonly messages: number;
   readonly broken: Broken | undefined;
+  /** Why the prefix could not be played; nothing was searched then. */
+  readonly stuck: string | undefined;
 }
 
 export interface Broken {
@@ -90,9 +91,10 @@ export class Explorer {
   run(statesMax: number): Outcome {
     let depth = 0;
     let queueMax = 1;
-    let broken: Broken | undefined;
+    const { broken: early, stuck } = this.begin();
+    let broken = early;
     // The number of the queue's first state: they were numbered in the order of the queue.
-    let first = this.begin();
+    let first = this.visited.count - 1;
     let left = 0;
     search: while (this.queue.count > 0) {
       for (let i = 0; i < this.queue.count; i++) {
@@ -122,11 +124,16 @@ export class Explorer {
       coreRuns: this.members.runs,
       messages: this.members.messages.length,
       broken,
+      stuck,
     };
   }
 
-  /** Founds the members and plays the prefix. @returns the number of the state where the search begins */
-  private begin(): number {
+  /**
+   * Founds the members and plays the prefix. The search begins at the newest state.
+   *
+   * @returns why it does not begin
+   */
+  private begin(): Pick<Outcome, 'broken' | 'stuck'> {
     const past = this.past({
       leaders: [],
       committed: 0,
@@ -138,19 +145,19 @@ export class Explorer {
     for (let id = 1; id <= this.configuration.members; id++) world = [...world, this.members.found(id)];
     let state = this.visited.add(world, -1, -1);
     for (const wanted of this.configuration.prefix) {
-      const found = this.possible(world).find((event) => this.text(event).startsWith(wanted));
-      assert(
-        found !== undefined,
-        () =>
-          `nothing begins with "${wanted}", possible are ${this.possible(world)
-            .map((event) => this.text(event))
-            .join(' | ')}`,
-      );
-      world = this.after(world, found);
-      state = this.visited.add(world, state, found);
+      const possible = this.possible(world);
+      const event = possible.find((each) => this.text(each).startsWith(wanted));
+      if (event === undefined) {
+        const texts = possible.map((each) => this.text(each)).join(' | ');
+        return { broken: undefined, stuck: `nothing begins with "${wanted}"; possible are ${texts}` };
+      }
+      const next = this.tryEvent(world, state, event);
+      if (!isWorld(next)) return { broken: next, stuck: undefined };
+      world = next;
+      state = this.visited.add(world, state, event);
     }
     this.queue.push(world);
-    return state;
+    return { broken: undefined, stuck: undefined };
   }
 
   private past(past: Past): number {
@@ -231,16 +238,20 @@ export class Explorer {
   private expand(world: World, state: number): Broken | undefined {
     for (const event of this.possible(world)) {
       this.transitions++;
-      let after: World;
-      try {
-        after = this.after(world, event);
-      } catch (error) {
-        if (!(error instanceof LawBroken)) throw error;
-        return { law: error.message, path: [...this.pathTo(state), this.text(event)] };
-      }
+      const after = this.tryEvent(world, state, event);
+      if (!isWorld(after)) return after;
       if (this.visited.add(after, state, event) >= 0) this.next.push(after);
     }
     return undefined;
+  }
+
+  private tryEvent(world: World, state: number, event: number): World | Broken {
+    try {
+      return this.after(world, event);
+    } catch (error) {
+      if (!(error instanceof LawBroken)) throw error;
+      return { law: error.message, path: [...this.pathTo(state), this.text(event)] };
+    }
   }
 
   /** The world that an event leads to. @throws LawBroken */
@@ -387,6 +398,10 @@ export class Explorer {
     const message = this.members.messages[number];
     return message === undefined ? `message ${number}` : describeMessage(message).replaceAll('\n', ' ');
   }
+}
+
+function isWorld(result: World | Broken): result is World {
+  return Array.isArray(result);
 }
 
 /** Keeps messages ascending; a soup holds each once. */

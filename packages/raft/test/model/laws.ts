@@ -125,10 +125,13 @@ export interface Happened {
   readonly crashed: boolean;
   /** A pre-vote was asked for, by it or of it: nothing that costs a term (R11). */
   readonly preVote: boolean;
+  /** A message came; without one no entry of a log can be replaced. */
+  readonly delivered: boolean;
 }
 
 /** Laws of one event at one member. */
-export function lawsOfStep(before: View, after: View, chains: Chains, { crashed, preVote }: Happened): void {
+export function lawsOfStep(before: View, after: View, chains: Chains, happened: Happened): void {
+  const { crashed, preVote, delivered } = happened;
   const { id } = after;
   if (crashed) return;
   law(
@@ -144,7 +147,7 @@ export function lawsOfStep(before: View, after: View, chains: Chains, { crashed,
   );
   const leads = after.role === Role.Leader;
   const led = before.role === Role.Leader && before.term === after.term;
-  if (led && leads) appendOnly(before, after, chains);
+  if ((led && leads) || !delivered) appendOnly(before, after, chains);
   if (leads) {
     oneChangeInFlight(before, after, chains);
     const grew =
@@ -190,7 +193,7 @@ function appendOnly(before: View, after: View, chains: Chains): void {
     law(
       'R2',
       chainAt(chains, after.log, index) === chainAt(chains, before.log, index),
-      () => `leader ${after.id} of term ${after.term} changes its entry ${index}`,
+      () => `${after.id} in term ${after.term} changes its entry ${index}, and leads or was told nothing`,
     );
   }
 }

@@ -52,6 +52,7 @@ function main(args: readonly string[]): number {
     const begun = performance.now();
     const outcome = new Explorer(configuration).run(bound);
     if (outcome.broken !== undefined) print(tell(configuration.name, outcome.broken));
+    if (outcome.stuck !== undefined) print(`${configuration.name} does not begin: ${outcome.stuck}`);
     return [outcome, (performance.now() - begun) / 1000];
   };
   if (states > GLANCE) {
@@ -60,10 +61,14 @@ function main(args: readonly string[]): number {
     }
   }
   print(row(COLUMNS));
-  let [allStates, allTransitions, allSeconds, exhausted] = [0, 0, 0, 0];
+  let [allStates, allTransitions, allSeconds, exhausted, stuck] = [0, 0, 0, 0, 0];
   for (const configuration of chosen) {
     const [outcome, seconds] = explore(configuration, states);
     if (outcome.broken !== undefined) return 1;
+    if (outcome.stuck !== undefined) {
+      stuck++;
+      continue;
+    }
     print(rowOf(outcome, seconds));
     allStates += outcome.states;
     allTransitions += outcome.transitions;
@@ -75,7 +80,7 @@ function main(args: readonly string[]): number {
     `${allStates.toLocaleString('en')} distinct states, ${allTransitions.toLocaleString('en')} transitions, no law broken; ` +
       `${exhausted} of ${chosen.length} exhausted; ${allSeconds.toFixed(0)} s, ${megabytes} MB at most`,
   );
-  return 0;
+  return stuck === 0 ? 0 : 1;
 }
 
 if (import.meta.main) process.exitCode = main(process.argv.slice(2));

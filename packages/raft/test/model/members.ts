@@ -119,6 +119,7 @@ export class Members {
       lawsOfStep(this.view(number), view, this.chains, {
         crashed: kind === EventKind.Crash,
         preVote: this.asksPreVote(kind, arg, view),
+        delivered: kind === EventKind.Deliver,
       });
       return {
         next: this.number(member, view),

@@ -21,7 +21,8 @@ function explore(name: string, states: number): Outcome {
 }
 
 test.each(CONFIGURATIONS.map(({ name, aim }) => [name, aim]))('%s: %s', (name) => {
-  const { broken, states, transitions } = explore(name, STATES);
+  const { broken, stuck, states, transitions } = explore(name, STATES);
+  expect(stuck).toBeUndefined();
   expect(broken).toBeUndefined();
   expect(states).toBeGreaterThan(2000);
   expect(transitions).toBeGreaterThan(states);
