@@ -51,6 +51,7 @@ export class Cluster implements World {
   leaderAfter = 0;
   /** Whoever must not start any more: taken down by the operator, or outside the core that comes back. */
   readonly retired = new Set<SimNode>();
+  private healedAt = 0;
   private readonly prng: Prng;
   private readonly mischief: Mischief;
   private readonly watch = new GoalWatch((goal) => {
@@ -343,7 +344,9 @@ export class Cluster implements World {
   private deliver(from: NodeId, to: NodeId, message: Message, copy: number, sentAt: number): void {
     const target = this.nodes.get(to);
     const sender = this.nodes.get(from);
-    const there = target !== undefined && target.up;
+    // What was on its way when the faults stopped is lost with the last of them.
+    const old = this.healed && sentAt < this.healedAt;
+    const there = target !== undefined && target.up && !old;
     if (message.type === MessageType.Snap && copy === 0 && sender !== undefined) {
       this.report(sender, to, there);
     }
@@ -353,7 +356,7 @@ export class Cluster implements World {
       // It waits in the socket, or the socket gave up.
       if (wait < 200) {
         this.inLife(target, wait, 'deliver late', () => {
-          this.step(target, message);
+          if (!this.healed || sentAt >= this.healedAt) this.step(target, message);
         });
       }
       return;
@@ -434,6 +437,7 @@ export class Cluster implements World {
       law('seed', scheduler.events < longest, () => `after ${longest} events it lacks ${this.lacks()}`);
       scheduler.next();
     }
+    this.healedAt = scheduler.now;
     heal(this, this.prng);
     if (this.oracle.elections > 1) this.reach('second election');
     if (this.oracle.truncations > 0) this.reach('log truncated');
