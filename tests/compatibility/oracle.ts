@@ -119,7 +119,13 @@ export class EtcdMember implements AsyncDisposable {
     await this.process.stop();
   }
 
+  /** At once, for one whose data is of no more use: three members that stop in order take seconds. */
+  async kill(): Promise<void> {
+    this.api.close();
+    await this.process.kill();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+    return this.kill();
   }
 }

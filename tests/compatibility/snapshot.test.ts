@@ -219,7 +219,7 @@ check('exported, one member and three: etcd starts with the same content and goe
       await etcds[count - 1].api.put('more', '1');
       expect((await contentOf(etcds[0].api)).revision).toBe(before.revision + 1);
     } finally {
-      await Promise.all(etcds.map((etcd) => etcd.stop()));
+      await Promise.all(etcds.map((etcd) => etcd.kill()));
     }
     // The member's own data dir was not touched.
     const again = await Promise.all(members.map((member) => KeelsonMember.start(member, flags)));
