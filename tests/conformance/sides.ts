@@ -36,12 +36,17 @@ export interface MemberIdentity {
 /** Apart from everything else that is printed. */
 const NAME_PREFIX = 'member-';
 
-/** Both sides, started side by side; the reference first. */
-export async function startSides(): Promise<[Side, Side]> {
+/** Both sides, started side by side with these flags; the reference first. */
+export async function startSides(flags: readonly string[] = [], size = 3): Promise<[Side, Side]> {
   if (REFERENCE_ETCD === undefined) throw new Error('no real etcd to compare with');
   const clusters = await Promise.all([
-    ProcessCluster.start({ binary: REFERENCE_ETCD, prefix: NAME_PREFIX }),
-    ProcessCluster.start({ binary: KEELSON_ETCD, prefix: NAME_PREFIX, flags: KEELSON_FLAGS }),
+    ProcessCluster.start({ binary: REFERENCE_ETCD, prefix: NAME_PREFIX, size, flags }),
+    ProcessCluster.start({
+      binary: KEELSON_ETCD,
+      prefix: NAME_PREFIX,
+      size,
+      flags: [...KEELSON_FLAGS, ...flags],
+    }),
   ]);
   const [reference, subject] = await Promise.all(
     clusters.map(async (cluster, i) => ({

@@ -4,7 +4,7 @@
  * kept for each watch id apart, events one by one, everything else whole.
  */
 import { etcdserverpb as pb, mvccpb, services } from '@keelson/proto';
-import type { ClientStream } from '@keelson/rpc';
+import type { ClientStream, Metadata } from '@keelson/rpc';
 import type { MemberApi } from '../harness/member-api.ts';
 import { waitUntil, WaitError } from '../harness/waiting.ts';
 
@@ -18,8 +18,9 @@ export class WatchConversation {
   private readonly notes: string[] = [];
   private ended: string | undefined;
 
-  constructor(api: MemberApi) {
-    this.stream = api.channel.bidi(services.Watch.methods.watch);
+  /** @param metadata in whose name */
+  constructor(api: MemberApi, metadata?: Metadata) {
+    this.stream = api.channel.bidi(services.Watch.methods.watch, metadata === undefined ? {} : { metadata });
     this.stream.onMessage((response) => this.take(response));
     this.stream.onEnd((error) => {
       this.ended = error === undefined ? 'OK' : `${error.code} ${error.message}`;
@@ -81,7 +82,7 @@ export class WatchConversation {
   }
 }
 
-function eventLine(event: mvccpb.Event): string {
+export function eventLine(event: mvccpb.Event): string {
   const { kv, prevKv } = event;
   return `${event.type === mvccpb.EventType.PUT ? 'PUT' : 'DELETE'} ${kvText(kv)}${prevKv === undefined ? '' : ` was ${kvText(prevKv)}`}`;
 }

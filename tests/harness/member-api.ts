@@ -3,16 +3,32 @@
  * An error is the server's own, or the transport's; what a load test counts is exactly what happened.
  */
 import { etcdserverpb, services } from '@keelson/proto';
-import { grpcJsChannel, type CallOptions, type Channel, type MethodDescriptor } from '@keelson/rpc';
+import {
+  grpcJsChannel,
+  Metadata,
+  RpcError,
+  type CallOptions,
+  type Channel,
+  type MethodDescriptor,
+} from '@keelson/rpc';
 
 export interface ReadOptions {
   readonly serializable?: boolean;
   readonly timeoutMs?: number;
 }
 
+/** Authentication was switched on, or off, since the token was got. */
+const TOKEN_REFUSED: ReadonlySet<string> = new Set([
+  'etcdserver: invalid auth token',
+  'etcdserver: user name is empty',
+]);
+
 export class MemberApi {
   readonly address: string;
   readonly channel: Channel;
+  /** In whose name calls without metadata of their own are made, wherever authentication is on. */
+  login: { readonly name: string; readonly password: string } | undefined;
+  private token: string | undefined;
 
   constructor(address: string) {
     this.address = address;
@@ -20,8 +36,38 @@ export class MemberApi {
     this.channel = grpcJsChannel(address, { minBackoffMs: 20, maxBackoffMs: 100 });
   }
 
-  call<Req, Res>(method: MethodDescriptor<Req, Res>, request: Req, options: CallOptions = {}): Promise<Res> {
-    return this.channel.unary(method, request, options);
+  async call<Req, Res>(
+    method: MethodDescriptor<Req, Res>,
+    request: Req,
+    options: CallOptions = {},
+  ): Promise<Res> {
+    if (this.login === undefined || options.metadata !== undefined)
+      return this.channel.unary(method, request, options);
+    const login = this.login;
+    const loggedIn = async (): Promise<Res> => {
+      this.token ??= await this.authenticate(login);
+      const metadata = Metadata.of(this.token === undefined ? {} : { token: this.token });
+      return this.channel.unary(method, request, { ...options, metadata });
+    };
+    try {
+      return await loggedIn();
+    } catch (error) {
+      if (!(error instanceof RpcError) || !TOKEN_REFUSED.has(error.message)) throw error;
+      this.token = undefined;
+      return loggedIn();
+    }
+  }
+
+  /** Undefined while authentication is off. */
+  private async authenticate(login: NonNullable<MemberApi['login']>): Promise<string | undefined> {
+    try {
+      const request = new etcdserverpb.AuthenticateRequest(login);
+      return (await this.channel.unary(services.Auth.methods.authenticate, request)).token;
+    } catch (error) {
+      if (error instanceof RpcError && error.message === 'etcdserver: authentication is not enabled')
+        return undefined;
+      throw error;
+    }
   }
 
   put(key: string, value: string | Buffer, timeoutMs = 5000): Promise<etcdserverpb.PutResponse> {

@@ -96,7 +96,9 @@ function post(
   timeoutMs: number,
 ): Promise<{ status: number; text: string } | undefined> {
   return new Promise((resolve) => {
+    let answered = false;
     const request = peerRequest(url, { method: 'POST', agent, timeout: timeoutMs }, (response) => {
+      answered = true;
       readAll(response, ANSWER_BYTES_MAX).then(
         (body) => resolve({ status: response.statusCode ?? 0, text: body.toString('utf8') }),
         () => resolve(undefined),
@@ -104,7 +106,10 @@ function post(
     });
     request.on('timeout', () => request.destroy());
     request.on('error', () => resolve(undefined));
-    request.on('close', () => resolve(undefined));
+    // A request closes as soon as its answer is in, and before whoever reads the answer has it.
+    request.on('close', () => {
+      if (!answered) resolve(undefined);
+    });
     request.end();
   });
 }

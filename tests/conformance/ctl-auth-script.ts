@@ -1,0 +1,76 @@
+/** What is typed into etcdctl about users, roles and the switch; it leaves the cluster as it found it. */
+import type { Args, RunStep, Step } from './ctl-script.ts';
+
+const run = (name: string, args: Args, extra: Partial<RunStep> = {}): Step => ({
+  kind: 'run',
+  name: `auth: ${name}`,
+  args,
+  ...extra,
+});
+const typed = (line: string, extra: Partial<RunStep> = {}): Step =>
+  run(line, () => (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', '')), extra);
+const ROOT = '--user root:secret';
+const FORMATS = ['simple', 'json', 'fields', 'table'];
+const inAllFormats = (line: string): Step[] => FORMATS.map((format) => typed(`${line} -w ${format}`));
+
+export const CTL_AUTH_SCRIPT: readonly Step[] = [
+  typed('user add root:secret'),
+  typed('user add anna:a'),
+  typed('user add bert --interactive=false', { stdin: () => 'b\n' }),
+  typed('user add carl --no-password'),
+  typed('user add anna:a'),
+  ...inAllFormats('user list'),
+  typed('role add r'),
+  typed('role grant-permission r readwrite k/ --prefix'),
+  typed('role grant-permission r read "" --from-key'),
+  typed('role revoke-permission r "" --from-key'),
+  typed('role grant-permission r sideways k/'),
+  typed('role grant-permission none read k/'),
+  ...inAllFormats('role get r'),
+  ...inAllFormats('role list'),
+  typed('user grant-role anna r'),
+  typed('user grant-role anna none'),
+  ...inAllFormats('user get anna'),
+  typed('user get anna --detail'),
+  typed('user get none'),
+  typed('auth disable'),
+  typed('auth enable'),
+  typed('auth enable'),
+  typed('get k/1'),
+  typed('put k/1 x'),
+  typed('--user anna:wrong get k/1'),
+  typed('--user anna:a put k/1 x'),
+  typed('--user anna:a get k/1'),
+  typed('--user anna:a get k/ --prefix'),
+  typed('--user anna:a get k/ --from-key'),
+  typed('--user anna:a del k/ --prefix --prev-kv'),
+  typed('--user anna:a put other x'),
+  run('--user anna:a txn', () => ['--user', 'anna:a', 'txn'], {
+    stdin: () => 'version("k/1") = "0"\n\nput k/1 new\n\nget other\n\n',
+  }),
+  typed('--user anna:a lease grant 600', { noteLease: 'anna' }),
+  run('lease timetolive', (m) => ['--user', 'anna:a', 'lease', 'timetolive', m.lease('anna')]),
+  run('lease revoke', (m) => ['--user', 'anna:a', 'lease', 'revoke', m.lease('anna')]),
+  typed('--user anna:a endpoint health'),
+  typed('--user anna:a user get anna'),
+  typed('--user anna:a user get root'),
+  typed('--user anna:a role get r'),
+  typed('--user anna:a user add dora:d'),
+  typed('--user anna:a auth disable'),
+  typed(`${ROOT} endpoint health`),
+  typed(`${ROOT} member list`, { sorted: 'lines' }),
+  typed(`${ROOT} user passwd anna --interactive=false`, { stdin: () => 'new\n' }),
+  typed('--user anna:a get k/1'),
+  typed('--user anna:new get k/1'),
+  typed(`${ROOT} user delete root`),
+  typed(`${ROOT} role delete root`),
+  typed(`${ROOT} user revoke-role root root`),
+  typed(`${ROOT} user revoke-role anna r`),
+  typed('--user anna:new get k/1'),
+  typed(`${ROOT} auth disable`),
+  typed(`${ROOT} get k/1 -w json`),
+  ...['anna', 'bert', 'carl', 'root'].map((user) => typed(`user delete ${user}`)),
+  typed('role delete r'),
+  typed('role delete root'),
+  typed('user list -w json'),
+];
