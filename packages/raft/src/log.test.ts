@@ -178,6 +178,17 @@ test('a conf change counts as unapplied until it is applied, page by page', () =
   expect(log.hasUnappliedConfChange()).toBe(false);
 });
 
+test('a bound that durable entries leave room under admits no entry in memory that passes it', () => {
+  const entries = [1, 1, 40].map((size, i) => new Entry(1, i + 1, EntryType.Normal, Buffer.alloc(size)));
+  for (let stable = 0; stable <= 3; stable++) {
+    const storage = new MemoryStorage();
+    storage.append(entries.slice(0, stable));
+    const log = new RaftLog(storage, silent, Infinity);
+    log.append(entries.slice(stable));
+    expect(log.slice(1, 4, entriesSize(entries) - 1)).toEqual(entries.slice(0, 2));
+  }
+});
+
 test('a slice is the same wherever durable ends, and within its bound but for one entry', () => {
   const terms = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 12 });
   fc.assert(

@@ -109,3 +109,12 @@ test('a single voter that comes back answers no read below what it may have told
   node.readIndex(Buffer.from('r'));
   expect(turn(node, storage).reads).toEqual([{ index: 5, context: Buffer.from('r') }]);
 });
+
+test.each([0, 2])('a read that comes with %i entries is not one', (count) => {
+  const { node, storage } = member([1n]);
+  node.campaign();
+  turn(node, storage);
+  const entries = Array.from({ length: count }, () => new Entry(0, 0, EntryType.Normal, Buffer.from('r')));
+  node.step(new Message(MessageType.ReadIndex, { from: 2n, to: 1n, entries }));
+  expect(turn(node, storage)).toEqual({ sent: [], reads: [] });
+});

@@ -166,6 +166,27 @@ describe('§7 Log compaction', () => {
     expect(next.flatMap((each) => each.entries.map((entry) => entry.index))).toEqual([5]);
   });
 
+  test('a follower whose snapshot is under way gets nothing else until it has what the log begins after', () => {
+    const member = leader();
+    for (const text of ['b', 'c', 'd']) member.node.propose([Buffer.from(text)]);
+    member.flush();
+    acknowledge(member, 4, 2n);
+    member.storage.createSnapshot(4, members, Buffer.from('state'));
+    member.storage.compact(4);
+    member.hear(MessageType.HeartbeatResp, 3n);
+    // Late answers, of entries that are gone here, and trouble with the network change nothing.
+    expect(member.hear(MessageType.AppResp, 3n, { index: 2 })).toEqual([]);
+    member.node.reportUnreachable(3n);
+    expect(member.hear(MessageType.HeartbeatResp, 3n)).toEqual([]);
+    expect(member.node.status().progress[2]).toMatchObject({
+      state: 'snapshot',
+      match: 2,
+      pendingSnapshot: 4,
+    });
+    member.hear(MessageType.AppResp, 3n, { index: 4 });
+    expect(member.node.status().progress[2]).toMatchObject({ state: 'replicate', match: 4, next: 6 });
+  });
+
   test('a snapshot with new information replaces the whole log', () => {
     const member = new Member({ log: [1, 1], term: 2 });
     member.hear(MessageType.Snap, 2n, { snapshot: snapshot(7, 2) });
