@@ -230,8 +230,8 @@ test.each<[string[], number, RegExp, RegExp]>([
   [['ctl', 'help', 'txn'], 0, /DESCRIPTION:/, /^$/],
   [['ctl', 'get', '-h'], 0, /--print-value-only\[=false\]/, /^$/],
   [['ctl', 'nonsense'], 1, /^$/, /^Error: unknown command "nonsense" for "keelson ctl"\n/],
-  [['ctl', '--endpoints=https://a:1', 'get', 'k'], 128, /^$/, /^Error: endpoint https:/],
-  [['ctl', '--cert=x', 'get', 'k'], 128, /^$/, /^Error: --cert: this build/],
+  [['ctl', '--endpoints=ftp://a:1', 'get', 'k'], 128, /^$/, /^Error: endpoint ftp:/],
+  [['ctl', '--cert=x', 'get', 'k'], 128, /^$/, /^Error: KeyFile and CertFile must both be present/],
 ])('keelson %j', async (argv, code, out, err) => {
   const captured = capture();
   expect(await run(argv, captured.io)).toBe(code);

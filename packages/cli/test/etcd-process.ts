@@ -34,10 +34,16 @@ export async function freePorts(): Promise<[number, number]> {
   return [ports[0] ?? 0, ports[1] ?? 0];
 }
 
-/** Starts etcd with a fresh data directory; resolves when it serves. The same ports give the same ids. */
-export async function startEtcd([client, peer]: readonly [number, number]): Promise<EtcdProcess> {
+/**
+ * Starts etcd with a fresh data directory; resolves when it serves. The same ports give the same ids.
+ * @param tls flags by which it serves clients with TLS
+ */
+export async function startEtcd(
+  [client, peer]: readonly [number, number],
+  tls: readonly string[] = [],
+): Promise<EtcdProcess> {
   const directory = mkdtempSync(path.join(tmpdir(), 'keelson-etcd-'));
-  const clientUrl = `http://127.0.0.1:${client}`;
+  const clientUrl = `${tls.length > 0 ? 'https' : 'http'}://127.0.0.1:${client}`;
   const peerUrl = `http://127.0.0.1:${peer}`;
   const child = spawn(
     'etcd',
@@ -52,6 +58,7 @@ export async function startEtcd([client, peer]: readonly [number, number]): Prom
       '--election-timeout=100',
       '--logger=zap',
       '--log-outputs=stderr',
+      ...tls,
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -62,7 +69,8 @@ export async function startEtcd([client, peer]: readonly [number, number]): Prom
       log += chunk.toString();
       if (
         log.includes('serving insecure client requests') ||
-        log.includes('serving client traffic insecurely')
+        log.includes('serving client traffic insecurely') ||
+        log.includes('serving client traffic securely')
       ) {
         resolve();
       }

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Pipe } from './connection.ts';
 import { verifiedCertificate, type PeerCertificate } from './peer-certificate.ts';
+import { dialErrorText } from './tls-dial.ts';
 
 /** What a socket tells its connection. */
 export interface PipeEnd {
@@ -35,7 +36,7 @@ export class SocketPipe implements Pipe {
     this.socket.on('data', (bytes: Buffer) => end.bytesArrived(bytes));
     this.socket.on('drain', () => end.drained());
     this.socket.on('error', (error) => {
-      why = error.message;
+      why = dialErrorText(error);
     });
     this.socket.on('end', () => this.socket.end());
     this.socket.on('close', () => end.closed(why));

@@ -14,6 +14,7 @@ import { errorText } from './commands/lease.ts';
 import { GLOBAL_FLAGS, endpointsOf, readEnvironment, variableOf } from './globals.ts';
 import { HeaderTap } from './header-tap.ts';
 import { commandHelp, groupHelp, programHelp } from './help.ts';
+import { tlsOf } from './tls.ts';
 import { clientFactory, credentialsOf, makePrinter } from './session.ts';
 
 /** @param argv what follows `keelson ctl`. @returns the exit code */
@@ -90,9 +91,10 @@ async function runCommand(command: Command, argv: readonly string[], io: Io): Pr
       for (const flag of GLOBAL_FLAGS) io.err(`${variableOf(flag)}=${values.string(flag.name)}\n`);
     }
     const tap = new HeaderTap();
-    const endpoints = free ? [] : endpointsOf(values);
+    const endpoints = free ? [] : await endpointsOf(values, io);
+    const tls = free ? undefined : tlsOf(values);
     const credentials = free ? undefined : await credentialsOf(values, io);
-    const clientOf = clientFactory(values, credentials, tap);
+    const clientOf = clientFactory(values, credentials, tls, tap);
     const writeOut = free ? parseFlags(GLOBAL_FLAGS, []).values : values;
     return await command.run({
       io,

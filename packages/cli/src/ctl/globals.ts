@@ -5,6 +5,7 @@
 import { FlagError, type FlagSpec, type FlagValues } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { badArgs } from './ctl-error.ts';
+import { discoveredEndpoints } from './discovery.ts';
 
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   {
@@ -34,8 +35,27 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   },
   { name: 'debug', kind: 'bool', initial: 'false', usage: 'enable client-side debug logging' },
   { name: 'dial-timeout', kind: 'duration', initial: '2s', usage: 'dial timeout for client connections' },
+  {
+    name: 'discovery-srv',
+    short: 'd',
+    kind: 'string',
+    initial: '',
+    usage: 'domain name to query for SRV records describing cluster endpoints',
+  },
+  {
+    name: 'discovery-srv-name',
+    kind: 'string',
+    initial: '',
+    usage: 'service name to query when using DNS discovery',
+  },
   { name: 'endpoints', kind: 'strings', initial: '127.0.0.1:2379', usage: 'gRPC endpoints' },
   { name: 'hex', kind: 'bool', initial: 'false', usage: 'print byte strings as hex encoded strings' },
+  {
+    name: 'insecure-discovery',
+    kind: 'bool',
+    initial: 'true',
+    usage: 'accept insecure SRV records describing cluster endpoints',
+  },
   {
     name: 'insecure-skip-tls-verify',
     kind: 'bool',
@@ -109,15 +129,10 @@ export function readEnvironment(values: FlagValues, specs: readonly FlagSpec[], 
   }
 }
 
-const TLS_FLAGS: readonly string[] = ['cacert', 'cert', 'key'];
-
-/** Endpoints without what this build's client cannot do. @throws CtlError */
-export function endpointsOf(values: FlagValues): string[] {
-  const asked = TLS_FLAGS.find((name) => values.string(name) !== '');
-  if (asked !== undefined) throw badArgs(`--${asked}: this build of keelson ctl connects without TLS only`);
-  if (!values.bool('insecure-transport')) {
-    throw badArgs('--insecure-transport=false: this build of keelson ctl connects without TLS only');
-  }
+/** Where to connect: what --discovery-srv finds, else --endpoints. @throws CtlError */
+export async function endpointsOf(values: FlagValues, io: Io): Promise<string[]> {
+  const found = await discoveredEndpoints(values, io);
+  if (found.length > 0) return found;
   const endpoints = values.strings('endpoints').map((endpoint) => endpoint.trim());
   if (endpoints.length === 0) throw badArgs('etcdclient: no available endpoints');
   return endpoints;

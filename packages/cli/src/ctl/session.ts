@@ -1,7 +1,7 @@
 /** What a command is given to work with: clients, printer, credentials. Made from the global flags. */
 import { Client, type ClientOptions } from '@keelson/client';
 import { loadDescriptors } from '@keelson/proto';
-import { grpcJsChannel } from '@keelson/rpc';
+import { grpcJsChannel, nativeChannel, type DialTls } from '@keelson/rpc';
 import type { FlagValues } from '../flags.ts';
 import type { Io } from '../io.ts';
 import { CtlError, ExitCode, badArgs } from './ctl-error.ts';
@@ -59,18 +59,22 @@ export async function credentialsOf(values: FlagValues, io: Io): Promise<Credent
 export function clientFactory(
   values: FlagValues,
   credentials: Credentials | undefined,
+  tls: DialTls | undefined,
   tap: HeaderTap,
 ): (endpoints: readonly string[]) => Client {
+  const keepalive = {
+    keepaliveIntervalMs: Math.max(KEEPALIVE_MIN_MS, values.durationMs('keepalive-time')),
+    keepaliveTimeoutMs: values.durationMs('keepalive-timeout'),
+  };
   const options: Omit<ClientOptions, 'endpoints'> = {
     dialTimeoutMs: values.durationMs('dial-timeout'),
     requestTimeoutMs: values.durationMs('command-timeout'),
     ...credentials,
-    channelFactory: (address) =>
+    channelFactory: (address, secure) =>
       tap.on(
-        grpcJsChannel(address, {
-          keepaliveIntervalMs: Math.max(KEEPALIVE_MIN_MS, values.durationMs('keepalive-time')),
-          keepaliveTimeoutMs: values.durationMs('keepalive-timeout'),
-        }),
+        (secure ?? tls !== undefined)
+          ? nativeChannel(address, { ...keepalive, tls: tls ?? (() => ({})) })
+          : grpcJsChannel(address, keepalive),
       ),
   };
   return (endpoints) => {

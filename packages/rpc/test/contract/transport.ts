@@ -195,7 +195,8 @@ export function transportContract(
 
     test('a deadline ends the call on both sides', async () => {
       const cancelled = seen.next('cancelled');
-      const error = await failure(channel.unary(Echo.unary, 'hang', { timeoutMs: 50 }));
+      // Long enough that the call is there before it passes, also where others want the processor.
+      const error = await failure(channel.unary(Echo.unary, 'hang', { timeoutMs: 300 }));
       expect([error.code, error.message]).toEqual([StatusCode.DeadlineExceeded, 'context deadline exceeded']);
       await cancelled;
       expect(seen.deadlines[0]).toBeGreaterThan(0);
