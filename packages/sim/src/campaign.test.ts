@@ -84,7 +84,7 @@ describe('runPlan', () => {
 
   test('failureOf tells laws from crashes', () => {
     expect(failureOf(new LawBroken('R3', 'text'), 7)).toEqual({ law: 'R3', message: 'R3: text', events: 7 });
-    expect(failureOf(new TypeError('oops'), 7).law).toBe('crash');
+    expect(failureOf(new TypeError('oops at 17'), 7).law).toBe('crash TypeError: oops at #');
     expect(() => law('R1', false, () => 'why')).toThrow('R1: why');
     law('R1', true, () => 'why');
   });

@@ -65,7 +65,11 @@ function read(simulation: Simulation, args: readonly string[]): Orders {
 }
 
 /** Runs one process's share of the seeds. */
-function runShare(simulation: Simulation, orders: Orders, report: (news: Report) => void): void {
+async function runShare(
+  simulation: Simulation,
+  orders: Orders,
+  report: (news: Report) => void,
+): Promise<void> {
   let tally = new Tally();
   let failures: Report['failures'][number][] = [];
   let failed = 0;
@@ -78,6 +82,8 @@ function runShare(simulation: Simulation, orders: Orders, report: (news: Report)
   };
   for (let i = orders.share ?? 0; i < orders.seeds && failed < FAILURES_MAX; i += orders.jobs) {
     if (systemClock.monotonicMs() >= orders.endMs) break;
+    // Lets news out, and the end of the parent in.
+    await new Promise((resolve) => setImmediate(resolve));
     const plan = orders.plan(orders.first + i);
     const again = orders.again || plan.seed % RERUN_EVERY === 0;
     const failure = runPlan(simulation, plan, again, tally);
@@ -134,7 +140,11 @@ export async function campaign(
 ): Promise<number> {
   const orders = read(simulation, args);
   if (orders.share !== undefined) {
-    runShare(simulation, orders, (news) => process.send?.(news));
+    // Nobody would hear of it any more.
+    const orphaned = (): never => process.exit(1);
+    process.once('disconnect', orphaned);
+    await runShare(simulation, orders, (news) => process.send?.(news));
+    process.off('disconnect', orphaned);
     return 0;
   }
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -157,7 +167,7 @@ export async function campaign(
   };
   let code = 0;
   if (orders.jobs > 1) code = await runShares(entry, args, orders.jobs, report);
-  else runShare(simulation, orders, report);
+  else await runShare(simulation, orders, report);
 
   for (const line of summary(simulation, tally)) print(line);
   const seconds = ((systemClock.monotonicMs() - started) / 1000).toFixed(0);

@@ -30,7 +30,7 @@ export interface Plan {
 }
 
 export interface Failure {
-  /** The broken law; 'crash' when something else was thrown. */
+  /** The broken law; 'crash …' when something else was thrown. */
   readonly law: string;
   readonly message: string;
   /** Events that had run. */
@@ -64,5 +64,6 @@ export interface Simulation {
 export function failureOf(error: unknown, events: number): Failure {
   if (error instanceof LawBroken) return { law: error.law, message: error.message, events };
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { law: 'crash', message: text, events };
+  // Two crashes are the same story when they say the same, numbers aside.
+  return { law: `crash ${text.replaceAll(/\d+/g, '#').slice(0, 60)}`, message: text, events };
 }
