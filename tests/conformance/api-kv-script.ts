@@ -120,6 +120,14 @@ const putSteps: ApiStep[] = [
     value: 'x',
     ignoreLease: true,
   })),
+  putting('put: ignore value of a missing key with an unknown lease', (s) => ({
+    key: `${s.p}nothing`,
+    ignoreValue: true,
+    lease: 424_242n,
+  })),
+  txning('put: the same in a transaction', (s) =>
+    txn([], [put({ key: `${s.p}nothing`, ignoreValue: true, lease: 424_242n })]),
+  ),
   putting('put: unknown lease', (s) => ({ key: `${s.p}p`, value: 'x', lease: 424_242n })),
   putting('put: a value that is no text', (s) => ({ key: `${s.p}p`, value: '\0\xff\xfe\x80' })),
   putting('put: too large', (s) => ({ key: `${s.p}p`, value: 'x'.repeat(1_600_000) })),

@@ -128,7 +128,7 @@ export class Applier {
       case CommandKind.Put: {
         const request = etcdserverpb.decodePutRequest(body);
         this.authorize(identity, putNeeds, request);
-        kv.checkPut(state, state.mvcc, request);
+        kv.checkLonePut(state, state.mvcc, request);
         const response = state.write((writer) => kv.put(state, writer, request));
         this.charge(putCost(request));
         return response;

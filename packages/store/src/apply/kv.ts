@@ -41,12 +41,21 @@ export function range(source: Reader, request: etcdserverpb.RangeRequest): etcds
   return new etcdserverpb.RangeResponse({ kvs, more, count });
 }
 
-/** @throws StoreError KEY_NOT_FOUND, LEASE_NOT_FOUND; nothing has been changed */
+/** A put inside a transaction. @throws StoreError KEY_NOT_FOUND, LEASE_NOT_FOUND; nothing has been changed */
 export function checkPut(context: KvContext, source: Reader, request: etcdserverpb.PutRequest): void {
   if ((request.ignoreValue || request.ignoreLease) && source.get(keyFromBytes(request.key)) === undefined)
     throw new StoreError('KEY_NOT_FOUND');
-  if (request.lease !== 0n && context.lessor.lookup(request.lease) === undefined)
-    throw new StoreError('LEASE_NOT_FOUND');
+  checkLease(context, request);
+}
+
+/** A put of its own: etcd asks for the lease first there, and last in a transaction. @throws as checkPut */
+export function checkLonePut(context: KvContext, source: Reader, request: etcdserverpb.PutRequest): void {
+  checkLease(context, request);
+  checkPut(context, source, request);
+}
+
+function checkLease({ lessor }: KvContext, { lease }: etcdserverpb.PutRequest): void {
+  if (lease !== 0n && lessor.lookup(lease) === undefined) throw new StoreError('LEASE_NOT_FOUND');
 }
 
 /** Puts a key that checkPut has passed. */

@@ -1,0 +1,47 @@
+/** Many generated scripts one after another on one pair of clusters. */
+import type { Say } from '../../harness/script.ts';
+import type { Side } from '../sides.ts';
+import { generate } from './generator.ts';
+import { outcomeTable, ScriptRunner, textCounts, type ScriptDifference } from './runner.ts';
+
+export interface CampaignOptions {
+  /** The first seed. */
+  readonly from: number;
+  readonly scripts: number;
+  /** After so many the rest is left. */
+  readonly differencesMax: number;
+}
+
+export interface CampaignResult {
+  readonly differences: readonly ScriptDifference[];
+  readonly steps: number;
+  /** How often each text was answered; 'OK' among them. */
+  readonly texts: ReadonlyMap<string, number>;
+  readonly report: string[];
+}
+
+export async function compareScripts(
+  sides: readonly [Side, Side],
+  { from, scripts, differencesMax }: CampaignOptions,
+  say: Say,
+): Promise<CampaignResult> {
+  const runner = new ScriptRunner(sides);
+  const differences: ScriptDifference[] = [];
+  for (let i = 0; i < scripts && differences.length < differencesMax; i++) {
+    const difference = await runner.run(generate(from + i));
+    if (difference !== undefined) {
+      differences.push(difference);
+      say(
+        `seed ${difference.seed} (${difference.kind}) ${difference.step}\n  ${difference.lines.join('\n  ')}`,
+      );
+    }
+    if ((i + 1) % 250 === 0)
+      say(`${i + 1} scripts, ${runner.steps} steps, ${differences.length} differences`);
+  }
+  const report = [
+    `${scripts} scripts from seed ${from}, ${runner.steps} steps, ${differences.length} differences`,
+    ...outcomeTable(runner.outcomes),
+    `known differences needed: ${[...runner.used].map(({ reason }) => reason).join('; ') || 'none'}`,
+  ];
+  return { differences, steps: runner.steps, texts: textCounts(runner.outcomes), report };
+}
