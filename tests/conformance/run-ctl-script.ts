@@ -83,7 +83,7 @@ class Runner {
     this.side = side;
     const identity = side.identity.members[member];
     this.index = identity.index;
-    this.options = { binary: ETCDCTL, endpoints: [identity.clientAddress] };
+    this.options = { binary: ETCDCTL, endpoints: [identity.clientAddress], tls: side.cluster.tls };
     this.prefix = `${String.fromCodePoint(0x61 + member)}/`;
   }
 

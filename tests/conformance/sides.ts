@@ -4,6 +4,7 @@
  */
 import { etcdserverpb, services } from '@keelson/proto';
 import { KEELSON_ETCD, KEELSON_FLAGS, REFERENCE_ETCD } from '../harness/binaries.ts';
+import { TLS_EVERYWHERE } from '../harness/certificates.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
 
 export interface Side {
@@ -40,11 +41,12 @@ const NAME_PREFIX = 'member-';
 export async function startSides(flags: readonly string[] = [], size = 3): Promise<[Side, Side]> {
   if (REFERENCE_ETCD === undefined) throw new Error('no real etcd to compare with');
   const clusters = await Promise.all([
-    ProcessCluster.start({ binary: REFERENCE_ETCD, prefix: NAME_PREFIX, size, flags }),
+    ProcessCluster.start({ binary: REFERENCE_ETCD, prefix: NAME_PREFIX, size, flags, tls: TLS_EVERYWHERE }),
     ProcessCluster.start({
       binary: KEELSON_ETCD,
       prefix: NAME_PREFIX,
       size,
+      tls: TLS_EVERYWHERE,
       flags: [...KEELSON_FLAGS, ...flags],
     }),
   ]);
@@ -76,7 +78,7 @@ async function identify(cluster: ProcessCluster): Promise<Identity> {
         name: process.name,
         id: member.ID,
         clientAddress: process.address,
-        peerAddress: process.peerUrl.replace('http://', ''),
+        peerAddress: process.peerUrl.replace(/^https?:\/\//, ''),
       };
     }),
   };

@@ -3,6 +3,7 @@
  * code out, untouched. For commands that run until stopped (watch, keep-alive) there is a running form.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { clientTlsFlags, type ClusterTls } from './certificates.ts';
 import { waitUntil } from './waiting.ts';
 
 export interface CtlResult {
@@ -15,6 +16,8 @@ export interface CtlOptions {
   readonly binary: string;
   /** "host:port", one or more. */
   readonly endpoints: readonly string[];
+  /** Certificates of the cluster; undefined: without TLS. */
+  readonly tls?: ClusterTls | undefined;
   readonly stdin?: string;
   /** The command is killed after this long. Default 20 s. */
   readonly timeoutMs?: number;
@@ -36,7 +39,8 @@ export class RunningCtl {
 
   constructor(args: readonly string[], options: CtlOptions) {
     const { PATH } = process.env;
-    this.child = spawn(options.binary, [...args, `--endpoints=${options.endpoints.join(',')}`], {
+    const tls = options.tls === undefined ? [] : clientTlsFlags(options.tls);
+    this.child = spawn(options.binary, [...args, `--endpoints=${options.endpoints.join(',')}`, ...tls], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ETCDCTL_API: '3', ...(PATH === undefined ? {} : { PATH }) },
     });

@@ -6,9 +6,11 @@ import { etcdserverpb, services } from '@keelson/proto';
 import {
   grpcJsChannel,
   Metadata,
+  nativeChannel,
   RpcError,
   type CallOptions,
   type Channel,
+  type DialTls,
   type MethodDescriptor,
 } from '@keelson/rpc';
 
@@ -30,10 +32,13 @@ export class MemberApi {
   login: { readonly name: string; readonly password: string } | undefined;
   private token: string | undefined;
 
-  constructor(address: string) {
+  /** @param tls undefined: without */
+  constructor(address: string, tls?: DialTls) {
     this.address = address;
     // Short pauses between dials: how fast a member is back is what the tests measure.
-    this.channel = grpcJsChannel(address, { minBackoffMs: 20, maxBackoffMs: 100 });
+    const pauses = { minBackoffMs: 20, maxBackoffMs: 100 };
+    this.channel =
+      tls === undefined ? grpcJsChannel(address, pauses) : nativeChannel(address, { ...pauses, tls });
   }
 
   async call<Req, Res>(

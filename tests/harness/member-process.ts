@@ -19,6 +19,8 @@ export interface MemberOptions {
   readonly home: string;
   /** All but name, data directory and URLs. */
   readonly flags: readonly string[];
+  /** Its URLs are https; `flags` say with what. */
+  readonly secure?: boolean;
 }
 
 type State =
@@ -45,11 +47,15 @@ export class MemberProcess {
   }
 
   get clientUrl(): string {
-    return `http://${this.address}`;
+    return `${this.scheme}://${this.address}`;
   }
 
   get peerUrl(): string {
-    return `http://127.0.0.1:${this.options.peerPort}`;
+    return `${this.scheme}://127.0.0.1:${this.options.peerPort}`;
+  }
+
+  private get scheme(): string {
+    return this.options.secure === true ? 'https' : 'http';
   }
 
   /** Of the running process; undefined when there is none. */

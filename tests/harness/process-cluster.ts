@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { makeClusterTls, memberTlsFlags, type ClusterTls } from './certificates.ts';
 import { MemberApi } from './member-api.ts';
 import { MemberProcess } from './member-process.ts';
 import { freePorts } from './ports.ts';
@@ -22,11 +23,15 @@ export interface ClusterOptions {
   readonly memberFlags?: (index: number) => readonly string[];
   /** Members are called m1, m2 … behind this. */
   readonly prefix?: string;
+  /** Clients and peers speak TLS and must show certificates, which are made for this cluster. */
+  readonly tls?: boolean;
 }
 
 export class ProcessCluster implements AsyncDisposable {
   readonly members: readonly MemberProcess[];
   readonly home: string;
+  /** Undefined: without TLS. */
+  readonly tls: ClusterTls | undefined;
   private readonly apis: MemberApi[];
   private readonly killAll = (): void => {
     for (const { pid } of this.members) {
@@ -34,10 +39,11 @@ export class ProcessCluster implements AsyncDisposable {
     }
   };
 
-  private constructor(members: readonly MemberProcess[], home: string) {
+  private constructor(members: readonly MemberProcess[], home: string, tls: ClusterTls | undefined) {
     this.members = members;
     this.home = home;
-    this.apis = members.map((member) => new MemberApi(member.address));
+    this.tls = tls;
+    this.apis = members.map((member) => new MemberApi(member.address, tls?.dial));
     process.once('exit', this.killAll);
   }
 
@@ -47,7 +53,11 @@ export class ProcessCluster implements AsyncDisposable {
     const ports = await freePorts(2 * size);
     const home = mkdtempSync(path.join(tmpdir(), 'keelson-cluster-'));
     const names = Array.from({ length: size }, (_, i) => `${options.prefix ?? ''}m${i + 1}`);
-    const initialCluster = names.map((name, i) => `${name}=http://127.0.0.1:${ports[2 * i + 1]}`).join(',');
+    const tls = options.tls === true ? await makeClusterTls(home) : undefined;
+    const scheme = tls === undefined ? 'http' : 'https';
+    const initialCluster = names
+      .map((name, i) => `${name}=${scheme}://127.0.0.1:${ports[2 * i + 1]}`)
+      .join(',');
     const members = names.map(
       (name, i) =>
         new MemberProcess({
@@ -56,7 +66,9 @@ export class ProcessCluster implements AsyncDisposable {
           clientPort: ports[2 * i],
           peerPort: ports[2 * i + 1],
           home: path.join(home, name),
+          secure: tls !== undefined,
           flags: [
+            ...(tls === undefined ? [] : memberTlsFlags(tls)),
             `--initial-cluster=${initialCluster}`,
             '--initial-cluster-state=new',
             `--initial-cluster-token=${path.basename(home)}`,
@@ -65,7 +77,7 @@ export class ProcessCluster implements AsyncDisposable {
           ],
         }),
     );
-    return new ProcessCluster(members, home);
+    return new ProcessCluster(members, home, tls);
   }
 
   /** Started and answering: every member printed its ready line and serves a linearizable read. */

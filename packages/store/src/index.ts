@@ -4,10 +4,11 @@ export { realWorld, type BoundTransport, type World } from './world.ts';
 export { defaultServerConfig, parseServerConfig } from './config/config.ts';
 export type { ServerConfig } from './config/flag-table.ts';
 export { FatalError, StoreError, type ErrorCode } from './errors.ts';
+export { makeCertificate, type CertificateFields, type Certified } from './tls/certificate.ts';
 // Tools on files of members that do not run.
 export { exportMember, offlineWorld, type ExportOptions } from './offline.ts';
-export { withDatabase, type Database, type HomeAt } from './transfer/database.ts';
-export { restoreSnapshot, type RestoreOptions, type RestoreWorld } from './transfer/restore.ts';
+export { withDatabase, type Database, type OfflineWorld } from './transfer/database.ts';
+export { restoreSnapshot, type RestoreOptions } from './transfer/restore.ts';
 export { defragment, migrate, type StorageVersion } from './transfer/rewrite.ts';
 export { offlineHashKV, snapshotStatus, type OfflineHash, type SnapshotStatus } from './transfer/status.ts';
 // Rooms that packages/bench measures alone.
