@@ -24,6 +24,7 @@ export interface Budget {
   readonly duplicates: number;
   readonly compactions: number;
   readonly transfers: number;
+  readonly snapshotFailures: number;
 }
 
 export interface Configuration {
@@ -60,6 +61,7 @@ const NOTHING: Budget = {
   duplicates: 0,
   compactions: 0,
   transfers: 0,
+  snapshotFailures: 0,
 };
 
 const QUEUED: Driving = {
@@ -122,6 +124,23 @@ const ELECTED_SLOWLY = [
 
 /** And its first entry is committed, as far as the leader knows. */
 const LEADING = [...ELECTED, '2 takes 1->2 MsgApp', '1 takes 2->1 MsgAppResp'];
+
+/** Of two voters with slow disks, the leader has taken in a third and begins its log after that. */
+const JOINING = [
+  ...ELECTED_SLOWLY,
+  "1's disk",
+  '2 takes 1->2 MsgApp',
+  "2's disk",
+  '1 takes 2->1 MsgAppResp',
+  "1's disk",
+  '1 is given conf change 0',
+  "1's disk",
+  '2 takes 1->2 MsgApp Term:2 Log:2/2 Commit:2 Entries',
+  "2's disk",
+  '1 takes 2->1 MsgAppResp Term:2 Log:0/3',
+  "1's disk",
+  '1 makes a snapshot',
+];
 
 export const CONFIGURATIONS: readonly Configuration[] = [
   {
@@ -318,21 +337,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     network: 'soup',
     driving: { ...DONE, disk: 'queued' },
     changes: [add(3n)],
-    prefix: [
-      ...ELECTED_SLOWLY,
-      "1's disk",
-      '2 takes 1->2 MsgApp',
-      "2's disk",
-      '1 takes 2->1 MsgAppResp',
-      "1's disk",
-      '1 is given conf change 0',
-      "1's disk",
-      '2 takes 1->2 MsgApp Term:2 Log:2/2 Commit:2 Entries',
-      "2's disk",
-      '1 takes 2->1 MsgAppResp Term:2 Log:0/3',
-      "1's disk",
-      '1 makes a snapshot',
-    ],
+    prefix: JOINING,
     budget: { ...NOTHING, campaigns: 2, changes: 1, compactions: 2, proposals: 1, beats: 1 },
   },
   {
@@ -343,6 +348,60 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     network: 'soup',
     prefix: LEADING,
     budget: { ...NOTHING, campaigns: 2, proposals: 1, compactions: 2, crashes: 1, beats: 2 },
+  },
+  {
+    ...BASE,
+    name: 'two-snapshots',
+    aim: 'a second snapshot comes while the disk is still writing the first (R6, R9)',
+    confState: voters(1n, 2n),
+    changes: [add(3n)],
+    prefix: [
+      ...JOINING,
+      '3 takes 1->3 MsgApp',
+      "3's disk",
+      '1 takes 3->1 MsgAppResp',
+      '3 takes 1->3 MsgSnap',
+      '1 is given a proposal',
+      "1's disk",
+      '2 takes 1->2 MsgApp Term:2 Log:2/3 Commit:3 Entries',
+      "2's disk",
+      '1 takes 2->1 MsgAppResp Term:2 Log:0/4',
+      "1's disk",
+      '1 makes a snapshot',
+      '1 is told that its snapshot for 3 failed',
+      '1 sends heartbeats',
+      '3 takes 1->3 MsgHeartbeat',
+      '1 takes 3->1 MsgHeartbeatResp',
+    ],
+    budget: {
+      ...NOTHING,
+      campaigns: 2,
+      changes: 1,
+      compactions: 2,
+      proposals: 1,
+      beats: 2,
+      crashes: 1,
+      snapshotFailures: 1,
+    },
+  },
+  {
+    ...BASE,
+    name: 'late-snapshot',
+    aim: 'a snapshot of what a follower has as entries, and an old one again (R6, R7)',
+    driving: DONE,
+    network: 'soup',
+    prefix: [
+      ...ELECTED,
+      '1 is given a proposal',
+      '1 sends heartbeats',
+      '3 takes 1->3 MsgHeartbeat',
+      '1 takes 3->1 MsgHeartbeatResp',
+      '3 takes 1->3 MsgApp Term:2 Log:1/1 Commit:1 Entries:[ 2/2 EntryNormal "" 2/3',
+      '2 takes 1->2 MsgApp',
+      '1 takes 2->1 MsgAppResp',
+      '1 makes a snapshot',
+    ],
+    budget: { ...NOTHING, campaigns: 2, proposals: 1, compactions: 2, beats: 2, crashes: 1 },
   },
   {
     ...BASE,

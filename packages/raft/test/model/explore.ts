@@ -57,9 +57,10 @@ const BUDGETS: readonly (keyof Budget)[] = [
   'duplicates',
   'compactions',
   'transfers',
+  'snapshotFailures',
 ];
 /** The place of each in Past.spent, by kind of event; -1: costs nothing. */
-const COSTS: readonly number[] = [-1, -1, -1, 0, 1, 2, 3, 4, 5, 8, 9, 6, 7];
+const COSTS: readonly number[] = [-1, -1, -1, 0, 1, 2, 3, 4, 5, 8, 9, 6, 7, 10];
 
 /** A world: the number of its past, its members' numbers, its messages' numbers ascending. */
 type World = readonly number[];
@@ -218,6 +219,9 @@ export class Explorer {
           for (let i = 0; i < changes.length; i++) events.push(eventOf(EventKind.Change, at, i));
         }
         if (may(EventKind.Beat)) events.push(eventOf(EventKind.Beat, at, 0));
+        if (may(EventKind.SnapshotFailed)) {
+          for (const to of view.snapshotsTo) events.push(eventOf(EventKind.SnapshotFailed, at, to));
+        }
         if (may(EventKind.Transfer)) {
           for (let to = 1; to <= members; to++) {
             if (to !== at + 1) events.push(eventOf(EventKind.Transfer, at, to));
@@ -385,6 +389,8 @@ export class Explorer {
         return `${at} makes a snapshot and compacts`;
       case EventKind.Transfer:
         return `${at} is told to hand over to ${arg}`;
+      case EventKind.SnapshotFailed:
+        return `${at} is told that its snapshot for ${arg} failed`;
       case EventKind.Drop:
         return `the network drops ${this.messageText(arg)}`;
       case EventKind.Duplicate:
@@ -396,7 +402,7 @@ export class Explorer {
 
   private messageText(number: number): string {
     const message = this.members.messages[number];
-    return message === undefined ? `message ${number}` : describeMessage(message).replaceAll('\n', ' ');
+    return message === undefined ? `message ${number}` : describeMessage(message).replaceAll(/\s+/g, ' ');
   }
 }
 

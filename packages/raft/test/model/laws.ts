@@ -4,8 +4,9 @@
  * elected, committed and asked. A broken law is thrown. Nothing here changes a member.
  */
 import { Role } from '../../src/index.ts';
+import { ProgressState } from '../../src/progress.ts';
 import { law } from './broken.ts';
-import { type Chains, type Members, quorum, quorumsMeet } from './chains.ts';
+import { type Chains, type Members, membersOf, quorum, quorumsMeet } from './chains.ts';
 import { describeChain, type Member } from './member.ts';
 
 /** What the laws and the explorer want to know of a member; made once for each state of one. */
@@ -25,6 +26,8 @@ export interface View {
   readonly votes: readonly number[];
   readonly appends: number;
   readonly applies: number;
+  /** Whose progress waits for a snapshot. */
+  readonly snapshotsTo: readonly number[];
   /** A commit index on the disk that a crash may take back. */
   readonly looseCommit: boolean;
 }
@@ -52,13 +55,16 @@ export function lookAt(member: Member, chains: Chains): View {
     votes: member.votes.slice(),
     appends: member.appends.length,
     applies: member.applies.length,
+    snapshotsTo: core.tracker.progresses
+      .filter(({ state }) => state === ProgressState.Snapshot)
+      .map(({ id }) => Number(id)),
     looseCommit: member.durable.commit > member.syncedCommit,
   };
 }
 
 /** The chain at `index` of a log; -1 when it is compacted or not there. */
 export function chainAt(chains: Chains, log: readonly number[], index: number): number {
-  return log[index - chains.index(log[0] ?? 0)] ?? -1;
+  return log[index - chains.index(log[0])] ?? -1;
 }
 
 /** Laws of one member alone, whatever the event was. */
@@ -98,8 +104,14 @@ export function lawsOfMember(member: Member, view: View, chains: Chains): void {
     () => `${view.id} has applied more than it knows to be committed`,
   );
   keepsWhatItAcknowledged(member, chains);
+  const kept = member.storage.snapshot();
+  law(
+    'R9',
+    kept !== undefined && sameMembers(membersOf(kept.confState), chains.members(view.durable[0])),
+    () => `the snapshot of ${view.id} does not hold the membership of its index`,
+  );
   const snapshot = log.unstable.snapshot;
-  const base = snapshot === undefined ? view.appliedChain : (view.log[0] ?? 0);
+  const base = snapshot === undefined ? view.appliedChain : view.log[0];
   const wanted = chains.members(base);
   law(
     'R9',
@@ -151,10 +163,7 @@ export function lawsOfStep(before: View, after: View, chains: Chains, happened: 
   if (leads) {
     oneChangeInFlight(before, after, chains);
     const grew =
-      after.log.length -
-      before.log.length +
-      chains.index(after.log[0] ?? 0) -
-      chains.index(before.log[0] ?? 0);
+      after.log.length - before.log.length + chains.index(after.log[0]) - chains.index(before.log[0]);
     law(
       'R9',
       !led || grew <= 0 || isMember(before.members, id) || isMember(after.members, id),
@@ -187,9 +196,9 @@ export function lawsOfStep(before: View, after: View, chains: Chains, happened: 
 }
 
 function appendOnly(before: View, after: View, chains: Chains): void {
-  const first = chains.index(after.log[0] ?? 0);
-  const last = chains.index(before.log[before.log.length - 1] ?? 0);
-  for (let index = Math.max(first, chains.index(before.log[0] ?? 0)); index <= last; index++) {
+  const first = chains.index(after.log[0]);
+  const last = chains.index(before.log[before.log.length - 1]);
+  for (let index = Math.max(first, chains.index(before.log[0])); index <= last; index++) {
     law(
       'R2',
       chainAt(chains, after.log, index) === chainAt(chains, before.log, index),
@@ -199,8 +208,8 @@ function appendOnly(before: View, after: View, chains: Chains): void {
 }
 
 function oneChangeInFlight(before: View, after: View, chains: Chains): void {
-  const from = chains.index(before.log[before.log.length - 1] ?? 0) + 1;
-  for (let index = after.log.length - 1 + chains.index(after.log[0] ?? 0); index >= from; index--) {
+  const from = chains.index(before.log[before.log.length - 1]) + 1;
+  for (let index = after.log.length - 1 + chains.index(after.log[0]); index >= from; index--) {
     const chain = chainAt(chains, after.log, index);
     if (!chains.isChange(chain) || chains.term(chain) !== after.term) continue;
     for (let other = after.applied + 1; other < index; other++) {
@@ -236,7 +245,7 @@ function membershipsMeet(before: View, after: View, chains: Chains): void {
 
 /** R3: wherever two logs have an entry of one term at one index, they are equal up to it. */
 export function logsMatch(a: View, b: View, chains: Chains): void {
-  const low = Math.max(chains.index(a.log[0] ?? 0), chains.index(b.log[0] ?? 0));
+  const low = Math.max(chains.index(a.log[0]), chains.index(b.log[0]));
   for (let index = low; ; index++) {
     const ours = chainAt(chains, a.log, index);
     const theirs = chainAt(chains, b.log, index);
@@ -277,7 +286,7 @@ export function durableOnQuorum(
     views.some(
       (each) =>
         each.id === id &&
-        (chainAt(chains, each.durable, index) === chain || chains.index(each.durable[0] ?? 0) > index),
+        (chainAt(chains, each.durable, index) === chain || chains.index(each.durable[0]) > index),
     );
   law(
     'R7',
@@ -291,7 +300,7 @@ export function durableOnQuorum(
 export function complete(leader: View, chain: number, chains: Chains): void {
   const index = chains.index(chain);
   const held = chainAt(chains, leader.log, index);
-  const compacted = index < chains.index(leader.log[0] ?? 0);
+  const compacted = index < chains.index(leader.log[0]);
   law(
     'R4',
     held === chain || compacted,

@@ -190,6 +190,12 @@ export class Member {
     return this.turns(driving, chains);
   }
 
+  /** Its driver could not send a snapshot, or thinks so. */
+  snapshotFailed(driving: Driving, chains: Chains, to: number): Output {
+    this.raw.reportSnapshot(BigInt(to), false);
+    return this.turns(driving, chains);
+  }
+
   /** A leader's heartbeat interval passes; how long ago the last election was stays out of the model. */
   beat(driving: Driving, chains: Chains): Output {
     this.raw.tick();

@@ -38,6 +38,8 @@ export const EventKind = {
   /** Of the network, not of a member. */
   Drop: 11,
   Duplicate: 12,
+  /** arg: for whom */
+  SnapshotFailed: 13,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -166,6 +168,8 @@ export class Members {
         return member.compact(driving, chains);
       case EventKind.Transfer:
         return member.transfer(driving, chains, arg);
+      case EventKind.SnapshotFailed:
+        return member.snapshotFailed(driving, chains, arg);
       default:
         throw new TypeError(`event ${kind} is none of a member's`);
     }
