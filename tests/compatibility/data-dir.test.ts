@@ -3,10 +3,12 @@
  * one member and three. What etcd served is served, at the same revisions and with the same hash.
  */
 import { randomInt } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from '@jest/globals';
+import { silentLogger } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
+import { defragment, main, offlineWorld } from '@keelson/store';
 import { REFERENCE_ETCD } from '../harness/binaries.ts';
 import { Ledger } from '../harness/ledger.ts';
 import type { MemberProcess } from '../harness/member-process.ts';
@@ -52,6 +54,18 @@ check('stopped in order: keys, leases, members and hash are the same, and it goe
   const more = `more=1 ${before.revision + 1}.${before.revision + 1}.1 0`;
   expect(after.keys.filter((line) => line !== more)).toEqual(before.keys);
   expect(after.keys).toContain(more);
+});
+
+check('one that its etcd still runs on is refused, and so is changing its database', async () => {
+  await using cluster = await ProcessCluster.start({ binary: REFERENCE_ETCD ?? '', size: 1 });
+  const [member] = cluster.members;
+  const log = path.join(cluster.home, 'refused.log');
+  expect(await main([`--data-dir=${member.dataDir}`, `--log-outputs=${log}`], {})).toBe(1);
+  expect(readFileSync(log, 'utf8')).toContain(`data dir ${member.dataDir} is in use: another process holds`);
+  await expect(defragment(offlineWorld(silentLogger), member.dataDir)).rejects.toThrow(
+    'another process holds',
+  );
+  expect(await cluster.api(0).revision()).toBe(1);
 });
 
 check('killed with -9 under load: nothing acknowledged is lost, nothing is there twice', async () => {

@@ -44,7 +44,7 @@ function restoreFlags(options: RestoreOptions): string[] {
 }
 
 const status = (path: string): ReturnType<typeof snapshotStatus> =>
-  withDatabase(world.disk, world.homeAt, path, true, snapshotStatus);
+  withDatabase(world, path, true, snapshotStatus);
 
 check("etcd's snapshot: same status, restored here, the same content", async () => {
   using workspace = new Workspace();
@@ -65,9 +65,7 @@ check("etcd's snapshot: same status, restored here, the same content", async () 
   expect(await contentOf(member.api)).toEqual(before);
   await member.api.put('more', '1');
   expect((await contentOf(member.api)).revision).toBe(before.revision + 1);
-  const hash = await withDatabase(world.disk, world.homeAt, saved, false, (database) =>
-    offlineHashKV(database, 0),
-  );
+  const hash = await withDatabase(world, saved, false, (database) => offlineHashKV(database, 0));
   expect(hash).toMatchObject({ hash: before.hash, hashRevision: before.revision });
 });
 

@@ -10,8 +10,15 @@ import { FatalError } from './errors.ts';
 /** What file systems put at their root, and the certificates of --auto-tls, which are made first. */
 const HARMLESS: ReadonlySet<string> = new Set(['lost+found', 'fixtures']);
 
-/** @throws FatalError naming the directory and what to do */
-export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {
+/**
+ * @param isLocked whether another process holds a file (disk/file-lock.ts)
+ * @throws FatalError naming the directory and what to do
+ */
+export async function checkDataDir(
+  disk: Disk,
+  dataDir: string,
+  isLocked: (path: string) => Promise<boolean>,
+): Promise<void> {
   let names: string[];
   try {
     names = await disk.list(dataDir);
@@ -27,6 +34,10 @@ export async function checkDataDir(disk: Disk, dataDir: string): Promise<void> {
     throw new FatalError(
       `data dir ${dataDir} holds other files (${present.slice(0, 3).join(', ')}): choose an empty directory`,
     );
+  // A real etcd's: ours has another lock, taken when it is opened.
+  const database = `${dataDir}/member/snap/db`;
+  if (await isLocked(database))
+    throw new FatalError(`data dir ${dataDir} is in use: another process holds ${database}`);
 }
 
 /** Makes a directory and the parents it lacks; none of them is lost with power afterwards. */

@@ -14,6 +14,7 @@ import { unsupported } from './config/not-served.ts';
 import { flagsText, usageText } from './config/usage.ts';
 import { ETCD_VERSION, versionLines } from './config/version.ts';
 import { checkDataDir } from './data-dir.ts';
+import { isLocked } from './disk/file-lock.ts';
 import { RemovedError } from './errors.ts';
 import { StoreServer } from './server.ts';
 import { realWorld } from './world.ts';
@@ -62,7 +63,7 @@ async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> 
   try {
     const world = realWorld(config, logger);
     const dataDir = resolve(config.dataDir);
-    await checkDataDir(world.disk, dataDir);
+    await checkDataDir(world.disk, dataDir, isLocked);
     const walDir = config.walDir === '' ? '' : resolve(config.walDir);
     server = await StoreServer.start({ ...config, dataDir, walDir }, world);
   } catch (error) {

@@ -6,21 +6,23 @@ import type { Logger } from '@keelson/base';
 import { DirectoryHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
 import { parseServerConfig } from './config/config.ts';
+import { isLocked } from './disk/file-lock.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { FatalError } from './errors.ts';
 import { addressesOf } from './founding.ts';
 import { Opening, openMember } from './open-member.ts';
 import { exportDirectory } from './transfer/export-directory.ts';
-import type { RestoreWorld } from './transfer/restore.ts';
+import type { OfflineWorld } from './transfer/database.ts';
 import { realWorld } from './world.ts';
 
 /** The machine's, for tools. */
-export function offlineWorld(logger: Logger): RestoreWorld {
+export function offlineWorld(logger: Logger): OfflineWorld {
   const disk = new NodeDisk();
   return {
     disk,
     homeAt: (directory) => new DirectoryHome(disk, directory, (path) => LevelBackend.open(disk, path)),
     logger,
+    isLocked,
     resolve: addressesOf,
   };
 }

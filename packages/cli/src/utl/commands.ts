@@ -130,9 +130,9 @@ async function runStatus({ io, flags, args }: UtlContext): Promise<void> {
   const [path] = args;
   if (path === undefined || args.length !== 1) throw badArgs('snapshot status requires exactly one argument');
   const store = await import('@keelson/store');
-  const { disk, homeAt } = store.offlineWorld(consoleLogger(io, 'snapshot/v3_snapshot.go'));
-  await requireExists(disk, path);
-  const status = await store.withDatabase(disk, homeAt, path, true, store.snapshotStatus);
+  const world = store.offlineWorld(consoleLogger(io, 'snapshot/v3_snapshot.go'));
+  await requireExists(world.disk, path);
+  const status = await store.withDatabase(world, path, true, store.snapshotStatus);
   io.out(show(flags.string('write-out'), statusShown(status)));
 }
 
@@ -141,9 +141,9 @@ async function runHashKV({ io, flags, args }: UtlContext): Promise<void> {
   if (path === undefined || args.length !== 1)
     throw new CtlError(ExitCode.Error, `accepts 1 arg(s), received ${args.length}`);
   const store = await import('@keelson/store');
-  const { disk, homeAt } = store.offlineWorld(consoleLogger(io, 'etcdutl/hashkv_command.go'));
-  await requireExists(disk, path);
-  const hash = await store.withDatabase(disk, homeAt, path, false, (database) =>
+  const world = store.offlineWorld(consoleLogger(io, 'etcdutl/hashkv_command.go'));
+  await requireExists(world.disk, path);
+  const hash = await store.withDatabase(world, path, false, (database) =>
     store.offlineHashKV(database, flags.int('rev')),
   );
   io.out(show(flags.string('write-out'), hashShown(hash)));
@@ -182,9 +182,9 @@ async function runRestore({ io, flags, args }: UtlContext): Promise<void> {
 async function runDefrag({ io, flags }: UtlContext): Promise<void> {
   const dataDir = flags.string('data-dir');
   const store = await import('@keelson/store');
-  const { disk, homeAt } = store.offlineWorld(consoleLogger(io, 'backend/backend.go'));
+  const world = store.offlineWorld(consoleLogger(io, 'backend/backend.go'));
   try {
-    await store.defragment(disk, homeAt, dataDir);
+    await store.defragment(world, dataDir);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const why = errorCode(error) === undefined ? error.message : errorMessage(error);
@@ -195,9 +195,8 @@ async function runDefrag({ io, flags }: UtlContext): Promise<void> {
 async function runMigrate({ io, flags }: UtlContext): Promise<void> {
   const target = targetVersion(flags.string('target-version'));
   const store = await import('@keelson/store');
-  const logger = consoleLogger(io, 'schema/migration.go');
-  const { disk } = store.offlineWorld(logger);
-  await store.migrate(disk, flags.string('data-dir'), target, flags.bool('force'), logger);
+  const world = store.offlineWorld(consoleLogger(io, 'schema/migration.go'));
+  await store.migrate(world, flags.string('data-dir'), target, flags.bool('force'));
 }
 
 /** @throws CtlError in etcdutl's words */

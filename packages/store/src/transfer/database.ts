@@ -3,7 +3,7 @@
  * LevelDB of a stopped member of ours, both as the buckets of a bbolt file. For tools that read; what they do
  * with ours excludes the member meanwhile, since the lock of its data dir is taken.
  */
-import type { Disk } from '@keelson/base';
+import type { Disk, Logger } from '@keelson/base';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendHome } from '../backend/home.ts';
 import { errorCodeOf } from '../disk/error-code.ts';
@@ -15,6 +15,17 @@ import { exportBuckets, markOf } from '../snapshot/state-image.ts';
 
 /** Opens the backend under a member's snap directory; World.home in production. */
 export type HomeAt = (snapDirectory: string) => BackendHome;
+
+/** What tools on files need of the machine. */
+export interface OfflineWorld {
+  readonly disk: Disk;
+  readonly homeAt: HomeAt;
+  readonly logger: Logger;
+  /** Whether another process holds a file (disk/file-lock.ts). */
+  readonly isLocked: (path: string) => Promise<boolean>;
+  /** Addresses of host names, for comparing URLs; names that are not found are left out. */
+  readonly resolve: (hosts: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+}
 
 /** An open database. Buckets sorted by name, each to be read as often as needed. */
 export interface Database {
@@ -32,8 +43,7 @@ export interface Database {
  * @throws FatalError naming what is wrong with it
  */
 export async function withDatabase<T>(
-  disk: Disk,
-  homeAt: HomeAt,
+  { disk, homeAt }: OfflineWorld,
   path: string,
   checked: boolean,
   use: (database: Database) => Promise<T>,

@@ -4,7 +4,7 @@
  * Every member of the new cluster restores the same file. Modelled on etcdutl's restore, with its checks,
  * texts and log lines; a real etcd's snapshot and one of ours are the same to it.
  */
-import { hexId, type Disk, type Logger } from '@keelson/base';
+import { hexId, type Disk } from '@keelson/base';
 import { Snapshot, type ConfState } from '@keelson/raft';
 import { clusterId, memberId } from '../config/ids.ts';
 import { formatInitialCluster, hostsToResolve, verifyBootstrap, type InitialCluster } from '../config/initial-cluster.ts'; // prettier-ignore
@@ -22,7 +22,7 @@ import type { BboltFile } from '../snapshot/bbolt-reader.ts';
 import { importImage } from '../snapshot/state-image.ts';
 import { encodeMetadata } from '../wal/entry-codec.ts';
 import { Wal } from '../wal/wal.ts';
-import { withBbolt, type HomeAt } from './database.ts';
+import { withBbolt, type OfflineWorld } from './database.ts';
 import { databaseInside } from './saved-snapshot.ts';
 
 export interface RestoreOptions {
@@ -40,18 +40,10 @@ export interface RestoreOptions {
   readonly bumpRevision: number;
 }
 
-export interface RestoreWorld {
-  readonly disk: Disk;
-  readonly homeAt: HomeAt;
-  readonly logger: Logger;
-  /** Addresses of host names, for comparing URLs; names that are not found are left out. */
-  readonly resolve: (hosts: readonly string[]) => Promise<ReadonlyMap<string, string>>;
-}
-
 const FIRST_TERM = 1;
 
 /** @throws FatalError in etcd's words; nothing is left behind then */
-export async function restoreSnapshot(options: RestoreOptions, world: RestoreWorld): Promise<void> {
+export async function restoreSnapshot(options: RestoreOptions, world: OfflineWorld): Promise<void> {
   const { disk, logger } = world;
   const cluster = await verified(options, world);
   const members = membersOf(cluster, options.initialClusterToken);
@@ -82,7 +74,7 @@ export async function restoreSnapshot(options: RestoreOptions, world: RestoreWor
   logger.info('restored snapshot', fields);
 }
 
-async function verified(options: RestoreOptions, world: RestoreWorld): Promise<InitialCluster> {
+async function verified(options: RestoreOptions, world: OfflineWorld): Promise<InitialCluster> {
   const urls = parseUrlList(options.peerUrls);
   if (!urls.ok) throw new FatalError(urls.error);
   const bootstrap = {
@@ -124,7 +116,7 @@ async function build(
   members: readonly Member[],
   walDir: string,
   options: RestoreOptions,
-  world: RestoreWorld,
+  world: OfflineWorld,
 ): Promise<void> {
   const { disk, logger } = world;
   const memberDir = `${options.dataDir}/member`;
@@ -179,7 +171,7 @@ async function fillBackend(
   confState: ConfState,
   index: number,
   options: RestoreOptions,
-  world: RestoreWorld,
+  world: OfflineWorld,
 ): Promise<void> {
   const backend = await world.homeAt(`${options.dataDir}/member/snap`).open();
   try {

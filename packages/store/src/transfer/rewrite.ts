@@ -12,14 +12,15 @@ import { FatalError } from '../errors.ts';
 import { BboltReader } from '../snapshot/bbolt-reader.ts';
 import type { BucketSource, KeyValuePair } from '../snapshot/pages.ts';
 import { STORAGE_VERSION } from '../snapshot/state-image.ts';
-import { withBbolt, writeDatabase, type HomeAt } from './database.ts';
+import { withBbolt, writeDatabase, type OfflineWorld } from './database.ts';
 import { readMemberLog } from './member-log.ts';
 
 /** Gives the space of what was removed back. @throws FatalError, BboltError, the disk's errors */
-export async function defragment(disk: Disk, homeAt: HomeAt, dataDir: string): Promise<void> {
+export async function defragment(world: OfflineWorld, dataDir: string): Promise<void> {
+  const { disk, homeAt } = world;
   const snap = `${dataDir}/member/snap`;
   if (await disk.exists(`${snap}/db`)) {
-    await rewrite(disk, `${snap}/db`, (buckets) => buckets);
+    await rewrite(world, `${snap}/db`, (buckets) => buckets);
     return;
   }
   await requireOurs(disk, snap);
@@ -49,12 +50,12 @@ const NEWEST = versionOf(STORAGE_VERSION);
  * @throws FatalError in etcdutl's words
  */
 export async function migrate(
-  disk: Disk,
+  world: OfflineWorld,
   dataDir: string,
   target: StorageVersion,
   force: boolean,
-  logger: Logger,
 ): Promise<void> {
+  const { disk, logger } = world;
   const snap = `${dataDir}/member/snap`;
   if (!(await disk.exists(`${snap}/db`))) {
     await requireOurs(disk, snap);
@@ -75,7 +76,7 @@ export async function migrate(
     logger.info('normal migrate failed, trying with force', { error: reason });
   }
   const written = compare(target, FIRST_WRITTEN) >= 0;
-  await rewrite(disk, `${snap}/db`, (buckets) =>
+  await rewrite(world, `${snap}/db`, (buckets) =>
     withStorageVersion(buckets, written ? `${textOf(target)}.0` : undefined),
   );
   if (reason === undefined)
@@ -147,10 +148,11 @@ async function requireOurs(disk: Disk, snap: string): Promise<void> {
 
 /** Puts a new file in the place of a bbolt database. */
 async function rewrite(
-  disk: Disk,
+  { disk, isLocked }: OfflineWorld,
   path: string,
   change: (buckets: readonly BucketSource[]) => readonly BucketSource[],
 ): Promise<void> {
+  if (await isLocked(path)) throw new FatalError(`another process holds ${path}`);
   const temporary = `${path}.tmp`;
   await disk.removeAll(temporary);
   await withBbolt(disk, path, async (file) => {
