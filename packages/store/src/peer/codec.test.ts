@@ -262,7 +262,18 @@ test.each<[string, MessageType, bigint, bigint, boolean]>([
   ['a local unreachable', MessageType.Unreachable, 1n, 2n, false],
   ['a storage append', MessageType.StorageAppend, 1n, 2n, false],
 ])('mayStep: %s', (_name, type, from, to, want) => {
-  expect(mayStep(new Message(type, { from, to }), 2n, 1n)).toBe(want);
+  expect(mayStep(new Message(type, { from, to, term: 1 }), 2n, 1n)).toBe(want);
+});
+
+test("term 0 is for what is forwarded: anything else would pass for the member's own", () => {
+  const { Prop, ReadIndex, TransferLeader } = MessageType;
+  for (const type of Object.values(MessageType)) {
+    const message = new Message(type, { from: 1n, to: 2n, term: 0 });
+    expect([type, mayStep(message, 2n, 1n)]).toEqual([
+      type,
+      type === Prop || type === ReadIndex || type === TransferLeader,
+    ]);
+  }
 });
 
 test('the link heartbeat is a heartbeat from nobody to nobody', () => {

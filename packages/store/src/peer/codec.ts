@@ -375,16 +375,16 @@ export function isLinkHeartbeat(message: Message): boolean {
 /**
  * Whether a message that arrived from member `peer` may be stepped by member `local`: of a type that
  * travels, addressed to us, and from the member at the other end. Proposals, reads and leader transfers
- * are forwarded and may name another origin (raft follower.stepFollower).
+ * are forwarded and may name another origin (raft follower.stepFollower); only those may have term 0, by
+ * which the core knows what is told it from within and skips the rules of terms.
  */
 export function mayStep(message: Message, local: NodeId, peer: NodeId): boolean {
   if (!FROM_PEERS[message.type] || message.to !== local || message.from === NONE) return false;
-  return (
-    message.from === peer ||
+  const forwarded =
     message.type === MessageType.Prop ||
     message.type === MessageType.ReadIndex ||
-    message.type === MessageType.TransferLeader
-  );
+    message.type === MessageType.TransferLeader;
+  return forwarded || (message.from === peer && message.term > 0);
 }
 
 /**
