@@ -150,6 +150,8 @@ export async function campaign(
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const tally = new Tally();
   const failed: number[] = [];
+  // Others may commit while this runs.
+  const commit = args.includes('--ledger') ? commitNow() : '';
   const started = systemClock.monotonicMs();
   let told = started;
   const report = (news: Report): void => {
@@ -174,7 +176,7 @@ export async function campaign(
   print(
     `${tally.get('seeds')} seeds, ${failed.length} failed, ${simulatedHours(simulation, tally)} simulated hours in ${seconds} s`,
   );
-  if (args.includes('--ledger')) print(ledgerLine(simulation, tally, commitNow(), failed));
+  if (args.includes('--ledger')) print(ledgerLine(simulation, tally, commit, failed));
   const lacking = tally.get('seeds') >= SEEDS_FOR_GOALS && missed(simulation, tally).length > 0;
   return code !== 0 || failed.length > 0 || lacking ? 1 : 0;
 }
