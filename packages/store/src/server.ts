@@ -112,7 +112,8 @@ export class StoreServer {
   private readonly announcer: Announcer;
   private readonly upkeep: Upkeep;
   private readonly fail: (error: Error) => void;
-  private readonly instruments: Instruments;
+  /** What the member is measured with. */
+  readonly instruments: Instruments;
   private readonly facts: ProcessFacts;
   private web: MemberHttp | undefined;
   /** Of the backend, when somebody last looked at the metrics. */
