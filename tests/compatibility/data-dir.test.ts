@@ -8,6 +8,7 @@ import path from 'node:path';
 import { expect } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
+import { Metadata } from '@keelson/rpc';
 import { defragment, main, offlineWorld } from '@keelson/store';
 import { REFERENCE_ETCD } from '../harness/binaries.ts';
 import { Ledger } from '../harness/ledger.ts';
@@ -15,7 +16,7 @@ import type { MemberProcess } from '../harness/member-process.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
 import { PutLoad } from '../harness/put-load.ts';
 import { waitUntil } from '../harness/waiting.ts';
-import { contentOf, makeContent } from './content.ts';
+import { contentOf, makeContent, makeUsers } from './content.ts';
 import { KeelsonMember } from './keelson-member.ts';
 import { check, etcdctl } from './oracle.ts';
 
@@ -91,6 +92,29 @@ check('killed with -9 under load: nothing acknowledged is lost, nothing is there
     expect(ledger.acknowledged.size).toBeGreaterThan(400);
     expect(snapNames(member).some((name) => name.endsWith('.snap'))).toBe(snapshotCount === 50);
   }
+});
+
+check('with authentication on: users keep their passwords and what they may do', async () => {
+  await using cluster = await ProcessCluster.start({ binary: REFERENCE_ETCD ?? '', size: 1 });
+  const [member] = cluster.members;
+  await cluster.api(0).put('key/1', 'v');
+  await makeUsers(cluster.api(0));
+  const { Auth, KV } = services;
+  await cluster.api(0).call(Auth.methods.authEnable, new etcdserverpb.AuthEnableRequest());
+  await member.kill();
+  await using ours = await (await KeelsonMember.start(addressOf(member))).ready();
+  const range = new etcdserverpb.RangeRequest({ key: Buffer.from('key/1') });
+  await expect(ours.api.call(KV.methods.range, range)).rejects.toThrow('user name is empty');
+  const login = (name: string, password: string): Promise<etcdserverpb.AuthenticateResponse> =>
+    ours.api.call(Auth.methods.authenticate, new etcdserverpb.AuthenticateRequest({ name, password }));
+  await expect(login('reader', 'secret')).rejects.toThrow('authentication failed');
+  const { token } = await login('reader', 'reading');
+  const metadata = new Metadata();
+  metadata.set('token', token);
+  const { kvs } = await ours.api.call(KV.methods.range, range, { metadata });
+  expect(kvs[0].value.toString()).toBe('v');
+  const put = new etcdserverpb.PutRequest({ key: Buffer.from('key/1') });
+  await expect(ours.api.call(KV.methods.put, put, { metadata })).rejects.toThrow('permission denied');
 });
 
 check('three members killed with -9 under load, each opened in place, agree', async () => {
