@@ -91,7 +91,7 @@ export class HttpExchange implements Exchange {
 }
 
 /** Headers of the handshake that the exchange behind it has too. */
-const FORWARDED = ['origin', 'referer'];
+const FORWARDED: readonly string[] = ['origin', 'referer'];
 const BEARER = 'Bearer';
 
 export class WebSocketExchange implements Exchange, WebSocketHandler {

@@ -29,10 +29,6 @@ export const UNEXPECTED_END = 'unexpected EOF';
 /** A transaction nested to the limit of the API needs some 200 levels. */
 const DEPTH_MAX = 500;
 
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-// oxlint-disable-next-line no-control-regex -- exactly these may not stand in a string as they are
-const PLAIN_STRING = /[^"\\\u0000-\u001f]*/y;
-const BLANK = /[ \t\r\n]*/y;
 const LITERALS = ['true', 'false', 'null'] as const;
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
@@ -54,6 +50,11 @@ export function readJson(text: string): JsonValue {
 }
 
 class JsonReader {
+  // Each looks at one place, which it keeps in itself: so each reader has its own.
+  private readonly number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+  // oxlint-disable-next-line no-control-regex -- exactly these may not stand in a string as they are
+  private readonly plainString = /[^"\\\u0000-\u001f]*/y;
+  private readonly blank = /[ \t\r\n]*/y;
   private readonly text: string;
   private at = 0;
 
@@ -70,8 +71,8 @@ class JsonReader {
     if (char === '[') return this.array(depth);
     if (char === '"') return { kind: 'string', at, value: this.string() };
     for (const literal of LITERALS) if (char === literal[0]) return this.literal(literal);
-    NUMBER.lastIndex = at;
-    const number = NUMBER.exec(text)?.[0];
+    this.number.lastIndex = at;
+    const number = this.number.exec(text)?.[0];
     if (number === undefined) {
       if (char === '-') this.at++;
       throw this.unexpected(char === '-' ? 'in numeric literal' : where);
@@ -118,8 +119,8 @@ class JsonReader {
     let value = '';
     this.at++;
     for (;;) {
-      PLAIN_STRING.lastIndex = this.at;
-      const plain = PLAIN_STRING.exec(text)![0];
+      this.plainString.lastIndex = this.at;
+      const plain = this.plainString.exec(text)![0];
       value += plain;
       this.at += plain.length;
       const char = text[this.at];
@@ -164,8 +165,8 @@ class JsonReader {
   }
 
   private skipBlank(): void {
-    BLANK.lastIndex = this.at;
-    this.at += BLANK.exec(this.text)![0].length;
+    this.blank.lastIndex = this.at;
+    this.at += this.blank.exec(this.text)![0].length;
   }
 
   private take(char: string): boolean {

@@ -18,7 +18,7 @@ const { RangeRequest, WatchCreateRequest, WatchRequest } = etcdserverpb;
 /** Seconds of the lease that is granted to a caller who brings none (etcd's session). */
 const SESSION_TTL_SECONDS = 60;
 /** What tells who calls; the rest of the caller's metadata was for the outer call. */
-const IDENTITY_KEYS = ['token', 'authorization', 'grpcgateway-accept'];
+const IDENTITY_KEYS: readonly string[] = ['token', 'authorization', 'grpcgateway-accept'];
 
 /** A watched key's changes. */
 export interface WatchedEvents {
