@@ -23,11 +23,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'store',
     usage: '<any etcd flag>',
-    short: 'runs one member, as etcd; `store export DIR` makes a data dir for a real etcd',
-    run: async (argv, io) =>
-      argv[0] === 'export'
-        ? (await import('./utl/export.ts')).runExport(argv.slice(1), io)
-        : (await import('@keelson/store')).main(argv, io.env),
+    short: 'runs one member, as etcd; `store export` and `store dump` are for one that does not run',
+    run: async (argv, io) => {
+      const tools = await import('./utl/store-tools.ts');
+      if (tools.isStoreTool(argv)) return tools.runStoreTool(argv, io);
+      return (await import('@keelson/store')).main(argv, io.env);
+    },
   },
   {
     name: 'util',

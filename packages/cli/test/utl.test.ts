@@ -295,6 +295,61 @@ describe('migrate', () => {
   });
 });
 
+describe('keelson store dump', () => {
+  const dump = async (...args: string[]): Promise<string> => {
+    const captured = capture();
+    const code = await run(['store', 'dump', ...args], captured.io);
+    expect({ code, err: captured.err() }).toEqual({ code: 0, err: '' });
+    return captured.out();
+  };
+
+  test('the log: who it belongs to, where it begins, every entry', async () => {
+    const lines = (await dump('log', join(dir, 'source'))).split('\n');
+    expect(lines.slice(0, 3)).toEqual(['Snapshot:', 'empty', 'WAL metadata:']);
+    expect(lines[3]).toMatch(
+      /^nodeID=[0-9a-f]+ clusterID=[0-9a-f]+ term=\d+ commitIndex=\d+ vote=[0-9a-f]+$/,
+    );
+    expect(lines[7]).toMatch(
+      /^ {3}1\t {9}1\tconf\tmethod=ConfChangeAddNode id=[0-9a-f]+ context="\{\\"id\\":/,
+    );
+    expect(lines).toContainEqual(
+      expect.stringMatching(/\tnorm\theader:<ID:\d+> put:<key:"key\/1" value:"value 1">$/),
+    );
+    expect(lines).toContainEqual(expect.stringMatching(/ deleteRange:<key:"key\/7">$/));
+    expect(lines).toContainEqual(expect.stringMatching(/ leaseGrant:<TTL:600 ID:77>$/));
+    const later = await dump('log', join(dir, 'source'), '--start-index=10');
+    expect(later).not.toContain('ConfChange');
+    const restored = await dump('log', join(dir, 'restored'));
+    expect(restored).toContain('Snapshot:\nterm=1 index=1 voters=[8e9e05c52164694d]\n');
+  });
+
+  test('the database, of both layouts: its buckets and their pairs', async () => {
+    const buckets = await dump('db', saved);
+    expect(buckets.split('\n').slice(0, 5)).toEqual(['alarm', 'auth', 'authRoles', 'authUsers', 'cluster']);
+    for (const path of [saved, join(dir, 'source')]) {
+      const [first, ...rest] = (await dump('db', path, 'key')).split('\n');
+      expect(first).toMatch(
+        /^rev=\{main:2 sub:0\}, value=\[key "key\/0" \| val "" \| created 2 \| mod 2 \| ver 1\]$/,
+      );
+      expect(rest).toContain('rev={main:52 sub:0}, value=[tombstone "key/7"]');
+      expect((await dump('db', path, 'key', '--limit=3')).split('\n')).toHaveLength(4);
+      expect(await dump('db', path, 'lease')).toBe('lease ID=000000000000004d, TTL=600s, remaining=0s\n');
+      expect(await dump('db', path, 'meta')).toContain('key="scheduledCompactRev", value=30\n');
+      expect(await dump('db', path, 'meta', '--raw')).toContain('key="scheduledCompactRev", value="\\x00');
+    }
+  });
+
+  test('refuses what is not there', async () => {
+    const captured = capture();
+    expect(await run(['store', 'dump', 'db', saved, 'what'], captured.io)).toBe(1);
+    expect(await run(['store', 'dump', 'log', dir], captured.io)).toBe(1);
+    expect(await run(['store', 'dump', 'what', dir], captured.io)).toBe(128);
+    expect(captured.err()).toBe(
+      `Error: got nil bucket for what\nError: no log in ${dir}/member/wal\nError: dump takes log DATA_DIR or db FILE_OR_DATA_DIR [BUCKET]\n`,
+    );
+  });
+});
+
 describe('around the commands', () => {
   test('version', async () => {
     expect(await utl('version')).toEqual({

@@ -8,6 +8,7 @@ export { makeCertificate, type CertificateFields, type Certified } from './tls/c
 // Tools on files of members that do not run.
 export { exportMember, offlineWorld, type ExportOptions } from './offline.ts';
 export { withDatabase, type Database, type OfflineWorld } from './transfer/database.ts';
+export { dumpBucket, dumpBuckets, dumpLog } from './transfer/dump.ts';
 export { restoreSnapshot, type RestoreOptions } from './transfer/restore.ts';
 export { defragment, migrate, type StorageVersion } from './transfer/rewrite.ts';
 export { offlineHashKV, snapshotStatus, type OfflineHash, type SnapshotStatus } from './transfer/status.ts';

@@ -6,8 +6,9 @@
 import { describeFlags, FlagError, parseFlags, splitCommand, type FlagSpec, type ParsedFlags } from '../flags.ts'; // prettier-ignore
 import type { Io } from '../io.ts';
 import { CtlError, ExitCode } from '../ctl/ctl-error.ts';
-import { errorCode, errorMessage } from '../plain.ts';
+import { errorMessage } from '../plain.ts';
 import { COMMANDS, type UtlCommand } from './commands.ts';
+import { isExpected } from './expected.ts';
 
 const PROGRAM = 'etcdutl';
 
@@ -68,14 +69,6 @@ async function runCommand(command: UtlCommand, argv: readonly string[], io: Io):
     io.err(`Error: ${errorMessage(error)}\n`);
     return error instanceof CtlError ? error.exitCode : ExitCode.Error;
   }
-}
-
-/** What files and flags can be wrong about; anything else is a bug, and shown as one. */
-const EXPECTED: ReadonlySet<string> = new Set(['FatalError', 'BboltError']);
-
-function isExpected(error: unknown): boolean {
-  if (error instanceof CtlError || errorCode(error) !== undefined) return true;
-  return error instanceof Error && EXPECTED.has(error.name);
 }
 
 const HELP = { name: 'help', short: 'h', kind: 'bool', initial: 'false' } as const;
