@@ -57,13 +57,15 @@ export async function makeClusterTls(home: string): Promise<ClusterTls> {
   return { ...files, dial: () => ({ ca, ...pair.read() }) };
 }
 
-/** Flags of a member: clients and peers must show certificates. */
+/**
+ * Flags of a member: clients and peers must show certificates. To name an authority is enough to have clients asked;
+ * with --client-cert-auth their certificates would also log them in, and what is compared would be another thing.
+ */
 export function memberTlsFlags({ caFile, certFile, keyFile }: ClusterTls): string[] {
   return [
     `--cert-file=${certFile}`,
     `--key-file=${keyFile}`,
     `--trusted-ca-file=${caFile}`,
-    '--client-cert-auth',
     `--peer-cert-file=${certFile}`,
     `--peer-key-file=${keyFile}`,
     `--peer-trusted-ca-file=${caFile}`,

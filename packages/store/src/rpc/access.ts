@@ -183,10 +183,7 @@ export class Access {
   private identityOfCertificate(call: CallContext): Identity | undefined {
     if (!this.options.clientCertAuth || call.peerCertificate === undefined) return undefined;
     if (call.metadata.has(GATEWAY_KEY)) return undefined;
-    const username = call.peerCertificate.commonName;
-    // A certificate without common name is nobody's, as no certificate is: etcd asks whether the name is empty.
-    if (username === '') return undefined;
-    return { username, revision: this.member.state.auth.revision };
+    return { username: call.peerCertificate.commonName, revision: this.member.state.auth.revision };
   }
 
   private async identityOfWord(token: string): Promise<Identity> {
