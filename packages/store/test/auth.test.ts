@@ -1,5 +1,8 @@
 /** Whole members with auth on: logins, permissions, what ends when users and roles change, and what a restart keeps. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Client } from '@keelson/client';
 import { etcdserverpb, services } from '@keelson/proto';
 import { Metadata } from '@keelson/rpc';
@@ -248,6 +251,61 @@ describe('tokens', () => {
     await expect(call).rejects.toMatchObject(badToken);
     // The client logs in again by itself.
     expect((await alice.kv.get('a/1')).count).toBe(0);
+  });
+});
+
+describe('JSON web tokens', () => {
+  let home: string;
+  let config: { readonly authToken: string };
+
+  beforeAll(() => {
+    home = mkdtempSync(join(tmpdir(), 'keelson-jwt-'));
+    writeFileSync(join(home, 'secret'), 'a secret of some length');
+    config = { authToken: `jwt,sign-method=HS256,priv-key=${join(home, 'secret')},ttl=60s` };
+  });
+
+  afterAll(() => rmSync(home, { recursive: true }));
+
+  test('a token is good at every member and outlives a restart, but no change of users', async () => {
+    const cluster = await started({ members: 3, config });
+    const { alice } = await withAlice(cluster);
+    const { token } = await alice.auth.authenticate(ALICE);
+    expect(token.split('.')).toHaveLength(3);
+    const metadata = Metadata.of({ token });
+    const range = new etcdserverpb.RangeRequest({ key: Buffer.from('a/1') });
+    const get = (i: number): Promise<etcdserverpb.RangeResponse> =>
+      cluster.channel(i).unary(services.KV.methods.range, range, { metadata, timeoutMs: 5_000 });
+    const put = (i: number): Promise<etcdserverpb.PutResponse> =>
+      cluster
+        .channel(i)
+        .unary(services.KV.methods.put, new etcdserverpb.PutRequest({ key: Buffer.from('a/1') }), {
+          metadata,
+          timeoutMs: 5_000,
+        });
+    for (const i of [0, 1, 2]) await put(i);
+    for (const i of [0, 1, 2]) await cluster.stopMember(i);
+    await Promise.all([0, 1, 2].map((i) => cluster.startMember(i)));
+    await cluster.leader();
+    for (const i of [0, 1, 2]) expect((await get(i)).count).toBe(1);
+    const root = cluster.client(undefined, ROOT);
+    await root.auth.roleAdd('unrelated');
+    for (const i of [0, 1, 2]) {
+      await expect(get(i)).rejects.toMatchObject(oldRevision);
+      await expect(put(i)).rejects.toMatchObject(oldRevision);
+    }
+    const late = cluster.client(undefined, ALICE);
+    await late.kv.put('a/1', 'x');
+    await root.auth.roleDelete('unrelated');
+    // A client renews its token by itself.
+    await late.kv.put('a/1', 'y');
+  });
+
+  test('a key that cannot be read ends the start', async () => {
+    const missing = { authToken: `jwt,sign-method=HS256,priv-key=${join(home, 'nothing')}` };
+    await expect(started({ members: 1, config: missing })).rejects.toThrow('auth: invalid auth options');
+    await expect(started({ members: 1, config: { authToken: 'jwt' } })).rejects.toThrow(
+      'auth: invalid auth options',
+    );
   });
 });
 
