@@ -91,7 +91,10 @@ export async function openMember(
 async function signedTokensOf(config: ServerConfig, world: World): Promise<SignedTokens | undefined> {
   const options = parseTokenOptions(config.authToken);
   if (options === undefined) throw new FatalError('auth: invalid auth options');
-  if (options.kind === 'simple') return undefined;
+  if (options.kind === 'simple') {
+    world.logger.warn('simple token is not cryptographically signed');
+    return undefined;
+  }
   if (options.unknown.length > 0) world.logger.warn('unknown JWT options', { keys: options.unknown });
   return world.secrets.signedTokens(options.jwt, () => world.clock.nowMs());
 }

@@ -57,7 +57,7 @@ import { PeerAgent } from './peer/peer-tls.ts';
 import { Access, GuardedTable } from './rpc/access.ts';
 import { registerAuth } from './rpc/auth.ts';
 import { CallMetrics } from './rpc/call-metrics.ts';
-import { callHooks, type CallCounters } from './rpc/calls.ts';
+import { callHooks } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import { registerCluster } from './rpc/cluster.ts';
 import { registerElection } from './rpc/election.ts';
@@ -91,7 +91,6 @@ export class StoreServer {
   readonly hooks: CallHooks;
   /** Settles when the member cannot go on. */
   readonly failed: Promise<Error>;
-  readonly counters: CallCounters = { handled: new Map(), receivedBytes: 0, sentBytes: 0 };
   private readonly config: ServerConfig;
   private readonly world: World;
   private readonly storage: MemberStorage;
@@ -383,13 +382,15 @@ export class StoreServer {
     opening.onUserInvalidated = (name) => access.userInvalidated(name);
     opening.onAuthChange = () => this.authChanged();
     this.table = new GuardedTable(access);
+    const passwords = new PasswordGate(world.secrets, {
+      cost: config.bcryptCost,
+      concurrencyMax: limits.BCRYPT_CONCURRENCY_MAX,
+      queueMax: limits.BCRYPT_QUEUE_MAX,
+    });
     registerAuth(this.table, this.replica, access, {
-      passwords: new PasswordGate(world.secrets, {
-        cost: config.bcryptCost,
-        concurrencyMax: limits.BCRYPT_CONCURRENCY_MAX,
-        queueMax: limits.BCRYPT_QUEUE_MAX,
-      }),
+      passwords,
       letters: (count) => world.secrets.letters(count),
+      logger,
       monotonicMs,
       requestTimeoutMs,
     });
@@ -439,7 +440,7 @@ export class StoreServer {
       config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
     );
     registerHealth(this.table);
-    const hooks = callHooks(this.replica, logger, this.counters, config.warningUnaryRequestDurationMs);
+    const hooks = callHooks(this.replica, logger, config.warningUnaryRequestDurationMs);
     const inner = inProcessChannel(this.table, { hooks, clock });
     registerLock(this.table, inner);
     registerElection(this.table, inner);
@@ -457,6 +458,7 @@ export class StoreServer {
       watches: this.watches,
       transport: this.transport,
       ports,
+      passwords,
       wal,
       applier: applier.counters,
       quotaBytes: quotaBytes < 0 ? 0 : quotaBytes,

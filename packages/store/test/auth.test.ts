@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { JsonLogger } from '@keelson/base';
 import type { Client } from '@keelson/client';
 import { etcdserverpb, services } from '@keelson/proto';
-import { Metadata } from '@keelson/rpc';
+import { Metadata, RpcError } from '@keelson/rpc';
 import { MemberCluster, until } from './members.ts';
 
 const open: MemberCluster[] = [];
@@ -123,6 +124,50 @@ describe('users, roles and the switch', () => {
     expect(all.includes('correct-horse')).toBe(false);
     expect(all.includes('staple')).toBe(false);
   });
+});
+
+test('a flood of logins is bounded, and the member goes on beside it', async () => {
+  const lines: string[] = [];
+  const logger = new JsonLogger(
+    (line) => lines.push(line),
+    () => 0,
+    'warn',
+    'test',
+  );
+  // A hash of a few milliseconds.
+  const cluster = await started({ members: 1, config: { bcryptCost: 6 }, logger });
+  const { root } = await withAlice(cluster);
+  await root.kv.put('k', 'v');
+  const channel = cluster.channel(0);
+  const guess = new etcdserverpb.AuthenticateRequest({ name: 'root', password: 'wrong-guess' });
+  const flood = Array.from({ length: 200 }, () =>
+    channel.unary(services.Auth.methods.authenticate, guess, { timeoutMs: 30_000 }).then(
+      () => 'let in',
+      (error: unknown) => (error instanceof RpcError ? `${error.code} ${error.message}` : 'broken'),
+    ),
+  );
+  let answered = 0;
+  const over = Promise.all(flood).then((outcomes) => {
+    answered = outcomes.length;
+    return outcomes;
+  });
+  let puts = 0;
+  while (answered === 0) {
+    await root.kv.put('k', String(puts++));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const outcomes = await over;
+  const count = (text: string): number => outcomes.filter((one) => one === text).length;
+  const refused = count('8 etcdserver: too many requests');
+  const judged = count('3 etcdserver: authentication failed, invalid user ID or password');
+  expect(refused + judged).toBe(200);
+  // Two at work and 64 behind them; some more as they end.
+  expect(judged).toBeGreaterThanOrEqual(66);
+  expect(refused).toBeGreaterThan(100);
+  expect(puts).toBeGreaterThan(10);
+  const said = lines.filter((line) => line.includes('invalid authentication was requested'));
+  expect(said).toHaveLength(judged);
+  expect(lines.join('')).not.toContain('wrong-guess');
 });
 
 describe('what a user may', () => {
@@ -332,8 +377,8 @@ describe('watches', () => {
       void alice.kv.put('a/1', 'x').catch(() => {});
       return seen.length > 0;
     });
-    const startedMs = performance.now();
     await root.auth.roleRevokePermission('a', 'a/', { prefix: true });
+    const startedMs = performance.now();
     await until('the watch to end', () => ended !== undefined);
     expect(performance.now() - startedMs).toBeLessThan(1_000);
     expect(ended).toMatchObject(denied);

@@ -3,6 +3,7 @@
  * never do: they are hashed before a command is proposed, and checked before a token is asked for. What only reads is
  * answered here once this member is up to date, where etcd sends it through the log as well.
  */
+import type { Logger } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import type { CallContext, MethodTable } from '@keelson/rpc';
 import { CommandKind } from '../apply/command.ts';
@@ -21,6 +22,8 @@ const TOKEN_LETTERS = 23;
 export interface AuthParts {
   readonly passwords: PasswordGate;
   readonly letters: (count: number) => string;
+  /** Hears of refused logins: names, never passwords or tokens. */
+  readonly logger: Logger;
   readonly monotonicMs: () => number;
   readonly requestTimeoutMs: number;
 }
@@ -128,9 +131,9 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
       if (!auth.enabled) throw new StoreError('AUTH_NOT_ENABLED');
       const user = auth.user(name);
       const { revision } = auth;
-      if (user?.options?.noPassword === true) throw new StoreError('AUTH_NO_PASSWORD_USER');
+      if (user?.options?.noPassword === true) throw refused(name, 'AUTH_NO_PASSWORD_USER');
       const good = await parts.passwords.matches(password, user?.password, () => call.cancelled);
-      if (!good) throw new StoreError('AUTH_FAILED');
+      if (!good) throw refused(name, 'AUTH_FAILED');
       const simpleToken = access.signed === undefined ? parts.letters(TOKEN_LETTERS) : '';
       const command = new etcdserverpb.InternalAuthenticateRequest({ name, simpleToken });
       const body = etcdserverpb.encodeInternalAuthenticateRequest(command);
@@ -142,6 +145,12 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
       }
       if (call.cancelled || parts.monotonicMs() >= untilMs) throw new StoreError('TIMEOUT');
     }
+  }
+
+  function refused(user: string, code: 'AUTH_FAILED' | 'AUTH_NO_PASSWORD_USER'): StoreError {
+    const error = new StoreError(code);
+    parts.logger.warn('invalid authentication was requested', { user, error: error.message });
+    return error;
   }
 
   table.unary(Auth.methods.authStatus, async () => {
