@@ -9,17 +9,19 @@ import { AlarmType } from './alarm/alarms.ts';
 import type { ApplierCounters } from './apply/applier.ts';
 import { FEATURE_GATE_NAMES, FEATURE_GATES } from './config/feature-gates.ts';
 import type { ServerConfig } from './config/flag-table.ts';
+import type { PasswordGate } from './auth/password-gate.ts';
 import { ETCD_VERSION } from './config/version.ts';
 import type { Driver } from './consensus/driver.ts';
 import type { Proposals } from './consensus/proposals.ts';
 import type { Reads } from './consensus/reads.ts';
 import type { Replica } from './consensus/replica.ts';
-import { PENDING_PROPOSAL_BYTES_MAX } from './limits.ts';
+import { BCRYPT_QUEUE_MAX, PENDING_PROPOSAL_BYTES_MAX } from './limits.ts';
 import { exponentialBuckets, type Counter, type Gauge, type Histogram } from './metrics/metric.ts';
 import type { Labelled, Reading, Registry } from './metrics/registry.ts';
 import type { PeerCounters } from './peer/peer-status.ts';
+import type { PeerQueues } from './peer/peer.ts';
 import type { PeerTransport } from './peer/transport.ts';
-import type { ClientPorts } from './rpc/client-ports.ts';
+import { CONNECTIONS_WAITING_MAX, type ClientPorts } from './rpc/client-ports.ts';
 import type { WatchService } from './rpc/watch.ts';
 import type { Wal } from './wal/wal.ts';
 
@@ -34,6 +36,7 @@ export interface MemberSources {
   readonly watches: WatchService;
   readonly transport: PeerTransport;
   readonly ports: ClientPorts;
+  readonly passwords: PasswordGate;
   readonly wal: Wal;
   readonly applier: ApplierCounters;
   readonly quotaBytes: number;
@@ -320,10 +323,17 @@ function registerPeers(registry: Registry, { replica, transport }: MemberSources
 
 /** Our own queues and their limits; a limit of Infinity is shown as +Inf. */
 function registerQueues(registry: Registry, sources: MemberSources): void {
-  const { driver, proposals, reads, replica, ports, inboxMax } = sources;
+  const { driver, proposals, reads, replica, ports, passwords, transport, inboxMax } = sources;
   const gauge = gaugeIn(registry);
   const counter = counterIn(registry);
   const buffer = (): typeof replica.state.buffer => replica.state.buffer;
+  const peerQueue = (name: string, help: string, value: (queues: PeerQueues) => number): void =>
+    registry.readAll('gauge', `keelson_peer_queue_${name}`, help, ['To'], function* () {
+      for (const { id } of replica.state.membership.list()) {
+        const queues = transport.queues?.(id);
+        if (queues !== undefined) yield [[hexId(id)], value(queues)];
+      }
+    });
   counter('keelson_driver_turns_total', 'Turns of the driver.', () => driver.counters.turns);
   gauge('keelson_driver_inbox_messages', 'Messages that wait for the next turn.', () => driver.inboxLength);
   gauge('keelson_driver_inbox_messages_max', 'Messages that may wait.', () => inboxMax);
@@ -364,10 +374,28 @@ function registerQueues(registry: Registry, sources: MemberSources): void {
     () => replica.hub.counters.revisionsRead,
   );
   gauge(
+    'keelson_client_connections_waiting_max',
+    'Connections that may wait for the member to be ready.',
+    () => CONNECTIONS_WAITING_MAX,
+  );
+  gauge(
     'keelson_client_connections_waiting',
     'Connections that wait for the member to be ready.',
     () => ports.waitingCount,
   );
+  gauge('keelson_password_hashes_waiting', 'Logins that wait for their hash.', () => passwords.waitingCount);
+  gauge('keelson_password_hashes_waiting_max', 'Logins that may wait.', () => BCRYPT_QUEUE_MAX);
+  counter(
+    'keelson_password_hashes_refused_total',
+    'Logins refused at a full queue.',
+    () => passwords.counters.refused,
+  );
+  peerQueue('messages', 'Messages that wait on streams to a member.', (queues) => queues.messages);
+  peerQueue('messages_max', 'Messages that may wait.', (queues) => queues.messagesMax);
+  peerQueue('bytes', 'Bytes of messages that wait on streams.', (queues) => queues.bytes);
+  peerQueue('bytes_max', 'Bytes that may wait.', (queues) => queues.bytesMax);
+  peerQueue('posts', 'Messages that wait to be posted.', (queues) => queues.posts);
+  peerQueue('posts_max', 'Messages that may wait to be posted.', (queues) => queues.postsMax);
 }
 
 /** What etcd exports of parts that a member of ours has not: there for whoever expects the names. */

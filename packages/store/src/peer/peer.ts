@@ -16,6 +16,18 @@ import { StreamReader } from './stream-reader.ts';
 import { type StreamKind, StreamWriter } from './stream-writer.ts';
 import { UrlPicker } from './url-picker.ts';
 
+/** The bounded queues between this member and one other. */
+export interface PeerQueues {
+  /** On streams. */
+  readonly messages: number;
+  readonly messagesMax: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** On the pipeline. */
+  readonly posts: number;
+  readonly postsMax: number;
+}
+
 export class Peer {
   readonly id: NodeId;
   readonly status: PeerStatus;
@@ -52,6 +64,21 @@ export class Peer {
   start(): void {
     for (const reader of this.readers) reader.start();
     this.prober.start();
+  }
+
+  /** What waits on the links, of both streams together, and how much may. */
+  get queues(): PeerQueues {
+    const { limits } = this.context;
+    const append = this.msgAppWriter.waiting;
+    const other = this.messageWriter.waiting;
+    return {
+      messages: append.messages + other.messages,
+      messagesMax: 2 * limits.streamQueueMax,
+      bytes: append.bytes + other.bytes,
+      bytesMax: 2 * limits.streamQueueBytesMax,
+      posts: this.pipeline.waitingCount,
+      postsMax: limits.pipelineQueueMax,
+    };
   }
 
   get paused(): boolean {

@@ -27,6 +27,11 @@ export class Pipeline {
     this.status = status;
   }
 
+  /** Messages that wait for their turn. */
+  get waitingCount(): number {
+    return this.queue.length;
+  }
+
   /** Posts the message when its turn comes; false when the queue is full. Failures are reported. */
   send(message: Message): boolean {
     if (this.stopped) return false;

@@ -102,6 +102,11 @@ export class StreamWriter {
     this.armHeartbeat(stream);
   }
 
+  /** Messages that wait for a flush, and their bytes. */
+  get waiting(): { readonly messages: number; readonly bytes: number } {
+    return { messages: this.queue.length, bytes: this.queuedBytes };
+  }
+
   /**
    * Puts a message into the next flush; false when the queue is full or nothing is attached. Its entries
    * are encoded here if they were not yet.

@@ -13,7 +13,7 @@ import { DEFAULT_PEER_LIMITS, type PeerContext, type PeerHandler, type PeerLimit
 import { type ExtraHandlers, type PeerDirectory, PeerServer } from './peer-server.ts';
 import type { PeerCounters } from './peer-status.ts';
 import type { PeerTls } from './peer-tls.ts';
-import { Peer, Remote } from './peer.ts';
+import { Peer, Remote, type PeerQueues } from './peer.ts';
 import { closeBody } from './snapshot-stream.ts';
 import type { StreamKind } from './stream-writer.ts';
 
@@ -44,6 +44,8 @@ export interface PeerTransport {
   connectedCount(): number;
   /** What went over the links with a peer; undefined when it is not known. Live, do not change. */
   counters(id: NodeId): Readonly<PeerCounters> | undefined;
+  /** What waits on the links with a peer; undefined when it is not known. A transport without queues has no such method. */
+  queues?(id: NodeId): PeerQueues | undefined;
   /** Drops everything to and from a peer until mend(): a test's partition. */
   cut(id: NodeId): void;
   mend(id: NodeId): void;
@@ -167,6 +169,10 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
     let count = 0;
     for (const peer of this.peers.values()) if (peer.status.active) count++;
     return count;
+  }
+
+  queues(id: NodeId): PeerQueues | undefined {
+    return this.peers.get(id)?.queues;
   }
 
   counters(id: NodeId): Readonly<PeerCounters> | undefined {

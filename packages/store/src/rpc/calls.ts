@@ -1,8 +1,8 @@
 /**
- * What happens around every call: metadata etcd acts on, counts by method and code. It answers for
+ * What happens around every call: metadata etcd acts on, what took long. It answers for
  * nothing a handler does.
  */
-import { RpcError, StatusCode, statusName, type CallContext, type CallHooks } from '@keelson/rpc';
+import { RpcError, StatusCode, type CallContext, type CallHooks } from '@keelson/rpc';
 import { toError, type Logger } from '@keelson/base';
 import { services } from '@keelson/proto';
 import type { Replica } from '../consensus/replica.ts';
@@ -17,19 +17,7 @@ const FOR_LEARNERS: ReadonlySet<string> = new Set([
   services.KV.methods.range.path,
 ]);
 
-export interface CallCounters {
-  /** Handled calls by "path code". */
-  readonly handled: Map<string, number>;
-  receivedBytes: number;
-  sentBytes: number;
-}
-
-export function callHooks(
-  replica: Replica,
-  logger: Logger,
-  counters: CallCounters,
-  slowMs: number,
-): CallHooks {
+export function callHooks(replica: Replica, logger: Logger, slowMs: number): CallHooks {
   return {
     before(call: CallContext): void {
       if (replica.isLearner && !FOR_LEARNERS.has(call.path))
@@ -37,10 +25,6 @@ export function callHooks(
       if (requiresLeader(call) && replica.leaderId === 0n) throw toRpcError(new StoreError('NO_LEADER'));
     },
     after(call, outcome) {
-      const key = `${call.path} ${statusName(outcome.code)}`;
-      counters.handled.set(key, (counters.handled.get(key) ?? 0) + 1);
-      counters.receivedBytes += outcome.receivedBytes;
-      counters.sentBytes += outcome.sentBytes;
       const unary = outcome.receivedCount <= 1 && outcome.sentCount <= 1;
       if (unary && outcome.durationMs > slowMs && outcome.code === StatusCode.OK)
         logger.warn('request stats', {

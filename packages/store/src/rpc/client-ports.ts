@@ -14,7 +14,7 @@ import { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { describeSettings, hasCertificate, type TlsSettings } from '../tls/tls-settings.ts';
 
 /** Connections that wait for the member to be ready; more are closed. */
-const WAITING_MAX = 1_024;
+export const CONNECTIONS_WAITING_MAX = 1_024;
 /** What a client says first must come within this time: as the TLS handshake. */
 const FIRST_BYTES_MS = 10_000;
 
@@ -178,7 +178,7 @@ export class ClientPorts {
   }
 
   private wait(listener: Listener, socket: Socket): void {
-    if (this.waiting.size >= WAITING_MAX) {
+    if (this.waiting.size >= CONNECTIONS_WAITING_MAX) {
       socket.destroy();
       return;
     }
