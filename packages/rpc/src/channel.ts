@@ -108,6 +108,11 @@ export function callBidi<Req, Res>(
 
 const NO_METADATA = new Metadata();
 
+/** Our own verdict on a call of which, the transport says, no byte has left. */
+function neverSent(verdict: RpcError): RpcError {
+  return verdict.unsent ? verdict : new RpcError(verdict.code, verdict.message, verdict.metadata, true);
+}
+
 class ClientCall<Req, Res> implements ClientStream<Req, Res>, ClientSink {
   private readonly descriptor: MethodDescriptor<Req, Res>;
   private readonly options: CallOptions;
@@ -279,7 +284,7 @@ class ClientCall<Req, Res> implements ClientStream<Req, Res>, ClientSink {
     if (this.over) return;
     this.over = true;
     this.options.signal?.removeEventListener('abort', this.abort);
-    if (this.verdict !== undefined) this.outcome = this.verdict;
+    if (this.verdict !== undefined) this.outcome = unsent ? neverSent(this.verdict) : this.verdict;
     else if (code !== StatusCode.OK) this.outcome = new RpcError(code, details, trailers, unsent);
     else this.options.onTrailers?.(trailers);
     this.wakeWriters();

@@ -211,6 +211,11 @@ export class ClientConnection extends Connection<ClientStream> {
     this.shared.ready(this);
   }
 
+  protected override settingsChanged(): void {
+    // It may allow more streams than before: calls that wait for one may start.
+    if (!this.leaving) this.shared.vacated(this);
+  }
+
   override keepsAlive(): boolean {
     return this.streams.size > 0;
   }

@@ -146,6 +146,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   protected abstract pingArrived(): boolean;
   protected abstract pongArrived(payload: Buffer): void;
   protected abstract settingsArrived(): void;
+  /** The peer changed its settings. */
+  protected abstract settingsChanged(): void;
   /** The connection is gone; every call on it must be told. Once. */
   protected abstract lost(why: string): void;
   /** Whether keepalive pings are due while nothing arrives. */
@@ -618,6 +620,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     const first = !this.settingsSeen;
     this.settingsSeen = true;
     if (first) this.settingsArrived();
+    else this.settingsChanged();
   }
 
   private applySetting(id: number, value: number): void {

@@ -258,7 +258,8 @@ export class ServerConnection extends Connection<ServerStream> {
   protected override resetArrived(stream: ServerStream, _code: number): void {
     if (this.resets !== undefined && !this.resets.take(this.clock.monotonicMs()))
       throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too_many_resets');
-    this.forget(stream.id, true);
+    // Not as one of ours: what the client still sends on it is no late arrival but an error (§5.1).
+    this.forget(stream.id, false);
     this.runningOn++;
     stream.cancelled(StatusCode.Cancelled, CANCELLED_TEXT);
   }
@@ -302,6 +303,10 @@ export class ServerConnection extends Connection<ServerStream> {
 
   protected override settingsArrived(): void {
     this.timer.cancel();
+  }
+
+  protected override settingsChanged(): void {
+    // A client opens the streams: how many it would allow us is nothing to us.
   }
 
   override keepsAlive(): boolean {
