@@ -13,7 +13,7 @@ import { waitUntil } from '../harness/waiting.ts';
 import type { Address } from './keelson-member.ts';
 
 /** A test against a real etcd, or its name with what is missing for it. */
-export function check(name: string, body: () => Promise<void>, timeoutMs = 60_000): void {
+export function check(name: string, body: () => Promise<void>, timeoutMs = 120_000): void {
   const missing = REFERENCE_ETCD === undefined ? 'etcd' : ETCDCTL === undefined ? 'etcdctl' : undefined;
   if (missing === undefined) test(name, body, timeoutMs);
   else test.skip(`${name}: no real ${missing} on the path`, () => {});

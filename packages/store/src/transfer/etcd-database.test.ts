@@ -131,6 +131,34 @@ describe('what is there already', () => {
   });
 });
 
+describe('a log that begins after the database', () => {
+  test('goes on from the database that came with the snapshot, as etcd does', async () => {
+    const place = await Place.with({ index: 6, snapshotIndex: 12, members: [] });
+    const disk = place.disk.boot();
+    await disk.writeFileAtomic(
+      `${SNAP}/000000000000000c.snap.db`,
+      await databaseOf({ index: 12, members: [member(77n)] }),
+    );
+    const storage = await place.start();
+    expect(storage.state.consistentIndex).toBe(12);
+    expect(storage.state.membership.list()).toEqual(OURS);
+    expect(keysOf(storage)).toEqual(await keysAt(12));
+    await storage.wal.close();
+    await storage.state.backend.close();
+    // The old one is of no more use, which the next start finds.
+    expect(await place.names()).toContain('db');
+    await place.start();
+    expect(await place.names()).toContain('db.imported');
+    expect(await place.names()).not.toContain('db');
+  });
+
+  test('without that database it stops, and says which file is missing', async () => {
+    const place = await Place.with({ index: 6, snapshotIndex: 12, members: [] });
+    await expect(place.start()).rejects.toThrow('/data/member/snap/000000000000000c.snap.db is missing');
+    expect(await place.names()).toContain('db');
+  });
+});
+
 describe('what cannot be', () => {
   const failure = async (place: Place): Promise<Error> =>
     place.start().then(
