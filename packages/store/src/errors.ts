@@ -69,6 +69,8 @@ const ROWS = {
   INVALID_AUTH_TOKEN: [UNAUTHENTICATED, 'etcdserver: invalid auth token'],
   INVALID_AUTH_MANAGEMENT: [INVALID_ARGUMENT, 'etcdserver: invalid auth management'],
   TOKEN_VERIFY_ONLY: [UNKNOWN, 'auth: token signing attempted with verify-only key'],
+  /** A log-in where no kind of token is configured; raw, as Unknown. */
+  NO_TOKEN_KIND: [UNKNOWN, 'auth: invalid auth options'],
   PERMISSION_DENIED: [PERMISSION_DENIED, 'etcdserver: permission denied'],
   PERMISSION_NOT_GIVEN: [INVALID_ARGUMENT, 'etcdserver: permission not given'],
   PERMISSION_NOT_GRANTED: [FAILED_PRECONDITION, 'etcdserver: permission is not granted to the role'],

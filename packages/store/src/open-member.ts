@@ -2,7 +2,7 @@
  * Opens what a member keeps on disk, as its configuration says, before there is a server to hang it on: the
  * callbacks are filled in later.
  */
-import type { SignedTokens } from './auth/secrets.ts';
+import { NO_TOKENS, type SignedTokens } from './auth/secrets.ts';
 import { parseTokenOptions } from './auth/token-options.ts';
 import type { BackendHome } from './backend/home.ts';
 import type { WriteBufferOptions } from './backend/write-buffer.ts';
@@ -95,6 +95,7 @@ async function signedTokensOf(config: ServerConfig, world: World): Promise<Signe
     world.logger.warn('simple token is not cryptographically signed');
     return undefined;
   }
+  if (options.kind === 'none') return NO_TOKENS;
   if (options.unknown.length > 0) world.logger.warn('unknown JWT options', { keys: options.unknown });
   return world.secrets.signedTokens(options.jwt, () => world.clock.nowMs());
 }

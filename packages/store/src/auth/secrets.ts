@@ -2,6 +2,7 @@
  * What auth needs of the world and must not do itself: hash, draw, sign. All of it is slow, random or both, and is
  * done before a command is proposed or after it was applied, never in between.
  */
+import { StoreError } from '../errors.ts';
 import type { Identity } from './identity.ts';
 import type { PasswordHash } from './password-gate.ts';
 import type { JwtOptions } from './token-options.ts';
@@ -23,3 +24,9 @@ export interface SignedTokens {
   /** Undefined for a token that is not ours, has ended or says too little. */
   identify(token: string): Identity | undefined | Promise<Identity | undefined>;
 }
+
+/** --auth-token= without a kind: nobody gets one, and every one is wrong. */
+export const NO_TOKENS: SignedTokens = {
+  issue: () => Promise.reject(new StoreError('NO_TOKEN_KIND')),
+  identify: () => undefined,
+};

@@ -18,7 +18,7 @@ test.each<[string, object | undefined]>([
   ['jwt,sign-method', undefined],
   ['jwt,a=b=c,sign-method=RS256', undefined],
   ['opaque', undefined],
-  ['', undefined],
+  ['', { kind: 'none' }],
 ])('--auth-token=%s', (text, want) => {
   const got = parseTokenOptions(text);
   if (want === undefined) expect(got).toBeUndefined();

@@ -33,6 +33,8 @@ export interface JwtOptions {
 
 export type TokenOptions =
   | { readonly kind: 'simple' }
+  /** Users come by certificate alone. */
+  | { readonly kind: 'none' }
   | { readonly kind: 'jwt'; readonly jwt: JwtOptions; readonly unknown: readonly string[] };
 
 const JWT_TTL_MS_DEFAULT = 300_000;
@@ -48,6 +50,7 @@ export function parseTokenOptions(text: string): TokenOptions | undefined {
     options.set(parts[0], parts[1]);
   }
   if (kind === 'simple') return { kind };
+  if (kind === '') return { kind: 'none' };
   if (kind !== 'jwt') return undefined;
   const ttlText = options.get('ttl') ?? '';
   const ttl = ttlText === '' ? undefined : parseGoDuration(ttlText);

@@ -11,7 +11,6 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   'max-request-bytes': ['--max-request-bytes=15728641'],
   'discovery-token': ['--discovery-token=t', '--discovery-endpoints=x'],
   'discovery-endpoints': ['--discovery-token=t', '--discovery-endpoints=x'],
-  'auth-token': ['--auth-token=jwt,sign-method=HS256'],
   'log-format': ['--log-format=console'],
   'log-outputs': ['--log-outputs=systemd/journal'],
   'enable-log-rotation': ['--enable-log-rotation', '--log-outputs=/run/x'],
