@@ -44,6 +44,10 @@ const CONTROL_SECONDS_MAX = 60;
  */
 export async function runCampaign(order: Order): Promise<Campaign> {
   const spaces = Array.from({ length: order.jobs }, () => new Workspace());
+  const clear = (): void => {
+    for (const space of spaces) space.remove();
+  };
+  process.once('exit', clear);
   try {
     const [first] = spaces;
     const suites = order.suites.filter((name) => first !== undefined && isPresent(first, name));
@@ -64,7 +68,8 @@ export async function runCampaign(order: Order): Promise<Campaign> {
     await Promise.all(spaces.map(work));
     return { rows, suites, seconds: order.seconds, matrix: order.matrix };
   } finally {
-    for (const space of spaces) space.remove();
+    process.off('exit', clear);
+    clear();
   }
 }
 
@@ -160,4 +165,7 @@ async function main(args: readonly string[]): Promise<number> {
   return survivors.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  process.exitCode = await main(process.argv.slice(2));
+}

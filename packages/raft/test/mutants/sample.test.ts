@@ -20,7 +20,7 @@ const EQUIVALENT: Mutant = {
   file: 'quorum.ts',
   find: '  let granted = 0;',
   replace: '  let granted = -0;',
-  suites: ['datadriven', 'sim'],
+  suites: ['datadriven'],
 };
 /** Fails everywhere, but by a TypeError. */
 const CRASH: Mutant = {
@@ -52,7 +52,7 @@ async function run(
 
 test('a sample of the list is killed, an equivalent mutant survives, a crash does not count', async () => {
   const sample = MUTANTS.filter((each) => SAMPLE.includes(each.name));
-  const { campaign, lines } = await run([...sample, EQUIVALENT, CRASH], ['datadriven', 'sim'], 2);
+  const { campaign, lines } = await run([...sample, EQUIVALENT, CRASH], ['datadriven', 'sim'], 30);
   const verdicts = campaign.rows.map((row) => [
     row.mutant.name,
     row.outcomes.map((each) => `${each.suite} ${each.verdict}`),
@@ -61,8 +61,8 @@ test('a sample of the list is killed, an equivalent mutant survives, a crash doe
     ['half-of-the-votes-wins', ['datadriven killed', 'sim killed']],
     ['second-vote-in-a-term', ['datadriven survived', 'sim killed']],
     ['sizes-of-large-numbers-by-bit-shifts', ['datadriven survived']],
-    ['equivalent', ['datadriven survived', 'sim survived']],
-    ['crash', ['datadriven crashed', 'sim crashed']],
+    ['equivalent', ['datadriven survived']],
+    ['crash', ['datadriven crashed']],
   ]);
   expect(lines.slice(0, 2).map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
     'control: datadriven survived',

@@ -121,6 +121,9 @@ export function runSuite(workspace: Workspace, name: SuiteName, seconds: number)
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     if (child.pid !== undefined) setPriority(child.pid, 5);
+    // A runner that is interrupted leaves nothing running behind.
+    const stop = (): void => void child.kill('SIGKILL');
+    process.once('exit', stop);
     let output = '';
     let late = false;
     const timer = setTimeout(() => {
@@ -136,6 +139,7 @@ export function runSuite(workspace: Workspace, name: SuiteName, seconds: number)
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
+      process.off('exit', stop);
       const found = suite.read(output);
       const assertion = found.find((each) => each.how === 'assertion');
       const crash = found[0] ?? (code === 0 || late ? undefined : lastWords(output));
