@@ -74,8 +74,15 @@ export class RawNode {
 
   /** Proposes entries, in one message; they stay together in the log or are dropped together. */
   propose(data: readonly Buffer[]): StepOutcome {
+    const { state } = this;
+    // A leader knows their place already, so these very objects can go into its log.
+    const leads = state.role === Role.Leader;
+    const term = leads ? state.term : 0;
+    const last = leads ? state.log.lastIndex() : 0;
     const entries: Entry[] = [];
-    for (let i = 0; i < data.length; i++) entries.push(new Entry(0, 0, EntryType.Normal, data[i]));
+    for (let i = 0; i < data.length; i++) {
+      entries.push(new Entry(term, leads ? last + 1 + i : 0, EntryType.Normal, data[i]));
+    }
     return this.proposeEntries(entries);
   }
 

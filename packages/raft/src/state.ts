@@ -109,7 +109,8 @@ export class RaftState {
 
   /**
    * Appends to the own log under the current term, unless too much is uncommitted already. The entries
-   * given are patterns (type and data); the acknowledgement to oneself follows once they are durable.
+   * given are patterns (type and data), copied unless they are in their place already; the acknowledgement
+   * to oneself follows once they are durable.
    *
    * @returns false when refused
    */
@@ -130,7 +131,8 @@ export class RaftState {
     const entries: Entry[] = [];
     for (let i = 0; i < patterns.length; i++) {
       const pattern = patterns[i];
-      entries.push(new Entry(this.term, first + i, pattern.type, pattern.data));
+      const placed = pattern.term === this.term && pattern.index === first + i;
+      entries.push(placed ? pattern : new Entry(this.term, first + i, pattern.type, pattern.data));
     }
     const last = this.log.append(entries);
     this.send(new Message(MessageType.AppResp, { to: this.id, index: last }));
