@@ -31,7 +31,8 @@ export async function runBench(argv: readonly string[], io: BenchIo): Promise<nu
       return 0;
     }
     if (options.workload === 'micro') {
-      await runMicro((text) => io.out(text), options.short);
+      const { short, filter, json } = options;
+      await runMicro((text) => io.out(text), { short, filter, json });
       return 0;
     }
     return await measure(argv, options, io);

@@ -68,6 +68,9 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly report: string | undefined;
   readonly short: boolean;
+  /** Micro-benchmarks: only those whose name contains it; and JSON instead of a table. */
+  readonly filter: string;
+  readonly json: boolean;
   readonly directory: string | undefined;
   /** Flags for every server, and for Keelson's alone. */
   readonly serverFlags: readonly string[];
@@ -89,6 +92,13 @@ const FLAGS: readonly Flag[] = [
   { name: 'rounds', kind: 'count', initial: '2', usage: 'turns of each side when comparing' },
   { name: 'report', kind: 'text', initial: '', usage: 'directory for report.json, .md, .html and plots' },
   { name: 'short', kind: 'bool', initial: '', usage: 'everything in under five minutes' },
+  {
+    name: 'filter',
+    kind: 'text',
+    initial: '',
+    usage: 'micro: only rooms and operations with this in their name',
+  },
+  { name: 'json', kind: 'bool', initial: '', usage: 'micro: JSON instead of a table' },
   { name: 'clients', kind: 'count', initial: '1000', usage: 'calls in flight at most' },
   { name: 'conns', kind: 'count', initial: '100', usage: 'connections' },
   { name: 'total', kind: 'count', initial: '0', usage: 'measured calls; 0: --duration decides' },
@@ -184,6 +194,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     rounds: count('rounds', 1),
     report: text('report') || undefined,
     short: values['short'] === true,
+    filter: text('filter'),
+    json: values['json'] === true,
     directory: text('data-dir') || undefined,
     serverFlags: texts('server-flag'),
     keelsonFlags: texts('keelson-flag'),

@@ -1,102 +1,200 @@
-/** raft: the commit index of a quorum, and batches carried by three nodes that share this thread. */
+/** raft: an entry's way through one node and through three, the log's storage, and the bytes of a conf change. */
 import { Prng } from '@keelson/base';
-import { MemoryStorage, RawNode, Snapshot, committedIndex } from '@keelson/raft';
+import {
+  ConfChangeTransition,
+  ConfChangeType,
+  decodeConfChangeV2,
+  encodeConfChangeV2,
+  Entry,
+  EntryType,
+  MemoryStorage,
+  Message,
+  MessageType,
+  RawNode,
+  Snapshot,
+} from '@keelson/raft';
 import type { Body } from './body.ts';
+import { drain } from './quorum.ts';
+import { SILENT, Trio } from './trio.ts';
 
-const VOTERS: readonly bigint[] = [1n, 2n, 3n];
-const SILENT = { enabled: () => false, log: () => undefined };
-
-/** Three nodes, their disks in memory and always done, their network a loop. */
-class Trio {
-  private readonly storages = new Map<bigint, MemoryStorage>();
-  private readonly nodes = new Map<bigint, RawNode>();
-  /** Entries applied by all nodes together. */
-  applied = 0;
-  private sinceCompaction = 0;
-
-  constructor() {
-    const confState = {
-      voters: VOTERS,
-      learners: [],
-      votersOutgoing: [],
-      learnersNext: [],
-      autoLeave: false,
-    };
-    for (const id of VOTERS) {
-      const storage = new MemoryStorage();
-      storage.applySnapshot(new Snapshot(1, 1, confState));
-      storage.setHardState({ term: 1, vote: 0n, commit: 1 });
-      this.storages.set(id, storage);
-      this.nodes.set(
-        id,
-        new RawNode({
-          id,
-          electionTick: 10,
-          heartbeatTick: 1,
-          storage,
-          applied: 1,
-          prng: new Prng(Number(id)),
-          logger: SILENT,
-        }),
-      );
-    }
-    this.nodes.get(1n)?.campaign();
-    this.settle();
-  }
-
-  /** Proposes, and carries messages until nothing is left to do. @returns entries applied so far */
-  batch(data: readonly Buffer[]): number {
-    this.nodes.get(1n)?.propose(data);
-    this.settle();
-    this.sinceCompaction += data.length;
-    if (this.sinceCompaction > 5000) {
-      this.sinceCompaction = 0;
-      for (const storage of this.storages.values()) storage.compact(storage.lastIndex() - 100);
-    }
-    return this.applied;
-  }
-
-  private settle(): void {
-    for (let busy = true; busy;) {
-      busy = false;
-      for (const [id, node] of this.nodes) {
-        while (node.hasReady()) {
-          busy = true;
-          this.turn(id, node);
-        }
-      }
-    }
-  }
-
-  private turn(id: bigint, node: RawNode): void {
-    const { messages, append, apply } = node.ready();
-    for (const message of messages) this.nodes.get(message.to)?.step(message);
-    if (append !== undefined) {
-      const storage = this.storages.get(id);
-      storage?.append(append.entries);
-      if (append.hardState !== undefined) storage?.setHardState(append.hardState);
-      for (const response of append.responses) this.nodes.get(response.to)?.step(response);
-    }
-    if (apply !== undefined) {
-      this.applied += apply.entries.length;
-      for (const response of apply.responses) node.step(response);
-    }
-  }
-}
+/** What a busy store's turn takes together, as a rule of thumb. */
+export const BATCH = 64;
+const LOG = 10_000;
+const PAYLOAD = Buffer.alloc(256, 1);
+const PAYLOADS: readonly Buffer[] = Array.from({ length: BATCH }, () => PAYLOAD);
+const ALONE: readonly Buffer[] = [PAYLOAD];
 
 export function raftBodies(): Body[] {
-  const acked = new Map<bigint, number>([
-    [1n, 12],
-    [2n, 5],
-    [3n, 9],
-  ]);
-  const single = new Trio();
-  const many = new Trio();
-  const one = [Buffer.alloc(300)];
-  const hundred = Array.from({ length: 100 }, () => one[0]);
   return [
-    { name: 'quorum: committed index of 3', operations: 1, run: () => committedIndex(VOTERS, acked) },
-    { name: 'raft: 1 entry through 3 nodes', operations: 1, run: () => single.batch(one) },
-    { name: 'raft: an entry of 100, through 3 nodes', operations: 100, run: () => many.batch(hundred) },
+    ...singleBodies(),
+    followerBody(),
+    ...trioBodies(),
+    appendBody(),
+    ...sliceBodies(),
+    ...confChangeBodies(),
+  ];
+}
+
+function nodeOf(id: bigint, voters: readonly bigint[]): { node: RawNode; storage: MemoryStorage } {
+  const storage = new MemoryStorage();
+  storage.applySnapshot(
+    new Snapshot(1, 1, { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false }),
+  );
+  storage.setHardState({ term: 1, vote: 0n, commit: 1 });
+  const node = new RawNode({
+    id,
+    electionTick: 10,
+    heartbeatTick: 1,
+    storage,
+    applied: 1,
+    prng: new Prng(1),
+    logger: SILENT,
+  });
+  return { node, storage };
+}
+
+function cut(storage: MemoryStorage): void {
+  if (storage.lastIndex() - storage.firstIndex() > 5000) storage.compact(storage.lastIndex() - 100);
+}
+
+function singleBodies(): Body[] {
+  const body = (name: string, data: readonly Buffer[]): Body => {
+    const { node, storage } = nodeOf(1n, [1n]);
+    node.campaign();
+    drain(node, storage);
+    return {
+      name,
+      operations: data.length,
+      run: () => {
+        node.propose(data);
+        drain(node, storage);
+        cut(storage);
+        return storage.lastIndex();
+      },
+    };
+  };
+  return [
+    body('raft: propose, ready, apply alone', ALONE),
+    body(`raft: propose, ready, apply, of ${BATCH}`, PAYLOADS),
+  ];
+}
+
+/** A follower takes appends of a full batch, each with the commit index of the one before. */
+function followerBody(): Body {
+  const { node, storage } = nodeOf(2n, [1n, 2n, 3n]);
+  return {
+    name: `raft: step of a MsgApp, entry of ${BATCH}`,
+    operations: BATCH,
+    run: () => {
+      const index = storage.lastIndex();
+      const entries: Entry[] = [];
+      for (let i = 1; i <= BATCH; i++) entries.push(new Entry(2, index + i, EntryType.Normal, PAYLOAD));
+      const logTerm = index === 1 ? 1 : 2;
+      const fields = { from: 1n, to: 2n, term: 2, index, logTerm, commit: index, entries };
+      node.step(new Message(MessageType.App, fields));
+      drain(node, storage);
+      cut(storage);
+      return index;
+    },
+  };
+}
+
+function trioBodies(): Body[] {
+  const alone = new Trio({ compacts: true });
+  const batches = new Trio({ compacts: true });
+  const oneByOne = new Trio({ compacts: true });
+  return [
+    { name: 'raft: 1 entry through 3 nodes', operations: 1, run: () => alone.batch(ALONE) },
+    {
+      name: `raft: through 3 nodes, entry of ${BATCH}`,
+      operations: BATCH,
+      run: () => batches.batch(PAYLOADS),
+      naive: {
+        name: 'a message an entry',
+        run: () => {
+          for (let i = 0; i < BATCH; i++) oneByOne.batch(ALONE);
+          return oneByOne.nodes[0].applied;
+        },
+      },
+    },
+  ];
+}
+
+function appendBody(): Body {
+  const storage = new MemoryStorage();
+  const made: Entry[][] = Array.from({ length: Math.floor(LOG / BATCH) }, (_, batch) =>
+    Array.from({ length: BATCH }, (__, i) => new Entry(1, batch * BATCH + i + 1)),
+  );
+  // From the start again when the end is reached, over what is there: entries can be used any number of times.
+  const turns = (): (() => readonly Entry[]) => {
+    let next = 0;
+    return () => made[next++ % made.length];
+  };
+  const [batch, naiveBatch] = [turns(), turns()];
+  let list: Entry[] = [];
+  return {
+    name: `log: append, entry of ${BATCH}`,
+    operations: BATCH,
+    run: () => {
+      storage.append(batch());
+      return storage.lastIndex();
+    },
+    naive: {
+      name: 'a new array each time',
+      run: () => {
+        const entries = naiveBatch();
+        list = [...list.slice(0, entries[0].index - 1), ...entries];
+        return list.length;
+      },
+    },
+  };
+}
+
+function sliceBodies(): Body[] {
+  const storage = new MemoryStorage();
+  const entries = Array.from({ length: LOG }, (_, i) => new Entry(1, i + 1, EntryType.Normal, PAYLOAD));
+  storage.append(entries);
+  let at = 1;
+  const move = (): number => (at = 1 + ((at + 4999) % (LOG - BATCH)));
+  return [
+    {
+      name: `log: slice ${BATCH} of ${LOG.toLocaleString('en-US')}`,
+      operations: 1,
+      run: () => {
+        const low = move();
+        return storage.entries(low, low + BATCH, Infinity);
+      },
+      naive: {
+        name: 'filter',
+        run: () => {
+          const low = move();
+          return entries.filter(({ index }) => index >= low && index < low + BATCH);
+        },
+      },
+    },
+    {
+      name: `log: slice of ${BATCH}, bounded by bytes`,
+      operations: 1,
+      run: () => {
+        const low = move();
+        return storage.entries(low, low + BATCH, 10_000);
+      },
+    },
+  ];
+}
+
+function confChangeBodies(): Body[] {
+  const change = {
+    transition: ConfChangeTransition.Auto,
+    changes: [
+      { type: ConfChangeType.RemoveNode, nodeId: 0x8e9e05c52164694dn },
+      { type: ConfChangeType.AddNode, nodeId: 0x91bc3c398fb3c146n },
+    ],
+    context: Buffer.alloc(0),
+  };
+  const bytes = encodeConfChangeV2(change);
+  return [
+    { name: 'conf change: encode two', operations: 1, run: () => encodeConfChangeV2(change) },
+    { name: 'conf change: decode two', operations: 1, run: () => decodeConfChangeV2(bytes) },
   ];
 }
