@@ -16,7 +16,7 @@ interface Subcommand {
 const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'up',
-    usage: '[--nodes 3] [--data-dir .keelson] [--base-port N] [--ephemeral]',
+    usage: '[--nodes 3] [--data-dir .keelson] [--base-port N] [--ephemeral] [--tls]',
     short: 'starts a cluster on this machine and looks after it',
     run: async (argv, io) => (await import('./up/up.ts')).runUp(argv, io),
   },

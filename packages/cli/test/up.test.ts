@@ -9,6 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -159,6 +160,36 @@ describe('a run', () => {
     expect(readFileSync(inside('keelson.json'), 'utf8')).toBe(before);
   });
 
+  test('with TLS, certificates are made once, and told to who connects', async () => {
+    const captured = await up({}, false, '--tls');
+    const tls = {
+      cacert: inside('tls', 'ca.pem'),
+      cert: inside('tls', 'client.pem'),
+      key: inside('tls', 'client.key'),
+    };
+    expect(upFile()['tls']).toEqual(tls);
+    expect(upFile()['clients']).toEqual([0, 2, 4].map((offset) => `https://127.0.0.1:${basePort + offset}`));
+    expect(captured.out()).toContain(
+      `export ETCDCTL_CACERT=${tls.cacert}\nexport ETCDCTL_CERT=${tls.cert}\nexport ETCDCTL_KEY=${tls.key}\nexport ETCDCTL_ENDPOINTS=127`,
+    );
+    const ca = new X509Certificate(readFileSync(tls.cacert));
+    const leaf = new X509Certificate(readFileSync(inside('tls', 'member.pem')));
+    expect(leaf.verify(ca.publicKey)).toBe(true);
+    expect(leaf.checkIP('127.0.0.1')).toBe('127.0.0.1');
+    running[0]?.captured.stop();
+    await running.splice(0)[0]?.ended;
+    await up({}, false, '--tls');
+    expect(new X509Certificate(readFileSync(inside('tls', 'member.pem'))).serialNumber).toBe(
+      leaf.serialNumber,
+    );
+    running[0]?.captured.stop();
+    await running.splice(0)[0]?.ended;
+    const without = await up({}, false);
+    expect(without.err()).toBe(
+      `keelson up: ${inside()} was made with --tls: give it, or use another --data-dir\n`,
+    );
+  });
+
   test('an ephemeral one leaves nothing behind', async () => {
     const captured = capture();
     const ended = start(captured, '--ephemeral', `--base-port=${basePort}`, '--nodes=1');
@@ -238,7 +269,6 @@ describe('refusals', () => {
       'invalid argument "x" for "--nodes" flag: strconv.ParseInt: parsing "x": invalid syntax (see keelson up --help)',
     ],
     [['--base-port=65534'], '--base-port 65534 needs ports 65534 to 65539; they end at 65535'],
-    [['--tls'], '--tls: this build serves no TLS'],
     [['--ephemeral', '--data-dir=x'], '--ephemeral makes a data directory of its own: leave out --data-dir'],
     [['--bogus'], 'unknown flag: --bogus (see keelson up --help)'],
     [['now'], 'unexpected argument "now" (see keelson up --help)'],

@@ -5,6 +5,7 @@
  *
  *   keelson.json   what it was made for          up.lock   who uses it      up.json   endpoints, while running
  *   m1/ m2/ …      the members' data             m1.log …  their logs, appended
+ *   tls/           certificates, with --tls
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -37,10 +38,14 @@ interface Marker {
   /** Keeps its cluster id apart from every other's. */
   readonly token: string;
   readonly ports: readonly MemberPorts[];
+  /** The members' URLs are https. */
+  readonly tls: boolean;
 }
 
 export interface UpFile {
   readonly clients: readonly string[];
+  /** Files for who connects, with --tls. */
+  readonly tls?: { readonly cacert: string; readonly cert: string; readonly key: string };
   readonly pids: Readonly<Record<string, number>>;
 }
 
@@ -62,7 +67,7 @@ export class DataDir {
    * @throws UpError when it is not ours, made for other members, in use (also by members whose `up` was killed),
    *   or cannot be written
    */
-  static open(directory: string, ports: readonly MemberPorts[]): DataDir {
+  static open(directory: string, ports: readonly MemberPorts[], tls: boolean): DataDir {
     const full = path.resolve(directory);
     return withReason(directory, () => {
       mkdirSync(full, { recursive: true, mode: 0o700 });
@@ -79,7 +84,7 @@ export class DataDir {
       }
       try {
         const marker = readMarker(full);
-        if (marker !== undefined) checkMarker(marker, ports, directory);
+        if (marker !== undefined) checkMarker(marker, ports, tls, directory);
         checkLeftovers(full, directory);
         return new DataDir(full, marker?.token, false);
       } catch (error) {
@@ -98,11 +103,11 @@ export class DataDir {
   }
 
   /** Says what the directory is for, for every later run; before that, `close` leaves no trace of a new one. */
-  mark(ports: readonly MemberPorts[]): void {
+  mark(ports: readonly MemberPorts[], tls: boolean): void {
     // A run that was killed leaves its endpoints behind.
     this.removeUpFile();
     if (this.marked) return;
-    writeAtomically(path.join(this.path, MARKER), { format: FORMAT, token: this.token, ports });
+    writeAtomically(path.join(this.path, MARKER), { format: FORMAT, token: this.token, ports, tls });
     this.marked = true;
   }
 
@@ -143,9 +148,9 @@ function readMarker(directory: string): Marker | undefined {
     throw error;
   }
   const content = parseObject(text);
-  const { format, token, ports } = content ?? {};
+  const { format, token, ports, tls } = content ?? {};
   if (typeof format === 'number' && typeof token === 'string' && Array.isArray(ports)) {
-    return { format, token, ports: ports.map(portsOf) };
+    return { format, token, ports: ports.map(portsOf), tls: tls === true };
   }
   throw new UpError(`${file} cannot be read as what keelson up writes there`);
 }
@@ -188,12 +193,17 @@ function portsOf(value: unknown): MemberPorts {
 
 const NO_PORTS: MemberPorts = { client: 0, peer: 0 };
 
-function checkMarker(marker: Marker, ports: readonly MemberPorts[], shown: string): void {
+function checkMarker(marker: Marker, ports: readonly MemberPorts[], tls: boolean, shown: string): void {
   if (marker.format !== FORMAT) {
     throw new UpError(`${shown} was made by a newer keelson (format ${marker.format})`);
   }
   const made = describe(marker.ports);
   const asked = describe(ports);
+  // Members know each other by their URLs, scheme included.
+  if (made === asked && marker.tls !== tls)
+    throw new UpError(
+      `${shown} was made ${marker.tls ? 'with' : 'without'} --tls: ${marker.tls ? 'give it' : 'leave it out'}, or use another --data-dir`,
+    );
   if (made === asked) return;
   throw new UpError(
     `${shown} holds ${made}, not ${asked}: use the same --nodes and --base-port, or another --data-dir`,

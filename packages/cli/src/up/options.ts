@@ -9,6 +9,8 @@ export interface UpOptions {
   readonly dataDir: string;
   /** The data directory is a temporary one, gone at the end. */
   readonly ephemeral: boolean;
+  /** Clients and members speak TLS, with certificates made below the data directory. */
+  readonly tls: boolean;
 }
 
 export const NODES_MAX = 7;
@@ -29,7 +31,12 @@ const FLAGS: readonly FlagSpec[] = [
     usage: 'use a temporary data directory, removed at the end',
   },
   { name: 'no-apiserver', kind: 'bool', initial: 'false', usage: 'start the store only' },
-  { name: 'tls', kind: 'bool', initial: 'false', usage: 'serve TLS (not in this build)' },
+  {
+    name: 'tls',
+    kind: 'bool',
+    initial: 'false',
+    usage: 'TLS with clients and between members; certificates are made in <data-dir>/tls',
+  },
 ];
 
 export function upHelp(): string {
@@ -54,7 +61,6 @@ export function parseUpOptions(argv: readonly string[]): UpOptions | undefined {
   if (help) return undefined;
   if (args.length > 0)
     throw new UpError(`unexpected argument ${JSON.stringify(args[0])} (see keelson up --help)`);
-  if (values.bool('tls')) throw new UpError('--tls: this build serves no TLS');
   const nodes = values.int('nodes');
   if (nodes < 1 || nodes > NODES_MAX) throw new UpError(`--nodes must be 1 to ${NODES_MAX}, not ${nodes}`);
   const basePort = values.int('base-port');
@@ -68,5 +74,6 @@ export function parseUpOptions(argv: readonly string[]): UpOptions | undefined {
   }
   const dataDir = values.string('data-dir');
   if (dataDir === '') throw new UpError('--data-dir must not be empty');
-  return { nodes, basePort: basePort === 0 ? undefined : basePort, dataDir, ephemeral };
+  const tls = values.bool('tls');
+  return { nodes, basePort: basePort === 0 ? undefined : basePort, dataDir, ephemeral, tls };
 }

@@ -1,5 +1,6 @@
 /** The members of a cluster and the flags each gets: all of its configuration, so that a line of `ps` tells it. */
 import { totalmem } from 'node:os';
+import type { UpCertificates } from './certificates.ts';
 import type { DataDir } from './data-dir.ts';
 import type { MemberSpec } from './member.ts';
 import { HOST, type MemberPorts } from './ports.ts';
@@ -14,11 +15,13 @@ export function planMembers(
   program: readonly string[],
   ports: readonly MemberPorts[],
   dataDir: DataDir,
+  tls?: UpCertificates,
 ): MemberSpec[] {
+  const scheme = tls === undefined ? 'http' : 'https';
   const members = ports.map(({ client, peer }, index) => ({
     name: `m${index + 1}`,
-    clientUrl: `http://${HOST}:${client}`,
-    peerUrl: `http://${HOST}:${peer}`,
+    clientUrl: `${scheme}://${HOST}:${client}`,
+    peerUrl: `${scheme}://${HOST}:${peer}`,
   }));
   const initialCluster = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
   return members.map(({ name, clientUrl, peerUrl }) => ({
@@ -36,6 +39,16 @@ export function planMembers(
       `--initial-cluster=${initialCluster}`,
       `--initial-cluster-token=${dataDir.token}`,
       '--initial-cluster-state=new',
+      ...(tls === undefined ? [] : tlsFlags(tls)),
     ],
   }));
+}
+
+/** Clients and members must show certificates of the cluster's own authority. */
+function tlsFlags({ caFile, member }: UpCertificates): string[] {
+  return ['', 'peer-'].flatMap((prefix) => [
+    `--${prefix}cert-file=${member.cert}`,
+    `--${prefix}key-file=${member.key}`,
+    `--${prefix}trusted-ca-file=${caFile}`,
+  ]);
 }

@@ -1,5 +1,6 @@
 /** Asks one member how it is, through the client. An interface, so that the supervisor is tested without a store. */
 import { Client, EtcdError } from '@keelson/client';
+import type { DialTls } from '@keelson/rpc';
 
 export interface MemberStatus {
   readonly leads: boolean;
@@ -20,10 +21,10 @@ export interface Probe {
   close(): void;
 }
 
-export type ProbeFactory = (clientUrl: string) => Probe;
+export type ProbeFactory = (clientUrl: string, tls?: DialTls) => Probe;
 
-export function clientProbe(clientUrl: string): Probe {
-  const client = new Client({ endpoints: [clientUrl] });
+export function clientProbe(clientUrl: string, tls?: DialTls): Probe {
+  const client = new Client({ endpoints: [clientUrl], ...(tls === undefined ? {} : { tls }) });
   return {
     async healthy(timeoutMs) {
       try {

@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from '@keelson/base';
 import type { Io } from '../io.ts';
+import { upCertificates, type UpCertificates } from './certificates.ts';
 import { DataDir } from './data-dir.ts';
 import { describeExit, shellCommand, type Member } from './member.ts';
 import { parseUpOptions, upHelp, type UpOptions } from './options.ts';
@@ -53,6 +54,7 @@ class Up {
   private readonly block: LiveBlock;
   private readonly stopped: Promise<void>;
   private supervisor: Supervisor | undefined = undefined;
+  private certificates: UpCertificates | undefined = undefined;
   private wakeStop: () => void = () => {};
   private stopRequests = 0;
   private ready = false;
@@ -73,17 +75,18 @@ class Up {
 
   /** @throws UpError when it cannot start */
   async run(): Promise<number> {
-    const { nodes, basePort, dataDir, ephemeral } = this.options;
+    const { nodes, basePort, dataDir, ephemeral, tls } = this.options;
     const startMs = this.parts.clock.monotonicMs();
     const unsubscribe = this.io.onStop(() => this.requestStop());
     const ports = memberPorts(nodes, basePort);
-    const directory = ephemeral ? DataDir.temporary() : DataDir.open(dataDir, ports);
+    const directory = ephemeral ? DataDir.temporary() : DataDir.open(dataDir, ports, tls);
     let keep = false;
     try {
       await checkPortsFree(ports);
       if (this.stopRequests > 0) return 0;
-      directory.mark(ports);
-      const specs = planMembers(this.parts.program, ports, directory);
+      directory.mark(ports, tls);
+      if (tls) this.certificates = await upCertificates(directory.path, this.parts.clock.nowMs());
+      const specs = planMembers(this.parts.program, ports, directory, this.certificates);
       const supervisor = this.supervise(specs, directory);
       // Members outlive this process unless they are told not to.
       const unsubscribeExit = this.io.onExit(() => supervisor.kill());
@@ -109,7 +112,9 @@ class Up {
 
   private supervise(specs: ReturnType<typeof planMembers>, directory: DataDir): Supervisor {
     const { clock, probes } = this.parts;
-    const supervisor = new Supervisor(specs, this.io.env, probes, clock, {
+    const dial = this.certificates?.dial;
+    const probe = (clientUrl: string): ReturnType<typeof probes> => probes(clientUrl, dial);
+    const supervisor = new Supervisor(specs, this.io.env, probe, clock, {
       exited: (member) => {
         this.reportExit(member);
         this.writeUpFile(directory);
@@ -167,8 +172,12 @@ class Up {
     );
     const count = `${supervisor.members.length} member${supervisor.members.length === 1 ? '' : 's'}`;
     const leads = leader === undefined ? '' : `, ${leader} leads`;
-    const endpoints = supervisor.members.map(({ spec }) => spec.clientUrl.replace('http://', '')).join(',');
-    return `keelson up: ${count} ready in ${seconds} s${leads}\n${lines.join('')}export ETCDCTL_ENDPOINTS=${endpoints}\n`;
+    const endpoints = supervisor.members
+      .map(({ spec }) => spec.clientUrl.replace(/^https?:\/\//, ''))
+      .join(',');
+    const files = Object.entries(this.clientFiles() ?? {});
+    const exports = files.map(([name, file]) => `export ETCDCTL_${name.toUpperCase()}=${file}\n`).join('');
+    return `keelson up: ${count} ready in ${seconds} s${leads}\n${lines.join('')}${exports}export ETCDCTL_ENDPOINTS=${endpoints}\n`;
   }
 
   private reportExit(member: Member): void {
@@ -187,7 +196,15 @@ class Up {
     if (supervisor === undefined || !this.ready || this.stopRequests > 0) return;
     const pids: Record<string, number> = {};
     for (const { name, pid } of supervisor.members) if (pid !== undefined) pids[name] = pid;
-    directory.writeUpFile({ clients: supervisor.members.map(({ spec }) => spec.clientUrl), pids });
+    const tls = this.clientFiles();
+    const clients = supervisor.members.map(({ spec }) => spec.clientUrl);
+    directory.writeUpFile({ clients, ...(tls === undefined ? {} : { tls }), pids });
+  }
+
+  /** What who connects needs, by the names of etcdctl's flags. */
+  private clientFiles(): { cacert: string; cert: string; key: string } | undefined {
+    const { certificates } = this;
+    return certificates === undefined ? undefined : { cacert: certificates.caFile, ...certificates.client };
   }
 
   /** The first request stops members in order, the second at once. */
