@@ -45,6 +45,11 @@ check('stopped in order: keys, leases, members and hash are the same, and it goe
     expect(members).toMatchObject([
       { name: member.name, peerURLs: [member.peerUrl], clientURLs: [member.clientUrl] },
     ]);
+    // The cluster goes up with its members.
+    const { membership } = ours.server.replica.state;
+    await waitUntil('the version of the cluster is ours', { timeoutMs: 10_000 }, () =>
+      membership.clusterVersion === '3.7.0' ? true : undefined,
+    );
     expect(snapNames(member)).toEqual(expect.arrayContaining(['db.imported', 'db.level.1']));
     expect(snapNames(member)).not.toContain('db');
     expect((await ours.api.put('more', '1')).header?.revision).toBe(before.revision + 1);
