@@ -12,19 +12,34 @@ const IDLE_MS = 180_000;
 /** Go's default: a megabyte. Ours is Node's own bound for a whole HTTP/2 header list, ample for tokens. */
 const HEADER_BYTES_MAX = 64 * 1024;
 
+export interface HttpTimes {
+  /** A client that has not said its headers by then is let go, ms. */
+  readonly headersMs: number;
+  /** How often that is looked at, ms. */
+  readonly checkMs: number;
+}
+
+/** Errors after which nobody waits for a word; a client that was too slow gets none from Go either. */
+const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'ERR_HTTP_REQUEST_TIMEOUT']);
+
+const TIMES: HttpTimes = { headersMs: HEADER_READ_TIMEOUT_MS, checkMs: 2_000 };
+
 export class HttpListener {
   private readonly server: Server;
   private readonly upgraded = new Set<Socket>();
 
-  constructor(door: HttpDoor) {
+  constructor(door: HttpDoor, { headersMs, checkMs }: HttpTimes = TIMES) {
     this.server = createServer({
-      headersTimeout: HEADER_READ_TIMEOUT_MS,
+      headersTimeout: headersMs,
+      connectionsCheckingInterval: checkMs,
       keepAliveTimeout: IDLE_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
       // A watch's request lasts as long as its client has something to ask.
       requestTimeout: 0,
       noDelay: true,
     });
+    // Node keeps its list of connections, and looks at their timeouts, from this event on.
+    this.server.emit('listening');
     this.server.on('request', (request, response) => door.request(request, response));
     this.server.on('upgrade', (request, socket: Socket, head) => {
       this.upgraded.add(socket);
@@ -32,7 +47,7 @@ export class HttpListener {
       door.upgrade(request, socket, head);
     });
     this.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-      if (error.code === 'ECONNRESET' || !socket.writable) {
+      if (GONE.has(error.code ?? '') || !socket.writable) {
         socket.destroy();
         return;
       }
