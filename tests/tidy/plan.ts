@@ -25,7 +25,13 @@ export const ENTRIES: readonly RegExp[] = [
   /^proto\/gen\/index\.ts$/,
   /^proto\/generate\.ts$/,
 ];
-export const SCRIPTS: readonly RegExp[] = [/\.test\.ts$/, /\/bench\.ts$/, /^tests\/[a-z-]+\/[a-z-]+\.ts$/];
+export const SCRIPTS: readonly RegExp[] = [
+  /\.test\.ts$/,
+  /\/bench\.ts$/,
+  /\/test\/[a-z-]+\/main\.ts$/,
+  /^tests\/[a-z-]+\/[a-z-]+\/main\.ts$/,
+  /^tests\/[a-z-]+\/[a-z-]+\.ts$/,
+];
 
 /** The other implementation of an interface, beside the real one; only tests and simulations choose it. */
 export const HARNESS_IN_PRODUCT: ReadonlySet<string> = new Set([
@@ -138,7 +144,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/http/': ['crypto', 'fs', 'http', 'net', 'perf_hooks', 'stream', 'tls', 'v8', 'zlib'],
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],
-  'packages/store/src/rpc/client-ports.ts': ['net'],
+  'packages/store/src/rpc/client-ports.ts': ['net', 'tls'],
   'packages/store/src/rpc/maintenance.ts': ['crypto'], // the digest at the end of a saved snapshot
   'packages/store/src/secrets/': ['crypto', 'fs/promises'], // randomness, key files
   'packages/store/src/server.ts': ['http'],

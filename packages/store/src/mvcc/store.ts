@@ -62,7 +62,11 @@ export class MvccStore {
     const { mark, recordsFrom, leases } = await restoreState(state);
     if (options.onLease !== undefined) for (const [key, lease] of leases) options.onLease(lease, key);
     const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_REVISIONS_DEFAULT;
-    return new MvccStore(state, new Compaction(state, batchLimit, recordsFrom, options.keepCompactionHashes), mark);
+    return new MvccStore(
+      state,
+      new Compaction(state, batchLimit, recordsFrom, options.keepCompactionHashes),
+      mark,
+    );
   }
 
   /** Revision of the last completed write; 1 before the first. */
