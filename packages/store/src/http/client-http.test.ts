@@ -51,7 +51,7 @@ describe('over TLS', () => {
   const named = authority.issue('alice');
   const nameless = authority.issue('nameless', { commonName: '' });
   const ca = readFileSync(authority.caFile);
-  afterAll(() => authority.remove());
+  afterAll(() => authority.dispose());
 
   async function start(options: Partial<ClientHttpOptions>): Promise<number> {
     const listener = listenerOf(options);
@@ -107,7 +107,7 @@ describe('over TLS', () => {
   test('a name that nobody vouches for counts for nothing', async () => {
     const port = await start({ refusesCommonNames: () => true });
     const other = new TestAuthority('stranger');
-    cleanups.push(() => other.remove());
+    cleanups.push(() => other.dispose());
     expect((await get(port, '/v3/kv/range', other.issue('mallory')))[0]).toBe(404);
   });
 });
