@@ -12,11 +12,20 @@ import { freePorts } from '../harness/ports.ts';
 import { waitUntil } from '../harness/waiting.ts';
 import type { Address } from './keelson-member.ts';
 
-/** A test against a real etcd, or its name with what is missing for it. */
-export function check(name: string, body: () => Promise<void>, timeoutMs = 120_000): void {
-  const missing = REFERENCE_ETCD === undefined ? 'etcd' : ETCDCTL === undefined ? 'etcdctl' : undefined;
-  if (missing === undefined) test(name, body, timeoutMs);
-  else test.skip(`${name}: no real ${missing} on the path`, () => {});
+/**
+ * A test against a real etcd, or its name with what is missing for it.
+ * @param missing what else it lacks here
+ */
+export function check(name: string, body: () => Promise<void>, missing?: string): void {
+  const absent =
+    missing ??
+    (REFERENCE_ETCD === undefined
+      ? 'no real etcd on the path'
+      : ETCDCTL === undefined
+        ? 'no etcdctl on the path'
+        : undefined);
+  if (absent === undefined) test(name, body, 120_000);
+  else test.skip(`${name}: ${absent}`, () => {});
 }
 
 const run = promisify(execFile);

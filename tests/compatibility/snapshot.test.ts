@@ -2,11 +2,16 @@
  * Saved snapshots and exported data dirs, from each server to the other: keys, leases and hash at the same
  * revisions, and both go on from there.
  */
+import { randomInt } from 'node:crypto';
 import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { expect } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import { exportMember, offlineHashKV, offlineWorld, restoreSnapshot, snapshotStatus, withDatabase, type RestoreOptions } from '@keelson/store'; // prettier-ignore
+import { KEELSON_ETCD, KEELSON_FLAGS, missingServer } from '../harness/binaries.ts';
+import { Ledger } from '../harness/ledger.ts';
+import { ProcessCluster } from '../harness/process-cluster.ts';
+import { PutLoad } from '../harness/put-load.ts';
 import { waitUntil } from '../harness/waiting.ts';
 import { contentOf, makeContent } from './content.ts';
 import { KeelsonMember, type Address } from './keelson-member.ts';
@@ -232,3 +237,40 @@ check('exported, one member and three: etcd starts with the same content and goe
     }
   }
 });
+
+check(
+  'our members killed with -9 under load, then exported: etcd has all that was acknowledged',
+  async () => {
+    if (missingServer() !== undefined) throw new Error(`build first: ${missingServer()}`);
+    await using cluster = await ProcessCluster.start({ binary: KEELSON_ETCD, size: 3, flags: KEELSON_FLAGS });
+    const base = await cluster.api(0).revision();
+    const ledger = new Ledger(randomInt(1e9));
+    const apis = [0, 1, 2].map((i) => cluster.api(i));
+    const load = new PutLoad({ apis, ledger, writers: 16, prefix: 'load/', timeoutMs: 5000 });
+    load.start();
+    await load.acknowledgedMore(600 + randomInt(600), 30_000);
+    await Promise.all(cluster.members.map((member) => member.kill()));
+    await load.stop();
+    using workspace = new Workspace();
+    const initialCluster = cluster.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
+    const etcds: EtcdMember[] = [];
+    try {
+      for (const { name, dataDir, options } of cluster.members) {
+        const target = workspace.join(`${name}/data`);
+        await exportMember({ dataDir, walDir: '', target }, silentLogger);
+        const { clientPort, peerPort } = options;
+        etcds.push(
+          EtcdMember.start({ name, dataDir: target, clientPort, peerPort }, [
+            `--initial-cluster=${initialCluster}`,
+          ]),
+        );
+      }
+      await Promise.all(etcds.map((etcd) => etcd.ready()));
+      const { kvs, revision } = await etcds[0].api.all('load/');
+      expect(ledger.check(kvs, base, revision).broken).toEqual([]);
+      expect(ledger.acknowledged.size).toBeGreaterThan(600);
+    } finally {
+      await Promise.all(etcds.map((etcd) => etcd.kill()));
+    }
+  },
+);
