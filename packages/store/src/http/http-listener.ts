@@ -72,6 +72,7 @@ export class HttpListener {
 
   /** Cuts what is left. */
   cut(): void {
+    this.server.close();
     this.server.closeAllConnections();
     for (const socket of this.upgraded) socket.destroy();
   }

@@ -61,20 +61,24 @@ export const NO_FACTS: ProcessFacts = {
 const PAUSES_KEPT = 256;
 const PAGE_BYTES = 4096;
 
-/** This process. Watches the collector from now on; one for a process is enough. */
+/** This process. Pauses of the collector are watched from the first time somebody asks for them. */
 export function processFacts(): ProcessFacts {
   const pauses: number[] = [];
   const collector = { count: 0, seconds: 0, lastSeconds: 0 };
-  const observer = new PerformanceObserver((list) => {
-    for (const { duration, startTime } of list.getEntries()) {
-      collector.count++;
-      collector.seconds += duration / 1_000;
-      collector.lastSeconds = (performance.timeOrigin + startTime + duration) / 1_000;
-      if (pauses.length === PAUSES_KEPT) pauses.shift();
-      pauses.push(duration / 1_000);
-    }
-  });
-  observer.observe({ entryTypes: ['gc'] });
+  let observer: PerformanceObserver | undefined;
+  const watch = (): PerformanceObserver => {
+    const started = new PerformanceObserver((list) => {
+      for (const { duration, startTime } of list.getEntries()) {
+        collector.count++;
+        collector.seconds += duration / 1_000;
+        collector.lastSeconds = (performance.timeOrigin + startTime + duration) / 1_000;
+        if (pauses.length === PAUSES_KEPT) pauses.shift();
+        pauses.push(duration / 1_000);
+      }
+    });
+    started.observe({ entryTypes: ['gc'] });
+    return started;
+  };
   const openFilesMax = limitOf('Max open files');
   return {
     commandLine: process.argv,
@@ -94,7 +98,10 @@ export function processFacts(): ProcessFacts {
     virtualBytes: () =>
       read(() => Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[0]) * PAGE_BYTES),
     activeResources: () => process.getActiveResourcesInfo().length,
-    collector: () => ({ ...collector, pauses: [...pauses].sort((a, b) => a - b) }),
+    collector: () => {
+      observer ??= watch();
+      return { ...collector, pauses: [...pauses].sort((a, b) => a - b) };
+    },
   };
 }
 
