@@ -24,6 +24,9 @@ export type EtcdReason =
   | 'INVALID_TOKEN'
   | 'AUTH_REVISION_OLD'
   | 'USER_EMPTY'
+  | 'LOCKED'
+  | 'SESSION_EXPIRED'
+  | 'NOT_ELECTED'
   | 'NO_ENDPOINT'
   | 'TIMEOUT'
   | 'CANCELLED'
@@ -48,6 +51,9 @@ const REASONS: ReadonlyMap<string, EtcdReason> = new Map([
   ['etcdserver: invalid auth token', 'INVALID_TOKEN'],
   ['etcdserver: revision of auth store is old', 'AUTH_REVISION_OLD'],
   ['etcdserver: user name is empty', 'USER_EMPTY'],
+  ['mutex: Locked by another session', 'LOCKED'],
+  ['mutex: session is expired', 'SESSION_EXPIRED'],
+  ['election: not leader', 'NOT_ELECTED'],
   ['etcdclient: no available endpoints', 'NO_ENDPOINT'],
   ['etcdclient: the client is closed', 'CLOSED'],
   ['context deadline exceeded', 'TIMEOUT'],

@@ -24,6 +24,10 @@ export {
 export { Watch } from './watch.ts';
 export { Watcher, type WatchBatch, type WatchListener, type WatchOptions } from './watcher.ts';
 export { Lease, type KeepAliveListener, type LeaseKeeper } from './lease.ts';
+export { Session, type RecipeClient, type SessionOptions } from './session.ts';
+export { Lock } from './lock.ts';
+export { Election, observeElection } from './election.ts';
+export type { WaitOptions } from './place.ts';
 export { Cluster } from './cluster.ts';
 export { Maintenance, type AlarmKind, type DowngradeStep, type MemberOptions } from './maintenance.ts';
 export { Auth, type Credentials, type PermissionKind } from './auth.ts';

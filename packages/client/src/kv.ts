@@ -6,6 +6,7 @@
 import { assert } from '@keelson/base';
 import { etcdserverpb, services, type mvccpb } from '@keelson/proto';
 import { rangeOf, type Bytes } from './bytes.ts';
+import { toEtcdError } from './errors.ts';
 import type { Caller, RequestOptions } from './retry.ts';
 import {
   compare,
@@ -94,6 +95,28 @@ export class Kv {
       revision ||= page.header?.revision ?? 0;
       // The smallest key after `last`.
       start = Buffer.concat([last.key, Buffer.alloc(1)]);
+    }
+  }
+
+  /**
+   * A range as the server cuts it, at one revision (etcd 3.7). Only the last part has the header, the count
+   * and whether there is more. Leaving the iteration ends the stream.
+   * @throws EtcdError Unimplemented before 3.7, and for sorting or revision filters
+   */
+  async *stream(
+    key: Bytes,
+    options: GetOptions = {},
+  ): AsyncGenerator<etcdserverpb.RangeResponse, void, undefined> {
+    const { endpoint, metadata } = await this.caller.forStream();
+    const parts = endpoint.channel.serverStream(services.KV.methods.rangeStream, rangeRequest(key, options), {
+      metadata,
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    try {
+      for await (const { rangeResponse } of parts) if (rangeResponse !== undefined) yield rangeResponse;
+    } catch (error) {
+      throw toEtcdError(error);
     }
   }
 
