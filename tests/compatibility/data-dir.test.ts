@@ -12,6 +12,7 @@ import { Metadata } from '@keelson/rpc';
 import { defragment, main, offlineWorld } from '@keelson/store';
 import { REFERENCE_ETCD } from '../harness/binaries.ts';
 import { Ledger } from '../harness/ledger.ts';
+import type { MemberApi } from '../harness/member-api.ts';
 import type { MemberProcess } from '../harness/member-process.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
 import { PutLoad } from '../harness/put-load.ts';
@@ -154,6 +155,50 @@ check('three members killed with -9 under load, each opened in place, agree', as
     expect(members.map(({ name }) => name).sort((a, b) => (a < b ? -1 : 1))).toEqual(['m1', 'm2', 'm3']);
   } finally {
     await Promise.all(ours.map((member) => member.stop()));
+  }
+});
+
+check('after membership changes, before and after its last .snap file', async () => {
+  for (const snapshotCount of [100_000, 10]) {
+    await using cluster = await ProcessCluster.start({
+      binary: REFERENCE_ETCD ?? '',
+      size: 3,
+      // Members that have just started are not yet taken for healthy.
+      flags: [`--snapshot-count=${snapshotCount}`, '--strict-reconfig-check=false'],
+    });
+    const { Cluster } = services;
+    const list = async (api: MemberApi): Promise<etcdserverpb.Member[]> =>
+      (await api.call(Cluster.methods.memberList, new etcdserverpb.MemberListRequest(), { timeoutMs: 5000 }))
+        .members;
+    const api = cluster.api(0);
+    const ID = (await list(api)).find(({ name }) => name === 'm3')!.ID;
+    await api.call(Cluster.methods.memberRemove, new etcdserverpb.MemberRemoveRequest({ ID }));
+    for (let i = 0; i < 15; i++) await api.put(`key/${i}`, 'v');
+    const peerURLs = ['http://127.0.0.1:1'];
+    await api.call(
+      Cluster.methods.memberAdd,
+      new etcdserverpb.MemberAddRequest({ peerURLs, isLearner: true }),
+    );
+    const before = await list(api);
+    const { revision } = await contentOf(api);
+    await Promise.all(cluster.members.map((member) => member.kill()));
+    const ours = await Promise.all(
+      cluster.members.slice(0, 2).map((member) => KeelsonMember.start(addressOf(member))),
+    );
+    try {
+      await Promise.all(ours.map((member) => member.ready()));
+      const members = await waitUntil('the members are listed', { timeoutMs: 20_000 }, () =>
+        list(ours[0].api),
+      );
+      const byId = (all: etcdserverpb.Member[]): etcdserverpb.Member[] =>
+        all.sort((a, b) => (a.ID < b.ID ? -1 : 1));
+      expect(byId(members)).toEqual(byId(before));
+      expect(members.map(({ isLearner }) => isLearner).filter(Boolean)).toHaveLength(1);
+      expect((await ours[1].api.put('more', '1')).header?.revision).toBe(revision + 1);
+      expect(ours[0].server.replica.state.membership.isRemoved(ID)).toBe(true);
+    } finally {
+      await Promise.all(ours.map((member) => member.stop()));
+    }
   }
 });
 
