@@ -6,7 +6,7 @@
 import { ReadOnlyOption } from './config.ts';
 import { broadcastHeartbeat } from './replication.ts';
 import { VoteResult } from './quorum.ts';
-import type { PendingRead } from './read-queue.ts';
+import { contextOf, type PendingRead } from './read-queue.ts';
 import type { RaftState } from './state.ts';
 import { Message, MessageType, NONE } from './types.ts';
 
@@ -40,9 +40,9 @@ function confirm(state: RaftState, request: Message): void {
     answer(state, request, state.log.committed);
     return;
   }
-  state.reads.add(context, request, state.log.committed);
-  state.reads.acknowledge(state.id, context);
-  broadcastHeartbeat(state, context);
+  const { beat } = state.reads.add(context, request, state.log.committed);
+  state.reads.acknowledge(state.id, beat);
+  broadcastHeartbeat(state, beat);
 }
 
 /** A heartbeat's answer that names a read: with a quorum of them, that read and all before it are safe. */
@@ -63,8 +63,4 @@ function answer(state: RaftState, request: Message, index: number): void {
     return;
   }
   state.send(new Message(MessageType.ReadIndexResp, { to: request.from, index, entries: request.entries }));
-}
-
-function contextOf(request: Message): Buffer {
-  return (request.entries[0] as { readonly data: Buffer }).data;
 }

@@ -107,3 +107,28 @@ test('a read is gone with the leadership, also when the same node leads again', 
   confirm(member, 3n, 'a');
   expect(answered(member)).toEqual([]);
 });
+
+// docs/bugs.md: the network may deliver twice what a follower passed on; its context is then not new.
+test('a read that was passed on twice: answers to the heartbeats of the first confirm nothing', () => {
+  const member = leader();
+  const passOn = (): Buffer => {
+    const sent = member.hear(MessageType.ReadIndex, 3n, { term: 0, entries: [entry(0, 0, 'x')] });
+    const [beat] = of(sent, MessageType.Heartbeat);
+    expect(beat?.context.toString('latin1')).toMatch(/^x/);
+    return beat?.context ?? Buffer.alloc(0);
+  };
+  const first = passOn();
+  expect(passOn()).toEqual(first);
+  expect(
+    of(member.hear(MessageType.HeartbeatResp, 2n, { context: first }), MessageType.ReadIndexResp),
+  ).toEqual([expect.objectContaining({ to: 3n, index: 2, entries: [entry(0, 0, 'x')] })]);
+
+  ask(member, 'a');
+  const second = passOn();
+  expect(second).not.toEqual(first);
+  // Node 3 answered this one before `a` was asked; someone else may lead by now.
+  expect(member.hear(MessageType.HeartbeatResp, 3n, { context: first })).toEqual([]);
+  expect(answered(member)).toEqual([]);
+  member.hear(MessageType.HeartbeatResp, 3n, { context: second });
+  expect(answered(member)).toEqual(['a@2']);
+});

@@ -18,8 +18,8 @@ export const READS: readonly Mutant[] = [
     rows: [15],
     law: 'R10',
     file: 'read-index.ts',
-    find: '  state.reads.add(context, request, state.log.committed);',
-    replace: '  state.reads.add(context, request, state.log.applied);',
+    find: 'state.reads.add(context, request, state.log.committed);',
+    replace: 'state.reads.add(context, request, state.log.applied);',
     suites: ALL,
   },
   {
@@ -52,6 +52,15 @@ export const READS: readonly Mutant[] = [
     file: 'read-index.ts',
     find: 'state.tracker.quorumOf(read.acks) !== VoteResult.Won) return;',
     replace: 'state.tracker.quorumOf(read.acks) === VoteResult.Lost) return;',
+    suites: ALL,
+  },
+  {
+    name: 'read-passed-on-twice-counts-old-answers',
+    rows: [16],
+    law: 'R10',
+    file: 'read-queue.ts',
+    find: 'request.from === NONE ? context : this.numbered(context)',
+    replace: 'context',
     suites: ALL,
   },
   {
