@@ -33,7 +33,7 @@ let dir: string;
 let saved: string;
 let hash: number;
 
-async function startMember(dataDir: string): Promise<StoreServer> {
+async function startMember(dataDir: string, ...flags: string[]): Promise<StoreServer> {
   const url = 'http://127.0.0.1:0';
   const parsed = parseServerConfig(
     [
@@ -44,6 +44,7 @@ async function startMember(dataDir: string): Promise<StoreServer> {
       `--listen-peer-urls=${url}`,
       `--initial-advertise-peer-urls=${url}`,
       `--initial-cluster=default=${url}`,
+      ...flags,
     ],
     {},
     () => '',
@@ -190,6 +191,28 @@ describe('snapshot restore', () => {
     const server = await startMember(dataDir);
     expect(server.memberId).toBe(0x8e9e05c52164694dn);
     expect(await server.replica.state.mvcc.hashKV(52)).toMatchObject({ hash });
+    await server.stop();
+  });
+
+  test('with a log elsewhere, and the newest revision moved on', async () => {
+    const dataDir = join(dir, 'moved');
+    const walDir = join(dir, 'elsewhere/wal');
+    const { code } = await utl(
+      'snapshot',
+      'restore',
+      saved,
+      `--data-dir=${dataDir}`,
+      `--wal-dir=${walDir}`,
+      '--bump-revision=1000',
+      '--mark-compacted',
+    );
+    expect(code).toBe(0);
+    expect(await readdir(join(dataDir, 'member'))).toEqual(['snap']);
+    expect(await readdir(walDir)).toEqual(['0000000000000000-0000000000000000.wal']);
+    expect((await utl('hashkv', dataDir)).out).toMatch(/^\d+, 1052, 1052\n$/);
+    const server = await startMember(dataDir, `--wal-dir=${walDir}`);
+    expect(server.replica.state.mvcc.currentRevision).toBe(1052);
+    expect((await utl('hashkv', dataDir)).err).toContain('another process holds the data dir');
     await server.stop();
   });
 
