@@ -18,6 +18,7 @@ import {
 import { dispatcher } from './dispatch.ts';
 import { Metadata } from './metadata.ts';
 import type { MethodDescriptor, MethodTable } from './method-table.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
 import { DEFAULT_MAX_RECEIVE_BYTES, type CallHooks } from './server.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, RpcError, StatusCode } from './status.ts';
 import {
@@ -38,15 +39,20 @@ export interface InProcessOptions {
   readonly clock?: Clock;
 }
 
+export interface InProcessChannel extends Channel {
+  /** The same channel, for what a service does on behalf of a caller: its calls carry the caller's certificate. */
+  onBehalfOf(certificate: PeerCertificate | undefined): Channel;
+}
+
 /** A channel straight to `table`. */
-export function inProcessChannel(table: MethodTable, options: InProcessOptions = {}): Channel {
-  return new InProcessChannel(table, options);
+export function inProcessChannel(table: MethodTable, options: InProcessOptions = {}): InProcessChannel {
+  return new DirectChannel(table, options);
 }
 
 /** Items delivered before the event loop gets a turn: a few hundred microseconds of decoding. */
 const TURN_COUNT = 256;
 
-class InProcessChannel implements Channel, ClientTransport {
+class DirectChannel implements InProcessChannel, ClientTransport {
   readonly address = 'in-process';
   private readonly acceptor: Acceptor;
   private readonly clock: Clock;
@@ -101,7 +107,17 @@ class InProcessChannel implements Channel, ClientTransport {
     for (const task of this.stateTasks) task('closed');
   }
 
-  open(path: string, metadata: Metadata, timeoutMs: number | undefined, sink: ClientSink): ClientWire {
+  onBehalfOf(certificate: PeerCertificate | undefined): Channel {
+    return certificate === undefined ? this : new CertifiedChannel(this, certificate);
+  }
+
+  open(
+    path: string,
+    metadata: Metadata,
+    timeoutMs: number | undefined,
+    sink: ClientSink,
+    certificate?: PeerCertificate,
+  ): ClientWire {
     const call = new InProcessCall(path, metadata, timeoutMs, this.clock, this.maxReceiveBytes, sink, () =>
       this.calls.delete(call),
     );
@@ -109,9 +125,63 @@ class InProcessChannel implements Channel, ClientTransport {
       call.refuse(channelClosed());
     } else {
       this.calls.add(call);
-      call.start(this.acceptor);
+      call.start(this.acceptor, certificate);
     }
     return call;
+  }
+}
+
+/** Calls on another channel, with a certificate. */
+class CertifiedChannel implements Channel, ClientTransport {
+  private readonly direct: DirectChannel;
+  private readonly certificate: PeerCertificate;
+
+  constructor(direct: DirectChannel, certificate: PeerCertificate) {
+    this.direct = direct;
+    this.certificate = certificate;
+  }
+
+  get address(): string {
+    return this.direct.address;
+  }
+
+  get state(): ChannelState {
+    return this.direct.state;
+  }
+
+  onStateChange(task: (state: ChannelState) => void): () => void {
+    return this.direct.onStateChange(task);
+  }
+
+  connect(): Promise<void> {
+    return this.direct.connect();
+  }
+
+  unary<Req, Res>(
+    descriptor: MethodDescriptor<Req, Res>,
+    request: Req,
+    options: CallOptions = {},
+  ): Promise<Res> {
+    return callUnary(this, descriptor, request, options);
+  }
+
+  serverStream<Req, Res>(
+    descriptor: MethodDescriptor<Req, Res>,
+    request: Req,
+    options: CallOptions = {},
+  ): ClientReader<Res> {
+    return callServerStream(this, descriptor, request, options);
+  }
+
+  bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
+    return callBidi(this, descriptor, options);
+  }
+
+  /** Nothing of its own to close. */
+  close(): void {}
+
+  open(path: string, metadata: Metadata, timeoutMs: number | undefined, sink: ClientSink): ClientWire {
+    return this.direct.open(path, metadata, timeoutMs, sink, this.certificate);
   }
 }
 
@@ -250,9 +320,9 @@ class InProcessCall implements ClientWire {
   }
 
   /** Hands the call to the server half; never from inside `open`, whose caller has no wire yet. */
-  start(acceptor: Acceptor): void {
+  start(acceptor: Acceptor, certificate: PeerCertificate | undefined): void {
     queueMicrotask(() => {
-      if (!this.serverOver) this.server = acceptor(new ServerEnd(this));
+      if (!this.serverOver) this.server = acceptor(new ServerEnd(this, certificate));
     });
   }
 
@@ -316,14 +386,15 @@ class InProcessCall implements ClientWire {
 /** What the server half holds of an in-process call. */
 class ServerEnd implements ServerWire {
   readonly peer = 'in-process';
-  readonly peerCertificate = undefined;
+  readonly peerCertificate: PeerCertificate | undefined;
   readonly path: string;
   readonly metadata: Metadata;
   readonly deadlineMs: number | undefined;
   private readonly shared: InProcessCall;
 
-  constructor(shared: InProcessCall) {
+  constructor(shared: InProcessCall, certificate: PeerCertificate | undefined) {
     this.shared = shared;
+    this.peerCertificate = certificate;
     this.path = shared.path;
     this.metadata = shared.metadata;
     this.deadlineMs = shared.deadlineMs;

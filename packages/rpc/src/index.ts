@@ -32,7 +32,7 @@ export {
 } from './channel.ts';
 export { grpcJsServer } from './grpc-js-server.ts';
 export { grpcJsChannel, type ChannelOptions } from './grpc-js-channel.ts';
-export { inProcessChannel, type InProcessOptions } from './in-process.ts';
+export { inProcessChannel, type InProcessChannel, type InProcessOptions } from './in-process.ts';
 export { nativeServer, type NativeServerOptions } from './native-server.ts';
 export { nativeChannel, type NativeChannelOptions } from './native-channel.ts';
 export { DEFAULT_LIMITS, STRICT_RESETS, type Limits, type Rate } from './limits.ts';

@@ -3,7 +3,13 @@
  * to say. (etcd: api/v3election over clientv3/concurrency.)
  */
 import { etcdserverpb, mvccpb, services, v3electionpb } from '@keelson/proto';
-import { RpcError, StatusCode, type Channel, type MethodTable, type ServerStream } from '@keelson/rpc';
+import {
+  RpcError,
+  StatusCode,
+  type InProcessChannel,
+  type MethodTable,
+  type ServerStream,
+} from '@keelson/rpc';
 import { below, createdAt, InnerClient, oldestBelow, sessionKey, waitForDeletes } from './inner-client.ts';
 
 const { PutRequest, RangeRequest, RequestOp, ResponseHeader, TxnRequest } = etcdserverpb;
@@ -16,7 +22,7 @@ const NO_LEADER_FIELD = '"leader" field must be provided';
 type Leadership = Pick<v3electionpb.LeaderKey, 'key' | 'rev' | 'lease'>;
 
 /** @param channel to this member's own services */
-export function registerElection(table: MethodTable, channel: Channel): void {
+export function registerElection(table: MethodTable, channel: InProcessChannel): void {
   const { Election } = services;
 
   table.unary(Election.methods.campaign, async ({ name, lease, value }, call) => {

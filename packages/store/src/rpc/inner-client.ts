@@ -1,7 +1,7 @@
 /**
  * The member as a client of itself, for services that are recipes over the others (lock, election): the same handlers
- * in process, with the caller's token, for as long as the caller waits. What goes wrong inside leaves as etcd's
- * in-process client lets it: the text, without its code.
+ * in process, with the caller's token and certificate, for as long as the caller waits. What goes wrong inside leaves
+ * as etcd's in-process client lets it: the text, without its code.
  */
 import { etcdserverpb, mvccpb, services } from '@keelson/proto';
 import {
@@ -11,6 +11,7 @@ import {
   type CallContext,
   type CallOptions,
   type Channel,
+  type InProcessChannel,
 } from '@keelson/rpc';
 
 const { RangeRequest, WatchCreateRequest, WatchRequest } = etcdserverpb;
@@ -31,8 +32,8 @@ export class InnerClient {
   private readonly metadata: Metadata;
   private readonly abort = new AbortController();
 
-  constructor(channel: Channel, call: CallContext) {
-    this.channel = channel;
+  constructor(channel: InProcessChannel, call: CallContext) {
+    this.channel = channel.onBehalfOf(call.peerCertificate);
     this.metadata = new Metadata();
     for (const key of IDENTITY_KEYS)
       for (const value of call.metadata.all(key)) this.metadata.addReceived(key, value);

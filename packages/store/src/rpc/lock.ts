@@ -3,13 +3,13 @@
  * lease, so a lock does not outlive its owner by more than that. (etcd: api/v3lock over clientv3/concurrency.)
  */
 import { etcdserverpb, services, v3lockpb } from '@keelson/proto';
-import { RpcError, StatusCode, type Channel, type MethodTable } from '@keelson/rpc';
+import { RpcError, StatusCode, type InProcessChannel, type MethodTable } from '@keelson/rpc';
 import { createdAt, InnerClient, oldestBelow, sessionKey, waitForDeletes } from './inner-client.ts';
 
 const { RequestOp, PutRequest, RangeRequest, TxnRequest } = etcdserverpb;
 
 /** @param channel to this member's own services */
-export function registerLock(table: MethodTable, channel: Channel): void {
+export function registerLock(table: MethodTable, channel: InProcessChannel): void {
   table.unary(services.Lock.methods.lock, async ({ name, lease }, call) => {
     const client = new InnerClient(channel, call);
     const session = await client.session(lease);
