@@ -387,12 +387,12 @@ export class Member {
     const held = this.durableLog(chains);
     const base = chains.index(held[0] ?? FOUNDING);
     const chain = held[message.index - base] ?? FOUNDING;
-    // In a term the log only grows, so what is acknowledged is still there.
+    // In a term what was acknowledged stays; a later term's leader may have replaced it in the log already.
     const log = this.wholeLog(chains);
     const own = log[message.index - chains.index(log[0] ?? FOUNDING)];
     law(
       'R6',
-      message.index < base || own === undefined || own === chain,
+      this.core.term > message.term || message.index < base || own === undefined || own === chain,
       () => `${this.id} acknowledges ${message.index}, and another entry is durable there`,
     );
     if (message.term > this.ackTerm || chains.index(chain) > chains.index(this.ackChain)) {
