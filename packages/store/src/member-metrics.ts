@@ -412,13 +412,18 @@ function registerRemnants(registry: Registry): void {
     ['gauge', 'etcd_debugging_store_watchers'],
   ];
   for (const [type, name] of rows) registry.read(type, name, 'Of a part this member has not: 0.', zero);
-  for (const name of ['reads', 'writes'])
+  for (const [name, action] of [
+    ['reads', 'getRecursive'],
+    ['reads_failed', 'get'],
+    ['writes', 'set'],
+    ['writes_failed', 'create'],
+  ])
     registry.readAll(
       'counter',
       `etcd_debugging_store_${name}_total`,
-      'The tree of API version 2.',
+      'The tree of API version 2: not kept in memory here.',
       ['action'],
-      () => [[[name === 'reads' ? 'getRecursive' : 'set'], 0]],
+      () => [[[action], 0]],
     );
   for (const part of ['watch_stream', 'watch_stream_per_event', 'control_stream', 'progress']) {
     const suffix =

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
 import { request as httpRequest } from 'node:http';
+import { services } from '@keelson/proto';
 import { ask, LineStream } from './http-calls.ts';
 import { parsePrometheusText, type MetricFamily, type Sample } from './prometheus-text.ts';
 import { anyPort, eventually, serving, stopServing, type Serving } from './serving.ts';
@@ -254,6 +255,23 @@ describe('figures', () => {
     expect(valueOf(families, 'etcd_server_healthchecks_total', { ...corruption, status: 'error' })).toBe(1);
     expect(valueOf(families, 'etcd_server_healthchecks_total', { ...corruption, status: 'success' })).toBe(1);
     expect(valueOf(families, 'etcd_debugging_server_alarms', { alarm_type: 'CORRUPT' })).toBe(1);
+  });
+
+  test('a stream whose client says what cannot be read is counted; one whose client goes is not', async () => {
+    const { url, cluster } = await serving();
+    const watch = services.Watch.methods.watch;
+    const raw = { encode: (bytes: Buffer): Buffer => bytes, decode: (bytes: Buffer): Buffer => bytes };
+    const stream = cluster.channel(0).bidi({ path: watch.path, kind: 'bidi', request: raw, response: raw });
+    const ended = new Promise((resolve) => stream.onEnd(resolve));
+    stream.onMessage(() => {});
+    stream.write(Buffer.from([0xff]));
+    await ended;
+    const gone = cluster.channel(0).bidi(watch);
+    const cancelled = new Promise((resolve) => gone.onEnd(resolve));
+    gone.cancel();
+    await cancelled;
+    const failures = { Type: 'receive', API: 'watch' };
+    expect(valueOf(await scrape(url), 'etcd_network_server_stream_failures_total', failures)).toBe(1);
   });
 
   test('a client version that is no text is refused; others are counted apart', async () => {

@@ -30,6 +30,8 @@ const KINDS = {
 interface MethodMetrics {
   readonly name: string;
   readonly unary: boolean;
+  /** etcd's word for a stream of requests. */
+  readonly stream: string | undefined;
   readonly started: Counter;
   readonly received: Counter;
   readonly sent: Counter;
@@ -68,6 +70,7 @@ export class CallMetrics {
   private readonly unaryVersions = new Map<string, Counter>();
   private readonly streamVersions = new Map<string, Counter>();
   private readonly ranges: Outcomes;
+  private readonly streamFailures: Labelled<Counter>;
   private defragmenting = 0;
 
   /** @param extensive --metrics=extensive: a histogram for every method */
@@ -92,6 +95,11 @@ export class CallMetrics {
       RANGE_BOUNDS,
     );
     this.ranges = new Outcomes((success) => ranges.with(success));
+    this.streamFailures = registry.counters(
+      'etcd_network_server_stream_failures_total',
+      'Streams that ended because what came could not be read.',
+      ['Type', 'API'],
+    );
     registry.read('gauge', 'etcd_disk_defrag_inflight', '1 while the member defragments.', () =>
       this.defragmenting > 0 ? 1 : 0,
     );
@@ -149,6 +157,8 @@ export class CallMetrics {
     method.handling?.observe(seconds);
     if (succeeded) method.work?.observe(seconds);
     method.request?.observe(succeeded, seconds);
+    if (method.stream !== undefined && UNREADABLE.has(code))
+      this.streamFailures.with('receive', method.stream).value++;
     if (method.name === 'Range') this.ranges.observe(succeeded, seconds);
     if (method.name === 'Defragment') this.defragmenting--;
   }
@@ -178,6 +188,7 @@ export class CallMetrics {
       this.methods.set(descriptor.path, {
         name,
         unary: descriptor.kind === 'unary',
+        stream: STREAMS.get(descriptor.path),
         started: started.with(...values),
         received: received.with(...values),
         sent: sent.with(...values),
@@ -198,6 +209,12 @@ const REQUEST_SERVICES: ReadonlySet<string> = new Set([
   services.Lease.name,
   services.Auth.name,
 ]);
+const STREAMS: ReadonlyMap<string, string> = new Map([
+  [services.Watch.methods.watch.path, 'watch'],
+  [services.Lease.methods.leaseKeepAlive.path, 'lease-keepalive'],
+]);
+/** How a call ends whose message was too large or no message; a client that goes is no failure. */
+const UNREADABLE: ReadonlySet<StatusCode> = new Set([StatusCode.Internal, StatusCode.ResourceExhausted]);
 const DEFRAGMENT = services.Maintenance.methods.defragment.path;
 
 /** Histograms that etcd fills where the work is done: here a call is the work, from its beginning to its end. */
