@@ -75,6 +75,8 @@ export class Compactor {
   }
 
   private async run(): Promise<void> {
+    // Whoever asks is in the middle of applying a batch; its puts must not be sealed without the mark behind them.
+    await Promise.resolve();
     const store = this.state().mvcc;
     const { buffer } = this.state();
     this.observer?.begun();
