@@ -141,7 +141,18 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/disk/': ['fs', 'path'],
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
   // the gateway's sockets and handshakes, zipped scrapes, and what the process says of itself
-  'packages/store/src/http/': ['crypto', 'fs', 'http', 'net', 'perf_hooks', 'stream', 'tls', 'v8', 'zlib'],
+  'packages/store/src/http/': [
+    'crypto',
+    'fs',
+    'http',
+    'inspector/promises',
+    'net',
+    'perf_hooks',
+    'stream',
+    'tls',
+    'v8',
+    'zlib',
+  ],
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],
   'packages/store/src/rpc/client-ports.ts': ['net', 'tls'],

@@ -15,6 +15,7 @@ import { HttpListener } from './http/http-listener.ts';
 import { healthHandlers } from './http/health.ts';
 import { metricsHandler } from './http/metrics-handler.ts';
 import { versionHandler } from './http/peer-info.ts';
+import { pprofHandlers } from './http/pprof.ts';
 import type { ProcessFacts } from './http/process-facts.ts';
 import { registerRuntime } from './http/runtime-metrics.ts';
 import { receiveBytesMax } from './limits.ts';
@@ -79,6 +80,8 @@ export class MemberHttp {
     const handlers = new Map(watched);
     handlers.set('/version', versionHandler(replica.state.membership));
     handlers.set('/debug/vars', debugVarsHandler(facts, parts.raftStatus));
+    if (config.enablePprof)
+      for (const [path, handler] of pprofHandlers(facts, parts.clock)) handlers.set(path, handler);
     if (gateway !== undefined) {
       registry.read(
         'gauge',

@@ -95,7 +95,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   { flag: 'discovery-password', missing: DISCOVERY, asked: (c) => c.discoveryPassword !== '' },
   { flag: 'discovery-srv', missing: DISCOVERY, asked: (c) => c.discoverySrv !== '' },
   { flag: 'discovery-srv-name', missing: DISCOVERY, asked: (c) => c.discoverySrvName !== '' },
-  { flag: 'enable-pprof', missing: 'profiles over HTTP', asked: (c) => c.enablePprof },
   { flag: 'log-format', missing: 'log lines other than JSON', asked: (c) => c.logFormat !== 'json' },
   {
     flag: 'log-outputs',
