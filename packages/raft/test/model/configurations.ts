@@ -356,11 +356,9 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: 'join-by-snapshot',
     aim: 'a voter that joins gets a snapshot with the membership in it, over slow disks',
     confState: voters(1n, 2n),
-    network: 'soup',
-    driving: { ...DONE, disk: 'queued' },
     changes: [add(3n)],
     prefix: JOINING,
-    budget: { ...NOTHING, campaigns: 2, changes: 1, compactions: 2, proposals: 1, beats: 1 },
+    budget: { ...NOTHING, campaigns: 2, changes: 1, compactions: 2, proposals: 1, beats: 1, duplicates: 1 },
   },
   {
     ...BASE,
