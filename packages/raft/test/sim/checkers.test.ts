@@ -421,6 +421,18 @@ test.each(BROKEN)('%s is seen broken: %s', (law, _name, play) => {
   expect((seen as LawBroken).law).toBe(law);
 });
 
+test('R6: an acknowledged entry may be gone when a later leader has begun to replace it', () => {
+  const oracle = new Oracle(START, 1, 'state', THREE);
+  const node = fabricate(oracle, 1n, { entries: [first, new Entry(1, START + 2)] });
+  oracle.leaves(node, new Message(MessageType.AppResp, { to: 2n, term: 1, index: START + 2 }));
+  // Of that leader's write the disk kept the entry; the hard state with its term was lost.
+  const later = fabricate(oracle, 1n, { entries: [new Entry(4, START + 1)] });
+  expect(later.durable.term).toBe(1);
+  // What it acknowledges from then on binds it again.
+  oracle.leaves(later, new Message(MessageType.AppResp, { to: 2n, term: 1, index: START + 1 }));
+  expect(() => fabricate(oracle, 1n)).toThrow('R6: 1 comes back with 3 and acknowledged 4');
+});
+
 test('a leader with answers from a quorum every other timeout keeps R11', () => {
   const oracle = new Oracle(START, 1, 'state', THREE);
   const node = fabricate(oracle, 1n, { checkQuorum: true });

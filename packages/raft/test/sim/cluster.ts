@@ -34,6 +34,8 @@ const NODES_MAX = 16;
 const SLOW = 50;
 /** A seed goes on at most so many times as long as planned to get what it lacks. */
 const LONGER_MAX = 4;
+/** Events after which a seed that goes on is helped to what it lacks, again and again. */
+const COMPEL_EVERY = 1000;
 
 export class Cluster implements World {
   readonly options: SimOptions;
@@ -436,6 +438,7 @@ export class Cluster implements World {
     while (scheduler.events < options.events || (options.whole && this.lacks() !== undefined)) {
       law('seed', scheduler.events < longest, () => `after ${longest} events it lacks ${this.lacks()}`);
       scheduler.next();
+      if (this.overdue && scheduler.events % COMPEL_EVERY === 0) this.compel();
     }
     this.healedAt = scheduler.now;
     heal(this, this.prng);
@@ -445,12 +448,23 @@ export class Cluster implements World {
     if (options.voters === 1 && grown) this.reach('node of one voter grew');
   }
 
+  /** Neither a fault nor a snapshot is left to luck: a cluster that does little may never come to them. */
+  private compel(): void {
+    const happened = (fault: Fault): boolean => this.counts.has(`fault:${fault}`);
+    if (FAULTS.filter(happened).length < KINDS_MIN) this.mischief.compel(happened);
+    if (!this.snapshotSeen) for (const node of this.running()) node.takeSnapshot();
+  }
+
+  private get snapshotSeen(): boolean {
+    return this.counts.has('snapshotsTaken') || this.counts.has('snapshotsInstalled');
+  }
+
   /** What a seed must have met to count. */
   private lacks(): string | undefined {
     const kinds = FAULTS.filter((fault) => this.counts.has(`fault:${fault}`)).length;
     if (kinds < KINDS_MIN) return `fault kinds: ${kinds} of ${KINDS_MIN}`;
     if (!this.counts.has('confChanges')) return 'a membership change';
-    if (!this.counts.has('snapshotsTaken') && !this.counts.has('snapshotsInstalled')) return 'a snapshot';
+    if (!this.snapshotSeen) return 'a snapshot';
     return undefined;
   }
 

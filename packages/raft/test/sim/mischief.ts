@@ -5,6 +5,7 @@
 import { Prng } from '@keelson/base';
 import { Role } from '../../src/index.ts';
 import type { SimNode } from './node.ts';
+import type { Fault } from './options.ts';
 import type { World } from './world.ts';
 
 /** An act every 10 to 70 units: about one a leader's life at electionTick 5. */
@@ -13,6 +14,8 @@ const EVERY_SPREAD = 60;
 /** Of the places between two effects, one in so many is where a node ends. */
 const EFFECTS_PER_CRASH = 1500;
 const DOWN_MAX = 300;
+/** What happens to one node, of itself; the first faces of the dice. */
+const AT_A_NODE = ['crash', 'pause', 'slowDisk', 'skew'] as const satisfies readonly Fault[];
 
 export class Mischief {
   private readonly cluster: World;
@@ -55,19 +58,9 @@ export class Mischief {
     if (running.length === 0) return;
     const node = prng.pick(running);
     const dice = prng.below(10);
-    if (dice === 0 && cluster.on('crash')) {
-      cluster.count('fault:crash');
-      this.crash(node);
-    } else if (dice === 1 && cluster.on('pause')) {
-      cluster.count('fault:pause');
-      // From a collection's pause to one that outlasts several elections.
-      node.pausedUntil = cluster.scheduler.now + prng.pick([10, 40, 400, 1000]);
-    } else if (dice === 2 && cluster.on('slowDisk')) {
-      cluster.count('fault:slowDisk');
-      node.slowUntil = cluster.scheduler.now + prng.between(50, 800);
-    } else if (dice === 3 && cluster.on('skew')) {
-      cluster.count('fault:skew');
-      node.tickUnits = prng.between(7, 14);
+    const fault = AT_A_NODE[dice];
+    if (fault !== undefined && cluster.on(fault)) {
+      this.strike(node, fault);
     } else if (dice === 4 && cluster.on('partition')) {
       cluster.network.partition([...cluster.nodes.keys()]);
     } else if (dice === 5 && cluster.on('clog')) {
@@ -75,6 +68,24 @@ export class Mischief {
     } else if (dice > 5) {
       cluster.network.mend();
     }
+  }
+
+  private strike(node: SimNode, fault: (typeof AT_A_NODE)[number]): void {
+    const { cluster, prng } = this;
+    cluster.count(`fault:${fault}`);
+    if (fault === 'crash') this.crash(node);
+    // From a collection's pause to one that outlasts several elections.
+    else if (fault === 'pause') node.pausedUntil = cluster.scheduler.now + prng.pick([10, 40, 400, 1000]);
+    else if (fault === 'slowDisk') node.slowUntil = cluster.scheduler.now + prng.between(50, 800);
+    else node.tickUnits = prng.between(7, 14);
+  }
+
+  /** The seed has been spared too long: the first of its kinds that `happened` denies happens now, calm or not. */
+  compel(happened: (fault: Fault) => boolean): void {
+    const { cluster, prng } = this;
+    const running = cluster.running();
+    const fault = AT_A_NODE.find((each) => cluster.options.faults.has(each) && !happened(each));
+    if (fault !== undefined && running.length > 0) this.strike(prng.pick(running), fault);
   }
 
   /** Between two effects of a node: true when it ends here. */

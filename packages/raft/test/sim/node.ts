@@ -254,7 +254,8 @@ export class SimNode implements Observed {
     }
   }
 
-  private takeSnapshot(): boolean {
+  /** A snapshot of what is applied; false when there can be none now. */
+  takeSnapshot(): boolean {
     // Until all effects have been caught up with, the membership is older than the state.
     if (this.state.index !== this.applied) return false;
     // Entries are applied only when durable, but the disk may not know yet that they are committed.

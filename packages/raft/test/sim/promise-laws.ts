@@ -37,12 +37,16 @@ export class PromiseLaws {
     law('R6', core.term === durable.term, () => `${node.id} forgets its term ${durable.term}`);
     const vote = this.votes.get(`${node.id}/${durable.term}`);
     law('R6', vote === undefined || vote === durable.vote, () => `${node.id} forgets its vote for ${vote}`);
-    // In the same term nobody can have taken entries away again.
+    if (durable.term > term || storage.lastIndex() >= index) return;
+    // In the same term nobody can have taken entries away again. But a leader of a later term may have begun
+    // to: entries are written before the hard state, as etcd's WAL does, and a crash may come between.
+    const last = storage.term(storage.lastIndex());
     law(
       'R6',
-      durable.term > term || storage.lastIndex() >= index,
+      typeof last === 'number' && last > term,
       () => `${node.id} comes back with ${storage.lastIndex()} and acknowledged ${index}`,
     );
+    this.promised.set(node.id, { term, index: 0 });
   }
 
   leads(node: Observed): void {
