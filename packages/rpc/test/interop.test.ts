@@ -3,12 +3,15 @@
  * missing shows as a skipped test.
  */
 import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer, type Server } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MethodTable, nativeServer, type Codec, type MethodDescriptor, type RpcServer } from '@keelson/rpc';
+import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { ServerSide, echoTable } from './contract/service.ts';
 
 const run = promisify(execFile);
@@ -136,6 +139,93 @@ describe('stock peers', () => {
     const env = { ...process.env, ETCDCTL_API: '3' };
     const ctl = (...args: string[]): Promise<{ stdout: string }> =>
       run('etcdctl', ['--endpoints', origin, '--command-timeout=5s', ...args], { env });
+    expect((await ctl('put', 'name', 'keelson')).stdout).toBe('OK\n');
+    expect((await ctl('get', 'name')).stdout).toBe('name\nkeelson\n');
+  });
+});
+
+describe('stock peers over TLS', () => {
+  const authority = new TestAuthority();
+  const pair = authority.issue('server');
+  let secure: Server;
+  let port: number;
+
+  beforeAll(async () => {
+    secure = createServer({ cert: pair.certificate, key: pair.key, ALPNProtocols: ['h2'] }, (socket) =>
+      server.accept(socket),
+    );
+    secure.listen(0, '127.0.0.1');
+    await once(secure, 'listening');
+    const address = secure.address();
+    port = typeof address === 'object' && address !== null ? address.port : 0;
+  });
+  afterAll(() => {
+    secure.close();
+    authority.dispose();
+  });
+
+  withProgram('curl', 'chooses h2 and gets an answer', async () => {
+    const { stdout } = await run(
+      'curl',
+      [
+        '-sS',
+        '--max-time',
+        '10',
+        '--http2',
+        '--cacert',
+        authority.caFile,
+        '-H',
+        'content-type: application/grpc',
+        '-H',
+        'te: trailers',
+        '--data-binary',
+        `@${requestFile}`,
+        '-o',
+        '-',
+        '-w',
+        '%{http_version}',
+        `https://127.0.0.1:${port}/test.Echo/Unary`,
+      ],
+      { encoding: 'buffer' },
+    );
+    expect(stdout).toEqual(Buffer.from('\0\0\0\0\x01x2', 'latin1'));
+  });
+
+  withProgram('h2load', '5,000 calls over 10 connections, all answered', async () => {
+    const { stdout } = await run('h2load', [
+      '-n',
+      '5000',
+      '-c',
+      '10',
+      '-m',
+      '50',
+      '-d',
+      requestFile,
+      '-H',
+      'content-type: application/grpc',
+      '-H',
+      'te: trailers',
+      `https://127.0.0.1:${port}/test.Echo/Unary`,
+    ]);
+    expect(stdout).toMatch(/5000 done, 5000 succeeded, 0 failed, 0 errored, 0 timeout/);
+    expect(stdout).toMatch(/Application protocol: h2/);
+  });
+
+  withProgram('etcdctl', 'puts and gets', async () => {
+    const env = { ...process.env, ETCDCTL_API: '3' };
+    const ctl = (...args: string[]): Promise<{ stdout: string }> =>
+      run(
+        'etcdctl',
+        [
+          '--endpoints',
+          `https://127.0.0.1:${port}`,
+          '--cacert',
+          authority.caFile,
+          '--command-timeout=5s',
+          ...args,
+        ],
+        { env },
+      );
     expect((await ctl('put', 'name', 'keelson')).stdout).toBe('OK\n');
     expect((await ctl('get', 'name')).stdout).toBe('name\nkeelson\n');
   });
