@@ -11,7 +11,6 @@ import {
   put,
   range,
   txn,
-  type DeleteFields,
   type Op,
   type PutFields,
   type RangeFields,
@@ -136,7 +135,7 @@ export class Operations {
     };
   }
 
-  private deleteFields(): DeleteFields {
+  private deleteFields(): { key: string; rangeEnd: string; prevKv: boolean } {
     return { key: this.key(), rangeEnd: this.end(), prevKv: this.one(1, 3) };
   }
 
@@ -180,13 +179,22 @@ export class Operations {
     let keysOnly = false;
     const op = (): Op => {
       const dice = this.prng.below(100);
-      if (dice < 40) return put(this.putFields());
+      if (dice < 40) {
+        const fields = this.putFields();
+        return put(this.limited ? { ...fields, prevKv: false, lease: 0n } : fields);
+      }
       if (dice < 65) {
         const { fields } = this.rangeFields();
         keysOnly ||= fields.keysOnly === true;
         return range(fields);
       }
-      if (dice < 85) return del(this.deleteFields());
+      if (dice < 85) {
+        const fields = this.deleteFields();
+        // To etcd such a range does not overlap the puts beside it: one that keeps what was deleted ends the server.
+        if (fields.rangeEnd === '\0') fields.rangeEnd = 'g0';
+        if (this.limited) fields.prevKv = false;
+        return del(fields);
+      }
       if (depth < 2 && !this.limited) {
         const inner = this.txnRequest(depth + 1);
         keysOnly ||= inner.keysOnly;
