@@ -52,6 +52,12 @@ export class SocketPipe implements Pipe {
   write(chunks: readonly Buffer[]): boolean {
     const { socket } = this;
     if (!socket.writable) return true;
+    if (!this.plain) {
+      // Of the answer's size, so that the slab goes back: TLS keeps what it is given until the record has left, and
+      // would put several pieces together by itself.
+      socket.write(Buffer.concat(chunks));
+      return true;
+    }
     if (chunks.length === 1) {
       socket.write(chunks[0]);
     } else {
@@ -59,7 +65,7 @@ export class SocketPipe implements Pipe {
       for (const chunk of chunks) socket.write(chunk);
       socket.uncork();
     }
-    return this.plain && socket.writableLength === 0;
+    return socket.writableLength === 0;
   }
 
   end(): void {
