@@ -43,6 +43,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: async (argv, io) => (await import('./ctl/ctl.ts')).runCtl(argv, io),
   },
   {
+    name: 'etcdctl',
+    usage: '<command> …',
+    short: 'the same under its own name, as bin/etcdctl calls it',
+    run: async (argv, io) => (await import('./ctl/ctl.ts')).runCtl(argv, io, 'etcdctl'),
+  },
+  {
     name: 'apiserver',
     usage: '<kube-apiserver flags>',
     short: 'the Kubernetes API server (not in this build)',

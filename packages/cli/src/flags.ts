@@ -3,13 +3,21 @@
  * -wjson, flags and arguments in any order, "--" ends the flags. Parsing only; what a flag means is its
  * command's business. Error texts are pflag's.
  */
-import { GoTextError, countOf, parseBool, parseDurationMs, parseInt64, quoteText } from './go-text.ts';
+import {
+  GoTextError,
+  countOf,
+  parseBool,
+  parseDurationMs,
+  parseInt64,
+  parseUint64,
+  quoteText,
+} from './go-text.ts';
 
 export interface FlagSpec {
   readonly name: string;
   /** One letter. */
   readonly short?: string;
-  readonly kind: 'bool' | 'string' | 'int' | 'duration' | 'strings';
+  readonly kind: 'bool' | 'string' | 'int' | 'uint' | 'duration' | 'strings';
   /** As it would be typed. */
   readonly initial: string;
   readonly usage: string;
@@ -35,6 +43,7 @@ export class FlagValues {
     try {
       if (spec.kind === 'bool') parseBool(text);
       else if (spec.kind === 'int') parseInt64(text);
+      else if (spec.kind === 'uint') parseUint64(text);
       else if (spec.kind === 'duration') parseDurationMs(text);
     } catch (error) {
       if (!(error instanceof GoTextError)) throw error;

@@ -151,6 +151,16 @@ export function parseInt64(text: string, base: 10 | 16 = 10): bigint {
   return value;
 }
 
+/** strconv.ParseUint(text, base, 64). @throws GoTextError with Go's text */
+export function parseUint64(text: string, base: 10 | 16 = 10): bigint {
+  const fail = (why: string): GoTextError =>
+    new GoTextError(`strconv.ParseUint: parsing ${quoteText(text)}: ${why}`);
+  if (!(base === 10 ? /^[0-9]+$/ : /^[0-9a-fA-F]+$/).test(text)) throw fail('invalid syntax');
+  const value = BigInt((base === 16 ? '0x' : '') + text);
+  if (value >= 2n ** 64n) throw fail('value out of range');
+  return value;
+}
+
 /** An int64 that is counted with, as a number: what is beyond 2^53-1 stays there, and compares the same. */
 export function countOf(value: bigint): number {
   const limit = BigInt(Number.MAX_SAFE_INTEGER);

@@ -60,6 +60,10 @@ const runOurs: Runner = async (args, { stdin, env, stopAfterLines }) => {
 /** Runs the script; lease ids and times in what comes out are replaced by their names. */
 async function converse(runner: Runner, endpoint: string): Promise<Outcome[]> {
   const leases: string[] = [];
+  const server = memberId(
+    (await runEtcdctl([`--endpoints=${endpoint}`, 'member', 'list'], { args: [] })).out,
+  );
+  let member = 'fffffffffff';
   const outcomes: Outcome[] = [];
   const named = (text: string): string => {
     let plain = text;
@@ -74,6 +78,12 @@ async function converse(runner: Runner, endpoint: string): Promise<Outcome[]> {
         .replaceAll(/remaining\(\d+s\)|"ttl":4\d\d|"TTL" : 4\d\d/g, 'REMAINING')
         // Asking for alarms takes an entry of the log, and later etcdctls ask more often; leases are in the hash; pages vary.
         .replaceAll(/"(raftIndex|raftAppliedIndex|hash|dbSize|dbSizeInUse)":\d+/g, '"$1":N')
+        .replaceAll(member, 'MEMBER')
+        .replaceAll(String(BigInt(`0x${member}`)), 'MEMBER')
+        // What etcdctl says since 3.6, or does not say.
+        .replaceAll('added as learner to', 'added to')
+        .replaceAll('"Revision" : 0\n', '')
+        .replaceAll('"keelson ctl"', '"etcdctl"')
         .replaceAll(/ +TOOK +/g, ' TOOK ')
         .replaceAll(/ +TIME/g, ' TIME')
         .replaceAll(/TIME +/g, 'TIME ')
@@ -83,13 +93,32 @@ async function converse(runner: Runner, endpoint: string): Promise<Outcome[]> {
   };
   for (const step of SCRIPT) {
     const args = step.args.map((word) =>
-      word.replace(/\$(\d)/, (_, index) => leases[Number(index) - 1] ?? ''),
+      word
+        .replace(/\$(\d)/, (_, index) => leases[Number(index) - 1] ?? '')
+        .replace('$M', member)
+        .replace('$S', server),
     );
     const { code, out, error } = await runner([`--endpoints=${endpoint}`, ...args], step);
     if (code === 0 && step.args.includes('grant')) leases.push(grantedId(out));
-    outcomes.push({ code, out: named(out), error: named(error) });
+    if (code === 0 && step.args.join(' ').startsWith('member add')) member = memberId(out);
+    // Members are listed by their ids, which are made of the time.
+    const shown =
+      step.args[0] === 'member'
+        ? named(out)
+            .split(/[\n",{}[\]]+/)
+            .sort()
+            .join('\n')
+        : named(out);
+    outcomes.push({ code, out: shown, error: named(error) });
   }
   return outcomes;
+}
+
+/** Of what was added, or of the first member listed. */
+function memberId(out: string): string {
+  const hex = /^Member +([0-9a-f]+) added|^([0-9a-f]+), /.exec(out);
+  const decimal = /"member":\{"ID":(\d+)/.exec(out)?.[1];
+  return hex?.[1] ?? hex?.[2] ?? BigInt(decimal ?? 0).toString(16);
 }
 
 function grantedId(out: string): string {
@@ -129,6 +158,7 @@ difference(HAS_ETCD ? 'ctl and etcdctl' : 'ctl and etcdctl (skipped: no etcd and
       const pick = (outcome: Outcome | undefined): Partial<Outcome> | undefined => {
         if (outcome === undefined || only === undefined) return outcome;
         const { code, error } = outcome;
+        if (only === 'error') return { error };
         return only === 'code' ? { code } : { code, error };
       };
       expect(ours[index]).toBeDefined();
@@ -225,10 +255,10 @@ test.each<[string[], number, RegExp, RegExp]>([
   [['bench', 'nonsense'], 1, /^$/, /^keelson bench: unknown workload nonsense;/],
   [['apiserver'], 1, /^$/, /^keelson apiserver: this build has no apiserver\n$/],
   [['up', '--help'], 0, /--base-port=0/, /^$/],
-  [['ctl'], 0, /lease timetolive +Get lease information/, /^$/],
+  [['ctl'], 0, /\nKey-value commands\n[^]*\n {2}lease +Lease related commands\n/, /^$/],
   [['ctl', 'lease'], 0, /keep-alive +Keeps leases alive/, /^$/],
-  [['ctl', 'help', 'txn'], 0, /DESCRIPTION:/, /^$/],
-  [['ctl', 'get', '-h'], 0, /--print-value-only\[=false\]/, /^$/],
+  [['ctl', 'help', 'txn'], 0, /Usage:\n {2}keelson ctl txn \[options\] \[flags\]\n/, /^$/],
+  [['ctl', 'get', '-h'], 0, /\n {6}--print-value-only {5}Only write values when/, /^$/],
   [['ctl', 'nonsense'], 1, /^$/, /^Error: unknown command "nonsense" for "keelson ctl"\n/],
   [['ctl', '--endpoints=ftp://a:1', 'get', 'k'], 128, /^$/, /^Error: endpoint ftp:/],
   [['ctl', '--cert=x', 'get', 'k'], 128, /^$/, /^Error: KeyFile and CertFile must both be present/],

@@ -3,6 +3,7 @@
  * and parsing read the same rows, so they cannot drift apart.
  */
 import type { Client } from '@keelson/client';
+import type { DialTls } from '@keelson/rpc';
 import type { FlagSpec, FlagValues } from '../flags.ts';
 import { GoTextError, parseInt64 } from '../go-text.ts';
 import type { Io } from '../io.ts';
@@ -13,6 +14,8 @@ import type { HeaderTap } from './header-tap.ts';
 /** What a command works with. */
 export interface CommandContext {
   readonly io: Io;
+  /** As it was called: "etcdctl" or "keelson ctl". */
+  readonly program: string;
   readonly flags: FlagValues;
   /** See textOf in go-text.ts: bytesOf gives the bytes. */
   readonly args: readonly string[];
@@ -23,6 +26,8 @@ export interface CommandContext {
   readonly tap: HeaderTap;
   /** As given with --endpoints or the environment. */
   readonly endpoints: readonly string[];
+  /** What connections are secured with; undefined: only those whose endpoint says https are. */
+  readonly tls: DialTls | undefined;
   /** --command-timeout. */
   readonly timeoutMs: number;
   /** The command's client, made at the first use, closed when the command is over. */
@@ -41,6 +46,8 @@ export interface Command {
   readonly short: string;
   /** A paragraph of its help. */
   readonly long?: string;
+  /** It talks to no cluster: endpoints, certificates and the environment are not looked at. */
+  readonly offline?: true;
   readonly flags: readonly FlagSpec[];
   /** @returns the exit code; throws CtlError, EtcdError */
   run(context: CommandContext): Promise<ExitCode>;

@@ -13,9 +13,10 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 /** Ends the command with "Error: message" and an exit code of its own. */
 export class CtlError extends Error {
   override readonly name = 'CtlError';
-  readonly exitCode: ExitCode;
+  /** One of ExitCode, or what a command that was run ended with. */
+  readonly exitCode: number;
 
-  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
+  constructor(exitCode: number, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.exitCode = exitCode;
   }

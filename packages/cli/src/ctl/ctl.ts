@@ -2,67 +2,104 @@
  * `keelson ctl`: etcdctl's commands, flags, outputs and exit codes over packages/client. This file finds the
  * command, reads its flags, runs it and turns what went wrong into etcdctl's error line; it prints no result.
  */
-import { formatTimestamp } from '@keelson/base';
 import { EtcdError, type Client } from '@keelson/client';
 import { statusName } from '@keelson/rpc';
 import { FlagError, parseFlags, splitCommand, type ParsedFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import type { Command } from './command.ts';
 import { CtlError, ExitCode } from './ctl-error.ts';
-import { COMMANDS, GROUPS } from './commands/table.ts';
+import { COMMANDS, GROUPS, OWN } from './commands/table.ts';
+import { candidateLines, candidates } from './completion.ts';
 import { errorText } from './commands/lease.ts';
 import { GLOBAL_FLAGS, endpointsOf, readEnvironment, variableOf } from './globals.ts';
 import { HeaderTap } from './header-tap.ts';
-import { commandHelp, groupHelp, programHelp } from './help.ts';
+import { commandHelp, commandUsage, groupHelp, programHelp, programUsage } from './help.ts';
+import { logLine } from './log-line.ts';
 import { tlsOf } from './tls.ts';
 import { clientFactory, credentialsOf, makePrinter } from './session.ts';
 
-/** @param argv what follows `keelson ctl`. @returns the exit code */
-export async function runCtl(argv: readonly string[], io: Io): Promise<number> {
-  const isCommand = (path: readonly string[]): boolean =>
-    COMMANDS.some((command) => path.every((word, index) => command.path[index] === word));
+/** What the program is called where nothing else is said. */
+const PROGRAM = 'keelson ctl';
+
+/**
+ * @param argv what follows the program's name
+ * @param program the name, for help and errors
+ * @returns the exit code
+ */
+export async function runCtl(argv: readonly string[], io: Io, program = PROGRAM): Promise<number> {
   const [first, ...others] = argv;
-  if (first === 'help') return help(others, io);
-  const { path, rest } = splitCommand(GLOBAL_FLAGS, argv, isCommand);
-  const command = COMMANDS.find((candidate) => candidate.path.join(' ') === path.join(' '));
-  if (command !== undefined) return runCommand(command, rest, io);
-  const [group] = path;
-  if (group !== undefined) {
-    io.out(groupHelp(group));
+  if (first === 'help') return help(others, io, program);
+  if (first === '__complete') {
+    io.out(candidateLines(candidates(others, COMMANDS, GROUPS, GLOBAL_FLAGS)));
     return ExitCode.Success;
   }
-  return noCommand(rest, io);
+  const words = first === '--version' ? ['version', ...others] : argv;
+  const { path, rest } = splitCommand(GLOBAL_FLAGS, words, (typed) => expanded(typed) !== undefined);
+  const wanted = expanded(path) ?? [];
+  const command = commandAt(wanted);
+  if (command !== undefined) return runCommand(command, rest, io, program);
+  const [group] = wanted;
+  if (group !== undefined) {
+    io.out(groupHelp(program, group));
+    return ExitCode.Success;
+  }
+  return noCommand(rest, io, program);
 }
 
-function help(words: readonly string[], io: Io): ExitCode {
-  const command = COMMANDS.find((candidate) => candidate.path.join(' ') === words.join(' '));
-  const [group] = words;
-  if (command !== undefined) io.out(commandHelp(command));
-  else if (group !== undefined && Object.hasOwn(GROUPS, group)) io.out(groupHelp(group));
+const commandAt = (path: readonly string[]): Command | undefined =>
+  COMMANDS.find((candidate) => candidate.path.join(' ') === path.join(' '));
+
+/** The words that were meant: each in full, or as much of it as no other word starts with; undefined: none. */
+function expanded(typed: readonly string[]): string[] | undefined {
+  const path: string[] = [];
+  for (const word of typed) {
+    const inside = COMMANDS.filter((command) => path.every((each, at) => command.path[at] === each));
+    const names = new Set(inside.flatMap((command) => command.path[path.length] ?? []));
+    const meant = names.has(word)
+      ? [word]
+      : [...names].filter((name) => word !== '' && name.startsWith(word) && !OWN.includes(name));
+    const [only] = meant;
+    if (only === undefined || meant.length > 1) return undefined;
+    path.push(only);
+  }
+  return path;
+}
+
+function help(words: readonly string[], io: Io, program: string): ExitCode {
+  const path = expanded(words);
+  const command = path === undefined ? undefined : commandAt(path);
+  const [group] = path ?? [];
+  if (command !== undefined) io.out(commandHelp(program, command));
+  else if (group !== undefined) io.out(groupHelp(program, group));
+  else if (words.length === 0) io.out(programHelp(program));
   else {
-    if (group !== undefined) io.out(`Unknown help topic [\`${words.join(' ')}\`]\n`);
-    io.out(programHelp());
+    io.err(`Unknown help topic [${words.map((word) => `\`${word}\``).join(' ')}]\n`);
+    io.err(programUsage(program));
   }
   return ExitCode.Success;
 }
 
-function noCommand(argv: readonly string[], io: Io): ExitCode {
+function noCommand(argv: readonly string[], io: Io, program: string): ExitCode {
   try {
     const [word] = parseFlags(GLOBAL_FLAGS, argv).args;
     if (word === undefined) {
-      io.out(programHelp());
+      io.out(programHelp(program));
       return ExitCode.Success;
     }
-    io.err(`Error: unknown command "${word}" for "keelson ctl"\nRun 'keelson ctl --help' for usage.\n`);
+    io.err(`Error: unknown command "${word}" for "${program}"\nRun '${program} --help' for usage.\n`);
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
-    io.err(`Error: ${error.message}\n`);
-    io.out(programHelp());
+    io.err(`Error: ${error.message}\n${programUsage(program)}\n`);
   }
   return ExitCode.Error;
 }
 
-async function runCommand(command: Command, argv: readonly string[], io: Io): Promise<ExitCode> {
+async function runCommand(
+  command: Command,
+  argv: readonly string[],
+  io: Io,
+  program: string,
+): Promise<number> {
   const specs = [...command.flags, ...GLOBAL_FLAGS];
   // As in etcdctl, a group's flags are set from the environment too, a command's own are not.
   const fromEnvironment = [...GLOBAL_FLAGS, ...command.flags.filter((flag) => flag.name === 'cluster')];
@@ -71,12 +108,11 @@ async function runCommand(command: Command, argv: readonly string[], io: Io): Pr
     parsed = parseFlags(specs, argv);
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
-    io.err(`Error: ${error.message}\n`);
-    io.out(commandHelp(command));
+    io.err(`Error: ${error.message}\n${commandUsage(program, command)}\n`);
     return ExitCode.Error;
   }
   if (parsed.help) {
-    io.out(commandHelp(command));
+    io.out(commandHelp(program, command));
     return ExitCode.Success;
   }
   const stop = new AbortController();
@@ -84,9 +120,8 @@ async function runCommand(command: Command, argv: readonly string[], io: Io): Pr
   let client: Client | undefined;
   try {
     const { values } = parsed;
-    // The version says nothing of a cluster: it needs none of what could be wrong.
-    if (command.path[0] !== 'version') readEnvironment(values, fromEnvironment, io);
-    const free = command.path[0] === 'version';
+    const free = command.offline === true;
+    if (!free) readEnvironment(values, fromEnvironment, io);
     if (!free && values.bool('debug')) {
       for (const flag of GLOBAL_FLAGS) io.err(`${variableOf(flag)}=${values.string(flag.name)}\n`);
     }
@@ -98,12 +133,14 @@ async function runCommand(command: Command, argv: readonly string[], io: Io): Pr
     const writeOut = free ? parseFlags(GLOBAL_FLAGS, []).values : values;
     return await command.run({
       io,
+      program,
       flags: values,
       args: parsed.args,
       afterDashes: parsed.afterDashes,
       printer: await makePrinter(writeOut, io),
       tap,
       endpoints,
+      tls,
       timeoutMs: values.durationMs('command-timeout'),
       client: () => (client ??= clientOf(endpoints)),
       clientOf,
@@ -118,7 +155,7 @@ async function runCommand(command: Command, argv: readonly string[], io: Io): Pr
 }
 
 /** Says what went wrong. @returns the exit code; @throws what is a bug */
-function report(error: unknown, io: Io): ExitCode {
+function report(error: unknown, io: Io): number {
   if (error instanceof CtlError) {
     if (error.cause instanceof EtcdError) warn(error.cause, io);
     if (error.message !== '') io.err(`Error: ${error.message}\n`);
@@ -141,14 +178,7 @@ const LOGIN_REFUSED = /^(etcdserver|auth): authentication failed, /;
 function warn(error: EtcdError, io: Io): void {
   const cause =
     error.cause instanceof Error && error.reason === 'NO_ENDPOINT' ? `: ${error.cause.message}` : '';
-  io.err(
-    `${JSON.stringify({
-      level: 'warn',
-      ts: formatTimestamp(Date.now()),
-      logger: 'etcd-client',
-      caller: 'ctl/ctl.ts',
-      msg: 'retrying of unary invoker failed',
-      error: `rpc error: code = ${statusName(error.code)} desc = ${error.message}${cause}`,
-    })}\n`,
-  );
+  logLine(io, 'warn', 'retrying of unary invoker failed', {
+    error: `rpc error: code = ${statusName(error.code)} desc = ${error.message}${cause}`,
+  });
 }

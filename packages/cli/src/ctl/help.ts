@@ -1,59 +1,88 @@
-/** Help texts of `keelson ctl`, made from the table of commands in the shape of etcdctl's. */
-import { describeFlags } from '../flags.ts';
-import { API_VERSION, ETCD_VERSION } from '../version.ts';
+/** Help texts of `keelson ctl` and `etcdctl`, made from the table of commands in the shape of etcdctl 3.7's. */
+import type { FlagSpec } from '../flags.ts';
 import type { Command } from './command.ts';
-import { COMMANDS, GROUPS } from './commands/table.ts';
-import { GLOBAL_FLAGS } from './globals.ts';
+import { COMMANDS, GROUPS, SECTIONS } from './commands/table.ts';
+import { flagUsages } from './flag-usages.ts';
 
-const PROGRAM = 'keelson ctl';
-const HELP_FLAG = { name: 'help', short: 'h', kind: 'bool', initial: 'false' } as const;
+/** Names are padded at least to this. */
+const NAME_WIDTH_MIN = 11;
 
-function section(title: string, body: string): string {
-  const lines = body.replace(/\n+$/, '').split('\n');
-  return `${title}:\n${lines.map((line) => (line === '' ? '' : `\t${line}`)).join('\n')}\n\n`;
+const DESCRIPTION = 'A simple command line client for etcd3.';
+
+const helpFlag = (of: string): FlagSpec => ({
+  name: 'help',
+  short: 'h',
+  kind: 'bool',
+  initial: 'false',
+  usage: `help for ${of}`,
+});
+
+interface Entry {
+  readonly name: string;
+  readonly short: string;
 }
 
-/** Flags are aligned with spaces, so without the tab. */
-const options = (title: string, lines: string): string => `${title}:\n${lines}\n`;
-
-function commandLines(commands: readonly Command[], skip: number): string {
-  const names = commands.map((command) => command.path.slice(skip).join(' '));
-  const width = Math.max(...names.map((name) => name.length)) + 4;
-  return commands.map((command, index) => (names[index] ?? '').padEnd(width) + command.short).join('\n');
+function entryLines(entries: readonly Entry[], width: number): string {
+  return entries.map(({ name, short }) => `  ${name.padEnd(width)} ${short}\n`).join('');
 }
 
-export function programHelp(): string {
-  return [
-    section('NAME', `${PROGRAM} - A simple command line client for etcd3.`),
-    section('USAGE', `${PROGRAM} [flags]`),
-    section('VERSION', ETCD_VERSION),
-    section('API VERSION', API_VERSION),
-    section('COMMANDS', commandLines(COMMANDS, 0)),
-    options('OPTIONS', describeFlags([...GLOBAL_FLAGS, { ...HELP_FLAG, usage: `help for ${PROGRAM}` }])),
-  ].join('');
+const widthOf = (entries: readonly Entry[]): number =>
+  Math.max(NAME_WIDTH_MIN, ...entries.map(({ name }) => name.length));
+
+/** Commands and groups as the program's own help lists them. */
+function topEntries(): readonly Entry[] {
+  const entries = new Map<string, string>([['help', 'Help about any command']]);
+  for (const { path, short } of COMMANDS) {
+    const [first = ''] = path;
+    entries.set(first, path.length === 1 ? short : (GROUPS[first] ?? ''));
+  }
+  return [...entries].map(([name, short]) => ({ name, short })).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-export function groupHelp(group: string): string {
-  const commands = COMMANDS.filter((command) => command.path[0] === group);
-  return [
-    section('NAME', `${group} - ${GROUPS[group] ?? ''}`),
-    section('USAGE', `${PROGRAM} ${group} <subcommand> [flags]`),
-    section('API VERSION', API_VERSION),
-    section('COMMANDS', commandLines(commands, 1)),
-    options('OPTIONS', describeFlags([{ ...HELP_FLAG, usage: `help for ${group}` }])),
-    options('GLOBAL OPTIONS', describeFlags(GLOBAL_FLAGS)),
-  ].join('');
+const moreHelp = (program: string): string =>
+  `\nUse "${program} [command] --help" for more information about a command.\n`;
+
+export function programUsage(program: string): string {
+  const entries = topEntries();
+  const width = widthOf(entries);
+  const sections = SECTIONS.map(({ title, names }) => {
+    const lines = entryLines(
+      entries.filter(({ name }) => names.includes(name)),
+      width,
+    );
+    return `\n${title}\n${lines}`;
+  });
+  return `Usage:\n  ${program} [command]\n${sections.join('')}${moreHelp(program)}`;
 }
 
-export function commandHelp(command: Command): string {
+function groupUsage(program: string, group: string): string {
+  const entries = COMMANDS.filter(({ path }) => path[0] === group).map(({ path, short }) => ({
+    name: path.slice(1).join(' '),
+    short,
+  }));
+  const flags = flagUsages([helpFlag(group)]);
+  const available = entryLines(entries, widthOf(entries));
+  const name = `${program} ${group}`;
+  return `Usage:\n  ${name} [command]\n\nAvailable Commands:\n${available}\nFlags:\n${flags}${moreHelp(name)}`;
+}
+
+/** What follows an error about the command line. */
+export function commandUsage(program: string, command: Command): string {
   const name = command.path.join(' ');
   const usage = command.usage === '' ? '' : ` ${command.usage}`;
-  const help = { ...HELP_FLAG, usage: `help for ${command.path.at(-1) ?? name}` };
-  return [
-    section('NAME', `${name} - ${command.short}`),
-    section('USAGE', `${PROGRAM} ${name}${usage} [flags]`),
-    command.long === undefined ? '' : section('DESCRIPTION', command.long),
-    options('OPTIONS', describeFlags([...command.flags, help])),
-    options('GLOBAL OPTIONS', describeFlags(GLOBAL_FLAGS)),
-  ].join('');
+  const flags = flagUsages([...command.flags, helpFlag(command.path.at(-1) ?? name)]);
+  return `Usage:\n  ${program} ${name}${usage} [flags]\n\nFlags:\n${flags}`;
 }
+
+/** Global flags have a command of their own that shows them. */
+const optionsHint = (program: string): string =>
+  `Use "${program} options" for a list of global command-line options (applies to all commands).\n`;
+
+export const programHelp = (program: string): string =>
+  `${DESCRIPTION}\n\n${programUsage(program)}${optionsHint(program)}`;
+
+export const groupHelp = (program: string, group: string): string =>
+  `${GROUPS[group] ?? ''}\n\n${groupUsage(program, group)}${optionsHint(program)}`;
+
+export const commandHelp = (program: string, command: Command): string =>
+  `${(command.long ?? command.short).trimEnd()}\n\n${commandUsage(program, command)}${optionsHint(program)}`;

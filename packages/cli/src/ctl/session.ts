@@ -24,7 +24,7 @@ export async function makePrinter(values: FlagValues, io: Io): Promise<Printer> 
     case 'simple':
       return new SimplePrinter(io, hex);
     case 'fields':
-      return new FieldsPrinter(io);
+      return new FieldsPrinter(io, hex);
     case 'json':
       return new JsonPrinter(io, (await loadDescriptors()).MESSAGES, hex);
     case 'protobuf':

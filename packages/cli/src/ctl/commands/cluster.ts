@@ -1,4 +1,4 @@
-/** compaction, member list, alarm list and disarm: one call each. */
+/** compaction, alarm list and disarm. */
 import { etcdserverpb } from '@keelson/proto';
 import { GoTextError, countOf, parseInt64 } from '../../go-text.ts';
 import type { Command } from '../command.ts';
@@ -28,23 +28,6 @@ export const compaction: Command = {
     }
     await client().kv.compact(revision, { physical: flags.bool('physical') });
     io.out(`compacted revision ${revision}\n`);
-    return ExitCode.Success;
-  },
-};
-
-export const memberList: Command = {
-  path: ['member', 'list'],
-  usage: '',
-  short: 'Lists all members in the cluster',
-  long: `When --write-out is set to simple, this command prints out comma-separated member lists for each endpoint.
-The items in the lists are ID, Status, Name, Peer Addrs, Client Addrs, Is Learner.`,
-  flags: [{ name: 'consistency', kind: 'string', initial: 'l', usage: 'Linearizable(l) or Serializable(s)' }],
-  async run({ flags, printer, client }) {
-    const consistency = flags.string('consistency');
-    if (consistency !== 's' && consistency !== 'l') {
-      throw new CtlError(ExitCode.BadFeature, `unknown consistency flag "${consistency}"`);
-    }
-    printer.memberList(await client().cluster.memberList({ serializable: consistency === 's' }));
     return ExitCode.Success;
   },
 };

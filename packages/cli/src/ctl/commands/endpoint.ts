@@ -9,14 +9,15 @@ import type { EndpointHashKV, EndpointHealth, EndpointStatus } from '../printers
 import { alarmName } from '../printers/simple.ts';
 import { errorText } from './lease.ts';
 
-const cluster: FlagSpec = {
+export const CLUSTER_FLAG: FlagSpec = {
   name: 'cluster',
   kind: 'bool',
   initial: 'false',
   usage: 'use all endpoints from the cluster member list',
 };
 
-async function endpointsOf({ flags, endpoints, client }: CommandContext): Promise<readonly string[]> {
+/** Those of --endpoints, or with --cluster those that the members announce. @throws CtlError */
+export async function endpointsOf({ flags, endpoints, client }: CommandContext): Promise<readonly string[]> {
   if (!flags.bool('cluster')) return endpoints;
   try {
     const { members } = await client().cluster.memberList();
@@ -32,7 +33,7 @@ const health: Command = {
   path: ['endpoint', 'health'],
   usage: '',
   short: 'Checks the healthiness of endpoints specified in `--endpoints` flag',
-  flags: [cluster],
+  flags: [CLUSTER_FLAG],
   async run(context) {
     const endpoints = await endpointsOf(context);
     const list: EndpointHealth[] = [];
@@ -85,7 +86,7 @@ const status: Command = {
   long: `When --write-out is set to simple, this command prints out comma-separated status lists for each endpoint.
 The items in the lists are endpoint, ID, version, storage version, db size, in use, percentage not in use, quota,
 is leader, is learner, raft term, raft index, raft applied index, errors, downgrade target version, downgrade enabled.`,
-  flags: [cluster],
+  flags: [CLUSTER_FLAG],
   async run(context) {
     const list: EndpointStatus[] = [];
     const failures = await forEach(context, 'status', async (client, endpoint) => {
@@ -101,7 +102,7 @@ const hashKV: Command = {
   usage: '',
   short: 'Prints the KV history hash for each endpoint in --endpoints',
   flags: [
-    cluster,
+    CLUSTER_FLAG,
     { name: 'rev', kind: 'int', initial: '0', usage: 'maximum revision to hash (default: latest revision)' },
   ],
   async run(context) {

@@ -1,5 +1,5 @@
 /** get: one key or a range; also how a line of a transaction asks for it. */
-import type { etcdserverpb } from '@keelson/proto';
+import { etcdserverpb, type mvccpb } from '@keelson/proto';
 import type { GetSpec, KeyRange } from '@keelson/client';
 import type { FlagSpec, FlagValues } from '../../flags.ts';
 import { bytesOf, quoteText } from '../../go-text.ts';
@@ -41,6 +41,12 @@ const flags: readonly FlagSpec[] = [
     kind: 'string',
     initial: '',
     usage: 'Sort target; CREATE, KEY, MODIFY, VALUE, or VERSION',
+  },
+  {
+    name: 'stream',
+    kind: 'bool',
+    initial: 'false',
+    usage: 'Use RangeStream to fetch results in chunks',
   },
 ];
 
@@ -116,6 +122,18 @@ export function keyRange(values: FlagValues, args: readonly string[]): KeyRange 
   return { end: bytesOf(end) };
 }
 
+/** The parts of a stream as the one answer they make: the last has all but the keys before it. */
+async function joined(parts: AsyncIterable<etcdserverpb.RangeResponse>): Promise<etcdserverpb.RangeResponse> {
+  const kvs: mvccpb.KeyValue[] = [];
+  let last = new etcdserverpb.RangeResponse();
+  for await (const part of parts) {
+    kvs.push(...part.kvs);
+    last = part;
+  }
+  last.kvs = kvs;
+  return last;
+}
+
 export const get: Command = {
   path: ['get'],
   usage: '[options] <key> [range_end]',
@@ -123,7 +141,9 @@ export const get: Command = {
   flags,
   async run({ flags: values, args, printer, client }) {
     const { key, spec } = getOperation(values, args);
-    const response: etcdserverpb.RangeResponse = await client().kv.get(key, spec);
+    const response = await (values.bool('stream')
+      ? joined(client().kv.stream(key, spec))
+      : client().kv.get(key, spec));
     if (values.bool('count-only') && printer.format !== 'fields') {
       throw badArgs('--count-only is only for `--write-out=fields`');
     }

@@ -12,9 +12,16 @@ import type { Command, CommandContext } from '../command.ts';
 import { CtlError, ExitCode, badArgs } from '../ctl-error.ts';
 import { wordsOf } from '../words.ts';
 import { eventName } from '../printers/simple.ts';
+import { endLine, eventLines } from './watch-json.ts';
 
 const flags: readonly FlagSpec[] = [
   { name: 'interactive', short: 'i', kind: 'bool', initial: 'false', usage: 'Interactive mode' },
+  {
+    name: 'json',
+    kind: 'bool',
+    initial: 'false',
+    usage: 'one JSON object a line for each event, keys and values as text',
+  },
   { name: 'prefix', kind: 'bool', initial: 'false', usage: 'Watch on a prefix if prefix is set' },
   {
     name: 'prev-kv',
@@ -35,6 +42,8 @@ const flags: readonly FlagSpec[] = [
 export interface WatchRequest {
   readonly key: Buffer;
   readonly options: WatchOptions;
+  /** --json: a line for each event instead of the printer's form. */
+  readonly json: boolean;
   /** The command for each event and its arguments; empty: none. */
   readonly exec: readonly string[];
 }
@@ -74,7 +83,7 @@ export function watchRequest(
     progressNotify: values.bool('progress-notify'),
     ...(end === undefined ? { prefix } : { end: bytesOf(end) }),
   };
-  return { key: bytesOf(key), options, exec: afterDashes ?? [] };
+  return { key: bytesOf(key), options, json: values.bool('json'), exec: afterDashes ?? [] };
 }
 
 export const watch: Command = {
@@ -161,20 +170,23 @@ function start(context: CommandContext, request: WatchRequest): Promise<void> {
       }
     };
     watcher.listen({
-      batch: (batch) => guarded(() => show(context, batch, request.exec)),
+      batch: (batch) => guarded(() => show(context, batch, request)),
       end: (error) => {
         // Closing our own client is no news from the server.
         const told = error !== undefined && error.reason !== 'CLOSED';
-        if (told) guarded(() => showEnd(context, error));
+        if (told) guarded(() => showEnd(context, error, request));
         resolve();
       },
     });
   });
 }
 
-function show({ io, printer, tap }: CommandContext, batch: WatchBatch, exec: readonly string[]): void {
-  if (batch.progress) io.out(`progress notify: ${batch.revision}\n`);
-  printer.watch({ header: tap.header, events: batch.events, compactRevision: 0, canceled: false });
+function show({ io, printer, tap }: CommandContext, batch: WatchBatch, request: WatchRequest): void {
+  const { exec } = request;
+  if (request.json) io.out(eventLines(batch));
+  else if (batch.progress) io.out(`progress notify: ${batch.revision}\n`);
+  if (!request.json)
+    printer.watch({ header: tap.header, events: batch.events, compactRevision: 0, canceled: false });
   const [program, ...args] = exec;
   if (program === undefined) return;
   for (const event of batch.events) {
@@ -196,8 +208,9 @@ function show({ io, printer, tap }: CommandContext, batch: WatchBatch, exec: rea
   }
 }
 
-function showEnd({ io, printer, tap }: CommandContext, error: EtcdError): void {
+function showEnd({ io, printer, tap }: CommandContext, error: EtcdError, { json }: WatchRequest): void {
   io.err(`watch was canceled (${error.message})\n`);
   const compactRevision = error instanceof WatchCompactedError ? error.compactRevision : 0;
-  printer.watch({ header: tap.header, events: [], compactRevision, canceled: true });
+  if (json) io.out(endLine(error.message, compactRevision));
+  else printer.watch({ header: tap.header, events: [], compactRevision, canceled: true });
 }

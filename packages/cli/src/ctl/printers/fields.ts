@@ -1,6 +1,6 @@
 /** One "Field" : value a line, values quoted as Go does: for scripts that want everything and no JSON. */
 import { etcdserverpb, mvccpb } from '@keelson/proto';
-import { quote, quoteText } from '../../go-text.ts';
+import { idHex, quote, quoteText } from '../../go-text.ts';
 import {
   Printer,
   type AuthOutput,
@@ -16,8 +16,12 @@ import { alarmName, eventName } from './simple.ts';
 type Header = etcdserverpb.ResponseHeader | undefined;
 
 export class FieldsPrinter extends Printer {
-  constructor(sink: Sink) {
+  /** --hex: ids as hex. Keys and values are quoted either way. */
+  private readonly hexIds: boolean;
+
+  constructor(sink: Sink, hexIds: boolean) {
     super('fields', sink);
+    this.hexIds = hexIds;
   }
 
   override get(response: etcdserverpb.RangeResponse): void {
@@ -93,13 +97,13 @@ export class FieldsPrinter extends Printer {
 
   override leases(response: etcdserverpb.LeaseLeasesResponse): void {
     this.header(response.header);
-    for (const lease of response.leases) this.field('ID', lease.ID);
+    for (const lease of response.leases) this.field('ID', this.id(lease.ID, 16));
   }
 
   override memberList(response: etcdserverpb.MemberListResponse): void {
     this.header(response.header);
     for (const member of response.members) {
-      this.field('ID', member.ID);
+      this.field('ID', this.id(member.ID));
       this.field('Name', quoteText(member.name));
       for (const url of member.peerURLs) this.field('PeerURL', quoteText(url));
       for (const url of member.clientURLs) this.field('ClientURL', quoteText(url));
@@ -152,7 +156,7 @@ export class FieldsPrinter extends Printer {
   override alarm(response: etcdserverpb.AlarmResponse): void {
     this.header(response.header);
     for (const { memberID, alarm } of response.alarms) {
-      this.field('MemberID', memberID);
+      this.field('MemberID', this.id(memberID));
       this.field('AlarmType', alarmName(alarm));
       this.sink.out('\n');
     }
@@ -160,7 +164,7 @@ export class FieldsPrinter extends Printer {
 
   private lease(response: { readonly header: Header; readonly ID: bigint; readonly TTL: number }): void {
     this.header(response.header);
-    this.field('ID', response.ID);
+    this.field('ID', this.id(response.ID, 16));
     this.field('TTL', response.TTL);
   }
 
@@ -170,16 +174,21 @@ export class FieldsPrinter extends Printer {
     this.field(`${prefix}ModRevision`, kv.modRevision);
     this.field(`${prefix}Version`, kv.version);
     this.field(`${prefix}Value`, quote(kv.value));
-    this.field(`${prefix}Lease`, kv.lease);
+    this.field(`${prefix}Lease`, this.id(kv.lease, 16));
   }
 
   /** A response inside a transaction, or of an old server, may have none: it prints as zeros. */
   private header(header: Header): void {
     const shown = header ?? new etcdserverpb.ResponseHeader();
-    this.field('ClusterID', shown.clusterId);
-    this.field('MemberID', shown.memberId);
-    this.field('Revision', shown.revision);
+    this.field('ClusterID', this.id(shown.clusterId));
+    this.field('MemberID', this.id(shown.memberId));
+    // Answers about members have none.
+    if (shown.revision > 0) this.field('Revision', shown.revision);
     this.field('RaftTerm', shown.raftTerm);
+  }
+
+  private id(id: bigint, digits = 0): string {
+    return this.hexIds ? idHex(id, digits) : String(id);
   }
 
   private field(name: string, value: string | number | bigint | boolean): void {

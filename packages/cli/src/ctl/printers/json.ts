@@ -8,9 +8,12 @@ import { idHex } from '../../go-text.ts';
 import {
   Printer,
   type AuthOutput,
+  type DowngradeOutput,
   type EndpointHashKV,
   type EndpointHealth,
   type EndpointStatus,
+  type LeaderMove,
+  type MemberChange,
   type Sink,
   type SwapOutput,
   type WatchOutput,
@@ -20,6 +23,13 @@ export type Messages = Readonly<Record<string, MessageDescriptor>>;
 
 /** JSON text of a part that is written already. */
 type Member = readonly [name: string, json: string];
+
+const MEMBER_RESPONSES: Readonly<Record<MemberChange['kind'], string>> = {
+  added: 'etcdserverpb.MemberAddResponse',
+  removed: 'etcdserverpb.MemberRemoveResponse',
+  updated: 'etcdserverpb.MemberUpdateResponse',
+  promoted: 'etcdserverpb.MemberPromoteResponse',
+};
 
 export class JsonPrinter extends Printer {
   private readonly messages: Messages;
@@ -57,6 +67,18 @@ export class JsonPrinter extends Printer {
 
   override memberList(response: etcdserverpb.MemberListResponse): void {
     this.message(response, 'etcdserverpb.MemberListResponse', this.hexIds);
+  }
+
+  override memberChange(change: MemberChange): void {
+    this.message(change.response, MEMBER_RESPONSES[change.kind], this.hexIds);
+  }
+
+  override moveLeader({ response }: LeaderMove): void {
+    this.message(response, 'etcdserverpb.MoveLeaderResponse');
+  }
+
+  override downgrade({ response }: DowngradeOutput): void {
+    this.message(response, 'etcdserverpb.DowngradeResponse');
   }
 
   override swap(output: SwapOutput): void {

@@ -49,6 +49,24 @@ export interface AuthOutput {
   readonly fields: readonly string[] | undefined;
 }
 
+/** What was done to a member, as etcdctl's simple output says it. */
+export type MemberChange =
+  | { readonly kind: 'added'; readonly response: etcdserverpb.MemberAddResponse }
+  | { readonly kind: 'removed'; readonly id: bigint; readonly response: etcdserverpb.MemberRemoveResponse }
+  | { readonly kind: 'updated'; readonly id: bigint; readonly response: etcdserverpb.MemberUpdateResponse }
+  | { readonly kind: 'promoted'; readonly id: bigint; readonly response: etcdserverpb.MemberPromoteResponse };
+
+export interface LeaderMove {
+  readonly leader: bigint;
+  readonly target: bigint;
+  readonly response: etcdserverpb.MoveLeaderResponse;
+}
+
+export interface DowngradeOutput {
+  readonly step: 'validate' | 'enable' | 'cancel';
+  readonly response: etcdserverpb.DowngradeResponse;
+}
+
 /** The outcome of compare-and-swap and compare-and-delete, which etcdctl does not have. */
 export interface SwapOutput {
   readonly succeeded: boolean;
@@ -100,6 +118,15 @@ export class Printer {
     this.unsupported();
   }
   memberList(_response: etcdserverpb.MemberListResponse): void {
+    this.unsupported();
+  }
+  memberChange(_change: MemberChange): void {
+    this.unsupported();
+  }
+  moveLeader(_move: LeaderMove): void {
+    this.unsupported();
+  }
+  downgrade(_output: DowngradeOutput): void {
     this.unsupported();
   }
   endpointHealth(_list: readonly EndpointHealth[]): void {

@@ -1,9 +1,19 @@
 /** The response's own bytes, for programs that have etcd's messages. */
 import { mvccpb, services, type etcdserverpb } from '@keelson/proto';
-import { Printer, type AuthOutput, type Sink, type WatchOutput } from './printer.ts';
+import {
+  Printer,
+  type AuthOutput,
+  type DowngradeOutput,
+  type LeaderMove,
+  type MemberChange,
+  type Sink,
+  type WatchOutput,
+} from './printer.ts';
 
 const KV = services.KV.methods;
 const LEASE = services.Lease.methods;
+const CLUSTER = services.Cluster.methods;
+const MAINTENANCE = services.Maintenance.methods;
 
 export class ProtobufPrinter extends Printer {
   constructor(sink: Sink) {
@@ -41,12 +51,34 @@ export class ProtobufPrinter extends Printer {
     this.sink.out(LEASE.leaseLeases.response.encode(response));
   }
   override memberList(response: etcdserverpb.MemberListResponse): void {
-    this.sink.out(services.Cluster.methods.memberList.response.encode(response));
+    this.sink.out(CLUSTER.memberList.response.encode(response));
+  }
+  override memberChange(change: MemberChange): void {
+    this.sink.out(encodedChange(change));
+  }
+  override moveLeader({ response }: LeaderMove): void {
+    this.sink.out(MAINTENANCE.moveLeader.response.encode(response));
+  }
+  override downgrade({ response }: DowngradeOutput): void {
+    this.sink.out(MAINTENANCE.downgrade.response.encode(response));
   }
   override alarm(response: etcdserverpb.AlarmResponse): void {
-    this.sink.out(services.Maintenance.methods.alarm.response.encode(response));
+    this.sink.out(MAINTENANCE.alarm.response.encode(response));
   }
   override auth({ bytes }: AuthOutput): void {
     this.sink.out(bytes());
+  }
+}
+
+function encodedChange(change: MemberChange): Buffer {
+  switch (change.kind) {
+    case 'added':
+      return CLUSTER.memberAdd.response.encode(change.response);
+    case 'removed':
+      return CLUSTER.memberRemove.response.encode(change.response);
+    case 'updated':
+      return CLUSTER.memberUpdate.response.encode(change.response);
+    case 'promoted':
+      return CLUSTER.memberPromote.response.encode(change.response);
   }
 }

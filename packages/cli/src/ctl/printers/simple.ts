@@ -4,9 +4,12 @@ import { idHex } from '../../go-text.ts';
 import {
   Printer,
   type AuthOutput,
+  type DowngradeOutput,
   type EndpointHashKV,
   type EndpointHealth,
   type EndpointStatus,
+  type LeaderMove,
+  type MemberChange,
   type Sink,
   type SwapOutput,
   type WatchOutput,
@@ -101,6 +104,24 @@ export class SimplePrinter extends Printer {
 
   override memberList(response: etcdserverpb.MemberListResponse): void {
     this.rows(memberRows(response));
+  }
+
+  override memberChange(change: MemberChange): void {
+    const { kind, response } = change;
+    const id = kind === 'added' ? (change.response.member?.ID ?? 0n) : change.id;
+    const learner = kind === 'added' && change.response.member?.isLearner === true;
+    const where =
+      kind === 'added' ? (learner ? ' as learner to' : ' to') : kind === 'removed' ? ' from' : ' in';
+    const cluster = idHex(response.header?.clusterId ?? 0n).padStart(16);
+    this.line(`Member ${idHex(id).padStart(16)} ${kind}${where} cluster ${cluster}`);
+  }
+
+  override moveLeader({ leader, target }: LeaderMove): void {
+    this.line(`Leadership transferred from ${idHex(leader)} to ${idHex(target)}`);
+  }
+
+  override downgrade({ step, response }: DowngradeOutput): void {
+    this.line(`Downgrade ${step} success, cluster version ${response.version}`);
   }
 
   override endpointHealth(list: readonly EndpointHealth[]): void {
