@@ -49,7 +49,7 @@ export function dialTls(
   nowMs: () => number,
 ): TLSSocket {
   const options = tls();
-  const ca = options.ca ?? systemAuthorities();
+  const ca = options.ca ?? (options.skipVerify === true ? undefined : systemAuthorities());
   const host = 'host' in target ? target.host : 'localhost';
   const name = options.serverName ?? host;
   const socket = connect({

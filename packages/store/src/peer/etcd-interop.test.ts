@@ -6,10 +6,14 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EMPTY, JsonLogger, hexId, systemClock } from '@keelson/base';
+import { EMPTY, JsonLogger, hexId, silentLogger, systemClock } from '@keelson/base';
 import { Entry, EntryType, Message, MessageType, Snapshot } from '@keelson/raft';
 import { RealEtcd, clusterId, freePort, installedEtcd, memberId } from '../../test/peer/etcd.ts';
 import { type TestMember, startMember, until } from '../../test/peer/member.ts';
+import { TestAuthority, tlsSettings } from '../../test/tls-fixtures.ts';
+import { TlsAcceptor } from '../tls/tls-acceptor.ts';
+import { tlsDialer } from '../tls/tls-dialer.ts';
+import type { PeerTls } from './peer-tls.ts';
 
 const version = installedEtcd();
 const interop = version === undefined ? test.skip : test;
@@ -28,9 +32,14 @@ afterEach(async () => {
 });
 
 /** Starts our member and prepares etcd; etcd is not started yet. */
-async function makePair(token: string, args: readonly string[] = [], wrongCluster = false): Promise<Pair> {
+async function makePair(
+  token: string,
+  args: readonly string[] = [],
+  wrongCluster = false,
+  tls?: PeerTls,
+): Promise<Pair> {
   const port = await freePort();
-  const ourUrl = `http://127.0.0.1:${port}`;
+  const ourUrl = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const etcd = await RealEtcd.prepare(ourUrl, token, args);
   const etcdId = memberId([etcd.peerUrl], token);
   const ourId = memberId([ourUrl], token);
@@ -39,6 +48,7 @@ async function makePair(token: string, args: readonly string[] = [], wrongCluste
     id: ourId,
     clusterId: clusterId([etcdId, ourId]) ^ (wrongCluster ? 1n : 0n),
     port,
+    ...(tls === undefined ? {} : { tls }),
     limits: { probeIntervalMs: 100 },
     logger: new JsonLogger(
       (line) => ourLog.push(line),
@@ -111,6 +121,49 @@ function putRequest(id: number, key: string, value: string): Buffer {
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 describe(title, () => {
+  interop('over TLS, with certificates on both sides', async () => {
+    const authority = new TestAuthority();
+    cleanups.push(() => Promise.resolve(authority.dispose()));
+    const theirs = authority.issue('real');
+    const mine = authority.issue('ours');
+    const settings = tlsSettings({
+      certFile: mine.certFile,
+      keyFile: mine.keyFile,
+      trustedCaFile: authority.caFile,
+      clientCertAuth: true,
+      allowedCns: ['real', 'ours'],
+      skipClientSanVerification: false,
+    });
+    const acceptor = new TlsAcceptor({
+      settings,
+      endpoint: 'peer',
+      protocol: (offered) => (offered.includes('http/1.1') ? 'http/1.1' : undefined),
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    const pair = await makePair(
+      'tls',
+      [
+        `--peer-cert-file=${theirs.certFile}`,
+        `--peer-key-file=${theirs.keyFile}`,
+        `--peer-trusted-ca-file=${authority.caFile}`,
+        '--peer-client-cert-auth',
+        '--peer-cert-allowed-cn=ours',
+      ],
+      false,
+      { acceptor, dial: tlsDialer(settings) },
+    );
+    const { etcd, ours, etcdId } = pair;
+    const follower = new Follower(pair);
+    etcd.start();
+    await etcd.call('/v3/kv/put', { key: base64('hello'), value: base64('over TLS') });
+    const put = [...follower.entries.values()].find((entry) => entry.data.includes('hello'));
+    expect(put?.data.includes('over TLS')).toBe(true);
+    await until('a probe of etcd', () => ours.handler.roundTrips.includes(etcdId));
+    expect(ours.transport.counters(etcdId)).toMatchObject({ receivedFailures: 0 });
+    expect(etcd.log).toContain('established TCP streaming connection with remote peer');
+  });
+
   interop.each<[string, string[], MessageType]>([
     ['without pre-vote', [], MessageType.Vote],
     ['with pre-vote', ['--pre-vote=true'], MessageType.PreVote],

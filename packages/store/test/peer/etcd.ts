@@ -64,9 +64,9 @@ export class RealEtcd {
     this.args = args;
   }
 
-  /** Prepares member "real" of a cluster whose other member is "ours" at `ourUrl`. */
+  /** Prepares member "real" of a cluster whose other member is "ours" at `ourUrl`; its own has the same scheme. */
   static async prepare(ourUrl: string, token: string, extraArgs: readonly string[] = []): Promise<RealEtcd> {
-    const peerUrl = `http://127.0.0.1:${await freePort()}`;
+    const peerUrl = `${ourUrl.split(':', 1)[0]}://127.0.0.1:${await freePort()}`;
     const clientUrl = `http://127.0.0.1:${await freePort()}`;
     const dataDir = await mkdtemp(join(tmpdir(), 'keelson-peer-'));
     return new RealEtcd(peerUrl, clientUrl, dataDir, [
