@@ -20,6 +20,8 @@ import { Workspace } from './workspace.ts';
 export interface Order {
   readonly mutants: readonly Mutant[];
   readonly suites: readonly SuiteName[];
+  /** Unit tests whose path matches; all when not said. */
+  readonly unitTests?: string;
   readonly seconds: number;
   /** How long a suite without an end is watched while nothing is wrong. */
   readonly controlSeconds: number;
@@ -43,7 +45,7 @@ const CONTROL_SECONDS_MAX = 60;
  * @throws MutantError when a mutant does not fit its file
  */
 export async function runCampaign(order: Order): Promise<Campaign> {
-  const spaces = Array.from({ length: order.jobs }, () => new Workspace());
+  const spaces = Array.from({ length: order.jobs }, () => new Workspace(order.unitTests ?? ''));
   const clear = (): void => {
     for (const space of spaces) space.remove();
   };

@@ -41,6 +41,7 @@ async function run(
   const campaign = await runCampaign({
     mutants,
     suites,
+    unitTests: 'codec',
     seconds,
     controlSeconds: 2,
     jobs: 1,

@@ -60,6 +60,7 @@ const DEFINITIONS: Readonly<Record<SuiteName, Suite>> = {
       '--config',
       JSON.stringify(jestConfig(workspace)),
       '--runInBand',
+      workspace.unitTests,
     ],
     read: readUnit,
     endless: false,

@@ -40,9 +40,12 @@ export class Workspace {
   readonly root: string;
   readonly raft: string;
   readonly conversations: string;
+  /** What a unit test's path must match to be run; empty for all of them. */
+  readonly unitTests: string;
   private restore: (() => void) | undefined;
 
-  constructor() {
+  constructor(unitTests: string) {
+    this.unitTests = unitTests;
     this.root = mkdtempSync(path.join(tmpdir(), 'raft-mutants-'));
     this.raft = path.join(this.root, 'packages/raft');
     this.conversations = path.join(this.root, 'conversations');
