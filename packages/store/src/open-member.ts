@@ -61,6 +61,7 @@ export async function openMember(
     { snap, wal },
     {
       joins: config.initialClusterState === 'existing',
+      alone: config.forceNewCluster,
       ask: () => foundingOf(config, world),
     },
     {

@@ -104,8 +104,11 @@ export class MemberCluster {
     };
   }
 
-  /** @param joins as a member that was added to the cluster before */
-  async startMember(i: number, joins = false): Promise<StoreServer> {
+  /**
+   * @param joins as a member that was added to the cluster before
+   * @param config what this start has different from the others
+   */
+  async startMember(i: number, joins = false, config: Partial<ServerConfig> = {}): Promise<StoreServer> {
     const seat = this.seats[i];
     const disk = seat.disk.boot();
     const world: World = {
@@ -132,7 +135,7 @@ export class MemberCluster {
         return Object.assign(transport, { listenUrl });
       },
     };
-    seat.server = await StoreServer.start(this.config(i, joins), world);
+    seat.server = await StoreServer.start({ ...this.config(i, joins), ...config }, world);
     return seat.server;
   }
 

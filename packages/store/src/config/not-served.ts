@@ -114,11 +114,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   gateRow('PriorityRequest', 'a second apply gap for leases'),
   gateRow('SetMemberLocalAddr', 'choosing the local address of peer connections'),
   gateRow('StopGRPCServiceOnDefrag', 'refusing clients while defragmenting'),
-  {
-    flag: 'force-new-cluster',
-    missing: "making a new cluster of one member's data",
-    asked: (c) => c.forceNewCluster,
-  },
 ];
 
 function clusterBeyondTcp(config: ServerConfig): boolean {

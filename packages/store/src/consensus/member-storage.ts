@@ -19,6 +19,7 @@ import { validSnapshotMarkers, Wal, type OpenedWal, type WalOptions } from '../w
 import type { Member } from '../membership/member.ts';
 import { bootstrapLog } from './bootstrap.ts';
 import { decodeConfState } from './conf-state.ts';
+import { forceNewCluster } from './force-new-cluster.ts';
 import { LogTail } from './log-storage.ts';
 import { cleanDatabases, recoverBackend } from './snapshotter.ts';
 
@@ -33,6 +34,8 @@ export interface Founding {
 export interface FoundingSource {
   /** A member that joins (--initial-cluster-state=existing): its log may stay empty for a while. */
   readonly joins: boolean;
+  /** --force-new-cluster: a member that has a log goes on as the only one of its cluster. */
+  readonly alone?: boolean;
   /** Asked only when the log has not begun. @throws FatalError when this member must not begin one */
   readonly ask: () => Promise<Founding>;
 }
@@ -190,7 +193,9 @@ async function reopen(
     opened.backend = await recoverBackend(home, disk, paths.snap, opened.backend, snapshot);
     state = await openState(opened.backend, options);
   }
-  const tail = tailOf(log, snapshot, state);
+  const survived = tailOf(log, snapshot, state);
+  const tail =
+    source.alone === true ? await goOnAlone(log, snapshot, survived, memberId, state, logger) : survived;
   await cleanDatabases(disk, paths.snap, state.consistentIndex);
   return {
     memberId,
@@ -222,4 +227,36 @@ function tailOf(log: OpenedWal, snapshot: Snapshot | undefined, state: StateMach
     lastTerm > log.hardState.term ? { term: lastTerm, vote: NONE, commit } : { ...log.hardState, commit };
   const confState = state.confState === '' ? EMPTY_CONF_STATE : decodeConfState(state.confState);
   return new LogTail(snapshot, hardState, log.entries, confState);
+}
+
+/** The tail without what was not committed, and without all other members. Durable before anything is served. */
+async function goOnAlone(
+  log: OpenedWal,
+  snapshot: Snapshot | undefined,
+  tail: LogTail,
+  memberId: bigint,
+  state: StateMachine,
+  logger: Logger,
+): Promise<LogTail> {
+  const { hardState, confState } = tail.initialState();
+  const { commit } = hardState;
+  const forced = forceNewCluster({
+    memberId,
+    members: state.membership.list(),
+    hardState,
+    entries: log.entries,
+    applied: state.consistentIndex,
+  });
+  await log.wal.append({ entries: forced.entries, hardState: forced.hardState, mustSync: true });
+  logger.warn(
+    'a new cluster of this member alone is made by force; start without --force-new-cluster from now on',
+    {
+      'local-member-id': hexId(memberId),
+      'removed-member-ids': forced.removed.map(hexId),
+      'commit-index': commit,
+      'discarded-uncommitted-entries': forced.droppedCount,
+    },
+  );
+  const kept = log.entries.filter((entry) => entry.index <= commit);
+  return new LogTail(snapshot, forced.hardState, [...kept, ...forced.entries], confState);
 }
