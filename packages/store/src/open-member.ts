@@ -74,6 +74,12 @@ export async function openMember(
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
           keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
         },
+        leaseCheckpoints: {
+          intervalMs: config.featureGates.enabled.LeaseCheckpoint
+            ? limits.LEASE_CHECKPOINT_INTERVAL_MS
+            : Infinity,
+          persistent: config.featureGates.enabled.LeaseCheckpointPersist,
+        },
         auth: {
           tokenTtlSeconds: config.authTokenTtlSeconds,
           hashPlain: (password) => Buffer.from(world.secrets.hashNow(password, config.bcryptCost), 'latin1'),

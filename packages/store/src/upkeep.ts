@@ -15,8 +15,8 @@ import { CorruptionChecks } from './consensus/corruption.ts';
 import type { Replica } from './consensus/replica.ts';
 import type { Schedule } from './consensus/schedule.ts';
 import { FatalError } from './errors.ts';
-import { isLower } from './http/cluster-version.ts';
 import { askPeerHashes, hashKvHandler } from './http/peer-hash.ts';
+import { isLower } from './membership/downgrade.ts';
 
 export interface UpkeepOptions {
   readonly requestTimeoutMs: number;

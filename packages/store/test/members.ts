@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { Prng, silentLogger, systemClock, type Logger } from '@keelson/base';
+import { Prng, silentLogger, systemClock, type Clock, type Logger } from '@keelson/base';
 import { createClient, type Client } from '@keelson/client';
 import { inProcessChannel, type Channel } from '@keelson/rpc';
 import { MemoryDisk } from '@keelson/sim';
@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly members: number;
   readonly config?: Partial<ServerConfig>;
   readonly logger?: Logger;
+  /** What members call the time; otherwise the machine's. */
+  readonly clock?: Clock;
   /** Members speak the peer protocol over loopback ports; otherwise they hand each other messages. */
   readonly http?: boolean;
 }
@@ -112,7 +114,7 @@ export class MemberCluster {
     const seat = this.seats[i];
     const disk = seat.disk.boot();
     const world: World = {
-      clock: systemClock,
+      clock: this.options.clock ?? systemClock,
       disk,
       home: () => seat.home,
       prng: new Prng(this.prng.uint32()),

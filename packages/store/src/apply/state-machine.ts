@@ -14,6 +14,7 @@ import type { WriteBuffer } from '../backend/write-buffer.ts';
 import { FatalError, StoreError } from '../errors.ts';
 import { Lessor, type Lease } from '../lease/lessor.ts';
 import { AUTH_TOKEN_TTL_SECONDS_DEFAULT } from '../limits.ts';
+import { isLower } from '../membership/downgrade.ts';
 import { Membership, type MembershipChange } from '../membership/membership.ts';
 import type { WatchEvent } from '../mvcc/event.ts';
 import { MvccStore, type MvccOptions } from '../mvcc/store.ts';
@@ -33,10 +34,18 @@ export interface StateMachineOptions {
   /** --max-learners. */
   readonly learnersMax: number;
   readonly mvcc: Omit<MvccOptions, 'onLease'>;
+  readonly leaseCheckpoints?: LeaseCheckpointOptions;
   readonly auth?: AuthOptions;
   readonly onMembershipChange: (change: MembershipChange) => void;
   /** Compaction work is waiting to be run. */
   readonly onCompaction: () => void;
+}
+
+export interface LeaseCheckpointOptions {
+  /** Between two of a lease; Infinity: this member tells none. */
+  readonly intervalMs: number;
+  /** Kept beyond a restart in a cluster of any version; from 3.6 on they are whatever is said here (etcd). */
+  readonly persistent: boolean;
 }
 
 export interface AuthOptions {
@@ -101,6 +110,11 @@ export class StateMachine {
         delete: (id) => remove(Buckets.lease, idKey(id)),
       },
       options.leaseTtlSecondsMin,
+      {
+        intervalMs: options.leaseCheckpoints?.intervalMs ?? Infinity,
+        persistent: () =>
+          options.leaseCheckpoints?.persistent === true || keepsCheckpoints(this.membership.clusterVersion),
+      },
     );
     this.membership = new Membership(
       {
@@ -328,6 +342,11 @@ function idKey(id: bigint): string {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt.asUintN(64, id));
   return bytes.toString('latin1');
+}
+
+/** Clusters of 3.6 and later keep checkpoints without being told to. */
+function keepsCheckpoints(clusterVersion: string): boolean {
+  return clusterVersion !== '' && !isLower(clusterVersion, '3.6');
 }
 
 function encodeLease(lease: Lease): Buffer {

@@ -109,8 +109,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     missing: 'locking memory, which the runtime has no call for',
     asked: (c) => c.memoryMlock,
   },
-  gateRow('LeaseCheckpoint', 'lease checkpoints'),
-  gateRow('LeaseCheckpointPersist', 'lease checkpoints'),
   gateRow('PriorityRequest', 'a second apply gap for leases'),
   gateRow('SetMemberLocalAddr', 'choosing the local address of peer connections'),
   gateRow('StopGRPCServiceOnDefrag', 'refusing clients while defragmenting'),

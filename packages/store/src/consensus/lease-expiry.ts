@@ -1,11 +1,15 @@
 /**
- * Ends leases whose time is up: the leader asks the lessor, confirms that it still leads, and proposes the
- * revokes, so many at a time. A member that was paused finds its leadership gone before it proposes (E5).
+ * Ends leases whose time is up, and tells the others what long ones have left: the leader asks the lessor,
+ * confirms that it still leads, and proposes revokes and checkpoints, so many at a time. A member that was paused finds its leadership gone before it proposes (E5).
  */
 import { etcdserverpb } from '@keelson/proto';
 import { CommandKind } from '../apply/command.ts';
 import { ROOT_USER } from '../auth/identity.ts';
-import { LEASE_EXPIRY_BATCH_MAX } from '../limits.ts';
+import {
+  LEASE_CHECKPOINT_BATCH_MAX,
+  LEASE_CHECKPOINT_BATCHES_MAX,
+  LEASE_EXPIRY_BATCH_MAX,
+} from '../limits.ts';
 import type { Driver } from './driver.ts';
 import type { Proposals } from './proposals.ts';
 import type { Replica } from './replica.ts';
@@ -28,7 +32,8 @@ export class LeaseExpiry {
   async run(): Promise<void> {
     if (this.running || !this.replica.isLeader) return;
     const { lessor } = this.replica;
-    if (!lessor.hasExpired(this.monotonicMs())) return;
+    const nowMs = this.monotonicMs();
+    if (!lessor.hasExpired(nowMs) && !lessor.hasCheckpoints(nowMs)) return;
     this.running = true;
     try {
       const { term } = this.replica;
@@ -41,11 +46,32 @@ export class LeaseExpiry {
         const body = etcdserverpb.encodeLeaseRevokeRequest(new etcdserverpb.LeaseRevokeRequest({ ID }));
         this.proposals.addAsLeader(CommandKind.LeaseRevoke, body, root);
       }
+      for (let batch = 0; batch < LEASE_CHECKPOINT_BATCHES_MAX; batch++) if (!this.checkpoint()) break;
       this.driver.wake();
     } catch {
       // Leadership could not be confirmed: whoever leads now decides about time.
     } finally {
       this.running = false;
     }
+  }
+
+  /** Proposes one entry of checkpoints. @returns whether more may be due */
+  private checkpoint(): boolean {
+    const { lessor } = this.replica;
+    const nowMs = this.monotonicMs();
+    const checkpoints = lessor
+      .checkpoints(nowMs, LEASE_CHECKPOINT_BATCH_MAX)
+      .map(
+        ({ id: ID, remainingSeconds: remainingTTL }) =>
+          new etcdserverpb.LeaseCheckpoint({ ID, remainingTTL }),
+      );
+    if (checkpoints.length > 0) {
+      const request = new etcdserverpb.LeaseCheckpointRequest({ checkpoints });
+      this.proposals.addAsLeader(
+        CommandKind.LeaseCheckpoint,
+        etcdserverpb.encodeLeaseCheckpointRequest(request),
+      );
+    }
+    return lessor.hasCheckpoints(nowMs);
   }
 }

@@ -2,6 +2,9 @@
  * Lease questions only the leader can answer: renewals and remaining times. On the leader they wait until
  * its leadership is confirmed and everything committed is applied; elsewhere they are passed to it.
  */
+import { etcdserverpb } from '@keelson/proto';
+import { CommandKind } from '../apply/command.ts';
+import type { ApplyResult } from '../apply/results.ts';
 import { StoreError } from '../errors.ts';
 import type { LeaseId, Lessor } from '../lease/lessor.ts';
 import type { Schedule } from './schedule.ts';
@@ -30,6 +33,8 @@ export interface LeadershipView {
   readonly lessor: Lessor;
   /** Resolves once this member is known to be up to date; rejects as a linearizable read does. */
   linearizable(): Promise<void>;
+  /** Resolves with what the entry came to; rejects as a write does. */
+  propose(kind: CommandKind, body: Buffer): Promise<ApplyResult>;
 }
 
 export interface LeasesOptions {
@@ -71,7 +76,25 @@ export class Leases {
   /** For a follower that asks: renews on this member or fails. @throws StoreError NOT_PRIMARY */
   async renewHere(id: LeaseId): Promise<number | undefined> {
     await this.confirm();
-    return this.member.lessor.renew(id, this.options.monotonicMs());
+    const { lessor } = this.member;
+    while (lessor.isCheckpointed(id)) {
+      await this.clearCheckpoint(id);
+      if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
+    }
+    return lessor.renew(id, this.options.monotonicMs());
+  }
+
+  /**
+   * Who leads next would give the lease what the checkpoint left it, which is less than what is about to be
+   * promised; so all hear first that it is void. At most one entry a lease and checkpoint (etcd).
+   */
+  private async clearCheckpoint(ID: LeaseId): Promise<void> {
+    const checkpoint = new etcdserverpb.LeaseCheckpoint({ ID, remainingTTL: 0 });
+    const request = new etcdserverpb.LeaseCheckpointRequest({ checkpoints: [checkpoint] });
+    await this.member.propose(
+      CommandKind.LeaseCheckpoint,
+      etcdserverpb.encodeLeaseCheckpointRequest(request),
+    );
   }
 
   /** @throws StoreError NOT_PRIMARY */

@@ -110,6 +110,14 @@ describe('commands of the leader', () => {
     expect(proposals.isWaiting(decodeCommand(taken.data))).toBe(false);
   });
 
+  test('come before what was asked for in the same turn: a renewal voids the checkpoints it knows of', () => {
+    void add();
+    proposals.addAsLeader(CommandKind.LeaseCheckpoint, BODY);
+    expect(proposals.take(true).map(({ data }) => decodeCommand(data).kind)[0]).toBe(
+      CommandKind.LeaseCheckpoint,
+    );
+  });
+
   test('are discarded when it does not, and never come back (E5)', async () => {
     const waiting = add();
     proposals.addAsLeader(CommandKind.LeaseRevoke, BODY);

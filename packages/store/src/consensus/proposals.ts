@@ -114,7 +114,8 @@ export class Proposals implements Waiters {
     const taken = this.abandoned ? queued.filter(({ sequence }) => this.waiters.has(sequence)) : queued;
     this.abandoned = false;
     if (this.leaderQueue.length > 0) {
-      if (isLeader) taken.push(...this.leaderQueue);
+      // First: a renewal that knows of a checkpoint on its way must come behind it.
+      if (isLeader) taken.unshift(...this.leaderQueue);
       this.leaderQueue = [];
     }
     return taken;

@@ -1,4 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { etcdserverpb } from '@keelson/proto';
+import type { CommandKind } from '../apply/command.ts';
+import type { ApplyResult } from '../apply/results.ts';
 import { StoreError } from '../errors.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { Leases, type LeadershipView, type LeaseForwarder } from './leases.ts';
@@ -42,6 +45,15 @@ class Member implements LeadershipView {
   linearizable(): Promise<void> {
     return this.confirm();
   }
+  /** Applied at once, as a log of one member would. */
+  readonly proposed: etcdserverpb.LeaseCheckpoint[] = [];
+  propose(_kind: CommandKind, body: Buffer): Promise<ApplyResult> {
+    for (const checkpoint of etcdserverpb.decodeLeaseCheckpointRequest(body).checkpoints) {
+      this.proposed.push(checkpoint);
+      this.lessor.checkpoint(checkpoint.ID, checkpoint.remainingTTL);
+    }
+    return Promise.resolve({ response: undefined, error: undefined, revision: 1 });
+  }
 }
 
 function leases(
@@ -60,6 +72,24 @@ function leases(
 
 const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.catch((error: unknown) => (error as StoreError).code);
+
+test('a renewal first takes back what a checkpoint told the others', async () => {
+  const member = new Member();
+  member.isLeader = true;
+  member.lessor.grant(1n, 1_000);
+  member.lessor.checkpoint(1n, 400);
+  member.lessor.promote(0, 0);
+  const { leases: tested } = leases(member);
+  expect(await tested.renew(1n)).toBe(1_000);
+  expect(await tested.renew(1n)).toBe(1_000);
+  expect(member.proposed).toMatchObject([{ ID: 1n, remainingTTL: 0 }]);
+  member.lessor.checkpoint(1n, 300);
+  member.propose = async () => {
+    member.isLeader = false;
+    return Promise.resolve({ response: undefined, error: undefined, revision: 1 });
+  };
+  expect(await codeOf(tested.renew(1n))).toBe('NOT_PRIMARY');
+});
 
 test('a leader renews once it is known to lead still', async () => {
   const member = new Member();

@@ -6,19 +6,12 @@
 import type { Agent } from 'node:http';
 import { membershippb } from '@keelson/proto';
 import { ETCD_VERSION } from '../config/version.ts';
-import { clusterVersionOf, oneMinorBelow, type Downgrade } from '../membership/downgrade.ts';
+import { clusterVersionOf, isLower, oneMinorBelow, type Downgrade } from '../membership/downgrade.ts';
 import type { Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
 
 export const MIN_CLUSTER_VERSION = '3.0.0';
 const ANSWER_BYTES_MAX = 4_096;
-
-/** Whether the first version is lower, by major and minor. */
-export function isLower(a: string, b: string): boolean {
-  const [aMajor = 0, aMinor = 0] = a.split('.').map(Number);
-  const [bMajor = 0, bMinor = 0] = b.split('.').map(Number);
-  return aMajor !== bMajor ? aMajor < bMajor : aMinor < bMinor;
-}
 
 /** The server version of each member, asked all at once; undefined for one that does not answer. */
 export function askVersions(

@@ -147,7 +147,7 @@ describe('time', () => {
     expect(lessor.expired(61_000, 10)).toEqual([1n, 2n]);
   });
 
-  test('a checkpoint shortens what a promotion gives, a renewal takes it back', () => {
+  test('a checkpoint shortens what a promotion gives, a renewal gives the whole again', () => {
     lessor.grant(1n, 100);
     lessor.checkpoint(1n, 30);
     lessor.checkpoint(7n, 30);
@@ -165,6 +165,112 @@ describe('time', () => {
     lessor.arm(0);
     expect(lessor.expired(9_999, 10)).toEqual([]);
     expect(lessor.expired(10_000, 10)).toEqual([1n]);
+  });
+});
+
+describe('checkpoints', () => {
+  let persistent = true;
+
+  beforeEach(() => {
+    persistent = true;
+    lessor = new Lessor(store, 2, { intervalMs: 300_000, persistent: () => persistent });
+    lessor.promote(0, 0);
+  });
+
+  /** As the log brings them back. */
+  function applied(nowMs: number, limit = 10): [bigint, number][] {
+    const told = lessor.checkpoints(nowMs, limit);
+    for (const { id, remainingSeconds } of told) lessor.checkpoint(id, remainingSeconds);
+    lessor.arm(nowMs);
+    return told.map(({ id, remainingSeconds }) => [id, remainingSeconds]);
+  }
+
+  test('only leases longer than an interval, one interval after each other', () => {
+    lessor.grant(1n, 300);
+    lessor.grant(2n, 301);
+    lessor.grant(3n, 1_000);
+    lessor.arm(0);
+    expect(lessor.hasCheckpoints(299_999)).toBe(false);
+    expect(lessor.hasCheckpoints(300_000)).toBe(true);
+    expect(applied(300_000)).toEqual([
+      [2n, 1],
+      [3n, 700],
+    ]);
+    expect(applied(599_999)).toEqual([]);
+    expect(applied(600_500)).toEqual([[3n, 400]]);
+    expect(applied(900_500)).toEqual([[3n, 100]]);
+    expect(lessor.hasCheckpoints(1e9)).toBe(false);
+  });
+
+  test('no more at a time than asked for, the rest at once after', () => {
+    for (let id = 1n; id <= 5n; id++) lessor.grant(id, 1_000);
+    lessor.arm(0);
+    expect(applied(300_000, 3)).toHaveLength(3);
+    expect(lessor.hasCheckpoints(300_000)).toBe(true);
+    expect(applied(300_000, 3)).toHaveLength(2);
+    expect(lessor.hasCheckpoints(300_000)).toBe(false);
+  });
+
+  test('what is left survives the change of the primary (E7), what was renewed has all', () => {
+    lessor.grant(1n, 1_000);
+    lessor.grant(2n, 1_000);
+    lessor.arm(0);
+    applied(300_000);
+    expect(lessor.isCheckpointed(1n)).toBe(true);
+    lessor.checkpoint(1n, 0);
+    lessor.renew(1n, 310_000);
+    lessor.arm(310_000);
+    lessor.demote();
+    expect(lessor.hasCheckpoints(1e9)).toBe(false);
+    lessor.promote(320_000, 0);
+    expect([1n, 2n].map((id) => lessor.remainingSeconds(lessor.lookup(id)!, 320_000))).toEqual([1_000, 700]);
+    expect(applied(620_000)).toEqual([
+      [1n, 700],
+      [2n, 400],
+    ]);
+  });
+
+  test('one on its way counts as told until it is applied, or this member leads no more', () => {
+    lessor.grant(1n, 1_000);
+    lessor.arm(0);
+    expect(lessor.checkpoints(300_000, 10)).toHaveLength(1);
+    expect([1n, 7n].map((id) => lessor.isCheckpointed(id))).toEqual([true, false]);
+    lessor.demote();
+    expect(lessor.isCheckpointed(1n)).toBe(false);
+  });
+
+  test('one that got lost is told an interval later', () => {
+    lessor.grant(1n, 1_000);
+    lessor.arm(0);
+    expect(lessor.checkpoints(300_000, 10)).toHaveLength(1);
+    expect(applied(600_000)).toEqual([[1n, 400]]);
+  });
+
+  test('a lease that was renewed just now, revoked or is due tells nothing', () => {
+    for (let id = 1n; id <= 3n; id++) lessor.grant(id, id === 3n ? 301 : 1_000);
+    lessor.arm(0);
+    lessor.renew(1n, 301_000);
+    lessor.revoke(2n);
+    expect(applied(301_000)).toEqual([]);
+    expect(applied(601_000)).toEqual([[1n, 700]]);
+  });
+
+  test('kept beyond a restart only where the cluster says so', () => {
+    lessor.grant(1n, 1_000);
+    lessor.checkpoint(1n, 400);
+    expect(kept.get(1n)).toEqual({ ttlSeconds: 1_000, remainingSeconds: 400 });
+    persistent = false;
+    lessor.checkpoint(1n, 200);
+    expect(kept.get(1n)).toEqual({ ttlSeconds: 1_000, remainingSeconds: 400 });
+    expect(lessor.lookup(1n)!.termSeconds).toBe(200);
+  });
+
+  test('without an interval nothing is told', () => {
+    lessor = new Lessor(store, 2);
+    lessor.promote(0, 0);
+    lessor.grant(1n, 9_000_000_000);
+    lessor.arm(0);
+    expect(lessor.hasCheckpoints(1e12)).toBe(false);
   });
 });
 

@@ -4,12 +4,14 @@
  * it is told the time and answers with what is due. Modelled on etcd's server/lease/lessor.go.
  *
  * Law: `leases` and each lease's keys are replicated state, the same on every member at the same
- * applied index. Deadlines are not: only the primary has them, re-armed in full at each promotion, so
- * that a lease may live longer than promised across a leader change but never shorter (E1, E2).
+ * applied index. Deadlines are not: only the primary has them, re-armed at each promotion in full, or with
+ * what the last checkpoint left, so that a lease may live longer than promised across a leader change but
+ * never shorter (E1, E2, E7).
  */
 import { exponentialBuckets, Histogram } from '../metrics/metric.ts';
 import { StoreError } from '../errors.ts';
 import { LEASE_TTL_SECONDS_MAX } from '../limits.ts';
+import { CheckpointQueue } from './checkpoint-queue.ts';
 import { ExpiryQueue, type Expiring } from './expiry-queue.ts';
 
 export type LeaseId = bigint;
@@ -26,6 +28,8 @@ export class Lease implements Expiring {
   readonly ttlSeconds: number;
   /** Seconds left at the last checkpoint; 0 means the full TTL. */
   remainingSeconds: number;
+  /** On the primary: a checkpoint was given out and has not come back through the log. */
+  checkpointUnderway = false;
   readonly keys = new Set<string>();
   /** When the promise ends, monotonic; Infinity where this member is not primary or has not armed it. */
   expiresAtMs = Infinity;
@@ -51,6 +55,22 @@ export interface LeaseStore {
   delete(id: LeaseId): void;
 }
 
+/** What a lease has left, as the primary tells the others. */
+export interface RemainingTime {
+  readonly id: LeaseId;
+  /** Whole seconds, rounded up; at least 1. */
+  readonly remainingSeconds: number;
+}
+
+export interface CheckpointPolicy {
+  /** How often the primary tells what a long lease has left; Infinity: never (gate LeaseCheckpoint). */
+  readonly intervalMs: number;
+  /** Whether what it told is kept beyond a restart; must be the same on every member at the same entry. */
+  readonly persistent: () => boolean;
+}
+
+const NO_CHECKPOINTS: CheckpointPolicy = { intervalMs: Infinity, persistent: () => false };
+
 export interface LessorCounters {
   granted: number;
   revoked: number;
@@ -65,6 +85,10 @@ export class Lessor {
   /** Granted since the last arm(): on the primary they still need a deadline. */
   private unarmed: Lease[] = [];
   private isPrimary = false;
+  /** Checkpointed since the last arm(): on the primary their next one is to be planned. */
+  private checkpointed: Lease[] = [];
+  private readonly checkpointQueue: CheckpointQueue<Lease>;
+  private readonly policy: CheckpointPolicy;
   private readonly store: LeaseStore;
   private readonly ttlSecondsMin: number;
   readonly counters: LessorCounters = { granted: 0, revoked: 0, renewed: 0, expired: 0 };
@@ -72,9 +96,11 @@ export class Lessor {
   readonly grantedSeconds = new Histogram(exponentialBuckets(1, 2, 24));
 
   /** @param ttlSecondsMin ceil(1.5 × election timeout); grants below it are raised silently */
-  constructor(store: LeaseStore, ttlSecondsMin: number) {
+  constructor(store: LeaseStore, ttlSecondsMin: number, policy: CheckpointPolicy = NO_CHECKPOINTS) {
     this.store = store;
     this.ttlSecondsMin = ttlSecondsMin;
+    this.policy = policy;
+    this.checkpointQueue = new CheckpointQueue(policy.intervalMs);
   }
 
   get primary(): boolean {
@@ -97,7 +123,9 @@ export class Lessor {
     this.leases = new Map();
     this.leaseOfKey = new Map();
     this.queue.clear();
+    this.checkpointQueue.clear();
     this.unarmed = [];
+    this.checkpointed = [];
   }
 
   /**
@@ -119,11 +147,18 @@ export class Lessor {
 
   /** Gives leases granted since the last call their deadlines. Called after each applied batch. */
   arm(nowMs: number): void {
-    if (this.unarmed.length === 0) return;
-    for (const lease of this.unarmed) {
-      if (this.leases.get(lease.id) === lease) this.expireAt(lease, nowMs + lease.termSeconds * 1000);
+    if (this.unarmed.length > 0) {
+      for (const lease of this.unarmed) {
+        if (this.leases.get(lease.id) !== lease) continue;
+        this.expireAt(lease, nowMs + lease.termSeconds * 1000);
+        this.checkpointQueue.schedule(lease, nowMs);
+      }
+      this.unarmed.length = 0;
     }
-    this.unarmed.length = 0;
+    if (this.checkpointed.length === 0) return;
+    for (const lease of this.checkpointed)
+      if (this.leases.get(lease.id) === lease) this.checkpointQueue.schedule(lease, nowMs);
+    this.checkpointed.length = 0;
   }
 
   private expireAt(lease: Lease, expiresAtMs: number): void {
@@ -143,15 +178,23 @@ export class Lessor {
     for (const key of keys) this.leaseOfKey.delete(key);
     this.leases.delete(id);
     this.queue.remove(lease);
+    this.checkpointQueue.forget(id);
     this.store.delete(id);
     this.counters.revoked++;
     return keys;
   }
 
-  /** Records the seconds a lease had left at the leader's last checkpoint; unknown ids are old news. */
+  /**
+   * Records the seconds a lease had left at the leader's last checkpoint, 0 once it was renewed; unknown ids
+   * are old news. Deadlines stay: they are the primary's, who knows better.
+   */
   checkpoint(id: LeaseId, remainingSeconds: number): void {
     const lease = this.leases.get(id);
-    if (lease !== undefined) lease.remainingSeconds = remainingSeconds;
+    if (lease === undefined) return;
+    lease.remainingSeconds = remainingSeconds;
+    lease.checkpointUnderway = false;
+    if (this.policy.persistent()) this.store.put(lease);
+    if (this.isPrimary) this.checkpointed.push(lease);
   }
 
   lookup(id: LeaseId): Lease | undefined {
@@ -181,7 +224,8 @@ export class Lessor {
   }
 
   /**
-   * Extends a lease to its full TTL from now. Primary only: the caller has confirmed leadership.
+   * Extends a lease to its full TTL from now. Primary only: the caller has confirmed leadership, and has
+   * cleared the lease's checkpoint on all members, who would else give it less than this promises.
    * @returns the TTL in seconds, or undefined when there is no such lease or it is already due
    * @throws StoreError NOT_PRIMARY
    */
@@ -191,7 +235,6 @@ export class Lessor {
     if (lease === undefined) return undefined;
     // A due lease may already have its revoke on the way: renewing it would promise what it breaks (E4).
     if (lease.expiresAtMs <= nowMs) return undefined;
-    lease.remainingSeconds = 0;
     this.expireAt(lease, nowMs + lease.ttlSeconds * 1000);
     this.counters.renewed++;
     return lease.ttlSeconds;
@@ -207,16 +250,24 @@ export class Lessor {
   promote(nowMs: number, extensionMs: number): void {
     this.isPrimary = true;
     this.unarmed = [];
-    for (const lease of this.leases.values())
+    this.checkpointed = [];
+    for (const lease of this.leases.values()) {
       this.expireAt(lease, nowMs + extensionMs + lease.termSeconds * 1000);
+      this.checkpointQueue.schedule(lease, nowMs);
+    }
   }
 
   /** This member is no longer leader: it decides nothing about time any more. */
   demote(): void {
     this.isPrimary = false;
     this.queue.clear();
+    this.checkpointQueue.clear();
     this.unarmed = [];
-    for (const lease of this.leases.values()) lease.expiresAtMs = lease.deadlineMs = Infinity;
+    this.checkpointed = [];
+    for (const lease of this.leases.values()) {
+      lease.expiresAtMs = lease.deadlineMs = Infinity;
+      lease.checkpointUnderway = false;
+    }
   }
 
   /** Whether expired() would give any lease. */
@@ -234,6 +285,31 @@ export class Lessor {
     for (const lease of due) this.queue.schedule(lease, nowMs + REVOKE_RETRY_MS);
     this.counters.expired += due.length;
     return due.map((lease) => lease.id);
+  }
+
+  /** Whether others have heard, or are about to hear, of a remaining time that a renewal would make wrong. */
+  isCheckpointed(id: LeaseId): boolean {
+    const lease = this.leases.get(id);
+    return lease !== undefined && (lease.remainingSeconds > 0 || lease.checkpointUnderway);
+  }
+
+  /** Whether checkpoints() would give any lease. */
+  hasCheckpoints(nowMs: number): boolean {
+    return this.isPrimary && this.checkpointQueue.hasDue(nowMs);
+  }
+
+  /** What leases have left whose checkpoint is due, looking at no more than `limit` of them. */
+  checkpoints(nowMs: number, limit: number): RemainingTime[] {
+    if (!this.isPrimary) return [];
+    const due: RemainingTime[] = [];
+    for (const lease of this.checkpointQueue.takeDue(nowMs, limit)) {
+      const remainingSeconds = Math.ceil((lease.expiresAtMs - nowMs) / 1000);
+      // One that has just been renewed has nothing to tell, one that is due will be revoked.
+      if (remainingSeconds <= 0 || remainingSeconds >= lease.ttlSeconds) continue;
+      lease.checkpointUnderway = true;
+      due.push({ id: lease.id, remainingSeconds });
+    }
+    return due;
   }
 
   /** Ids ordered by deadline (by id where unarmed), as LeaseLeases lists them. */

@@ -45,3 +45,10 @@ export function oneMinorBelow(version: string): string {
   const [major = '0', minor = '0'] = version.split('.');
   return `${major}.${Number(minor) - 1}.0`;
 }
+
+/** Whether the first version is lower, by major and minor. */
+export function isLower(a: string, b: string): boolean {
+  const [aMajor = 0, aMinor = 0] = a.split('.').map(Number);
+  const [bMajor = 0, bMinor = 0] = b.split('.').map(Number);
+  return aMajor !== bMajor ? aMajor < bMajor : aMinor < bMinor;
+}
