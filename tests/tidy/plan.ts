@@ -80,6 +80,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 6, members: ['rpc/'] },
     { rank: 6, members: ['http/'] },
     { rank: 6, members: ['transfer/'] },
+    { rank: 6, members: ['discovery/'] },
     {
       rank: 7,
       members: [

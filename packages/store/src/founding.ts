@@ -2,9 +2,9 @@
  * Who a member is that starts without a log: a founder of the cluster that --initial-cluster names, or one
  * that joins a running cluster and asks its members.
  */
-import { lookup } from 'node:dns/promises';
+import { lookup, resolveSrv } from 'node:dns/promises';
 import type { Agent } from 'node:http';
-import { hexId, type Clock } from '@keelson/base';
+import { hexId, type Clock, type Logger } from '@keelson/base';
 import type { DialTls } from '@keelson/rpc';
 import type { ServerConfig } from './config/flag-table.ts';
 import { clusterId, memberId } from './config/ids.ts';
@@ -16,6 +16,7 @@ import {
 } from './config/initial-cluster.ts';
 import { urlTexts } from './config/urls.ts';
 import type { Founding } from './consensus/member-storage.ts';
+import { srvCluster, type Resolver } from './discovery/srv-cluster.ts';
 import { FatalError } from './errors.ts';
 import { joiningId, runningCluster } from './http/cluster-info.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
@@ -24,16 +25,32 @@ import { PeerAgent } from './peer/peer-tls.ts';
 const JOIN_ANSWER_MS = 10_000;
 const BOOTSTRAP_ANSWER_MS = 1_000;
 
+const SYSTEM_RESOLVER: Resolver = {
+  srv: resolveSrv,
+  address: async (host) => (await lookup(host)).address,
+};
+
+/** What of the outer world is asked. */
+export interface FoundingWorld {
+  readonly peerDial?: DialTls;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Undefined: the system's. */
+  readonly resolver?: Resolver;
+}
+
 /** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
-export async function foundingOf(
-  config: ServerConfig,
-  { peerDial, clock }: { readonly peerDial?: DialTls; readonly clock: Clock },
-): Promise<Founding> {
+export async function foundingOf(flags: ServerConfig, world: FoundingWorld): Promise<Founding> {
+  const { peerDial, clock, logger, resolver = SYSTEM_RESOLVER } = world;
+  const config =
+    flags.discoverySrv === ''
+      ? flags
+      : { ...flags, initialCluster: await srvCluster(flags, resolver, logger) };
   const agent = new PeerAgent({}, peerDial, clock);
   try {
     return config.initialClusterState === 'existing'
       ? await joiningOf(config, agent)
-      : await newClusterOf(config, agent);
+      : await newClusterOf(config, agent, resolver);
   } finally {
     agent.destroy();
   }
@@ -60,18 +77,21 @@ async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> 
 }
 
 /** What names resolve to; those that do not are left out. */
-export async function addressesOf(hosts: readonly string[]): Promise<Map<string, string>> {
+export async function addressesOf(
+  hosts: readonly string[],
+  resolver: Resolver = SYSTEM_RESOLVER,
+): Promise<Map<string, string>> {
   const addresses = new Map<string, string>();
   for (const host of hosts) {
     // What cannot be resolved is compared by its text.
-    const found = await lookup(host).catch(() => undefined);
-    if (found !== undefined) addresses.set(host, found.address);
+    const found = await resolver.address(host).catch(() => undefined);
+    if (found !== undefined) addresses.set(host, found);
   }
   return addresses;
 }
 
-async function newClusterOf(config: ServerConfig, agent: Agent): Promise<Founding> {
-  const cluster = verifyBootstrap(config, await addressesOf(hostsToResolve(config)));
+async function newClusterOf(config: ServerConfig, agent: Agent, resolver: Resolver): Promise<Founding> {
+  const cluster = verifyBootstrap(config, await addressesOf(hostsToResolve(config), resolver));
   if (!cluster.ok) throw new FatalError(cluster.error);
   const members = [...cluster.value].map(([name, urls]) => ({
     name,

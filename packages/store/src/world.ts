@@ -10,6 +10,7 @@ import { LevelBackend } from './backend/level-backend.ts';
 import type { Secrets } from './auth/secrets.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { EtcdUrl } from './config/urls.ts';
+import type { Resolver } from './discovery/srv-cluster.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { processFacts, type ProcessFacts } from './http/process-facts.ts';
 import { peerMessageBytesMax } from './limits.ts';
@@ -55,6 +56,8 @@ export interface World {
   readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
   /** TLS of the client ports; undefined: they have none. */
   readonly clientTls?: TlsSettings;
+  /** Of names in DNS; undefined: the system's. */
+  readonly resolver?: Resolver;
   /** How https URLs of other members are dialled; undefined: as the runtime does it. */
   readonly peerDial?: DialTls;
 }

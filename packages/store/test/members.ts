@@ -14,6 +14,7 @@ import { MemoryBackend } from '../src/backend/memory-backend.ts';
 import { defaultServerConfig } from '../src/config/config.ts';
 import type { ServerConfig } from '../src/config/flag-table.ts';
 import { parseUniqueUrls } from '../src/config/urls.ts';
+import type { Resolver } from '../src/discovery/srv-cluster.ts';
 import { MemoryNetwork } from '../src/peer/memory-transport.ts';
 import { HttpPeerTransport } from '../src/peer/transport.ts';
 import { systemSecrets } from '../src/secrets/system-secrets.ts';
@@ -30,6 +31,10 @@ export interface ClusterOptions {
   readonly logger?: Logger;
   /** What members call the time; otherwise the machine's. */
   readonly clock?: Clock;
+  /** Of names in DNS. */
+  readonly resolver?: Resolver;
+  /** Told the places before anything starts. */
+  readonly seated?: (seats: readonly Seat[]) => void;
   /** Members speak the peer protocol over loopback ports; otherwise they hand each other messages. */
   readonly http?: boolean;
 }
@@ -82,6 +87,7 @@ export class MemberCluster {
   static async start(options: ClusterOptions): Promise<MemberCluster> {
     const peerPorts = options.http === true ? await freePorts(options.members) : [1, 2, 3, 4, 5];
     const cluster = new MemberCluster(options, peerPorts);
+    options.seated?.(cluster.seats);
     await Promise.all(cluster.seats.map((_, i) => cluster.startMember(i)));
     await Promise.all(cluster.running().map((server) => server.ready()));
     return cluster;
@@ -115,6 +121,7 @@ export class MemberCluster {
     const disk = seat.disk.boot();
     const world: World = {
       clock: this.options.clock ?? systemClock,
+      ...(this.options.resolver !== undefined && { resolver: this.options.resolver }),
       disk,
       home: () => seat.home,
       prng: new Prng(this.prng.uint32()),

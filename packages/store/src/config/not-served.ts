@@ -1,5 +1,5 @@
 /**
- * Flags that are understood and cannot be honoured yet. A server that ignores --discovery-srv is
+ * Flags that are understood and cannot be honoured yet. A server that ignores --discovery-token is
  * worse than one that does not start, so main asks here and refuses. One row a flag: whoever builds
  * the feature deletes its row, and docs/flags.md follows.
  */
@@ -93,8 +93,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   { flag: 'discovery-cacert', missing: DISCOVERY, asked: (c) => c.discoveryCacert !== '' },
   { flag: 'discovery-user', missing: DISCOVERY, asked: (c) => c.discoveryUser !== '' },
   { flag: 'discovery-password', missing: DISCOVERY, asked: (c) => c.discoveryPassword !== '' },
-  { flag: 'discovery-srv', missing: DISCOVERY, asked: (c) => c.discoverySrv !== '' },
-  { flag: 'discovery-srv-name', missing: DISCOVERY, asked: (c) => c.discoverySrvName !== '' },
   { flag: 'log-format', missing: 'log lines other than JSON', asked: (c) => c.logFormat !== 'json' },
   {
     flag: 'log-outputs',
