@@ -238,8 +238,13 @@ export class Operations {
     return step(
       'KV.Compact',
       `${offset} physical ${physical}`,
-      (s) =>
-        s.call(KV.methods.compact, new pb.CompactionRequest({ revision: s.rev(offset), physical }), user),
+      async (s) => {
+        const revision = s.rev(offset);
+        const request = new pb.CompactionRequest({ revision, physical });
+        const response = await s.call(KV.methods.compact, request, user);
+        s.compacted.add(revision);
+        return response;
+      },
       'settle',
     );
   }

@@ -14,6 +14,8 @@ export class Session {
   readonly api: MemberApi;
   /** By stream number; those of one script. */
   readonly watches = new Map<number, WatchTape>();
+  /** Revisions that were compacted, at any time. */
+  readonly compacted = new Set<number>();
   private readonly tokens = new Map<string, string>();
   private revision = 1;
 
