@@ -3,7 +3,7 @@
  * that joins a running cluster and asks its members.
  */
 import { lookup, resolveSrv } from 'node:dns/promises';
-import type { Agent } from 'node:http';
+import type { Agent, AgentOptions } from 'node:http';
 import { hexId, type Clock, type Logger } from '@keelson/base';
 import type { DialTls } from '@keelson/rpc';
 import type { ServerConfig } from './config/flag-table.ts';
@@ -14,6 +14,7 @@ import {
   verifyJoinExisting,
   type InitialCluster,
 } from './config/initial-cluster.ts';
+import { memberLocalAddress } from './config/local-address.ts';
 import { urlTexts } from './config/urls.ts';
 import type { Founding } from './consensus/member-storage.ts';
 import { srvCluster, type Resolver } from './discovery/srv-cluster.ts';
@@ -29,6 +30,12 @@ const SYSTEM_RESOLVER: Resolver = {
   srv: resolveSrv,
   address: async (host) => (await lookup(host)).address,
 };
+
+/** Of requests to other members that are no messages of raft. */
+export function peerAgentOptions(config: ServerConfig): AgentOptions {
+  const localAddress = memberLocalAddress(config);
+  return localAddress === undefined ? {} : { localAddress };
+}
 
 /** What of the outer world is asked. */
 export interface FoundingWorld {
@@ -46,7 +53,7 @@ export async function foundingOf(flags: ServerConfig, world: FoundingWorld): Pro
     flags.discoverySrv === ''
       ? flags
       : { ...flags, initialCluster: await srvCluster(flags, resolver, logger) };
-  const agent = new PeerAgent({}, peerDial, clock);
+  const agent = new PeerAgent(peerAgentOptions(flags), peerDial, clock);
   try {
     return config.initialClusterState === 'existing'
       ? await joiningOf(config, agent)

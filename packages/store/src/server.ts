@@ -36,6 +36,7 @@ import { Succession } from './consensus/succession.ts';
 import { Snapshotter } from './consensus/snapshotter.ts';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { FatalError, RemovedError } from './errors.ts';
+import { peerAgentOptions } from './founding.ts';
 import { Announcer } from './http/announcer.ts';
 import { MIN_CLUSTER_VERSION } from './http/cluster-version.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
@@ -61,7 +62,7 @@ import { callHooks } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import { registerCluster } from './rpc/cluster.ts';
 import { registerElection } from './rpc/election.ts';
-import { registerHealth } from './rpc/health.ts';
+import { registerHealth, ServingStatus } from './rpc/health.ts';
 import { registerKv } from './rpc/kv.ts';
 import { registerLease } from './rpc/lease.ts';
 import { registerLock } from './rpc/lock.ts';
@@ -194,7 +195,8 @@ export class StoreServer {
     const electionTimeoutMs = config.electionTimeoutMs;
     const requestTimeoutMs = limits.requestTimeoutMs(electionTimeoutMs);
     this.schedule = new Schedule(clock);
-    this.agent = new PeerAgent({ keepAlive: true, maxSockets: 8 }, world.peerDial, clock);
+    const agentOptions = { ...peerAgentOptions(config), keepAlive: true, maxSockets: 8 };
+    this.agent = new PeerAgent(agentOptions, world.peerDial, clock);
 
     const ids = new RequestIds(storage.memberId, clock.nowMs());
     const proposals = new Proposals(ids, limits.PENDING_PROPOSAL_BYTES_MAX);
@@ -348,6 +350,9 @@ export class StoreServer {
         electionTimeoutMs,
         requestBytesMax: config.maxRequestBytes,
         applyGapMax: limits.APPLY_GAP_MAX,
+        revokeGapMax: config.featureGates.enabled.PriorityRequest
+          ? limits.APPLY_GAP_PRIORITY_MAX
+          : limits.APPLY_GAP_MAX,
       },
     );
     this.succession = new Succession(this.driver, state, this.transport, this.schedule, logger, {
@@ -432,14 +437,16 @@ export class StoreServer {
         }),
       nowMs: () => clock.nowMs(),
     });
+    const serving = new ServingStatus();
     registerMaintenance(
       this.table,
       this.replica,
       reconfiguration,
       downgrades,
       config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
+      config.featureGates.enabled.StopGRPCServiceOnDefrag ? serving : undefined,
     );
-    registerHealth(this.table);
+    registerHealth(this.table, serving);
     const hooks = callHooks(this.replica, logger, config.warningUnaryRequestDurationMs);
     const inner = inProcessChannel(this.table, { hooks, clock });
     registerLock(this.table, inner);

@@ -9,6 +9,7 @@ import { DirectoryHome, type BackendHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
 import type { Secrets } from './auth/secrets.ts';
 import type { ServerConfig } from './config/flag-table.ts';
+import { memberLocalAddress } from './config/local-address.ts';
 import type { EtcdUrl } from './config/urls.ts';
 import type { Resolver } from './discovery/srv-cluster.ts';
 import { NodeDisk } from './disk/node-disk.ts';
@@ -98,6 +99,7 @@ export function realWorld(config: ServerConfig, logger: Logger): World {
           messageBytesMax: peerMessageBytesMax(config.maxRequestBytes),
         },
         extraHandlers,
+        localAddress: memberLocalAddress(config),
         tls: { acceptor: peerAcceptor(config, peerTls, logger), dial: peerDial },
       });
       return Object.assign(transport, {

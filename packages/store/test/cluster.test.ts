@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { etcdserverpb, services } from '@keelson/proto';
+import { etcdserverpb, healthpb, services } from '@keelson/proto';
 import { Metadata } from '@keelson/rpc';
 import { AlarmType } from '../src/alarm/alarms.ts';
 import { isBatchRecordKey } from '../src/backend/batch-record.ts';
@@ -21,7 +21,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((cluster) => cluster.stop()));
 });
 
-const { Cluster, Maintenance, KV, Watch, Lease } = services;
+const { Cluster, Health, Maintenance, KV, Watch, Lease } = services;
 
 describe('members come and go', () => {
   test('a member joins over the network, as learner and as voter; it is promoted and removed', async () => {
@@ -231,6 +231,28 @@ describe('maintenance', () => {
     expect(
       await channel.unary(Maintenance.methods.defragment, new etcdserverpb.DefragmentRequest()),
     ).toMatchObject({ header: undefined });
+  });
+
+  test('with StopGRPCServiceOnDefrag a member says while it defragments that it does not serve', async () => {
+    const gates = setFeatureGates(defaultFeatureGates(), 'StopGRPCServiceOnDefrag=true');
+    if (!gates.ok) throw new Error(gates.error);
+    const cluster = await started({ members: 1, config: { featureGates: gates.value } });
+    const channel = cluster.channel(0);
+    const statuses: number[] = [];
+    const { SERVING, NOT_SERVING } = healthpb.ServingStatus;
+    for await (const { status } of channel.serverStream(
+      Health.methods.watch,
+      new healthpb.HealthCheckRequest(),
+    )) {
+      statuses.push(status);
+      if (statuses.length === 1)
+        void channel.unary(Maintenance.methods.defragment, new etcdserverpb.DefragmentRequest());
+      if (statuses.length === 3) break;
+    }
+    expect(statuses).toEqual([SERVING, NOT_SERVING, SERVING]);
+    expect(await channel.unary(Health.methods.check, new healthpb.HealthCheckRequest())).toMatchObject({
+      status: SERVING,
+    });
   });
 
   test('the quota: the alarm is raised, puts are refused everywhere, deletes go on, disarm ends it', async () => {

@@ -3,7 +3,6 @@
  * worse than one that does not start, so main asks here and refuses. One row a flag: whoever builds
  * the feature deletes its row, and docs/flags.md follows.
  */
-import { FEATURE_GATES, type FeatureGate } from './feature-gates.ts';
 import type { FlagName, ServerConfig } from './flag-table.ts';
 import type { EtcdUrl } from './urls.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
@@ -20,15 +19,6 @@ export interface NotYetServed {
 
 function beyondTcp(urls: readonly EtcdUrl[]): boolean {
   return urls.some((url) => url.scheme !== 'http' && url.scheme !== 'https');
-}
-
-function gateRow(gate: FeatureGate, missing: string): NotYetServed {
-  return {
-    flag: 'feature-gates',
-    missing,
-    asked: (config) => config.featureGates.enabled[gate] !== FEATURE_GATES[gate].enabled,
-    setting: `--feature-gates=${gate}=${String(!FEATURE_GATES[gate].enabled)}`,
-  };
 }
 
 const DISCOVERY = 'discovery of the first members';
@@ -107,9 +97,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     missing: 'locking memory, which the runtime has no call for',
     asked: (c) => c.memoryMlock,
   },
-  gateRow('PriorityRequest', 'a second apply gap for leases'),
-  gateRow('SetMemberLocalAddr', 'choosing the local address of peer connections'),
-  gateRow('StopGRPCServiceOnDefrag', 'refusing clients while defragmenting'),
 ];
 
 function clusterBeyondTcp(config: ServerConfig): boolean {

@@ -36,6 +36,8 @@ export interface ReplicaOptions {
   readonly requestBytesMax: number;
   /** Committed entries waiting to be applied beyond which writes are refused. */
   readonly applyGapMax: number;
+  /** The same for ending leases, which sheds load (gate PriorityRequest). */
+  readonly revokeGapMax: number;
 }
 
 /** Raising and judging the alarm of a full backend. */
@@ -127,7 +129,9 @@ export class Replica {
    */
   async propose(kind: CommandKind, body: Buffer, identity?: Identity): Promise<ApplyResult> {
     if (this.stopped) throw new StoreError('STOPPED');
-    if (this.driver.commitIndex - this.driver.appliedIndex > this.options.applyGapMax)
+    const { applyGapMax, revokeGapMax } = this.options;
+    const gapMax = kind === CommandKind.LeaseRevoke ? revokeGapMax : applyGapMax;
+    if (this.driver.commitIndex - this.driver.appliedIndex > gapMax)
       throw new StoreError('TOO_MANY_REQUESTS');
     const { requestBytesMax, monotonicMs } = this.options;
     const waiting = this.proposals.add(kind, body, monotonicMs(), requestBytesMax, identity);

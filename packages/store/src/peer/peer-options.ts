@@ -102,4 +102,6 @@ export interface PeerContext {
   readonly limits: PeerLimits;
   /** Undefined: plain HTTP only. */
   readonly tls: PeerTls | undefined;
+  /** Where connections to peers come from; undefined: as the system chooses. */
+  readonly localAddress: string | undefined;
 }

@@ -72,8 +72,10 @@ export function dial(
 /** A connection of its own. @throws what keeps TLS from being dialled at all; node makes it the request's error */
 function connectTo(context: PeerContext, url: PeerUrl): Socket {
   const { host, port } = url;
-  if (!url.secure) return connect({ host, port });
-  if (context.tls !== undefined) return dialPeer(host, port, context.tls.dial, context.clock);
+  const { localAddress } = context;
+  if (!url.secure) return connect({ host, port, ...(localAddress !== undefined && { localAddress }) });
+  if (context.tls !== undefined)
+    return dialPeer({ host, port, localAddress }, context.tls.dial, context.clock);
   throw new PeerError('INVALID_URL', `${url.href}: this member speaks plain HTTP only`);
 }
 

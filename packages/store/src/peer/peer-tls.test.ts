@@ -242,3 +242,28 @@ test('requests between members go to URLs of both schemes', async () => {
   expect(await ask(secure.url, broken)).toBe('open key.pem: no such file or directory');
   for (const each of [agent, unbelieving, broken]) each.destroy();
 });
+
+test('requests come from the local address that was chosen', async () => {
+  const extraHandlers = new Map([
+    [
+      '/version',
+      ({ socket }: IncomingMessage, response: { end(text: string): void }) =>
+        response.end(socket.remoteAddress ?? ''),
+    ],
+  ]);
+  // A member looks where a peer comes from, and whether its certificate says so.
+  const tls = tlsOf(authority.issue('m1', { ipAddresses: ['127.0.0.1', '127.0.0.5'] }), new Log().logger);
+  const agent = new PeerAgent({ localAddress: '127.0.0.5' }, tls.dial, systemClock);
+  const members = [await member({ id: 1n, tls, extraHandlers }), await member({ id: 2n, extraHandlers })];
+  for (const { url } of members) {
+    const from = await new Promise((resolve, reject) => {
+      const request = peerRequest(new URL('/version', url), { agent }, (response) => {
+        response.on('data', (bytes: Buffer) => resolve(bytes.toString()));
+      });
+      request.on('error', reject);
+      request.end();
+    });
+    expect(from).toBe('127.0.0.5');
+  }
+  agent.destroy();
+});

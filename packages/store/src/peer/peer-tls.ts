@@ -33,9 +33,16 @@ export interface PeerTls {
 /** etcd's peers offer no protocol: what they speak is HTTP/1.1. */
 const PROTOCOLS: readonly string[] = ['http/1.1'];
 
+/** Where a connection goes, and from where; without a local address as the system chooses. */
+export interface PeerTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress?: string | undefined;
+}
+
 /** A connection to a peer over TLS. @throws when the files of our certificate cannot be used */
-export function dialPeer(host: string, port: number, dial: DialTls, clock: Clock): TLSSocket {
-  return dialTls({ host, port }, dial, PROTOCOLS, () => clock.nowMs());
+export function dialPeer(target: PeerTarget, dial: DialTls, clock: Clock): TLSSocket {
+  return dialTls(target, dial, PROTOCOLS, () => clock.nowMs());
 }
 
 /** An agent for requests to peer URLs of both schemes; `peerRequest` finds its secure half. */
@@ -69,7 +76,8 @@ class SecureAgent extends HttpsAgent {
     done?: (error: Error | null, socket: Duplex) => void,
   ): Duplex | undefined {
     try {
-      return dialPeer(options.host ?? '', Number(options.port), this.dial, this.clock);
+      const { host = '', port, localAddress } = options;
+      return dialPeer({ host: host ?? '', port: Number(port), localAddress }, this.dial, this.clock);
     } catch (error) {
       // Node takes an error without a socket; its types do not say so.
       Reflect.apply(done ?? noop, undefined, [toError(error)]);

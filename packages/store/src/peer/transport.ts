@@ -61,6 +61,8 @@ export interface TransportOptions {
   readonly limits?: Partial<PeerLimits>;
   /** Without it only http URLs are dialled and listened on. */
   readonly tls?: PeerTls | undefined;
+  /** Where connections to peers come from; undefined: as the system chooses. */
+  readonly localAddress?: string | undefined;
   /** Other rooms' paths on the peer port: /members, /version, /leases … A path that ends in '/' is a prefix. */
   readonly extraHandlers?: ExtraHandlers;
 }
@@ -82,6 +84,7 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
       logger: options.logger,
       limits: { ...DEFAULT_PEER_LIMITS, ...options.limits },
       tls: options.tls,
+      localAddress: options.localAddress,
     };
     this.server = new PeerServer(this.context, this, options.extraHandlers ?? new Map());
   }

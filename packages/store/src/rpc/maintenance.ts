@@ -13,6 +13,7 @@ import { hashBackend } from '../snapshot/backend-hash.ts';
 import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
 import { exportBuckets, markOf, STORAGE_VERSION } from '../snapshot/state-image.ts';
 import { answer, header } from './header.ts';
+import type { ServingStatus } from './health.ts';
 import { withBytes } from './services.ts';
 import { toRpcError } from './status.ts';
 
@@ -25,6 +26,8 @@ export function registerMaintenance(
   reconfiguration: Reconfiguration,
   downgrades: Downgrades,
   quotaBytes: number,
+  /** Told around a defragmentation, so that clients which ask for health go elsewhere; undefined: they stay. */
+  serving: ServingStatus | undefined,
 ): void {
   const { Maintenance } = services;
 
@@ -87,8 +90,13 @@ export function registerMaintenance(
   // Without a header, as in etcd.
   table.unary(Maintenance.methods.defragment, async () => {
     const { buffer, backend } = replica.state;
-    await buffer.commit();
-    await backend.compact('', '\xff');
+    serving?.pause();
+    try {
+      await buffer.commit();
+      await backend.compact('', '\xff');
+    } finally {
+      serving?.resume();
+    }
     return new etcdserverpb.DefragmentResponse();
   });
 
