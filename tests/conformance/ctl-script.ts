@@ -13,6 +13,16 @@ export interface Memory {
   noted(name: string, offset?: number): string;
   /** A lease id noted earlier, in hex as etcdctl prints it. */
   lease(name: string): string;
+  /** A member's id in hex, by its role or by the name it was noted under. */
+  member(name: string): string;
+  /** Where the member that is talked to listens for its peers. */
+  readonly peerUrl: string;
+  /** A path in a folder of this side's own. */
+  file(name: string): string;
+  /** The member itself as the destination of a mirror, with the flags that reach it. */
+  readonly destination: readonly string[];
+  /** The lease in the key that the running command printed last. */
+  readonly printedLease: string;
 }
 
 export type Args = (memory: Memory) => readonly string[];
@@ -31,8 +41,14 @@ export interface RunStep extends Common {
   readonly noteRevision?: string;
   /** Note the lease id it prints. */
   readonly noteLease?: string;
+  /** Note the id of the member it adds. */
+  readonly noteMember?: string;
   /** Its output is a list in order of ids: compare its parts in alphabetical order. */
-  readonly sorted?: 'lines' | 'paragraphs';
+  readonly sorted?: 'lines' | 'paragraphs' | 'words';
+  /** Repeat it until it succeeds: members must have heard of each other for 5 s before one more may come. */
+  readonly patient?: true;
+  /** It may take longer than commands do. */
+  readonly timeoutMs?: number;
   /** Talk to all three members. */
   readonly everyMember?: boolean;
 }
@@ -41,11 +57,25 @@ export interface RunStep extends Common {
 export interface WatchStep extends Common {
   readonly kind: 'watch';
   readonly args: Args;
-  /** In turn: type a line into it, wait for output, run another command. */
-  readonly actions: readonly (
-    { readonly type: (memory: Memory) => string } | { readonly until: RegExp } | { readonly run: Args }
-  )[];
+  readonly actions: readonly WatchAction[];
 }
+
+/** What is done while a command runs, in turn. */
+export type WatchAction =
+  /** A line is typed into it. */
+  | { readonly type: (memory: Memory) => string }
+  /** Its output has this. */
+  | { readonly until: RegExp }
+  /** Another command runs to its end, and counts. */
+  | { readonly run: Args }
+  /** Another command runs again and again until it prints this; none of these count. */
+  | { readonly reads: Args; readonly untilRead: RegExp }
+  /** A second command is stopped as soon as two keys are there under a prefix; it counts. */
+  | { readonly startsAndStops: Args; readonly afterKeys: (memory: Memory) => string }
+  /** A second command is stopped when both have printed this; it counts. */
+  | { readonly startsAndStops: Args; readonly untilHeard: RegExp }
+  /** It ends by itself. */
+  | { readonly ends: true };
 
 export type Step = RunStep | WatchStep;
 

@@ -4,7 +4,10 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ETCDCTL, missingServer, REFERENCE_ETCD } from '../harness/binaries.ts';
-import { SCRIPT } from './ctl-script.ts';
+import { spawnSync } from 'node:child_process';
+import { CTL_AUTH_SCRIPT } from './ctl-auth-script.ts';
+import { CHECK_SCRIPT, CLUSTER_SCRIPT } from './ctl-cluster-script.ts';
+import { SCRIPT, type Memory, type Step } from './ctl-script.ts';
 import { CTL_DIFFERENCES, type KnownDifference } from './known-differences.ts';
 import { compareSides } from './run-ctl-script.ts';
 import { ROLES, startSides, type Side } from './sides.ts';
@@ -38,6 +41,36 @@ if (missing === undefined) {
     120_000,
   );
 
+  test.each(ROLES.map((role, member) => [role, member] as const))(
+    'members, files, locks, elections, mirrors: %s',
+    async (_role, member) => {
+      if (sides === undefined) throw new Error('the clusters did not start');
+      const comparison = await compareSides(sides, member, CLUSTER_SCRIPT, CTL_DIFFERENCES);
+      for (const difference of comparison.used) used.add(difference);
+      expect(comparison.differences).toEqual([]);
+      expect(comparison.steps).toBe(CLUSTER_SCRIPT.length);
+    },
+    120_000,
+  );
+
+  test('check datascale and check perf say the same', async () => {
+    if (sides === undefined) throw new Error('the clusters did not start');
+    const comparison = await compareSides(sides, 0, CHECK_SCRIPT, CTL_DIFFERENCES);
+    for (const difference of comparison.used) used.add(difference);
+    expect(comparison.differences).toEqual([]);
+  }, 180_000);
+
+  test('every sub-command of this etcdctl has a step', () => {
+    const steps = [...SCRIPT, ...CLUSTER_SCRIPT, ...CHECK_SCRIPT, ...CTL_AUTH_SCRIPT];
+    const typed = steps.map(wordsOf);
+    const help = spawnSync(ETCDCTL ?? '', ['help'], { env: { ETCDCTL_API: '3' }, encoding: 'utf8' }).stdout;
+    const commands = [...help.matchAll(/^\t([a-z-]+(?: [a-z-]+)?)\t/gm)].map(([, command]) => command);
+    expect(commands.length).toBeGreaterThan(40);
+    expect(
+      commands.filter((command) => !typed.some((words) => `${words} `.startsWith(`${command} `))),
+    ).toEqual([]);
+  });
+
   test('every known difference is still one', () => {
     expect(CTL_DIFFERENCES.filter((difference) => !used.has(difference)).map(({ reason }) => reason)).toEqual(
       [],
@@ -45,4 +78,23 @@ if (missing === undefined) {
   });
 } else {
   test.skip(`etcdctl against a real etcd and ours: ${missing}`, () => {});
+}
+
+/** What a step types, without the global flags before the command. */
+function wordsOf(step: Step): string {
+  const any: Memory = {
+    p: '',
+    rev: () => '1',
+    noted: () => '1',
+    lease: () => '1',
+    member: () => '1',
+    peerUrl: '',
+    file: () => '',
+    destination: [],
+    printedLease: '1',
+  };
+  return step
+    .args(any)
+    .join(' ')
+    .replace(/^--user \S+ /, '');
 }

@@ -9,7 +9,7 @@ import type { Identity } from './sides.ts';
 export type Names = ReadonlyMap<string, string>;
 
 /** Words for what an id prints as, in decimal and in hex. */
-export function idWords(identity: Identity, leases: Names): [string, string][] {
+export function idWords(identity: Identity, leases: Names, members: Names = new Map()): [string, string][] {
   const words: [string, string][] = [];
   const add = (id: bigint, word: string): void => {
     words.push([id.toString(), `<${word}>`], [id.toString(16), `<${word} hex>`]);
@@ -22,6 +22,9 @@ export function idWords(identity: Identity, leases: Names): [string, string][] {
       [member.clientAddress, `<client ${member.role}>`],
       [member.peerAddress, `<peer ${member.role}>`],
     );
+  }
+  for (const [name, hex] of members) {
+    if (!identity.members.some(({ role }) => role === name)) add(BigInt(`0x${hex}`), `member ${name}`);
   }
   for (const [name, hex] of leases) {
     const id = BigInt(`0x${hex}`);
@@ -55,6 +58,18 @@ const VOLATILE: readonly [RegExp, string][] = [
   [/remaining\((?:59\d|600)s\)/g, 'remaining(<about 600>s)'],
   [/"ttl":(?:59\d|600)\b/g, '"ttl":<about 600>'],
   [/"TTL" : (?:59\d|600)\b/g, '"TTL" : <about 600>'],
+  // keys of locks and elections end in a lease
+  [/\/[0-9a-f]{12,16}(?![0-9a-f])/g, '/<lease>'],
+  [/"key":"[A-Za-z0-9+/=]{28,}"/g, '"key":<key>'],
+  [/"lease":\d+/g, '"lease":<lease>'],
+  [/lease [0-9a-f]{12,16} revoked/g, 'lease <lease> revoked'],
+  // what a snapshot is large and took
+  [/"size":"[^"]+"/g, '"size":<size>'],
+  [/"took":[\d.e-]+/g, '"took":<time>'],
+  [/"ts":[\d.]+/g, '"ts":<ts>'],
+  // check datascale and its moving line
+  [/memory used : -?[\d.]+ MB/g, 'memory used : <size> MB'],
+  [/\r[^\n]*/g, ''],
   // clientv3's own log lines: time, caller, and a number for the client
   [/"ts":"[^"]+"/g, '"ts":<ts>'],
   [/endpoint:\/\/client-[0-9a-f-]+\//g, 'endpoint://<client>/'],
@@ -64,19 +79,30 @@ const VOLATILE: readonly [RegExp, string][] = [
 /** endpoint status -w table: version, size, leader, learner, term, index, applied index. */
 const STATUS_ROW = /\|3\.\d+\.\d+\|[\d.]+ [kMG]?B\|(true|false)\|(true|false)\|\d+\|\d+\|\d+\|/;
 
+/** Ctrl-C met a call under way, or just did not: no line to compare. */
+const INTERRUPTED = /"retrying of unary invoker failed".*code = Canceled desc = context canceled/;
+
 /** The output in comparable lines; those of a table without their padding. */
 export function normalize(output: string, words: readonly [string, string][]): string[] {
   let text = output;
   for (const [value, word] of words) text = text.replaceAll(value, word);
   for (const [pattern, word] of VOLATILE) text = text.replace(pattern, word);
-  return text.split('\n').map(withoutPadding);
+  return text
+    .split('\n')
+    .filter((line) => !INTERRUPTED.test(line))
+    .map(withoutPadding);
 }
 
 /**
  * A list that each cluster orders by its own ids: its parts in alphabetical order. The header that `-w fields`
  * prints before a list stays in front.
  */
-export function inOrder(lines: readonly string[], parts: 'lines' | 'paragraphs'): string[] {
+export function inOrder(lines: readonly string[], parts: 'lines' | 'paragraphs' | 'words'): string[] {
+  if (parts === 'words')
+    return lines
+      .join('\n')
+      .split(/[\s",{}[\]]+/)
+      .sort();
   const text = lines.join('\n').replaceAll('},{', '}\n{').replaceAll('[{', '[\n{').replaceAll('}]', '}\n]');
   if (parts === 'lines') return text.split('\n').sort();
   const [header, ...rest] = text.replace(/^"ID"/m, '\n"ID"').split('\n\n');

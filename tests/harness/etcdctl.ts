@@ -40,7 +40,7 @@ export class RunningCtl {
   constructor(args: readonly string[], options: CtlOptions) {
     const { PATH } = process.env;
     const tls = options.tls === undefined ? [] : clientTlsFlags(options.tls);
-    this.child = spawn(options.binary, [...args, `--endpoints=${options.endpoints.join(',')}`, ...tls], {
+    this.child = spawn(options.binary, [`--endpoints=${options.endpoints.join(',')}`, ...tls, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ETCDCTL_API: '3', ...(PATH === undefined ? {} : { PATH }) },
     });

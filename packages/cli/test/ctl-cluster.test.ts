@@ -10,6 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createClient } from '@keelson/client';
+import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { run } from '../src/cli.ts';
 import { capture, type Captured } from './capture.ts';
 import { HAS_ETCD, freePorts, startEtcd, type EtcdProcess } from './etcd-process.ts';
@@ -161,6 +162,57 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
       target.close();
     } finally {
       await other.stop();
+    }
+  });
+
+  test('make-mirror into a cluster that asks for certificates and a password', async () => {
+    const authority = new TestAuthority();
+    const server = authority.issue('server');
+    const mirrorer = authority.issue('client');
+    const other = await startEtcd(await freePorts(), [
+      `--cert-file=${server.certFile}`,
+      `--key-file=${server.keyFile}`,
+      `--trusted-ca-file=${authority.caFile}`,
+      '--client-cert-auth',
+    ]);
+    const secured = [
+      `--cacert=${authority.caFile}`,
+      `--cert=${mirrorer.certFile}`,
+      `--key=${mirrorer.keyFile}`,
+    ];
+    const there = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+      ctl(`https://${other.endpoint}`, ...secured, ...args);
+    try {
+      await there('user', 'add', 'root:top');
+      await there('auth', 'enable');
+      await ctl(at, 'put', 'secure/1', 'one');
+      const mirror = start(
+        at,
+        'make-mirror',
+        '--prefix=secure/',
+        '--no-dest-prefix',
+        ...secured.map((flag) => flag.replace('--', '--dest-')),
+        '--dest-user=root:top',
+        `https://${other.endpoint}`,
+      );
+      while ((await there('--user=root:top', 'get', '1')).out !== '1\none\n') {
+        expect(mirror.err()).toBe('');
+      }
+      mirror.stop();
+      await mirror.ended;
+      // Without them nothing can be written.
+      const bare = await ctl(
+        at,
+        '--dial-timeout=200ms',
+        '--command-timeout=400ms',
+        'make-mirror',
+        '--prefix=secure/',
+        other.endpoint,
+      );
+      expect(bare.code).toBe(1);
+    } finally {
+      await other.stop();
+      authority.dispose();
     }
   });
 
