@@ -63,6 +63,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 0, members: ['metrics/'] },
     { rank: 1, members: ['disk/'] },
     { rank: 2, members: ['tls/'] },
+    { rank: 1, members: ['logging/'] },
     { rank: 1, members: ['backend/'] },
     { rank: 2, members: ['wal/'] },
     { rank: 2, members: ['snap/'] },
@@ -154,6 +155,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'v8',
     'zlib',
   ],
+  'packages/store/src/logging/': ['fs', 'fs/promises', 'path', 'stream/promises', 'zlib'], // the files it rotates
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],
   'packages/store/src/rpc/client-ports.ts': ['net', 'tls'],

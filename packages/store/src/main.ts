@@ -1,6 +1,6 @@
 /**
  * The server command: arguments and environment in, a running member, an exit code out. Output is etcd's:
- * JSON log lines on stderr (or where --log-outputs says), the version on stdout, and on a failed start one
+ * JSON log lines (or lines for people) on stderr (or where --log-outputs says), the version on stdout, and on a failed start one
  * line that names the cause.
  */
 import { openSync, realpathSync, readFileSync, writeSync } from 'node:fs';
@@ -16,6 +16,9 @@ import { ETCD_VERSION, versionLines } from './config/version.ts';
 import { checkDataDir } from './data-dir.ts';
 import { isLocked } from './disk/file-lock.ts';
 import { RemovedError } from './errors.ts';
+import { consoleLine } from './logging/console-line.ts';
+import { RotatingFile } from './logging/rotating-file.ts';
+import { parseRotation } from './logging/rotation.ts';
 import { StoreServer } from './server.ts';
 import { realWorld } from './world.ts';
 
@@ -142,18 +145,30 @@ function stderrLogger(level: LogLevel): JsonLogger {
   return new JsonLogger((line) => void process.stderr.write(line), Date.now, level, 'etcdmain/etcd.go');
 }
 
+/** @throws node's errors of files that cannot be opened; Error for a rotation that says nothing */
 function loggerFor(config: ServerConfig): JsonLogger {
   const writers = config.logOutputs.map((output) => {
     if (output === 'stdout') return (line: string) => void process.stdout.write(line);
     if (output === 'default' || output === 'stderr') return (line: string) => void process.stderr.write(line);
+    if (config.enableLogRotation) return rotating(output, config.logRotationConfigJson);
     // Written at once: the last lines before an end are the ones that matter.
     const file = openSync(output, 'a', 0o600);
     return (line: string) => void writeSync(file, line);
   });
   const write = (line: string): void => {
-    for (const writer of writers) writer(line);
+    const text = config.logFormat === 'console' ? consoleLine(line) : line;
+    for (const writer of writers) writer(text);
   };
   return new JsonLogger(write, Date.now, LEVELS[config.logLevel] ?? 'info', 'etcdserver');
+}
+
+function rotating(output: string, policyText: string): (line: string) => void {
+  const policy = parseRotation(policyText);
+  if (!policy.ok) throw new Error(policy.error);
+  const file = new RotatingFile(output, policy.value, Date.now, (error) =>
+    stderrLogger('error').error('failed to tidy old log files', { error: toError(error).message }),
+  );
+  return (line) => file.write(line);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

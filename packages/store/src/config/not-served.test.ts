@@ -12,9 +12,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   'max-request-bytes': ['--max-request-bytes=15728641'],
   'discovery-token': ['--discovery-token=t', '--discovery-endpoints=x'],
   'discovery-endpoints': ['--discovery-token=t', '--discovery-endpoints=x'],
-  'log-format': ['--log-format=console'],
   'log-outputs': ['--log-outputs=systemd/journal'],
-  'enable-log-rotation': ['--enable-log-rotation', '--log-outputs=/run/x'],
   'discovery-insecure-transport': ['--discovery-insecure-transport=false'],
 };
 
@@ -61,6 +59,8 @@ describe('what this build cannot honour', () => {
         '--unsafe-no-fsync',
         '--log-outputs=/run/log',
         '--log-level=debug',
+        '--log-format=console',
+        '--enable-log-rotation',
         '--initial-cluster-state=existing',
         '--socket-reuse-port',
         '--grpc-keepalive-interval=1s',

@@ -83,14 +83,12 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   { flag: 'discovery-cacert', missing: DISCOVERY, asked: (c) => c.discoveryCacert !== '' },
   { flag: 'discovery-user', missing: DISCOVERY, asked: (c) => c.discoveryUser !== '' },
   { flag: 'discovery-password', missing: DISCOVERY, asked: (c) => c.discoveryPassword !== '' },
-  { flag: 'log-format', missing: 'log lines other than JSON', asked: (c) => c.logFormat !== 'json' },
   {
     flag: 'log-outputs',
     missing: "the journal's own protocol",
     asked: (c) => c.logOutputs.includes('systemd/journal'),
     setting: '--log-outputs=systemd/journal',
   },
-  { flag: 'enable-log-rotation', missing: 'log rotation', asked: (c) => c.enableLogRotation },
   { flag: 'enable-distributed-tracing', missing: 'tracing', asked: (c) => c.enableDistributedTracing },
   {
     flag: 'memory-mlock',
