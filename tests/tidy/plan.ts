@@ -65,6 +65,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 2, members: ['tls/'] },
     { rank: 1, members: ['logging/'] },
     { rank: 1, members: ['backend/'] },
+    { rank: 2, members: ['failpoints/'] },
     { rank: 2, members: ['wal/'] },
     { rank: 2, members: ['snap/'] },
     { rank: 2, members: ['mvcc/'] },
@@ -141,6 +142,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],
+  'packages/store/src/failpoints/control-port.ts': ['http'],
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
   // the gateway's sockets and handshakes, zipped scrapes, and what the process says of itself
   'packages/store/src/http/': [

@@ -6,7 +6,7 @@
 import { openSync, realpathSync, readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { JsonLogger, toError, type LogLevel } from '@keelson/base';
+import { JsonLogger, Prng, systemClock, toError, type LogLevel } from '@keelson/base';
 import { parseServerConfig, type ParseResult } from './config/config.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { Environment } from './config/flags.ts';
@@ -16,6 +16,8 @@ import { ETCD_VERSION, versionLines } from './config/version.ts';
 import { checkDataDir } from './data-dir.ts';
 import { isLocked } from './disk/file-lock.ts';
 import { RemovedError } from './errors.ts';
+import { listenForFailpoints } from './failpoints/control-port.ts';
+import { Failpoints } from './failpoints/failpoints.ts';
 import { consoleLine } from './logging/console-line.ts';
 import { RotatingFile } from './logging/rotating-file.ts';
 import { parseRotation } from './logging/rotation.ts';
@@ -58,13 +60,40 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     return 1;
   }
   logger.info('Running: ', { args: [...argv], version: ETCD_VERSION });
-  return serve(config, logger);
+  let failpoints: Failpoints | undefined;
+  try {
+    failpoints = await failpointsOf(env, logger);
+  } catch (error) {
+    logger.log('fatal', 'failed to start failpoints', { error: toError(error).message });
+    return 1;
+  }
+  return serve(config, logger, failpoints);
 }
 
-async function serve(config: ServerConfig, logger: JsonLogger): Promise<number> {
+/** Only for those who test: undefined unless the environment asks for them. @throws what keeps them from starting */
+async function failpointsOf(env: Environment, logger: JsonLogger): Promise<Failpoints | undefined> {
+  const { GOFAIL_HTTP: address = '', GOFAIL_FAILPOINTS: armed = '' } = env;
+  if (address === '' && armed === '') return undefined;
+  const prng = new Prng(Date.now());
+  const failpoints = new Failpoints({
+    clock: systemClock,
+    uniform: () => prng.uint32() / 2 ** 32,
+    die: (message) => {
+      logger.log('fatal', message);
+      process.kill(process.pid, 'SIGKILL');
+    },
+    print: (point) => logger.info('failpoint print', { failpoint: point }),
+  });
+  const problem = failpoints.armAll(armed);
+  if (problem !== undefined) throw new Error(problem);
+  if (address !== '') await listenForFailpoints(address, failpoints);
+  return failpoints;
+}
+
+async function serve(config: ServerConfig, logger: JsonLogger, failpoints?: Failpoints): Promise<number> {
   let server: StoreServer;
   try {
-    const world = realWorld(config, logger);
+    const world = realWorld(config, logger, failpoints);
     const dataDir = resolve(config.dataDir);
     await checkDataDir(world.disk, dataDir, isLocked);
     const walDir = config.walDir === '' ? '' : resolve(config.walDir);

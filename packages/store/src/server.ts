@@ -267,7 +267,7 @@ export class StoreServer {
     this.driver = new Driver(
       node,
       tail,
-      wal,
+      world.failpoints?.log(wal) ?? wal,
       this.transport,
       proposals,
       reads,

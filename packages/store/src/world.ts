@@ -13,6 +13,7 @@ import { memberLocalAddress } from './config/local-address.ts';
 import type { EtcdUrl } from './config/urls.ts';
 import type { Resolver } from './discovery/srv-cluster.ts';
 import { NodeDisk } from './disk/node-disk.ts';
+import type { Failpoints } from './failpoints/failpoints.ts';
 import { processFacts, type ProcessFacts } from './http/process-facts.ts';
 import { peerMessageBytesMax } from './limits.ts';
 import type { PeerIdentity } from './peer/peer-identity.ts';
@@ -57,6 +58,8 @@ export interface World {
   readonly transport: (identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) => BoundTransport;
   /** TLS of the client ports; undefined: they have none. */
   readonly clientTls?: TlsSettings;
+  /** Undefined, as nearly always: there are none. */
+  readonly failpoints?: Failpoints | undefined;
   /** Of names in DNS; undefined: the system's. */
   readonly resolver?: Resolver;
   /** How https URLs of other members are dialled; undefined: as the runtime does it. */
@@ -67,7 +70,7 @@ export interface World {
  * The machine's own, for a member of this configuration.
  * @throws FatalError when what the TLS flags name cannot be used; node's errors of files that cannot be written
  */
-export function realWorld(config: ServerConfig, logger: Logger): World {
+export function realWorld(config: ServerConfig, logger: Logger, failpoints?: Failpoints): World {
   const disk = new NodeDisk();
   const peerTls = peerTlsSettings(config, systemClock, logger);
   const clientTls = clientTlsSettings(config, systemClock, logger);
@@ -79,7 +82,12 @@ export function realWorld(config: ServerConfig, logger: Logger): World {
     peerDial,
     clock: systemClock,
     disk,
-    home: (directory) => new DirectoryHome(disk, directory, (path) => LevelBackend.open(disk, path)),
+    failpoints,
+    home: (directory) =>
+      new DirectoryHome(disk, directory, async (path) => {
+        const backend = await LevelBackend.open(disk, path);
+        return failpoints?.backend(backend) ?? backend;
+      }),
     prng: new Prng(randomBytes(4).readUInt32LE(0)),
     random64: () => randomBytes(8).readBigUInt64LE(0),
     secrets: systemSecrets,
