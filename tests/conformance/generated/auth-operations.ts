@@ -58,7 +58,7 @@ export function authOperation(prng: Prng, as: string | undefined): Step {
     case 0:
       return userAdd(user, as);
     case 1:
-      return roleAdd(role, as);
+      return roleAdd(prng.chance(1, 8) ? '' : role, as);
     case 2:
     case 3:
       return userGrantRole(user, role, as);

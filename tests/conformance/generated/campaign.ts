@@ -4,6 +4,9 @@ import type { Side } from '../sides.ts';
 import { generate } from './generator.ts';
 import { outcomeTable, ScriptRunner, textCounts, type ScriptDifference } from './runner.ts';
 
+/** In the full budget every text is to be met so often. */
+const RARE = 20;
+
 export interface CampaignOptions {
   /** The first seed. */
   readonly from: number;
@@ -38,10 +41,13 @@ export async function compareScripts(
     if ((i + 1) % 250 === 0)
       say(`${i + 1} scripts, ${runner.steps} steps, ${differences.length} differences`);
   }
+  const texts = textCounts(runner.outcomes);
+  const rare = [...texts].filter(([, count]) => count < RARE).map(([text, count]) => `${text} (${count})`);
   const report = [
     `${scripts} scripts from seed ${from}, ${runner.steps} steps, ${differences.length} differences`,
     ...outcomeTable(runner.outcomes),
+    `texts seen fewer than ${RARE} times: ${rare.join('; ') || 'none'}`,
     `known differences needed: ${[...runner.used].map(({ reason }) => reason).join('; ') || 'none'}`,
   ];
-  return { differences, steps: runner.steps, texts: textCounts(runner.outcomes), report };
+  return { differences, steps: runner.steps, texts, report };
 }

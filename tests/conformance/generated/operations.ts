@@ -35,7 +35,9 @@ export const ENDS = ['g/c', 'g/f', 'g0', '\0', 'g/', 'g/\xff'];
 const LEASES = 6;
 /** More than any run takes. */
 const TTL_SECONDS = 1_000_000;
+/** Refused as a request; refused by the transport. */
 const TOO_LARGE_BYTES = 1_600_000;
+const BEYOND_TRANSPORT_BYTES = 2_200_000;
 
 export function step(rpc: string, text: string, run: Step['run'], ...traits: readonly string[]): Step {
   return { rpc, text, run, traits: new Set(traits) };
@@ -84,7 +86,7 @@ export class Operations {
   }
 
   private value(): string {
-    if (this.one(1, 400)) return 'x'.repeat(TOO_LARGE_BYTES);
+    if (this.one(1, 400)) return 'x'.repeat(this.prng.pick([TOO_LARGE_BYTES, BEYOND_TRANSPORT_BYTES]));
     return this.one(1, 12) ? '' : `v${this.prng.below(10)}`;
   }
 

@@ -92,7 +92,8 @@ export class ScriptRunner {
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       const lines = player.renderer.error(error);
-      return { outcome: error.message, lines };
+      // Sizes in a text would make a row of each.
+      return { outcome: error.message.replace(/\(\d+ vs\. \d+\)/, '(… vs. …)'), lines };
     }
   }
 
