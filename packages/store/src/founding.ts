@@ -16,7 +16,10 @@ import {
 } from './config/initial-cluster.ts';
 import { memberLocalAddress } from './config/local-address.ts';
 import { urlTexts } from './config/urls.ts';
+import { initialClusterFromName } from './config/validate.ts';
 import type { Founding } from './consensus/member-storage.ts';
+import { joinByRegistry } from './discovery/registry.ts';
+import { RegistryClient } from './discovery/registry-client.ts';
 import { srvCluster, type Resolver } from './discovery/srv-cluster.ts';
 import { FatalError } from './errors.ts';
 import { joiningId, runningCluster } from './http/cluster-info.ts';
@@ -49,10 +52,7 @@ export interface FoundingWorld {
 /** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
 export async function foundingOf(flags: ServerConfig, world: FoundingWorld): Promise<Founding> {
   const { peerDial, clock, logger, resolver = SYSTEM_RESOLVER } = world;
-  const config =
-    flags.discoverySrv === ''
-      ? flags
-      : { ...flags, initialCluster: await srvCluster(flags, resolver, logger) };
+  const config = await discovered(flags, clock, logger, resolver);
   const agent = new PeerAgent(peerAgentOptions(flags), peerDial, clock);
   try {
     return config.initialClusterState === 'existing'
@@ -60,6 +60,31 @@ export async function foundingOf(flags: ServerConfig, world: FoundingWorld): Pro
       : await newClusterOf(config, agent, resolver);
   } finally {
     agent.destroy();
+  }
+}
+
+/** The flags, with the first members that others were asked for. */
+async function discovered(
+  config: ServerConfig,
+  clock: Clock,
+  logger: Logger,
+  resolver: Resolver,
+): Promise<ServerConfig> {
+  if (config.discoverySrv !== '')
+    return { ...config, initialCluster: await srvCluster(config, resolver, logger) };
+  if (config.discoveryEndpoints.length === 0) return config;
+  const token = config.discoveryToken;
+  const own = config.initialAdvertisePeerUrls;
+  const registration = initialClusterFromName(config.name, own);
+  // One that joins was told to the cluster already: it asks its members, as etcd does.
+  if (config.initialClusterState === 'existing') return { ...config, initialCluster: registration };
+  const registry = new RegistryClient(config);
+  try {
+    const founder = { token, memberId: memberId(urlTexts(own), token), registration };
+    const initialCluster = await joinByRegistry(founder, registry, clock, logger);
+    return { ...config, initialCluster, initialClusterToken: token };
+  } finally {
+    registry.close();
   }
 }
 

@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import type { Resolver } from '../src/discovery/srv-cluster.ts';
 import { MemberCluster } from './members.ts';
+import { serving, stopServing } from './serving.ts';
 
 test('three members find each other by SRV records, and one comes back without DNS', async () => {
   let asked = 0;
@@ -36,5 +37,38 @@ test('three members find each other by SRV records, and one comes back without D
     expect(asked).toBe(6);
   } finally {
     await cluster.stop();
+  }
+});
+
+test('three members find each other in another etcd, which wants a password', async () => {
+  const { cluster: registry, port } = await serving();
+  const clusters: MemberCluster[] = [];
+  try {
+    const client = registry.client();
+    await client.kv.put('/_etcd/registry/TOKEN/_config/size', '3');
+    await client.auth.userAdd('root', 'secret');
+    await client.auth.userGrantRole('root', 'root');
+    await client.auth.enable();
+    const cluster = await MemberCluster.start({
+      members: 3,
+      config: {
+        initialCluster: '',
+        discoveryToken: 'TOKEN',
+        discoveryEndpoints: ['127.0.0.1:1', `http://127.0.0.1:${port}`],
+        discoveryUser: 'root:secret',
+      },
+    });
+    clusters.push(cluster);
+    await cluster.client().kv.put('k', 'v');
+    const { members } = await cluster.client().cluster.memberList();
+    expect(members.map(({ name }) => name).sort()).toEqual(['m1', 'm2', 'm3']);
+    const root = registry.client([0], { user: 'root', password: 'secret' });
+    const { kvs } = await root.kv.get('/_etcd/registry/TOKEN/members/', { prefix: true });
+    expect(kvs.map(({ value }) => value.toString()).sort()).toEqual(
+      cluster.seats.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`),
+    );
+  } finally {
+    await Promise.all(clusters.map((each) => each.stop()));
+    await stopServing();
   }
 });

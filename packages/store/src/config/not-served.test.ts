@@ -10,10 +10,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   'initial-advertise-peer-urls': ['--initial-advertise-peer-urls=unix:/x'],
   'initial-cluster': ['--initial-cluster=a=unix:/x'],
   'max-request-bytes': ['--max-request-bytes=15728641'],
-  'discovery-token': ['--discovery-token=t', '--discovery-endpoints=x'],
-  'discovery-endpoints': ['--discovery-token=t', '--discovery-endpoints=x'],
   'log-outputs': ['--log-outputs=systemd/journal'],
-  'discovery-insecure-transport': ['--discovery-insecure-transport=false'],
 };
 
 /** A value that differs from the default for flags not listed above. */

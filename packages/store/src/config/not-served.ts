@@ -1,5 +1,5 @@
 /**
- * Flags that are understood and cannot be honoured yet. A server that ignores --discovery-token is
+ * Flags that are understood and cannot be honoured yet. A server that ignores --memory-mlock is
  * worse than one that does not start, so main asks here and refuses. One row a flag: whoever builds
  * the feature deletes its row, and docs/flags.md follows.
  */
@@ -20,8 +20,6 @@ export interface NotYetServed {
 function beyondTcp(urls: readonly EtcdUrl[]): boolean {
   return urls.some((url) => url.scheme !== 'http' && url.scheme !== 'https');
 }
-
-const DISCOVERY = 'discovery of the first members';
 
 /**
  * Entries are bounded by the largest record the log and the peer protocol read back (16 MiB); a request
@@ -54,35 +52,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     asked: (c) => c.maxRequestBytes > REQUEST_BYTES_MAX,
     setting: '--max-request-bytes above 15728640',
   },
-  { flag: 'discovery-token', missing: DISCOVERY, asked: (c) => c.discoveryToken !== '' },
-  { flag: 'discovery-endpoints', missing: DISCOVERY, asked: (c) => c.discoveryEndpoints.length > 0 },
-  { flag: 'discovery-dial-timeout', missing: DISCOVERY, asked: (c) => c.discoveryDialTimeoutMs !== 2_000 },
-  {
-    flag: 'discovery-request-timeout',
-    missing: DISCOVERY,
-    asked: (c) => c.discoveryRequestTimeoutMs !== 5_000,
-  },
-  {
-    flag: 'discovery-keepalive-time',
-    missing: DISCOVERY,
-    asked: (c) => c.discoveryKeepaliveTimeMs !== 2_000,
-  },
-  {
-    flag: 'discovery-keepalive-timeout',
-    missing: DISCOVERY,
-    asked: (c) => c.discoveryKeepaliveTimeoutMs !== 6_000,
-  },
-  { flag: 'discovery-insecure-transport', missing: DISCOVERY, asked: (c) => !c.discoveryInsecureTransport },
-  {
-    flag: 'discovery-insecure-skip-tls-verify',
-    missing: DISCOVERY,
-    asked: (c) => c.discoveryInsecureSkipTlsVerify,
-  },
-  { flag: 'discovery-cert', missing: DISCOVERY, asked: (c) => c.discoveryCert !== '' },
-  { flag: 'discovery-key', missing: DISCOVERY, asked: (c) => c.discoveryKey !== '' },
-  { flag: 'discovery-cacert', missing: DISCOVERY, asked: (c) => c.discoveryCacert !== '' },
-  { flag: 'discovery-user', missing: DISCOVERY, asked: (c) => c.discoveryUser !== '' },
-  { flag: 'discovery-password', missing: DISCOVERY, asked: (c) => c.discoveryPassword !== '' },
   {
     flag: 'log-outputs',
     missing: "the journal's own protocol",
