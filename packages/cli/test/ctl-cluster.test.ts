@@ -157,7 +157,7 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
         want.map(({ key, value }) => `${key.subarray(2).toString()}=${value.toString()}`),
       );
       mirror.stop();
-      expect(await mirror.ended).toBe(5);
+      expect(await mirror.ended).toBe(143);
       source.close();
       target.close();
     } finally {
@@ -256,6 +256,15 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
       },
       expect.objectContaining({ type: 'DELETE', revision: revision + 3, key: 'j/a' }),
     ]);
+  });
+
+  test('a signal ends what has no end of its own at once, as a shell tells it', async () => {
+    const watch = start(at, 'watch', 'w');
+    const nobody = start('127.0.0.1:1', '--dial-timeout=1h', '--command-timeout=1h', 'get', 'k');
+    // A signal before the command listens for it would end a real process.
+    const signals = setInterval(() => [watch, nobody].forEach((each) => each.stop()), 20);
+    expect([await watch.ended, await nobody.ended]).toEqual([143, 143]);
+    clearInterval(signals);
   });
 
   test('--hex: ids of fields and json as hex', async () => {

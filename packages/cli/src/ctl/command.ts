@@ -48,6 +48,8 @@ export interface Command {
   readonly long?: string;
   /** It talks to no cluster: endpoints, certificates and the environment are not looked at. */
   readonly offline?: true;
+  /** It looks at `stopping` and ends in good order; any other command is left where it is when a signal comes. */
+  readonly stops?: true;
   readonly flags: readonly FlagSpec[];
   /** @returns the exit code; throws CtlError, EtcdError */
   run(context: CommandContext): Promise<ExitCode>;

@@ -2,6 +2,7 @@
  * `keelson ctl`: etcdctl's commands, flags, outputs and exit codes over packages/client. This file finds the
  * command, reads its flags, runs it and turns what went wrong into etcdctl's error line; it prints no result.
  */
+import { constants } from 'node:os';
 import { EtcdError, type Client } from '@keelson/client';
 import { statusName } from '@keelson/rpc';
 import { FlagError, parseFlags, splitCommand, type ParsedFlags } from '../flags.ts';
@@ -116,7 +117,11 @@ async function runCommand(
     return ExitCode.Success;
   }
   const stop = new AbortController();
-  const unsubscribe = io.onStop(() => stop.abort());
+  let signalled: number | undefined;
+  const unsubscribe = io.onStop((signal) => {
+    signalled = SIGNALLED + constants.signals[signal];
+    stop.abort();
+  });
   let client: Client | undefined;
   try {
     const { values } = parsed;
@@ -131,7 +136,7 @@ async function runCommand(
     const credentials = free ? undefined : await credentialsOf(values, io);
     const clientOf = clientFactory(values, credentials, tls, tap);
     const writeOut = free ? parseFlags(GLOBAL_FLAGS, []).values : values;
-    return await command.run({
+    const running = command.run({
       io,
       program,
       flags: values,
@@ -146,12 +151,24 @@ async function runCommand(
       clientOf,
       stopping: stop.signal,
     });
+    const code = await (command.stops === true ? running : Promise.race([running, left(stop.signal)]));
+    return code === ExitCode.Interrupted ? (signalled ?? code) : code;
   } catch (error) {
     return report(error, io);
   } finally {
     unsubscribe();
     client?.close();
   }
+}
+
+/** What a shell says of a program that a signal ended, before the signal's number. */
+const SIGNALLED = 128;
+
+/** Resolves when a signal comes. */
+function left(signal: AbortSignal): Promise<ExitCode> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(ExitCode.Interrupted), { once: true });
+  });
 }
 
 /** Says what went wrong. @returns the exit code; @throws what is a bug */

@@ -158,6 +158,7 @@ export function checkPerf(context: CommandContext, durationMs: number): Promise<
     });
     if (io.terminal) io.out('\n');
     await cleanUp(context);
+    if (stopping.aborted) return ExitCode.Interrupted;
     const { lines, passed } = verdictOn(report, rate);
     io.out(`${lines.join('\n')}\n`);
     return passed ? ExitCode.Success : ExitCode.Error;
@@ -190,6 +191,7 @@ const perf: Command = {
   path: ['check', 'perf'],
   usage: '[options]',
   short: 'Check the performance of the etcd cluster',
+  stops: true,
   flags: flagsOf('performance', '/etcdctl-check-perf/'),
   run: (context) => checkPerf(context, PERF_MS),
 };
@@ -198,6 +200,7 @@ const datascale: Command = {
   path: ['check', 'datascale'],
   usage: '[options]',
   short: 'Check the memory usage of holding data for different workloads on a given server endpoint.',
+  stops: true,
   long: 'If no endpoint is provided, localhost will be used. If multiple endpoints are provided, first endpoint will be used.',
   flags: flagsOf('datascale', '/etcdctl-check-datascale/'),
   run(context) {
@@ -223,6 +226,7 @@ const datascale: Command = {
       if (io.terminal) io.out('\n');
       const after = await residentBytes(context, 'after');
       await cleanUp(context);
+      if (stopping.aborted) return ExitCode.Interrupted;
       const failures = errorLines(report);
       if (failures.length > 0) {
         io.out(`${failures.join('\n')}\n`);

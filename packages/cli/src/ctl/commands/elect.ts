@@ -9,6 +9,7 @@ export const elect: Command = {
   path: ['elect'],
   usage: '<election-name> [proposal]',
   short: 'Observes and participates in leader election',
+  stops: true,
   flags: [{ name: 'listen', short: 'l', kind: 'bool', initial: 'false', usage: 'observation mode' }],
   run(context) {
     const [name, proposal, ...others] = context.args;

@@ -71,6 +71,7 @@ const keepAlive: Command = {
   path: ['lease', 'keep-alive'],
   usage: '[options] <leaseID>',
   short: 'Keeps leases alive (renew)',
+  stops: true,
   flags: [
     {
       name: 'once',

@@ -15,6 +15,7 @@ export const lock: Command = {
   path: ['lock'],
   usage: '<lockname> [exec-command arg1 arg2 ...]',
   short: 'Acquires a named lock',
+  stops: true,
   flags: [{ name: 'ttl', kind: 'int', initial: '10', usage: 'timeout for session' }],
   async run(context) {
     const { args, flags, stopping } = context;

@@ -61,6 +61,7 @@ export const makeMirror: Command = {
   path: ['make-mirror'],
   usage: '[options] <destination>',
   short: 'Makes a mirror at the destination etcd cluster',
+  stops: true,
   flags,
   async run(context) {
     const { args, flags: values, io, stopping } = context;

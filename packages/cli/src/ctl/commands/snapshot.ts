@@ -23,6 +23,7 @@ export const snapshotSave: Command = {
   path: ['snapshot', 'save'],
   usage: '<filename>',
   short: 'Stores an etcd node backend snapshot to a given file',
+  stops: true,
   flags: [],
   async run(context) {
     const { args, endpoints, io } = context;
@@ -94,6 +95,7 @@ async function fetched(
       tail = bytes.subarray(covered);
     }
   } catch (error) {
+    if (stopping.aborted) throw failed('');
     if (error instanceof EtcdError) {
       const late = signals.some(({ reason }) => reason instanceof Error && reason.name === 'TimeoutError');
       throw failed(late ? 'context deadline exceeded' : errorText(error));

@@ -18,6 +18,7 @@ export const top: Command = {
   path: ['top'],
   usage: '[options]',
   short: 'Shows members, throughput and watchers, live',
+  stops: true,
   long: `Shows every member of the cluster: role, term, revision, log index and how far behind it is, requests and
 events per second, watchers, keys, sizes, health. On a terminal the view is redrawn in place until it is
 stopped; elsewhere each frame follows the last. With -w json each frame is a line.`,

@@ -90,6 +90,7 @@ export const watch: Command = {
   path: ['watch'],
   usage: '[options] [key or prefix] [range_end] [--] [exec-command arg1 arg2 ...]',
   short: 'Watches events stream on keys or prefixes',
+  stops: true,
   flags,
   async run(context) {
     const fromEnvironment = environmentKeys(context.io.env);
