@@ -20,8 +20,10 @@ afterAll(() => {
   for (const packages of fetched) packages[Symbol.dispose]();
 });
 
-const etcd3 = REFERENCE_ETCD === undefined ? 'no real etcd on the PATH' : await packagesFor('etcd3');
-const hkube = (await portIsFree()) ? await packagesFor('hkube') : 'port 4001 is taken';
+const [etcd3, hkube] = await Promise.all([
+  REFERENCE_ETCD === undefined ? 'no real etcd on the PATH' : packagesFor('etcd3'),
+  (await portIsFree()) ? packagesFor('hkube') : 'port 4001 is taken',
+]);
 
 const ETCD3_TEST = 'every public method of etcd3 sees the same at a real etcd and at ours';
 if (typeof etcd3 === 'string') test.skip(`${ETCD3_TEST}: ${etcd3}`, () => {});

@@ -62,7 +62,9 @@ function npmInstall(directory: string, specs: readonly string[]): Promise<string
   const quick = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', '--fetch-retries=1'];
   const args = ['install', '--prefix', directory, '--loglevel=error', ...quick, ...specs];
   return new Promise((resolve) => {
-    execFile('npm', args, { cwd: directory, timeout: FETCH_MS }, (error, _stdout, stderr) => {
+    // SIGTERM would have it tidy up first, which may take as long again.
+    const bounds = { timeout: FETCH_MS, killSignal: 'SIGKILL' } as const;
+    execFile('npm', args, { cwd: directory, ...bounds }, (error, _stdout, stderr) => {
       if (error === null) resolve(undefined);
       else if (error.code === 'ENOENT') resolve('there is no npm');
       else if (error.killed === true) resolve(`npm did not fetch the packages within ${FETCH_MS / 1000} s`);
