@@ -95,6 +95,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
         'instruments.ts',
         'member-http.ts',
         'member-metrics.ts',
+        'member-services.ts',
         'offline.ts',
         'open-member.ts',
         'index.ts',

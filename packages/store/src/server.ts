@@ -5,16 +5,8 @@
  */
 import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import {
-  grpcJsServer,
-  inProcessChannel,
-  nativeServer,
-  type CallHooks,
-  type MethodTable,
-  type RpcServer,
-} from '@keelson/rpc';
+import { grpcJsServer, nativeServer, type CallHooks, type MethodTable, type RpcServer } from '@keelson/rpc';
 import { Applier, type Space } from './apply/applier.ts';
-import { PasswordGate } from './auth/password-gate.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
@@ -42,33 +34,20 @@ import { MIN_CLUSTER_VERSION } from './http/cluster-version.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
 import { HASHKV_PATH } from './http/peer-hash.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
-import { promoteAtLeader, promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
+import { promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
 import { NO_FACTS, type ProcessFacts } from './http/process-facts.ts';
 import { Instruments } from './instruments.ts';
 import * as limits from './limits.ts';
 import { MemberHttp } from './member-http.ts';
 import { registerMember } from './member-metrics.ts';
-import type { Member } from './membership/member.ts';
+import { MemberServices } from './member-services.ts';
 import type { MembershipChange } from './membership/membership.ts';
 import { Opening, openMember, snapDirectory } from './open-member.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
-import { Access, GuardedTable } from './rpc/access.ts';
-import { registerAuth } from './rpc/auth.ts';
-import { CallMetrics } from './rpc/call-metrics.ts';
-import { callHooks } from './rpc/calls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
-import { registerCluster } from './rpc/cluster.ts';
-import { registerElection } from './rpc/election.ts';
-import { registerHealth, ServingStatus } from './rpc/health.ts';
-import { registerKv } from './rpc/kv.ts';
-import { registerLease } from './rpc/lease.ts';
-import { registerLock } from './rpc/lock.ts';
-import { registerMaintenance } from './rpc/maintenance.ts';
-import { RequireLeader } from './rpc/require-leader.ts';
-import { WatchService } from './rpc/watch.ts';
 import { WatchHub } from './watch/hub.ts';
 import { Upkeep } from './upkeep.ts';
 import type { BoundTransport, World } from './world.ts';
@@ -86,10 +65,6 @@ export class StoreServer {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly replica: Replica;
-  /** The services, for serving in process. */
-  readonly table: MethodTable;
-  /** What goes with the table: a port of the member has these hooks, and so must a channel in process. */
-  readonly hooks: CallHooks;
   /** Settles when the member cannot go on. */
   readonly failed: Promise<Error>;
   private readonly config: ServerConfig;
@@ -103,8 +78,7 @@ export class StoreServer {
   private readonly agent: PeerAgent;
   private readonly ports: ClientPorts;
   private readonly rpc: RpcServer;
-  private readonly watches: WatchService;
-  private readonly requireLeader: RequireLeader;
+  private readonly services: MemberServices;
   private readonly quota: Quota;
   private readonly hub: WatchHub;
   private readonly leaseExpiry: LeaseExpiry;
@@ -379,80 +353,31 @@ export class StoreServer {
     extra.set('/members', membersHandler(state.membership, this.clusterId));
     extra.set('/version', versionHandler(state.membership));
 
-    const access = new Access(this.replica, {
-      clientCertAuth: config.clientCertAuth,
-      signed: opening.signedTokens,
-      monotonicMs,
-    });
-    opening.onUserInvalidated = (name) => access.userInvalidated(name);
-    opening.onAuthChange = () => this.authChanged();
-    this.table = new GuardedTable(access);
-    const passwords = new PasswordGate(world.secrets, {
-      cost: config.bcryptCost,
-      concurrencyMax: limits.BCRYPT_CONCURRENCY_MAX,
-      queueMax: limits.BCRYPT_QUEUE_MAX,
-    });
-    registerAuth(this.table, this.replica, access, {
-      passwords,
-      letters: (count) => world.secrets.letters(count),
-      logger,
-      monotonicMs,
-      requestTimeoutMs,
-    });
-    this.requireLeader = new RequireLeader(this.replica);
-    this.watches = new WatchService(this.replica, access, this.requireLeader, {
-      requestBytesMax: config.maxRequestBytes,
-      watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
-    });
-    registerKv(this.table, this.replica, access, {
-      txnOpsMax: config.maxTxnOps,
-      requestBytesMax: config.maxRequestBytes,
-    });
-    this.watches.register(this.table);
-    registerLease(this.table, this.replica, access, this.requireLeader);
-    const reconfiguration = new Reconfiguration(
-      {
-        membership: () => state.membership,
-        driver: this.driver,
-        proposals,
-        ids,
-        connections: this.transport,
-        schedule: this.schedule,
-        monotonicMs,
-      },
-      { memberId: this.memberId, strict: config.strictReconfigCheck, requestTimeoutMs },
-    );
-    const promoteHere = (id: bigint): Promise<readonly Member[]> =>
-      instruments.promotion(reconfiguration.promoteHere(id));
-    extra.set(PROMOTE_PREFIX, promoteHandler(promoteHere, this.clusterId));
-    registerCluster(this.table, this.replica, {
-      reconfiguration,
-      promote: (id) =>
-        promoteAtLeader(id, promoteHere, {
-          leaderUrls: () => state.membership.get(this.driver.leaderId)?.peerUrls ?? [],
-          agent: this.agent,
+    const services = new MemberServices({
+      config,
+      world,
+      replica: this.replica,
+      opening,
+      instruments,
+      reconfiguration: new Reconfiguration(
+        {
+          membership: () => state.membership,
+          driver: this.driver,
+          proposals,
+          ids,
+          connections: this.transport,
           schedule: this.schedule,
           monotonicMs,
-          timeoutMs: requestTimeoutMs,
-        }),
-      nowMs: () => clock.nowMs(),
-    });
-    const serving = new ServingStatus();
-    registerMaintenance(
-      this.table,
-      this.replica,
-      reconfiguration,
+        },
+        { memberId: this.memberId, strict: config.strictReconfigCheck, requestTimeoutMs },
+      ),
       downgrades,
-      config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
-      config.featureGates.enabled.StopGRPCServiceOnDefrag ? serving : undefined,
-    );
-    registerHealth(this.table, serving);
-    const hooks = callHooks(this.replica, logger, config.warningUnaryRequestDurationMs);
-    const inner = inProcessChannel(this.table, { hooks, clock });
-    registerLock(this.table, inner);
-    registerElection(this.table, inner);
-    const calls = new CallMetrics(instruments.registry, this.table, config.metrics === 'extensive');
-    this.hooks = calls.around(hooks);
+      schedule: this.schedule,
+      agent: this.agent,
+      requestTimeoutMs,
+    });
+    this.services = services;
+    extra.set(PROMOTE_PREFIX, promoteHandler(services.promoteHere, this.clusterId));
     this.instruments = instruments;
     registerMember(instruments.registry, {
       config,
@@ -462,24 +387,34 @@ export class StoreServer {
       inboxMax: INBOX_MAX,
       proposals,
       reads,
-      watches: this.watches,
+      watches: services.watches,
       transport: this.transport,
       ports,
-      passwords,
+      passwords: services.passwords,
       wal,
       applier: applier.counters,
       quotaBytes: quotaBytes < 0 ? 0 : quotaBytes,
       sizeBytes: () => ({ total: this.backendBytes, inUse: this.backendBytes }),
     });
     const serveRpc = config.rpcTransport === 'native' ? nativeServer : grpcJsServer;
-    this.rpc = serveRpc(this.table, {
+    this.rpc = serveRpc(services.table, {
       maxReceiveBytes: limits.receiveBytesMax(config.maxRequestBytes),
       maxConcurrentStreams: config.maxConcurrentStreams,
       keepaliveIntervalMs: config.grpcKeepaliveIntervalMs,
       keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs,
-      hooks: this.hooks,
+      hooks: services.hooks,
       clock,
     });
+  }
+
+  /** The services, for serving in process. */
+  get table(): MethodTable {
+    return this.services.table;
+  }
+
+  /** What goes with the table: a port of the member has these hooks, and so must a channel in process. */
+  get hooks(): CallHooks {
+    return this.services.hooks;
   }
 
   /** The bound client ports. */
@@ -511,9 +446,9 @@ export class StoreServer {
     );
     schedule.every(limits.WATCH_CATCH_UP_INTERVAL_MS, () => this.wakeWatchers());
     schedule.every(config.watchProgressNotifyIntervalMs || limits.WATCH_PROGRESS_INTERVAL_MS_DEFAULT, () =>
-      this.watches.progressTick(),
+      this.services.watches.progressTick(),
     );
-    schedule.every(config.electionTimeoutMs, () => this.requireLeader.tick());
+    schedule.every(config.electionTimeoutMs, () => this.services.requireLeader.tick());
     schedule.every(QUOTA_MEASURE_MS, () => void this.quota.refresh().catch(this.fail));
     void this.quota.refresh().catch(this.fail);
     schedule.every(VERSION_CHECK_MS, () => void this.announcer.checkVersion());
@@ -527,7 +462,8 @@ export class StoreServer {
 
   /** Joins what is served over HTTP; metrics are served from now on, the rest once the member is ready. */
   private async serveHttp(): Promise<void> {
-    const { config, world, replica, table, hooks, facts } = this;
+    const { config, world, replica, facts } = this;
+    const { table, hooks } = this.services;
     this.web = await MemberHttp.create({
       config,
       replica,
@@ -574,18 +510,6 @@ export class StoreServer {
     this.snapshotter.afterApply();
     if (this.hub.unsyncedCount > 0) this.wakeWatchers();
     this.succession.campaignEarly();
-  }
-
-  private authChange = false;
-
-  /** Users or roles have changed, maybe many at once: watches are looked at again when the batch is applied. */
-  private authChanged(): void {
-    if (this.authChange) return;
-    this.authChange = true;
-    this.world.defer(() => {
-      this.authChange = false;
-      this.watches.authChanged();
-    });
   }
 
   private commitBackend(): void {
@@ -656,7 +580,7 @@ export class StoreServer {
     if (!this.failedAlready) await this.succession.handOver();
     this.announcer.stop();
     this.schedule.stop();
-    this.watches.stop();
+    this.services.watches.stop();
     this.replica.stop();
     const compactorIdle = this.compactor.stop();
     // The listeners close at once, but are not done before their last connection is.

@@ -1,0 +1,140 @@
+/**
+ * All services of a member, joined in one table behind one door: who calls, what is counted, what each method
+ * does. In process, over gRPC and through the gateway the same table is served. It only joins.
+ */
+import { inProcessChannel, type CallHooks, type MethodTable } from '@keelson/rpc';
+import { PasswordGate } from './auth/password-gate.ts';
+import type { ServerConfig } from './config/flag-table.ts';
+import type { Downgrades } from './consensus/downgrades.ts';
+import type { Reconfiguration } from './consensus/reconfiguration.ts';
+import type { Replica } from './consensus/replica.ts';
+import type { Schedule } from './consensus/schedule.ts';
+import { promoteAtLeader } from './http/promote.ts';
+import type { Instruments } from './instruments.ts';
+import * as limits from './limits.ts';
+import type { Member } from './membership/member.ts';
+import type { Opening } from './open-member.ts';
+import type { PeerAgent } from './peer/peer-tls.ts';
+import { Access, GuardedTable } from './rpc/access.ts';
+import { registerAuth } from './rpc/auth.ts';
+import { CallMetrics } from './rpc/call-metrics.ts';
+import { callHooks } from './rpc/calls.ts';
+import { registerCluster } from './rpc/cluster.ts';
+import { registerElection } from './rpc/election.ts';
+import { registerHealth, ServingStatus } from './rpc/health.ts';
+import { registerKv } from './rpc/kv.ts';
+import { registerLease } from './rpc/lease.ts';
+import { registerLock } from './rpc/lock.ts';
+import { registerMaintenance } from './rpc/maintenance.ts';
+import { RequireLeader } from './rpc/require-leader.ts';
+import { WatchService } from './rpc/watch.ts';
+import type { World } from './world.ts';
+
+export interface MemberServicesParts {
+  readonly config: ServerConfig;
+  readonly world: Pick<World, 'clock' | 'defer' | 'logger' | 'secrets'>;
+  readonly replica: Replica;
+  readonly opening: Opening;
+  readonly instruments: Instruments;
+  readonly reconfiguration: Reconfiguration;
+  readonly downgrades: Downgrades;
+  readonly schedule: Schedule;
+  readonly agent: PeerAgent;
+  readonly requestTimeoutMs: number;
+}
+
+export class MemberServices {
+  readonly table: MethodTable;
+  /** A port of the member has these, and so must a channel in process. */
+  readonly hooks: CallHooks;
+  readonly watches: WatchService;
+  readonly requireLeader: RequireLeader;
+  readonly passwords: PasswordGate;
+  /** Promotes a learner where this member leads; a peer asks for it over HTTP. */
+  readonly promoteHere: (id: bigint) => Promise<readonly Member[]>;
+  private readonly defer: World['defer'];
+  private authChange = false;
+
+  constructor(parts: MemberServicesParts) {
+    const { config, world, replica, opening, instruments, requestTimeoutMs } = parts;
+    const { clock, logger, secrets } = world;
+    const monotonicMs = (): number => clock.monotonicMs();
+    const requestBytesMax = config.maxRequestBytes;
+    this.defer = world.defer;
+    const access = new Access(replica, {
+      clientCertAuth: config.clientCertAuth,
+      signed: opening.signedTokens,
+      monotonicMs,
+    });
+    opening.onUserInvalidated = (name) => access.userInvalidated(name);
+    opening.onAuthChange = () => this.authChanged();
+    const table = new GuardedTable(access);
+    this.table = table;
+    this.passwords = new PasswordGate(secrets, {
+      cost: config.bcryptCost,
+      concurrencyMax: limits.BCRYPT_CONCURRENCY_MAX,
+      queueMax: limits.BCRYPT_QUEUE_MAX,
+    });
+    registerAuth(table, replica, access, {
+      passwords: this.passwords,
+      letters: (count) => secrets.letters(count),
+      logger,
+      monotonicMs,
+      requestTimeoutMs,
+    });
+    this.requireLeader = new RequireLeader(replica);
+    this.watches = new WatchService(replica, access, this.requireLeader, {
+      requestBytesMax,
+      watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
+    });
+    registerKv(table, replica, access, { txnOpsMax: config.maxTxnOps, requestBytesMax });
+    this.watches.register(table);
+    registerLease(table, replica, access, this.requireLeader);
+    this.promoteHere = (id) => instruments.promotion(parts.reconfiguration.promoteHere(id));
+    this.registerMembers(parts);
+    const hooks = callHooks(replica, logger, config.warningUnaryRequestDurationMs);
+    // Lock and Election call the services beside them, in the name of whoever called.
+    const inner = inProcessChannel(table, { hooks, clock });
+    registerLock(table, inner);
+    registerElection(table, inner);
+    const calls = new CallMetrics(instruments.registry, table, config.metrics === 'extensive');
+    this.hooks = calls.around(hooks);
+  }
+
+  private registerMembers(parts: MemberServicesParts): void {
+    const { config, world, replica, reconfiguration, schedule, agent, requestTimeoutMs } = parts;
+    const { clock } = world;
+    registerCluster(this.table, replica, {
+      reconfiguration,
+      promote: (id) =>
+        promoteAtLeader(id, this.promoteHere, {
+          leaderUrls: () => replica.state.membership.get(replica.leaderId)?.peerUrls ?? [],
+          agent,
+          schedule,
+          monotonicMs: () => clock.monotonicMs(),
+          timeoutMs: requestTimeoutMs,
+        }),
+      nowMs: () => clock.nowMs(),
+    });
+    const serving = new ServingStatus();
+    registerMaintenance(
+      this.table,
+      replica,
+      reconfiguration,
+      parts.downgrades,
+      config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
+      config.featureGates.enabled.StopGRPCServiceOnDefrag ? serving : undefined,
+    );
+    registerHealth(this.table, serving);
+  }
+
+  /** Users or roles have changed, maybe many at once: watches are looked at again when the batch is applied. */
+  private authChanged(): void {
+    if (this.authChange) return;
+    this.authChange = true;
+    this.defer(() => {
+      this.authChange = false;
+      this.watches.authChanged();
+    });
+  }
+}
