@@ -94,7 +94,12 @@ export function authOperation(prng: Prng, as: string | undefined): Step {
     }
     default:
       return prng.chance(1, 2)
-        ? call('UserDelete', methods.userDelete, new pb.AuthUserDeleteRequest({ name: user }), as)
+        ? call(
+            'UserDelete',
+            methods.userDelete,
+            new pb.AuthUserDeleteRequest({ name: prng.pick([user, 'root']) }),
+            as,
+          )
         : call('RoleDelete', methods.roleDelete, new pb.AuthRoleDeleteRequest({ role }), as);
   }
 }
