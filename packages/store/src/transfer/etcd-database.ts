@@ -19,6 +19,7 @@ import { errorMessageOf } from '../disk/error-code.ts';
 import { FatalError } from '../errors.ts';
 import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
 import { importImage, markOf, readImageFacts, type ImportOverride } from '../snapshot/state-image.ts'; // prettier-ignore
+import { withBbolt } from './database.ts';
 import { membershipAt, readMemberLog } from './member-log.ts';
 
 /** etcd's name of its database, and what it is called once it has been read. */
@@ -61,18 +62,11 @@ async function readDatabase<T>(
   path: string,
   use: (database: BboltFile) => Promise<T>,
 ): Promise<T> {
-  const file = await disk.open(path, 'read');
   try {
-    const size = await file.size();
-    return await use({
-      read: (position, length) => file.read(position, length),
-      size: () => Promise.resolve(size),
-    });
+    return await withBbolt(disk, path, use);
   } catch (error) {
     if (error instanceof FatalError) throw error;
     throw new FatalError(`${path} cannot be imported: ${errorMessageOf(error)}`, { cause: error });
-  } finally {
-    await file.close();
   }
 }
 
