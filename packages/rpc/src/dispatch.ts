@@ -21,7 +21,7 @@ export function dispatcher(table: MethodTable, hooks: CallHooks | undefined, clo
       wire.finish(StatusCode.Unimplemented, unknownMethodText(table, wire.path), undefined);
       return DEAF;
     }
-    const call = new ServerCall(wire, method, hooks ?? NO_HOOKS, clock);
+    const call = new ServerCall(wire, table, method, hooks ?? NO_HOOKS, clock);
     call.start();
     return call;
   };
@@ -51,6 +51,7 @@ function unknownMethodText(table: MethodTable, path: string): string {
 class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerSink {
   attachment: unknown = undefined;
   private readonly wire: ServerWire;
+  private readonly table: MethodTable;
   private readonly method: MethodEntry;
   private readonly hooks: CallHooks;
   private readonly clock: Clock;
@@ -77,8 +78,9 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
   private sentCount = 0;
   private sentBytes = 0;
 
-  constructor(wire: ServerWire, method: MethodEntry, hooks: CallHooks, clock: Clock) {
+  constructor(wire: ServerWire, table: MethodTable, method: MethodEntry, hooks: CallHooks, clock: Clock) {
     this.wire = wire;
+    this.table = table;
     this.method = method;
     this.hooks = hooks;
     this.clock = clock;
@@ -349,7 +351,8 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
     }
   }
 
-  private failWith(error: unknown): void {
+  private failWith(reason: unknown): void {
+    const error = this.table.failureOf(reason);
     if (!(error instanceof RpcError)) this.hooks.unexpected?.(this, error);
     this.fail(toRpcError(error));
   }

@@ -106,7 +106,7 @@ export interface DuplexStream<Req, Res> extends ServerStream<Res>, InStream<Req>
   onCancel(task: () => void): void;
 }
 
-/** Answers one request. @throws RpcError to choose the status; anything else becomes Unknown and is reported. */
+/** Answers one request. @throws RpcError, or what failureOf makes one, to choose the status; else it is Unknown and reported. */
 export type UnaryHandler<Req, Res> = (request: Req, call: CallContext) => Promise<Res> | Res;
 /**
  * Answers one request with a stream. A returned promise ends the stream when it settles (OK, or as a
@@ -164,6 +164,14 @@ export class MethodTable {
   /** Every method, in order of registration. */
   entries(): IterableIterator<MethodEntry> {
     return this.methods.values();
+  }
+
+  /**
+   * What leaves when a handler or a hook before it fails with `reason`: a domain with errors of its own says here
+   * which statuses they are. What is no RpcError after it becomes Unknown and is reported.
+   */
+  failureOf(reason: unknown): unknown {
+    return reason;
   }
 
   private add(entry: MethodEntry): this {

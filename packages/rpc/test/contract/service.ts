@@ -68,12 +68,26 @@ export class ServerSide extends EventEmitter {
   }
 }
 
+/** An error of the domain, which knows no gRPC; the table does. */
+export class Missing extends Error {
+  override readonly name = 'Missing';
+}
+
+class EchoMethods extends MethodTable {
+  override failureOf(reason: unknown): unknown {
+    return reason instanceof Missing
+      ? new RpcError(StatusCode.NotFound, `${reason.message} is missing`)
+      : reason;
+  }
+}
+
 /**
- * Unary: "echo X" → "X"; "fail" → FailedPrecondition with a trailer; "throw" → a plain Error; "hang" never
+ * Unary: "echo X" → "X"; "fail" → FailedPrecondition with a trailer; "throw" → a plain Error; "miss X" → a
+ * Missing; "hang" never
  * answers; "headers" echoes metadata; "size N" → N bytes; "late" waits for `release`.
  */
 export function echoTable(seen: ServerSide): MethodTable {
-  return new MethodTable()
+  return new EchoMethods()
     .unary(Echo.unary, async (request, call) => {
       seen.watch(call);
       seen.attachment = call.attachment;
@@ -89,6 +103,8 @@ export function echoTable(seen: ServerSide): MethodTable {
           );
         case 'throw':
           throw new Error('a bug of the handler');
+        case 'miss':
+          throw new Missing(rest);
         case 'headers':
           call.setHeader('x-header', 'h');
           call.setTrailer('x-trailer', 't');
@@ -116,6 +132,7 @@ export function echoTable(seen: ServerSide): MethodTable {
           await stream.ready();
         }
       }
+      if (request.endsWith('miss')) throw new Missing('that');
       if (request.endsWith('fail')) throw new RpcError(StatusCode.OutOfRange, 'enough');
     })
     .bidi(Echo.chat, (stream) => {
@@ -124,6 +141,7 @@ export function echoTable(seen: ServerSide): MethodTable {
         seen.chatSeen.push(message);
         if (seen.deaf) return stream.pause();
         if (message === 'bye') return stream.fail(new RpcError(StatusCode.Aborted, 'bye'));
+        if (message === 'miss') throw new Missing('this');
         if (message === 'explode') throw new Error('a bug of a listener');
         if (!stream.write(message)) {
           stream.pause();

@@ -13,7 +13,7 @@ import {
   type ClientStream,
   type MethodTable,
 } from '@keelson/rpc';
-import { Echo, ServerSide, echoTable } from './service.ts';
+import { Echo, Missing, ServerSide, echoTable } from './service.ts';
 
 /** One server with one channel to it. */
 export interface Rig {
@@ -71,6 +71,7 @@ export function transportContract(
         maxReceiveBytes: MAX_RECEIVE_BYTES,
         hooks: {
           before(call) {
+            if (call.metadata.text('token') === 'none') throw new Missing('a token');
             if (call.metadata.text('token') === 'bad') {
               throw new RpcError(StatusCode.Unauthenticated, 'etcdserver: invalid auth token');
             }
@@ -86,6 +87,25 @@ export function transportContract(
     });
 
     afterEach(() => rig.close());
+
+    test('an error of the domain leaves as the table says, from handlers, listeners and hooks', async () => {
+      const missing = (what: string): object => ({
+        code: StatusCode.NotFound,
+        message: `${what} is missing`,
+      });
+      expect(await failure(channel.unary(Echo.unary, 'miss it'))).toMatchObject(missing('it'));
+      const metadata = Metadata.of({ token: 'none' });
+      expect(await failure(channel.unary(Echo.unary, 'echo', { metadata }))).toMatchObject(
+        missing('a token'),
+      );
+      const counted = await collected(channel.serverStream(Echo.counted, '1 2 miss'));
+      expect(counted.error).toMatchObject(missing('that'));
+      const chat = channel.bidi(Echo.chat);
+      const heard = collected(chat);
+      chat.write('miss');
+      expect((await heard).error).toMatchObject(missing('this'));
+      expect(unexpected).toEqual([]);
+    });
 
     test('a unary call answers, and the hooks saw it', async () => {
       expect(await channel.unary(Echo.unary, 'echo hello')).toBe('hello');

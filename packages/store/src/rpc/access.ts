@@ -250,6 +250,11 @@ export class GuardedTable extends MethodTable {
     return super.bidi(descriptor, handler);
   }
 
+  /** Every handler throws what the rooms below throw; this is where it gets gRPC's code and etcd's text. */
+  override failureOf(reason: unknown): unknown {
+    return toRpcError(reason);
+  }
+
   private async guarded<T>(
     policy: Policy,
     path: string,
@@ -257,11 +262,7 @@ export class GuardedTable extends MethodTable {
     call: CallContext,
     run: () => Promise<T> | T,
   ): Promise<T> {
-    try {
-      await this.access.enter(policy, request, call);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    await this.access.enter(policy, request, call);
     const response = await run();
     // Nothing leaves that nobody decided about, whatever the handler forgot.
     assert(call.attachment instanceof Caller, () => `${path} was answered without a look at its caller`);

@@ -14,7 +14,6 @@ import { StoreError } from '../errors.ts';
 import type { Access } from './access.ts';
 import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
-import { toRpcError } from './status.ts';
 
 /** Letters of a simple token: 52 to the 23rd is 131 bits; etcd's 16 letters are 91. */
 const TOKEN_LETTERS = 23;
@@ -39,12 +38,8 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
     kind: new () => Res,
   ): void => {
     table.unary(withBytes(method), async ({ bytes }, call) => {
-      try {
-        const caller = await access.caller(call);
-        return answer(replica, await replica.propose(command, bytes, caller), kind);
-      } catch (error) {
-        throw toRpcError(error);
-      }
+      const caller = await access.caller(call);
+      return answer(replica, await replica.propose(command, bytes, caller), kind);
     });
   };
   proposed(Auth.methods.authEnable, CommandKind.AuthEnable, etcdserverpb.AuthEnableResponse);
@@ -70,37 +65,29 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
   );
 
   table.unary(Auth.methods.userAdd, async (request, call) => {
-    try {
-      const caller = await callerWhoMayManage(call);
-      const { name, options } = request;
-      const proposal = new etcdserverpb.AuthUserAddRequest({
-        name,
-        ...(options === undefined ? {} : { options }),
-      });
-      if (options?.noPassword !== true)
-        proposal.hashedPassword = await parts.passwords.hash(request.password, () => call.cancelled);
-      const body = etcdserverpb.encodeAuthUserAddRequest(proposal);
-      const result = await replica.propose(CommandKind.AuthUserAdd, body, caller);
-      return answer(replica, result, etcdserverpb.AuthUserAddResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const caller = await callerWhoMayManage(call);
+    const { name, options } = request;
+    const proposal = new etcdserverpb.AuthUserAddRequest({
+      name,
+      ...(options === undefined ? {} : { options }),
+    });
+    if (options?.noPassword !== true)
+      proposal.hashedPassword = await parts.passwords.hash(request.password, () => call.cancelled);
+    const body = etcdserverpb.encodeAuthUserAddRequest(proposal);
+    const result = await replica.propose(CommandKind.AuthUserAdd, body, caller);
+    return answer(replica, result, etcdserverpb.AuthUserAddResponse);
   });
 
   table.unary(Auth.methods.userChangePassword, async (request, call) => {
-    try {
-      const caller = await callerWhoMayManage(call);
-      const { name, hashedPassword } = request;
-      const proposal = new etcdserverpb.AuthUserChangePasswordRequest({ name, hashedPassword });
-      // As in etcd: without a password it takes a hash that was made elsewhere.
-      if (request.password !== '')
-        proposal.hashedPassword = await parts.passwords.hash(request.password, () => call.cancelled);
-      const body = etcdserverpb.encodeAuthUserChangePasswordRequest(proposal);
-      const result = await replica.propose(CommandKind.AuthUserChangePassword, body, caller);
-      return answer(replica, result, etcdserverpb.AuthUserChangePasswordResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const caller = await callerWhoMayManage(call);
+    const { name, hashedPassword } = request;
+    const proposal = new etcdserverpb.AuthUserChangePasswordRequest({ name, hashedPassword });
+    // As in etcd: without a password it takes a hash that was made elsewhere.
+    if (request.password !== '')
+      proposal.hashedPassword = await parts.passwords.hash(request.password, () => call.cancelled);
+    const body = etcdserverpb.encodeAuthUserChangePasswordRequest(proposal);
+    const result = await replica.propose(CommandKind.AuthUserChangePassword, body, caller);
+    return answer(replica, result, etcdserverpb.AuthUserChangePasswordResponse);
   });
 
   /** Hashing is costly: nobody has it done who would be refused afterwards. Root's word on it is the applier's. */
@@ -111,14 +98,10 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
   }
 
   table.unary(Auth.methods.authenticate, async (request, call) => {
-    try {
-      await replica.linearizable();
-      const response = await authenticate(request, call);
-      response.header ??= header(replica);
-      return response;
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    await replica.linearizable();
+    const response = await authenticate(request, call);
+    response.header ??= header(replica);
+    return response;
   });
 
   /** Again from the start whenever users changed while the password was looked at (etcd: v3_server.go Authenticate). */
@@ -154,16 +137,12 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
   }
 
   table.unary(Auth.methods.authStatus, async () => {
-    try {
-      await replica.linearizable();
-      return new etcdserverpb.AuthStatusResponse({
-        header: header(replica),
-        enabled: auth.enabled,
-        authRevision: auth.revision,
-      });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    await replica.linearizable();
+    return new etcdserverpb.AuthStatusResponse({
+      header: header(replica),
+      enabled: auth.enabled,
+      authRevision: auth.revision,
+    });
   });
 
   /** @param own whether what is asked about is the caller's own */
@@ -172,14 +151,10 @@ export function registerAuth(table: MethodTable, replica: Replica, access: Acces
     own: (identity: Identity | undefined) => boolean,
     get: () => T,
   ): Promise<T> => {
-    try {
-      await replica.linearizable();
-      const caller = await access.caller(call);
-      if (!auth.isRoot(caller) && !own(caller)) auth.checkRoot(caller);
-      return get();
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    await replica.linearizable();
+    const caller = await access.caller(call);
+    if (!auth.isRoot(caller) && !own(caller)) auth.checkRoot(caller);
+    return get();
   };
   const nobody = (): boolean => false;
 

@@ -8,7 +8,6 @@ import { services } from '@keelson/proto';
 import { StoreError } from '../errors.ts';
 import { exponentialBuckets, type Counter, type Histogram } from '../metrics/metric.ts';
 import type { Labelled, Registry } from '../metrics/registry.ts';
-import { toRpcError } from './status.ts';
 
 const CLIENT_VERSION_KEY = 'client-api-version';
 const CODES = Object.values(StatusCode);
@@ -145,7 +144,7 @@ export class CallMetrics {
       known.value++;
       return;
     }
-    if (!isText(version)) throw toRpcError(new StoreError('INVALID_CLIENT_API_VERSION'));
+    if (!isText(version)) throw new StoreError('INVALID_CLIENT_API_VERSION');
     const counter = this.clientRequests.with(method.unary ? 'unary' : 'stream', version);
     if (versions.size < VERSIONS_MAX) versions.set(version, counter);
     counter.value++;

@@ -8,7 +8,6 @@ import { services } from '@keelson/proto';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
 import { requiresLeader } from './require-leader.ts';
-import { toRpcError } from './status.ts';
 
 /** What a learner answers; of ranges only the serializable ones, which the handler knows. */
 const FOR_LEARNERS: ReadonlySet<string> = new Set([
@@ -21,8 +20,8 @@ export function callHooks(replica: Replica, logger: Logger, slowMs: number): Cal
   return {
     before(call: CallContext): void {
       if (replica.isLearner && !FOR_LEARNERS.has(call.path))
-        throw toRpcError(new StoreError('NOT_SUPPORTED_FOR_LEARNER'));
-      if (requiresLeader(call) && replica.leaderId === 0n) throw toRpcError(new StoreError('NO_LEADER'));
+        throw new StoreError('NOT_SUPPORTED_FOR_LEARNER');
+      if (requiresLeader(call) && replica.leaderId === 0n) throw new StoreError('NO_LEADER');
     },
     after(call, outcome) {
       const unary = outcome.receivedCount <= 1 && outcome.sentCount <= 1;

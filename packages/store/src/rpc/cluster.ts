@@ -8,7 +8,6 @@ import type { Reconfiguration } from '../consensus/reconfiguration.ts';
 import { StoreError } from '../errors.ts';
 import type { Member } from '../membership/member.ts';
 import { headerWithoutRevision } from './header.ts';
-import { toRpcError } from './status.ts';
 
 export interface ClusterChanges {
   readonly reconfiguration: Reconfiguration;
@@ -23,65 +22,45 @@ export function registerCluster(table: MethodTable, replica: Replica, changes: C
   const { reconfiguration } = changes;
 
   table.unary(Cluster.methods.memberList, async (request) => {
-    try {
-      if (request.linearizable) await replica.linearizable();
-      return new etcdserverpb.MemberListResponse({
-        header: headerWithoutRevision(replica),
-        members: replica.state.membership.list().map(toMessage),
-      });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    if (request.linearizable) await replica.linearizable();
+    return new etcdserverpb.MemberListResponse({
+      header: headerWithoutRevision(replica),
+      members: replica.state.membership.list().map(toMessage),
+    });
   });
 
   table.unary(Cluster.methods.memberAdd, async (request) => {
-    try {
-      const peerUrls = checkedUrls(request.peerURLs);
-      const member: Member = {
-        id: memberId(peerUrls, '', Math.floor(changes.nowMs() / 1000)),
-        peerUrls,
-        isLearner: request.isLearner,
-        name: '',
-        clientUrls: [],
-      };
-      const members = await reconfiguration.add(member);
-      return new etcdserverpb.MemberAddResponse({
-        header: headerWithoutRevision(replica),
-        member: toMessage(member),
-        members: members.map(toMessage),
-      });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const peerUrls = checkedUrls(request.peerURLs);
+    const member: Member = {
+      id: memberId(peerUrls, '', Math.floor(changes.nowMs() / 1000)),
+      peerUrls,
+      isLearner: request.isLearner,
+      name: '',
+      clientUrls: [],
+    };
+    const members = await reconfiguration.add(member);
+    return new etcdserverpb.MemberAddResponse({
+      header: headerWithoutRevision(replica),
+      member: toMessage(member),
+      members: members.map(toMessage),
+    });
   });
 
   table.unary(Cluster.methods.memberRemove, async (request) => {
-    try {
-      const members = (await reconfiguration.remove(request.ID)).map(toMessage);
-      return new etcdserverpb.MemberRemoveResponse({ header: headerWithoutRevision(replica), members });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const members = (await reconfiguration.remove(request.ID)).map(toMessage);
+    return new etcdserverpb.MemberRemoveResponse({ header: headerWithoutRevision(replica), members });
   });
 
   table.unary(Cluster.methods.memberUpdate, async (request) => {
-    try {
-      // An unknown member is told first, as in etcd, which does not look at the URLs at all.
-      if (replica.state.membership.get(request.ID) !== undefined) checkedUrls(request.peerURLs);
-      const members = (await reconfiguration.update(request.ID, request.peerURLs)).map(toMessage);
-      return new etcdserverpb.MemberUpdateResponse({ header: headerWithoutRevision(replica), members });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    // An unknown member is told first, as in etcd, which does not look at the URLs at all.
+    if (replica.state.membership.get(request.ID) !== undefined) checkedUrls(request.peerURLs);
+    const members = (await reconfiguration.update(request.ID, request.peerURLs)).map(toMessage);
+    return new etcdserverpb.MemberUpdateResponse({ header: headerWithoutRevision(replica), members });
   });
 
   table.unary(Cluster.methods.memberPromote, async (request) => {
-    try {
-      const members = (await changes.promote(request.ID)).map(toMessage);
-      return new etcdserverpb.MemberPromoteResponse({ header: headerWithoutRevision(replica), members });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const members = (await changes.promote(request.ID)).map(toMessage);
+    return new etcdserverpb.MemberPromoteResponse({ header: headerWithoutRevision(replica), members });
   });
 }
 

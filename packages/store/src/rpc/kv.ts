@@ -11,7 +11,6 @@ import { StoreError } from '../errors.ts';
 import type { Access } from './access.ts';
 import { answer, header } from './header.ts';
 import { withBytes } from './services.ts';
-import { toRpcError } from './status.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './validate.ts';
 
 /** First chunk of a streamed range, in keys (etcd 3.7). */
@@ -26,95 +25,71 @@ export function registerKv(table: MethodTable, replica: Replica, access: Access,
   const { KV } = services;
 
   table.unary(KV.methods.range, async (request, call) => {
-    try {
-      checkRange(request);
-      if (replica.isLearner && !request.serializable) throw new StoreError('NOT_SUPPORTED_FOR_LEARNER');
-      if (!request.serializable) await replica.linearizable();
-      const read = (): etcdserverpb.RangeResponse => {
-        const response = range(replica.state.mvcc, request);
-        response.header = header(replica);
-        return response;
-      };
-      return access.on ? await access.read(call, () => rangeNeeds(request), read) : read();
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    checkRange(request);
+    if (replica.isLearner && !request.serializable) throw new StoreError('NOT_SUPPORTED_FOR_LEARNER');
+    if (!request.serializable) await replica.linearizable();
+    const read = (): etcdserverpb.RangeResponse => {
+      const response = range(replica.state.mvcc, request);
+      response.header = header(replica);
+      return response;
+    };
+    return access.on ? await access.read(call, () => rangeNeeds(request), read) : read();
   });
 
   table.serverStream(KV.methods.rangeStream, async (request, stream) => {
-    try {
-      checkRange(request);
-      checkStreamable(request);
-      if (!request.serializable) await replica.linearizable();
-      const needs = rangeNeeds(request);
-      const identity = access.on
-        ? await access.read(
-            stream.call,
-            () => needs,
-            (caller) => caller,
-          )
-        : undefined;
-      // Each chunk is read at its own time: by then it may not be allowed any more.
-      const still = (): void => access.still(identity, needs);
-      await streamRange(replica, request, stream, limits.requestBytesMax, still);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    checkRange(request);
+    checkStreamable(request);
+    if (!request.serializable) await replica.linearizable();
+    const needs = rangeNeeds(request);
+    const identity = access.on
+      ? await access.read(
+          stream.call,
+          () => needs,
+          (caller) => caller,
+        )
+      : undefined;
+    // Each chunk is read at its own time: by then it may not be allowed any more.
+    const still = (): void => access.still(identity, needs);
+    await streamRange(replica, request, stream, limits.requestBytesMax, still);
   });
 
   table.unary(withBytes(KV.methods.put), async ({ message, bytes }, call) => {
-    try {
-      checkPut(message);
-      if (!replica.hasRoom(putCost(message))) await replica.refuseForSpace();
-      const caller = access.on ? await access.caller(call) : undefined;
-      const result = await replica.propose(CommandKind.Put, bytes, caller);
-      return answer(replica, result, etcdserverpb.PutResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    checkPut(message);
+    if (!replica.hasRoom(putCost(message))) await replica.refuseForSpace();
+    const caller = access.on ? await access.caller(call) : undefined;
+    const result = await replica.propose(CommandKind.Put, bytes, caller);
+    return answer(replica, result, etcdserverpb.PutResponse);
   });
 
   table.unary(withBytes(KV.methods.deleteRange), async ({ message, bytes }, call) => {
-    try {
-      checkDeleteRange(message);
-      const caller = access.on ? await access.caller(call) : undefined;
-      const result = await replica.propose(CommandKind.DeleteRange, bytes, caller);
-      return answer(replica, result, etcdserverpb.DeleteRangeResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    checkDeleteRange(message);
+    const caller = access.on ? await access.caller(call) : undefined;
+    const result = await replica.propose(CommandKind.DeleteRange, bytes, caller);
+    return answer(replica, result, etcdserverpb.DeleteRangeResponse);
   });
 
   table.unary(withBytes(KV.methods.txn), async ({ message, bytes }, call) => {
-    try {
-      checkTxn(message, limits.txnOpsMax);
-      if (isReadOnly(message)) {
-        if (!isSerializable(message)) await replica.linearizable();
-        const read = (): etcdserverpb.TxnResponse => {
-          const source = replica.state.mvcc;
-          const response = executeReads(source, message, choosePath(source, message));
-          response.header = header(replica);
-          return response;
-        };
-        return access.on ? await access.read(call, () => txnNeeds(message), read) : read();
-      }
-      if (!replica.hasRoom(txnCost(message))) await replica.refuseForSpace();
-      const caller = access.on ? await access.caller(call) : undefined;
-      const result = await replica.propose(CommandKind.Txn, bytes, caller);
-      return answer(replica, result, etcdserverpb.TxnResponse);
-    } catch (error) {
-      throw toRpcError(error);
+    checkTxn(message, limits.txnOpsMax);
+    if (isReadOnly(message)) {
+      if (!isSerializable(message)) await replica.linearizable();
+      const read = (): etcdserverpb.TxnResponse => {
+        const source = replica.state.mvcc;
+        const response = executeReads(source, message, choosePath(source, message));
+        response.header = header(replica);
+        return response;
+      };
+      return access.on ? await access.read(call, () => txnNeeds(message), read) : read();
     }
+    if (!replica.hasRoom(txnCost(message))) await replica.refuseForSpace();
+    const caller = access.on ? await access.caller(call) : undefined;
+    const result = await replica.propose(CommandKind.Txn, bytes, caller);
+    return answer(replica, result, etcdserverpb.TxnResponse);
   });
 
   table.unary(withBytes(KV.methods.compact), async ({ message, bytes }, call) => {
-    try {
-      const result = await replica.propose(CommandKind.Compaction, bytes, access.known(call));
-      if (message.physical) await replica.compactor.done(message.revision);
-      return answer(replica, result, etcdserverpb.CompactionResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const result = await replica.propose(CommandKind.Compaction, bytes, access.known(call));
+    if (message.physical) await replica.compactor.done(message.revision);
+    return answer(replica, result, etcdserverpb.CompactionResponse);
   });
 }
 

@@ -10,7 +10,6 @@ import type { Access } from './access.ts';
 import { answer, header } from './header.ts';
 import type { RequireLeader } from './require-leader.ts';
 import { withBytes } from './services.ts';
-import { toRpcError } from './status.ts';
 
 export function registerLease(
   table: MethodTable,
@@ -21,65 +20,49 @@ export function registerLease(
   const { Lease } = services;
 
   table.unary(withBytes(Lease.methods.leaseGrant), async ({ message, bytes }, call) => {
-    try {
-      if (!replica.hasRoom(leaseCost())) await replica.refuseForSpace();
-      // The id is settled here: apply draws nothing.
-      const body =
-        message.ID === 0n
-          ? etcdserverpb.encodeLeaseGrantRequest(
-              new etcdserverpb.LeaseGrantRequest({ ID: replica.drawLeaseId(), TTL: message.TTL }),
-            )
-          : bytes;
-      const result = await replica.propose(CommandKind.LeaseGrant, body, access.known(call));
-      return answer(replica, result, etcdserverpb.LeaseGrantResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    if (!replica.hasRoom(leaseCost())) await replica.refuseForSpace();
+    // The id is settled here: apply draws nothing.
+    const body =
+      message.ID === 0n
+        ? etcdserverpb.encodeLeaseGrantRequest(
+            new etcdserverpb.LeaseGrantRequest({ ID: replica.drawLeaseId(), TTL: message.TTL }),
+          )
+        : bytes;
+    const result = await replica.propose(CommandKind.LeaseGrant, body, access.known(call));
+    return answer(replica, result, etcdserverpb.LeaseGrantResponse);
   });
 
   table.unary(withBytes(Lease.methods.leaseRevoke), async ({ bytes }, call) => {
-    try {
-      const caller = access.on ? await access.user(call) : undefined;
-      const result = await replica.propose(CommandKind.LeaseRevoke, bytes, caller);
-      return answer(replica, result, etcdserverpb.LeaseRevokeResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const caller = access.on ? await access.user(call) : undefined;
+    const result = await replica.propose(CommandKind.LeaseRevoke, bytes, caller);
+    return answer(replica, result, etcdserverpb.LeaseRevokeResponse);
   });
 
   table.unary(Lease.methods.leaseTimeToLive, async (request, call) => {
-    try {
-      const attached = (): Iterable<string> =>
-        request.keys ? (replica.state.lessor.lookup(request.ID)?.keys ?? []) : [];
-      const caller = access.on ? await access.keys(call, attached, (identity) => identity) : undefined;
-      const found = await replica.leases.timeToLive(request.ID, request.keys);
-      // The leader may know of keys that were not attached here yet: nobody is told one that must not be read.
-      if (request.keys) access.still(caller, keysNeeds(found?.keys ?? []));
-      return new etcdserverpb.LeaseTimeToLiveResponse({
-        header: header(replica),
-        ID: request.ID,
-        TTL: found === undefined ? -1 : found.ttlSeconds,
-        grantedTTL: found?.grantedSeconds ?? 0,
-        keys: (found?.keys ?? []).map(keyToBytes),
-      });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const attached = (): Iterable<string> =>
+      request.keys ? (replica.state.lessor.lookup(request.ID)?.keys ?? []) : [];
+    const caller = access.on ? await access.keys(call, attached, (identity) => identity) : undefined;
+    const found = await replica.leases.timeToLive(request.ID, request.keys);
+    // The leader may know of keys that were not attached here yet: nobody is told one that must not be read.
+    if (request.keys) access.still(caller, keysNeeds(found?.keys ?? []));
+    return new etcdserverpb.LeaseTimeToLiveResponse({
+      header: header(replica),
+      ID: request.ID,
+      TTL: found === undefined ? -1 : found.ttlSeconds,
+      grantedTTL: found?.grantedSeconds ?? 0,
+      keys: (found?.keys ?? []).map(keyToBytes),
+    });
   });
 
   table.unary(Lease.methods.leaseLeases, async (_request, call) => {
-    try {
-      const { lessor } = replica.state;
-      const list = (): etcdserverpb.LeaseLeasesResponse => {
-        const leases = lessor.list().map((ID) => new etcdserverpb.LeaseStatus({ ID }));
-        return new etcdserverpb.LeaseLeasesResponse({ header: header(replica), leases });
-      };
-      // Ids alone name no key, but tell of leases: as in etcd only who may read everything on them hears of any.
-      const keys = (): string[] => lessor.list().flatMap((id) => [...(lessor.lookup(id)?.keys ?? [])]);
-      return access.on ? await access.keys(call, keys, list) : list();
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const { lessor } = replica.state;
+    const list = (): etcdserverpb.LeaseLeasesResponse => {
+      const leases = lessor.list().map((ID) => new etcdserverpb.LeaseStatus({ ID }));
+      return new etcdserverpb.LeaseLeasesResponse({ header: header(replica), leases });
+    };
+    // Ids alone name no key, but tell of leases: as in etcd only who may read everything on them hears of any.
+    const keys = (): string[] => lessor.list().flatMap((id) => [...(lessor.lookup(id)?.keys ?? [])]);
+    return access.on ? await access.keys(call, keys, list) : list();
   });
 
   table.bidi(Lease.methods.leaseKeepAlive, (stream) => {
@@ -113,7 +96,7 @@ class KeepAliveStream {
       this.stream.onMessage((request) => {
         this.stream.pause();
         last = this.answer(request).then(() => this.stream.resume());
-        last.catch((error: unknown) => reject(toError(toRpcError(error))));
+        last.catch((error: unknown) => reject(toError(error)));
       });
       this.stream.onHalfClose(() => void last.then(resolve, () => {}));
       this.stream.onCancel(() => resolve());

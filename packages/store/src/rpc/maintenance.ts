@@ -15,7 +15,6 @@ import { exportBuckets, markOf, STORAGE_VERSION } from '../snapshot/state-image.
 import { answer, header } from './header.ts';
 import type { ServingStatus } from './health.ts';
 import { withBytes } from './services.ts';
-import { toRpcError } from './status.ts';
 
 /** Bytes of the database file in one message (etcd). */
 const SNAPSHOT_CHUNK_BYTES = 32 * 1024;
@@ -52,28 +51,20 @@ export function registerMaintenance(
   });
 
   table.unary(withBytes(Maintenance.methods.alarm), async ({ bytes }) => {
-    try {
-      const result = await replica.propose(CommandKind.Alarm, bytes);
-      return answer(replica, result, etcdserverpb.AlarmResponse);
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const result = await replica.propose(CommandKind.Alarm, bytes);
+    return answer(replica, result, etcdserverpb.AlarmResponse);
   });
 
   table.unary(Maintenance.methods.hashKV, async (request) => {
-    try {
-      const hash = await replica.state.mvcc.hashKV(request.revision);
-      if (hash === 'COMPACTED') throw new StoreError('COMPACTED');
-      if (hash === 'FUTURE') throw new StoreError('FUTURE_REVISION');
-      return new etcdserverpb.HashKVResponse({
-        header: header(replica),
-        hash: hash.hash,
-        compactRevision: hash.compactRevision,
-        hashRevision: hash.hashRevision,
-      });
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const hash = await replica.state.mvcc.hashKV(request.revision);
+    if (hash === 'COMPACTED') throw new StoreError('COMPACTED');
+    if (hash === 'FUTURE') throw new StoreError('FUTURE_REVISION');
+    return new etcdserverpb.HashKVResponse({
+      header: header(replica),
+      hash: hash.hash,
+      compactRevision: hash.compactRevision,
+      hashRevision: hash.hashRevision,
+    });
   });
 
   table.unary(Maintenance.methods.hash, async () => {
@@ -101,26 +92,18 @@ export function registerMaintenance(
   });
 
   table.unary(Maintenance.methods.downgrade, async ({ action, version }) => {
-    try {
-      const { VALIDATE, ENABLE, CANCEL } = etcdserverpb.DowngradeAction;
-      if (action === VALIDATE) return downgradeAnswer(replica, await downgrades.validate(version));
-      if (action === ENABLE) return downgradeAnswer(replica, await downgrades.enable(version));
-      if (action === CANCEL) return downgradeAnswer(replica, await downgrades.cancel());
-      throw new StoreError('UNKNOWN_METHOD');
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    const { VALIDATE, ENABLE, CANCEL } = etcdserverpb.DowngradeAction;
+    if (action === VALIDATE) return downgradeAnswer(replica, await downgrades.validate(version));
+    if (action === ENABLE) return downgradeAnswer(replica, await downgrades.enable(version));
+    if (action === CANCEL) return downgradeAnswer(replica, await downgrades.cancel());
+    throw new StoreError('UNKNOWN_METHOD');
   });
 
   table.serverStream(Maintenance.methods.snapshot, (_request, stream) => sendSnapshot(replica, stream));
 
   table.unary(Maintenance.methods.moveLeader, async (request) => {
-    try {
-      await reconfiguration.moveLeader(request.targetID);
-      return new etcdserverpb.MoveLeaderResponse();
-    } catch (error) {
-      throw toRpcError(error);
-    }
+    await reconfiguration.moveLeader(request.targetID);
+    return new etcdserverpb.MoveLeaderResponse();
   });
 }
 

@@ -8,7 +8,7 @@ export function rpcErrorOf(code: ErrorCode): RpcError {
   return new RpcError(statusOf(code) as Code, messageOf(code));
 }
 
-/** Any thrown value as what leaves; what is not ours stays as it is and becomes Unknown further out. */
+/** Any thrown value as what leaves, asked once for all handlers (access.ts); what is not ours stays as it is. */
 export function toRpcError(reason: unknown): unknown {
   return reason instanceof StoreError ? rpcErrorOf(reason.code) : reason;
 }
