@@ -47,7 +47,7 @@ export async function compareScripts(
     `${scripts} scripts from seed ${from}, ${runner.steps} steps, ${differences.length} differences`,
     ...outcomeTable(runner.outcomes),
     `texts seen fewer than ${RARE} times: ${rare.join('; ') || 'none'}`,
-    `known differences needed: ${[...runner.used].map(({ reason }) => reason).join('; ') || 'none'}`,
+    `known differences needed: ${[...runner.used].join('; ') || 'none'}`,
   ];
   return { differences, steps: runner.steps, texts, report };
 }
