@@ -41,6 +41,8 @@ export interface MemberServicesParts {
   readonly schedule: Schedule;
   readonly agent: PeerAgent;
   readonly requestTimeoutMs: number;
+  /** Of the backend; below 0 there is none. */
+  readonly quotaBytes: number;
 }
 
 export class MemberServices {
@@ -122,7 +124,7 @@ export class MemberServices {
       replica,
       reconfiguration,
       parts.downgrades,
-      config.quotaBackendBytes === 0 ? limits.QUOTA_BACKEND_BYTES_DEFAULT : config.quotaBackendBytes,
+      parts.quotaBytes,
       config.featureGates.enabled.StopGRPCServiceOnDefrag ? serving : undefined,
     );
     registerHealth(this.table, serving);

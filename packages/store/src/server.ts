@@ -375,6 +375,7 @@ export class StoreServer {
       schedule: this.schedule,
       agent: this.agent,
       requestTimeoutMs,
+      quotaBytes,
     });
     this.services = services;
     extra.set(PROMOTE_PREFIX, promoteHandler(services.promoteHere, this.clusterId));
