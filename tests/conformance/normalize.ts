@@ -67,9 +67,9 @@ const VOLATILE: readonly [RegExp, string][] = [
   [/"size":"[^"]+"/g, '"size":<size>'],
   [/"took":[\d.e-]+/g, '"took":<time>'],
   [/"ts":[\d.]+/g, '"ts":<ts>'],
-  // check datascale and its moving line
+  // check datascale, and the moving line: etcdctl draws it from a goroutine, its last frames maybe around the next line
   [/memory used : -?[\d.]+ MB/g, 'memory used : <size> MB'],
-  [/\r[^\n]*/g, ''],
+  [/\r *\d+ \/ \d+[^\nA-Z]*\n?/g, ''],
   // clientv3's own log lines: time, caller, and a number for the client
   [/"ts":"[^"]+"/g, '"ts":<ts>'],
   [/endpoint:\/\/client-[0-9a-f-]+\//g, 'endpoint://<client>/'],
