@@ -9,7 +9,8 @@ import type { Downgrades } from './consensus/downgrades.ts';
 import type { Reconfiguration } from './consensus/reconfiguration.ts';
 import type { Replica } from './consensus/replica.ts';
 import type { Schedule } from './consensus/schedule.ts';
-import { promoteAtLeader } from './http/promote.ts';
+import { SelfPromotion } from './consensus/self-promotion.ts';
+import { askForPromotion, promoteAtLeader } from './http/promote.ts';
 import type { Instruments } from './instruments.ts';
 import * as limits from './limits.ts';
 import type { Member } from './membership/member.ts';
@@ -54,6 +55,8 @@ export class MemberServices {
   readonly passwords: PasswordGate;
   /** Promotes a learner where this member leads; a peer asks for it over HTTP. */
   readonly promoteHere: (id: bigint) => Promise<readonly Member[]>;
+  /** --promote-learner-when-ready. */
+  readonly selfPromotion: SelfPromotion | undefined;
   private readonly defer: World['defer'];
   private authChange = false;
 
@@ -94,6 +97,7 @@ export class MemberServices {
     registerLease(table, replica, access, this.requireLeader);
     this.promoteHere = (id) => instruments.promotion(parts.reconfiguration.promoteHere(id));
     this.registerMembers(parts);
+    this.selfPromotion = config.promoteLearnerWhenReady ? selfPromotionOf(parts) : undefined;
     const hooks = callHooks(replica, logger, config.warningUnaryRequestDurationMs);
     // Lock and Election call the services beside them, in the name of whoever called.
     const inner = inProcessChannel(table, { hooks, clock });
@@ -110,7 +114,7 @@ export class MemberServices {
       reconfiguration,
       promote: (id) =>
         promoteAtLeader(id, this.promoteHere, {
-          leaderUrls: () => replica.state.membership.get(replica.leaderId)?.peerUrls ?? [],
+          leaderUrls: () => leaderUrls(replica),
           agent,
           schedule,
           monotonicMs: () => clock.monotonicMs(),
@@ -139,4 +143,37 @@ export class MemberServices {
       this.watches.authChanged();
     });
   }
+}
+
+function leaderUrls(replica: Replica): readonly string[] {
+  return replica.state.membership.get(replica.leaderId)?.peerUrls ?? [];
+}
+
+function selfPromotionOf(parts: MemberServicesParts): SelfPromotion {
+  const { world, replica, instruments, schedule, agent, requestTimeoutMs } = parts;
+  const { memberId, state } = replica;
+  const asked = instruments.registry.counters(
+    'keelson_learner_promotion_attempts_total',
+    'Times this learner wanted to be promoted, by what came of it.',
+    ['result'],
+  );
+  return new SelfPromotion(
+    {
+      standing: () => {
+        if (state.membership.isRemoved(memberId)) return 'removed';
+        const self = state.membership.get(memberId);
+        return self === undefined ? 'unknown' : self.isLearner ? 'learner' : 'voter';
+      },
+      caughtUp: () => replica.linearizable(),
+      ask: () =>
+        askForPromotion(memberId, {
+          leaderUrls: () => leaderUrls(replica),
+          agent,
+          timeoutMs: requestTimeoutMs,
+        }),
+    },
+    schedule,
+    world.logger,
+    (result) => asked.with(result).add(),
+  );
 }

@@ -458,6 +458,7 @@ export class StoreServer {
     if (this.storage.state.mvcc.compactionPending) this.compactor.kick();
     this.upkeep.start();
     this.succession.campaignEarly();
+    void this.services.selfPromotion?.run().catch(this.fail);
     this.driver.wake();
   }
 

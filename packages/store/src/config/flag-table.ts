@@ -17,6 +17,7 @@ export const SECTIONS = [
   'Distributed tracing',
   'Maintenance',
   'Unsafe',
+  'Beyond etcd',
   'Keelson',
 ] as const;
 export type Section = (typeof SECTIONS)[number];
@@ -199,6 +200,8 @@ export const FLAGS = [
 
   { name: 'force-new-cluster', field: 'forceNewCluster', kind: 'bool', default: false, section: 'Unsafe', help: 'Make a cluster of this member alone out of its data.' },
   { name: 'unsafe-no-fsync', field: 'unsafeNoFsync', kind: 'bool', default: false, section: 'Unsafe', help: 'Never sync to disk; a power cut loses data.' },
+
+  { name: 'promote-learner-when-ready', field: 'promoteLearnerWhenReady', kind: 'bool', default: false, section: 'Beyond etcd', help: 'As a learner, ask the leader for promotion once all that was committed is applied here.' },
 
   { name: 'rpc-transport', field: 'rpcTransport', kind: 'choice', choices: ['native', 'grpc-js'], default: 'native', section: 'Keelson', help: 'What carries gRPC: our own HTTP/2 (native), or the grpc-js library.' },
 ] as const satisfies readonly AnyFlagSpec[];

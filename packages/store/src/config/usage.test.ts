@@ -40,6 +40,8 @@ function flagsDocument(): string {
     '  feature is not built yet and ignoring it would be worse.',
     '- **no effect**: accepted, and changes nothing, for the reason given.',
     '',
+    'The sections _Beyond etcd_ and _Keelson_ hold what etcd has not, off by default.',
+    '',
     'Each flag is also a variable: `ETCD_` and its name in capitals with `_` for `-`. Setting both is an error.',
     'With `--config-file` (or `ETCD_CONFIG_FILE`) all other flags and variables are ignored; the column _file_',
     'says where a setting stands in that file if not under its own name. Durations there are nanoseconds.',

@@ -5,6 +5,7 @@
 import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
 import { hexId } from '@keelson/base';
 import type { Schedule } from '../consensus/schedule.ts';
+import type { PromotionAnswer } from '../consensus/self-promotion.ts';
 import { StoreError, messageOf, type ErrorCode } from '../errors.ts';
 import { decodeMembers, memberJson, type Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
@@ -77,7 +78,7 @@ export async function promoteAtLeader(
       if (!(error instanceof StoreError) || error.code !== 'NOT_LEADER') throw error;
     }
     for (const url of leaderUrls()) {
-      const answer = await post(new URL(`${PROMOTE_PREFIX}${id}`, url), agent, timeoutMs);
+      const answer = await post(promotionUrl(id, url), agent, timeoutMs);
       if (answer === undefined) continue;
       if (answer.status === 200) return decodeMembers(answer.text);
       for (const { code, status, text } of REFUSALS)
@@ -87,6 +88,23 @@ export async function promoteAtLeader(
     if (monotonicMs() - startedMs >= timeoutMs) throw new StoreError('TIMEOUT');
     await schedule.delay(RETRY_MS);
   }
+}
+
+/** Asks the leader once, at each of its URLs until one answers. Never rejects. */
+export async function askForPromotion(
+  id: bigint,
+  { leaderUrls, agent, timeoutMs }: Pick<PromoteForwarding, 'leaderUrls' | 'agent' | 'timeoutMs'>,
+): Promise<PromotionAnswer> {
+  for (const url of leaderUrls()) {
+    const answer = await post(promotionUrl(id, url), agent, timeoutMs);
+    if (answer === undefined) continue;
+    return answer.status === 200 ? { kind: 'promoted' } : { kind: 'refused', reason: answer.text.trim() };
+  }
+  return { kind: 'unreachable' };
+}
+
+function promotionUrl(id: bigint, leaderUrl: string): URL {
+  return new URL(`${PROMOTE_PREFIX}${id}`, leaderUrl);
 }
 
 /** Undefined when there was no answer. */
