@@ -74,6 +74,10 @@ const INTEGER_KINDS: Readonly<Record<string, 'count' | 'id'>> = {
   grantedTTL: 'count',
   RemainingTTL: 'count',
   remaining_TTL: 'count',
+
+  // our own backup service
+  unix_ms: 'count',
+  lease_ttl_min: 'count',
 };
 
 /**
@@ -127,6 +131,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 /** Files and namespaces of packages whose name is not an identifier. */
 const PACKAGE_NAMES: Readonly<Record<string, string>> = {
   'grpc.health.v1': 'healthpb',
+  'keelson.backup.v1': 'backuppb',
 };
 
 export interface Decisions {

@@ -80,7 +80,7 @@ export interface Model {
 /** The .proto files, by path relative to proto/, in a fixed order. */
 export function protoFiles(): string[] {
   const files: string[] = [];
-  for (const folder of ['etcd', 'grpc']) {
+  for (const folder of ['etcd', 'grpc', 'keelson']) {
     for (const name of readdirSync(join(PROTO_DIR, folder), { recursive: true, encoding: 'utf8' })) {
       if (name.endsWith('.proto')) files.push(join(folder, name));
     }

@@ -6,8 +6,8 @@ import * as protobuf from 'protobufjs';
 import { PROTO_DIR, loadRoot } from '../generator/model.ts';
 
 const WIRE = join(PROTO_DIR, '../../shared/etcd/wire-3.7.json');
-/** Ours alone: the description leaves out the WAL's metadata, and the health service is gRPC's. */
-const OURS_ALONE = ['etcdserverpb.Metadata', 'grpc'];
+/** Ours alone: the description leaves out the WAL's metadata; the health service is gRPC's, that for backups our own. */
+const OURS_ALONE = ['etcdserverpb.Metadata', 'grpc', 'keelson'];
 
 /**
  * Fields of etcd (authpb/auth.proto, etcdserverpb/rpc.proto) that the description cannot carry: in a JSON descriptor the

@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto';
 import { Prng, systemClock, type Clock } from '@keelson/base';
 import { grpcJsChannel, nativeChannel, type Channel, type DialTls } from '@keelson/rpc';
 import { Auth, Tokens } from './auth.ts';
+import { Backup } from './backup.ts';
 import { Cluster } from './cluster.ts';
 import { Endpoints, type ChannelFactory } from './endpoints.ts';
 import { Kv } from './kv.ts';
@@ -46,6 +47,7 @@ export class Client {
   readonly lease: Lease;
   readonly cluster: Cluster;
   readonly maintenance: Maintenance;
+  readonly backup: Backup;
   readonly auth: Auth;
   private readonly caller: Caller;
 
@@ -71,6 +73,7 @@ export class Client {
     this.lease = new Lease(this.caller);
     this.cluster = new Cluster(this.caller);
     this.maintenance = new Maintenance(this.caller);
+    this.backup = new Backup(this.caller);
     this.auth = new Auth(this.caller);
   }
 

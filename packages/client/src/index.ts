@@ -30,6 +30,7 @@ export { Election, observeElection } from './election.ts';
 export type { WaitOptions } from './place.ts';
 export { Cluster } from './cluster.ts';
 export { Maintenance, type AlarmKind, type DowngradeStep, type MemberOptions } from './maintenance.ts';
+export { Backup, type ShipLogOptions } from './backup.ts';
 export { Auth, type Credentials, type PermissionKind } from './auth.ts';
 export { verdict, type Effect, type RequestOptions, type Verdict } from './retry.ts';
 

@@ -18,6 +18,7 @@ import type { Opening } from './open-member.ts';
 import type { PeerAgent } from './peer/peer-tls.ts';
 import { Access, GuardedTable } from './rpc/access.ts';
 import { registerAuth } from './rpc/auth.ts';
+import { registerBackup, type BackupParts } from './rpc/backup.ts';
 import { CallMetrics } from './rpc/call-metrics.ts';
 import { callHooks } from './rpc/calls.ts';
 import { registerCluster } from './rpc/cluster.ts';
@@ -44,6 +45,8 @@ export interface MemberServicesParts {
   readonly requestTimeoutMs: number;
   /** Of the backend; below 0 there is none. */
   readonly quotaBytes: number;
+  /** The member's log, for backups. */
+  readonly log: Pick<BackupParts, 'tail' | 'disk' | 'walDirectory'>;
 }
 
 export class MemberServices {
@@ -132,6 +135,12 @@ export class MemberServices {
       config.featureGates.enabled.StopGRPCServiceOnDefrag ? serving : undefined,
     );
     registerHealth(this.table, serving);
+    registerBackup(this.table, replica, {
+      ...parts.log,
+      leaseTtlSecondsMin: limits.leaseTtlSecondsMin(config.electionTimeoutMs),
+      nowMs: () => clock.nowMs(),
+      defer: this.defer,
+    });
   }
 
   /** Users or roles have changed, maybe many at once: watches are looked at again when the batch is applied. */

@@ -36,6 +36,10 @@ export function snapDirectory(config: ServerConfig): string {
   return `${config.dataDir}/member/snap`;
 }
 
+export function walDirectory(config: ServerConfig): string {
+  return config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
+}
+
 export async function openMember(
   config: ServerConfig,
   world: World,
@@ -43,7 +47,7 @@ export async function openMember(
 ): Promise<MemberStorage> {
   opening.signedTokens = await signedTokensOf(config, world);
   const snap = snapDirectory(config);
-  const wal = config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
+  const wal = walDirectory(config);
   await makeDurableDirectory(world.disk, snap);
   await makeDurableDirectory(world.disk, parentOf(wal));
   opening.home = world.home(snap);

@@ -42,7 +42,7 @@ import { MemberHttp } from './member-http.ts';
 import { registerMember } from './member-metrics.ts';
 import { MemberServices } from './member-services.ts';
 import type { MembershipChange } from './membership/membership.ts';
-import { Opening, openMember, snapDirectory } from './open-member.ts';
+import { Opening, openMember, snapDirectory, walDirectory } from './open-member.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
@@ -376,6 +376,7 @@ export class StoreServer {
       agent: this.agent,
       requestTimeoutMs,
       quotaBytes,
+      log: { tail, disk: world.disk, walDirectory: walDirectory(config) },
     });
     this.services = services;
     extra.set(PROMOTE_PREFIX, promoteHandler(services.promoteHere, this.clusterId));

@@ -4,7 +4,7 @@
  * compile.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { authpb, etcdserverpb as pb, services, v3electionpb, v3lockpb, type AnyMethod } from '@keelson/proto';
+import { authpb, backuppb, etcdserverpb as pb, services, v3electionpb, v3lockpb, type AnyMethod } from '@keelson/proto'; // prettier-ignore
 import { Metadata, RpcError, type Channel, type MethodDescriptor } from '@keelson/rpc';
 import { policyOf } from '../src/rpc/policies.ts';
 import { MemberCluster } from './members.ts';
@@ -356,6 +356,7 @@ const SAMPLES: Samples = {
     })),
   },
   Health: { check: one({ service: '' }, 'open'), watch: one({ service: '' }, 'open') },
+  Backup: { shipLog: one(new backuppb.ShipLogRequest({ term: 1, index: 1 }), 'root') },
 };
 
 // The calls.

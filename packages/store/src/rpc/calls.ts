@@ -13,6 +13,7 @@ import { requiresLeader } from './require-leader.ts';
 const FOR_LEARNERS: ReadonlySet<string> = new Set([
   services.Maintenance.methods.status.path,
   services.Maintenance.methods.snapshot.path,
+  services.Backup.methods.shipLog.path,
   services.KV.methods.range.path,
 ]);
 

@@ -1,7 +1,7 @@
 /**
  * Who may call what: every method of every service has its row, and one without does not compile. The rows are those of
- * etcd 3.7.1, whose advisories of 2026 were methods that had been forgotten. What a row means is done in access.ts; it
- * counts only while auth is on.
+ * etcd 3.7.1, whose advisories of 2026 were methods that had been forgotten, and that of our own service for backups.
+ * What a row means is done in access.ts; it counts only while auth is on.
  */
 import { services, type AnyMethod } from '@keelson/proto';
 
@@ -92,6 +92,7 @@ export const POLICIES = {
     resign: 'composed',
   },
   Health: { check: 'open', watch: 'open' },
+  Backup: { shipLog: 'root' },
 } as const satisfies PolicyTable;
 
 const BY_PATH: ReadonlyMap<string, Policy> = new Map(
