@@ -12,6 +12,13 @@
 /** Default of --max-request-bytes (1.5 MiB): the encoded raft command, not the gRPC message. */
 export const REQUEST_BYTES_DEFAULT = 1_572_864;
 
+/**
+ * Largest value of --max-request-bytes. etcd has none but its peers' (they read no message above 512 MiB). A
+ * segment of the log is read back in one piece of at most 1 GiB, and what one write appends to the 64 MB at which
+ * it is cut may be two such requests. Beside that, a member holds each request several times while it is under way.
+ */
+export const REQUEST_BYTES_MAX = 256 * 1024 * 1024;
+
 /** From here on etcd warns at start: one such request holds up every other for about 0.1 s. */
 export const REQUEST_BYTES_RECOMMENDED_MAX = 10 * 1024 * 1024;
 
@@ -67,7 +74,12 @@ export const APPLY_GAP_PRIORITY_MAX = 10_000;
  * of the largest size, or a quarter of a million puts of 256 B, about 5 s of full load. If
  * "too many requests" is seen while the apply gap is small, revisit.
  */
-export const PENDING_PROPOSAL_BYTES_MAX = 64 * 1024 * 1024;
+const PENDING_PROPOSAL_BYTES = 64 * 1024 * 1024;
+
+/** That bound; two of the largest requests fit always. */
+export function pendingProposalBytesMax(maxRequestBytes: number): number {
+  return Math.max(PENDING_PROPOSAL_BYTES, 2 * maxRequestBytes);
+}
 
 // Backend.
 
@@ -146,12 +158,11 @@ export const RAFT_MESSAGE_BYTES_MAX = 1024 * 1024;
 export const RAFT_INFLIGHT_MESSAGES_MAX = 512;
 
 /**
- * One message read from a peer: an append holds at least one entry whatever its size, so the largest
- * request is added. The rest bounds what a corrupt length can make us allocate.
+ * One message read from a peer: an append holds at least one entry whatever its size, and the member that proposed it
+ * may have another --max-request-bytes than this one (or had it before a restart): what one member logged, all must
+ * be able to read. It only bounds what a corrupt length can make us wait for: memory follows the bytes that came.
  */
-export function peerMessageBytesMax(maxRequestBytes: number): number {
-  return RAFT_MESSAGE_BYTES_MAX + maxRequestBytes + GRPC_OVERHEAD_BYTES;
-}
+export const PEER_MESSAGE_BYTES_MAX = RAFT_MESSAGE_BYTES_MAX + REQUEST_BYTES_MAX + GRPC_OVERHEAD_BYTES;
 
 /** What stands before the backend file in a snapshot sent to a peer (etcd: 64 MiB; ours is never near). */
 export const SNAPSHOT_METADATA_BYTES_MAX = 16 * 1024 * 1024;
@@ -159,8 +170,11 @@ export const SNAPSHOT_METADATA_BYTES_MAX = 16 * 1024 * 1024;
 /** Body of a lease request a follower forwards: two small integers. */
 export const PEER_LEASE_BODY_BYTES_MAX = 64 * 1024;
 
-/** One record of the WAL: ten of the largest requests; a longer length word is damage. */
-export const WAL_RECORD_BYTES_MAX = 16 * 1024 * 1024;
+/** One record of the WAL: the largest request and what stands around it; a longer length word is damage. */
+export const WAL_RECORD_BYTES_MAX = REQUEST_BYTES_MAX + GRPC_OVERHEAD_BYTES;
+
+/** So much goes into one write of the WAL, though never less than what was appended in one call. */
+export const WAL_WRITE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** --snapshot-count=0 and --snapshot-catchup-entries. */
 export const SNAPSHOT_ENTRIES_DEFAULT = 10_000;

@@ -15,7 +15,7 @@ import type { Driver } from './consensus/driver.ts';
 import type { Proposals } from './consensus/proposals.ts';
 import type { Reads } from './consensus/reads.ts';
 import type { Replica } from './consensus/replica.ts';
-import { BCRYPT_QUEUE_MAX, PENDING_PROPOSAL_BYTES_MAX } from './limits.ts';
+import { BCRYPT_QUEUE_MAX } from './limits.ts';
 import { exponentialBuckets, type Counter, type Gauge, type Histogram } from './metrics/metric.ts';
 import type { Labelled, Reading, Registry } from './metrics/registry.ts';
 import type { PeerCounters } from './peer/peer-status.ts';
@@ -347,7 +347,7 @@ function registerQueues(registry: Registry, sources: MemberSources): void {
   gauge(
     'keelson_proposals_pending_bytes_max',
     'Bytes of commands that may be under way.',
-    () => PENDING_PROPOSAL_BYTES_MAX,
+    () => proposals.bytesMax,
   );
   gauge('keelson_reads_waiting', 'Linearizable reads that wait.', () => reads.waitingCount);
   gauge('keelson_apply_gap_entries', 'Entries committed and not yet applied.', () =>

@@ -173,7 +173,7 @@ export class StoreServer {
     this.agent = new PeerAgent(agentOptions, world.peerDial, clock);
 
     const ids = new RequestIds(storage.memberId, clock.nowMs());
-    const proposals = new Proposals(ids, limits.PENDING_PROPOSAL_BYTES_MAX);
+    const proposals = new Proposals(ids, limits.pendingProposalBytesMax(config.maxRequestBytes));
     const reads = new Reads(ids);
     this.hub = new WatchHub(state.mvcc, {});
     state.setListener(this.hub);

@@ -15,7 +15,6 @@ import type { Resolver } from './discovery/srv-cluster.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import type { Failpoints } from './failpoints/failpoints.ts';
 import { processFacts, type ProcessFacts } from './http/process-facts.ts';
-import { peerMessageBytesMax } from './limits.ts';
 import type { PeerIdentity } from './peer/peer-identity.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { ExtraHandlers } from './peer/peer-server.ts';
@@ -104,7 +103,6 @@ export function realWorld(config: ServerConfig, logger: Logger, failpoints?: Fai
           readTimeoutMs: config.raftReadTimeoutMs,
           writeTimeoutMs: config.raftWriteTimeoutMs,
           dialTimeoutMs: 1_000 + config.electionTimeoutMs,
-          messageBytesMax: peerMessageBytesMax(config.maxRequestBytes),
         },
         extraHandlers,
         localAddress: memberLocalAddress(config),

@@ -9,7 +9,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   'listen-peer-urls': ['--listen-peer-urls=unix:/x'],
   'initial-advertise-peer-urls': ['--initial-advertise-peer-urls=unix:/x'],
   'initial-cluster': ['--initial-cluster=a=unix:/x'],
-  'max-request-bytes': ['--max-request-bytes=15728641'],
+  'max-request-bytes': ['--max-request-bytes=268435457'],
   'log-outputs': ['--log-outputs=systemd/journal'],
 };
 
@@ -61,7 +61,7 @@ describe('what this build cannot honour', () => {
         '--initial-cluster-state=existing',
         '--socket-reuse-port',
         '--grpc-keepalive-interval=1s',
-        '--max-request-bytes=15728640',
+        '--max-request-bytes=268435456',
         '--watch-progress-notify-interval=5s',
         '--listen-client-urls=https://127.0.0.1:1,unix:/x',
         '--advertise-client-urls=https://127.0.0.1:1',

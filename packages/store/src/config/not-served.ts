@@ -4,6 +4,7 @@
  * the feature deletes its row, and docs/flags.md follows.
  */
 import type { FlagName, ServerConfig } from './flag-table.ts';
+import { REQUEST_BYTES_MAX } from '../limits.ts';
 import type { EtcdUrl } from './urls.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
 
@@ -20,12 +21,6 @@ export interface NotYetServed {
 function beyondTcp(urls: readonly EtcdUrl[]): boolean {
   return urls.some((url) => url.scheme !== 'http' && url.scheme !== 'https');
 }
-
-/**
- * Entries are bounded by the largest record the log and the peer protocol read back (16 MiB); a request
- * beyond that could be acknowledged and then stop every restart.
- */
-const REQUEST_BYTES_MAX = 15 * 1024 * 1024;
 
 export const NOT_YET_SERVED: readonly NotYetServed[] = [
   {
@@ -48,9 +43,9 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
   },
   {
     flag: 'max-request-bytes',
-    missing: 'requests beyond 15 MiB',
+    missing: 'a log whose segments are not read in one piece',
     asked: (c) => c.maxRequestBytes > REQUEST_BYTES_MAX,
-    setting: '--max-request-bytes above 15728640',
+    setting: '--max-request-bytes above 268435456',
   },
   {
     flag: 'log-outputs',

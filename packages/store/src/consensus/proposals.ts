@@ -40,12 +40,13 @@ export class Proposals implements Waiters {
   /** A waiter gave up since the last take(): its command may still be queued. */
   private abandoned = false;
   private readonly ids: RequestIds;
-  private readonly pendingBytesMax: number;
+  /** Of those whose waiters still wait. */
+  readonly bytesMax: number;
   readonly counters: ProposalCounters = { pending: 0, failed: 0 };
 
-  constructor(ids: RequestIds, pendingBytesMax: number) {
+  constructor(ids: RequestIds, bytesMax: number) {
     this.ids = ids;
-    this.pendingBytesMax = pendingBytesMax;
+    this.bytesMax = bytesMax;
   }
 
   /** Whether the command came from here and somebody still waits for its result. */
@@ -82,7 +83,7 @@ export class Proposals implements Waiters {
     const sequence = this.ids.next();
     const data = encodeCommand({ owner: this.ids.owner, sequence }, kind, body, identity);
     if (data.length > bytesMax) return Promise.reject(new StoreError('REQUEST_TOO_LARGE'));
-    if (this.pendingBytes + data.length > this.pendingBytesMax)
+    if (this.pendingBytes + data.length > this.bytesMax)
       return Promise.reject(new StoreError('TOO_MANY_REQUESTS'));
     this.queue.push({ sequence, data });
     return this.wait(sequence, nowMs, data.length);

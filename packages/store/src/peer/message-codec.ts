@@ -7,14 +7,15 @@ import { writeU64BE } from '@keelson/base';
 import { Message, MessageType } from '@keelson/raft';
 import { ChunkReader } from './chunk-reader.ts';
 import { decodePeerMessage, encodeMessage, messageSize, writeMessage } from './codec.ts';
+import { PEER_MESSAGE_BYTES_MAX } from '../limits.ts';
 import type { FrameBlock } from './frame-block.ts';
 import { PeerError } from './peer-error.ts';
 
 /**
  * Largest message we take from a stream or a pipeline, bytes. etcd reads up to 512 MiB; it sends MsgApps
- * of 1 MiB, or of one entry when that is larger, so this leaves room for requests of more than 60 MiB.
+ * of 1 MiB, or of one entry when that is larger.
  */
-export const MESSAGE_BYTES_MAX: number = 64 * 1024 * 1024;
+export const MESSAGE_BYTES_MAX: number = PEER_MESSAGE_BYTES_MAX;
 
 /** Writes messages as frames. Has no state; one instance serves any number of connections. */
 export const messageEncoder = {

@@ -12,6 +12,7 @@
 import { EMPTY } from '@keelson/base';
 import { type Entry, Message, MessageType, type NodeId } from '@keelson/raft';
 import { encodeEntry } from '../wal/entry-codec.ts';
+import { WAL_RECORD_BYTES_MAX } from '../limits.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { assertEntriesFollow, decodeEntry, decodePeerMessage, messageSize, writeMessage } from './codec.ts';
 import type { FrameBlock } from './frame-block.ts';
@@ -22,8 +23,8 @@ const LINK_HEARTBEAT = 0;
 const APP_ENTRIES = 1;
 const APP = 2;
 
-/** Largest entry we take, bytes: the bound of a log record, and ten times etcd's default request. */
-export const ENTRY_BYTES_MAX: number = 16 * 1024 * 1024;
+/** Largest entry we take, bytes: the bound of a log record. */
+export const ENTRY_BYTES_MAX: number = WAL_RECORD_BYTES_MAX;
 
 /** Most entries in one frame. A MsgApp has 1 MiB of entries and none is smaller than 6 bytes. */
 export const FRAME_ENTRIES_MAX: number = 1024 * 1024;

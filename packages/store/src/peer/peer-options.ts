@@ -4,6 +4,8 @@
  */
 import type { Clock, Logger } from '@keelson/base';
 import type { Message, NodeId } from '@keelson/raft';
+import { MESSAGE_BYTES_MAX } from './message-codec.ts';
+import { ENTRY_BYTES_MAX } from './msgapp-codec.ts';
 import type { PeerIdentity } from './peer-identity.ts';
 import type { PeerTls } from './peer-tls.ts';
 
@@ -88,8 +90,8 @@ export const DEFAULT_PEER_LIMITS: PeerLimits = {
   pipelineConnectionsMax: 4,
   remotesMax: 64,
   serverConnectionsMax: 1_024,
-  messageBytesMax: 64 * 1024 * 1024,
-  entryBytesMax: 16 * 1024 * 1024,
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  entryBytesMax: ENTRY_BYTES_MAX,
   snapshotMessageBytesMax: 16 * 1024 * 1024,
 };
 

@@ -55,6 +55,10 @@ export class RecordEncoder {
   /** Appends a record; `data` must stay unchanged until the write is done. */
   add(type: RecordType, data?: Buffer): void {
     const dataLength = data === undefined ? 0 : data.length;
+    assert(
+      dataLength + HEADER_BYTES_MAX <= WAL_RECORD_BYTES_MAX,
+      () => `a record of ${dataLength} bytes is beyond ${WAL_RECORD_BYTES_MAX}`,
+    );
     if (data !== undefined) this.crc = crc32c(data, this.crc);
     this.reserve(LENGTH_WORD_BYTES + HEADER_BYTES_MAX + (dataLength < COPY_BYTES_MAX ? dataLength : 0) + 7);
     const staging = this.staging;
@@ -69,10 +73,6 @@ export class RecordEncoder {
       at = putVarint(staging, at, dataLength);
     }
     const length = at - start - LENGTH_WORD_BYTES + dataLength;
-    assert(
-      length <= WAL_RECORD_BYTES_MAX,
-      () => `a record of ${length} bytes is beyond ${WAL_RECORD_BYTES_MAX}`,
-    );
     const padding = -length & 7;
     staging.writeUInt32LE(length, start);
     staging.writeUInt32LE(padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0, start + 4);

@@ -11,6 +11,7 @@
 import { assert, type Clock, type Disk, type DiskFile } from '@keelson/base';
 import type { Entry, HardState } from '@keelson/raft';
 import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
+import { WAL_WRITE_BYTES_MAX } from '../limits.ts';
 import { encodeEntry, encodeHardState, encodeSnapshotMarker, type SnapshotMarker } from './entry-codec.ts';
 import { RecordEncoder, RecordType } from './record.ts';
 import { endOfData } from './repair.ts';
@@ -279,8 +280,7 @@ export class Wal {
     let works: Work[] = [];
     try {
       while (this.pending.length > 0) {
-        works = this.pending;
-        this.pending = [];
+        works = this.takePending();
         if (this.encode(works)) {
           await this.writeEncoded(this.segment);
           await this.sync(this.segment);
@@ -293,6 +293,18 @@ export class Wal {
       this.fail(error, works);
     }
     this.draining = undefined;
+  }
+
+  /** What goes into the next write: a gathering of large requests must not become a segment nobody reads back. */
+  private takePending(): Work[] {
+    let end = 0;
+    for (let bytes = 0; end < this.pending.length && bytes < WAL_WRITE_BYTES_MAX; end++) {
+      const entries = this.pending[end].batch?.entries;
+      if (entries !== undefined) for (let i = 0; i < entries.length; i++) bytes += entries[i].data.length;
+    }
+    const works = end === this.pending.length ? this.pending : this.pending.slice(0, end);
+    this.pending = this.pending.slice(end);
+    return works;
   }
 
   /** Puts the works' records into the encoder; false when nothing needs to be written now. */
