@@ -32,6 +32,7 @@ const BLOCKS_MAX = 1024;
 
 export class ClientConnection extends Connection<ClientStream> {
   declare protected readonly shared: ClientShared;
+  protected override readonly enablePushMax = 0;
   private readonly heads: HeadReader<ResponseHead>;
   private nextStream = 1;
   private leaving = false;
@@ -97,6 +98,11 @@ export class ClientConnection extends Connection<ClientStream> {
     this.vacated();
   }
 
+  /** A stream of ours found that the server broke a rule on it. */
+  violated(id: number, why: string): void {
+    this.streamError(id, ErrorCode.ProtocolError, why);
+  }
+
   streamEnded(stream: ClientStream, ourEndSent: boolean): void {
     if (ourEndSent) this.forget(stream.id, false);
     else this.reset(stream.id, ErrorCode.NoError);
@@ -137,7 +143,7 @@ export class ClientConnection extends Connection<ClientStream> {
     // The first timeout goes into the table for its name; the others only name it.
     if (timeout !== '') encoder.field('grpc-timeout', timeout, this.timeoutNamed ? 'plain' : 'indexed');
     if (timeout !== '') this.timeoutNamed = true;
-    eachHeader(metadata, (name, value) => encoder.field(name, value, 'plain'));
+    eachHeader(metadata, (name, value) => encoder.field(name, value, 'never'));
     const bytes = encoder.end();
     if (key !== '' && encoder.version === version) this.blocks.set(key, bytes);
     return bytes;
@@ -351,6 +357,8 @@ export class ClientStream extends Stream implements ClientWire, Due {
       if (status === undefined) return this.violated('a response without :status');
       if (status.length === 3 && status.startsWith('1')) {
         if (ends) this.violated('an informational response that ends the stream');
+        else if (status === '101') this.violated('101 Switching Protocols');
+        else this.connection.idleFrame();
         return;
       }
       this.headSeen = true;
@@ -361,6 +369,7 @@ export class ClientStream extends Stream implements ClientWire, Due {
         return;
       }
       this.encoding = head.encoding;
+      this.expectedBytes = head.contentLength;
       if (!ends) {
         if (head.pairs.length > 0) this.sink.headersArrived(metadataFrom(head.pairs));
         return;
@@ -370,6 +379,11 @@ export class ClientStream extends Stream implements ClientWire, Due {
     }
     this.status = head;
     this.endOfStream();
+  }
+
+  override bytesArrived(bytes: Buffer, start: number, end: number): void {
+    if (this.headSeen) super.bytesArrived(bytes, start, end);
+    else this.miscounted('DATA before HEADERS');
   }
 
   override endArrived(): void {
@@ -401,6 +415,10 @@ export class ClientStream extends Stream implements ClientWire, Due {
 
   protected override drained(): void {
     this.sink.drainArrived();
+  }
+
+  protected override miscounted(why: string): void {
+    this.connection.violated(this.id, why);
   }
 
   protected override emptied(): void {

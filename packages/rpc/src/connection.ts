@@ -138,6 +138,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   ): void;
   /** Whether a stream of this id was ever opened. */
   protected abstract wasOpened(id: number): boolean;
+  /** The largest SETTINGS_ENABLE_PUSH the peer may say: a server may not ask for what only it does (§6.5.2). */
+  protected abstract readonly enablePushMax: number;
   protected abstract resetArrived(stream: S, code: number): void;
   /** We reset a stream because the peer broke a rule on it; its call must be told. */
   protected abstract streamFailed(stream: S, code: ErrorCode, why: string): void;
@@ -463,7 +465,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
         this.onContinuation(bytes, from, end, flags);
         break;
       case FrameType.Priority:
-        this.onPriority(bytes, from, end, id);
+        this.onPriority(from, end, id);
         break;
       case FrameType.PushPromise:
         throw new ConnectionError(ErrorCode.ProtocolError, 'PUSH_PROMISE');
@@ -525,8 +527,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     }
     if ((flags & Flag.Priority) !== 0) {
       if (end - start < 5) throw new ConnectionError(ErrorCode.FrameSizeError, 'a short priority');
-      if (readUint31(bytes, start) === id)
-        throw new ConnectionError(ErrorCode.ProtocolError, 'a stream that depends on itself');
+      // What it says is nothing to us (§5.3.2).
       start += 5;
     }
     const ends = (flags & Flag.EndStream) !== 0;
@@ -585,17 +586,13 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     if (stream !== undefined) this.resetArrived(stream, readUint32(bytes, from));
   }
 
-  private onPriority(bytes: Buffer, from: number, end: number, id: number): void {
+  private onPriority(from: number, end: number, id: number): void {
     if (id === 0) throw new ConnectionError(ErrorCode.ProtocolError, 'PRIORITY on the connection');
     if (end - from !== 5) {
       // Of an idle stream there is nothing to reset.
       if (!this.wasOpened(id))
         throw new ConnectionError(ErrorCode.FrameSizeError, 'PRIORITY of a wrong size');
       this.streamError(id, ErrorCode.FrameSizeError, 'PRIORITY of a wrong size');
-    } else if (readUint31(bytes, from) === id) {
-      if (!this.wasOpened(id))
-        throw new ConnectionError(ErrorCode.ProtocolError, 'a stream that depends on itself');
-      this.streamError(id, ErrorCode.ProtocolError, 'a stream that depends on itself');
     }
     this.idleFrame();
   }
@@ -629,7 +626,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
         this.encoder.setTableSize(value);
         break;
       case Setting.EnablePush:
-        if (value > 1) throw new ConnectionError(ErrorCode.ProtocolError, 'ENABLE_PUSH is 0 or 1');
+        if (value > this.enablePushMax)
+          throw new ConnectionError(ErrorCode.ProtocolError, `ENABLE_PUSH of ${value}`);
         break;
       case Setting.MaxConcurrentStreams:
         this.peerStreamsMax = value;
@@ -669,7 +667,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     this.touched();
   }
 
-  private idleFrame(): void {
+  /** Something came that does nothing; too much of it ends the connection. */
+  idleFrame(): void {
     if (!this.idleMeter.take(this.heardMs))
       throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too_many_idle_frames');
   }

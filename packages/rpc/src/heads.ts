@@ -40,6 +40,8 @@ export interface ResponseHead {
   readonly code: StatusCode | undefined;
   readonly message: string;
   readonly pairs: readonly string[];
+  /** content-length; -1 when absent. */
+  readonly contentLength: number;
 }
 
 /** §8.2.2: fields that speak of one connection. */
@@ -52,16 +54,29 @@ const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
 ]);
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-/** §8.2.1: no NUL, LF or CR. */
-const BAD_VALUE = /[\0\r\n]/;
+/** §8.2.1: no NUL, LF or CR, and no space or tab at either end. */
+const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
 
-/** What every field owes; undefined when it pays. */
+/** What a field owes for its name; undefined when it pays. */
 function malformedField(name: string, value: string): string | undefined {
   if (CONNECTION_SPECIFIC.has(name)) return `field ${name}`;
   if (!NAME.test(name)) return 'a field name with characters it may not have';
-  if (BAD_VALUE.test(value)) return 'a field value with NUL, CR or LF';
   if (name === 'te' && value !== 'trailers') return 'te other than trailers';
   return undefined;
+}
+
+function malformedValue(name: string): string {
+  return `field ${name} with NUL, CR, LF or space at an end`;
+}
+
+/**
+ * §8.1.1: how many bytes of content there are to be. @returns the text of what is wrong; a second value that
+ * differs from the one before is wrong, too
+ */
+function parseContentLength(value: string, before: number): number | string {
+  if (!/^\d{1,15}$/.test(value)) return 'a content-length that is no number';
+  const length = Number(value);
+  return before >= 0 && before !== length ? 'two lengths of one content' : length;
 }
 
 export function requestHead(block: HeaderBlock): RequestHead {
@@ -76,11 +91,13 @@ export function requestHead(block: HeaderBlock): RequestHead {
   let encoding = '';
   let acceptsGzip = false;
   let contentLength = -1;
+  let hosts = 0;
   let regular = false;
   const fields = block.fields;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i];
     const value = fields[i + 1];
+    if (BAD_VALUE.test(value)) malformed ??= malformedValue(name);
     if (name.charCodeAt(0) === 0x3a) {
       let twice = false;
       if (name === ':path') {
@@ -109,15 +126,16 @@ export function requestHead(block: HeaderBlock): RequestHead {
     else if (name === 'grpc-accept-encoding')
       acceptsGzip = value.split(',').some((word) => word.trim() === 'gzip');
     else if (name === 'content-length') {
-      if (!/^\d{1,15}$/.test(value)) malformed ??= 'a content-length that is no number';
-      else contentLength = Number(value);
+      const length = parseContentLength(value, contentLength);
+      if (typeof length === 'string') malformed ??= length;
+      else contentLength = length;
     } else {
+      if (name === 'host' && ++hosts > 1) malformed ??= 'host twice';
       malformed ??= malformedField(name, value);
       if (!isReserved(name)) pairs.push(name, value);
     }
   }
-  if (!block.excessive && (method === undefined || scheme === undefined || path === undefined || path === ''))
-    malformed ??= 'a request without method, scheme or path';
+  if (!block.excessive) malformed ??= malformedTarget(method, scheme, path, authority);
   return {
     malformed,
     refused:
@@ -129,6 +147,22 @@ export function requestHead(block: HeaderBlock): RequestHead {
     pairs,
     contentLength,
   };
+}
+
+/** §8.3.1, and §8.5 for CONNECT, which names an authority and nothing else. */
+function malformedTarget(
+  method: string | undefined,
+  scheme: string | undefined,
+  path: string | undefined,
+  authority: string | undefined,
+): string | undefined {
+  if (method === 'CONNECT') {
+    const whole = scheme === undefined && path === undefined && authority !== undefined;
+    return whole ? undefined : 'CONNECT with a scheme or path, or without authority';
+  }
+  if (method === undefined || scheme === undefined || path === undefined || path === '')
+    return 'a request without method, scheme or path';
+  return undefined;
 }
 
 function refusal(
@@ -163,8 +197,11 @@ function refusal(
 /** Trailers of a request: they carry nothing gRPC knows, but must be well-formed (§8.1). */
 export function malformedTrailers(block: HeaderBlock): string | undefined {
   for (let i = 0; i < block.fields.length; i += 2) {
-    if (block.fields[i].startsWith(':')) return 'a pseudo-header in trailers';
-    const malformed = malformedField(block.fields[i], block.fields[i + 1]);
+    const name = block.fields[i];
+    const value = block.fields[i + 1];
+    if (name.startsWith(':')) return 'a pseudo-header in trailers';
+    if (BAD_VALUE.test(value)) return malformedValue(name);
+    const malformed = malformedField(name, value);
     if (malformed !== undefined) return malformed;
   }
   return undefined;
@@ -178,9 +215,11 @@ export function responseHead(block: HeaderBlock): ResponseHead {
   let encoding = '';
   let code: StatusCode | undefined;
   let message = '';
+  let contentLength = -1;
   for (let i = 0; i < block.fields.length; i += 2) {
     const name = block.fields[i];
     const value = block.fields[i + 1];
+    if (BAD_VALUE.test(value)) malformed ??= malformedValue(name);
     if (name === ':status') {
       if (status !== undefined || i > 0) malformed ??= ':status twice or behind a field';
       status = value;
@@ -190,12 +229,16 @@ export function responseHead(block: HeaderBlock): ResponseHead {
     else if (name === 'grpc-status')
       code = /^\d{1,9}$/.test(value) ? statusCodeFrom(Number(value)) : StatusCode.Unknown;
     else if (name === 'grpc-message') message = percentDecode(value);
-    else {
+    else if (name === 'content-length') {
+      const length = parseContentLength(value, contentLength);
+      if (typeof length === 'string') malformed ??= length;
+      else contentLength = length;
+    } else {
       malformed ??= malformedField(name, value);
       if (!isReserved(name)) pairs.push(name, value);
     }
   }
-  return { malformed, status, contentType, encoding, code, message, pairs };
+  return { malformed, status, contentType, encoding, code, message, pairs, contentLength };
 }
 
 /** Blocks up to this size are remembered: a unary call's are a few bytes once both tables are warm. */

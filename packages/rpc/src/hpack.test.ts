@@ -2,7 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { HeaderDecoder, HeaderEncoder } from './hpack.ts';
-import { huffmanDecode, huffmanEncode, huffmanLength } from './huffman.ts';
+import { huffmanCodes, huffmanDecode, huffmanEncode, huffmanLength } from './huffman.ts';
+import { HpackTwin } from '../test/hpack-twin.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
 const fresh = (table = 4096): HeaderDecoder => new HeaderDecoder(65_536, 128, table);
@@ -142,8 +143,77 @@ test.each<[string, string]>([
   ['Huffman padding of zeros', '0001 61 81 18'],
   ['Huffman padding of eight bits', '0001 61 82 1fff'],
   ['an end-of-string symbol', '0001 61 84 ffff ffff'],
+  ['a string cut in the middle of a symbol', '0001 61 81 fe'],
+  ['a length of 2^28', '0001 61 7f 81ff ffff 7f'],
+  ['two updates, the second above the limit', '20 3fe2 1f'],
+  ['an index just behind the last entry', '4001 6101 62 bf'],
+  ['an index of an entry that was evicted', '4001 6101 62 20 be'],
 ])('%s is a compression error', (_name, bytes) => {
   expect(() => decode(fresh(), bytes)).toThrow(expect.objectContaining({ code: 9 }));
+});
+
+describe('4 the dynamic table', () => {
+  test.each<[string, string[], string[], number]>([
+    // 34 bytes an entry; 3f 25 is a size of 68, 3f 24 one of 67.
+    ['two entries fit exactly', ['3f25', '4001 6101 62', '4001 6301 64'], ['c d', 'a b'], 68],
+    ['a byte less evicts the oldest', ['3f24', '4001 6101 62', '4001 6301 64'], ['c d'], 34],
+    ['4.3 a smaller size evicts', ['4001 6101 62', '4001 6301 64', '3f03'], ['c d'], 34],
+    ['4.3 a size of 0 empties it', ['4001 6101 62', '20'], [], 0],
+    ['4.2 down and up again in one block', ['4001 6101 62', '20 3fe1 1f 4001 6301 64'], ['c d'], 34],
+    ['4.4 the name may be of the entry that makes room', ['3f03', '4001 6101 62', '7e01 63'], ['a c'], 34],
+    ['6.2.2 a literal without indexing stays out', ['0001 6101 62'], [], 0],
+    ['6.2.3 so does one never indexed', ['1001 6101 62'], [], 0],
+    ['a block may be nothing but an update', ['3fe1 1f'], [], 0],
+    ['the same pair twice is two entries', ['4001 6101 62', '4001 6101 62'], ['a b', 'a b'], 68],
+  ])('%s', (_name, blocks, table, size) => {
+    const decoder = fresh();
+    for (const block of blocks) decode(decoder, block);
+    expect(decoder.table().map((pair) => pair.join(' '))).toEqual(table);
+    expect(decoder.tableSize).toBe(size);
+  });
+
+  test('its order survives many evictions', () => {
+    const decoder = fresh(340);
+    for (let i = 0; i < 1000; i++) {
+      const digits = `${i}`.padStart(3, '0');
+      decode(decoder, `4001 61 03 ${Buffer.from(digits).toString('hex')}`);
+      expect(decode(decoder, 'be')).toEqual(['a', digits]);
+      if (i >= 8) expect(decode(decoder, 'c6')).toEqual(['a', `${i - 8}`.padStart(3, '0')]);
+    }
+  });
+});
+
+describe('5.1 integers at their bounds', () => {
+  // Each is a size update, pattern 001 and a prefix of five bits, on a table of a hundred entries of 34 bytes.
+  test.each<[string, string, number]>([
+    ['C.1.1 at most 30 stand in the prefix', '3e', 30],
+    ['31 does not', '3f00', 31],
+    ['C.1.2 two more bytes', '3f9a 0a', 1337],
+    ['zeros behind it', '3f80 8000', 31],
+    ['all that is allowed', '3fe1 1f', 4096],
+  ])('%s', (_name, bytes, value) => {
+    const decoder = fresh();
+    for (let i = 0; i < 100; i++) decode(decoder, '4001 6101 62');
+    decode(decoder, bytes);
+    expect(decoder.tableSize).toBe(Math.min(100, Math.floor(value / 34)) * 34);
+  });
+});
+
+describe('7.1.3 what applications say', () => {
+  test('is never indexed, not even where a table has it', () => {
+    const encoder = new HeaderEncoder();
+    encoder.begin();
+    encoder.field('token', 'secret', 'indexed');
+    encoder.field('token', 'secret', 'never');
+    encoder.field('accept-encoding', 'gzip, deflate', 'never');
+    const bytes = encoder.end();
+    // The names by their indexes, behind the pattern 0001.
+    const want = [hex('1f2f 06'), Buffer.from('secret'), hex('1f01 0d'), Buffer.from('gzip, deflate')];
+    expect(bytes.subarray(-Buffer.concat(want).length)).toEqual(Buffer.concat(want));
+    const decoder = fresh();
+    decoder.decode(bytes, 0, bytes.length);
+    expect(decoder.table()).toEqual([['token', 'secret']]);
+  });
 });
 
 test('an entry larger than the table empties it', () => {
@@ -182,6 +252,80 @@ describe('twins', () => {
         expect(huffmanEncode(value, bytes, 0)).toBe(bytes.length);
         expect(huffmanDecode(bytes, 0, bytes.length)).toBe(value);
       }),
+    );
+  });
+
+  test('Huffman: no code is the beginning of another, and each symbol comes back', () => {
+    const codes = huffmanCodes();
+    const sorted = codes.toSorted();
+    for (let i = 1; i < sorted.length; i++) expect(sorted[i].startsWith(sorted[i - 1])).toBe(false);
+    for (let symbol = 0; symbol < 256; symbol++) {
+      const bits = codes[symbol].padEnd(Math.ceil(codes[symbol].length / 8) * 8, '1');
+      const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
+      expect(huffmanDecode(bytes, 0, bytes.length)).toBe(String.fromCharCode(symbol));
+    }
+  });
+
+  test('two decoders agree about bent blocks, field by field and in their tables', () => {
+    const byte = fc.oneof(
+      fc.integer({ min: 0, max: 255 }),
+      fc.constantFrom(
+        0x82,
+        0xbe,
+        0xbf,
+        0x40,
+        0x20,
+        0x3f,
+        0x10,
+        0x00,
+        0x01,
+        0x61,
+        0x7e,
+        0x81,
+        0x1f,
+        0xff,
+        0x8c,
+      ),
+    );
+    const block = fc.oneof(
+      fc.array(byte, { maxLength: 40 }),
+      fc
+        .array(
+          fc.constantFrom(
+            '4001 6101 62',
+            '4003 616263 0178',
+            'be',
+            'bf',
+            '7e01 63',
+            '3f25',
+            '0001 61 81 1f',
+            '82',
+          ),
+          {
+            maxLength: 8,
+          },
+        )
+        .map((parts) => [...hex(parts.join(''))]),
+    );
+    fc.assert(
+      fc.property(fc.array(block, { maxLength: 12 }), (blocks) => {
+        const decoder = fresh();
+        const twin = new HpackTwin();
+        for (const each of blocks) {
+          const bytes = Buffer.from(each);
+          const want = twin.decode(bytes);
+          if (want === undefined) {
+            expect(() => decoder.decode(bytes, 0, bytes.length)).toThrow(
+              expect.objectContaining({ code: 9 }),
+            );
+            return;
+          }
+          expect(decoder.decode(bytes, 0, bytes.length).fields).toEqual(want);
+          expect(decoder.table()).toEqual(twin.table);
+          expect(decoder.tableSize).toBe(twin.tableSize);
+        }
+      }),
+      { numRuns: 3000 },
     );
   });
 

@@ -8,7 +8,7 @@ import { ConnectionError, DEFAULT_HEADER_TABLE_BYTES, ErrorCode } from './frames
 import { huffmanDecode, huffmanEncode, huffmanLength } from './huffman.ts';
 
 /** Appendix A. Index 1 is the first pair. */
-const STATIC: readonly (readonly [string, string])[] = [
+export const STATIC_TABLE: readonly (readonly [string, string])[] = [
   [':authority', ''],
   [':method', 'GET'],
   [':method', 'POST'],
@@ -71,7 +71,7 @@ const STATIC: readonly (readonly [string, string])[] = [
   ['via', ''],
   ['www-authenticate', ''],
 ];
-const STATIC_COUNT = STATIC.length;
+const STATIC_COUNT = STATIC_TABLE.length;
 /** §4.1: an entry costs its two strings and 32 bytes. */
 const ENTRY_OVERHEAD = 32;
 
@@ -138,8 +138,8 @@ export class HeaderDecoder {
         const index = byte === 0xff ? this.integer(bytes, end, 7) : (this.at++, byte) & 0x7f;
         if (index === 0) broken('index 0');
         if (index <= STATIC_COUNT) {
-          name = STATIC[index - 1][0];
-          value = STATIC[index - 1][1];
+          name = STATIC_TABLE[index - 1][0];
+          value = STATIC_TABLE[index - 1][1];
         } else {
           const place = this.place(index);
           name = this.names[place];
@@ -175,7 +175,7 @@ export class HeaderDecoder {
   }
 
   private nameAt(index: number): string {
-    return index <= STATIC_COUNT ? STATIC[index - 1][0] : this.names[this.place(index)];
+    return index <= STATIC_COUNT ? STATIC_TABLE[index - 1][0] : this.names[this.place(index)];
   }
 
   /** §5.1, bounded to 28 bits: no length or index of ours is larger. */
@@ -239,14 +239,17 @@ export class HeaderDecoder {
 }
 
 const STATIC_PAIRS: ReadonlyMap<string, number> = new Map(
-  STATIC.map(([name, value], i) => [`${name}\0${value}`, i + 1]),
+  STATIC_TABLE.map(([name, value], i) => [`${name}\0${value}`, i + 1]),
 );
 const STATIC_NAMES: ReadonlyMap<string, number> = new Map(
-  STATIC.map(([name], i): [string, number] => [name, i + 1]).reverse(),
+  STATIC_TABLE.map(([name], i): [string, number] => [name, i + 1]).reverse(),
 );
 
-/** How a field may be written: kept in the table for the next time, or not. */
-export type Indexing = 'indexed' | 'plain';
+/**
+ * How a field may be written: kept in the table for the next time, or not, or in the form that whoever passes
+ * it on must keep as well (§6.2.3): for what applications say, which may be a secret that came to us so.
+ */
+export type Indexing = 'indexed' | 'plain' | 'never';
 
 /**
  * §6, writing. Call `begin`, `field`…, `end`; the bytes of `end` are a copy and stay valid while `version`
@@ -291,12 +294,12 @@ export class HeaderEncoder {
   field(name: string, value: string, indexing: Indexing): void {
     this.room(name.length + value.length + 24);
     const pair = `${name}\0${value}`;
-    const fixed = STATIC_PAIRS.get(pair);
+    const fixed = indexing === 'never' ? undefined : STATIC_PAIRS.get(pair);
     if (fixed !== undefined) {
       this.integer(0x80, 7, fixed);
       return;
     }
-    const known = this.pairs.get(pair);
+    const known = indexing === 'never' ? undefined : this.pairs.get(pair);
     if (known !== undefined) {
       this.integer(0x80, 7, this.indexOf(known));
       return;
@@ -305,7 +308,7 @@ export class HeaderEncoder {
     const insert = indexing === 'indexed' && this.tableBytes + size <= this.tableBytesMax;
     const named = this.names.get(name);
     const nameIndex = STATIC_NAMES.get(name) ?? (named === undefined ? 0 : this.indexOf(named));
-    this.integer(insert ? 0x40 : 0, insert ? 6 : 4, nameIndex);
+    this.integer(insert ? 0x40 : indexing === 'never' ? 0x10 : 0, insert ? 6 : 4, nameIndex);
     if (nameIndex === 0) this.string(name, insert);
     this.string(value, insert);
     if (!insert) return;

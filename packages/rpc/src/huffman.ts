@@ -124,6 +124,11 @@ export function huffmanDecode(bytes: Buffer, start: number, end: number): string
   }
 }
 
+/** The code of each symbol 0-256 as digits of two: for tests. */
+export function huffmanCodes(): string[] {
+  return [...LENGTHS].map((length, symbol) => CODE.codes[symbol].toString(2).padStart(length, '0'));
+}
+
 /** Bytes that `text` (latin1) takes when coded. */
 export function huffmanLength(text: string): number {
   let bits = 0;

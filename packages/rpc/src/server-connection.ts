@@ -36,6 +36,7 @@ interface Template {
 
 export class ServerConnection extends Connection<ServerStream> {
   declare protected readonly shared: ServerShared;
+  protected override readonly enablePushMax = 1;
   private readonly heads: HeadReader<RequestHead>;
   private prefaceSeen = 0;
   /** Calls the client reset whose handlers still run. */
@@ -111,7 +112,7 @@ export class ServerConnection extends Connection<ServerStream> {
     encoder.field(':status', '200', 'indexed');
     encoder.field('content-type', 'application/grpc', 'indexed');
     if (encoding !== undefined) encoder.field('grpc-encoding', encoding, 'indexed');
-    if (headers !== undefined) eachHeader(headers, (name, value) => encoder.field(name, value, 'plain'));
+    if (headers !== undefined) eachHeader(headers, (name, value) => encoder.field(name, value, 'never'));
     const bytes = encoder.end();
     if (headers === undefined && encoding === undefined && encoder.version === version) {
       template.bytes = bytes;
@@ -145,7 +146,7 @@ export class ServerConnection extends Connection<ServerStream> {
     }
     encoder.field('grpc-status', `${code}`, 'indexed');
     if (details !== '') encoder.field('grpc-message', percentEncode(details), 'plain');
-    if (trailers !== undefined) eachHeader(trailers, (name, value) => encoder.field(name, value, 'plain'));
+    if (trailers !== undefined) eachHeader(trailers, (name, value) => encoder.field(name, value, 'never'));
     const bytes = encoder.end();
     if (plain && encoder.version === version) {
       template.bytes = bytes;
@@ -343,8 +344,6 @@ class ServerStream extends Stream implements ServerWire, Due {
   private opened = false;
   private ending: Ending | undefined = undefined;
   private finished = false;
-  /** Of content-length: what has not come; -1: not announced. */
-  private expectedBytes: number;
 
   constructor(
     id: number,
@@ -421,25 +420,6 @@ class ServerStream extends Stream implements ServerWire, Due {
 
   // From the connection.
 
-  override bytesArrived(bytes: Buffer, start: number, end: number): void {
-    if (this.expectedBytes >= 0) {
-      this.expectedBytes -= end - start;
-      if (this.expectedBytes < 0) {
-        this.connection.violated(this.id, ErrorCode.ProtocolError, 'more than content-length');
-        return;
-      }
-    }
-    super.bytesArrived(bytes, start, end);
-  }
-
-  override endArrived(): void {
-    if (this.expectedBytes > 0) {
-      this.connection.violated(this.id, ErrorCode.ProtocolError, 'less than content-length');
-      return;
-    }
-    super.endArrived();
-  }
-
   deadlinePassed(): void {
     this.refuse({ code: StatusCode.DeadlineExceeded, text: DEADLINE_TEXT });
   }
@@ -464,6 +444,10 @@ class ServerStream extends Stream implements ServerWire, Due {
 
   protected override drained(): void {
     if (!this.finished) this.sink?.drainArrived();
+  }
+
+  protected override miscounted(why: string): void {
+    this.connection.violated(this.id, ErrorCode.ProtocolError, why);
   }
 
   protected override emptied(): void {

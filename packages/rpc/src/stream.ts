@@ -44,6 +44,8 @@ export abstract class Stream {
   protected encoding = '';
   /** What goes out is compressed. */
   protected compress: ((bytes: Buffer) => Buffer) | undefined = undefined;
+  /** Of content-length: what has not come; -1: not announced. */
+  protected expectedBytes = -1;
   private readonly receiveWindow: ReceiveWindow;
   private readonly receiveBytesMax: number;
   private reader: MessageReader | undefined = undefined;
@@ -83,6 +85,8 @@ export abstract class Stream {
   protected abstract drained(): void;
   /** Everything queued has left. */
   protected abstract emptied(): void;
+  /** The peer sent another number of bytes than it announced (§8.1.1): the stream is reset. */
+  protected abstract miscounted(why: string): void;
   /** The peer's message cannot be taken: ends the call. */
   protected abstract refuse(refusal: Refusal): void;
 
@@ -191,6 +195,13 @@ export abstract class Stream {
 
   /** A DATA frame's content. */
   bytesArrived(bytes: Buffer, start: number, end: number): void {
+    if (this.expectedBytes >= 0) {
+      this.expectedBytes -= end - start;
+      if (this.expectedBytes < 0) {
+        this.miscounted('more than content-length');
+        return;
+      }
+    }
     let at = start;
     if (this.reader === undefined || this.reader.empty) {
       // Messages that lie whole in this frame are looked at in place.
@@ -223,6 +234,10 @@ export abstract class Stream {
 
   /** END_STREAM arrived. */
   endArrived(): void {
+    if (this.expectedBytes > 0) {
+      this.miscounted('less than content-length');
+      return;
+    }
     this.remoteEnded = true;
     this.deliverEnd();
   }

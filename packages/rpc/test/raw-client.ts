@@ -39,6 +39,21 @@ export function rawFrame(
   return bytes;
 }
 
+/** Each number in four bytes: increments, error codes, stream numbers. */
+export function u32(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => bytes.writeUInt32BE(value, i * 4));
+  return bytes;
+}
+
+/** One setting as it stands in a SETTINGS frame. */
+export function setting(id: number, value: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUInt16BE(id, 0);
+  bytes.writeUInt32BE(value, 2);
+  return bytes;
+}
+
 /** Literal fields without indexing. */
 export function fields(...pairs: readonly (readonly [string, string])[]): Buffer {
   return Buffer.concat(pairs.flatMap(([name, value]) => [Buffer.from([0]), raw(name), raw(value)]));

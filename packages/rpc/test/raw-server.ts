@@ -90,6 +90,12 @@ export class RawPeer {
     return this.streams;
   }
 
+  /** The error code of the GOAWAY that ends the connection; -1 when it closes without. */
+  async goneWith(): Promise<number> {
+    const frame = await this.find(({ type }) => type === TYPE.goaway);
+    return frame?.payload.readUInt32BE(4) ?? -1;
+  }
+
   async gone(): Promise<void> {
     await this.find(() => this.closed);
   }

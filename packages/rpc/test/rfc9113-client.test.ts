@@ -263,7 +263,7 @@ describe('what a server may not do', () => {
       '5.1 DATA before HEADERS',
       (peer) => peer.send(rawFrame(TYPE.data, END_STREAM, 1, message('x'))),
       StatusCode.Internal,
-      'server closed the stream without sending trailers',
+      'DATA before HEADERS',
     ],
     [
       '8.1 no status',

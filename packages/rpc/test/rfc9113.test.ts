@@ -16,7 +16,9 @@ import {
   message,
   rawFrame,
   requestFields,
+  setting,
   type RawFrame,
+  u32,
 } from './raw-client.ts';
 
 const END_STREAM = 1;
@@ -59,17 +61,6 @@ async function during<T>(act: (client: RawClient) => Promise<T>, handshake = tru
   }
 }
 
-const u32 = (...values: number[]): Buffer => {
-  const bytes = Buffer.alloc(values.length * 4);
-  values.forEach((value, i) => bytes.writeUInt32BE(value, i * 4));
-  return bytes;
-};
-const setting = (id: number, value: number): Buffer => {
-  const bytes = Buffer.alloc(6);
-  bytes.writeUInt16BE(id, 0);
-  bytes.writeUInt32BE(value, 2);
-  return bytes;
-};
 const headers = (stream: number, flags: number, block = requestFields()): Buffer =>
   rawFrame(TYPE.headers, flags, stream, block);
 const data = (stream: number, flags: number, bytes: Uint8Array = new Uint8Array()): Buffer =>
