@@ -15,8 +15,9 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   sim: ['base'],
   client: ['base', 'proto', 'rpc'],
   store: ['base', 'proto', 'raft', 'rpc'],
+  proxy: ['base', 'client', 'proto', 'rpc', 'store'],
   bench: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
-  cli: ['base', 'bench', 'client', 'proto', 'raft', 'rpc', 'store'],
+  cli: ['base', 'bench', 'client', 'proto', 'proxy', 'raft', 'rpc', 'store'],
 };
 
 /** Files that nothing needs to import: a package's doors, programs, and scripts that are started by hand. */
@@ -139,6 +140,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
+  'packages/proxy/src/tcp/': ['dns/promises', 'net'], // forwards connections
   'packages/rpc/src/': ['crypto', 'fs', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP

@@ -49,6 +49,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: async (argv, io) => (await import('./ctl/ctl.ts')).runCtl(argv, io, 'etcdctl'),
   },
   {
+    name: 'gateway',
+    usage: 'start [--endpoints …] [--listen-addr 127.0.0.1:23790]',
+    short: 'forwards connections to the members of a cluster, as `etcd gateway`',
+    run: async (argv, io) => (await import('@keelson/proxy')).runProxy(['gateway', ...argv], io),
+  },
+  {
     name: 'apiserver',
     usage: '<kube-apiserver flags>',
     short: 'the Kubernetes API server (not in this build)',

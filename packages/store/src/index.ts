@@ -3,6 +3,17 @@ export { StoreServer } from './server.ts';
 export { realWorld, type BoundTransport, type World } from './world.ts';
 export { defaultServerConfig, parseServerConfig } from './config/config.ts';
 export type { ServerConfig } from './config/flag-table.ts';
+// Values as etcd's flags spell them, for the proxies.
+export {
+  formatGoDuration,
+  goQuote,
+  parseGoBool,
+  parseGoDuration,
+  parseGoInt,
+  parseGoUint,
+  type Parsed,
+} from './config/go-values.ts';
+export { splitHostPort } from './config/urls.ts';
 export { FatalError, StoreError, type ErrorCode } from './errors.ts';
 export { makeCertificate, type CertificateFields, type Certified } from './tls/certificate.ts';
 // Tools on files of members that do not run.

@@ -1,0 +1,145 @@
+/**
+ * Flags of the two commands in the dialect etcd reads them with (pflag): --name value, --name=value, words in any
+ * order, "--" ends the flags. Texts of errors and the look of the list are pflag's. What a flag means is its
+ * command's business.
+ */
+import { goQuote, parseGoBool, parseGoDuration, parseGoInt, parseGoUint, type Parsed } from '@keelson/store';
+
+export interface FlagSpec {
+  readonly name: string;
+  readonly kind: 'bool' | 'string' | 'strings' | 'duration' | 'int' | 'uint32';
+  /** As it would be typed. */
+  readonly initial: string;
+  readonly usage: string;
+  /** Understood, and not shown. */
+  readonly hidden?: boolean;
+}
+
+/** A flag that does not exist, or a value it cannot have; the message is for the user. */
+export class FlagError extends Error {
+  override readonly name = 'FlagError';
+}
+
+/** What reads a value, and how its complaint begins. */
+interface Check {
+  readonly parse: (text: string) => Parsed<unknown>;
+  readonly prefix: (text: string) => string;
+}
+
+const strconv = (name: string) => (text: string) => `strconv.${name}: parsing ${goQuote(text)}: `;
+
+const CHECKS: Readonly<Record<FlagSpec['kind'], Check | undefined>> = {
+  bool: { parse: parseGoBool, prefix: strconv('ParseBool') },
+  string: undefined,
+  strings: undefined,
+  duration: { parse: parseGoDuration, prefix: () => '' },
+  int: { parse: parseGoInt, prefix: strconv('ParseInt') },
+  uint32: { parse: (text) => parseGoUint(text, 32), prefix: strconv('ParseUint') },
+};
+
+export class FlagValues {
+  private readonly texts: Map<string, string>;
+  private readonly given = new Set<string>();
+
+  constructor(specs: readonly FlagSpec[]) {
+    this.texts = new Map(specs.map(({ name, initial }) => [name, initial]));
+  }
+
+  /** @throws FlagError with pflag's text */
+  set({ name, kind }: FlagSpec, text: string): void {
+    const check = CHECKS[kind];
+    const checked = check?.parse(text);
+    if (check !== undefined && checked?.ok === false) {
+      const problem = check.prefix(text) + checked.error;
+      throw new FlagError(`invalid argument ${goQuote(text)} for "--${name}" flag: ${problem}`);
+    }
+    // The first list takes the default's place, each further one is added.
+    const adds = kind === 'strings' && this.given.has(name);
+    this.texts.set(name, adds ? [...this.strings(name), text].join(',') : text);
+    this.given.add(name);
+  }
+
+  changed(name: string): boolean {
+    return this.given.has(name);
+  }
+  string(name: string): string {
+    const text = this.texts.get(name);
+    if (text === undefined) throw new TypeError(`no flag --${name} is declared`);
+    return text;
+  }
+  strings(name: string): string[] {
+    const text = this.string(name);
+    return text === '' ? [] : text.split(',');
+  }
+  bool(name: string): boolean {
+    return valueOf(parseGoBool(this.string(name)));
+  }
+  int(name: string): number {
+    return valueOf(parseGoInt(this.string(name)));
+  }
+  durationMs(name: string): number {
+    return valueOf(parseGoDuration(this.string(name)));
+  }
+}
+
+function valueOf<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw new TypeError(`a default that cannot be read: ${parsed.error}`);
+  return parsed.value;
+}
+
+/**
+ * Words without a dash mean nothing to either command: they are passed over, as etcd does.
+ * @throws FlagError
+ */
+export function parseFlags(specs: readonly FlagSpec[], argv: readonly string[]): FlagValues | 'help' {
+  const values = new FlagValues(specs);
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at];
+    if (word === '--') break;
+    if (!word.startsWith('-') || word === '-') continue;
+    if (!word.startsWith('--')) {
+      if (word.startsWith('-h')) return 'help';
+      throw new FlagError(`unknown shorthand flag: '${word.charAt(1)}' in ${word}`);
+    }
+    const equals = word.indexOf('=');
+    const name = word.slice(2, equals < 0 ? undefined : equals);
+    if (name === '' || name.startsWith('-')) throw new FlagError(`bad flag syntax: ${word}`);
+    const spec = specs.find((candidate) => candidate.name === name);
+    if (spec === undefined && name === 'help') return 'help';
+    if (spec === undefined) throw new FlagError(`unknown flag: --${name}`);
+    if (equals >= 0) values.set(spec, word.slice(equals + 1));
+    else if (spec.kind === 'bool') values.set(spec, 'true');
+    else if (at + 1 === argv.length) throw new FlagError(`flag needs an argument: --${name}`);
+    else values.set(spec, argv[++at]);
+  }
+  return values;
+}
+
+const KIND_WORDS: Readonly<Record<FlagSpec['kind'], string>> = {
+  bool: '',
+  string: ' string',
+  strings: ' strings',
+  duration: ' duration',
+  int: ' int',
+  uint32: ' uint32',
+};
+const ZEROS: ReadonlySet<string> = new Set(['', '0', 'false', '0s']);
+
+/** A line a flag, by name, aligned; --help, which every command has, among them. */
+export function flagLines(command: string, specs: readonly FlagSpec[]): string {
+  const shown = specs
+    .filter(({ hidden }) => hidden !== true)
+    .map((spec) => ({ sort: spec.name, ...lineOf(spec) }));
+  shown.push({ sort: 'help', name: '  -h, --help', usage: `help for ${command}` });
+  shown.sort((a, b) => (a.sort < b.sort ? -1 : 1));
+  const width = Math.max(...shown.map(({ name }) => name.length));
+  return shown.map(({ name, usage }) => `${name.padEnd(width)}   ${usage}\n`).join('');
+}
+
+function lineOf({ name, kind, initial, usage }: FlagSpec): { name: string; usage: string } {
+  const shown = kind === 'string' ? goQuote(initial) : kind === 'strings' ? `[${initial}]` : initial;
+  return {
+    name: `      --${name}${KIND_WORDS[kind]}`,
+    usage: ZEROS.has(initial) ? usage : `${usage} (default ${shown})`,
+  };
+}
