@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { backendContract } from '../../test/contract/backend.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
+import { encodeRevision } from '../mvcc/revision.ts';
+import { Buckets } from './buckets.ts';
 import { LevelBackend } from './level-backend.ts';
 import { MemoryBackend } from './memory-backend.ts';
 
@@ -57,4 +59,34 @@ test('damaged files are refused, not replaced', async () => {
   } finally {
     await rm(directory, { recursive: true });
   }
+});
+
+test('buckets that stood behind the revisions move before them when a directory is opened', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'keelson-level-'));
+  try {
+    const before = await LevelBackend.open(disk, directory);
+    const revision = `k${encodeRevision(7, 0)}`;
+    await before.write(
+      [revision, 'mterm', 'llease-id', 'p8e9e05c52164694d', 'qdead', 'uroot', 'rreader', 'aalarm', 'h1'].map(
+        (key) => ({ key, value: Buffer.from(key) }),
+      ),
+    );
+    await before.close();
+    const expected = ['Llease-id', 'Mterm', 'P8e9e05c52164694d', 'Qdead', 'Rreader', 'Uroot', 'aalarm', 'h1'];
+    for (const _opened of ['first', 'again']) {
+      const after = await LevelBackend.open(disk, directory);
+      const found: [string, string][] = [];
+      for await (const pairs of after.iterate({ gte: '\0', lt: '\xff' }))
+        for (const { key, value } of pairs) found.push([key, value.toString('latin1')]);
+      expect(found.map(([key]) => key)).toEqual([...expected, revision]);
+      for (const [key, value] of found) expect(key.slice(1)).toBe(value.slice(1));
+      await after.close();
+    }
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test('no bucket sorts behind the revisions', () => {
+  for (const bucket of Object.values(Buckets)) expect(bucket.prefix <= Buckets.key.prefix).toBe(true);
 });

@@ -10,6 +10,7 @@ import { ClassicLevel, type IteratorOptions, type Snapshot } from 'classic-level
 import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
 import { FatalError } from '../errors.ts';
 import type { Backend, BackendPair, BackendRange, BackendSnapshot, BatchOperation } from './backend.ts';
+import { moveFormerBuckets } from './former-buckets.ts';
 
 type Level = ClassicLevel<string, Buffer>;
 
@@ -94,7 +95,9 @@ export class LevelBackend implements Backend {
         cause,
       });
     }
-    return new LevelBackend(level, disk, directory);
+    const backend = new LevelBackend(level, disk, directory);
+    await moveFormerBuckets(backend);
+    return backend;
   }
 
   getSync(key: string): Buffer | undefined {

@@ -73,7 +73,7 @@ describe('reading', () => {
     backend.gates[0]?.resolve();
     await first;
     expect(buffer.get(Buckets.meta, 'a')).toBeUndefined();
-    expect(backend.getSync('ma')).toEqual(value('1'));
+    expect(backend.getSync('Ma')).toEqual(value('1'));
     expect(buffer.get(Buckets.lease, 'a')).toBeUndefined();
   });
 
@@ -86,7 +86,7 @@ describe('reading', () => {
     expect(buffer.get(Buckets.alarm, 'a')).toEqual(value('a'));
     const found: string[] = [];
     for await (const pairs of buffer.range(Buckets.meta)) found.push(...pairs.map((pair) => pair.key));
-    expect(found).toEqual(['ma']);
+    expect(found).toEqual(['Ma']);
   });
 });
 

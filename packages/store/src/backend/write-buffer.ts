@@ -40,17 +40,79 @@ export interface WriteBufferOptions {
   readonly clock?: Pick<Clock, 'monotonicMs'>;
 }
 
-/** The operations of one batch by bucket; an operation without a value is a delete. */
+/** Bytes the checksum of a batch is computed over in one call. */
+const CHECKSUM_BYTES = 64 * 1024;
+
+/**
+ * The puts of one batch into the key bucket. Revisions arrive in order, so two arrays are map enough: a put is
+ * two pushes, and a look-up, which is rare, searches.
+ */
+class RevisionPuts {
+  readonly keys: string[] = [];
+  readonly values: Buffer[] = [];
+
+  push(key: string, value: Buffer): void {
+    this.keys.push(key);
+    this.values.push(value);
+  }
+
+  get(key: string): Buffer | undefined {
+    const { keys } = this;
+    let low = 0;
+    let high = keys.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (keys[middle] < key) low = middle + 1;
+      else high = middle;
+    }
+    return keys[low] === key ? this.values[low] : undefined;
+  }
+
+  /** CRC-32C over keys and values in order, gathered so that a call of it has much to do. */
+  checksum(): number {
+    const { keys, values } = this;
+    const gathered = Buffer.allocUnsafe(CHECKSUM_BYTES);
+    let checksum = 0;
+    let length = 0;
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i];
+      const value = values[i];
+      if (length + key.length + value.length > CHECKSUM_BYTES) {
+        checksum = crc32c(gathered.subarray(0, length), checksum);
+        length = 0;
+      }
+      for (let at = 0; at < key.length; at++) gathered[length++] = key.charCodeAt(at);
+      if (length + value.length > CHECKSUM_BYTES) {
+        checksum = crc32c(value, crc32c(gathered.subarray(0, length), checksum));
+        length = 0;
+      } else {
+        gathered.set(value, length);
+        length += value.length;
+      }
+    }
+    return crc32c(gathered.subarray(0, length), checksum);
+  }
+}
+
+/** The operations of one batch. */
 class Batch {
-  readonly buckets = new Map<Bucket, Map<string, BatchOperation>>();
+  readonly revisions = new RevisionPuts();
+  /** All others by bucket; an operation without a value is a delete, which hides a put of a revision. */
+  private readonly buckets = new Map<Bucket, Map<string, BatchOperation>>();
   count = 0;
   bytes = 0;
-  /** Over the puts into the key bucket so far; see BatchRecord. */
-  checksum = 0;
-  putCount = 0;
 
   get(bucket: Bucket, key: string): BatchOperation | undefined {
-    return this.buckets.get(bucket)?.get(key);
+    const operation = this.buckets.get(bucket)?.get(key);
+    if (operation !== undefined || bucket !== Buckets.key) return operation;
+    const value = this.revisions.get(key);
+    return value === undefined ? undefined : { key, value };
+  }
+
+  putRevision(key: string, value: Buffer): void {
+    this.revisions.push(key, value);
+    this.count++;
+    this.bytes += key.length + value.length;
   }
 
   set(bucket: Bucket, key: string, value: Buffer | undefined): void {
@@ -64,8 +126,11 @@ class Batch {
     this.bytes += key.length + (value === undefined ? 0 : value.length);
   }
 
+  /** In the order of their effect: a revision's delete comes after its put. */
   toOperations(): BatchOperation[] {
     const all: BatchOperation[] = [];
+    const { keys, values } = this.revisions;
+    for (let i = 0; i < keys.length; i++) all.push({ key: Buckets.key.prefix + keys[i], value: values[i] });
     for (const operations of this.buckets.values())
       for (const operation of operations.values()) all.push(operation);
     return all;
@@ -92,7 +157,6 @@ export class WriteBuffer {
   /** The record of the last sealed batch. */
   private lastRecord: BatchRecord | undefined;
   private lastDurableIndex: number;
-  private readonly scratch = Buffer.alloc(18);
 
   /** @param newest the newest batch record on disk, as load() finds it; undefined for an empty backend */
   constructor(backend: Backend, options: WriteBufferOptions, newest?: BatchRecord) {
@@ -155,14 +219,10 @@ export class WriteBuffer {
     if (bucket === Buckets.key) {
       assert(key > this.lastPutKey, 'revisions are written in order and once');
       this.lastPutKey = key;
+      assert(key.length === 17 || key.length === 18, 'a revision is 17 or 18 bytes');
       this.uncovered = true;
-      const batch = this.filling;
-      const length = this.scratch.write(key, 0, 'latin1');
-      assert(length === key.length && length >= 17, 'a revision is 17 or 18 bytes');
-      batch.checksum = crc32c(value, crc32c(this.scratch.subarray(0, length), batch.checksum));
-      batch.putCount++;
-    }
-    this.filling.set(bucket, key, value);
+      this.filling.putRevision(key, value);
+    } else this.filling.set(bucket, key, value);
     this.dirty = true;
   }
 
@@ -274,13 +334,14 @@ export class WriteBuffer {
     const last = this.lastRecord;
     const number = (last?.number ?? 0) + 1;
     const sameKey = last !== undefined && last.mark.newestRevision === mark.newestRevision;
+    const putCount = batch.revisions.keys.length;
     let record: BatchRecord;
     if (sameKey) {
       // No new revision: the record replaces the last one and goes on vouching for that one's puts.
-      assert(batch.putCount === 0, 'puts without a new revision');
-      record = { number, previous: last.previous, checksum: last.checksum, putCount: last.putCount, mark };
+      assert(putCount === 0, 'puts without a new revision');
+      record = { ...last, number, mark };
     } else {
-      const { checksum, putCount } = batch;
+      const checksum = batch.revisions.checksum();
       record = { number, previous: last?.number ?? 0, checksum, putCount, mark };
     }
     this.lastRecord = record;
