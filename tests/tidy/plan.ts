@@ -67,6 +67,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 1, members: ['logging/'] },
     { rank: 1, members: ['backend/'] },
     { rank: 2, members: ['failpoints/'] },
+    { rank: 2, members: ['tracing/'] },
     { rank: 2, members: ['wal/'] },
     { rank: 2, members: ['snap/'] },
     { rank: 2, members: ['mvcc/'] },
@@ -168,6 +169,8 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/secrets/': ['crypto', 'fs/promises'], // randomness, key files
   'packages/store/src/server.ts': ['http'],
   'packages/store/src/upkeep.ts': ['http'],
+  'packages/store/src/tracing/tracing.ts': ['async_hooks'], // whose call a proposal is made for
+  'packages/store/src/transfer/backup-digest.ts': ['crypto'], // the digests of a backup's files
   'packages/store/src/transfer/saved-snapshot.ts': ['crypto'], // compares the digest of a saved snapshot
   'packages/store/src/snapshot/bbolt-writer.ts': ['timers/promises'], // yields between slices
   'packages/store/src/tls/': ['crypto', 'dns/promises', 'fs', 'net', 'path', 'tls'], // reads certificates at each handshake

@@ -12,6 +12,7 @@ import { ApplyMetrics } from './metrics/apply-metrics.ts';
 import { Registry } from './metrics/registry.ts';
 import { StorageMetrics } from './metrics/storage-metrics.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import type { WalOptions } from './wal/wal.ts';
 
 export class Instruments {
@@ -19,6 +20,8 @@ export class Instruments {
   readonly storage: StorageMetrics;
   readonly apply: ApplyMetrics;
   readonly observers: MemberObservers;
+  /** Set before the parts are made that it looks at; undefined unless it is asked for. */
+  tracing: Tracing | undefined = undefined;
   private readonly clock: Clock;
   private readonly heartbeatMs: number;
   private lastTickMs: number | undefined = undefined;

@@ -95,9 +95,10 @@ export class MemberServices {
       requestBytesMax,
       watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
     });
-    registerKv(table, replica, access, { txnOpsMax: config.maxTxnOps, requestBytesMax });
+    const traced = instruments.tracing?.over(table) ?? table;
+    registerKv(traced, replica, access, { txnOpsMax: config.maxTxnOps, requestBytesMax });
     this.watches.register(table);
-    registerLease(table, replica, access, this.requireLeader);
+    registerLease(traced, replica, access, this.requireLeader);
     this.promoteHere = (id) => instruments.promotion(parts.reconfiguration.promoteHere(id));
     this.registerMembers(parts);
     this.selfPromotion = config.promoteLearnerWhenReady ? selfPromotionOf(parts) : undefined;
@@ -107,7 +108,8 @@ export class MemberServices {
     registerLock(table, inner);
     registerElection(table, inner);
     const calls = new CallMetrics(instruments.registry, table, config.metrics === 'extensive');
-    this.hooks = calls.around(hooks);
+    const counted = calls.around(hooks);
+    this.hooks = instruments.tracing?.around(counted) ?? counted;
   }
 
   private registerMembers(parts: MemberServicesParts): void {

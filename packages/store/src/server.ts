@@ -5,7 +5,8 @@
  */
 import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import { grpcJsServer, nativeServer, type CallHooks, type MethodTable, type RpcServer } from '@keelson/rpc';
+import { grpcJsServer, nativeChannel, nativeServer } from '@keelson/rpc';
+import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
 import { Applier, type Space } from './apply/applier.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
@@ -48,6 +49,7 @@ import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import { WatchHub } from './watch/hub.ts';
 import { Upkeep } from './upkeep.ts';
 import type { BoundTransport, World } from './world.ts';
@@ -115,6 +117,7 @@ export class StoreServer {
       const storage = await openMember(config, world, opening);
       let server: StoreServer | undefined;
       try {
+        instruments.tracing = await tracingOf(config, world, instruments);
         server = new StoreServer(config, world, storage, ports, opening, instruments);
         for (const url of config.listenPeerUrls) await bound(server.transport.listenUrl?.(url), url);
         await server.upkeep.check(storage.isNew);
@@ -126,6 +129,7 @@ export class StoreServer {
         server?.web?.stop();
         server?.agent.destroy();
         await server?.transport.stop();
+        await instruments.tracing?.close();
         await storage.wal.close();
         await storage.state.backend.close();
         throw error;
@@ -327,6 +331,7 @@ export class StoreServer {
         revokeGapMax: config.featureGates.enabled.PriorityRequest
           ? limits.APPLY_GAP_PRIORITY_MAX
           : limits.APPLY_GAP_MAX,
+        onPropose: instruments.tracing?.proposed,
       },
     );
     this.succession = new Succession(this.driver, state, this.transport, this.schedule, logger, {
@@ -592,6 +597,7 @@ export class StoreServer {
     await this.rpc.drain(DRAIN_MS);
     this.web?.stop();
     await portsClosed;
+    await this.instruments.tracing?.close();
     this.driver.stop();
     await this.transport.stop();
     this.agent.destroy();
@@ -602,6 +608,45 @@ export class StoreServer {
     await state.buffer.commit().catch(() => {});
     await state.backend.close();
   }
+}
+
+/** Undefined, and not even loaded, unless it is asked for. @throws FatalError for an address that is none */
+async function tracingOf(
+  config: ServerConfig,
+  { clock, logger, random64 }: World,
+  { registry }: Instruments,
+): Promise<Tracing | undefined> {
+  if (!config.enableDistributedTracing) return undefined;
+  const address = config.distributedTracingAddress;
+  const { Tracing } = await import('./tracing/tracing.ts');
+  let channel: Channel;
+  try {
+    channel = nativeChannel(address);
+  } catch (error) {
+    throw new FatalError(`--distributed-tracing-address=${address}: ${errorMessageOf(error)}`, {
+      cause: error,
+    });
+  }
+  logger.debug('distributed tracing enabled', {
+    address,
+    'service-name': config.distributedTracingServiceName,
+    'service-instance-id': config.distributedTracingInstanceId,
+    'sampling-rate': config.distributedTracingSamplingRate,
+  });
+  return new Tracing({
+    channel,
+    resource: {
+      serviceName: config.distributedTracingServiceName,
+      instanceId: config.distributedTracingInstanceId,
+      scope: '@keelson/store',
+      scopeVersion: ETCD_VERSION,
+    },
+    samplingRate: config.distributedTracingSamplingRate,
+    clock,
+    random64,
+    logger,
+    registry,
+  });
 }
 
 /** A listen error as one line that names the address. */

@@ -184,11 +184,11 @@ export const FLAGS = [
   { name: 'enable-log-rotation', field: 'enableLogRotation', kind: 'bool', default: false, section: 'Logging', help: 'Rotate the one log file.' },
   { name: 'log-rotation-config-json', field: 'logRotationConfigJson', kind: 'string', default: LOG_ROTATION, section: 'Logging', help: 'When to rotate, as JSON.', inert: 'only read with --enable-log-rotation' },
 
-  { name: 'enable-distributed-tracing', field: 'enableDistributedTracing', kind: 'bool', default: false, section: 'Distributed tracing', help: 'Send OpenTelemetry traces.' },
-  { name: 'distributed-tracing-address', field: 'distributedTracingAddress', kind: 'string', default: 'localhost:4317', section: 'Distributed tracing', help: 'Address of the collector.', inert: 'only read with --enable-distributed-tracing' },
-  { name: 'distributed-tracing-service-name', field: 'distributedTracingServiceName', kind: 'string', default: 'etcd', section: 'Distributed tracing', help: 'Service name in the traces.', inert: 'only read with --enable-distributed-tracing' },
-  { name: 'distributed-tracing-instance-id', field: 'distributedTracingInstanceId', kind: 'string', default: '', section: 'Distributed tracing', help: 'Id of this member in the traces.', inert: 'only read with --enable-distributed-tracing' },
-  { name: 'distributed-tracing-sampling-rate', field: 'distributedTracingSamplingRate', kind: 'int', default: 0, section: 'Distributed tracing', help: 'Traces sent of a million.', inert: 'only read with --enable-distributed-tracing' },
+  { name: 'enable-distributed-tracing', field: 'enableDistributedTracing', kind: 'bool', default: false, section: 'Distributed tracing', help: 'Send OpenTelemetry traces by OTLP over gRPC.' },
+  { name: 'distributed-tracing-address', field: 'distributedTracingAddress', kind: 'string', default: 'localhost:4317', section: 'Distributed tracing', help: 'Address of the collector.' },
+  { name: 'distributed-tracing-service-name', field: 'distributedTracingServiceName', kind: 'string', default: 'etcd', section: 'Distributed tracing', help: 'Service name in the traces.' },
+  { name: 'distributed-tracing-instance-id', field: 'distributedTracingInstanceId', kind: 'string', default: '', section: 'Distributed tracing', help: 'Id of this member in the traces.' },
+  { name: 'distributed-tracing-sampling-rate', field: 'distributedTracingSamplingRate', kind: 'int', default: 0, section: 'Distributed tracing', help: 'Calls traced of a million, beside those whose caller is traced.' },
 
   { name: 'compaction-batch-limit', field: 'compactionBatchLimit', kind: 'int', default: 0, shown: '1000', section: 'Maintenance', help: 'Revisions a compaction looks at before it pauses.' },
   { name: 'compaction-sleep-interval', field: 'compactionSleepIntervalMs', kind: 'duration', default: 0, shown: '10ms', section: 'Maintenance', help: 'Length of that pause.' },

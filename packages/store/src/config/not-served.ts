@@ -53,7 +53,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     asked: (c) => c.logOutputs.includes('systemd/journal'),
     setting: '--log-outputs=systemd/journal',
   },
-  { flag: 'enable-distributed-tracing', missing: 'tracing', asked: (c) => c.enableDistributedTracing },
   {
     flag: 'memory-mlock',
     missing: 'locking memory, which the runtime has no call for',

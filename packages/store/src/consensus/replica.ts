@@ -38,6 +38,8 @@ export interface ReplicaOptions {
   readonly applyGapMax: number;
   /** The same for ending leases, which sheds load (gate PriorityRequest). */
   readonly revokeGapMax: number;
+  /** Told of each command that goes its way, and of what will become of it. */
+  readonly onPropose?: ((result: Promise<ApplyResult>) => void) | undefined;
 }
 
 /** Raising and judging the alarm of a full backend. */
@@ -135,6 +137,7 @@ export class Replica {
       throw new StoreError('TOO_MANY_REQUESTS');
     const { requestBytesMax, monotonicMs } = this.options;
     const waiting = this.proposals.add(kind, body, monotonicMs(), requestBytesMax, identity);
+    this.options.onPropose?.(waiting);
     this.driver.wake();
     const result = await waiting;
     if (result.error !== undefined) throw result.error;
