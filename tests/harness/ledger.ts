@@ -19,6 +19,14 @@ const REFUSED_CODES: ReadonlySet<StatusCode> = new Set([
 
 export type Outcome = 'acknowledged' | 'refused' | 'unknown';
 
+/** Whether what failed so certainly did nothing, now and later. */
+export function certainlyRefused(error: unknown): boolean {
+  return (
+    error instanceof RpcError &&
+    (error.unsent || REFUSED_CODES.has(error.code) || REFUSED_TEXTS.has(error.message))
+  );
+}
+
 export class Ledger {
   readonly seed: number;
   /** Key to the revision of its acknowledgement. */
@@ -52,9 +60,7 @@ export class Ledger {
     const message = error instanceof Error ? error.message : String(error);
     const text = message.replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'HOST').replace(/ Resolution note: $/, '');
     this.errors.set(text, (this.errors.get(text) ?? 0) + 1);
-    const certain =
-      error instanceof RpcError &&
-      (error.unsent || REFUSED_CODES.has(error.code) || REFUSED_TEXTS.has(error.message));
+    const certain = certainlyRefused(error);
     (certain ? this.refused : this.unknown).add(key);
     return certain ? 'refused' : 'unknown';
   }

@@ -28,19 +28,26 @@ export interface ClusterOptions {
 }
 
 export class ProcessCluster implements AsyncDisposable {
-  readonly members: readonly MemberProcess[];
   readonly home: string;
   /** Undefined: without TLS. */
   readonly tls: ClusterTls | undefined;
-  private readonly apis: MemberApi[];
+  private readonly options: ClusterOptions;
+  private processes: MemberProcess[];
+  private apis: MemberApi[];
   private readonly killAll = (): void => {
     for (const { pid } of this.members) {
       if (pid !== undefined) process.kill(pid, 'SIGKILL');
     }
   };
 
-  private constructor(members: readonly MemberProcess[], home: string, tls: ClusterTls | undefined) {
-    this.members = members;
+  private constructor(
+    options: ClusterOptions,
+    members: MemberProcess[],
+    home: string,
+    tls: ClusterTls | undefined,
+  ) {
+    this.options = options;
+    this.processes = members;
     this.home = home;
     this.tls = tls;
     this.apis = members.map((member) => new MemberApi(member.address, tls?.dial));
@@ -77,7 +84,54 @@ export class ProcessCluster implements AsyncDisposable {
           ],
         }),
     );
-    return new ProcessCluster(members, home, tls);
+    return new ProcessCluster(options, members, home, tls);
+  }
+
+  /** Those that were there from the beginning, and after them those that joined; without those that left. */
+  get members(): readonly MemberProcess[] {
+    return this.processes;
+  }
+
+  /**
+   * One more process, on an empty data directory, for a cluster that runs. It is not started. Whoever calls
+   * makes it a member (MemberAdd): before, it cannot start.
+   * @param others the members that are there, by name, with their peer URLs
+   * @param ports client and peer; default: free ones
+   */
+  async join(
+    name: string,
+    others: ReadonlyMap<string, readonly string[]>,
+    ports?: readonly [number, number],
+  ): Promise<MemberProcess> {
+    const [clientPort, peerPort] = ports ?? (await freePorts(2));
+    const scheme = this.tls === undefined ? 'http' : 'https';
+    const known = [...others].flatMap(([other, urls]) => urls.map((url) => `${other}=${url}`));
+    const member = new MemberProcess({
+      name,
+      binary: this.options.binary,
+      clientPort,
+      peerPort,
+      home: mkdtempSync(path.join(this.home, `${name}-`)),
+      secure: this.tls !== undefined,
+      flags: [
+        ...(this.tls === undefined ? [] : memberTlsFlags(this.tls)),
+        `--initial-cluster=${[...known, `${name}=${scheme}://127.0.0.1:${peerPort}`].join(',')}`,
+        '--initial-cluster-state=existing',
+        ...(this.options.flags ?? []),
+      ],
+    });
+    this.processes = [...this.processes, member];
+    this.apis = [...this.apis, new MemberApi(member.address, this.tls?.dial)];
+    return member;
+  }
+
+  /** Forgets one that is no member any more. @throws Error while its process runs */
+  leave(member: MemberProcess): void {
+    if (member.running) throw new Error(`${member.describe()}: it cannot leave`);
+    const index = this.processes.indexOf(member);
+    this.apis[index].close();
+    this.processes = this.processes.filter((_, i) => i !== index);
+    this.apis = this.apis.filter((_, i) => i !== index);
   }
 
   /** Started and answering: every member printed its ready line and serves a linearizable read. */

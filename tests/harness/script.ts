@@ -18,6 +18,8 @@ export interface Arguments {
   /** As given; may be repeated, one flag each: `--flag=--snapshot-count=100`. */
   readonly flags: string[];
   has(name: string): boolean;
+  /** Whether it was given, with whatever value. */
+  given(name: string): boolean;
   readonly binary: string;
   readonly seed: number;
 }
@@ -85,6 +87,7 @@ function parseScriptArguments(
   return {
     number,
     has: (name) => values[name] === true,
+    given: (name) => values[name] !== undefined,
     flags: Array.isArray(flags) ? flags.map(String) : [],
     binary: server === undefined ? KEELSON_ETCD : serverNamed(String(server)),
     seed: number('seed', freshSeed()),

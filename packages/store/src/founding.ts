@@ -23,11 +23,14 @@ import { RegistryClient } from './discovery/registry-client.ts';
 import { srvCluster, type Resolver } from './discovery/srv-cluster.ts';
 import { FatalError } from './errors.ts';
 import { joiningId, runningCluster } from './http/cluster-info.ts';
+import { askVersions, OLDEST_MEMBER_VERSION, tooOld } from './http/cluster-version.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
 
 /** Time the others have to say what cluster it is, to one that joins, and to one that founds (etcd's). */
 const JOIN_ANSWER_MS = 10_000;
 const BOOTSTRAP_ANSWER_MS = 1_000;
+/** Time the members have to say their versions to one that joins. */
+const VERSION_ANSWER_MS = 1_000;
 
 const SYSTEM_RESOLVER: Resolver = {
   srv: resolveSrv,
@@ -101,8 +104,15 @@ async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> 
       'cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs',
     );
   const local = new Map([...cluster.value].map(([name, urls]) => [name, urlTexts(urls)]));
+  const memberId = joiningId(running, local, config.name);
+  // Should nobody answer, peers refuse each other by the versions in their headers.
+  const old = tooOld(await askVersions(running.members, memberId, agent, VERSION_ANSWER_MS));
+  if (old !== undefined)
+    throw new FatalError(
+      `incompatible with current running cluster: a member runs ${old}, and ${OLDEST_MEMBER_VERSION} or newer is needed`,
+    );
   return {
-    memberId: joiningId(running, local, config.name),
+    memberId,
     clusterId: running.clusterId,
     members: [],
   };

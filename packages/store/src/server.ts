@@ -31,7 +31,7 @@ import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
 import { FatalError, RemovedError } from './errors.ts';
 import { peerAgentOptions } from './founding.ts';
 import { Announcer } from './http/announcer.ts';
-import { MIN_CLUSTER_VERSION } from './http/cluster-version.ts';
+import { OLDEST_MEMBER_VERSION } from './http/cluster-version.ts';
 import { HttpLeaseForwarder, leaseHandlers } from './http/lease-forward.ts';
 import { HASHKV_PATH } from './http/peer-hash.ts';
 import { membersHandler, versionHandler } from './http/peer-info.ts';
@@ -220,7 +220,7 @@ export class StoreServer {
         memberId: storage.memberId,
         clusterId: storage.clusterId,
         serverVersion: ETCD_VERSION,
-        minClusterVersion: MIN_CLUSTER_VERSION,
+        minClusterVersion: OLDEST_MEMBER_VERSION,
         peerUrls: urlTexts(config.initialAdvertisePeerUrls),
       },
       instruments.watched(peerHandler),

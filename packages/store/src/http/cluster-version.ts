@@ -9,8 +9,15 @@ import { ETCD_VERSION } from '../config/version.ts';
 import { clusterVersionOf, isLower, oneMinorBelow, type Downgrade } from '../membership/downgrade.ts';
 import type { Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
+import { peerLocation } from '../peer/url-picker.ts';
 
 export const MIN_CLUSTER_VERSION = '3.0.0';
+/**
+ * The oldest server that may be a member beside us. An etcd below 3.5 does not know the entries by which we
+ * publish a member and set the version: it panics when it applies one, and again at every start. 3.5 knows them
+ * and has its own way to write them; nothing has shown that it works.
+ */
+export const OLDEST_MEMBER_VERSION = '3.6.0';
 const ANSWER_BYTES_MAX = 4_096;
 
 /** The server version of each member, asked all at once; undefined for one that does not answer. */
@@ -56,6 +63,11 @@ export function decideVersion(
   return target !== undefined && isLower(current, target) ? target : undefined;
 }
 
+/** Of these, one that is too old to be a member beside us; undefined when none is. */
+export function tooOld(versions: readonly (string | undefined)[]): string | undefined {
+  return versions.find((version) => version !== undefined && isLower(version, OLDEST_MEMBER_VERSION));
+}
+
 /** Whether every member runs the minor that was asked for: the downgrade is over. */
 export function isDowngraded(versions: readonly (string | undefined)[], target: string): boolean {
   return versions.every((version) => version !== undefined && clusterVersionOf(version) === target);
@@ -72,7 +84,7 @@ async function versionOf(
   timeoutMs: number,
 ): Promise<string | undefined> {
   for (const url of urls) {
-    const answer = await get(new URL('/version', url), agent, timeoutMs);
+    const answer = await get(peerLocation(url, '/version'), agent, timeoutMs);
     if (answer === undefined) continue;
     try {
       const parsed: unknown = JSON.parse(answer);

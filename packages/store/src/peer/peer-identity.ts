@@ -14,7 +14,7 @@ export interface PeerIdentity {
   readonly clusterId: bigint;
   /** "major.minor.patch" of this server, for example "3.7.1". */
   readonly serverVersion: string;
-  /** The oldest server version this one works with, "3.0.0" in every etcd from 3.0 on. */
+  /** The oldest server version this one works with; etcd itself says "3.0.0" ever since. */
   readonly minClusterVersion: string;
   /** This member's advertised peer URLs: a member that does not know us yet answers there. */
   readonly peerUrls: readonly string[];
