@@ -10,6 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './member.ts';
 
+/** An etcd that comes back tells the cluster its name first, and tries that once in 7 s. */
+const ANSWER_MS = 30_000;
+
 /** "3.4.23", or undefined when no etcd is installed. */
 export function installedEtcd(): string | undefined {
   const run = spawnSync('etcd', ['--version'], { encoding: 'utf8' });
@@ -136,14 +139,18 @@ export class RealEtcd {
     };
     let pending: Promise<void> | undefined;
     try {
-      await until(`${path} to answer`, () => {
-        if (answer === undefined) {
-          pending ??= attempt().finally(() => {
-            pending = undefined;
-          });
-        }
-        return answer !== undefined;
-      });
+      await until(
+        `${path} to answer`,
+        () => {
+          if (answer === undefined) {
+            pending ??= attempt().finally(() => {
+              pending = undefined;
+            });
+          }
+          return answer !== undefined;
+        },
+        ANSWER_MS,
+      );
     } catch (cause) {
       throw new Error(`${path}: ${JSON.stringify(last)}`, { cause });
     }
