@@ -79,6 +79,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 2, members: ['snapshot/'] },
     { rank: 3, members: ['watch/'] },
     { rank: 3, members: ['secrets/'] },
+    { rank: 3, members: ['prefix-limits/'] },
     { rank: 4, members: ['apply/'] },
     { rank: 5, members: ['consensus/'] },
     { rank: 6, members: ['rpc/'] },
@@ -100,6 +101,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
         'member-services.ts',
         'offline.ts',
         'open-member.ts',
+        'prefix-limits-source.ts',
         'index.ts',
       ],
     },
@@ -201,6 +203,7 @@ export const PURE_FOLDERS: readonly string[] = [
   'packages/store/src/membership/',
   'packages/store/src/metrics/',
   'packages/store/src/mvcc/',
+  'packages/store/src/prefix-limits/',
   'packages/store/src/watch/',
 ];
 
@@ -211,6 +214,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'packages/store/src/apply/',
   'packages/store/src/lease/',
   'packages/store/src/membership/',
+  'packages/store/src/prefix-limits/',
 ];
 
 export const ASYNCHRONOUS_EXCEPTIONS: readonly Exception[] = [

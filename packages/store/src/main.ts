@@ -96,8 +96,10 @@ async function serve(config: ServerConfig, logger: JsonLogger, failpoints?: Fail
     const world = realWorld(config, logger, failpoints);
     const dataDir = resolve(config.dataDir);
     await checkDataDir(world.disk, dataDir, isLocked);
-    const walDir = config.walDir === '' ? '' : resolve(config.walDir);
-    server = await StoreServer.start({ ...config, dataDir, walDir }, world);
+    const absolute = (path: string): string => (path === '' ? '' : resolve(path));
+    const walDir = absolute(config.walDir);
+    const prefixLimitsFile = absolute(config.prefixLimitsFile);
+    server = await StoreServer.start({ ...config, dataDir, walDir, prefixLimitsFile }, world);
   } catch (error) {
     logger.log('fatal', 'failed to start', { error: toError(error).message });
     return 1;
@@ -111,6 +113,7 @@ async function serve(config: ServerConfig, logger: JsonLogger, failpoints?: Fail
     process.once('SIGTERM', () => resolve('SIGTERM'));
     process.once('SIGINT', () => resolve('SIGINT'));
   });
+  if (config.prefixLimitsFile !== '') process.on('SIGHUP', () => void server.reload());
   void server.ready();
   const end = await Promise.race([signalled, server.failed]);
   if (typeof end === 'string') {

@@ -26,6 +26,7 @@ import { registerElection } from './rpc/election.ts';
 import { registerHealth, ServingStatus } from './rpc/health.ts';
 import { registerKv } from './rpc/kv.ts';
 import { registerLease } from './rpc/lease.ts';
+import { LimitedWrites } from './rpc/limited-writes.ts';
 import { registerLock } from './rpc/lock.ts';
 import { registerMaintenance } from './rpc/maintenance.ts';
 import { RequireLeader } from './rpc/require-leader.ts';
@@ -96,7 +97,12 @@ export class MemberServices {
       watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
     });
     const traced = instruments.tracing?.over(table) ?? table;
-    registerKv(traced, replica, access, { txnOpsMax: config.maxTxnOps, requestBytesMax });
+    const { prefixLimits } = opening;
+    registerKv(traced, replica, access, {
+      txnOpsMax: config.maxTxnOps,
+      requestBytesMax,
+      prefixes: prefixLimits === undefined ? undefined : new LimitedWrites(prefixLimits, replica.state),
+    });
     this.watches.register(table);
     registerLease(traced, replica, access, this.requireLeader);
     this.promoteHere = (id) => instruments.promotion(parts.reconfiguration.promoteHere(id));

@@ -13,6 +13,7 @@ import { FatalError } from './errors.ts';
 import { foundingOf } from './founding.ts';
 import * as limits from './limits.ts';
 import type { MembershipChange } from './membership/membership.ts';
+import type { PrefixLimits } from './prefix-limits/prefix-limits.ts';
 import { adoptEtcdDatabase } from './transfer/etcd-database.ts';
 import type { WalOptions } from './wal/wal.ts';
 import type { World } from './world.ts';
@@ -30,6 +31,8 @@ export class Opening {
   /** Told how long writing takes. */
   walObservers: Pick<WalOptions, 'observeFsync' | 'observeWrite'> = {};
   bufferObservers: Pick<WriteBufferOptions, 'clock' | 'observeCommit'> = {};
+  /** --prefix-limits, --prefix-limits-file; undefined: there are none. */
+  prefixLimits: PrefixLimits | undefined;
 }
 
 export function snapDirectory(config: ServerConfig): string {
@@ -46,6 +49,7 @@ export async function openMember(
   opening: Opening,
 ): Promise<MemberStorage> {
   opening.signedTokens = await signedTokensOf(config, world);
+  const limited = opening.prefixLimits;
   const snap = snapDirectory(config);
   const wal = walDirectory(config);
   await makeDurableDirectory(world.disk, snap);
@@ -77,6 +81,7 @@ export async function openMember(
         mvcc: {
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
           keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
+          ...(limited !== undefined && { census: () => limited.newCensus() }),
         },
         leaseCheckpoints: {
           intervalMs: config.featureGates.enabled.LeaseCheckpoint

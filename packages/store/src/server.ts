@@ -48,6 +48,7 @@ import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
+import { PrefixLimitsSource } from './prefix-limits-source.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import type { Tracing } from './tracing/tracing.ts';
 import { WatchHub } from './watch/hub.ts';
@@ -92,6 +93,7 @@ export class StoreServer {
   readonly instruments: Instruments;
   private readonly facts: ProcessFacts;
   private web: MemberHttp | undefined;
+  private prefixLimits: PrefixLimitsSource | undefined;
   /** Of the backend, when somebody last looked at the metrics. */
   private backendBytes = 0;
   private role: Role = Role.Follower;
@@ -114,6 +116,8 @@ export class StoreServer {
       const instruments = new Instruments(config, world.clock);
       opening.walObservers = instruments.walOptions;
       opening.bufferObservers = instruments.bufferOptions;
+      const limits = await PrefixLimitsSource.open(config, world);
+      opening.prefixLimits = limits?.limits;
       const storage = await openMember(config, world, opening);
       let server: StoreServer | undefined;
       try {
@@ -123,6 +127,8 @@ export class StoreServer {
         await server.upkeep.check(storage.isNew);
         await server.serveHttp();
         server.begin();
+        server.prefixLimits = limits;
+        limits?.run(server.schedule, storage.state, instruments.registry, server.fail);
         return server;
       } catch (error) {
         server?.schedule.stop();
@@ -422,6 +428,11 @@ export class StoreServer {
   /** What goes with the table: a port of the member has these hooks, and so must a channel in process. */
   get hooks(): CallHooks {
     return this.services.hooks;
+  }
+
+  /** As SIGHUP: files that may be read again while the member runs are. */
+  async reload(): Promise<void> {
+    await this.prefixLimits?.reload();
   }
 
   /** The bound client ports. */

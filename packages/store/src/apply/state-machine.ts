@@ -179,6 +179,7 @@ export class StateMachine {
   private adopt(content: Content): void {
     const mark = content.store.restoredMark;
     this.store = content.store;
+    this.store.census?.live();
     this.changed = [];
     this.index = mark?.consistentIndex ?? 0;
     this.termOfIndex = mark?.term ?? 0;

@@ -28,7 +28,7 @@ const BOOLEAN_WORDS: Readonly<Record<string, boolean>> = {
  * Loads the YAML library when there is a file to read: it costs 13 ms, as much as everything else until
  * the first listener, and most members have no file.
  */
-function loadYaml(): typeof import('yaml') {
+export function loadYaml(): typeof import('yaml') {
   return createRequire(import.meta.url)('yaml');
 }
 

@@ -122,6 +122,14 @@ describe('the command line', () => {
     [['--version', 'x'], '"x" is not a valid flag'],
     [['gateway', 'start'], 'the gateway command is not part of this build'],
     [['grpc-proxy'], 'the grpc-proxy command is not part of this build'],
+    [
+      ['--prefix-limits=prefix=/a/'],
+      'invalid --prefix-limits: a prefix without keys, bytes or writes-per-second has no limit',
+    ],
+    [
+      ['--prefix-limits=prefix=/a/,keys=1', '--prefix-limits-file=f'],
+      'only one of --prefix-limits and --prefix-limits-file can be set',
+    ],
   ])('%j is fatal', (argv, message) => {
     expect(parse(argv)).toEqual({ kind: 'fatal', message, exitCode: 1 });
   });

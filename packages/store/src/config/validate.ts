@@ -7,6 +7,7 @@ import { cipherSuitesProblem } from './cipher-suites.ts';
 import { goQuote, parseGoDecimal, parseGoDuration, type Parsed, parsed, refused } from './go-values.ts';
 import type { ServerConfig } from './flag-table.ts';
 import type { Settings } from './flags.ts';
+import { parsePrefixLimits } from './prefix-rules.ts';
 import { formatGoDuration } from './go-values.ts';
 import { type EtcdUrl, bindProblem, hostlessProblem, urlTexts } from './urls.ts';
 import * as limits from '../limits.ts';
@@ -107,6 +108,15 @@ function tlsVersionProblem(config: ServerConfig): string | undefined {
   return cipherSuitesProblem(config.cipherSuites);
 }
 
+/** Of the flags etcd has not. */
+function beyondEtcdProblem(config: ServerConfig): string | undefined {
+  if (config.prefixLimits === '') return undefined;
+  if (config.prefixLimitsFile !== '')
+    return 'only one of --prefix-limits and --prefix-limits-file can be set';
+  const rules = parsePrefixLimits(config.prefixLimits);
+  return rules.ok ? undefined : `invalid --prefix-limits: ${rules.error}`;
+}
+
 /** Largest sampling rate: all of a million. */
 const SAMPLING_RATE_MAX = 1_000_000;
 
@@ -202,7 +212,8 @@ export function configProblem(config: ServerConfig): ConfigProblem | undefined {
       ? `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`
       : undefined) ??
     httpsWithoutCertificate(config) ??
-    authTokenProblem(config.authToken);
+    authTokenProblem(config.authToken) ??
+    beyondEtcdProblem(config);
   return message === undefined ? undefined : { message, exitCode: 1 };
 }
 

@@ -82,12 +82,14 @@ class Scan {
     if (isTombstone(rawKey, 1)) {
       follows = this.state.index.restoreTombstone(key, this.main, this.sub);
       this.leases.delete(key);
+      this.state.census?.delete(key);
     } else {
       follows =
         kv.modRevision === this.main &&
         this.state.index.restorePut(key, this.main, this.sub, kv.createRevision, kv.version);
       if (lease !== 0n) this.leases.set(key, lease);
       else this.leases.delete(key);
+      this.state.census?.put(key, kv.valueLength);
     }
     if (!follows) {
       throw new FatalError(

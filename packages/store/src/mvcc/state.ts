@@ -6,6 +6,7 @@
 import { assert } from '@keelson/base';
 import type { WriteBuffer } from '../backend/write-buffer.ts';
 import { Buckets } from '../backend/buckets.ts';
+import type { KeyCensus } from './census.ts';
 import { ChangeCounts } from './change-counts.ts';
 import { EventType, WatchEvent } from './event.ts';
 import type { IndexedVersion } from './key-index.ts';
@@ -69,6 +70,8 @@ export class MvccState {
   readonly buffer: MvccBuffer;
   readonly index = new TreeIndex();
   readonly cache: ValueCache;
+  /** Told of each change; undefined: nobody counts. */
+  readonly census: KeyCensus | undefined;
   readonly changeCounts = new ChangeCounts();
   readonly counters: MvccCounters = {
     puts: 0,
@@ -90,8 +93,9 @@ export class MvccState {
   /** The newest change in the form of the key bucket, without the mark of a tombstone. */
   newestRevision = encodeRevision(1, 0);
 
-  constructor(buffer: MvccBuffer, valueCacheBytes: number) {
+  constructor(buffer: MvccBuffer, valueCacheBytes: number, census?: KeyCensus) {
     this.buffer = buffer;
+    this.census = census;
     this.cache = new ValueCache(valueCacheBytes);
   }
 
@@ -143,6 +147,26 @@ export class MvccState {
       for (const kv of kvs) if (this.cache.get(kv.keyString) !== kv) this.cache.set(kv.keyString, kv);
     }
     return { kvs, count, revision: current };
+  }
+
+  /** As MvccStore.valueLengths. Leaves the cache as it is. */
+  valueLengths(
+    from: string,
+    end: string,
+    keysMax: number,
+    visit: (key: string, valueLength: number) => void,
+  ): string | undefined {
+    let left = keysMax;
+    let next: string | undefined;
+    this.index.range(from, end, this.newestMain, (key, version) => {
+      if (left-- === 0) {
+        next = key;
+        return false;
+      }
+      visit(key, (this.cache.peek(key) ?? this.read(key, version)).valueLength);
+      return true;
+    });
+    return next;
   }
 
   /** What the change was made to; null when it created the key, or the past is compacted. Looked up once an event. */

@@ -7,6 +7,7 @@
 import { assert } from '@keelson/base';
 import type { AppliedMark } from '../backend/batch-record.ts';
 import { COMPACTION_BATCH_REVISIONS_DEFAULT } from '../limits.ts';
+import type { KeyCensus } from './census.ts';
 import { Compaction, type Pause } from './compaction.ts';
 import type { WatchEvent } from './event.ts';
 import { hashKV, type HashResult } from './hash.ts';
@@ -35,6 +36,8 @@ export interface MvccOptions {
   readonly compactionBatchLimit?: number;
   /** Whether each compaction hashes what it starts from; see compactionHashes. */
   readonly keepCompactionHashes?: boolean;
+  /** Makes whoever counts what a store holds, once for each. */
+  readonly census?: () => KeyCensus;
   /** Restore: told each existing key that has a lease. */
   readonly onLease?: (lease: bigint, key: string) => void;
 }
@@ -58,7 +61,7 @@ export class MvccStore {
    * @throws FatalError when the data is not whole: the member must not serve
    */
   static async restore(buffer: MvccBuffer, options: MvccOptions = {}): Promise<MvccStore> {
-    const state = new MvccState(buffer, options.valueCacheBytes ?? VALUE_CACHE_BYTES);
+    const state = new MvccState(buffer, options.valueCacheBytes ?? VALUE_CACHE_BYTES, options.census?.());
     const { mark, recordsFrom, leases } = await restoreState(state);
     if (options.onLease !== undefined) for (const [key, lease] of leases) options.onLease(lease, key);
     const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_REVISIONS_DEFAULT;
@@ -105,6 +108,25 @@ export class MvccStore {
   range(key: string, end: string, options: RangeOptions = {}): RangeResult | RevisionError {
     this.state.counters.ranges++;
     return this.state.range(key, end, options, this.state.currentRevision);
+  }
+
+  /**
+   * Visits at most `keysMax` keys of [from, end) with the lengths of their values, ascending.
+   * @param end '\0' for all from `from` on
+   * @returns where to go on; undefined when there are no more
+   */
+  valueLengths(
+    from: string,
+    end: string,
+    keysMax: number,
+    visit: (key: string, valueLength: number) => void,
+  ): string | undefined {
+    return this.state.valueLengths(from, end, keysMax, visit);
+  }
+
+  /** Who counts what this store holds. */
+  get census(): KeyCensus | undefined {
+    return this.state.census;
   }
 
   /** One at a time; nothing else may use the store until its end(). */

@@ -5,6 +5,7 @@
  */
 import { assert } from '@keelson/base';
 import { Buckets } from '../backend/buckets.ts';
+import type { KeyCensus } from './census.ts';
 import { EventType, WatchEvent } from './event.ts';
 import { encodeTombstoneValue, KeyValue } from './key-value.ts';
 import { encodeRevision, encodeTombstone } from './revision.ts';
@@ -132,6 +133,7 @@ export class WriteTxn {
     if (events.length > 0) {
       state.currentRevision = this.beginRevision + 1;
       state.changeCounts.append(state.currentRevision, events.length);
+      if (state.census !== undefined) count(state.census, events);
     }
     const { counters } = state;
     counters.puts += this.putCount;
@@ -151,4 +153,10 @@ export class WriteTxn {
     this.state.newestMain = main;
     this.state.newestRevision = revision;
   }
+}
+
+function count(census: KeyCensus, events: readonly WatchEvent[]): void {
+  for (const { type, kv } of events)
+    if (type === EventType.PUT) census.put(kv.keyString, kv.valueLength);
+    else census.delete(kv.keyString);
 }

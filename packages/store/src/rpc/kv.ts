@@ -4,12 +4,14 @@ import type { MethodTable, ServerStream } from '@keelson/rpc';
 import { CommandKind } from '../apply/command.ts';
 import { range } from '../apply/kv.ts';
 import { putCost, txnCost } from '../apply/quota.ts';
+import type { ApplyResult } from '../apply/results.ts';
 import { choosePath, executeReads, isReadOnly, isSerializable } from '../apply/txn.ts';
 import { rangeNeeds, txnNeeds } from '../auth/needs.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
 import type { Access } from './access.ts';
 import { answer, header } from './header.ts';
+import type { LimitedWrites } from './limited-writes.ts';
 import { withBytes } from './services.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './validate.ts';
 
@@ -19,10 +21,13 @@ const STREAM_CHUNK_KEYS = 10;
 export interface KvLimits {
   readonly txnOpsMax: number;
   readonly requestBytesMax: number;
+  /** --prefix-limits; undefined, and nothing is asked: there are none. */
+  readonly prefixes?: LimitedWrites | undefined;
 }
 
 export function registerKv(table: MethodTable, replica: Replica, access: Access, limits: KvLimits): void {
   const { KV } = services;
+  const { prefixes } = limits;
 
   table.unary(KV.methods.range, async (request, call) => {
     checkRange(request);
@@ -57,14 +62,16 @@ export function registerKv(table: MethodTable, replica: Replica, access: Access,
     checkPut(message);
     if (!replica.hasRoom(putCost(message))) await replica.refuseForSpace();
     const caller = access.on ? await access.caller(call) : undefined;
-    const result = await replica.propose(CommandKind.Put, bytes, caller);
+    const propose = (): Promise<ApplyResult> => replica.propose(CommandKind.Put, bytes, caller);
+    const result = await (prefixes === undefined ? propose() : prefixes.put(message, caller, propose));
     return answer(replica, result, etcdserverpb.PutResponse);
   });
 
   table.unary(withBytes(KV.methods.deleteRange), async ({ message, bytes }, call) => {
     checkDeleteRange(message);
     const caller = access.on ? await access.caller(call) : undefined;
-    const result = await replica.propose(CommandKind.DeleteRange, bytes, caller);
+    const propose = (): Promise<ApplyResult> => replica.propose(CommandKind.DeleteRange, bytes, caller);
+    const result = await (prefixes === undefined ? propose() : prefixes.delete(message, caller, propose));
     return answer(replica, result, etcdserverpb.DeleteRangeResponse);
   });
 
@@ -82,7 +89,8 @@ export function registerKv(table: MethodTable, replica: Replica, access: Access,
     }
     if (!replica.hasRoom(txnCost(message))) await replica.refuseForSpace();
     const caller = access.on ? await access.caller(call) : undefined;
-    const result = await replica.propose(CommandKind.Txn, bytes, caller);
+    const propose = (): Promise<ApplyResult> => replica.propose(CommandKind.Txn, bytes, caller);
+    const result = await (prefixes === undefined ? propose() : prefixes.txn(message, caller, propose));
     return answer(replica, result, etcdserverpb.TxnResponse);
   });
 
