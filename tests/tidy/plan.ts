@@ -148,6 +148,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],
+  'packages/store/src/disk/unix-socket.ts': ['fs/promises', 'net'],
   'packages/store/src/failpoints/control-port.ts': ['http'],
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
   // the gateway's sockets and handshakes, zipped scrapes, and what the process says of itself

@@ -308,8 +308,10 @@ interface Target {
 
 function targetOf(address: string): Target {
   if (address.startsWith('unix:')) {
-    const path = address.slice('unix:'.length);
-    return { authority: 'localhost', options: { path: path.startsWith('//') ? path.slice(2) : path } };
+    const path = address.slice('unix:'.length).replace(/^\/\//, '');
+    // "unix:localhost:2379" is a file of that name; what it looks like is whom its certificate is for, as in etcd.
+    const serverName = /([^/:]+):[^/:]*$/.exec(path)?.[1];
+    return { authority: 'localhost', options: { path, serverName } };
   }
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');

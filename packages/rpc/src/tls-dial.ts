@@ -33,7 +33,10 @@ export class TlsError extends Error {
   override readonly name = 'TlsError';
 }
 
-export type DialTarget = { readonly path: string } | { readonly host: string; readonly port: number };
+/** A port, or a unix socket and what its certificate must be for: "localhost", if nothing is said. */
+export type DialTarget =
+  | { readonly path: string; readonly serverName?: string | undefined }
+  | { readonly host: string; readonly port: number };
 
 /**
  * Dials and verifies. The socket emits 'secureConnect' when the handshake is done, and is destroyed by then if
@@ -50,7 +53,7 @@ export function dialTls(
 ): TLSSocket {
   const options = tls();
   const ca = options.ca ?? (options.skipVerify === true ? undefined : systemAuthorities());
-  const host = 'host' in target ? target.host : 'localhost';
+  const host = 'host' in target ? target.host : (target.serverName ?? 'localhost');
   const name = options.serverName ?? host;
   const socket = connect({
     ...target,

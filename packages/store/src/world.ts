@@ -10,7 +10,7 @@ import { LevelBackend } from './backend/level-backend.ts';
 import type { Secrets } from './auth/secrets.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { memberLocalAddress } from './config/local-address.ts';
-import type { EtcdUrl } from './config/urls.ts';
+import { isSocketUrl, type EtcdUrl } from './config/urls.ts';
 import type { Resolver } from './discovery/srv-cluster.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import type { Failpoints } from './failpoints/failpoints.ts';
@@ -110,7 +110,9 @@ export function realWorld(config: ServerConfig, logger: Logger, failpoints?: Fai
       });
       return Object.assign(transport, {
         listenUrl: async (url: ServerConfig['listenPeerUrls'][number]): Promise<void> => {
-          await transport.listen(bindHost(url) ?? '::', url.port, url.scheme === 'https');
+          const secure = url.scheme === 'https' || url.scheme === 'unixs';
+          if (isSocketUrl(url)) await transport.listenAt(url.socketPath, secure);
+          else await transport.listen(bindHost(url) ?? '::', url.port, secure);
         },
       });
     },

@@ -194,7 +194,7 @@ export const FLAGS = [
   { name: 'compaction-sleep-interval', field: 'compactionSleepIntervalMs', kind: 'duration', default: 0, shown: '10ms', section: 'Maintenance', help: 'Length of that pause.' },
   { name: 'corrupt-check-time', field: 'corruptCheckTimeMs', kind: 'duration', default: 0, section: 'Maintenance', help: 'Interval of comparing the members\' data (0: never).' },
   { name: 'compact-hash-check-time', field: 'compactHashCheckTimeMs', kind: 'duration', default: 60_000, section: 'Maintenance', help: 'Interval of comparing the hashes of compactions.', inert: 'only read with --feature-gates=CompactHashCheck=true' },
-  { name: 'bootstrap-defrag-threshold-megabytes', field: 'bootstrapDefragThresholdMegabytes', kind: 'uint', default: 0, section: 'Maintenance', help: 'Defragment at start when that frees as much (0: never).', inert: 'LevelDB gives space back by itself' },
+  { name: 'bootstrap-defrag-threshold-megabytes', field: 'bootstrapDefragThresholdMegabytes', kind: 'uint', default: 0, section: 'Maintenance', help: 'Defragment at start when that frees as much (0: never).' },
   { name: 'memory-mlock', field: 'memoryMlock', kind: 'bool', default: false, section: 'Maintenance', help: 'Keep the pages of the process in memory.' },
   { name: 'feature-gates', field: 'featureGates', kind: 'feature-gates', default: defaultFeatureGates(), shown: '', section: 'Maintenance', help: 'Features to switch: Name=true,Other=false.' },
 

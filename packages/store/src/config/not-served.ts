@@ -5,8 +5,6 @@
  */
 import type { FlagName, ServerConfig } from './flag-table.ts';
 import { REQUEST_BYTES_MAX } from '../limits.ts';
-import type { EtcdUrl } from './urls.ts';
-import { parseInitialCluster } from './initial-cluster.ts';
 
 export interface NotYetServed {
   readonly flag: FlagName;
@@ -18,29 +16,7 @@ export interface NotYetServed {
   readonly setting?: string;
 }
 
-function beyondTcp(urls: readonly EtcdUrl[]): boolean {
-  return urls.some((url) => url.scheme !== 'http' && url.scheme !== 'https');
-}
-
 export const NOT_YET_SERVED: readonly NotYetServed[] = [
-  {
-    flag: 'listen-peer-urls',
-    missing: 'unix sockets between members',
-    asked: (c) => beyondTcp(c.listenPeerUrls),
-    setting: '--listen-peer-urls with a scheme other than http and https',
-  },
-  {
-    flag: 'initial-advertise-peer-urls',
-    missing: 'unix sockets between members',
-    asked: (c) => beyondTcp(c.initialAdvertisePeerUrls),
-    setting: '--initial-advertise-peer-urls with a scheme other than http and https',
-  },
-  {
-    flag: 'initial-cluster',
-    missing: 'unix sockets between members',
-    asked: clusterBeyondTcp,
-    setting: '--initial-cluster with a scheme other than http and https',
-  },
   {
     flag: 'max-request-bytes',
     missing: 'a log whose segments are not read in one piece',
@@ -59,11 +35,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     asked: (c) => c.memoryMlock,
   },
 ];
-
-function clusterBeyondTcp(config: ServerConfig): boolean {
-  const cluster = parseInitialCluster(config.initialCluster);
-  return cluster.ok && [...cluster.value.values()].some(beyondTcp);
-}
 
 /**
  * The settings of `config` this build cannot honour, as a user would write them ("--cert-file",

@@ -29,6 +29,11 @@ describe('parseUrl', () => {
   test.each<[string, string, string]>([
     ['unix:/run/etcd.sock', '/run/etcd.sock', 'unix:/run/etcd.sock'],
     ['unix:///run/etcd.sock', '/run/etcd.sock', 'unix:///run/etcd.sock'],
+    ['unix:run/etcd.sock', 'run/etcd.sock', 'unix:run/etcd.sock'],
+    ['unix://run/etcd.sock', 'run/etcd.sock', 'unix://run/etcd.sock'],
+    ['unix://localhost:1234', 'localhost:1234', 'unix://localhost:1234'],
+    ['unix:///a%20b', '/a b', 'unix:///a%20b'],
+    ['unix:///%ff', '/%ff', 'unix:///%ff'],
     ['unixs://localhost:m1', 'localhost:m1', 'unixs://localhost:m1'],
   ])('socket %j', (given, socketPath, text) => {
     const url = parseUrl(given);
@@ -118,6 +123,8 @@ describe('lists of URLs', () => {
     ['http://:1', 'expected IP in URL for binding (http://:1)', 'unexpected empty host (http://:1)'],
     ['http://127.1:1', 'expected IP in URL for binding (http://127.1:1)', undefined],
     ['unix:/x', undefined, undefined],
+    ['unix:x', undefined, undefined],
+    ['unix://', 'unexpected empty path (unix://)', 'unexpected empty path (unix://)'],
   ])('to bind and to advertise: %s', (text, bind, advertise) => {
     const urls = parseUniqueUrls(text);
     if (!urls.ok) throw new Error(urls.error);

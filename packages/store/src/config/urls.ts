@@ -16,7 +16,7 @@ export interface EtcdUrl {
   readonly hostname: string;
   /** 0 where none was given (the system then chooses), and for sockets. */
   readonly port: number;
-  /** The file of a unix socket; empty for the other schemes. */
+  /** The file of a unix socket, as Go reads it: host and path, or what follows "unix:". Empty for the other schemes. */
   readonly socketPath: string;
   /** The canonical text, equal to Go's URL.String(); member ids are computed over it. */
   readonly text: string;
@@ -172,12 +172,31 @@ export function parseUrl(given: string): Parsed<EtcdUrl> {
         host: raw.host,
         hostname: '',
         port: 0,
-        socketPath: raw.host + raw.path,
+        socketPath: unescaped(raw.opaque === '' ? raw.host + raw.path : raw.opaque),
         text: textOf(raw),
       });
     default:
       return refused(`URL scheme must be http, https, unix, or unixs: ${text}`);
   }
+}
+
+/** Escapes that are no UTF-8 stay as they are written. */
+function unescaped(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Whether the URL names a file, and not a host and a port. */
+export function isSocketUrl({ scheme }: EtcdUrl): boolean {
+  return scheme === 'unix' || scheme === 'unixs';
+}
+
+/** Go's listen text for a URL: "tcp 127.0.0.1:2379", "unix /run/etcd.sock". */
+export function addressText(url: EtcdUrl): string {
+  return isSocketUrl(url) ? `unix ${url.socketPath}` : `tcp ${url.host}`;
 }
 
 function byText(a: EtcdUrl, b: EtcdUrl): number {
@@ -207,10 +226,18 @@ export function urlTexts(urls: readonly EtcdUrl[]): string[] {
   return urls.map((url) => url.text);
 }
 
+/** Go would listen where nobody finds it. */
+function noPath({ text }: EtcdUrl): string {
+  return `unexpected empty path (${text})`;
+}
+
 /** Why one of the URLs cannot be listened on (a name other than localhost, an impossible port). */
 export function bindProblem(urls: readonly EtcdUrl[]): string | undefined {
   for (const url of urls) {
-    if (url.scheme === 'unix' || url.scheme === 'unixs') continue;
+    if (isSocketUrl(url)) {
+      if (url.socketPath === '') return noPath(url);
+      continue;
+    }
     if (url.hostname !== 'localhost' && (isIP(url.hostname) === 0 || url.hostname.includes('%'))) {
       return `expected IP in URL for binding (${url.text})`;
     }
@@ -222,7 +249,10 @@ export function bindProblem(urls: readonly EtcdUrl[]): string | undefined {
 /** Why one of the URLs cannot be advertised to others (no host). */
 export function hostlessProblem(urls: readonly EtcdUrl[]): string | undefined {
   for (const url of urls) {
-    if (url.scheme === 'unix' || url.scheme === 'unixs') continue;
+    if (isSocketUrl(url)) {
+      if (url.socketPath === '') return noPath(url);
+      continue;
+    }
     if (url.hostname === '') return `unexpected empty host (${url.text})`;
   }
   return undefined;

@@ -30,8 +30,8 @@ export class RegistryClient implements Registry {
     const tls = tlsOf(config);
     const skipVerify = config.discoveryInsecureSkipTlsVerify;
     this.channels = config.discoveryEndpoints.map((endpoint) => {
-      const secure = tls !== undefined || endpoint.startsWith('https://');
-      return nativeChannel(endpoint.replace(/^https?:\/\//, '').replace(/\/$/, ''), {
+      const secure = tls !== undefined || /^(?:https|unixs):/.test(endpoint);
+      return nativeChannel(addressOf(endpoint), {
         keepaliveIntervalMs: config.discoveryKeepaliveTimeMs,
         keepaliveTimeoutMs: config.discoveryKeepaliveTimeoutMs,
         ...(secure && { tls: tls ?? ((): ReturnType<DialTls> => ({ skipVerify })) }),
@@ -97,6 +97,13 @@ export class RegistryClient implements Registry {
     }
     return { metadata: Metadata.of({ token: this.token }) };
   }
+}
+
+/** As a channel takes it. */
+function addressOf(endpoint: string): string {
+  const socket = /^unixs?:(?:\/\/)?(.*)$/.exec(endpoint);
+  if (socket !== null) return `unix:${socket[1]}`;
+  return endpoint.replace(/^https?:\/\//, '').replace(/\/$/, '');
 }
 
 /** Undefined: without TLS, unless an endpoint says https. */

@@ -7,6 +7,7 @@ import type { Agent } from 'node:http';
 import { FatalError } from '../errors.ts';
 import { decodeMembers, type Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
+import { peerLocation } from '../peer/url-picker.ts';
 import { readAll } from './body.ts';
 
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
@@ -22,7 +23,7 @@ export async function runningCluster(
   agent: Agent,
   timeoutMs: number,
 ): Promise<RunningCluster | undefined> {
-  const answers = await Promise.all(urls.map((url) => ask(new URL('/members', url), agent, timeoutMs)));
+  const answers = await Promise.all(urls.map((url) => ask(peerLocation(url, '/members'), agent, timeoutMs)));
   return answers.find((answer) => answer !== undefined && answer.members.length > 0);
 }
 

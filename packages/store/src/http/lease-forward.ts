@@ -10,6 +10,7 @@ import { StoreError } from '../errors.ts';
 import { PEER_LEASE_BODY_BYTES_MAX } from '../limits.ts';
 import type { LeaseId } from '../lease/lessor.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
+import { peerLocation } from '../peer/url-picker.ts';
 import { readAll } from './body.ts';
 
 const RENEW_PATH = '/leases';
@@ -130,7 +131,7 @@ export class HttpLeaseForwarder implements LeaseForwarder {
     let failure: unknown = new ForwardError('the leader has no peer URL');
     for (const url of this.peerUrls(member)) {
       try {
-        return await this.post(new URL(path, url), body);
+        return await this.post(peerLocation(url, path), body);
       } catch (error) {
         failure = error;
       }

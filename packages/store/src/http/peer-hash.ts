@@ -9,6 +9,7 @@ import type { Member } from '../membership/member.ts';
 import type { HashResult } from '../mvcc/hash.ts';
 import { messageOf } from '../errors.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
+import { peerLocation } from '../peer/url-picker.ts';
 import { readAll } from './body.ts';
 
 export const HASHKV_PATH = '/members/hashkv';
@@ -113,7 +114,7 @@ async function askMember(
 ): Promise<PeerHash> {
   let failure: PeerHashFailure = 'UNKNOWN';
   for (const endpoint of endpoints) {
-    const answer = await ask(new URL(HASHKV_PATH, endpoint), revision, asking);
+    const answer = await ask(peerLocation(endpoint, HASHKV_PATH), revision, asking);
     if (typeof answer === 'object') return { id, endpoints, answer };
     failure = FAILURES.find(({ text }) => answer.includes(text))?.failure ?? 'UNKNOWN';
     asking.logger.warn('failed hash kv request', {

@@ -9,6 +9,7 @@ import type { PromotionAnswer } from '../consensus/self-promotion.ts';
 import { StoreError, messageOf, type ErrorCode } from '../errors.ts';
 import { decodeMembers, memberJson, type Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
+import { peerLocation } from '../peer/url-picker.ts';
 import { readAll } from './body.ts';
 
 export const PROMOTE_PREFIX = '/members/promote/';
@@ -104,7 +105,7 @@ export async function askForPromotion(
 }
 
 function promotionUrl(id: bigint, leaderUrl: string): URL {
-  return new URL(`${PROMOTE_PREFIX}${id}`, leaderUrl);
+  return peerLocation(leaderUrl, `${PROMOTE_PREFIX}${id}`);
 }
 
 /** Undefined when there was no answer. */

@@ -71,11 +71,16 @@ export function dial(
 
 /** A connection of its own. @throws what keeps TLS from being dialled at all; node makes it the request's error */
 function connectTo(context: PeerContext, url: PeerUrl): Socket {
-  const { host, port } = url;
+  const { host, port, socketPath } = url;
   const { localAddress } = context;
-  if (!url.secure) return connect({ host, port, ...(localAddress !== undefined && { localAddress }) });
-  if (context.tls !== undefined)
-    return dialPeer({ host, port, localAddress }, context.tls.dial, context.clock);
+  if (!url.secure) {
+    if (socketPath !== '') return connect({ path: socketPath });
+    return connect({ host, port, ...(localAddress !== undefined && { localAddress }) });
+  }
+  if (context.tls !== undefined) {
+    const target = socketPath === '' ? { host, port, localAddress } : { path: socketPath, serverName: host };
+    return dialPeer(target, context.tls.dial, context.clock);
+  }
   throw new PeerError('INVALID_URL', `${url.href}: this member speaks plain HTTP only`);
 }
 

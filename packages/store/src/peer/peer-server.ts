@@ -8,6 +8,7 @@ import { createServer as createListener, type Server as NetServer, type Socket }
 import { AssertionError, type Timer, assert, hexId } from '@keelson/base';
 import { type Message, type NodeId } from '@keelson/raft';
 import { decodePeerMessage, mayStep } from './codec.ts';
+import { listenAt } from '../disk/unix-socket.ts';
 import { Deadline } from './deadline.ts';
 import { PeerError, peerErrorText } from './peer-error.ts';
 import { checkRequest, headerOf, parseHexId } from './peer-identity.ts';
@@ -61,7 +62,30 @@ export class PeerServer {
     this.extra = extra;
   }
 
+  /** @returns the port. @throws node's listen errors */
   async listen(host: string, port: number, secure: boolean): Promise<number> {
+    const listener = this.port(secure, false);
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject);
+      listener.listen(port, host, () => {
+        listener.off('error', reject);
+        resolve();
+      });
+    });
+    this.watch(listener);
+    const address = listener.address();
+    assert(address !== null && typeof address === 'object', 'a TCP listener has an address');
+    return address.port;
+  }
+
+  /** At a unix socket. @throws node's listen errors */
+  async listenAt(path: string, secure: boolean): Promise<void> {
+    const listener = this.port(secure, true);
+    await listenAt(listener, path);
+    this.watch(listener);
+  }
+
+  private port(secure: boolean, nearby: boolean): NetServer {
     const { limits } = this.context;
     const server = createServer(
       {
@@ -74,32 +98,26 @@ export class PeerServer {
       },
       this.onRequest,
     );
-    const listener = secure ? this.behindTls(server) : server;
+    const listener = secure ? this.behindTls(server, nearby) : server;
     listener.maxConnections = limits.serverConnectionsMax;
-    await new Promise<void>((resolve, reject) => {
-      listener.once('error', reject);
-      listener.listen(port, host, () => {
-        listener.off('error', reject);
-        resolve();
-      });
-    });
+    this.ports.push({ listener, server });
+    return listener;
+  }
+
+  private watch(listener: NetServer): void {
     listener.on('error', (error) =>
       this.context.logger.warn('peer listener failed', { error: error.message }),
     );
-    this.ports.push({ listener, server });
-    const address = listener.address();
-    assert(address !== null && typeof address === 'object', 'a TCP listener has an address');
-    return address.port;
   }
 
   /** A listener whose connections reach `server` once TLS has let them through. */
-  private behindTls(server: Server): NetServer {
+  private behindTls(server: Server, nearby: boolean): NetServer {
     const acceptor = this.context.tls?.acceptor;
     assert(acceptor !== undefined, 'an https URL is listened on with a certificate');
     // It does not listen itself; without this its timeouts would not run.
     server.emit('listening');
     return createListener(SOCKET_OPTIONS, (socket) => {
-      acceptor.accept(socket, undefined, (secured) => server.emit('connection', secured));
+      acceptor.accept(socket, undefined, (secured) => server.emit('connection', secured), nearby);
     });
   }
 

@@ -14,12 +14,18 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { toError, type Clock } from '@keelson/base';
-import { dialTls, type DialTls } from '@keelson/rpc';
+import { splitHostPort } from '../config/urls.ts';
+import { dialTls, type DialTarget, type DialTls } from '@keelson/rpc';
 
 /** The server's side. */
 export interface PeerTlsAcceptor {
-  /** Takes a connection over; `served` gets it once the peer is who it must be. */
-  accept(socket: Socket, head: Buffer | undefined, served: (socket: TLSSocket) => void): void;
+  /** Takes a connection over; `served` gets it once the peer is who it must be. `nearby`: from a unix socket. */
+  accept(
+    socket: Socket,
+    head: Buffer | undefined,
+    served: (socket: TLSSocket) => void,
+    nearby?: boolean,
+  ): void;
   /** Ends what is in its handshake. */
   close(): void;
 }
@@ -34,11 +40,7 @@ export interface PeerTls {
 const PROTOCOLS: readonly string[] = ['http/1.1'];
 
 /** Where a connection goes, and from where; without a local address as the system chooses. */
-export interface PeerTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly localAddress?: string | undefined;
-}
+export type PeerTarget = DialTarget & { readonly localAddress?: string | undefined };
 
 /** A connection to a peer over TLS. @throws when the files of our certificate cannot be used */
 export function dialPeer(target: PeerTarget, dial: DialTls, clock: Clock): TLSSocket {
@@ -76,8 +78,12 @@ class SecureAgent extends HttpsAgent {
     done?: (error: Error | null, socket: Duplex) => void,
   ): Duplex | undefined {
     try {
-      const { host = '', port, localAddress } = options;
-      return dialPeer({ host: host ?? '', port: Number(port), localAddress }, this.dial, this.clock);
+      const { host = '', port, localAddress, socketPath } = options;
+      const target =
+        typeof socketPath === 'string'
+          ? { path: socketPath, serverName: host ?? '' }
+          : { host: host ?? '', port: Number(port), localAddress };
+      return dialPeer(target, this.dial, this.clock);
     } catch (error) {
       // Node takes an error without a socket; its types do not say so.
       Reflect.apply(done ?? noop, undefined, [toError(error)]);
@@ -88,17 +94,31 @@ class SecureAgent extends HttpsAgent {
 
 function noop(): void {}
 
-/** A request to a peer's URL, http or https, over `agent`. */
+/** A request to a peer's URL (see `peerLocation`) over `agent`. */
 export function peerRequest(
   url: URL,
   options: RequestOptions & { readonly agent: Agent },
   answered: (response: IncomingMessage) => void,
 ): ClientRequest {
-  if (url.protocol !== 'https:') return httpRequest(url, options, answered);
   const { agent } = options;
-  return httpsRequest(
-    url,
-    { ...options, ...(agent instanceof PeerAgent ? { agent: agent.secure } : {}) },
-    answered,
-  );
+  const secured = agent instanceof PeerAgent ? { ...options, agent: agent.secure } : options;
+  switch (url.protocol) {
+    case 'https:':
+      return httpsRequest(url, secured, answered);
+    case 'unix:':
+      return httpRequest({ ...options, ...atSocket(url) }, answered);
+    case 'unixs:':
+      return httpsRequest({ ...secured, ...atSocket(url) }, answered);
+    default:
+      return httpRequest(url, options, answered);
+  }
+}
+
+function atSocket(url: URL): RequestOptions {
+  const socketPath = decodeURIComponent(url.host);
+  return {
+    socketPath,
+    host: splitHostPort(socketPath)?.host ?? 'localhost',
+    path: url.pathname + url.search,
+  };
 }

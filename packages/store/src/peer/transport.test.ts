@@ -679,7 +679,7 @@ describe('membership', () => {
 
   test('a URL that cannot be dialled is refused', async () => {
     const a = await member({ id: 1n });
-    for (const url of ['', 'nonsense', 'ftp://h:1', 'unix:/h', 'http://h:1/path']) {
+    for (const url of ['', 'nonsense', 'ftp://h:1', 'unix://', 'http://h:1/path']) {
       expect(() => a.transport.addPeer(2n, [url])).toThrow(expect.objectContaining({ code: 'INVALID_URL' }));
     }
     expect(a.transport.connectedCount()).toBe(0);

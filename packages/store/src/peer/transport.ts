@@ -99,6 +99,11 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
     return this.server.listen(host, port, secure);
   }
 
+  /** As `listen`, at a unix socket. */
+  listenAt(path: string, secure: boolean): Promise<void> {
+    return this.server.listenAt(path, secure);
+  }
+
   /** The peer port's request listener, for an HTTP server that somebody else owns. */
   readonly onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     this.server.onRequest(request, response);

@@ -3,22 +3,29 @@
  * round. (etcd: rafthttp urlpick.go.)
  */
 import { assert } from '@keelson/base';
+import { parseUrl, splitHostPort } from '../config/urls.ts';
 import { PeerError } from './peer-error.ts';
 
-/** host and port of a peer URL, as node:http wants them. */
+/** A peer URL as node:http wants it: host and port, or the path of a socket. */
 export interface PeerUrl {
   readonly href: string;
-  /** https */
+  /** https, unixs */
   readonly secure: boolean;
+  /** Of a socket's URL, what its certificate must be for, as in Go: the host before a port, "localhost" without one. */
   readonly host: string;
+  /** 0 for a socket. */
   readonly port: number;
+  /** Empty for host and port. */
+  readonly socketPath: string;
 }
 
 /**
- * A peer URL as etcd accepts it: scheme, host and port, and nothing after.
+ * A peer URL as etcd accepts it: scheme, host and port, and nothing after; or "unix://" and "unixs://" before a path,
+ * or before what looks like host and port and names a file in the working directory.
  * @throws PeerError 'INVALID_URL', also for a scheme this transport does not speak
  */
 export function parsePeerUrl(text: string): PeerUrl {
+  if (/^unixs?:/.test(text)) return parseSocketUrl(text);
   let url: URL;
   try {
     url = new URL(text);
@@ -35,7 +42,28 @@ export function parsePeerUrl(text: string): PeerUrl {
   }
   const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-  return { href: text, secure, host, port };
+  return { href: text, secure, host, port, socketPath: '' };
+}
+
+function parseSocketUrl(text: string): PeerUrl {
+  const url = parseUrl(text);
+  if (!url.ok || url.value.socketPath === '') throw new PeerError('INVALID_URL', text);
+  const { scheme, host, socketPath } = url.value;
+  const name = splitHostPort(host)?.host ?? '';
+  return {
+    href: text,
+    secure: scheme === 'unixs',
+    host: name === '' ? 'localhost' : name,
+    port: 0,
+    socketPath,
+  };
+}
+
+/** Where a request that is no message of raft goes: `path` at a member's URL; `peerRequest` takes it. */
+export function peerLocation(url: string, path: string): URL {
+  if (!/^unixs?:/.test(url)) return new URL(path, url);
+  const { secure, socketPath } = parseSocketUrl(url);
+  return new URL(`${secure ? 'unixs' : 'unix'}://${encodeURIComponent(socketPath)}${path}`);
 }
 
 export class UrlPicker {

@@ -8,7 +8,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { assert, type Clock, type Logger } from '@keelson/base';
 import { sniff } from '@keelson/rpc';
-import type { EtcdUrl } from '../config/urls.ts';
+import { isSocketUrl, type EtcdUrl } from '../config/urls.ts';
+import { listenAt } from '../disk/unix-socket.ts';
 import { FatalError } from '../errors.ts';
 import { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { describeSettings, hasCertificate, type TlsSettings } from '../tls/tls-settings.ts';
@@ -48,6 +49,8 @@ interface Listener {
   readonly use: PortUse;
   /** Host and port as they were given, or the socket's path. */
   readonly address: string;
+  /** A unix socket. */
+  readonly nearby: boolean;
   readonly server: Server;
   secure: boolean;
   plain: boolean;
@@ -94,8 +97,9 @@ export class ClientPorts {
     this.aboutTls(url, secure);
     if (secure && !this.acceptors.has(use)) this.acceptors.set(use, this.acceptorFor(use));
     if (use === 'http') this.split = true;
-    const address = url.socketPath === '' ? url.host : url.socketPath;
-    const known = this.listeners.find((each) => each.address === address && url.port !== 0);
+    const address = isSocketUrl(url) ? url.socketPath : url.host;
+    const shared = isSocketUrl(url) || url.port !== 0;
+    const known = this.listeners.find((each) => shared && each.address === address);
     if (known !== undefined) {
       if (known.use !== use)
         throw new FatalError(
@@ -109,7 +113,8 @@ export class ClientPorts {
     const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) =>
       this.connected(listener, socket),
     );
-    const listener: Listener = { use, address, server, secure, plain: !secure };
+    const nearby = isSocketUrl(url);
+    const listener: Listener = { use, address, nearby, server, secure, plain: !secure };
     await listenOn(server, url);
     this.listeners.push(listener);
     this.bound.push({ url, use, port: portOf(server) });
@@ -215,11 +220,12 @@ export class ClientPorts {
   private secured(listener: Listener, socket: Socket, head: Buffer | undefined, door: ClientDoors): void {
     const acceptor = this.acceptors.get(listener.use);
     assert(acceptor !== undefined, 'a port with an https URL has an acceptor');
-    acceptor.accept(socket, head, (secured: TLSSocket) => {
+    const served = (secured: TLSSocket): void => {
       // Without ALPN it is HTTP/1, as in Go; gRPC requires it.
       if (secured.alpnProtocol === 'h2') door.grpc(secured);
       else handOver(secured, door.http);
-    });
+    };
+    acceptor.accept(socket, head, served, listener.nearby);
   }
 
   /** etcd's lines about what was given and what is used. */
@@ -283,14 +289,17 @@ function handOver(socket: Socket, door: ((socket: Socket) => void) | undefined):
 }
 
 async function listenOn(server: Server, url: EtcdUrl): Promise<void> {
+  if (isSocketUrl(url)) {
+    await listenAt(server, url.socketPath);
+    return;
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const listening = (): void => {
       server.off('error', reject);
       resolve();
     };
-    if (url.socketPath !== '') server.listen(url.socketPath, listening);
-    else server.listen(url.port, bindHost(url), listening);
+    server.listen(url.port, bindHost(url), listening);
   });
 }
 

@@ -91,14 +91,21 @@ export class TlsAcceptor {
    * Takes a connection over. `served` gets it when handshake and checks are done; `socket.alpnProtocol` says
    * what will be spoken.
    * @param head bytes that were read from it already
+   * @param nearby it came over a unix socket: there is no address that the names of its certificate could fit.
+   *   Whoever listens says so; a connection that has been reset has no address either
    */
-  accept(socket: Socket, head: Buffer | undefined, served: (socket: TLSSocket) => void): void {
+  accept(
+    socket: Socket,
+    head: Buffer | undefined,
+    served: (socket: TLSSocket) => void,
+    nearby = false,
+  ): void {
     socket.on('error', () => {});
     if (socket.destroyed) return;
     const timer = this.options.clock.setTimer(this.timeoutMs, () =>
       this.reject(socket, 'context deadline exceeded'),
     );
-    this.pending.set(socket, { served, timer, remote: remoteOf(socket) });
+    this.pending.set(socket, { served, timer, remote: remoteOf(socket), nearby });
     let pair: KeyPair;
     try {
       pair = this.pair.read();
@@ -130,7 +137,8 @@ export class TlsAcceptor {
     const socket = beneath(tls);
     // Until somebody serves it.
     tls.on('error', () => {});
-    if (socket === undefined || !this.pending.has(socket)) {
+    const pending = socket === undefined ? undefined : this.pending.get(socket);
+    if (socket === undefined || pending === undefined) {
       tls.destroy();
       return;
     }
@@ -143,7 +151,7 @@ export class TlsAcceptor {
     }
     const problem = allowedProblem(settings, leaf);
     if (problem !== undefined) this.reject(socket, problem, tls, leaf);
-    else if (settings.skipClientSanVerification) this.checkRevoked(socket, tls, chain);
+    else if (settings.skipClientSanVerification || pending.nearby) this.checkRevoked(socket, tls, chain);
     else {
       addressProblem(leaf, socket.remoteAddress ?? '', this.options.resolver ?? systemResolver).then(
         (wrong) => {
@@ -215,6 +223,8 @@ interface Pending {
   readonly served: (socket: TLSSocket) => void;
   readonly timer: Timer;
   readonly remote: string;
+  /** Came over a unix socket. */
+  readonly nearby: boolean;
 }
 
 /**
