@@ -4,7 +4,7 @@
  * is built (only where a client waits). An error in a command is part of its outcome; an entry that cannot
  * even be read stops the member, since guessing would make it differ from the others.
  */
-import { assert } from '@keelson/base';
+import { assert, EMPTY } from '@keelson/base';
 import { etcdserverpb } from '@keelson/proto';
 import { EntryType, type Entry } from '@keelson/raft';
 import { AlarmType } from '../alarm/alarms.ts';
@@ -14,10 +14,10 @@ import { deleteNeeds, leaseNeeds, putNeeds, txnNeeds, type Need } from '../auth/
 import { FatalError, StoreError } from '../errors.ts';
 import { applyAuth } from './auth.ts';
 import { setClusterVersion, setDowngrade, setMemberAttributes } from './cluster.ts';
-import { CommandKind, decodeCommand, V2_REQUEST, type Command } from './command.ts';
+import { CommandKind, decodeCommand, LonePut, V2_REQUEST, type Command, type CommandId } from './command.ts';
 import { guard } from './guard.ts';
 import * as kv from './kv.ts';
-import { leaseCost, NO_QUOTA, putCost, txnCost, type SpaceGauge } from './quota.ts';
+import { leaseCost, NO_QUOTA, lonePutCost, putCost, txnCost, type SpaceGauge } from './quota.ts';
 import { grantLease, checkpointLeases, revokeLease } from './lease.ts';
 import type { Waiters } from './results.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -52,6 +52,8 @@ export class Applier {
   private readonly space: Space;
   private readonly observe: ((kind: number, succeeded: boolean) => void) | undefined;
   readonly counters: ApplierCounters = { appliedCount: 0, slowCount: 0 };
+  /** Reads the entry at hand. */
+  private readonly lonePut = new LonePut();
 
   /** @param observe told of each command when it has been applied: its kind and whether it succeeded */
   constructor(
@@ -82,7 +84,8 @@ export class Applier {
         () => `entry ${entry.index} applied after ${index}: the log has a gap or repeats`,
       );
       if (entry.type === EntryType.Normal) {
-        if (entry.data.length > 0) this.applyCommand(this.decode(entry), entry.index);
+        if (!state.auth.enabled && this.lonePut.read(entry.data)) this.applyLonePut(this.lonePut);
+        else if (entry.data.length > 0) this.applyCommand(this.decode(entry), entry.index);
       } else state.confState = this.confChanges.apply(entry);
       index = entry.index;
       term = entry.term;
@@ -111,13 +114,39 @@ export class Applier {
       if (!(reason instanceof StoreError)) throw reason;
       error = reason;
     }
-    this.observe?.(command.kind, error === undefined);
-    if (wanted)
-      this.waiters.resolve(command.sequence, {
-        response,
-        error,
-        revision: this.state.mvcc.currentRevision,
-      });
+    this.finish(command, command.kind, wanted, response, error);
+  }
+
+  /** What applyCommand does, for a put that needs nothing else: the same checks in the same order. */
+  private applyLonePut(put: LonePut): void {
+    const { state } = this;
+    const wanted = this.waiters.isWaiting(put);
+    let response: etcdserverpb.PutResponse | undefined;
+    let error: StoreError | undefined;
+    try {
+      guard(state, CommandKind.Put, EMPTY);
+      kv.checkLease(state, put);
+      state.put(put.key, put.value, put.lease);
+      if (wanted) response = new etcdserverpb.PutResponse();
+      this.charge(lonePutCost(put.key, put.value));
+    } catch (reason) {
+      if (!(reason instanceof StoreError)) throw reason;
+      error = reason;
+      response = undefined;
+    }
+    this.finish(put, CommandKind.Put, wanted, response, error);
+  }
+
+  private finish(
+    id: CommandId,
+    kind: number,
+    wanted: boolean,
+    response: unknown,
+    error: StoreError | undefined,
+  ): void {
+    this.observe?.(kind, error === undefined);
+    if (!wanted) return;
+    this.waiters.resolve(id.sequence, { response, error, revision: this.state.mvcc.currentRevision });
   }
 
   /** @throws StoreError: the command's outcome, without any effect (but for NO_SPACE from charge) */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { EMPTY } from '@keelson/base';
 import { etcdserverpb, membershippb } from '@keelson/proto';
 import fc from 'fast-check';
-import { CommandError, CommandKind, decodeCommand, encodeCommand } from './command.ts';
+import { CommandError, CommandKind, decodeCommand, encodeCommand, LonePut } from './command.ts';
 
 const owner = fc.integer({ min: 0, max: 0xffff });
 const sequence = fc.oneof(
@@ -108,5 +109,98 @@ describe('bytes that are none', () => {
         }
       }),
     );
+  });
+});
+
+describe('a lone put, read in place', () => {
+  const lone = new LonePut();
+  const readSlowly = (data: Buffer): unknown => {
+    const command = decodeCommand(data);
+    const put = etcdserverpb.decodePutRequest(command.body);
+    const { prevKv, ignoreValue, ignoreLease, lease } = put;
+    return {
+      ...{ kind: command.kind, owner: command.owner, sequence: command.sequence, identity: command.identity },
+      ...{
+        key: put.key.toString('latin1'),
+        value: put.value,
+        lease,
+        options: prevKv || ignoreValue || ignoreLease,
+      },
+    };
+  };
+  const readFast = ({ owner, sequence, key, value, lease }: LonePut): unknown => {
+    return { kind: CommandKind.Put, owner, sequence, identity: undefined, key, value, lease, options: false };
+  };
+  const body = (key: Uint8Array, value: Uint8Array, lease: bigint, prevKv = false): Buffer =>
+    etcdserverpb.encodePutRequest(
+      new etcdserverpb.PutRequest({ key: Buffer.from(key), value: Buffer.from(value), lease, prevKv }),
+    );
+  const key = fc.uint8Array({ minLength: 1, maxLength: 127 });
+  const lease = fc.oneof(fc.constant(0n), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }));
+
+  test('is what the longer way reads', () => {
+    fc.assert(
+      fc.property(owner, sequence, key, fc.uint8Array({ maxLength: 400 }), lease, (o, s, k, v, l) => {
+        const data = encodeCommand({ owner: o, sequence: s }, CommandKind.Put, body(k, v, l));
+        expect(lone.read(data)).toBe(true);
+        expect(readFast(lone)).toEqual(readSlowly(data));
+      }),
+    );
+  });
+
+  test.each<[string, Buffer]>([
+    [
+      'an option',
+      encodeCommand({ owner: 1, sequence: 2 }, CommandKind.Put, body(Buffer.from('k'), EMPTY, 0n, true)),
+    ],
+    [
+      'a caller',
+      encodeCommand({ owner: 1, sequence: 2 }, CommandKind.Put, body(Buffer.from('k'), EMPTY, 0n), {
+        username: 'u',
+        revision: 1,
+      }),
+    ],
+    [
+      'a long key',
+      encodeCommand({ owner: 1, sequence: 2 }, CommandKind.Put, body(Buffer.alloc(128, 1), EMPTY, 0n)),
+    ],
+    [
+      'a value of 16 KiB',
+      encodeCommand(
+        { owner: 1, sequence: 2 },
+        CommandKind.Put,
+        body(Buffer.from('k'), Buffer.alloc(16_384), 0n),
+      ),
+    ],
+    [
+      'another command',
+      encodeCommand({ owner: 1, sequence: 2 }, CommandKind.DeleteRange, body(Buffer.from('k'), EMPTY, 0n)),
+    ],
+    ['nothing', EMPTY],
+  ])('%s is left to the longer way', (_what, data) => {
+    expect(lone.read(data)).toBe(false);
+  });
+
+  test('damaged bytes are never read as something else', () => {
+    const data = fc
+      .tuple(owner, sequence, key, fc.uint8Array({ maxLength: 40 }), lease)
+      .map(([o, s, k, v, l]) => encodeCommand({ owner: o, sequence: s }, CommandKind.Put, body(k, v, l)));
+    const change = fc.record({ at: fc.nat(), byte: fc.nat(255), cut: fc.boolean() });
+    let kept = 0;
+    fc.assert(
+      fc.property(data, fc.array(change, { minLength: 1, maxLength: 3 }), (whole, changes) => {
+        let bytes = Buffer.from(whole);
+        for (const { at, byte, cut } of changes) {
+          if (bytes.length === 0) break;
+          if (cut) bytes = bytes.subarray(0, at % bytes.length);
+          else bytes[at % bytes.length] = byte;
+        }
+        if (!lone.read(bytes)) return;
+        kept++;
+        expect(readFast(lone)).toEqual(readSlowly(bytes));
+      }),
+      { numRuns: 2000 },
+    );
+    expect(kept).toBeGreaterThan(20);
   });
 });

@@ -45,6 +45,12 @@ const HEADER_FIELD = 100;
 const USERNAME_TAG = 0x12;
 const REVISION_TAG = 0x18;
 const WIRE_LENGTH = 2;
+const ID_TAG = 0x08;
+const PUT_TAG = CommandKind.Put * 8 + WIRE_LENGTH;
+/** Fields of PutRequest. */
+const KEY_TAG = 0x0a;
+const VALUE_TAG = 0x12;
+const LEASE_TAG = 0x18;
 const LOW_BITS = 2 ** 48;
 
 /** A proposal's identity: `owner` is 16 bits of the proposing member's id, `sequence` its 48-bit counter. */
@@ -91,7 +97,7 @@ export function encodeCommand(id: CommandId, kind: CommandKind, body: Buffer, id
   at += body.length;
   at = writeVarint(out, at, HEADER_FIELD * 8 + WIRE_LENGTH);
   at = writeVarint(out, at, headerBytes);
-  out[at++] = 0x08;
+  out[at++] = ID_TAG;
   writeVarint64(out, at, id);
   out.set(caller, at + idBytes);
   return out;
@@ -140,7 +146,7 @@ export function decodeCommand(data: Buffer): Command {
       const header = new Reader(bytes);
       while (header.at < bytes.length) {
         const headerTag = header.varint();
-        if (headerTag === 0x08) {
+        if (headerTag === ID_TAG) {
           [owner, sequence] = header.varint64();
         } else if (headerTag === USERNAME_TAG) username = header.bytes().toString('utf8');
         else if (headerTag === REVISION_TAG) {
@@ -158,6 +164,103 @@ export function decodeCommand(data: Buffer): Command {
   }
   const identity = username === '' && revision === 0 ? undefined : { username, revision };
   return new Command(owner, sequence, kind, body, identity);
+}
+
+/**
+ * A put as nearly all of them are: by nobody in particular, of a key, a value and maybe a lease. One object reads
+ * entry after entry in place, so that the commonest command of all costs no object of its own.
+ */
+export class LonePut implements CommandId {
+  owner = 0;
+  sequence = 0;
+  /** The key in its in-memory form. */
+  key = '';
+  /** A view into the entry. */
+  value: Buffer = EMPTY;
+  /** 0n for none. */
+  lease = 0n;
+
+  /**
+   * @returns whether the entry's data is such a put: anything else, damage too, is for decodeCommand. When it is
+   *   not, the fields mean nothing.
+   */
+  read(data: Buffer): boolean {
+    const end = data.length;
+    if (data[0] !== PUT_TAG) return false;
+    let at = 1;
+    let length = data[at++];
+    if (length >= 0x80) {
+      length = (length & 0x7f) + data[at] * 0x80;
+      // Three bytes of length and more are read by the other way.
+      if (data[at++] >= 0x80) return false;
+    }
+    const bodyEnd = at + length;
+    return bodyEnd < end && this.readBody(data, at, bodyEnd) && this.readHeader(data, bodyEnd);
+  }
+
+  private readBody(data: Buffer, start: number, end: number): boolean {
+    let at = start;
+    if (data[at++] !== KEY_TAG) return false;
+    const keyLength = data[at++];
+    if (keyLength >= 0x80 || keyLength === 0 || at + keyLength > end) return false;
+    this.key = data.toString('latin1', at, at + keyLength);
+    at += keyLength;
+    this.value = EMPTY;
+    this.lease = 0n;
+    if (at < end && data[at] === VALUE_TAG) {
+      let length = data[++at];
+      at++;
+      if (length >= 0x80) {
+        length = (length & 0x7f) + data[at] * 0x80;
+        if (data[at++] >= 0x80) return false;
+      }
+      if (at + length > end) return false;
+      this.value = data.subarray(at, at + length);
+      at += length;
+    }
+    if (at === end) return true;
+    if (data[at] !== LEASE_TAG) return false;
+    const lease = readInt64(data, at + 1, end);
+    if (lease === undefined) return false;
+    this.lease = lease;
+    return true;
+  }
+
+  /** The envelope's header, with an id and nothing else. */
+  private readHeader(data: Buffer, start: number): boolean {
+    const end = data.length;
+    if (end - start < 5 || data[start] !== 0xa2 || data[start + 1] !== 0x06) return false;
+    if (data[start + 2] !== end - start - 3 || data[start + 3] !== ID_TAG) return false;
+    let low = 0;
+    let high = 0;
+    let scale = 1;
+    for (let at = start + 4, i = 0; at < end && i < 10; at++, i++) {
+      const byte = data[at];
+      if (i === 6) scale = 1;
+      if (i === 9 && byte > 1) return false;
+      if (i < 6) low += (byte & 0x7f) * scale;
+      else high += (byte & 0x7f) * scale;
+      scale *= 0x80;
+      if (byte < 0x80) {
+        this.owner = Math.floor(high / 64) % 0x1_0000;
+        this.sequence = (low + (high % 64) * 2 ** 42) % LOW_BITS;
+        return at + 1 === end;
+      }
+    }
+    return false;
+  }
+}
+
+/** A varint that ends just before `end`, as int64; undefined when it does not. */
+function readInt64(data: Buffer, start: number, end: number): bigint | undefined {
+  let value = 0n;
+  for (let at = start, shift = 0n; at < end && at - start < 10; at++, shift += 7n) {
+    const byte = data[at];
+    if (shift === 63n && byte > 1) return undefined;
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte < 0x80) return at + 1 === end ? BigInt.asIntN(64, value) : undefined;
+  }
+  return undefined;
 }
 
 /**

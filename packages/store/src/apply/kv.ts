@@ -54,7 +54,8 @@ export function checkLonePut(context: KvContext, source: Reader, request: etcdse
   checkPut(context, source, request);
 }
 
-function checkLease({ lessor }: KvContext, { lease }: etcdserverpb.PutRequest): void {
+/** @throws StoreError LEASE_NOT_FOUND */
+export function checkLease({ lessor }: KvContext, { lease }: { readonly lease: bigint }): void {
   if (lease !== 0n && lessor.lookup(lease) === undefined) throw new StoreError('LEASE_NOT_FOUND');
 }
 
@@ -74,10 +75,21 @@ export function put(
     if (request.ignoreValue && previous !== undefined) value = previous.value;
     if (request.ignoreLease && previous !== undefined) lease = previous.lease;
   }
+  store(context, writer, key, value, lease);
+  return response;
+}
+
+/** The effect of every put. */
+export function store(
+  { lessor }: KvContext,
+  writer: Writer,
+  key: string,
+  value: Buffer,
+  lease: bigint,
+): void {
   writer.put(key, value, lease);
   // A lease kept by ignore_lease may be gone where the data came from elsewhere; then it only stays a number.
-  context.lessor.attach(key, context.lessor.lookup(lease) === undefined ? NO_LEASE : lease);
-  return response;
+  lessor.attach(key, lease === NO_LEASE || lessor.lookup(lease) === undefined ? NO_LEASE : lease);
 }
 
 /** Deletes a range; deleting nothing makes no revision. */

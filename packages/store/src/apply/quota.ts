@@ -18,6 +18,11 @@ export function putCost(request: etcdserverpb.PutRequest): number {
   return QUOTA_PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
 }
 
+/** The same, of a put's two parts. */
+export function lonePutCost(key: string, value: Buffer): number {
+  return QUOTA_PUT_OVERHEAD_BYTES + key.length + value.length;
+}
+
 export function leaseCost(): number {
   return QUOTA_LEASE_BYTES;
 }

@@ -18,7 +18,8 @@ import { isLower } from '../membership/downgrade.ts';
 import { Membership, type MembershipChange } from '../membership/membership.ts';
 import type { WatchEvent } from '../mvcc/event.ts';
 import { MvccStore, type MvccOptions } from '../mvcc/store.ts';
-import type { Writer } from './kv.ts';
+import type { WriteResult } from '../mvcc/write-txn.ts';
+import { store, type Writer } from './kv.ts';
 
 /** Who is told of changes; watch/hub.ts. */
 export interface ChangeListener {
@@ -94,8 +95,8 @@ export class StateMachine {
   private index = 0;
   private termOfIndex = 0;
   private listener: ChangeListener | undefined;
-  /** Changes of the batch being applied, a list for each revision. */
-  private changed: (readonly WatchEvent[])[] = [];
+  /** Changes of the batch being applied, in order. */
+  private changed: WatchEvent[] = [];
 
   private constructor(opened: OpenedState, store: MvccStore, options: StateMachineOptions) {
     this.opened = opened;
@@ -246,9 +247,23 @@ export class StateMachine {
       // Everything is checked before the first write: a failure here would leave half of it.
       throw new FatalError('a checked command failed while it was executed', { cause: error });
     }
-    const { events } = txn.end();
-    if (events.length > 0) this.changed.push(events);
+    this.ended(txn.end());
     return outcome;
+  }
+
+  /** One put that has been checked, as a transaction of its own: write() without what only others need. */
+  put(key: string, value: Buffer, lease: bigint): void {
+    const txn = this.store.beginWrite();
+    try {
+      store(this, txn, key, value, lease);
+    } catch (error) {
+      throw new FatalError('a checked command failed while it was executed', { cause: error });
+    }
+    this.ended(txn.end());
+  }
+
+  private ended({ events }: WriteResult): void {
+    for (const event of events) this.changed.push(event);
   }
 
   /** Tells the watchers what was applied since the last call. */
@@ -256,7 +271,7 @@ export class StateMachine {
     if (this.changed.length === 0) return;
     const changed = this.changed;
     this.changed = [];
-    this.listener?.notify(changed.length === 1 ? changed[0] : changed.flat());
+    this.listener?.notify(changed);
   }
 
   /** Marks the revision as compacted; the work behind it follows. @throws StoreError COMPACTED, FUTURE_REVISION */

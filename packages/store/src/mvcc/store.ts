@@ -22,7 +22,7 @@ import {
   type RangeResult,
   type RevisionError,
 } from './state.ts';
-import { WriteTxn } from './write-txn.ts';
+import { WriteTxn, type WriteGate } from './write-txn.ts';
 
 export type { History, MvccBuffer, MvccCounters, RangeOptions, RangeResult, RevisionError } from './state.ts';
 
@@ -47,7 +47,7 @@ export class MvccStore {
   readonly restoredMark: AppliedMark | undefined;
   private readonly state: MvccState;
   private readonly compaction: Compaction;
-  private writing = false;
+  private readonly gate: WriteGate = { writing: false };
 
   private constructor(state: MvccState, compaction: Compaction, mark: AppliedMark | undefined) {
     this.state = state;
@@ -131,11 +131,8 @@ export class MvccStore {
 
   /** One at a time; nothing else may use the store until its end(). */
   beginWrite(): WriteTxn {
-    assert(!this.writing, 'one write transaction at a time');
-    this.writing = true;
-    return new WriteTxn(this.state, () => {
-      this.writing = false;
-    });
+    assert(!this.gate.writing, 'one write transaction at a time');
+    return new WriteTxn(this.state, this.gate);
   }
 
   /**

@@ -25,22 +25,27 @@ export interface WriteResult {
   readonly events: readonly WatchEvent[];
 }
 
+/** One transaction at a time goes through: it closes the gate behind itself, and opens it when it ends. */
+export interface WriteGate {
+  writing: boolean;
+}
+
 export class WriteTxn {
   /** The store's revision before. Changes are made at the next one. */
   readonly beginRevision: number;
   private readonly state: MvccState;
-  private readonly onEnd: () => void;
+  private readonly gate: WriteGate;
   private readonly events: WatchEvent[] = [];
   private ended = false;
   private putCount = 0;
   private deleteCount = 0;
   private rangeCount = 0;
 
-  /** @param onEnd called once, when the transaction has ended */
-  constructor(state: MvccState, onEnd: () => void) {
+  constructor(state: MvccState, gate: WriteGate) {
     this.state = state;
     this.beginRevision = state.currentRevision;
-    this.onEnd = onEnd;
+    this.gate = gate;
+    gate.writing = true;
   }
 
   /** The revision its own reads are at. */
@@ -141,7 +146,7 @@ export class WriteTxn {
     counters.ranges += this.rangeCount;
     if (this.putCount + this.deleteCount + this.rangeCount > 1) counters.txns++;
     counters.events += events.length;
-    this.onEnd();
+    this.gate.writing = false;
     return { revision: state.currentRevision, events };
   }
 
