@@ -7,6 +7,7 @@ import { hexId } from '@keelson/base';
 import { Role } from '@keelson/raft';
 import { AlarmType } from './alarm/alarms.ts';
 import type { ApplierCounters } from './apply/applier.ts';
+import type { BackendSizes } from './apply/state-machine.ts';
 import { FEATURE_GATE_NAMES, FEATURE_GATES } from './config/feature-gates.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { PasswordGate } from './auth/password-gate.ts';
@@ -41,7 +42,7 @@ export interface MemberSources {
   readonly applier: ApplierCounters;
   readonly quotaBytes: number;
   /** Bytes of the backend as last measured, and of them those in use. */
-  readonly sizeBytes: () => { readonly total: number; readonly inUse: number };
+  readonly sizes: () => BackendSizes;
 }
 
 /** What has to be told, because nobody keeps it: durations, and outcomes seen only where they happen. */
@@ -200,11 +201,11 @@ function registerMvcc(registry: Registry, sources: MemberSources): void {
   counter('etcd_mvcc_put_total', 'Puts.', () => mvcc().counters.puts);
   counter('etcd_mvcc_delete_total', 'Deletes.', () => mvcc().counters.deletes);
   counter('etcd_mvcc_txn_total', 'Transactions.', () => mvcc().counters.txns);
-  gauge('etcd_mvcc_db_total_size_in_bytes', 'Size of the backend.', () => sources.sizeBytes().total);
+  gauge('etcd_mvcc_db_total_size_in_bytes', 'Size of the backend.', () => sources.sizes().totalBytes);
   gauge(
     'etcd_mvcc_db_total_size_in_use_in_bytes',
     'Size of the backend in use.',
-    () => sources.sizeBytes().inUse,
+    () => sources.sizes().inUseBytes,
   );
   gauge('etcd_mvcc_db_open_read_transactions', "bbolt's readers: none here.", () => 0);
   gauge('etcd_debugging_mvcc_current_revision', 'Revision.', () => mvcc().currentRevision);

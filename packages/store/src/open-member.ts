@@ -2,6 +2,8 @@
  * Opens what a member keeps on disk, as its configuration says, before there is a server to hang it on: the
  * callbacks are filled in later.
  */
+import type { Logger } from '@keelson/base';
+import type { StateMachine } from './apply/state-machine.ts';
 import { NO_TOKENS, type SignedTokens } from './auth/secrets.ts';
 import { parseTokenOptions } from './auth/token-options.ts';
 import type { BackendHome } from './backend/home.ts';
@@ -63,7 +65,7 @@ export async function openMember(
     onError: (error) => opening.onError(error),
     ...opening.walObservers,
   };
-  return openStorage(
+  const storage = await openStorage(
     world.disk,
     opening.home,
     { snap, wal },
@@ -101,6 +103,36 @@ export async function openMember(
     },
     world.logger,
   );
+  try {
+    await defragmentIfWorth(storage.state, config.bootstrapDefragThresholdMegabytes, world.logger);
+  } catch (error) {
+    await storage.wal.close();
+    await storage.state.backend.close();
+    throw error;
+  }
+  return storage;
+}
+
+/** --bootstrap-defrag-threshold-megabytes: before anybody is served, if it frees so much. */
+async function defragmentIfWorth(
+  state: StateMachine,
+  thresholdMegabytes: number,
+  logger: Logger,
+): Promise<void> {
+  if (thresholdMegabytes === 0) return;
+  const before = await state.sizes();
+  const fields = {
+    'current-db-size-bytes': before.totalBytes,
+    'current-db-size-in-use-bytes': before.inUseBytes,
+    'bootstrap-defrag-threshold-megabytes': thresholdMegabytes,
+  };
+  if (before.totalBytes - before.inUseBytes < thresholdMegabytes * 1024 * 1024) {
+    logger.info('skipping defragmentation', fields);
+    return;
+  }
+  await state.defragment();
+  const { totalBytes } = await state.sizes();
+  logger.info('finished defragmentation', { ...fields, 'db-size-bytes': totalBytes });
 }
 
 /** @throws FatalError for options that say nothing, or keys that are not there */

@@ -8,6 +8,7 @@ import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
 import { grpcJsServer, nativeChannel, nativeServer } from '@keelson/rpc';
 import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
 import { Applier, type Space } from './apply/applier.ts';
+import type { BackendSizes } from './apply/state-machine.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
@@ -95,7 +96,7 @@ export class StoreServer {
   private web: MemberHttp | undefined;
   private prefixLimits: PrefixLimitsSource | undefined;
   /** Of the backend, when somebody last looked at the metrics. */
-  private backendBytes = 0;
+  private backendSizes: BackendSizes = { totalBytes: 0, inUseBytes: 0 };
   private role: Role = Role.Follower;
   private stopping: Promise<void> | undefined;
   private failedAlready = false;
@@ -407,7 +408,7 @@ export class StoreServer {
       wal,
       applier: applier.counters,
       quotaBytes: quotaBytes < 0 ? 0 : quotaBytes,
-      sizeBytes: () => ({ total: this.backendBytes, inUse: this.backendBytes }),
+      sizes: () => this.backendSizes,
     });
     const serveRpc = config.rpcTransport === 'native' ? nativeServer : grpcJsServer;
     this.rpc = serveRpc(services.table, {
@@ -494,7 +495,7 @@ export class StoreServer {
       logger: world.logger,
       raftStatus: () => this.driver.node.status(),
       beforeScrape: async () => {
-        this.backendBytes = await this.storage.state.sizeBytes();
+        this.backendSizes = await this.storage.state.sizes();
       },
     });
     const { metrics } = this.web;

@@ -70,6 +70,17 @@ const AUTH_ALONE: AuthOptions = {
   onUserInvalidated: () => {},
 };
 
+/** See StateMachine.sizes. */
+export interface BackendSizes {
+  readonly totalBytes: number;
+  readonly inUseBytes: number;
+}
+
+/** A lease on disk: its key and three small numbers. */
+const LEASE_BYTES = 24;
+/** Below it a backend is mostly its own bookkeeping, which says nothing about how tight it packs. */
+const PACKING_BYTES_MIN = 1024 * 1024;
+
 const CLUSTER_VERSION_KEY = 'clusterVersion';
 const DOWNGRADE_KEY = 'downgrade';
 const AUTH_ENABLED_KEY = 'authEnabled';
@@ -95,6 +106,8 @@ export class StateMachine {
   private index = 0;
   private termOfIndex = 0;
   private listener: ChangeListener | undefined;
+  /** Bytes on disk for a byte stored, when the backend was last defragmented. */
+  private packing = 1;
   /** Changes of the batch being applied, in order. */
   private changed: WatchEvent[] = [];
 
@@ -219,6 +232,29 @@ export class StateMachine {
 
   sizeBytes(): Promise<number> {
     return this.opened.backend.sizeBytes();
+  }
+
+  /**
+   * What the backend takes, and what of it would stay if it were defragmented. The latter is what is stored, as
+   * tight as the backend packed it the last time it was defragmented by this process, or else unpacked.
+   */
+  async sizes(): Promise<BackendSizes> {
+    const totalBytes = await this.sizeBytes();
+    return { totalBytes, inUseBytes: Math.min(totalBytes, Math.round(this.storedBytes * this.packing)) };
+  }
+
+  private get storedBytes(): number {
+    return this.store.storedBytes + this.lessor.size * LEASE_BYTES;
+  }
+
+  /** Rewrites the backend, so that what was removed gives its space back. */
+  async defragment(): Promise<void> {
+    const { backend, buffer } = this.opened;
+    await buffer.commit();
+    await backend.compact('', '\xff');
+    const { storedBytes } = this;
+    const totalBytes = await backend.sizeBytes();
+    if (storedBytes >= PACKING_BYTES_MIN) this.packing = Math.min(1, totalBytes / storedBytes);
   }
 
   setListener(listener: ChangeListener): void {

@@ -96,11 +96,19 @@ export class Compaction {
         await pause();
       }
       const cursor = { revision, nextKey: '', position: 0 };
+      const dropped = new DroppedBytes();
       const drop = (main: number, sub: number, tombstone: boolean): void => {
-        state.buffer.delete(Buckets.key, tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub));
+        const key = tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub);
+        if (dropped.wantsMore) dropped.look(key, state.buffer.get(Buckets.key, key));
+        dropped.count++;
+        state.buffer.delete(Buckets.key, key);
         state.counters.compactedRevisions++;
       };
-      while (state.index.compactSlice(cursor, SLICE_KEYS, this.batchLimit, drop)) await pause();
+      for (let more = true; more;) {
+        more = state.index.compactSlice(cursor, SLICE_KEYS, this.batchLimit, drop);
+        state.storedBytes = Math.max(0, state.storedBytes - dropped.take());
+        if (more) await pause();
+      }
       await this.dropBatchRecords(revision, pause);
       state.changeCounts.dropBelow(revision);
       state.buffer.put(Buckets.meta, FINISHED, revisionBytes(revision));
@@ -122,6 +130,34 @@ export class Compaction {
       await pause();
     }
     this.recordsFrom = revision;
+  }
+}
+
+/** So many revisions of a slice are read before they are dropped: 0.1 ms, where reading a thousand takes 3 ms. */
+const SAMPLE = 32;
+
+/** What a slice has dropped, in bytes: the mean of those looked at stands for the others. */
+class DroppedBytes {
+  count = 0;
+  private looked = 0;
+  private lookedBytes = 0;
+
+  get wantsMore(): boolean {
+    return this.looked < SAMPLE;
+  }
+
+  look(key: string, value: Buffer | undefined): void {
+    this.looked++;
+    this.lookedBytes += 1 + key.length + (value?.length ?? 0);
+  }
+
+  /** Bytes since the last call. */
+  take(): number {
+    const bytes = this.looked === 0 ? 0 : Math.round((this.lookedBytes / this.looked) * this.count);
+    this.count = 0;
+    this.looked = 0;
+    this.lookedBytes = 0;
+    return bytes;
   }
 }
 

@@ -70,6 +70,7 @@ class Scan {
       throw new FatalError(`mvcc: a key of ${rawKey.length - 1} bytes in the key bucket`);
     }
     this.advance(revisionMain(rawKey, 1), revisionSub(rawKey, 1));
+    this.state.storedBytes += rawKey.length + value.length;
     if (value.length === 0 && this.main <= this.state.compactRevision) {
       // No change: `snapshot restore --bump-revision` writes it, compacted, to move the revision on. etcd
       // takes it for the empty key, which no request can name, and so keeps and hashes it for ever.

@@ -82,6 +82,11 @@ export class MvccState {
     events: 0,
     compactedRevisions: 0,
   };
+  /**
+   * Bytes of the revisions that are stored, as they are stored, with their keys. Exact after a restore; what
+   * compaction drops is estimated from a sample of it.
+   */
+  storedBytes = 0;
   /** Revision of the last completed write; 1 before the first. */
   currentRevision = 1;
   /** Readers below it are refused; -1 when nothing was ever compacted. */

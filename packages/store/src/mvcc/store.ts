@@ -92,6 +92,11 @@ export class MvccStore {
     return this.state.index.liveCount;
   }
 
+  /** Bytes of the revisions that are stored, as they are stored; see MvccState. */
+  get storedBytes(): number {
+    return this.state.storedBytes;
+  }
+
   get counters(): Readonly<MvccCounters> {
     return this.state.counters;
   }

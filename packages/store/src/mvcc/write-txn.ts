@@ -96,6 +96,7 @@ export class WriteTxn {
         : KeyValue.write(key, index.created, main, index.version, value, lease);
     const revision = encodeRevision(main, sub);
     state.buffer.put(Buckets.key, revision, kv.encoded);
+    state.storedBytes += 1 + revision.length + kv.encoded.length;
     state.cache.set(key, kv);
     this.record(new WatchEvent(EventType.PUT, kv), main, revision, replaced);
     this.putCount++;
@@ -122,7 +123,10 @@ export class WriteTxn {
       const sub = this.events.length;
       const replaced = state.cache.peek(name);
       state.index.tombstone(name, main, sub);
-      state.buffer.put(Buckets.key, encodeTombstone(main, sub), encodeTombstoneValue(name));
+      const tombstone = encodeTombstone(main, sub);
+      const value = encodeTombstoneValue(name);
+      state.buffer.put(Buckets.key, tombstone, value);
+      state.storedBytes += 1 + tombstone.length + value.length;
       state.cache.delete(name);
       const event = new WatchEvent(EventType.DELETE, KeyValue.deleted(name, main));
       this.record(event, main, encodeRevision(main, sub), replaced);

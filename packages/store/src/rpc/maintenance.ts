@@ -31,13 +31,13 @@ export function registerMaintenance(
   const { Maintenance } = services;
 
   table.unary(Maintenance.methods.status, async () => {
-    const sizeBytes = await replica.state.sizeBytes();
+    const { totalBytes, inUseBytes } = await replica.state.sizes();
     const self = replica.state.membership.get(replica.memberId);
     return new etcdserverpb.StatusResponse({
       header: header(replica),
       version: ETCD_VERSION,
-      dbSize: sizeBytes,
-      dbSizeInUse: sizeBytes,
+      dbSize: totalBytes,
+      dbSizeInUse: inUseBytes,
       leader: replica.leaderId,
       raftIndex: replica.commitIndex,
       raftTerm: replica.term,
@@ -80,11 +80,9 @@ export function registerMaintenance(
 
   // Without a header, as in etcd.
   table.unary(Maintenance.methods.defragment, async () => {
-    const { buffer, backend } = replica.state;
     serving?.pause();
     try {
-      await buffer.commit();
-      await backend.compact('', '\xff');
+      await replica.state.defragment();
     } finally {
       serving?.resume();
     }
