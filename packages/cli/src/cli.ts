@@ -37,6 +37,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: async (argv, io) => (await import('./utl/utl.ts')).runUtl(argv, io),
   },
   {
+    name: 'snapshot',
+    usage: 'save|restore|status …',
+    short: 'saved snapshots and incremental backups: to return to any revision or time',
+    run: async (argv, io) => (await import('./snapshot/snapshot.ts')).runSnapshot(argv, io),
+  },
+  {
     name: 'ctl',
     usage: '<command> …',
     short: "etcdctl's commands, and compare-and-swap",

@@ -1,7 +1,7 @@
 /**
  * Whether a data dir is one this server may use: absent, empty, or made by itself or by another etcd (whose
  * database is then imported, see transfer/). What it cannot use is refused with one line before anything in it
- * is touched. And how its directories are made: durably.
+ * is touched.
  */
 import type { Disk } from '@keelson/base';
 import { errorCodeOf, errorMessageOf } from './disk/error-code.ts';
@@ -38,17 +38,4 @@ export async function checkDataDir(
   const database = `${dataDir}/member/snap/db`;
   if (await isLocked(database))
     throw new FatalError(`data dir ${dataDir} is in use: another process holds ${database}`);
-}
-
-/** Makes a directory and the parents it lacks; none of them is lost with power afterwards. */
-export async function makeDurableDirectory(disk: Disk, path: string): Promise<void> {
-  const made: string[] = [];
-  for (let at = path; at !== '' && !(await disk.exists(at)); at = parentOf(at)) made.push(at);
-  await disk.makeDirectory(path);
-  for (const each of made) await disk.syncDirectory(parentOf(each) || '/');
-}
-
-/** '' above the root. */
-export function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

@@ -17,10 +17,15 @@ export { splitHostPort } from './config/urls.ts';
 export { FatalError, StoreError, type ErrorCode } from './errors.ts';
 export { makeCertificate, type CertificateFields, type Certified } from './tls/certificate.ts';
 // Tools on files of members that do not run.
-export { exportMember, offlineWorld, type ExportOptions } from './offline.ts';
+export { makeDurableDirectory } from './disk/durable-directory.ts';
+export { exportMember, offlineWorld, restoreIncremental, type ExportOptions } from './offline.ts';
 export { withDatabase, type Database, type OfflineWorld } from './transfer/database.ts';
 export { dumpBucket, dumpBuckets, dumpLog } from './transfer/dump.ts';
 export { restoreSnapshot, type RestoreOptions } from './transfer/restore.ts';
+export { BackupFolder, type Received, type ShippedMessage } from './transfer/backup-folder.ts';
+export { endOf, type BackupPoint } from './transfer/backup-manifest.ts';
+export { backupStatus, type BackupStatus, type ChainStatus } from './transfer/backup-status.ts';
+export type { Moment } from './transfer/point-in-time.ts';
 export { defragment, migrate, type StorageVersion } from './transfer/rewrite.ts';
 export { offlineHashKV, snapshotStatus, type OfflineHash, type SnapshotStatus } from './transfer/status.ts';
 // Rooms that packages/bench measures alone.

@@ -5,7 +5,7 @@
 import type { Logger } from '@keelson/base';
 import { DirectoryHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
-import { parseServerConfig } from './config/config.ts';
+import { defaultServerConfig, parseServerConfig } from './config/config.ts';
 import { isLocked } from './disk/file-lock.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { FatalError } from './errors.ts';
@@ -13,6 +13,8 @@ import { addressesOf } from './founding.ts';
 import { Opening, openMember } from './open-member.ts';
 import { exportDirectory } from './transfer/export-directory.ts';
 import type { OfflineWorld } from './transfer/database.ts';
+import { systemSecrets } from './secrets/system-secrets.ts';
+import { restoreBackup, type BackupRestoreOptions, type Restored } from './transfer/point-in-time.ts';
 import { realWorld } from './world.ts';
 
 /** The machine's, for tools. */
@@ -25,6 +27,21 @@ export function offlineWorld(logger: Logger): OfflineWorld {
     isLocked,
     resolve: addressesOf,
   };
+}
+
+/** Restores a moment of a backup folder; see transfer/point-in-time.ts. @throws FatalError, BboltError */
+export function restoreIncremental(
+  options: Omit<BackupRestoreOptions, 'hashPlain'>,
+  logger: Logger,
+): Promise<Restored> {
+  const { bcryptCost } = defaultServerConfig();
+  return restoreBackup(
+    {
+      ...options,
+      hashPlain: (password) => Buffer.from(systemSecrets.hashNow(password, bcryptCost), 'latin1'),
+    },
+    offlineWorld(logger),
+  );
 }
 
 export interface ExportOptions {

@@ -10,7 +10,7 @@ import type { BackendHome } from './backend/home.ts';
 import type { WriteBufferOptions } from './backend/write-buffer.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { openStorage, type MemberStorage } from './consensus/member-storage.ts';
-import { makeDurableDirectory, parentOf } from './data-dir.ts';
+import { makeDurableDirectory, parentOf } from './disk/durable-directory.ts';
 import { FatalError } from './errors.ts';
 import { foundingOf } from './founding.ts';
 import * as limits from './limits.ts';

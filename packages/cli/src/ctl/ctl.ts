@@ -95,7 +95,11 @@ function noCommand(argv: readonly string[], io: Io, program: string): ExitCode {
   return ExitCode.Error;
 }
 
-async function runCommand(
+/**
+ * Runs one command: its flags and the global ones, a client when it asks for one, etcdctl's exit codes.
+ * @param argv what follows its words
+ */
+export async function runCommand(
   command: Command,
   argv: readonly string[],
   io: Io,

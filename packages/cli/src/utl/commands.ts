@@ -46,7 +46,8 @@ const count = (name: string, initial: string, usage: string): FlagSpec => ({
 
 const DEFRAG_DIR = text('data-dir', '', 'Required. Defragments a data directory not in use by etcd.');
 
-const RESTORE_FLAGS: readonly FlagSpec[] = [
+/** Of snapshot restore. */
+export const RESTORE_FLAGS: readonly FlagSpec[] = [
   count('bump-revision', '0', 'How much to increase the latest revision after restore'),
   text('data-dir', '', 'Path to the output data directory'),
   text('initial-advertise-peer-urls', 'http://localhost:2380', "List of this member's peer URLs to advertise to the rest of the cluster"), // prettier-ignore

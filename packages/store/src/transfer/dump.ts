@@ -12,16 +12,23 @@ import { FatalError } from '../errors.ts';
 import { KeyValue } from '../mvcc/key-value.ts';
 import { isTombstone, revisionMain, revisionSub, REVISION_LENGTH } from '../mvcc/revision.ts';
 import type { KeyValuePair } from '../snapshot/pages.ts';
+import { entriesOf, manifestIn } from './backup-chain.ts';
+import { MANIFEST } from './backup-manifest.ts';
 import type { Database, OfflineWorld } from './database.ts';
 import { readMemberLog } from './member-log.ts';
 
-/** Lines of the log and of the snapshot it begins at. @param from index of the first entry shown */
+/**
+ * Lines of the log and of the snapshot it begins at.
+ * @param dataDir a data dir, or a backup folder, whose increments are shown then
+ * @param from index of the first entry shown
+ */
 export async function* dumpLog(
   world: OfflineWorld,
   dataDir: string,
   walDir: string,
   from: number,
 ): AsyncGenerator<string> {
+  if (await world.disk.exists(`${dataDir}/${MANIFEST}`)) return yield* dumpBackup(world, dataDir, from);
   const paths = { snap: `${dataDir}/member/snap`, wal: walDir === '' ? `${dataDir}/member/wal` : walDir };
   const log = await readMemberLog(world.disk, paths);
   if (log === undefined) throw new FatalError(`no log in ${paths.wal}`);
@@ -42,9 +49,25 @@ export async function* dumpLog(
   for (const entry of entries) {
     if (entry.index < from) continue;
     shown++;
-    yield `${pad(entry.term, 4)}\t${pad(entry.index, 10)}\t${describeData(entry)}`;
+    yield describeEntry(entry);
   }
   yield `\nEntries shown: ${shown}`;
+}
+
+async function* dumpBackup({ disk }: OfflineWorld, directory: string, from: number): AsyncGenerator<string> {
+  for (const { directory: chain, base, increments } of (await manifestIn(disk, directory)).chains) {
+    yield `${chain}: base term=${base.term} index=${base.index} revision=${base.revision}`;
+    for (const increment of increments) {
+      if ((increment.points.at(-1)?.index ?? 0) < from) continue;
+      yield `${chain}/${increment.file}:`;
+      for await (const entries of entriesOf(disk, `${directory}/${chain}/${increment.file}`, increment))
+        for (const entry of entries) if (entry.index >= from) yield describeEntry(entry);
+    }
+  }
+}
+
+function describeEntry(entry: Entry): string {
+  return `${pad(entry.term, 4)}\t${pad(entry.index, 10)}\t${describeData(entry)}`;
 }
 
 function describeQuorum({ voters, learners, votersOutgoing, learnersNext }: ConfState): string {

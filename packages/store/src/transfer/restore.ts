@@ -45,14 +45,9 @@ const FIRST_TERM = 1;
 /** @throws FatalError in etcd's words; nothing is left behind then */
 export async function restoreSnapshot(options: RestoreOptions, world: OfflineWorld): Promise<void> {
   const { disk, logger } = world;
-  const cluster = await verified(options, world);
-  const members = membersOf(cluster, options.initialClusterToken);
+  const members = await checkRestore(options, world);
   const { dataDir } = options;
-  if (await holdsSomething(disk, dataDir))
-    throw new FatalError(`data-dir ${goQuote(dataDir)} not empty or could not be read`);
-  const walDir = options.walDir === '' ? `${dataDir}/member/wal` : options.walDir;
-  if (options.walDir !== '' && (await disk.exists(walDir)))
-    throw new FatalError(`wal-dir ${goQuote(walDir)} exists`);
+  const walDir = walDirOf(options);
   const fields = {
     path: options.snapshotPath,
     'wal-dir': walDir,
@@ -74,7 +69,32 @@ export async function restoreSnapshot(options: RestoreOptions, world: OfflineWor
   logger.info('restored snapshot', fields);
 }
 
-async function verified(options: RestoreOptions, world: OfflineWorld): Promise<InitialCluster> {
+/**
+ * Everything that can be known to be wrong before the snapshot is looked at.
+ * @returns the members of the new cluster
+ * @throws FatalError in etcd's words
+ */
+export async function checkRestore(
+  options: Omit<RestoreOptions, 'snapshotPath'>,
+  world: OfflineWorld,
+): Promise<readonly Member[]> {
+  const cluster = await verified(options, world);
+  if (await holdsSomething(world.disk, options.dataDir))
+    throw new FatalError(`data-dir ${goQuote(options.dataDir)} not empty or could not be read`);
+  const walDir = walDirOf(options);
+  if (options.walDir !== '' && (await world.disk.exists(walDir)))
+    throw new FatalError(`wal-dir ${goQuote(walDir)} exists`);
+  return membersOf(cluster, options.initialClusterToken);
+}
+
+function walDirOf({ dataDir, walDir }: Pick<RestoreOptions, 'dataDir' | 'walDir'>): string {
+  return walDir === '' ? `${dataDir}/member/wal` : walDir;
+}
+
+async function verified(
+  options: Omit<RestoreOptions, 'snapshotPath'>,
+  world: OfflineWorld,
+): Promise<InitialCluster> {
   const urls = parseUrlList(options.peerUrls);
   if (!urls.ok) throw new FatalError(urls.error);
   const bootstrap = {

@@ -105,6 +105,12 @@ function textOf(code: 'FUTURE_REVISION' | 'COMPACTED'): string {
   return messageOf(code).replace('etcdserver: ', '');
 }
 
+/** The revision a member with this database starts at, also where the newest ones were compacted away. */
+export async function currentRevisionOf(database: Database): Promise<number> {
+  const { revision } = await snapshotStatus(database);
+  return Math.max(revision, await compactRevisionOf(database), 1);
+}
+
 async function compactRevisionOf(database: Database): Promise<number> {
   let found = -1;
   for await (const pairs of bucketNamed(database, Buckets.meta.name)?.entries() ?? []) {
