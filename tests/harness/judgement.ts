@@ -8,7 +8,7 @@
  * after whatever had been answered before it was sent.
  */
 import { heldText, sameHeld, type Held, type History, type HistoryEvent } from './history.ts';
-import type { Change, LeaseRecord, MixedLoad, Operation } from './mixed-load.ts';
+import type { Change, MixedLoad, Operation } from './mixed-load.ts';
 
 export interface Judgement {
   readonly broken: string[];
@@ -153,8 +153,11 @@ class Judge {
     const leaseId = this.content.get(events[0].key)?.lease ?? 0n;
     const lease = this.load.leases.get(leaseId);
     const keys = [...(this.keysOfLease.get(leaseId) ?? [])].sort();
-    if (lease !== undefined && keys.join() === events.map(({ key }) => key).join()) {
-      this.leaseIsOver(revision, lease);
+    const ofLease = lease !== undefined && keys.join() === events.map(({ key }) => key).join();
+    const earlyMs = ofLease && !lease.revoked ? lease.aliveUntilMs - this.history.seenMs(revision) : 0;
+    if (ofLease && earlyMs <= 0) {
+      if (lease.revoked) this.counts.revoked++;
+      else this.counts.expired++;
       return;
     }
     for (const operation of this.doubtfulDeletes) {
@@ -164,20 +167,11 @@ class Judge {
       this.tookEffect(revision, events, operation);
       return;
     }
-    this.complain(`revision ${revision} is of nobody: ${eventsText(events)}`);
-  }
-
-  private leaseIsOver(revision: number, lease: LeaseRecord): void {
-    if (lease.revoked) {
-      this.counts.revoked++;
-      return;
-    }
-    this.counts.expired++;
-    const early = lease.aliveUntilMs - this.history.seenMs(revision);
-    if (early > 0)
-      this.complain(
-        `lease ${lease.id.toString(16)} of ${lease.ttlSeconds} s ran out ${early.toFixed(0)} ms early, at revision ${revision}`,
-      );
+    this.complain(
+      ofLease
+        ? `lease ${lease.id.toString(16)} of ${lease.ttlSeconds} s ran out ${earlyMs.toFixed(0)} ms early, at revision ${revision}`
+        : `revision ${revision} is of nobody: ${eventsText(events)}`,
+    );
   }
 
   private compare(revision: number, events: readonly HistoryEvent[], operation: Operation): void {

@@ -9,6 +9,7 @@ import { firstPut } from './first-put.ts';
 import { killAll } from './kill-all.ts';
 import { killLeader } from './kill-leader.ts';
 import { loadMillion } from './load-million.ts';
+import { membersUnderLoad } from './members-under-load.ts';
 import { stoppedFollower, TIMEOUT_TEXTS } from './stopped-follower.ts';
 
 const SEED = Number(process.env['SEED'] ?? freshSeed());
@@ -56,6 +57,21 @@ check(
     expect(report.recoveryMs.count).toBe(3);
   },
   120_000,
+);
+
+check(
+  'a member is added, promoted, replaced and removed under load, with TLS: nothing lost, nothing told wrongly',
+  async () => {
+    const options = { binary: KEELSON_ETCD, seed: SEED, flags: KEELSON_FLAGS, tls: true };
+    const report = await membersUnderLoad(
+      { ...options, rounds: 1, minutes: 5, clients: 8, paceMs: 12 },
+      sayNothing,
+    );
+    // All that join come by snapshot: the log does not begin at its beginning any more.
+    expect(report.snapshots).toBe(3);
+    expect(report.fragments).toBeGreaterThan(0);
+  },
+  300_000,
 );
 
 check(
