@@ -55,7 +55,7 @@ async function start(name: string, members: Members, flags: readonly string[] = 
       `--advertise-client-urls=${client}`,
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
-      INITIAL,
+      `--initial-cluster=${pairs.join()}`,
       ...flags,
     ],
     { cwd: home, stdio: ['ignore', log, log] },
@@ -176,7 +176,10 @@ describe('unix sockets', () => {
       await client.kv.put(url, '1');
       client.close();
     }
-    const stranger = createClient({ endpoints: [endpointOf(m2.client).replace('unixs', 'unix')] });
+    const stranger = createClient({
+      endpoints: [endpointOf(m2.client).replace('unixs', 'unix')],
+      requestTimeoutMs: 500,
+    });
     await expect(stranger.kv.get('a')).rejects.toThrow();
     stranger.close();
     if (ETCDCTL === undefined) return;
