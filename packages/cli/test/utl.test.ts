@@ -212,7 +212,9 @@ describe('snapshot restore', () => {
     expect((await utl('hashkv', dataDir)).out).toMatch(/^\d+, 1052, 1052\n$/);
     const server = await startMember(dataDir, `--wal-dir=${walDir}`);
     expect(server.replica.state.mvcc.currentRevision).toBe(1052);
-    expect((await utl('hashkv', dataDir)).err).toContain('another process holds the data dir');
+    expect((await utl('hashkv', dataDir, '--timeout=200ms')).err).toContain(
+      'another process holds the data dir',
+    );
     await server.stop();
   });
 
@@ -285,6 +287,7 @@ describe('migrate', () => {
     const captured = capture();
     const code = await run(['store', 'export', target, '--data-dir', join(dir, 'source')], captured.io);
     expect(captured.err()).toContain('exported the data dir');
+    expect(captured.err()).not.toContain('simple token');
     expect(code).toBe(0);
     const migrate = (version: string, ...more: string[]): Promise<Outcome> =>
       utl('migrate', '--data-dir', target, '--target-version', version, ...more);
@@ -315,6 +318,35 @@ describe('migrate', () => {
       code: 1,
       err: expect.stringContaining('`keelson store export`'),
     });
+  });
+});
+
+describe('buckets', () => {
+  test('of a snapshot and of our own data dir: names, pairs from the last, a hash', async () => {
+    const source = join(dir, 'source');
+    for (const path of [saved, source]) {
+      expect((await utl('list-bucket', path)).out.split('\n')).toEqual(
+        expect.arrayContaining(['key', 'meta']),
+      );
+      const all = (await utl('iterate-bucket', path, 'key', '--decode')).out.trim().split('\n');
+      expect(all.length).toBeGreaterThan(4);
+      expect(all.at(-1)).toMatch(/^rev=\{main:\d+ sub:0\}, value=\[/);
+      const revisions = all.map((line) => Number(/main:(\d+)/.exec(line)?.[1]));
+      expect(revisions).toEqual(revisions.toSorted((a, b) => b - a));
+      const newest = (await utl('iterate-bucket', path, 'key', '--decode', '--limit', '2')).out;
+      expect(newest).toBe(`${all.slice(0, 2).join('\n')}\n`);
+      expect((await utl('iterate-bucket', path, 'key', '--limit=1')).out).toMatch(/^key="/);
+      expect((await utl('hash', path)).out).toMatch(new RegExp(`^db path: ${path}\nHash: \\d+\n$`));
+    }
+    expect(await utl('iterate-bucket', saved, 'none')).toMatchObject({
+      code: 1,
+      err: 'Error: got nil bucket for none\n',
+    });
+    expect(await utl('list-bucket', join(dir, 'nothing'))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no such file or directory'),
+    });
+    expect((await utl('iterate-bucket', saved)).err).toBe('Error: accepts 2 arg(s), received 1\n');
   });
 });
 
@@ -384,7 +416,17 @@ describe('around the commands', () => {
 
   test('help lists what there is', async () => {
     const { out } = await utl('--help');
-    for (const name of ['defrag', 'hashkv', 'migrate', 'snapshot', 'version'])
+    for (const name of [
+      'completion',
+      'defrag',
+      'hash',
+      'hashkv',
+      'iterate-bucket',
+      'list-bucket',
+      'migrate',
+      'snapshot',
+      'version',
+    ])
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect((await utl('snapshot')).out).toMatch(/^ {2}restore .*\n {2}status /m);
     expect((await utl('help', 'snapshot', 'restore')).out).toContain('--initial-cluster-token');
@@ -395,6 +437,26 @@ describe('around the commands', () => {
       code: 1,
       err: 'Error: unknown command "what" for "etcdutl"\nRun \'etcdutl --help\' for usage.\n',
     });
+  });
+
+  test('completion: a script that asks, and what it is answered', async () => {
+    for (const shell of ['bash', 'zsh', 'fish', 'powershell'])
+      expect((await utl('completion', shell)).out).toContain('etcdutl __complete');
+    expect(await utl('completion', 'csh')).toMatchObject({
+      code: 1,
+      err: 'Error: invalid argument "csh" for "etcdutl completion"\n',
+    });
+    expect((await utl('completion')).err).toBe('Error: accepts 1 arg(s), received 0\n');
+    const words = async (...typed: string[]): Promise<string[]> =>
+      (await utl('__complete', ...typed)).out.split('\n').flatMap((line) => line.split('\t')[0] || []);
+    expect(await words('h')).toEqual(['hash', 'hashkv']);
+    expect(await words('snapshot', '')).toEqual(['restore', 'status']);
+    expect(await words('iterate-bucket', '--')).toEqual([
+      '--decode',
+      '--limit=',
+      '--timeout=',
+      '--write-out=',
+    ]);
   });
 
   test('the digest of what was sent is right', async () => {

@@ -19,6 +19,7 @@ export { makeCertificate, type CertificateFields, type Certified } from './tls/c
 // Tools on files of members that do not run.
 export { makeDurableDirectory } from './disk/durable-directory.ts';
 export { exportMember, offlineWorld, restoreIncremental, type ExportOptions } from './offline.ts';
+export { hashBuckets } from './snapshot/backend-hash.ts';
 export { withDatabase, type Database, type OfflineWorld } from './transfer/database.ts';
 export { dumpBucket, dumpBuckets, dumpLog } from './transfer/dump.ts';
 export { restoreSnapshot, type RestoreOptions } from './transfer/restore.ts';

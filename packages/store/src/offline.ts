@@ -68,7 +68,7 @@ export async function exportMember(options: ExportOptions, logger: Logger): Prom
   const names = (await world.disk.exists(wal)) ? await world.disk.list(wal) : [];
   if (!names.some((name) => name.endsWith('.wal')))
     throw new FatalError(`${options.dataDir} is not the data dir of a member: no log in ${wal}`);
-  const storage = await openMember(parsed.config, world, new Opening());
+  const storage = await openMember(parsed.config, world, new Opening(false));
   try {
     await exportDirectory(storage, world.disk, options.target, logger);
   } finally {

@@ -22,6 +22,8 @@ import type { World } from './world.ts';
 
 /** Callbacks of parts that are opened before the server object exists. */
 export class Opening {
+  /** False for a tool, which lets nobody in and needs no tokens. */
+  readonly serves: boolean;
   home: BackendHome | undefined;
   onError: (error: Error) => void = () => {};
   onMembershipChange: (change: MembershipChange) => void = () => {};
@@ -33,6 +35,10 @@ export class Opening {
   /** Told how long writing takes. */
   walObservers: Pick<WalOptions, 'observeFsync' | 'observeWrite'> = {};
   bufferObservers: Pick<WriteBufferOptions, 'clock' | 'observeCommit'> = {};
+
+  constructor(serves = true) {
+    this.serves = serves;
+  }
   /** --prefix-limits, --prefix-limits-file; undefined: there are none. */
   prefixLimits: PrefixLimits | undefined;
 }
@@ -50,7 +56,7 @@ export async function openMember(
   world: World,
   opening: Opening,
 ): Promise<MemberStorage> {
-  opening.signedTokens = await signedTokensOf(config, world);
+  if (opening.serves) opening.signedTokens = await signedTokensOf(config, world);
   const limited = opening.prefixLimits;
   const snap = snapDirectory(config);
   const wal = walDirectory(config);

@@ -3,7 +3,13 @@
  * every command and flag there is, and are never out of date.
  */
 import type { FlagSpec } from '../flags.ts';
-import type { Command } from './command.ts';
+
+/** Of a command, what is told of it. */
+export interface Completed {
+  readonly path: readonly string[];
+  readonly short: string;
+  readonly flags: readonly FlagSpec[];
+}
 
 export interface Candidate {
   readonly word: string;
@@ -13,7 +19,7 @@ export interface Candidate {
 /** What could stand in place of the last of `words`; none where anything may stand (keys, files). */
 export function candidates(
   words: readonly string[],
-  commands: readonly Command[],
+  commands: readonly Completed[],
   groups: Readonly<Record<string, string>>,
   globals: readonly FlagSpec[],
 ): Candidate[] {

@@ -3,32 +3,15 @@
  * defaults, texts and exit codes are etcdutl 3.7's. The store is loaded only when a command needs it.
  */
 import { CtlError, ExitCode, badArgs } from '../ctl/ctl-error.ts';
-import type { FlagSpec, FlagValues } from '../flags.ts';
+import type { FlagSpec } from '../flags.ts';
+import { SHELLS, completionScript } from '../ctl/completion.ts';
 import { quoteText } from '../go-text.ts';
-import type { Io } from '../io.ts';
 import { errorCode, errorMessage } from '../plain.ts';
 import { API_VERSION, ETCD_VERSION } from '../version.ts';
-import { consoleLogger } from './console-logger.ts';
+import { BUCKET_COMMANDS } from './bucket-commands.ts';
+import type { UtlCommand, UtlContext } from './command.ts';
+import { openWorld } from './open-world.ts';
 import { hashShown, show, statusShown } from './printers.ts';
-
-export interface UtlContext {
-  readonly io: Io;
-  readonly flags: FlagValues;
-  readonly args: readonly string[];
-}
-
-export interface UtlCommand {
-  readonly path: readonly string[];
-  /** How it is called, after its words. */
-  readonly usage: string;
-  readonly short: string;
-  readonly flags: readonly FlagSpec[];
-  /** Names of flags that must be given. */
-  readonly required: readonly string[];
-  readonly hidden?: boolean;
-  /** @throws CtlError, FatalError, BboltError, an error of the system */
-  run(context: UtlContext): Promise<void>;
-}
 
 const text = (name: string, initial: string, usage: string): FlagSpec => ({
   name,
@@ -60,7 +43,25 @@ export const RESTORE_FLAGS: readonly FlagSpec[] = [
   text('wal-dir', '', 'Path to the WAL directory (use --data-dir if none given)'),
 ];
 
+const COMPLETION: UtlCommand = {
+  path: ['completion'],
+  usage: '[bash|zsh|fish|powershell]',
+  short: 'Generate completion script',
+  flags: [],
+  required: [],
+  run: ({ args, io }) => {
+    const [wanted = ''] = args;
+    if (args.length !== 1) throw new CtlError(ExitCode.Error, `accepts 1 arg(s), received ${args.length}`);
+    const shell = SHELLS.find((candidate) => candidate === wanted);
+    if (shell === undefined)
+      throw new CtlError(ExitCode.Error, `invalid argument ${quoteText(wanted)} for "etcdutl completion"`);
+    io.out(completionScript(shell, 'etcdutl'));
+    return Promise.resolve();
+  },
+};
+
 export const COMMANDS: readonly UtlCommand[] = [
+  COMPLETION,
   {
     path: ['defrag'],
     usage: '',
@@ -120,50 +121,44 @@ export const COMMANDS: readonly UtlCommand[] = [
     short: 'Prints the version of etcdutl',
     flags: [],
     required: [],
-    run: ({ io }) => {
+    run: ({ io }: UtlContext) => {
       io.out(`etcdutl version: ${ETCD_VERSION}\nAPI version: ${API_VERSION}\n`);
       return Promise.resolve();
     },
   },
-];
+  ...BUCKET_COMMANDS,
+].sort((a, b) => (a.path.join(' ') < b.path.join(' ') ? -1 : 1));
 
-async function runStatus({ io, flags, args }: UtlContext): Promise<void> {
+async function runStatus(context: UtlContext): Promise<void> {
+  const { io, flags, args } = context;
   const [path] = args;
   if (path === undefined || args.length !== 1) throw badArgs('snapshot status requires exactly one argument');
-  const store = await import('@keelson/store');
-  const world = store.offlineWorld(consoleLogger(io, 'snapshot/v3_snapshot.go'));
-  await requireExists(world.disk, path);
+  const { store, world } = await openWorld(context, 'snapshot/v3_snapshot.go', path);
   const status = await store.withDatabase(world, path, true, store.snapshotStatus);
   io.out(show(flags.string('write-out'), statusShown(status)));
 }
 
-async function runHashKV({ io, flags, args }: UtlContext): Promise<void> {
+async function runHashKV(context: UtlContext): Promise<void> {
+  const { io, flags, args } = context;
   const [path] = args;
   if (path === undefined || args.length !== 1)
     throw new CtlError(ExitCode.Error, `accepts 1 arg(s), received ${args.length}`);
-  const store = await import('@keelson/store');
-  const world = store.offlineWorld(consoleLogger(io, 'etcdutl/hashkv_command.go'));
-  await requireExists(world.disk, path);
+  const { store, world } = await openWorld(context, 'etcdutl/hashkv_command.go', path);
   const hash = await store.withDatabase(world, path, false, (database) =>
     store.offlineHashKV(database, flags.int('rev')),
   );
   io.out(show(flags.string('write-out'), hashShown(hash)));
 }
 
-/** @throws CtlError in the words of Go's stat */
-async function requireExists(disk: { exists(path: string): Promise<boolean> }, path: string): Promise<void> {
-  if (!(await disk.exists(path)))
-    throw new CtlError(ExitCode.Error, `stat ${path}: no such file or directory`);
-}
-
-async function runRestore({ io, flags, args }: UtlContext): Promise<void> {
+async function runRestore(context: UtlContext): Promise<void> {
+  const { flags, args } = context;
   const [snapshotPath] = args;
   if (snapshotPath === undefined || args.length !== 1)
     throw badArgs('snapshot restore requires exactly one argument');
   const bumpRevision = flags.int('bump-revision');
   if (bumpRevision > 0 !== flags.bool('mark-compacted'))
     throw badArgs('--mark-compacted required if --revision-bump > 0');
-  const store = await import('@keelson/store');
+  const { store, world } = await openWorld(context, 'snapshot/v3_snapshot.go');
   await store.restoreSnapshot(
     {
       snapshotPath,
@@ -176,14 +171,14 @@ async function runRestore({ io, flags, args }: UtlContext): Promise<void> {
       skipHashCheck: flags.bool('skip-hash-check'),
       bumpRevision,
     },
-    store.offlineWorld(consoleLogger(io, 'snapshot/v3_snapshot.go')),
+    world,
   );
 }
 
-async function runDefrag({ io, flags }: UtlContext): Promise<void> {
+async function runDefrag(context: UtlContext): Promise<void> {
+  const { flags } = context;
   const dataDir = flags.string('data-dir');
-  const store = await import('@keelson/store');
-  const world = store.offlineWorld(consoleLogger(io, 'backend/backend.go'));
+  const { store, world } = await openWorld(context, 'backend/backend.go');
   try {
     await store.defragment(world, dataDir);
   } catch (error) {
@@ -193,10 +188,10 @@ async function runDefrag({ io, flags }: UtlContext): Promise<void> {
   }
 }
 
-async function runMigrate({ io, flags }: UtlContext): Promise<void> {
+async function runMigrate(context: UtlContext): Promise<void> {
+  const { flags } = context;
   const target = targetVersion(flags.string('target-version'));
-  const store = await import('@keelson/store');
-  const world = store.offlineWorld(consoleLogger(io, 'schema/migration.go'));
+  const { store, world } = await openWorld(context, 'schema/migration.go');
   await store.migrate(world, flags.string('data-dir'), target, flags.bool('force'));
 }
 

@@ -6,13 +6,19 @@
 import { crc32c } from '@keelson/base';
 import type { AppliedMark } from '../backend/batch-record.ts';
 import type { BackendSnapshot } from '../backend/backend.ts';
+import type { BucketSource } from './pages.ts';
 import { exportBuckets } from './state-image.ts';
 
 const LEFT_OUT: ReadonlySet<string> = new Set(['consistent_index', 'term', 'storageVersion']);
 
-export async function hashBackend(view: BackendSnapshot, mark: AppliedMark): Promise<number> {
+export function hashBackend(view: BackendSnapshot, mark: AppliedMark): Promise<number> {
+  return hashBuckets(exportBuckets(view, mark));
+}
+
+/** The same of any database. */
+export async function hashBuckets(buckets: readonly BucketSource[]): Promise<number> {
   let hash = 0;
-  for (const bucket of exportBuckets(view, mark)) {
+  for (const bucket of buckets) {
     hash = crc32c(bucket.name, hash);
     const isMeta = bucket.name.toString('latin1') === 'meta';
     for await (const pairs of bucket.entries())
