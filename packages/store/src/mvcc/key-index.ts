@@ -41,7 +41,7 @@ export class KeyHistory {
   /** Newest revision of the open generation; 0, 0 when the key is deleted. */
   main: number;
   sub: number;
-  /** Version at that revision; 0 when the key is deleted. */
+  /** Version at that revision; 0 when the key is deleted, -1 once the index has no use for this any more. */
   version: number;
   /** The open generation's revisions before the newest, as pairs (main, sub), oldest first. */
   older: number[] | undefined;
@@ -55,6 +55,16 @@ export class KeyHistory {
     this.version = version;
     this.older = undefined;
     this.closed = undefined;
+  }
+
+  /** Whether the index keeps the key's revisions here. */
+  get isIndexed(): boolean {
+    return this.version >= 0;
+  }
+
+  /** The index keeps something else for the key from now on, or nothing: whoever remembers this must look again. */
+  leave(): void {
+    this.version = -1;
   }
 
   put(main: number, sub: number): void {

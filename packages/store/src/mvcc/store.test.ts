@@ -138,6 +138,28 @@ describe('MvccStore', () => {
     expect(again.read('a', '\0')).toBe('a=2@2/3/2 c=1@6/6/1');
   });
 
+  test('a key that compaction left with one version is written again', async () => {
+    const bench = await Bench.open();
+    for (const value of ['one', 'two']) bench.put('k', value);
+    bench.delete('k');
+    for (const value of ['three', 'four']) bench.put('gone', value);
+    bench.put('k', 'five');
+    bench.delete('gone');
+    bench.put('end', '');
+    expect(bench.compact(9)).toBe('ok');
+    await bench.store.runCompaction(noPause);
+    bench.put('k', 'six');
+    bench.put('gone', 'seven');
+    expect([bench.read('k', '', 9), bench.read('k', '', 10), bench.read('k')]).toEqual([
+      'k=five@7/7/1',
+      'k=six@7/10/2',
+      'k=six@7/10/2',
+    ]);
+    expect(bench.read('gone')).toBe('gone=seven@11/11/1');
+    bench.mark();
+    expect(bench.store.describeIndex()).toBe((await bench.reopen()).store.describeIndex());
+  });
+
   test('compactions leave the hash of what they started from, the last ten of them', async () => {
     const bench = await Bench.open(new MemoryBackend(), { keepCompactionHashes: true });
     const expected: unknown[] = [];

@@ -65,9 +65,15 @@ export class TreeIndex {
       this.keys.set(key, history);
       return history;
     }
-    if (index.version === 0) this.deleted.delete(key);
-    index.put(main, sub);
-    return index;
+    return this.putTo(index, key, main, sub);
+  }
+
+  /** put() of a key whose history the caller remembers, and which is still the one kept here: no search. */
+  putTo(history: KeyHistory, key: string, main: number, sub: number): KeyHistory {
+    assert(history.isIndexed, 'a history the index keeps');
+    if (history.version === 0) this.deleted.delete(key);
+    history.put(main, sub);
+    return history;
   }
 
   /** Records a delete of a key that exists. */
@@ -177,9 +183,12 @@ export class TreeIndex {
         return false;
       }
       cursor.position = 0;
-      if (left === 0) gone.push(key);
-      else if (left === 1 && index.version === 1 && index.sub === 0 && index.created === index.main) {
+      if (left === 0) {
+        gone.push(key);
+        index.leave();
+      } else if (left === 1 && index.version === 1 && index.sub === 0 && index.created === index.main) {
         this.keys.set(key, index.main);
+        index.leave();
       }
       return true;
     });

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { KeyHistory } from './key-index.ts';
 import { KeyValue } from './key-value.ts';
 import { ValueCache } from './value-cache.ts';
 
@@ -48,4 +49,24 @@ test('what is read stays, what is not goes', () => {
   }
   expect(cache.get('k0')).toBeUndefined();
   expect(cache.get('k99')).toBeDefined();
+});
+
+test('writing a key again keeps its entry, and what the index has of it', () => {
+  const cache = new ValueCache(8_000);
+  const kv = (revision: number): KeyValue => KeyValue.write('a', 1, revision, 1, Buffer.alloc(50), 0n);
+  const history = new KeyHistory(1, 1, 0, 1);
+  cache.replace(undefined, 'a', kv(1), history);
+  const entry = cache.find('a');
+  cache.replace(entry, 'a', kv(2), history);
+  expect(cache.find('a')).toBe(entry);
+  expect(cache.get('a')?.modRevision).toBe(2);
+  // What only read the newest version leaves the rest as it is.
+  cache.set('a', kv(3));
+  expect(cache.find('a')).toMatchObject({ history, kv: { modRevision: 3 } });
+  // An entry of the generation before is not written to any more.
+  for (let i = 0; i < 12; i++) cache.set(`k${i}`, kv(1));
+  expect(cache.find('a')).toBe(entry);
+  cache.replace(entry, 'a', kv(4), history);
+  expect(cache.find('a')).not.toBe(entry);
+  expect(cache.find('a')).toMatchObject({ history, kv: { modRevision: 4 } });
 });

@@ -3,17 +3,35 @@
  * version of a key that exists, so a hit needs neither index nor backend. Losing an entry is always allowed.
  *
  * Two generations instead of a list: a hit in the old one moves the entry to the young one, and when the
- * young one is full it becomes the old one. A hit costs one Map lookup and no bookkeeping. An outdated entry of
- * the old generation is hidden by the one in the young, and goes with its generation.
+ * young one is full it becomes the old one. A hit costs one Map lookup and no bookkeeping, and so does writing a
+ * key again. An outdated entry of the old generation is hidden by the one in the young, and goes with its
+ * generation.
  */
+import type { KeyHistory } from './key-index.ts';
 import type { KeyValue } from './key-value.ts';
 
 /** Objects, Map slot and Buffer header of one entry, roughly (measured over 100,000 entries). */
 const ENTRY_BYTES = 400;
 
+/** What is remembered of a key. It stays the same object while the key is written over and over. */
+export class CacheEntry {
+  kv: KeyValue;
+  /** Where the index keeps the key's revisions, if a write has told: the next one need not search for it. */
+  history: KeyHistory | undefined;
+  /** In which generation it lives: the cache's own count. */
+  readonly generation: number;
+
+  constructor(kv: KeyValue, history: KeyHistory | undefined, generation: number) {
+    this.kv = kv;
+    this.history = history;
+    this.generation = generation;
+  }
+}
+
 export class ValueCache {
-  private young = new Map<string, KeyValue>();
-  private old = new Map<string, KeyValue>();
+  private young = new Map<string, CacheEntry>();
+  private old = new Map<string, CacheEntry>();
+  private generation = 0;
   /** Everything put into the young generation, replaced entries included: they share its slabs of memory. */
   private youngBytes = 0;
   private readonly generationBytes: number;
@@ -29,23 +47,38 @@ export class ValueCache {
   }
 
   get(key: string): KeyValue | undefined {
-    const kv = this.young.get(key);
-    if (kv !== undefined || this.old.size === 0) return kv;
+    const entry = this.young.get(key);
+    if (entry !== undefined) return entry.kv;
+    if (this.old.size === 0) return undefined;
     const older = this.old.get(key);
     if (older === undefined) return undefined;
     // Copied, or the entry would keep the slab its old neighbours shared with it.
-    const moved = older.compacted();
-    this.set(key, moved);
+    const moved = older.kv.compacted();
+    this.replace(undefined, key, moved, older.history);
     return moved;
   }
 
   /** As get(), for one who is about to replace or delete the entry. */
   peek(key: string): KeyValue | undefined {
+    return this.find(key)?.kv;
+  }
+
+  /** The entry of a key, for replace() at once. */
+  find(key: string): CacheEntry | undefined {
     return this.young.get(key) ?? this.old.get(key);
   }
 
   /** The newest version of `key` is now `kv`. */
   set(key: string, kv: KeyValue): void {
+    const entry = this.find(key);
+    this.replace(entry, key, kv, entry?.history);
+  }
+
+  /**
+   * As set(), where the caller has looked already.
+   * @param entry what find(key) returned, or undefined
+   */
+  replace(entry: CacheEntry | undefined, key: string, kv: KeyValue, history: KeyHistory | undefined): void {
     const bytes = ENTRY_BYTES + key.length + kv.valueLength;
     if (bytes > this.generationBytes / 8) {
       this.delete(key);
@@ -55,9 +88,13 @@ export class ValueCache {
       this.old = this.young;
       this.young = new Map();
       this.youngBytes = 0;
+      this.generation++;
     }
-    this.young.set(key, kv);
     this.youngBytes += bytes;
+    if (entry !== undefined && entry.generation === this.generation) {
+      entry.kv = kv;
+      entry.history = history;
+    } else this.young.set(key, new CacheEntry(kv, history, this.generation));
   }
 
   /** `key` does not exist any more, or has a newer version that is not worth keeping. */

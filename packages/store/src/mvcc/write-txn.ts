@@ -83,21 +83,26 @@ export class WriteTxn {
    * @param lease 0n for none; what it means is the caller's affair
    * @returns the version written
    */
-  put(key: string, value: Uint8Array, lease: bigint): KeyValue {
-    assert(!this.ended && key.length > 0, 'put after the end or without a key');
+  put(name: string, value: Uint8Array, lease: bigint): KeyValue {
+    assert(!this.ended && name.length > 0, 'put after the end or without a key');
     const { state } = this;
     const main = this.beginRevision + 1;
     const sub = this.events.length;
-    const replaced = state.cache.peek(key);
-    const index = state.index.put(key, main, sub);
-    const kv =
-      typeof index === 'number'
-        ? KeyValue.write(key, main, main, 1, value, lease)
-        : KeyValue.write(key, index.created, main, index.version, value, lease);
+    const cached = state.cache.find(name);
+    const replaced = cached?.kv;
+    // The string that is kept already, so that the one just read need not be.
+    const key = replaced?.keyString ?? name;
+    const remembered = cached?.history;
+    const index =
+      remembered?.isIndexed === true
+        ? state.index.putTo(remembered, key, main, sub)
+        : state.index.put(key, main, sub);
+    const history = typeof index === 'number' ? undefined : index;
+    const kv = KeyValue.write(key, history?.created ?? main, main, history?.version ?? 1, value, lease);
     const revision = encodeRevision(main, sub);
     state.buffer.put(Buckets.key, revision, kv.encoded);
     state.storedBytes += 1 + revision.length + kv.encoded.length;
-    state.cache.set(key, kv);
+    state.cache.replace(cached, key, kv, history);
     this.record(new WatchEvent(EventType.PUT, kv), main, revision, replaced);
     this.putCount++;
     state.counters.putBytes += key.length + value.length;
