@@ -23,10 +23,9 @@ export interface Session {
 
 const PATIENCE = { timeoutMs: 30_000, everyMs: 50 };
 
-async function runSession(cluster: ProcessCluster, directory: string): Promise<Session> {
+async function runSession(cluster: ProcessCluster, directory: string, tape: Tape): Promise<Session> {
   const module = loadEtcd3(directory);
   const methods = new MethodCount(directory, module);
-  const tape = new Tape();
   const open: Etcd3[] = [];
   const connect = (indexes: readonly number[], more: Fields = {}): Etcd3 => {
     const client = new module.Etcd3({ hosts: indexes.map((i) => cluster.members[i].clientUrl), ...more });
@@ -149,15 +148,23 @@ if (import.meta.main) {
     },
   });
   const cluster = await ProcessCluster.start({ binary: values.server, flags: values.flag });
+  const tape = new Tape();
+  // Its time is over: whoever waits wants to know where it stands, and no server may stay.
+  process.once('SIGTERM', () => {
+    process.stderr.write(
+      `ended after ${tape.steps.length} steps, behind "${tape.steps.at(-1)?.name}"\n${cluster.logTails(5)}\n`,
+    );
+    void cluster.dispose().finally(() => process.exit(1));
+  });
   let failure: string | undefined;
   try {
-    const session = await runSession(cluster, values.package);
+    const session = await runSession(cluster, values.package, tape);
     await new Promise((resolve) => {
       process.stdout.write(JSON.stringify(session), resolve);
     });
   } catch (error) {
     failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`${cluster.logTails(5)}\n${failure}\n`);
+    process.stderr.write(`${cluster.logTails(5)}\nbehind "${tape.steps.at(-1)?.name}": ${failure}\n`);
   }
   await cluster.dispose();
   // Timers of a client that was not closed would keep this process.

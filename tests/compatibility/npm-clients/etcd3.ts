@@ -44,7 +44,11 @@ export function runEtcd3Session(
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { timeout: SESSION_MS, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       if (error === null) resolve(JSON.parse(stdout) as Session);
-      else reject(new Error(`the session at ${binary} failed\n${stderr}`, { cause: error }));
+      else {
+        const how =
+          error.killed === true ? `took over ${SESSION_MS} ms` : `ended with ${error.signal ?? error.code}`;
+        reject(new Error(`the session at ${binary} ${how}\n${stderr}`, { cause: error }));
+      }
     });
   });
 }
