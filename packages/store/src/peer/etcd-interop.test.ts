@@ -37,9 +37,10 @@ async function makePair(
   args: readonly string[] = [],
   wrongCluster = false,
   tls?: PeerTls,
+  unix = false,
 ): Promise<Pair> {
   const port = await freePort();
-  const ourUrl = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
+  const ourUrl = `${unix ? 'unix' : tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const etcd = await RealEtcd.prepare(ourUrl, token, args);
   const etcdId = memberId([etcd.peerUrl], token);
   const ourId = memberId([ourUrl], token);
@@ -66,7 +67,10 @@ async function makePair(
     await etcd.remove();
     await ours.transport.stop();
   });
-  ours.transport.addPeer(etcdId, [etcd.peerUrl]);
+  // Their URLs name files in etcd's working directory, which is not ours.
+  const elsewhere = (url: string): string => url.replace('unix://', `unix://${etcd.dataDir}/`);
+  if (unix) await ours.transport.listenAt(elsewhere(ourUrl).slice('unix://'.length), false);
+  ours.transport.addPeer(etcdId, [elsewhere(etcd.peerUrl)]);
   return { etcd, ours, etcdId, ourLog };
 }
 
@@ -162,6 +166,18 @@ describe(title, () => {
     await until('a probe of etcd', () => ours.handler.roundTrips.includes(etcdId));
     expect(ours.transport.counters(etcdId)).toMatchObject({ receivedFailures: 0 });
     expect(etcd.log).toContain('established TCP streaming connection with remote peer');
+  });
+
+  interop('at unix sockets', async () => {
+    const pair = await makePair('unix', [], false, undefined, true);
+    const { etcd, ours, etcdId } = pair;
+    const follower = new Follower(pair);
+    etcd.start();
+    await etcd.call('/v3/kv/put', { key: base64('hello'), value: base64('at a socket') });
+    const put = [...follower.entries.values()].find((entry) => entry.data.includes('hello'));
+    expect(put?.data.includes('at a socket')).toBe(true);
+    await until('a probe of etcd', () => ours.handler.roundTrips.includes(etcdId));
+    expect(ours.transport.counters(etcdId)).toMatchObject({ receivedFailures: 0 });
   });
 
   interop.each<[string, string[], MessageType]>([

@@ -91,7 +91,8 @@ export class RealEtcd {
   }
 
   start(): void {
-    const child = spawn('etcd', this.args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // Where it keeps the sockets of unix URLs.
+    const child = spawn('etcd', this.args, { cwd: this.dataDir, stdio: ['ignore', 'ignore', 'pipe'] });
     child.stderr.on('data', (chunk: Buffer) => {
       this.log += chunk.toString('utf8');
     });
