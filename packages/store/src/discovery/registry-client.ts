@@ -19,18 +19,20 @@ import type { ServerConfig } from '../config/flag-table.ts';
 import { FatalError } from '../errors.ts';
 import type { Registry, RegistryPair } from './registry.ts';
 
-/** @throws TlsFileError of authorities that cannot be read */
 export class RegistryClient implements Registry {
   private readonly config: ServerConfig;
   private readonly channels: readonly Channel[];
   private token: string | undefined = undefined;
 
+  /** @throws FatalError, TlsFileError for certificates that cannot be used */
   constructor(config: ServerConfig) {
     this.config = config;
     const tls = tlsOf(config);
     const skipVerify = config.discoveryInsecureSkipTlsVerify;
     this.channels = config.discoveryEndpoints.map((endpoint) => {
-      const secure = tls !== undefined || /^(?:https|unixs):/.test(endpoint);
+      // A scheme decides, as everywhere in etcd's client; TLS is for endpoints without.
+      const secure =
+        /^(?:https|unixs):/.test(endpoint) || (tls !== undefined && !endpoint.startsWith('http:'));
       return nativeChannel(addressOf(endpoint), {
         keepaliveIntervalMs: config.discoveryKeepaliveTimeMs,
         keepaliveTimeoutMs: config.discoveryKeepaliveTimeoutMs,
@@ -106,12 +108,18 @@ function addressOf(endpoint: string): string {
   return endpoint.replace(/^https?:\/\//, '').replace(/\/$/, '');
 }
 
-/** Undefined: without TLS, unless an endpoint says https. */
+/** Undefined: without TLS, unless an endpoint says https. @throws FatalError, TlsFileError */
 function tlsOf(config: ServerConfig): DialTls | undefined {
   const { discoveryCert, discoveryKey, discoveryCacert } = config;
   const hasPair = discoveryCert !== '' && discoveryKey !== '';
+  if (!hasPair && discoveryCert + discoveryKey !== '')
+    throw new FatalError(
+      `KeyFile and CertFile must both be present[key: ${discoveryKey}, cert: ${discoveryCert}]`,
+    );
   if (config.discoveryInsecureTransport && !hasPair && discoveryCacert === '') return undefined;
   const ca = discoveryCacert === '' ? undefined : readAuthorities(discoveryCacert);
   const pair = hasPair ? new KeyPairFiles(discoveryCert, discoveryKey) : undefined;
+  // What is not there now would be asked for again and again.
+  pair?.read();
   return () => ({ ca, ...pair?.read(), skipVerify: config.discoveryInsecureSkipTlsVerify });
 }
