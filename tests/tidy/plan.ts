@@ -164,7 +164,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     'v8',
     'zlib',
   ],
-  'packages/store/src/logging/': ['fs', 'fs/promises', 'path', 'stream/promises', 'zlib'], // the files it rotates
+  'packages/store/src/logging/': ['fs', 'fs/promises', 'net', 'path', 'stream/promises', 'zlib'], // the files it rotates, the journal
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],
   'packages/store/src/rpc/client-ports.ts': ['net', 'tls'],

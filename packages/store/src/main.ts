@@ -15,10 +15,12 @@ import { flagsText, usageText } from './config/usage.ts';
 import { ETCD_VERSION, versionLines } from './config/version.ts';
 import { checkDataDir } from './data-dir.ts';
 import { isLocked } from './disk/file-lock.ts';
+import { swapping } from './disk/swap.ts';
 import { RemovedError } from './errors.ts';
 import { listenForFailpoints } from './failpoints/control-port.ts';
 import { Failpoints } from './failpoints/failpoints.ts';
 import { consoleLine } from './logging/console-line.ts';
+import { Journal, JOURNAL_SOCKET } from './logging/journal.ts';
 import { RotatingFile } from './logging/rotating-file.ts';
 import { parseRotation } from './logging/rotation.ts';
 import { StoreServer } from './server.ts';
@@ -48,7 +50,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   const { config, warnings } = parsed;
   let logger: JsonLogger;
   try {
-    logger = loggerFor(config);
+    logger = await loggerFor(config);
   } catch (error) {
     stderrLogger('error').error('failed to open log outputs', { error: toError(error).message });
     return 1;
@@ -59,6 +61,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     logger.log('fatal', `this build does not serve ${missing.join(', ')} yet: start without`);
     return 1;
   }
+  if (config.memoryMlock && !staysInMemory(logger)) return 1;
   logger.info('Running: ', { args: [...argv], version: ETCD_VERSION });
   let failpoints: Failpoints | undefined;
   try {
@@ -68,6 +71,32 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     return 1;
   }
   return serve(config, logger, failpoints);
+}
+
+/**
+ * --memory-mlock. etcd locks the pages of its database; the runtime cannot, so where they could be swapped out the
+ * start is refused. @returns whether the member may start
+ */
+function staysInMemory(logger: JsonLogger): boolean {
+  const found = swapping((path) => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      // Another system, or another version of it, has no such file.
+      return undefined;
+    }
+  });
+  if (found === 'impossible') {
+    logger.info('memory cannot be swapped out; the files of the backend are cached as the system sees fit');
+    return true;
+  }
+  logger.log(
+    'fatal',
+    '--memory-mlock: the runtime cannot lock memory, and this process may be swapped out: turn swap off, or start it ' +
+      'in a control group with memory.swap.max=0 (systemd: MemorySwapMax=0)',
+    { swapping: found },
+  );
+  return false;
 }
 
 /** Only for those who test: undefined unless the environment asks for them. @throws what keeps them from starting */
@@ -177,9 +206,12 @@ function stderrLogger(level: LogLevel): JsonLogger {
   return new JsonLogger((line) => void process.stderr.write(line), Date.now, level, 'etcdmain/etcd.go');
 }
 
-/** @throws node's errors of files that cannot be opened; Error for a rotation that says nothing */
-function loggerFor(config: ServerConfig): JsonLogger {
+/** @throws node's errors of files that cannot be opened; Error for a rotation that says nothing, or for no journal */
+async function loggerFor(config: ServerConfig): Promise<JsonLogger> {
+  const journal = config.logOutputs.includes('systemd/journal') ? await openJournal() : undefined;
   const writers = config.logOutputs.map((output) => {
+    if (output === 'systemd/journal')
+      return (text: string, line: string) => journal?.write(text, levelOf(line));
     if (output === 'stdout') return (line: string) => void process.stdout.write(line);
     if (output === 'default' || output === 'stderr') return (line: string) => void process.stderr.write(line);
     if (config.enableLogRotation) return rotating(output, config.logRotationConfigJson);
@@ -189,9 +221,23 @@ function loggerFor(config: ServerConfig): JsonLogger {
   });
   const write = (line: string): void => {
     const text = config.logFormat === 'console' ? consoleLine(line) : line;
-    for (const writer of writers) writer(text);
+    for (const writer of writers) writer(text, line);
   };
   return new JsonLogger(write, Date.now, LEVELS[config.logLevel] ?? 'info', 'etcdserver');
+}
+
+async function openJournal(): Promise<Journal> {
+  const fallback = (text: string): void => void process.stderr.write(text);
+  try {
+    return await Journal.open(JOURNAL_SOCKET, 'etcd', fallback, () => systemClock.monotonicMs());
+  } catch (error) {
+    throw new Error(`can't find journal (${toError(error).message})`, { cause: error });
+  }
+}
+
+/** Of a line that the logger wrote: its level comes first. */
+function levelOf(line: string): string {
+  return /^\{"level":"(\w+)"/.exec(line)?.[1] ?? 'info';
 }
 
 function rotating(output: string, policyText: string): (line: string) => void {

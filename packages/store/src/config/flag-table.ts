@@ -177,12 +177,12 @@ export const FLAGS = [
   { name: 'watch-progress-notify-interval', field: 'watchProgressNotifyIntervalMs', kind: 'duration', default: 0, shown: '10m0s', section: 'Profiling and Monitoring', help: 'Interval of progress notes to idle watchers that asked for them.' },
 
   { name: 'logger', field: 'logger', kind: 'string', default: 'zap', section: 'Logging', help: 'Form of the log; only zap is left.' },
-  { name: 'log-outputs', field: 'logOutputs', kind: 'string-set', default: ['default'], section: 'Logging', help: 'Where the log goes: default (stderr), stderr, stdout or file paths.' },
+  { name: 'log-outputs', field: 'logOutputs', kind: 'string-set', default: ['default'], section: 'Logging', help: 'Where the log goes: default (stderr), stderr, stdout, systemd/journal or file paths.' },
   { name: 'log-level', field: 'logLevel', kind: 'string', default: 'info', section: 'Logging', help: 'Least level that is logged: debug, info, warn, error, panic or fatal.' },
   { name: 'log-format', field: 'logFormat', kind: 'string', default: 'json', section: 'Logging', help: 'json or console.' },
   { name: 'disable-log-sampling', field: 'disableLogSampling', kind: 'bool', default: false, section: 'Logging', help: 'Do not drop repeated log lines.', inert: NO_SAMPLING },
   { name: 'enable-log-rotation', field: 'enableLogRotation', kind: 'bool', default: false, section: 'Logging', help: 'Rotate the one log file.' },
-  { name: 'log-rotation-config-json', field: 'logRotationConfigJson', kind: 'string', default: LOG_ROTATION, section: 'Logging', help: 'When to rotate, as JSON.', inert: 'only read with --enable-log-rotation' },
+  { name: 'log-rotation-config-json', field: 'logRotationConfigJson', kind: 'string', default: LOG_ROTATION, section: 'Logging', help: 'When to rotate, as JSON; only read with --enable-log-rotation.' },
 
   { name: 'enable-distributed-tracing', field: 'enableDistributedTracing', kind: 'bool', default: false, section: 'Distributed tracing', help: 'Send OpenTelemetry traces by OTLP over gRPC.' },
   { name: 'distributed-tracing-address', field: 'distributedTracingAddress', kind: 'string', default: 'localhost:4317', section: 'Distributed tracing', help: 'Address of the collector.' },
@@ -193,9 +193,9 @@ export const FLAGS = [
   { name: 'compaction-batch-limit', field: 'compactionBatchLimit', kind: 'int', default: 0, shown: '1000', section: 'Maintenance', help: 'Revisions a compaction looks at before it pauses.' },
   { name: 'compaction-sleep-interval', field: 'compactionSleepIntervalMs', kind: 'duration', default: 0, shown: '10ms', section: 'Maintenance', help: 'Length of that pause.' },
   { name: 'corrupt-check-time', field: 'corruptCheckTimeMs', kind: 'duration', default: 0, section: 'Maintenance', help: 'Interval of comparing the members\' data (0: never).' },
-  { name: 'compact-hash-check-time', field: 'compactHashCheckTimeMs', kind: 'duration', default: 60_000, section: 'Maintenance', help: 'Interval of comparing the hashes of compactions.', inert: 'only read with --feature-gates=CompactHashCheck=true' },
+  { name: 'compact-hash-check-time', field: 'compactHashCheckTimeMs', kind: 'duration', default: 60_000, section: 'Maintenance', help: 'Interval of comparing the hashes of compactions; only read with --feature-gates=CompactHashCheck=true.' },
   { name: 'bootstrap-defrag-threshold-megabytes', field: 'bootstrapDefragThresholdMegabytes', kind: 'uint', default: 0, section: 'Maintenance', help: 'Defragment at start when that frees as much (0: never).' },
-  { name: 'memory-mlock', field: 'memoryMlock', kind: 'bool', default: false, section: 'Maintenance', help: 'Keep the pages of the process in memory.' },
+  { name: 'memory-mlock', field: 'memoryMlock', kind: 'bool', default: false, section: 'Maintenance', help: 'Keep the process in memory; starts only where it cannot be swapped out: no swap, or memory.swap.max=0.' },
   { name: 'feature-gates', field: 'featureGates', kind: 'feature-gates', default: defaultFeatureGates(), shown: '', section: 'Maintenance', help: 'Features to switch: Name=true,Other=false.' },
 
   { name: 'force-new-cluster', field: 'forceNewCluster', kind: 'bool', default: false, section: 'Unsafe', help: 'Make a cluster of this member alone out of its data.' },

@@ -7,7 +7,6 @@ import { NOT_YET_SERVED, unsupported } from './not-served.ts';
 /** What an operator would write for each flag of the table, so that every row is seen to fire. */
 const ASKING: Readonly<Record<string, readonly string[]>> = {
   'max-request-bytes': ['--max-request-bytes=268435457'],
-  'log-outputs': ['--log-outputs=systemd/journal'],
 };
 
 /** A value that differs from the default for flags not listed above. */

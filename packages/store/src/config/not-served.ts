@@ -23,17 +23,6 @@ export const NOT_YET_SERVED: readonly NotYetServed[] = [
     asked: (c) => c.maxRequestBytes > REQUEST_BYTES_MAX,
     setting: '--max-request-bytes above 268435456',
   },
-  {
-    flag: 'log-outputs',
-    missing: "the journal's own protocol",
-    asked: (c) => c.logOutputs.includes('systemd/journal'),
-    setting: '--log-outputs=systemd/journal',
-  },
-  {
-    flag: 'memory-mlock',
-    missing: 'locking memory, which the runtime has no call for',
-    asked: (c) => c.memoryMlock,
-  },
 ];
 
 /**
