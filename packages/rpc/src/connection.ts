@@ -86,6 +86,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   private unreadBytes = 0;
   private dirty = false;
   private inRead = false;
+  /** GOAWAY for an error is the last that is said. */
+  private failed = false;
   /** A frame whose end has not come. */
   private partial: Buffer = NO_BYTES;
   private partialFilled = 0;
@@ -124,6 +126,16 @@ export abstract class Connection<S extends Stream> implements StreamHost {
       shared.keepaliveIntervalMs === undefined
         ? undefined
         : new Keepalive(this.clock, shared.keepaliveIntervalMs, shared.keepaliveTimeoutMs, this);
+  }
+
+  /** Streams that are open, or that only their call's end keeps. */
+  get streamCount(): number {
+    return this.streams.size;
+  }
+
+  /** What lies here for a while: messages nobody read, messages that wait for a window, and pieces of frames. */
+  get heldBytes(): number {
+    return this.unreadBytes + this.stalledBytes + this.blockBytes + this.partial.length + this.out.bytes;
   }
 
   // What the heirs do.
@@ -194,7 +206,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   flush(): void {
     this.dirty = false;
     if (this.dead) return;
-    const increment = this.unreadBytes <= this.limits.unreadBytesMax ? this.receiveWindow.due() : 0;
+    const given = !this.failed && this.unreadBytes <= this.limits.unreadBytesMax;
+    const increment = given ? this.receiveWindow.due() : 0;
     if (increment > 0) this.out.frameOfUint32(FrameType.WindowUpdate, 0, increment);
     if (this.out.bytes === 0) return;
     this.turns++;
@@ -285,6 +298,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   /** Ends the connection with GOAWAY; the peer gets a moment to read it. */
   fail(code: ErrorCode, why: string): void {
     if (this.dead) return;
+    this.failed = true;
     this.sendGoaway(this.lastPeerStream, code, why.slice(0, 200));
     this.finish(why);
   }
@@ -552,6 +566,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     const whole = Buffer.concat(this.block);
     this.blockStream = 0;
     this.block = [];
+    this.blockBytes = 0;
     this.headersArrived(id, whole, 0, whole.length, this.blockEnds);
   }
 
@@ -610,10 +625,13 @@ export abstract class Connection<S extends Stream> implements StreamHost {
       throw new ConnectionError(ErrorCode.FrameSizeError, 'SETTINGS of a wrong size');
     if (!this.settingsMeter.take(this.clock.monotonicMs()))
       throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too_many_settings');
+    const streamWindow = this.peerStreamWindow;
     for (let at = from; at < end; at += 6)
       this.applySetting((bytes[at] << 8) | bytes[at + 1], readUint32(bytes, at + 2));
     this.out.frame(FrameType.Settings, Flag.Ack, 0, NO_BYTES);
     this.touched();
+    // Behind the acknowledgement, for the peer grants what it said only from there on (§6.5.3).
+    if (this.peerStreamWindow > streamWindow) for (const stream of this.streams.values()) stream.pump();
     const first = !this.settingsSeen;
     this.settingsSeen = true;
     if (first) this.settingsArrived();
@@ -640,7 +658,6 @@ export abstract class Connection<S extends Stream> implements StreamHost {
         for (const stream of this.streams.values()) {
           if (!stream.window.grow(change))
             throw new ConnectionError(ErrorCode.FlowControlError, 'a stream window above 2^31-1');
-          stream.pump();
         }
         break;
       }

@@ -22,6 +22,13 @@ export class Deadlines {
     this.clock = clock;
   }
 
+  /** Deadlines that are filed. */
+  get count(): number {
+    let count = 0;
+    for (const filed of this.steps.values()) count += filed.size;
+    return count;
+  }
+
   /** @returns the step, to be given to `remove` */
   add(due: Due, deadlineMs: number): number {
     const step = Math.ceil(deadlineMs / STEP_MS);

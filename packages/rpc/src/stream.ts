@@ -31,6 +31,17 @@ export interface StreamHost {
   announce(streamId: number, increment: number): void;
 }
 
+/** A compressed message nobody asked for yet: it grows to its size only when somebody reads it. */
+class Packed {
+  readonly bytes: Buffer;
+  readonly flag: number;
+
+  constructor(bytes: Buffer, flag: number) {
+    this.bytes = bytes;
+    this.flag = flag;
+  }
+}
+
 export abstract class Stream {
   readonly id: number;
   readonly window: SendWindow;
@@ -49,7 +60,7 @@ export abstract class Stream {
   private readonly receiveWindow: ReceiveWindow;
   private readonly receiveBytesMax: number;
   private reader: MessageReader | undefined = undefined;
-  private parked: Ring<Buffer> | undefined = undefined;
+  private parked: Ring<Buffer | Packed> | undefined = undefined;
   private parkedBytes = 0;
   private owed = 0;
   private pumping = false;
@@ -272,23 +283,21 @@ export abstract class Stream {
   }
 
   private deliver(flag: number, bytes: Buffer): void {
-    let message = bytes;
-    if (flag !== 0) {
-      const inflated = inflate(flag, bytes, this.encoding, this.receiveBytesMax);
-      if (!Buffer.isBuffer(inflated)) {
-        this.refuse(inflated);
-        return;
-      }
-      message = inflated;
-    }
     if (this.reading && !this.unreadMessages && !this.pumping) {
-      this.arrived(message);
+      if (flag === 0) this.arrived(bytes);
+      else this.unpack(flag, bytes);
       return;
     }
     this.parked ??= new Ring(4);
-    this.parked.push(message);
-    this.parkedBytes += message.length;
-    this.host.unread(message.length);
+    this.parked.push(flag === 0 ? bytes : new Packed(bytes, flag));
+    this.parkedBytes += bytes.length;
+    this.host.unread(bytes.length);
+  }
+
+  private unpack(flag: number, bytes: Buffer): void {
+    const inflated = inflate(flag, bytes, this.encoding, this.receiveBytesMax);
+    if (Buffer.isBuffer(inflated)) this.arrived(inflated);
+    else this.refuse(inflated);
   }
 
   private deliverEnd(): void {
@@ -304,9 +313,11 @@ export abstract class Stream {
     while (this.reading && !this.closed) {
       const message = this.parked?.shift();
       if (message === undefined) break;
-      this.parkedBytes -= message.length;
-      this.host.unread(-message.length);
-      this.arrived(message);
+      const bytes = message instanceof Packed ? message.bytes : message;
+      this.parkedBytes -= bytes.length;
+      this.host.unread(-bytes.length);
+      if (message instanceof Packed) this.unpack(message.flag, bytes);
+      else this.arrived(bytes);
     }
     this.pumping = false;
     if (this.closed) return;

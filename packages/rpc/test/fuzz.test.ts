@@ -1,12 +1,14 @@
-/** Mutated conversations, a short run of them; `node packages/rpc/test/fuzz.ts` is the long one. */
+/** Mutated conversations, a short run of them; `npm run rpc:fuzz` is the long one. */
 import { expect, test } from '@jest/globals';
 import { fuzz } from './fuzz.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 0x7fffffff);
 
-test(`mutated frames: no crash, no hang, a known end (SEED=${seed})`, async () => {
-  const before = process.memoryUsage().arrayBuffers;
-  const ends = await fuzz(seed, 20_000, () => {});
-  expect(ends.size).toBeGreaterThan(2);
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(256 * 1024 * 1024);
+test(`mutated conversations: every promise is kept (SEED=${seed})`, async () => {
+  const bounds = { frames: 20_000, minutes: Infinity };
+  const { ends } = await fuzz(seed, bounds, (line) => process.stderr.write(line));
+  // Some conversations came to their end, some broke off: neither kind is missing among more than a hundred.
+  expect(ends.get('server open')).toBeGreaterThan(0);
+  expect(ends.get('client open')).toBeGreaterThan(0);
+  expect(ends.size).toBeGreaterThan(4);
 });

@@ -317,6 +317,36 @@ describe('windows and settings while streams run', () => {
     });
   });
 
+  test('6.5.3 what new settings allow leaves behind their acknowledgement', async () => {
+    await during(async (client) => {
+      client.send(rawFrame(TYPE.settings, 0, 0, setting(4, 0)), ...call(1, 'echo x'));
+      await client.find(ofStream(1, TYPE.headers));
+      client.send(rawFrame(TYPE.settings, 0, 0, Buffer.concat([setting(1, 0), setting(4, 100)])));
+      expect(await client.find(ends(1))).toBeDefined();
+      const acks = client.frames.flatMap(({ type, flags }, i) =>
+        type === TYPE.settings && flags === ACK ? [i] : [],
+      );
+      // The handshake's, the window's of 0, and the last one, which grants the window and asks for an empty table.
+      expect(acks).toHaveLength(3);
+      expect(client.frames.findIndex(ofStream(1, TYPE.data))).toBeGreaterThan(acks[2] ?? Infinity);
+      expect(client.frames.findIndex(ends(1))).toBeGreaterThan(acks[2] ?? Infinity);
+    });
+  });
+
+  test('6.8 nothing is said behind GOAWAY, also where credit is due', async () => {
+    await duringWith({ limits: { connectionWindowBytes: 65_535 } }, async (client) => {
+      const full = message('x'.repeat(16_000));
+      client.send(
+        headers(1, END_HEADERS, requestFields({ ':path': '/test.Echo/Chat' })),
+        ...Array<Buffer>(3).fill(data(1, 0, full)),
+        data(0, 0),
+      );
+      expect(await client.goaway()).toBe(PROTOCOL);
+      await client.find(() => false);
+      expect(client.frames.at(-1)?.type).toBe(TYPE.goaway);
+    });
+  });
+
   test('6.9.1 the connection window is shared, in turns', async () => {
     await during(async (client) => {
       client.send(

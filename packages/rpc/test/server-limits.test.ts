@@ -2,10 +2,24 @@
  * Bounds that a server may be given beyond the RFC, and calls whose two directions end at different times: what
  * the other side sees of it, frame by frame.
  */
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { STRICT_RESETS, nativeServer, type NativeServerOptions, type RpcServer } from '@keelson/rpc';
-import { ServerSide, echoTable } from './contract/service.ts';
-import { RawClient, TYPE, message, rawFrame, requestFields } from './raw-client.ts';
+import {
+  MethodTable,
+  STRICT_RESETS,
+  nativeServer,
+  type NativeServerOptions,
+  type RpcServer,
+} from '@keelson/rpc';
+import { Deadlines } from '../src/deadlines.ts';
+import { dispatcher } from '../src/dispatch.ts';
+import { DEFAULT_LIMITS } from '../src/limits.ts';
+import { SlabPool } from '../src/out-buffer.ts';
+import { ServerConnection } from '../src/server-connection.ts';
+import { Turn } from '../src/turn.ts';
+import { Echo, ServerSide, echoTable } from './contract/service.ts';
+import { ManualClock } from './fuzz/rig.ts';
+import { PREFACE, RawClient, TYPE, message, rawFrame, requestFields, u32 } from './raw-client.ts';
 
 const END_STREAM = 1;
 const END_HEADERS = 4;
@@ -27,11 +41,6 @@ async function connect(options: NativeServerOptions = {}): Promise<RawClient> {
   return client;
 }
 
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
 const headers = (stream: number, flags = END_HEADERS, path = '/test.Echo/Unary'): Buffer =>
   rawFrame(TYPE.headers, flags, stream, requestFields({ ':path': path }));
 const data = (stream: number, flags: number, text: string): Buffer =>
@@ -91,6 +100,45 @@ describe('as many streams as allowed', () => {
       expect(await client.reset(2 * running + 1)).toBe(7);
     }
   });
+});
+
+test('a bomb that nobody reads stays as small as it came', () => {
+  const clock = new ManualClock();
+  const table = new MethodTable().bidi(Echo.chat, (stream) => {
+    stream.onMessage(() => {});
+    stream.pause();
+  });
+  const pipe = {
+    peer: 'test',
+    peerCertificate: undefined,
+    pendingBytes: 0,
+    write: () => true,
+    end: () => {},
+    destroy: () => {},
+  };
+  const connection = new ServerConnection(pipe, {
+    clock,
+    limits: DEFAULT_LIMITS,
+    pool: new SlabPool(),
+    turn: new Turn(),
+    deadlines: new Deadlines(clock),
+    keepaliveIntervalMs: undefined,
+    keepaliveTimeoutMs: 1000,
+    receiveBytesMax: 2_000_000,
+    streamsMax: undefined,
+    accept: dispatcher(table, undefined, clock),
+    gone: () => {},
+  });
+  const bomb = gzipSync(Buffer.alloc(1_900_000));
+  const prefix = Buffer.concat([Buffer.from([1]), u32(bomb.length)]);
+  const block = requestFields({ ':path': '/test.Echo/Chat' }, ['grpc-encoding', 'gzip']);
+  connection.bytesArrived(
+    Buffer.concat([PREFACE, rawFrame(TYPE.settings, 0, 0), rawFrame(TYPE.headers, END_HEADERS, 1, block)]),
+  );
+  for (let i = 0; i < 100; i++)
+    connection.bytesArrived(rawFrame(TYPE.data, 0, 1, Buffer.concat([prefix, bomb])));
+  expect(connection.heldBytes).toBe(100 * bomb.length);
+  connection.closed('the end');
 });
 
 describe('half-closed', () => {

@@ -1,0 +1,162 @@
+/**
+ * Writes testdata/conversations.txt, what real clients and servers say to each other frame by frame:
+ *   node packages/rpc/test/record.ts
+ * The file is the seed corpus of the fuzzer. Each conversation is a line "# who", then "> " frames of the client
+ * and "< " frames of the server in hexadecimal, in the order of each direction. Programs a machine lacks are left out.
+ */
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+import {
+  grpcJsChannel,
+  grpcJsServer,
+  nativeChannel,
+  nativeServer,
+  type Channel,
+  type RpcServer,
+} from '@keelson/rpc';
+import { Echo, ServerSide, echoTable } from './contract/service.ts';
+import { PREFACE } from './raw-client.ts';
+
+const run = promisify(execFile);
+
+/** What one connection said. */
+interface Spoken {
+  client: Buffer;
+  server: Buffer;
+}
+
+/** Everything that goes through a port between `talk` and the server. */
+async function listen(serverPort: number, talk: (port: number) => Promise<void>): Promise<Spoken[]> {
+  const spoken: Spoken[] = [];
+  const proxy = createServer((near) => {
+    const far = connect(serverPort, '127.0.0.1');
+    const heard: Spoken = { client: Buffer.alloc(0), server: Buffer.alloc(0) };
+    spoken.push(heard);
+    near.on('data', (bytes: Buffer) => {
+      heard.client = Buffer.concat([heard.client, bytes]);
+      far.write(bytes);
+    });
+    far.on('data', (bytes: Buffer) => {
+      heard.server = Buffer.concat([heard.server, bytes]);
+      near.write(bytes);
+    });
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on('end', () => other.end());
+      one.on('error', () => other.destroy());
+    }
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  await talk((proxy.address() as AddressInfo).port);
+  proxy.close();
+  return spoken;
+}
+
+function frames(bytes: Buffer): string[] {
+  const lines: string[] = [];
+  for (let at = 0; bytes.length - at >= 9;) {
+    const end = at + 9 + bytes.readUIntBE(at, 3);
+    if (end > bytes.length) break;
+    lines.push(bytes.toString('hex', at, end));
+    at = end;
+  }
+  return lines;
+}
+
+async function everyKind(channel: Channel): Promise<void> {
+  await channel.unary(Echo.unary, 'echo x');
+  await channel.unary(Echo.unary, 'fail', { timeoutMs: 5000 }).catch(() => {});
+  await channel.unary(Echo.unary, 'headers').catch(() => {});
+  await channel.unary(Echo.missing, 'x').catch(() => {});
+  await Promise.all(['a', 'b', 'c'].map((text) => channel.unary(Echo.unary, `echo ${text}`)));
+  for await (const each of channel.serverStream(Echo.counted, '5 40')) void each;
+  const chat = channel.bidi(Echo.chat);
+  const ended = new Promise((resolve) => {
+    chat.onMessage((text) => {
+      if (text === 'two') chat.end();
+    });
+    chat.onEnd(resolve);
+  });
+  chat.write('one');
+  chat.write('two');
+  await ended;
+  const abort = new AbortController();
+  const hung = channel.unary(Echo.unary, 'hang', { signal: abort.signal }).catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  abort.abort();
+  await hung;
+}
+
+const SERVERS: readonly [string, (table: ReturnType<typeof echoTable>) => RpcServer][] = [
+  ['native server', nativeServer],
+  ['grpc-js server', grpcJsServer],
+];
+const lines: string[] = [];
+for (const [serverName, serve] of SERVERS) {
+  const server = serve(echoTable(new ServerSide()));
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const clients: readonly [string, (port: number) => Promise<unknown>][] = [
+    ...[nativeChannel, grpcJsChannel].map((dial): [string, (port: number) => Promise<void>] => [
+      `${dial.name} channel`,
+      async (through) => {
+        const channel = dial(`127.0.0.1:${through}`);
+        await everyKind(channel);
+        channel.close();
+      },
+    ]),
+    [
+      'curl',
+      (through) => {
+        const headers = ['content-type: application/grpc', 'te: trailers'].flatMap((header) => [
+          '-H',
+          header,
+        ]);
+        const url = `http://127.0.0.1:${through}/test.Echo/Unary`;
+        const options = ['-sS', '-o', '/dev/null', '--http2-prior-knowledge', '--data', 'garbage'];
+        return run('curl', [...options, ...headers, url]);
+      },
+    ],
+    [
+      'h2load',
+      (through) => {
+        const headers = ['content-type: application/grpc', 'te: trailers'].flatMap((header) => [
+          '-H',
+          header,
+        ]);
+        const url = `http://127.0.0.1:${through}/test.Echo/Unary`;
+        const body = new URL('../tsconfig.json', import.meta.url).pathname;
+        return run('h2load', ['-n', '6', '-m', '3', '-d', body, ...headers, url]);
+      },
+    ],
+    [
+      'etcdctl',
+      (through) => {
+        const env = { ...process.env, ETCDCTL_API: '3' };
+        return run('etcdctl', ['--endpoints', `127.0.0.1:${through}`, 'put', 'a', 'b'], { env });
+      },
+    ],
+  ];
+  for (const [clientName, talk] of clients) {
+    const spoken = await listen(port, async (through) => {
+      try {
+        await talk(through);
+      } catch {
+        // A refusal is a conversation as well; one that did not take place leaves no lines.
+      }
+    });
+    for (const { client, server: answers } of spoken) {
+      const said = frames(client.subarray(PREFACE.length));
+      if (said.length === 0) continue;
+      lines.push(`# ${clientName}, ${serverName}`);
+      lines.push(...said.map((frame) => `> ${frame}`), ...frames(answers).map((frame) => `< ${frame}`));
+    }
+  }
+  await server.close();
+}
+writeFileSync(new URL('testdata/conversations.txt', import.meta.url), `${lines.join('\n')}\n`);
