@@ -61,6 +61,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     run: async (argv, io) => (await import('@keelson/proxy')).runProxy(['gateway', ...argv], io),
   },
   {
+    name: 'grpc-proxy',
+    usage: 'start [--endpoints …] [--listen-addr 127.0.0.1:23790]',
+    short: 'lets many clients share the watches and leases of a few, as `etcd grpc-proxy`',
+    run: async (argv, io) => (await import('@keelson/proxy')).runProxy(['grpc-proxy', ...argv], io),
+  },
+  {
     name: 'apiserver',
     usage: '<kube-apiserver flags>',
     short: 'the Kubernetes API server (not in this build)',
