@@ -143,6 +143,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
+  'packages/proxy/src/grpc/': ['crypto', 'dns/promises', 'http', 'https', 'net', 'os', 'path'], // its ports, its members' metrics
   'packages/proxy/src/tcp/': ['dns/promises', 'net'], // forwards connections
   'packages/rpc/src/': ['crypto', 'fs', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes

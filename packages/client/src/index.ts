@@ -1,7 +1,7 @@
 import type { etcdserverpb, mvccpb } from '@keelson/proto';
 
 export { Client, createClient, type ClientOptions } from './client.ts';
-export { parseAddress, type ChannelFactory } from './endpoints.ts';
+export { Endpoints, parseAddress, type ChannelFactory, type Endpoint } from './endpoints.ts';
 export { EtcdError, WatchCompactedError, toEtcdError, type EtcdReason } from './errors.ts';
 export { rangeOf, text, toBytes, type Bytes, type KeyRange } from './bytes.ts';
 export {

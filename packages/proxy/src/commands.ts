@@ -20,6 +20,11 @@ const COMMANDS: readonly ProxyCommand[] = [
     start: 'start the gateway',
     load: async () => (await import('./tcp/gateway.ts')).GATEWAY,
   },
+  {
+    name: 'grpc-proxy',
+    start: 'start the grpc proxy',
+    load: async () => (await import('./grpc/grpc-proxy.ts')).GRPC_PROXY,
+  },
 ];
 
 export function isProxyCommand(word: string | undefined): boolean {

@@ -37,3 +37,17 @@ export { TreeIndex } from './mvcc/tree-index.ts';
 export { encodeEntry } from './wal/entry-codec.ts';
 export { RecordEncoder, RecordType } from './wal/record.ts';
 export { WatchHub } from './watch/hub.ts';
+// What packages/proxy/src/grpc is built of: TLS ports, HTTP/1 beside gRPC, metrics, profiles.
+export { cipherSuitesProblem, opensslCiphers } from './config/cipher-suites.ts';
+export { allowGet, answerError, answerText, type HttpHandler } from './http/http-answer.ts';
+export { plainDoor } from './http/client-http.ts';
+export { HttpListener } from './http/http-listener.ts';
+export { metricsHandler } from './http/metrics-handler.ts';
+export { pprofHandlers } from './http/pprof.ts';
+export { processFacts, type ProcessFacts } from './http/process-facts.ts';
+export { registerRuntime } from './http/runtime-metrics.ts';
+export { Registry } from './metrics/registry.ts';
+export { CallMetrics } from './rpc/call-metrics.ts';
+export { selfSignedFiles } from './tls/self-signed.ts';
+export { TlsAcceptor } from './tls/tls-acceptor.ts';
+export { describeSettings, type TlsSettings } from './tls/tls-settings.ts';

@@ -89,11 +89,11 @@ function targetOf(endpoint: string): Target {
   return { host: parts.host, port: port > 65_535 ? 0 : port, priority: 0, weight: 0 };
 }
 
-interface Found extends Target {
+export interface Found extends Target {
   readonly endpoint: string;
 }
 
-async function discover(asked: Asked, resolver: Resolver, logger: Logger): Promise<readonly Target[]> {
+export async function discover(asked: Asked, resolver: Resolver, logger: Logger): Promise<readonly Found[]> {
   const domain = asked.discoverySrv;
   if (domain === '') return [];
   const secure = await service(asked, 'https', resolver);
