@@ -122,16 +122,11 @@ export class Shipping {
 
   /** Of the first member that answers. */
   private async base(): Promise<void> {
-    const { stopping } = this.context;
     let failure: unknown;
     for (const endpoint of this.client.endpoints) {
       try {
-        const { header } = await this.client.maintenance.status({ endpoint, signal: stopping });
-        const point = await this.folder.addBase(
-          { clusterId: header?.clusterId ?? 0n, memberId: header?.memberId ?? 0n },
-          this.blobs(endpoint),
-          () => Date.now(),
-        );
+        const source = await this.member(endpoint);
+        const point = await this.folder.addBase(source, this.blobs(endpoint), () => Date.now());
         this.say(`Saved a base: revision ${point.revision}, entry ${point.index}`);
         return;
       } catch (error) {
@@ -140,6 +135,15 @@ export class Shipping {
       }
     }
     throw failure;
+  }
+
+  /** Who it is. Asked of the service that is needed later: a base without it is of no use. */
+  private async member(endpoint: string): Promise<{ readonly clusterId: bigint; readonly memberId: bigint }> {
+    // Further than any log: nothing is sent.
+    const nowhere = { term: 1, index: Number.MAX_SAFE_INTEGER };
+    const signal = this.context.stopping;
+    for await (const message of this.client.backup.shipLog({ ...nowhere, endpoint, signal })) return message;
+    throw new CtlError(ExitCode.Error, `${endpoint} did not say who it is`);
   }
 
   private async *blobs(endpoint: string): AsyncGenerator<Buffer, void, undefined> {
