@@ -1,5 +1,5 @@
 /** A channel's connection under test: a server says anything; each call ends once, and a good one still succeeds. */
-import { Metadata, StatusCode } from '@keelson/rpc';
+import { Metadata, StatusCode } from '../../src/index.ts';
 import type { Prng } from '@keelson/base';
 import { ClientConnection, type ClientStream } from '../../src/client-connection.ts';
 import { PREFACE, TYPE, fields, message, rawFrame, setting, u32 } from '../raw-client.ts';

@@ -1,5 +1,5 @@
 /** A server's connection under test: a client says anything; in the end a good call must still be answered. */
-import { MethodTable, Metadata, RpcError, StatusCode } from '@keelson/rpc';
+import { MethodTable, Metadata, RpcError, StatusCode } from '../../src/index.ts';
 import type { Prng } from '@keelson/base';
 import { dispatcher } from '../../src/dispatch.ts';
 import { ServerConnection } from '../../src/server-connection.ts';
