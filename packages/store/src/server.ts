@@ -10,7 +10,7 @@ import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
 import { Applier, type Space } from './apply/applier.ts';
 import type { BackendSizes } from './apply/state-machine.ts';
 import type { ServerConfig } from './config/flag-table.ts';
-import { urlTexts, type EtcdUrl } from './config/urls.ts';
+import { addressText, urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
 import { Compactor } from './consensus/compactor.ts';
 import { ConfChanges } from './consensus/conf-changes.ts';
@@ -668,7 +668,7 @@ async function bound(binding: Promise<void> | undefined, url: EtcdUrl): Promise<
   } catch (error) {
     const cause =
       errorCodeOf(error) === 'EADDRINUSE' ? 'bind: address already in use' : errorMessageOf(error);
-    throw new FatalError(`listen tcp ${url.host}: ${cause}`, { cause: error });
+    throw new FatalError(`listen ${addressText(url)}: ${cause}`, { cause: error });
   }
 }
 
