@@ -25,5 +25,5 @@ export {
 } from './logger.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
-export { SortedMap, type Visit } from './sorted-map.ts';
+export { SortedMap, SortedMapBuilder, type Visit } from './sorted-map.ts';
 export { toError } from './to-error.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { assert, AssertionError } from './assert.ts';
 import { Prng } from './prng.ts';
-import { SortedMap } from './sorted-map.ts';
+import { SortedMap, SortedMapBuilder } from './sorted-map.ts';
 
 /** Right by inspection and slow. */
 class Twin {
@@ -179,4 +179,39 @@ test('any sequence of operations agrees with the twin', () => {
     ),
     { numRuns: 200 },
   );
+});
+
+describe('a builder', () => {
+  test.each([0, 1, 63, 64, 65, 128, 64 * 64, 64 * 64 + 1, 64 * 65, 64 * 65 + 1, 64 * 64 * 2 + 1])(
+    '%i keys: a map like any other',
+    (count) => {
+      const builder = new SortedMapBuilder<number>();
+      const twin = new Twin();
+      const key = (i: number): string => String(i).padStart(6, '0');
+      for (let i = 0; i < count; i++) {
+        builder.add(key(i), i);
+        twin.map.set(key(i), i);
+      }
+      const map = builder.finish();
+      map.checkInvariants();
+      expectSame(map, twin, key(count >> 2), key(count >> 1));
+      expect(map.size).toBe(count);
+      // It grows and shrinks at every place.
+      for (let i = 0; i < count; i += 37) {
+        map.set(`${key(i)}+`, -i);
+        twin.map.set(`${key(i)}+`, -i);
+        map.delete(key(i));
+        twin.map.delete(key(i));
+      }
+      map.checkInvariants();
+      expectSame(map, twin, '', undefined);
+    },
+  );
+
+  test('refuses keys that do not ascend', () => {
+    const builder = new SortedMapBuilder<number>();
+    builder.add('b', 1);
+    expect(() => builder.add('b', 2)).toThrow(AssertionError);
+    expect(() => builder.add('a', 2)).toThrow(AssertionError);
+  });
 });

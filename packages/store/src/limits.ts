@@ -100,6 +100,17 @@ export const BACKEND_BATCH_OPERATIONS_DEFAULT = 10_000;
 export const COMPACTION_BATCH_REVISIONS_DEFAULT = 1_000;
 export const COMPACTION_PAUSE_MS_DEFAULT = 10;
 
+// The index checkpoint (mvcc/index-checkpoint.ts).
+
+/** Changes between two checkpoints at least: a start reads so many in 0.3 s. */
+export const CHECKPOINT_REVISIONS_MIN = 100_000;
+
+/** Changes that are worth a last one when the member ends in order: 0.03 s of the next start. */
+export const CHECKPOINT_REVISIONS_AT_END_MIN = 10_000;
+
+/** Between two slices of 1 to 2 ms. */
+export const CHECKPOINT_PAUSE_MS = 3;
+
 // Leases.
 
 /** Nine billion seconds (285 years): the largest TTL etcd grants, else "too large lease TTL". */

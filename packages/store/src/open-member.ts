@@ -17,6 +17,7 @@ import * as limits from './limits.ts';
 import type { MembershipChange } from './membership/membership.ts';
 import type { PrefixLimits } from './prefix-limits/prefix-limits.ts';
 import { adoptEtcdDatabase } from './transfer/etcd-database.ts';
+import { CheckpointFile } from './mvcc/checkpoint-file.ts';
 import type { WalOptions } from './wal/wal.ts';
 import type { World } from './world.ts';
 
@@ -89,7 +90,10 @@ export async function openMember(
         mvcc: {
           compactionBatchLimit: config.compactionBatchLimit || limits.COMPACTION_BATCH_REVISIONS_DEFAULT,
           keepCompactionHashes: config.featureGates.enabled.CompactHashCheck,
-          ...(limited !== undefined && { census: () => limited.newCensus() }),
+          // Limits count values, which a checkpoint does not know: with them a start reads everything.
+          ...(limited === undefined
+            ? { checkpoint: { file: new CheckpointFile(world.disk, snap), logger: world.logger } }
+            : { census: () => limited.newCensus() }),
         },
         leaseCheckpoints: {
           intervalMs: config.featureGates.enabled.LeaseCheckpoint

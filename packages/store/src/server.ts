@@ -12,6 +12,7 @@ import type { BackendSizes } from './apply/state-machine.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { addressText, urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
+import { Checkpointer } from './consensus/checkpointer.ts';
 import { Compactor } from './consensus/compactor.ts';
 import { ConfChanges } from './consensus/conf-changes.ts';
 import { Downgrades } from './consensus/downgrades.ts';
@@ -78,6 +79,7 @@ export class StoreServer {
   private readonly driver: Driver;
   private readonly snapshotter: Snapshotter;
   private readonly compactor: Compactor;
+  private readonly checkpointer: Checkpointer;
   private readonly transport: BoundTransport;
   private readonly agent: PeerAgent;
   private readonly ports: ClientPorts;
@@ -286,7 +288,7 @@ export class StoreServer {
         onReplaced: () => {
           this.wakeWatchers();
           this.announcer.stateReplaced();
-          return this.compactor.storeReplaced();
+          return Promise.all([this.compactor.storeReplaced(), this.checkpointer.storeReplaced()]);
         },
       },
       {
@@ -304,6 +306,7 @@ export class StoreServer {
       logger,
       this.fail,
     );
+    this.checkpointer = new Checkpointer(state, this.schedule, logger);
     opening.onCompaction = () => this.compactor.kick();
     instruments.watchCompactor(this.compactor);
     this.replica = new Replica(
@@ -528,6 +531,7 @@ export class StoreServer {
     )
       this.commitBackend();
     this.snapshotter.afterApply();
+    this.checkpointer.afterApply();
     if (this.hub.unsyncedCount > 0) this.wakeWatchers();
     this.succession.campaignEarly();
   }
@@ -602,7 +606,7 @@ export class StoreServer {
     this.schedule.stop();
     this.services.watches.stop();
     this.replica.stop();
-    const compactorIdle = this.compactor.stop();
+    const compactorIdle = Promise.all([this.compactor.stop(), this.checkpointer.stop()]);
     // The listeners close at once, but are not done before their last connection is.
     const portsClosed = this.ports.close();
     this.web?.drain();
@@ -618,6 +622,7 @@ export class StoreServer {
     await this.storage.wal.close().catch(() => {});
     const { state } = this.storage;
     await state.buffer.commit().catch(() => {});
+    if (!this.failedAlready) await this.checkpointer.atEnd();
     await state.backend.close();
   }
 }

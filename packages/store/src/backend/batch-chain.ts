@@ -8,6 +8,7 @@ import { crc32c, keyToBytes } from '@keelson/base';
 import { FatalError } from '../errors.ts';
 import type { BackendPair } from './backend.ts';
 import {
+  batchRecordKey,
   decodeBatchRecord,
   isBatchRecordKey,
   mainRevisionOf,
@@ -23,9 +24,16 @@ export class BatchChain {
   private checksum = 0;
   private putCount = 0;
 
-  /** @param compactRevision the newest revision a compaction was scheduled at; 0 when there was none */
-  constructor(compactRevision: number) {
+  /**
+   * @param compactRevision the newest revision a compaction was scheduled at; 0 when there was none
+   * @param start the record the first pair comes after; undefined for the beginning of the bucket, or where
+   *   compaction may have removed something
+   */
+  constructor(compactRevision: number, start?: BatchRecord) {
     this.compactRevision = compactRevision;
+    if (start === undefined) return;
+    this.last = start;
+    this.lastMain = mainRevisionOf(batchRecordKey(start.mark.newestRevision));
   }
 
   /**

@@ -48,6 +48,20 @@ export function batchRecordKey(newestRevision: string): string {
   return Buckets.key.prefix + newestRevision + RECORD_MARK;
 }
 
+/** The least key of the key bucket, without the bucket's byte, behind the record of a batch. */
+export function behindBatchRecord(newestRevision: string): string {
+  return `${newestRevision}${RECORD_MARK}\0`;
+}
+
+/** The record at `newestRevision`; undefined when there is none. @throws FatalError for a damaged one */
+export function readBatchRecord(
+  get: (bucket: typeof Buckets.key, key: string) => Buffer | undefined,
+  newestRevision: string,
+): BatchRecord | undefined {
+  const value = get(Buckets.key, newestRevision + RECORD_MARK);
+  return value === undefined ? undefined : decodeBatchRecord(batchRecordKey(newestRevision), value);
+}
+
 /** Whether a raw key of the key bucket is a batch record and not a revision. */
 export function isBatchRecordKey(rawKey: string): boolean {
   return rawKey.length === RECORD_KEY_LENGTH && rawKey.endsWith(RECORD_MARK);

@@ -23,6 +23,21 @@ import { FatalError } from '../errors.ts';
 
 export type { AppliedMark } from './batch-record.ts';
 
+/**
+ * LevelDB's log holds what is not in its tables yet: two write buffers of 4 MiB, and a batch more. A damaged log
+ * may lose a batch from its middle; so much is read again at every start, whatever else is known.
+ */
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
+const ANCHOR_STEP_BYTES = 1024 * 1024;
+
+/** Where the chain of batches can be taken up. */
+interface Anchor {
+  /** Newest revision of a sealed batch; '' for the beginning. */
+  readonly revision: string;
+  /** What was sealed up to it, since this buffer was made. */
+  readonly bytes: number;
+}
+
 export interface WriteBufferCounters {
   /** Batches written and synced. */
   batches: number;
@@ -157,6 +172,9 @@ export class WriteBuffer {
   /** The record of the last sealed batch. */
   private lastRecord: BatchRecord | undefined;
   private lastDurableIndex: number;
+  private sealedBytes = 0;
+  /** Oldest first. */
+  private readonly anchors: Anchor[];
 
   /** @param newest the newest batch record on disk, as load() finds it; undefined for an empty backend */
   constructor(backend: Backend, options: WriteBufferOptions, newest?: BatchRecord) {
@@ -167,6 +185,8 @@ export class WriteBuffer {
     this.lastRecord = newest;
     this.lastPutKey = newest?.mark.newestRevision ?? '';
     this.lastDurableIndex = newest?.mark.consistentIndex ?? 0;
+    // What was there when the backend was opened is in tables, which have checksums of their own.
+    this.anchors = [{ revision: this.lastPutKey, bytes: 0 }];
   }
 
   /**
@@ -204,6 +224,14 @@ export class WriteBuffer {
   /** Consistent index of the last batch known to be synced. */
   get durableIndex(): number {
     return this.lastDurableIndex;
+  }
+
+  /**
+   * Newest revision (17 bytes) of a batch before all that LevelDB's log may still hold; '' for none. Of what
+   * comes after it a start must check the chain.
+   */
+  get anchor(): string {
+    return this.anchors[0].revision;
   }
 
   /** The newest value, written or not. Not to be changed by the caller. */
@@ -345,7 +373,16 @@ export class WriteBuffer {
       record = { number, previous: last?.number ?? 0, checksum, putCount, mark };
     }
     this.lastRecord = record;
+    this.moveAnchor(mark.newestRevision, batch.bytes);
     return { key: batchRecordKey(mark.newestRevision), value: encodeBatchRecord(record) };
+  }
+
+  private moveAnchor(revision: string, bytes: number): void {
+    const { anchors } = this;
+    this.sealedBytes += bytes;
+    if (this.sealedBytes - anchors[anchors.length - 1].bytes >= ANCHOR_STEP_BYTES)
+      anchors.push({ revision, bytes: this.sealedBytes });
+    while (anchors.length > 1 && this.sealedBytes - anchors[1].bytes >= LOG_BYTES_MAX) anchors.shift();
   }
 
   private fail(failure: FatalError): FatalError {

@@ -162,7 +162,9 @@ async function reopen(
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
-  const markers = await validSnapshotMarkers(disk, paths.wal);
+  // A start is from one of the files that are there; none is older than this.
+  const oldest = (await snapFiles.list()).reduce((index, name) => Math.min(index, name.index), Infinity);
+  const markers = await validSnapshotMarkers(disk, paths.wal, Number.isFinite(oldest) ? oldest : 0);
   const snapshot = await snapFiles.loadNewest((name) =>
     markers.some((marker) => marker.index === name.index && marker.term === name.term),
   );

@@ -53,7 +53,7 @@ export interface SnapshotterParts {
   readonly logger: Logger;
   readonly onError: (error: Error) => void;
   /** The state machine's content was replaced; resolves when nobody works on the one before any more. */
-  readonly onReplaced: () => Promise<void>;
+  readonly onReplaced: () => Promise<unknown>;
 }
 
 export interface SnapshotterOptions {

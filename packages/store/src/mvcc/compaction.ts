@@ -45,7 +45,7 @@ export class Compaction {
   private readonly resumedTo: number;
   private running: Promise<void> | undefined = undefined;
   /** No batch record on disk is at a main revision below it. */
-  private recordsFrom: number;
+  recordsFrom: number;
 
   /**
    * @param batchLimit revisions dropped in one slice at most (etcd: --compaction-batch-limit)

@@ -1,15 +1,34 @@
 /**
  * The revisions of one key that the key bucket holds, by generation: a generation is a life of the key, from
  * the put that created it to the tombstone that ended it. It knows where versions are, never what they say.
- * Modelled on etcd's mvcc/key_index.go, in a leaner form: a key that was put once is just the number of its
- * main revision, and a key that was put again keeps its newest revision flat and only older ones in arrays.
+ * Modelled on etcd's mvcc/key_index.go, in a leaner form: a key that was put once is just a number, and a key
+ * that was put again keeps its newest revision flat and only older ones in arrays.
  *
  * Laws: revisions only grow. At any main revision a reader sees the one with the greatest sub revision.
  */
 import { assert } from '@keelson/base';
 
-/** A number is the main revision of a key put once, at sub revision 0. */
+/**
+ * A number is the revision of a key put once: its main revision, and as a fraction its sub revision (in parts of
+ * SUBS_MAX). An array of such numbers takes 8 bytes a key, where a KeyHistory takes 80.
+ */
 export type KeyIndex = number | KeyHistory;
+
+/** Sub revisions below it, of main revisions below MAINS_MAX, have a place in a number: 32 and 20 bits of 53. */
+const SUBS_MAX = 2 ** 20;
+const MAINS_MAX = 2 ** 32;
+
+/** A key put for the first time, and not again. */
+export function putOnce(main: number, sub: number): KeyIndex {
+  if (sub === 0) return main;
+  return sub < SUBS_MAX && main < MAINS_MAX ? main + sub / SUBS_MAX : new KeyHistory(main, main, sub, 1);
+}
+
+/** The same as a history, about to have more than one revision. */
+export function historyOf(once: number): KeyHistory {
+  const main = Math.floor(once);
+  return new KeyHistory(main, main, (once - main) * SUBS_MAX, 1);
+}
 
 /** One version as the index knows it. */
 export class IndexedVersion {
@@ -27,7 +46,7 @@ export class IndexedVersion {
 }
 
 /** A generation that has ended. */
-interface ClosedGeneration {
+export interface ClosedGeneration {
   readonly created: number;
   /** Version the tombstone would have. */
   readonly version: number;
@@ -116,6 +135,30 @@ export class KeyHistory {
       return new IndexedVersion(revisions[index], revisions[index + 1], created, version - after);
     }
     return undefined;
+  }
+
+  /** What was known when `revision` was the current one; itself when nothing came after, undefined for nothing. */
+  asOf(revision: number): KeyHistory | undefined {
+    const closed = this.closed ?? [];
+    const newest = this.version > 0 ? this.main : newestMain(closed[closed.length - 1].revisions);
+    if (newest <= revision) return this;
+    const past = new KeyHistory(0, 0, 0, 0);
+    const whole = closed.filter(({ revisions }) => newestMain(revisions) <= revision);
+    if (whole.length > 0) past.closed = whole;
+    // The life that went on after `revision`: an ended one, or the open one.
+    const { created, version, revisions }: ClosedGeneration = closed[whole.length] ?? {
+      created: this.created,
+      version: this.version,
+      revisions: [...(this.older ?? []), this.main, this.sub],
+    };
+    const index = lastAtOrBelow(revisions, revision);
+    if (index < 0) return past.closed === undefined ? undefined : past;
+    past.created = created;
+    past.main = revisions[index];
+    past.sub = revisions[index + 1];
+    past.version = version - ((revisions.length - index) / 2 - 1);
+    if (index > 0) past.older = revisions.slice(0, index);
+    return past;
   }
 
   /**
@@ -229,12 +272,13 @@ export class Sweep {
 /** The version a reader at `atRevision` sees. */
 export function versionAt(index: KeyIndex, atRevision: number): IndexedVersion | undefined {
   if (typeof index !== 'number') return index.at(atRevision);
-  return index <= atRevision ? new IndexedVersion(index, 0, index, 1) : undefined;
+  const main = Math.floor(index);
+  return main <= atRevision ? new IndexedVersion(main, (index - main) * SUBS_MAX, main, 1) : undefined;
 }
 
 /** A history known only by its newest surviving version, as a restore finds it first. */
 export function restoredIndex(created: number, main: number, sub: number, version: number): KeyIndex {
-  return created === main && sub === 0 && version === 1 ? main : new KeyHistory(created, main, sub, version);
+  return created === main && version === 1 ? putOnce(main, sub) : new KeyHistory(created, main, sub, version);
 }
 
 /** A key of which only a tombstone survives: its creation is forgotten. */
@@ -245,7 +289,7 @@ export function restoredTombstone(main: number, sub: number): KeyHistory {
 }
 
 export function describeIndex(index: KeyIndex): string {
-  return typeof index === 'number' ? `{created ${index} version 1: ${index}.0}` : index.describe();
+  return (typeof index === 'number' ? historyOf(index) : index).describe();
 }
 
 /** Position of the last pair whose main revision is at most `main`; -1 (never even) when there is none. */

@@ -1,15 +1,25 @@
 /**
- * Rebuilds index and time from the key bucket at start, reading it once in order. It trusts nothing: the
- * chain of batches must be whole, every main revision above the compacted one must be there, and each key's
- * versions must follow from one another; else the member must not serve. It never repairs.
+ * Rebuilds index and time from the key bucket at start, reading it once in order: from where an index
+ * checkpoint ends, else from its beginning. It trusts nothing: the chain of batches must be whole, every main
+ * revision above the compacted one must be there, and each key's versions must follow from one another; else the
+ * member must not serve. It never repairs.
  *
  * Modelled on etcd's store.restore; the checks are ours, because LevelDB can lose a batch under a later one.
  */
+import { toError, type Logger } from '@keelson/base';
 import { BatchChain } from '../backend/batch-chain.ts';
-import type { AppliedMark } from '../backend/batch-record.ts';
+import {
+  behindBatchRecord,
+  readBatchRecord,
+  type AppliedMark,
+  type BatchRecord,
+} from '../backend/batch-record.ts';
 import { Buckets } from '../backend/buckets.ts';
 import { FatalError } from '../errors.ts';
+import type { CheckpointFile, CheckpointIdentity } from './checkpoint-file.ts';
 import { readCompactRevisions } from './compaction.ts';
+import { loadCheckpoint, readIdentities, type LoadedCheckpoint } from './index-checkpoint.ts';
+import { CheckpointError } from './index-codec.ts';
 import { KeyValue } from './key-value.ts';
 import { encodeRevision, isTombstone, revisionMain, revisionSub, REVISION_LENGTH } from './revision.ts';
 import type { MvccState } from './state.ts';
@@ -21,20 +31,30 @@ export interface Restored {
   readonly recordsFrom: number;
   /** Keys that exist, with their lease; those without one are left out. */
   readonly leases: ReadonlyMap<string, bigint>;
+  /** The checkpoint that was used; undefined for none. */
+  readonly checkpoint: CheckpointIdentity | undefined;
+}
+
+export interface CheckpointOptions {
+  readonly file: CheckpointFile;
+  readonly logger: Logger;
+  /** Keys of one slice of writing at most. */
+  readonly sliceKeys?: number;
 }
 
 /**
  * Fills an empty state. The buffer must have nothing unwritten.
  * @throws FatalError naming the revision where the key bucket is not what it must be
  */
-export async function restoreState(state: MvccState): Promise<Restored> {
+export async function restoreState(state: MvccState, options?: CheckpointOptions): Promise<Restored> {
   const { scheduled, finished } = readCompactRevisions(state);
   state.compactRevision = Math.max(scheduled, finished);
   state.finishedCompactRevision = finished;
-  const scan = new Scan(state);
-  const chain = new BatchChain(Math.max(state.compactRevision, 0));
-  let recordsFrom = -1;
-  for await (const pairs of state.buffer.range(Buckets.key)) {
+  const start = options === undefined ? undefined : await startFrom(state, options);
+  const scan = new Scan(state, start?.checkpoint);
+  const chain = new BatchChain(Math.max(state.compactRevision, 0), start?.record);
+  let recordsFrom = start?.checkpoint.recordsFrom ?? -1;
+  for await (const pairs of state.buffer.range(Buckets.key, start?.from)) {
     for (const pair of pairs) {
       if (!chain.add(pair)) scan.add(pair.key, pair.value);
       else if (recordsFrom < 0) recordsFrom = revisionMain(pair.key, 1);
@@ -51,21 +71,86 @@ export async function restoreState(state: MvccState): Promise<Restored> {
     }
     if (mark.newestRevision > state.newestRevision) state.newestRevision = mark.newestRevision;
   }
-  return { mark, recordsFrom: Math.max(recordsFrom, 0), leases: scan.leases };
+  return {
+    mark,
+    recordsFrom: Math.max(recordsFrom, 0),
+    leases: scan.leases,
+    checkpoint: start?.checkpoint.identity,
+  };
+}
+
+interface Start {
+  readonly checkpoint: LoadedCheckpoint;
+  /** The first key of the key bucket that must still be read; undefined for all. */
+  readonly from: string | undefined;
+  /** The batch record before it. */
+  readonly record: BatchRecord | undefined;
+}
+
+/** Undefined when there is no checkpoint of this backend that can be used. */
+async function startFrom(state: MvccState, { file, logger }: CheckpointOptions): Promise<Start | undefined> {
+  const identities = readIdentities(state);
+  if (identities.length === 0) return undefined;
+  try {
+    const checkpoint = await loadCheckpoint(file, identities);
+    const start = { checkpoint, ...chainStart(state, checkpoint) };
+    logger.info('restored the key index from its checkpoint', {
+      'checkpoint-revision': checkpoint.revision,
+      'key-count': checkpoint.index.size,
+    });
+    return start;
+  } catch (error) {
+    // Also an error of the disk: the key bucket, which is read next, will meet it again if it matters.
+    logger.warn('the index checkpoint is not used; reading every revision', {
+      path: file.path,
+      error: toError(error).message,
+    });
+    return undefined;
+  }
+}
+
+/** Where the key bucket is to be read from, in view of what compaction has removed since. */
+function chainStart(
+  state: MvccState,
+  { anchor, revision, compactRevision }: LoadedCheckpoint,
+): Omit<Start, 'checkpoint'> {
+  // What is behind its revision must be whole, and it must not be behind in what it has forgotten.
+  if (state.compactRevision > revision) throw new CheckpointError('a compaction has overtaken it');
+  if (compactRevision > state.finishedCompactRevision)
+    throw new CheckpointError('it knows a compaction that the backend does not');
+  if (anchor === '') return { from: undefined, record: undefined };
+  const record = readBatchRecord((bucket, key) => state.buffer.get(bucket, key), anchor);
+  if (record !== undefined) return { from: behindBatchRecord(anchor), record };
+  if (revisionMain(anchor) >= state.compactRevision)
+    throw new CheckpointError('a batch it was made after is not there');
+  return { from: encodeRevision(state.compactRevision, 0), record: undefined };
 }
 
 /** Takes the revisions in order. */
 class Scan {
-  readonly leases = new Map<string, bigint>();
+  readonly leases: Map<string, bigint>;
   private readonly state: MvccState;
+  /** What is at or below it is known from the checkpoint. */
+  private readonly known: number;
   private main = 0;
   private sub = 0;
 
-  constructor(state: MvccState) {
+  constructor(state: MvccState, checkpoint: LoadedCheckpoint | undefined) {
     this.state = state;
+    this.leases = checkpoint?.leases ?? new Map();
+    this.known = checkpoint?.revision ?? 0;
+    if (checkpoint === undefined) return;
+    this.main = checkpoint.revision;
+    this.sub = checkpoint.newestSub;
+    state.index = checkpoint.index;
+    state.changeCounts = checkpoint.changeCounts;
+    state.storedBytes = checkpoint.storedBytes;
+    if (state.finishedCompactRevision > checkpoint.compactRevision)
+      forget(state, state.finishedCompactRevision, checkpoint.revisionCount);
   }
 
   add(rawKey: string, value: Buffer): void {
+    if (revisionMain(rawKey, 1) <= this.known) return;
     if (rawKey.length !== 1 + REVISION_LENGTH && !isTombstone(rawKey, 1)) {
       throw new FatalError(`mvcc: a key of ${rawKey.length - 1} bytes in the key bucket`);
     }
@@ -126,8 +211,21 @@ class Scan {
   }
 
   private completeMain(): void {
-    if (this.main > 0 && this.main >= this.state.compactRevision) {
+    if (this.main > this.known && this.main >= this.state.compactRevision) {
       this.state.changeCounts.append(this.main, this.sub + 1);
     }
   }
+}
+
+/** Takes out of the index what a compaction has removed from the key bucket since the checkpoint was written. */
+function forget(state: MvccState, revision: number, revisionCount: number): void {
+  const cursor = { revision, nextKey: '', position: 0 };
+  let dropped = 0;
+  const drop = (): void => {
+    dropped++;
+  };
+  while (state.index.compactSlice(cursor, Infinity, Infinity, drop));
+  // Their sizes are gone with them: the mean of all stands for theirs.
+  state.storedBytes -= Math.round((state.storedBytes * dropped) / Math.max(revisionCount, 1));
+  state.changeCounts.dropBelow(revision);
 }

@@ -16,7 +16,10 @@ import { TreeIndex } from './tree-index.ts';
 import { ValueCache } from './value-cache.ts';
 
 /** What mvcc needs of the write buffer. */
-export type MvccBuffer = Pick<WriteBuffer, 'get' | 'put' | 'delete' | 'range' | 'snapshot' | 'commit'>;
+export type MvccBuffer = Pick<
+  WriteBuffer,
+  'get' | 'put' | 'delete' | 'range' | 'snapshot' | 'commit' | 'anchor'
+>;
 
 /** Asked for more or older than there is (etcd: ErrCompacted, ErrFutureRev). */
 export type RevisionError = 'COMPACTED' | 'FUTURE';
@@ -68,11 +71,12 @@ const CACHED_RANGE_MAX = 64;
 
 export class MvccState {
   readonly buffer: MvccBuffer;
-  readonly index = new TreeIndex();
+  /** These two are replaced only by a restore. */
+  index = new TreeIndex();
+  changeCounts = new ChangeCounts();
   readonly cache: ValueCache;
   /** Told of each change; undefined: nobody counts. */
   readonly census: KeyCensus | undefined;
-  readonly changeCounts = new ChangeCounts();
   readonly counters: MvccCounters = {
     puts: 0,
     putBytes: 0,

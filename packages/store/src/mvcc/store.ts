@@ -8,11 +8,13 @@ import { assert } from '@keelson/base';
 import type { AppliedMark } from '../backend/batch-record.ts';
 import { COMPACTION_BATCH_REVISIONS_DEFAULT } from '../limits.ts';
 import type { KeyCensus } from './census.ts';
+import type { CheckpointIdentity } from './checkpoint-file.ts';
 import { Compaction, type Pause } from './compaction.ts';
 import type { WatchEvent } from './event.ts';
 import { hashKV, type HashResult } from './hash.ts';
 import type { KeyValue } from './key-value.ts';
-import { restoreState } from './restore.ts';
+import { writeCheckpoint } from './index-checkpoint.ts';
+import { restoreState, type CheckpointOptions } from './restore.ts';
 import {
   MvccState,
   type History,
@@ -38,8 +40,16 @@ export interface MvccOptions {
   readonly keepCompactionHashes?: boolean;
   /** Makes whoever counts what a store holds, once for each. */
   readonly census?: () => KeyCensus;
+  /** Where the index checkpoint is kept; undefined: there is none. Not with a census: it knows no values. */
+  readonly checkpoint?: CheckpointOptions;
   /** Restore: told each existing key that has a lease. */
   readonly onLease?: (lease: bigint, key: string) => void;
+}
+
+interface Checkpoint {
+  readonly options: CheckpointOptions | undefined;
+  /** The file that is there; undefined for none that is of use. */
+  current: CheckpointIdentity | undefined;
 }
 
 export class MvccStore {
@@ -48,11 +58,18 @@ export class MvccStore {
   private readonly state: MvccState;
   private readonly compaction: Compaction;
   private readonly gate: WriteGate = { writing: false };
+  private readonly checkpoint: Checkpoint;
 
-  private constructor(state: MvccState, compaction: Compaction, mark: AppliedMark | undefined) {
+  private constructor(
+    state: MvccState,
+    compaction: Compaction,
+    mark: AppliedMark | undefined,
+    checkpoint: Checkpoint,
+  ) {
     this.state = state;
     this.compaction = compaction;
     this.restoredMark = mark;
+    this.checkpoint = checkpoint;
   }
 
   /**
@@ -62,13 +79,14 @@ export class MvccStore {
    */
   static async restore(buffer: MvccBuffer, options: MvccOptions = {}): Promise<MvccStore> {
     const state = new MvccState(buffer, options.valueCacheBytes ?? VALUE_CACHE_BYTES, options.census?.());
-    const { mark, recordsFrom, leases } = await restoreState(state);
+    const { mark, recordsFrom, leases, checkpoint } = await restoreState(state, options.checkpoint);
     if (options.onLease !== undefined) for (const [key, lease] of leases) options.onLease(lease, key);
     const batchLimit = options.compactionBatchLimit ?? COMPACTION_BATCH_REVISIONS_DEFAULT;
     return new MvccStore(
       state,
       new Compaction(state, batchLimit, recordsFrom, options.keepCompactionHashes),
       mark,
+      { options: options.checkpoint, current: checkpoint },
     );
   }
 
@@ -165,6 +183,34 @@ export class MvccStore {
    */
   runCompaction(pause: Pause): Promise<void> {
     return this.compaction.run(pause);
+  }
+
+  /** The revision up to which the next start need not read; 0 without an index checkpoint. */
+  get checkpointRevision(): number {
+    return this.checkpoint.current?.revision ?? 0;
+  }
+
+  /** What the index knows, in keys and revisions: about 3 µs each for a start that must read them. */
+  get indexedRevisions(): number {
+    return this.state.index.size + this.state.currentRevision - Math.max(this.state.compactRevision, 0);
+  }
+
+  /**
+   * Writes an index checkpoint of the current revision, in slices. One at a time, and not while compaction works.
+   * @param leaseOf the lease a key is attached to now; 0n for none
+   * @param pause waits between slices; rejects to give up
+   * @returns false when nothing was written: there is nowhere to, nothing to, or a compaction was begun meanwhile
+   * @throws what `pause` throws, and the disk's errors: the checkpoint there before stays
+   */
+  async writeCheckpoint(leaseOf: (key: string) => bigint, pause: () => Promise<void>): Promise<boolean> {
+    const { options, current } = this.checkpoint;
+    if (options === undefined || this.state.currentRevision === this.checkpointRevision) return false;
+    const { recordsFrom } = this.compaction;
+    const source = { recordsFrom, leaseOf, current, sliceKeys: options.sliceKeys };
+    const identity = await writeCheckpoint(this.state, options.file, source, pause);
+    if (identity === undefined) return false;
+    this.checkpoint.current = identity;
+    return true;
   }
 
   /** HashKV up to `revision`, 0 for the current one; equal on all members with the same history. */

@@ -3,10 +3,12 @@
  * is told what is written and compacted; it never reads values. Modelled on etcd's treeIndex; unlike it,
  * counting the current keys of a range costs O(log n), because deleted keys are also kept apart.
  */
-import { assert, SortedMap } from '@keelson/base';
+import { assert, SortedMap, SortedMapBuilder } from '@keelson/base';
 import {
   describeIndex,
-  KeyHistory,
+  historyOf,
+  type KeyHistory,
+  putOnce,
   restoredIndex,
   restoredTombstone,
   Sweep,
@@ -22,6 +24,9 @@ export const FROM_KEY = '\0';
 /** Return false to stop. Neither index nor store may change meanwhile. */
 export type VisitVersion = (key: string, version: IndexedVersion) => boolean | void;
 
+/** Return false to stop. The index must not change meanwhile. */
+export type VisitKey = (key: string, index: KeyIndex) => boolean | void;
+
 /** Where a compaction is: one slice visits the keys from here. */
 export interface CompactionCursor {
   readonly revision: number;
@@ -30,10 +35,30 @@ export interface CompactionCursor {
   position: number;
 }
 
+/** Fills an index with keys in ascending order, each with all that is known of it. */
+export class TreeIndexBuilder {
+  private readonly keys = new SortedMapBuilder<KeyIndex>();
+  private readonly deleted = new SortedMapBuilder<true>();
+
+  add(key: string, index: KeyIndex): void {
+    this.keys.add(key, index);
+    if (typeof index !== 'number' && index.version === 0) this.deleted.add(key, true);
+  }
+
+  finish(): TreeIndex {
+    return new TreeIndex(this.keys.finish(), this.deleted.finish());
+  }
+}
+
 export class TreeIndex {
-  private readonly keys = new SortedMap<KeyIndex>();
+  private readonly keys: SortedMap<KeyIndex>;
   /** Those of them whose newest revision is a tombstone. */
-  private readonly deleted = new SortedMap<true>();
+  private readonly deleted: SortedMap<true>;
+
+  constructor(keys = new SortedMap<KeyIndex>(), deleted = new SortedMap<true>()) {
+    this.keys = keys;
+    this.deleted = deleted;
+  }
 
   /** Keys that exist now. */
   get liveCount(): number {
@@ -55,12 +80,12 @@ export class TreeIndex {
   put(key: string, main: number, sub: number): KeyIndex {
     const index = this.keys.get(key);
     if (index === undefined) {
-      const created = restoredIndex(main, main, sub, 1);
+      const created = putOnce(main, sub);
       this.keys.set(key, created);
       return created;
     }
     if (typeof index === 'number') {
-      const history = new KeyHistory(index, index, 0, 1);
+      const history = historyOf(index);
       history.put(main, sub);
       this.keys.set(key, history);
       return history;
@@ -81,7 +106,7 @@ export class TreeIndex {
     let index = this.keys.get(key);
     assert(index !== undefined, 'a tombstone on an unknown key');
     if (typeof index === 'number') {
-      index = new KeyHistory(index, index, 0, 1);
+      index = historyOf(index);
       this.keys.set(key, index);
     }
     index.tombstone(main, sub);
@@ -186,8 +211,8 @@ export class TreeIndex {
       if (left === 0) {
         gone.push(key);
         index.leave();
-      } else if (left === 1 && index.version === 1 && index.sub === 0 && index.created === index.main) {
-        this.keys.set(key, index.main);
+      } else if (left === 1 && index.version === 1 && index.created === index.main) {
+        this.keys.set(key, putOnce(index.main, index.sub));
         index.leave();
       }
       return true;
@@ -199,6 +224,11 @@ export class TreeIndex {
     if (next === undefined) return false;
     cursor.nextKey = next;
     return true;
+  }
+
+  /** Every key from `from` on, ascending, whatever it has. */
+  visit(from: string, visit: VisitKey): void {
+    this.keys.range(from, undefined, visit);
   }
 
   /** All keys with their generations, one line each; for tests. */

@@ -157,10 +157,11 @@ export class Replay {
   }
 
   private addEntry(data: Buffer): void {
+    if (this.markersOnly) return;
     const { entries, start } = this;
     // A copy: the entry outlives the segment's bytes.
     const entry = decodeEntry(Buffer.from(data));
-    if (this.markersOnly || entry.index <= start.index) return;
+    if (entry.index <= start.index) return;
     const position = entry.index - start.index - 1;
     if (position > entries.length) {
       throw new RangeError(

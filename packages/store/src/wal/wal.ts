@@ -486,17 +486,17 @@ export async function readWal(
 /**
  * The snapshot markers a member may start from: those at or below the commit index, oldest first. A torn
  * tail is read past and left as it is.
+ * @param from markers at lower indexes are of no interest, and the segments before it are not read
  * @throws WalError
  */
-export async function validSnapshotMarkers(disk: Disk, directory: string): Promise<SnapshotMarker[]> {
+export async function validSnapshotMarkers(
+  disk: Disk,
+  directory: string,
+  from = 0,
+): Promise<SnapshotMarker[]> {
   const names = await listSegments(disk, directory);
   if (names.length === 0) throw new WalError('NOT_FOUND', `wal: no segments in ${directory}`);
-  const { replay } = await readSegments(
-    disk,
-    directory,
-    names,
-    { index: names[0].firstIndex, term: 0 },
-    true,
-  );
+  const index = Math.max(names[0].firstIndex, from);
+  const { replay } = await readSegments(disk, directory, names, { index, term: 0 }, true);
   return replay.markers.filter((marker) => marker.index <= replay.hardState.commit);
 }
