@@ -201,13 +201,28 @@ describe('a run', () => {
     expect(existsSync(path.dirname(log))).toBe(false);
   });
 
-  test('a member that ends is told and not started again', async () => {
+  test('a member that ends is told, and started again when that is asked for', async () => {
     const captured = await up({}, false);
     const { m1, m2, m3 } = pids();
     process.kill(m2 ?? 0, 'SIGKILL');
-    await captured.until(/m2 exited with signal SIGKILL, see .*m2\.log; start it again with: .*--name=m2/);
+    const again = `keelson up --restart m2 --data-dir ${inside()}`;
+    await captured.until(/m2 exited with signal SIGKILL, see .*m2\.log; start it again with: .*\n/);
+    expect(captured.out()).toContain(`; start it again with: ${again}\n`);
     expect(pids()).toEqual({ m1, m3 });
     expect(alive(m1 ?? 0) && alive(m3 ?? 0)).toBe(true);
+
+    // And by that command it is.
+    const asking = capture();
+    expect(await start(asking, ...again.split(' ').slice(2))).toBe(0);
+    expect(asking.out()).toBe(`m2 started again (pid ${pids()['m2']})\n`);
+    await captured.until(/m2 started again \(pid \d+\)/);
+    expect(alive(pids()['m2'] ?? 0)).toBe(true);
+    const running2 = capture();
+    expect(await start(running2, '--restart=m2', `--data-dir=${inside()}`)).toBe(1);
+    expect(running2.err()).toBe(`keelson up: m2 runs already (pid ${pids()['m2']})\n`);
+    captured.stop();
+    expect(await running[0]?.ended).toBe(0);
+    expect(readdirSync(inside()).sort()).toEqual(['keelson.json', 'm1.log', 'm2.log', 'm3.log']);
   });
 
   test('on a terminal, r starts ended members again', async () => {
@@ -274,6 +289,21 @@ describe('refusals', () => {
     [['now'], 'unexpected argument "now" (see keelson up --help)'],
   ])('%j', async (args, message) => {
     expect(await refused(...args)).toBe(message);
+  });
+
+  test('--restart of what is not there', async () => {
+    expect(await refused('--restart=m1', `--data-dir=${directory}`)).toBe(
+      `${directory} was not made by keelson up`,
+    );
+    await up({}, false);
+    expect(await refused('--restart=m9', ...flags())).toBe(
+      `no member "m9" in ${inside()}: there are m1, m2, m3`,
+    );
+    running[0]?.captured.stop();
+    await running.splice(0)[0]?.ended;
+    expect(await refused('--restart=m1', ...flags())).toBe(
+      `no keelson up runs on ${inside()}: start it without --restart`,
+    );
   });
 
   test('a port in use, and who uses it', async () => {

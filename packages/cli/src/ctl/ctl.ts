@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import { EtcdError, type Client } from '@keelson/client';
-import { statusName } from '@keelson/rpc';
+import { StatusCode, statusName } from '@keelson/rpc';
 import { FlagError, parseFlags, splitCommand, type ParsedFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 import type { Command } from './command.ts';
@@ -17,6 +17,7 @@ import { HeaderTap } from './header-tap.ts';
 import { commandHelp, commandUsage, groupHelp, programHelp, programUsage } from './help.ts';
 import { logLine } from './log-line.ts';
 import { tlsOf } from './tls.ts';
+import { tlsHint } from './tls-hint.ts';
 import { clientFactory, credentialsOf, makePrinter } from './session.ts';
 
 /** What the program is called where nothing else is said. */
@@ -127,6 +128,7 @@ export async function runCommand(
     stop.abort();
   });
   let client: Client | undefined;
+  let dialled: { readonly endpoints: readonly string[]; readonly tls: boolean } | undefined;
   try {
     const { values } = parsed;
     const free = command.offline === true;
@@ -137,6 +139,7 @@ export async function runCommand(
     const tap = new HeaderTap();
     const endpoints = free ? [] : await endpointsOf(values, io);
     const tls = free ? undefined : tlsOf(values);
+    dialled = { endpoints, tls: tls !== undefined };
     const credentials = free ? undefined : await credentialsOf(values, io);
     const clientOf = clientFactory(values, credentials, tls, tap);
     const writeOut = free ? parseFlags(GLOBAL_FLAGS, []).values : values;
@@ -158,11 +161,26 @@ export async function runCommand(
     const code = await (command.stops === true ? running : Promise.race([running, left(stop.signal)]));
     return code === ExitCode.Interrupted ? (signalled ?? code) : code;
   } catch (error) {
-    return report(error, io);
+    const code = report(error, io);
+    if (program === PROGRAM && dialled !== undefined && reachedNobody(error)) {
+      const hint = await tlsHint(dialled.endpoints, dialled.tls);
+      if (hint !== undefined) io.err(`Hint: ${hint}\n`);
+    }
+    return code;
   } finally {
     unsubscribe();
     client?.close();
   }
+}
+
+/** Whether a failure may be that of connecting. */
+function reachedNobody(error: unknown): boolean {
+  const found = error instanceof CtlError ? error.cause : error;
+  if (error instanceof CtlError && error.exitCode === ExitCode.BadConnection) return true;
+  return (
+    found instanceof EtcdError &&
+    (found.code === StatusCode.Unavailable || found.code === StatusCode.DeadlineExceeded)
+  );
 }
 
 /** What a shell says of a program that a signal ended, before the signal's number. */

@@ -5,7 +5,7 @@
  *
  *   keelson.json   what it was made for          up.lock   who uses it      up.json   endpoints, while running
  *   m1/ m2/ …      the members' data             m1.log …  their logs, appended
- *   tls/           certificates, with --tls
+ *   tls/           certificates, with --tls      restart.m2   asks to start m2 again
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -29,6 +29,8 @@ const MARKER = 'keelson.json';
 const LOCK = 'up.lock';
 const UP_FILE = 'up.json';
 const FORMAT = 1;
+/** Before a member's name: it is to be started again. */
+const RESTART = 'restart.';
 /** What a run that was killed at its very start can leave in a new directory. */
 const FIRST_FILES: ReadonlySet<string> = new Set([LOCK, `${MARKER}.next`]);
 
@@ -106,6 +108,7 @@ export class DataDir {
   mark(ports: readonly MemberPorts[], tls: boolean): void {
     // A run that was killed leaves its endpoints behind.
     this.removeUpFile();
+    this.takeRestarts();
     if (this.marked) return;
     writeAtomically(path.join(this.path, MARKER), { format: FORMAT, token: this.token, ports, tls });
     this.marked = true;
@@ -125,6 +128,13 @@ export class DataDir {
     rmSync(path.join(this.path, UP_FILE), { force: true });
   }
 
+  /** Names of members that somebody asked to start again since the last call. */
+  takeRestarts(): string[] {
+    const asked = readdirSync(this.path).filter((name) => name.startsWith(RESTART));
+    for (const name of asked) rmSync(path.join(this.path, name), { force: true });
+    return asked.map((name) => name.slice(RESTART.length));
+  }
+
   /** Gives the directory back. @param keep leave a temporary one where it is, for its logs */
   close(keep = false): void {
     if (this.ephemeral) {
@@ -133,6 +143,49 @@ export class DataDir {
     }
     rmSync(path.join(this.path, LOCK), { force: true });
     if (!this.marked && readdirSync(this.path).length === 0) rmdirSync(this.path);
+  }
+}
+
+/**
+ * Asks the run that uses a directory to start a member again.
+ * @returns asks for the member's process, once the run has started it; @throws UpError when it cannot be asked for
+ */
+export function requestRestart(directory: string, name: string): () => number | undefined {
+  const full = path.resolve(directory);
+  return withReason(directory, () => {
+    const marker = readMarker(full);
+    if (marker === undefined) throw new UpError(`${directory} was not made by keelson up`);
+    const names = marker.ports.map((_, index) => `m${index + 1}`);
+    if (!names.includes(name))
+      throw new UpError(`no member ${JSON.stringify(name)} in ${directory}: there are ${names.join(', ')}`);
+    const pids = readPids(full);
+    if (pids === undefined)
+      throw new UpError(`no keelson up runs on ${directory}: start it without --restart`);
+    const { [name]: pid } = pids;
+    if (typeof pid === 'number') throw new UpError(`${name} runs already (pid ${pid})`);
+    const request = path.join(full, RESTART + name);
+    writeFileSync(request, '', { mode: 0o600 });
+    return () => {
+      const { [name]: started } = readPids(full) ?? {};
+      if (typeof started === 'number') return started;
+      return undefined;
+    };
+  });
+}
+
+/** Takes back what nobody heard. */
+export function withdrawRestart(directory: string, name: string): void {
+  rmSync(path.join(path.resolve(directory), RESTART + name), { force: true });
+}
+
+/** Of the members that run; undefined when no run says so. */
+function readPids(directory: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const pids = parseObject(readFileSync(path.join(directory, UP_FILE), 'utf8'))?.['pids'];
+    return typeof pids === 'object' && pids !== null ? { ...pids } : undefined;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -11,6 +11,8 @@ export interface UpOptions {
   readonly ephemeral: boolean;
   /** Clients and members speak TLS, with certificates made below the data directory. */
   readonly tls: boolean;
+  /** Ask the run that uses the data directory to start this member again, and do nothing else. */
+  readonly restart: string | undefined;
 }
 
 export const NODES_MAX = 7;
@@ -29,6 +31,12 @@ const FLAGS: readonly FlagSpec[] = [
     kind: 'bool',
     initial: 'false',
     usage: 'use a temporary data directory, removed at the end',
+  },
+  {
+    name: 'restart',
+    kind: 'string',
+    initial: '',
+    usage: 'have the keelson up that runs on --data-dir start this member again, such as m2',
   },
   { name: 'no-apiserver', kind: 'bool', initial: 'false', usage: 'start the store only' },
   {
@@ -75,5 +83,6 @@ export function parseUpOptions(argv: readonly string[]): UpOptions | undefined {
   const dataDir = values.string('data-dir');
   if (dataDir === '') throw new UpError('--data-dir must not be empty');
   const tls = values.bool('tls');
-  return { nodes, basePort: basePort === 0 ? undefined : basePort, dataDir, ephemeral, tls };
+  const restart = values.changed('restart') ? values.string('restart') : undefined;
+  return { nodes, basePort: basePort === 0 ? undefined : basePort, dataDir, ephemeral, tls, restart };
 }

@@ -81,10 +81,12 @@ export class Supervisor {
     for (const member of this.members) this.watchExit(member);
   }
 
-  /** Starts again those that ended. @returns them */
-  restartEnded(): Member[] {
+  /** Starts again those that ended, or of them those of these names. @returns them */
+  restartEnded(names?: readonly string[]): Member[] {
     if (this.stopping) return [];
-    const ended = this.members.filter((member) => member.exit !== undefined);
+    const ended = this.members.filter(
+      (member) => member.exit !== undefined && (names === undefined || names.includes(member.name)),
+    );
     for (const member of ended) {
       member.start(this.env);
       this.watchExit(member);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from '@keelson/base';
 import type { Io } from '../io.ts';
 import { upCertificates, type UpCertificates } from './certificates.ts';
-import { DataDir } from './data-dir.ts';
+import { DataDir, requestRestart, withdrawRestart } from './data-dir.ts';
 import { describeExit, shellCommand, type Member } from './member.ts';
 import { parseUpOptions, upHelp, type UpOptions } from './options.ts';
 import { planMembers, storeCommand } from './plan.ts';
@@ -39,11 +39,36 @@ export async function runUp(argv: readonly string[], io: Io, parts?: UpParts): P
       io.out(upHelp());
       return 0;
     }
+    if (options.restart !== undefined) {
+      return await restartMember(options.dataDir, options.restart, io, parts?.clock ?? systemClock);
+    }
     return await new Up(options, io, parts ?? realParts()).run();
   } catch (error) {
     if (!(error instanceof UpError)) throw error;
     io.err(`keelson up: ${error.message}\n`);
     return 1;
+  }
+}
+
+/** A run looks for requests every second. */
+const RESTART_WAIT_MS = 10_000;
+const RESTART_POLL_MS = 50;
+
+/** `keelson up --restart m2`. @throws UpError when nobody starts it */
+async function restartMember(directory: string, name: string, io: Io, clock: Clock): Promise<number> {
+  const started = requestRestart(directory, name);
+  const endMs = clock.monotonicMs() + RESTART_WAIT_MS;
+  for (;;) {
+    const pid = started();
+    if (pid !== undefined) {
+      io.out(`${name} started again (pid ${pid})\n`);
+      return 0;
+    }
+    if (clock.monotonicMs() > endMs) {
+      withdrawRestart(directory, name);
+      throw new UpError(`${name} was not started: does keelson up still run on ${directory}?`);
+    }
+    await new Promise<void>((resolve) => void clock.setTimer(RESTART_POLL_MS, resolve));
   }
 }
 
@@ -57,6 +82,7 @@ class Up {
   private certificates: UpCertificates | undefined = undefined;
   private wakeStop: () => void = () => {};
   private stopRequests = 0;
+  private directory = '';
   private ready = false;
   private reports: readonly MemberReport[] = [];
 
@@ -95,7 +121,7 @@ class Up {
         if (this.stopRequests > 0) return 0;
         this.ready = true;
         this.writeUpFile(directory);
-        return await this.attend(supervisor, startMs);
+        return await this.attend(supervisor, startMs, directory);
       } catch (error) {
         keep = error instanceof UpError;
         throw error;
@@ -126,8 +152,8 @@ class Up {
       killed: (member) => this.say(`${member.name} did not stop within 5 s and was killed`),
     });
     this.supervisor = supervisor;
-    this.onRestart = () => {
-      for (const member of supervisor.restartEnded()) {
+    this.onRestart = (names) => {
+      for (const member of supervisor.restartEnded(names)) {
         this.say(`${member.name} started again (pid ${member.pid})`);
       }
       this.writeUpFile(directory);
@@ -135,10 +161,11 @@ class Up {
     return supervisor;
   }
 
-  private onRestart: () => void = () => {};
+  private onRestart: (names?: readonly string[]) => void = () => {};
 
   /** From ready to the end. @returns the exit code */
-  private async attend(supervisor: Supervisor, startMs: number): Promise<number> {
+  private async attend(supervisor: Supervisor, startMs: number, directory: DataDir): Promise<number> {
+    this.directory = directory.path;
     this.reports = await supervisor.report(REFRESH_MS);
     const seconds = ((this.parts.clock.monotonicMs() - startMs) / 1000).toFixed(2);
     this.io.out(this.announcement(supervisor, seconds));
@@ -149,6 +176,8 @@ class Up {
         const before = this.reports;
         const asked = supervisor.report(REFRESH_MS);
         if (await this.pauseOrStop(REFRESH_MS)) break;
+        const asking = directory.takeRestarts();
+        if (asking.length > 0) this.onRestart(asking);
         this.reports = await Promise.race([asked, this.stopped.then(() => before)]);
         if (this.io.terminal) this.draw();
         else for (const line of changeLines(before, this.reports)) this.say(line);
@@ -185,7 +214,7 @@ class Up {
     if (exit === undefined) return;
     const again = this.io.terminal
       ? 'press r to start it again'
-      : `start it again with: ${shellCommand(spec.command)}`;
+      : `start it again with: ${shellCommand(['keelson', 'up', '--restart', member.name, '--data-dir', this.directory])}`;
     const { grave } = member.lastWords();
     const words = grave === undefined ? '' : ` (${grave})`;
     this.say(`${member.name} ${describeExit(exit)}${words}, see ${spec.logFile}; ${again}`);
