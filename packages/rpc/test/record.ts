@@ -6,8 +6,6 @@
  */
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer, connect, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { promisify } from 'node:util';
 import {
   grpcJsChannel,
@@ -19,44 +17,9 @@ import {
 } from '@keelson/rpc';
 import { Echo, ServerSide, echoTable } from './contract/service.ts';
 import { PREFACE } from './raw-client.ts';
+import { overhear, saidBy } from './wiretap.ts';
 
 const run = promisify(execFile);
-
-/** What one connection said. */
-interface Spoken {
-  client: Buffer;
-  server: Buffer;
-}
-
-/** Everything that goes through a port between `talk` and the server. */
-async function listen(serverPort: number, talk: (port: number) => Promise<void>): Promise<Spoken[]> {
-  const spoken: Spoken[] = [];
-  const proxy = createServer((near) => {
-    const far = connect(serverPort, '127.0.0.1');
-    const heard: Spoken = { client: Buffer.alloc(0), server: Buffer.alloc(0) };
-    spoken.push(heard);
-    near.on('data', (bytes: Buffer) => {
-      heard.client = Buffer.concat([heard.client, bytes]);
-      far.write(bytes);
-    });
-    far.on('data', (bytes: Buffer) => {
-      heard.server = Buffer.concat([heard.server, bytes]);
-      near.write(bytes);
-    });
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      one.on('end', () => other.end());
-      one.on('error', () => other.destroy());
-    }
-  });
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  await talk((proxy.address() as AddressInfo).port);
-  proxy.close();
-  return spoken;
-}
 
 function frames(bytes: Buffer): string[] {
   const lines: string[] = [];
@@ -143,18 +106,21 @@ for (const [serverName, serve] of SERVERS) {
     ],
   ];
   for (const [clientName, talk] of clients) {
-    const spoken = await listen(port, async (through) => {
+    const heard = await overhear(port, async (through) => {
       try {
         await talk(through);
       } catch {
         // A refusal is a conversation as well; one that did not take place leaves no lines.
       }
     });
-    for (const { client, server: answers } of spoken) {
-      const said = frames(client.subarray(PREFACE.length));
+    for (const pieces of heard) {
+      const said = frames(saidBy('client', pieces).subarray(PREFACE.length));
       if (said.length === 0) continue;
       lines.push(`# ${clientName}, ${serverName}`);
-      lines.push(...said.map((frame) => `> ${frame}`), ...frames(answers).map((frame) => `< ${frame}`));
+      lines.push(
+        ...said.map((frame) => `> ${frame}`),
+        ...frames(saidBy('server', pieces)).map((frame) => `< ${frame}`),
+      );
     }
   }
   await server.close();
