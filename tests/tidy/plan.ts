@@ -79,6 +79,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 2, members: ['snapshot/'] },
     { rank: 3, members: ['watch/'] },
     { rank: 3, members: ['secrets/'] },
+    { rank: 3, members: ['audit/'] },
     { rank: 3, members: ['prefix-limits/'] },
     { rank: 4, members: ['apply/'] },
     { rank: 5, members: ['consensus/'] },
@@ -101,6 +102,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
         'member-services.ts',
         'offline.ts',
         'open-member.ts',
+        'beyond-etcd.ts',
         'prefix-limits-source.ts',
         'index.ts',
       ],
@@ -147,6 +149,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/proxy/src/tcp/': ['dns/promises', 'net'], // forwards connections
   'packages/rpc/src/': ['crypto', 'fs', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
+  'packages/store/src/audit/audit-file.ts': ['fs/promises', 'path'],
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],
   'packages/store/src/disk/unix-socket.ts': ['fs/promises', 'net'],
@@ -264,6 +267,7 @@ export const AMBIENT_EXCEPTIONS: readonly Exception[] = [
     to: '*',
     reason: 'what the process says of itself, for its metrics',
   },
+  { from: 'packages/store/src/world.ts', to: 'process', reason: 'its streams, for an audit log' },
   { from: 'packages/store/src/world.ts', to: 'setImmediate', reason: 'the real world is built here' },
   {
     from: 'packages/store/src/peer/memory-transport.ts',

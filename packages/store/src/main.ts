@@ -142,7 +142,8 @@ async function serve(config: ServerConfig, logger: JsonLogger, failpoints?: Fail
     process.once('SIGTERM', () => resolve('SIGTERM'));
     process.once('SIGINT', () => resolve('SIGINT'));
   });
-  if (config.prefixLimitsFile !== '') process.on('SIGHUP', () => void server.reload());
+  if (config.prefixLimitsFile !== '' || config.auditLog !== '')
+    process.on('SIGHUP', () => void server.reload());
   void server.ready();
   const end = await Promise.race([signalled, server.failed]);
   if (typeof end === 'string') {

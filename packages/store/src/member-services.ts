@@ -2,6 +2,7 @@
  * All services of a member, joined in one table behind one door: who calls, what is counted, what each method
  * does. In process, over gRPC and through the gateway the same table is served. It only joins.
  */
+import { hexId } from '@keelson/base';
 import { inProcessChannel, type CallHooks, type MethodTable } from '@keelson/rpc';
 import { PasswordGate } from './auth/password-gate.ts';
 import type { ServerConfig } from './config/flag-table.ts';
@@ -17,6 +18,7 @@ import type { Member } from './membership/member.ts';
 import type { Opening } from './open-member.ts';
 import type { PeerAgent } from './peer/peer-tls.ts';
 import { Access, GuardedTable } from './rpc/access.ts';
+import { Audited } from './rpc/audited.ts';
 import { registerAuth } from './rpc/auth.ts';
 import { registerBackup, type BackupParts } from './rpc/backup.ts';
 import { CallMetrics } from './rpc/call-metrics.ts';
@@ -77,7 +79,17 @@ export class MemberServices {
     });
     opening.onUserInvalidated = (name) => access.userInvalidated(name);
     opening.onAuthChange = () => this.authChanged();
-    const table = new GuardedTable(access);
+    opening.beyond?.register(instruments.registry);
+    const auditLog = opening.beyond?.auditLog;
+    const audited =
+      auditLog === undefined
+        ? undefined
+        : new Audited(auditLog, access, {
+            member: hexId(replica.memberId),
+            nowMs: () => clock.nowMs(),
+            monotonicMs,
+          });
+    const table = new GuardedTable(access, audited);
     this.table = table;
     this.passwords = new PasswordGate(secrets, {
       cost: config.bcryptCost,
@@ -97,7 +109,7 @@ export class MemberServices {
       watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
     });
     const traced = instruments.tracing?.over(table) ?? table;
-    const { prefixLimits } = opening;
+    const prefixLimits = opening.beyond?.prefixLimits;
     registerKv(traced, replica, access, {
       txnOpsMax: config.maxTxnOps,
       requestBytesMax,
@@ -114,7 +126,7 @@ export class MemberServices {
     registerLock(table, inner);
     registerElection(table, inner);
     const calls = new CallMetrics(instruments.registry, table, config.metrics === 'extensive');
-    const counted = calls.around(hooks);
+    const counted = calls.around(audited?.hooks(hooks) ?? hooks);
     this.hooks = instruments.tracing?.around(counted) ?? counted;
   }
 

@@ -10,12 +10,12 @@ import type { BackendHome } from './backend/home.ts';
 import type { WriteBufferOptions } from './backend/write-buffer.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { openStorage, type MemberStorage } from './consensus/member-storage.ts';
+import type { BeyondEtcd } from './beyond-etcd.ts';
 import { makeDurableDirectory, parentOf } from './disk/durable-directory.ts';
 import { FatalError } from './errors.ts';
 import { foundingOf } from './founding.ts';
 import * as limits from './limits.ts';
 import type { MembershipChange } from './membership/membership.ts';
-import type { PrefixLimits } from './prefix-limits/prefix-limits.ts';
 import { adoptEtcdDatabase } from './transfer/etcd-database.ts';
 import { CheckpointFile } from './mvcc/checkpoint-file.ts';
 import type { WalOptions } from './wal/wal.ts';
@@ -36,12 +36,12 @@ export class Opening {
   /** Told how long writing takes. */
   walObservers: Pick<WalOptions, 'observeFsync' | 'observeWrite'> = {};
   bufferObservers: Pick<WriteBufferOptions, 'clock' | 'observeCommit'> = {};
+  /** What flags beyond etcd's ask for. */
+  beyond: BeyondEtcd | undefined;
 
   constructor(serves = true) {
     this.serves = serves;
   }
-  /** --prefix-limits, --prefix-limits-file; undefined: there are none. */
-  prefixLimits: PrefixLimits | undefined;
 }
 
 export function snapDirectory(config: ServerConfig): string {
@@ -58,7 +58,7 @@ export async function openMember(
   opening: Opening,
 ): Promise<MemberStorage> {
   if (opening.serves) opening.signedTokens = await signedTokensOf(config, world);
-  const limited = opening.prefixLimits;
+  const limited = opening.beyond?.prefixLimits;
   const snap = snapDirectory(config);
   const wal = walDirectory(config);
   await makeDurableDirectory(world.disk, snap);

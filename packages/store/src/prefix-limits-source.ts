@@ -9,9 +9,7 @@ import type { Parsed } from './config/go-values.ts';
 import { parsePrefixLimits, parsePrefixLimitsFile, type PrefixRule } from './config/prefix-rules.ts';
 import type { Schedule } from './consensus/schedule.ts';
 import { FatalError } from './errors.ts';
-import type { Registry } from './metrics/registry.ts';
 import { PrefixLimits } from './prefix-limits/prefix-limits.ts';
-import { registerPrefixLimits } from './prefix-limits/prefix-metrics.ts';
 import type { World } from './world.ts';
 
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -56,9 +54,8 @@ export class PrefixLimitsSource {
   }
 
   /** From now on the file is looked at, and new prefixes are counted in the state. */
-  run(schedule: Schedule, state: StateMachine, registry: Registry, onError: (error: Error) => void): void {
+  run(schedule: Schedule, state: StateMachine, onError: (error: Error) => void): void {
     this.schedule = schedule;
-    registerPrefixLimits(registry, this.limits);
     this.limits.onCount = () => {
       if (!this.counting) this.count(state, onError);
     };

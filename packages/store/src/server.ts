@@ -9,6 +9,7 @@ import { grpcJsServer, nativeChannel, nativeServer } from '@keelson/rpc';
 import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
 import { Applier, type Space } from './apply/applier.ts';
 import type { BackendSizes } from './apply/state-machine.ts';
+import { BeyondEtcd } from './beyond-etcd.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { addressText, urlTexts, type EtcdUrl } from './config/urls.ts';
 import { ETCD_VERSION } from './config/version.ts';
@@ -50,7 +51,6 @@ import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
-import { PrefixLimitsSource } from './prefix-limits-source.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
 import type { Tracing } from './tracing/tracing.ts';
 import { WatchHub } from './watch/hub.ts';
@@ -96,7 +96,7 @@ export class StoreServer {
   readonly instruments: Instruments;
   private readonly facts: ProcessFacts;
   private web: MemberHttp | undefined;
-  private prefixLimits: PrefixLimitsSource | undefined;
+  private readonly beyond: BeyondEtcd | undefined;
   /** Of the backend, when somebody last looked at the metrics. */
   private backendSizes: BackendSizes = { totalBytes: 0, inUseBytes: 0 };
   private role: Role = Role.Follower;
@@ -111,16 +111,15 @@ export class StoreServer {
    */
   static async start(config: ServerConfig, world: World): Promise<StoreServer> {
     const ports = new ClientPorts({ clock: world.clock, logger: world.logger, tls: world.clientTls });
+    const opening = new Opening();
     try {
       for (const url of config.listenClientUrls) await bound(ports.bind(url), url);
       for (const url of config.listenClientHttpUrls) await bound(ports.bind(url, 'http'), url);
       for (const url of config.listenMetricsUrls) await bound(ports.bind(url, 'metrics'), url);
-      const opening = new Opening();
       const instruments = new Instruments(config, world.clock);
       opening.walObservers = instruments.walOptions;
       opening.bufferObservers = instruments.bufferOptions;
-      const limits = await PrefixLimitsSource.open(config, world);
-      opening.prefixLimits = limits?.limits;
+      opening.beyond = await BeyondEtcd.open(config, world);
       const storage = await openMember(config, world, opening);
       let server: StoreServer | undefined;
       try {
@@ -130,8 +129,6 @@ export class StoreServer {
         await server.upkeep.check(storage.isNew);
         await server.serveHttp();
         server.begin();
-        server.prefixLimits = limits;
-        limits?.run(server.schedule, storage.state, instruments.registry, server.fail);
         return server;
       } catch (error) {
         server?.schedule.stop();
@@ -144,6 +141,7 @@ export class StoreServer {
         throw error;
       }
     } catch (error) {
+      await opening.beyond?.close();
       await ports.close();
       throw error;
     }
@@ -159,6 +157,7 @@ export class StoreServer {
   ) {
     this.config = config;
     this.world = world;
+    this.beyond = opening.beyond;
     this.storage = storage;
     this.ports = ports;
     this.memberId = storage.memberId;
@@ -434,9 +433,9 @@ export class StoreServer {
     return this.services.hooks;
   }
 
-  /** As SIGHUP: files that may be read again while the member runs are. */
+  /** As SIGHUP: reads limits again, and goes on with the audit log in a file of its name. */
   async reload(): Promise<void> {
-    await this.prefixLimits?.reload();
+    await this.beyond?.reload();
   }
 
   /** The bound client ports. */
@@ -480,6 +479,7 @@ export class StoreServer {
     this.upkeep.start();
     this.succession.campaignEarly();
     void this.services.selfPromotion?.run().catch(this.fail);
+    this.beyond?.run(schedule, this.storage.state, this.fail);
     this.driver.wake();
   }
 
@@ -619,6 +619,7 @@ export class StoreServer {
     this.agent.destroy();
     await this.snapshotter.idle();
     await compactorIdle;
+    await this.beyond?.close();
     await this.storage.wal.close().catch(() => {});
     const { state } = this.storage;
     await state.buffer.commit().catch(() => {});

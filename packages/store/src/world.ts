@@ -3,8 +3,10 @@
  * and randomness. Everything a simulation or an embedder replaces is here and nowhere else.
  */
 import { randomBytes } from 'node:crypto';
-import { Prng, systemClock, type Clock, type Disk, type Logger } from '@keelson/base';
+import { Prng, systemClock, toError, type Clock, type Disk, type Logger } from '@keelson/base';
 import type { DialTls } from '@keelson/rpc';
+import { AuditFile, StreamOutput } from './audit/audit-file.ts';
+import type { LineOutput } from './audit/audit-log.ts';
 import { DirectoryHome, type BackendHome } from './backend/home.ts';
 import { LevelBackend } from './backend/level-backend.ts';
 import type { Secrets } from './auth/secrets.ts';
@@ -13,8 +15,10 @@ import { memberLocalAddress } from './config/local-address.ts';
 import { isSocketUrl, type EtcdUrl } from './config/urls.ts';
 import type { Resolver } from './discovery/srv-cluster.ts';
 import { NodeDisk } from './disk/node-disk.ts';
+import { FatalError } from './errors.ts';
 import type { Failpoints } from './failpoints/failpoints.ts';
 import { processFacts, type ProcessFacts } from './http/process-facts.ts';
+import { parseRotation } from './logging/rotation.ts';
 import type { PeerIdentity } from './peer/peer-identity.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { ExtraHandlers } from './peer/peer-server.ts';
@@ -59,6 +63,8 @@ export interface World {
   readonly clientTls?: TlsSettings;
   /** Undefined, as nearly always: there are none. */
   readonly failpoints?: Failpoints | undefined;
+  /** Opens what --audit-log names; undefined: there is no such place. Rejects when it cannot be opened. */
+  readonly auditOutput?: () => Promise<LineOutput>;
   /** Of names in DNS; undefined: the system's. */
   readonly resolver?: Resolver;
   /** How https URLs of other members are dialled; undefined: as the runtime does it. */
@@ -91,6 +97,7 @@ export function realWorld(config: ServerConfig, logger: Logger, failpoints?: Fai
     random64: () => randomBytes(8).readBigUInt64LE(0),
     secrets: systemSecrets,
     facts: processFacts(),
+    auditOutput: () => auditOutput(config, logger),
     defer: (task) => void setImmediate(task),
     logger,
     transport: (identity, handler, extraHandlers) => {
@@ -143,4 +150,21 @@ function peerAcceptor(config: ServerConfig, settings: TlsSettings, logger: Logge
     clock: systemClock,
     logger,
   });
+}
+
+/** @throws FatalError for a rotation that says nothing; node's error of a file that cannot be opened */
+function auditOutput(config: ServerConfig, logger: Logger): Promise<LineOutput> {
+  const { auditLog: target, auditLogRotationConfigJson: rotation } = config;
+  if (target === 'stdout') return Promise.resolve(new StreamOutput(process.stdout));
+  if (target === 'stderr') return Promise.resolve(new StreamOutput(process.stderr));
+  const policy = rotation === '' ? undefined : parseRotation(rotation);
+  if (policy !== undefined && !policy.ok)
+    return Promise.reject(new FatalError(`--audit-log-rotation-config-json: ${policy.error}`));
+  const file = new AuditFile(
+    target,
+    policy?.value,
+    () => systemClock.nowMs(),
+    (error) => logger.error('failed to tidy old audit files', { error: toError(error).message }),
+  );
+  return file.open();
 }

@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly clock?: Clock;
   /** Of names in DNS. */
   readonly resolver?: Resolver;
+  /** What --audit-log opens. */
+  readonly auditOutput?: World['auditOutput'];
   /** Told the places before anything starts. */
   readonly seated?: (seats: readonly Seat[]) => void;
   /** Members speak the peer protocol over loopback ports; otherwise they hand each other messages. */
@@ -122,6 +124,7 @@ export class MemberCluster {
     const world: World = {
       clock: this.options.clock ?? systemClock,
       ...(this.options.resolver !== undefined && { resolver: this.options.resolver }),
+      ...(this.options.auditOutput !== undefined && { auditOutput: this.options.auditOutput }),
       disk,
       home: () => seat.home,
       prng: new Prng(this.prng.uint32()),

@@ -123,6 +123,10 @@ describe('the command line', () => {
     [['gateway', 'start'], 'the gateway command is not part of this build'],
     [['grpc-proxy'], 'the grpc-proxy command is not part of this build'],
     [
+      ['--audit-log=stdout', '--audit-log-rotation-config-json={}'],
+      '--audit-log-rotation-config-json requires a file as --audit-log',
+    ],
+    [
       ['--prefix-limits=prefix=/a/'],
       'invalid --prefix-limits: a prefix without keys, bytes or writes-per-second has no limit',
     ],

@@ -201,6 +201,9 @@ export const FLAGS = [
   { name: 'force-new-cluster', field: 'forceNewCluster', kind: 'bool', default: false, section: 'Unsafe', help: 'Make a cluster of this member alone out of its data.' },
   { name: 'unsafe-no-fsync', field: 'unsafeNoFsync', kind: 'bool', default: false, section: 'Unsafe', help: 'Never sync to disk; a power cut loses data.' },
 
+  { name: 'audit-log', field: 'auditLog', kind: 'string', default: '', section: 'Beyond etcd', help: 'Where one line of JSON goes for each write a client asked this member for: a file, stdout or stderr.' },
+  { name: 'audit-log-mode', field: 'auditLogMode', kind: 'choice', choices: ['blocking', 'dropping'], default: 'blocking', section: 'Beyond etcd', help: 'When that cannot be written: make clients wait and refuse writes (blocking), or leave lines out (dropping).' },
+  { name: 'audit-log-rotation-config-json', field: 'auditLogRotationConfigJson', kind: 'string', default: '', section: 'Beyond etcd', help: 'When to rotate the file, in the form of --log-rotation-config-json (empty: never).' },
   { name: 'prefix-limits', field: 'prefixLimits', kind: 'string', default: '', section: 'Beyond etcd', help: 'Limits of the keys below prefixes: prefix=/a/,keys=1000,bytes=64MiB,writes-per-second=50,burst=100;prefix=/b/,…' },
   { name: 'prefix-limits-file', field: 'prefixLimitsFile', kind: 'string', default: '', section: 'Beyond etcd', help: 'The same as a YAML or JSON list in a file, read again when it changes and on SIGHUP.' },
   { name: 'promote-learner-when-ready', field: 'promoteLearnerWhenReady', kind: 'bool', default: false, section: 'Beyond etcd', help: 'As a learner, ask the leader for promotion once all that was committed is applied here.' },

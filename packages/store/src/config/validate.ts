@@ -110,6 +110,8 @@ function tlsVersionProblem(config: ServerConfig): string | undefined {
 
 /** Of the flags etcd has not. */
 function beyondEtcdProblem(config: ServerConfig): string | undefined {
+  if (config.auditLogRotationConfigJson !== '' && ['', 'stdout', 'stderr'].includes(config.auditLog))
+    return '--audit-log-rotation-config-json requires a file as --audit-log';
   if (config.prefixLimits === '') return undefined;
   if (config.prefixLimitsFile !== '')
     return 'only one of --prefix-limits and --prefix-limits-file can be set';

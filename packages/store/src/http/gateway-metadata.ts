@@ -4,6 +4,7 @@
  * runtime/context.go; etcd knows by "grpcgateway-accept" that a call came this way.)
  */
 import { Metadata, RpcError, StatusCode } from '@keelson/rpc';
+import { setOrigin } from '../audit/origin.ts';
 import type { Exchange } from './gateway-exchange.ts';
 
 const PREFIX = 'grpcgateway-';
@@ -63,6 +64,7 @@ export function gatewayMetadata({
   const forwarded = headers['x-forwarded-for'];
   const through = typeof forwarded === 'string' ? `${forwarded}, ` : '';
   if (remoteAddress !== '') metadata.addReceived('x-forwarded-for', through + remoteAddress);
+  setOrigin(metadata, { remote: remoteAddress, via: 'gateway' });
   return metadata;
 }
 

@@ -59,17 +59,9 @@ export class RotatingFile {
     closeSync(this.file);
     this.file = next;
     this.bytes = 0;
-    this.tidying = this.tidying.then(() => this.tidy(folder)).catch(this.onError);
-  }
-
-  private async tidy(folder: string): Promise<void> {
-    const backups = backupsOf(basename(this.path), await readdir(folder), this.policy.localTime);
-    const gone = new Set(expendable(backups, this.policy, this.nowMs()));
-    for (const backup of backups) {
-      const path = join(folder, backup.name);
-      if (gone.has(backup)) await rm(path, { force: true });
-      else if (this.policy.compress && !backup.name.endsWith('.gz')) await compressed(path);
-    }
+    this.tidying = this.tidying
+      .then(() => tidyBackups(this.path, this.policy, this.nowMs()))
+      .catch(this.onError);
   }
 
   /** Resolves when nothing is being removed or compressed. */
@@ -79,6 +71,18 @@ export class RotatingFile {
 
   close(): void {
     closeSync(this.file);
+  }
+}
+
+/** Removes and compresses what a policy says of the old files of `path`. @throws node's error */
+export async function tidyBackups(path: string, policy: RotationPolicy, nowMs: number): Promise<void> {
+  const folder = dirname(path);
+  const backups = backupsOf(basename(path), await readdir(folder), policy.localTime);
+  const gone = new Set(expendable(backups, policy, nowMs));
+  for (const backup of backups) {
+    const old = join(folder, backup.name);
+    if (gone.has(backup)) await rm(old, { force: true });
+    else if (policy.compress && !backup.name.endsWith('.gz')) await compressed(old);
   }
 }
 

@@ -21,6 +21,7 @@ import type { SignedTokens } from '../auth/secrets.ts';
 import { indexOfToken } from '../auth/simple-tokens.ts';
 import { StoreError } from '../errors.ts';
 import { policyOf, type Policy } from './policies.ts';
+import { messageOf } from './services.ts';
 import { toRpcError } from './status.ts';
 
 /** Metadata that carries the token: clients' own key, then the one of HTTP. */
@@ -164,7 +165,7 @@ export class Access {
     else if (policy === 'user') await this.user(call);
     else if (policy === 'token') await this.caller(call);
     else if (policy === 'request') {
-      const alarm = received(request);
+      const alarm = messageOf(request);
       assert(alarm instanceof etcdserverpb.AlarmRequest, 'the request of a method with a policy by request');
       if (alarm.action === etcdserverpb.AlarmAction.GET) await this.user(call);
       else await this.root(call);
@@ -207,28 +208,32 @@ export class Access {
   }
 }
 
-/** The message of a request whose handler also sees its bytes (services.ts). */
-function received(request: unknown): unknown {
-  return typeof request === 'object' && request !== null && 'message' in request ? request.message : request;
+/** Stands around unary handlers, their guard included. */
+export interface Interceptor {
+  /** @returns the handler itself where there is nothing to do for its method */
+  around<Req, Res>(path: string, handler: UnaryHandler<Req, Res>): UnaryHandler<Req, Res>;
 }
 
 /** A method table whose every method is entered by its policy. A method without one cannot be registered. */
 export class GuardedTable extends MethodTable {
   private readonly access: Access;
+  private readonly interceptor: Interceptor | undefined;
 
-  constructor(access: Access) {
+  constructor(access: Access, interceptor?: Interceptor) {
     super();
     this.access = access;
+    this.interceptor = interceptor;
   }
 
   override unary<Req, Res>(descriptor: MethodDescriptor<Req, Res>, handler: UnaryHandler<Req, Res>): this {
     const policy = policyFor(descriptor.path);
-    if (isFree(policy)) return super.unary(descriptor, handler);
-    return super.unary(descriptor, (request, call) =>
-      this.access.on
-        ? this.guarded(policy, descriptor.path, request, call, () => handler(request, call))
-        : handler(request, call),
-    );
+    const entered: UnaryHandler<Req, Res> = isFree(policy)
+      ? handler
+      : (request, call) =>
+          this.access.on
+            ? this.guarded(policy, descriptor.path, request, call, () => handler(request, call))
+            : handler(request, call);
+    return super.unary(descriptor, this.interceptor?.around(descriptor.path, entered) ?? entered);
   }
 
   override serverStream<Req, Res>(

@@ -13,6 +13,7 @@ import {
   type Channel,
   type InProcessChannel,
 } from '@keelson/rpc';
+import { originOf, setOrigin } from '../audit/origin.ts';
 
 const { RangeRequest, WatchCreateRequest, WatchRequest } = etcdserverpb;
 
@@ -37,6 +38,7 @@ export class InnerClient {
     this.metadata = new Metadata();
     for (const key of IDENTITY_KEYS)
       for (const value of call.metadata.all(key)) this.metadata.addReceived(key, value);
+    setOrigin(this.metadata, { remote: originOf(call).remote, via: call.path });
     call.onCancel(() => this.abort.abort());
   }
 

@@ -25,3 +25,8 @@ export function withBytes<Req, Res>(
     response: method.response,
   };
 }
+
+/** The message of a request, whether or not its handler also sees its bytes. */
+export function messageOf(request: unknown): unknown {
+  return typeof request === 'object' && request !== null && 'message' in request ? request.message : request;
+}
