@@ -22,7 +22,7 @@ import { joinByRegistry } from './discovery/registry.ts';
 import { RegistryClient } from './discovery/registry-client.ts';
 import { srvCluster, type Resolver } from './discovery/srv-cluster.ts';
 import { FatalError } from './errors.ts';
-import { joiningId, runningCluster } from './http/cluster-info.ts';
+import { agreedCluster, joiningId, runningCluster } from './http/cluster-info.ts';
 import { askVersions, OLDEST_MEMBER_VERSION, tooOld } from './http/cluster-version.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
 
@@ -59,7 +59,7 @@ export async function foundingOf(flags: ServerConfig, world: FoundingWorld): Pro
   const agent = new PeerAgent(peerAgentOptions(flags), peerDial, clock);
   try {
     return config.initialClusterState === 'existing'
-      ? await joiningOf(config, agent)
+      ? await joiningOf(config, agent, clock)
       : await newClusterOf(config, agent, resolver);
   } finally {
     agent.destroy();
@@ -95,10 +95,10 @@ function otherUrls(config: ServerConfig, cluster: InitialCluster): string[] {
   return [...cluster].flatMap(([name, urls]) => (name === config.name ? [] : urlTexts(urls))).sort();
 }
 
-async function joiningOf(config: ServerConfig, agent: Agent): Promise<Founding> {
+async function joiningOf(config: ServerConfig, agent: Agent, clock: Clock): Promise<Founding> {
   const cluster = verifyJoinExisting(config);
   if (!cluster.ok) throw new FatalError(cluster.error);
-  const running = await runningCluster(otherUrls(config, cluster.value), agent, JOIN_ANSWER_MS);
+  const running = await agreedCluster(otherUrls(config, cluster.value), agent, JOIN_ANSWER_MS, clock);
   if (running === undefined)
     throw new FatalError(
       'cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs',

@@ -4,6 +4,7 @@
  * that forgot its votes must not vote again (etcd: bootstrap.go, cluster_util.go).
  */
 import type { Agent } from 'node:http';
+import { hexId, type Clock } from '@keelson/base';
 import { FatalError } from '../errors.ts';
 import { decodeMembers, type Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
@@ -11,6 +12,8 @@ import { peerLocation } from '../peer/url-picker.ts';
 import { readAll } from './body.ts';
 
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+/** Until members that do not agree are asked again. */
+const AGREE_PAUSE_MS = 100;
 
 export interface RunningCluster {
   readonly clusterId: bigint;
@@ -23,8 +26,41 @@ export async function runningCluster(
   agent: Agent,
   timeoutMs: number,
 ): Promise<RunningCluster | undefined> {
+  return (await answersOf(urls, agent, timeoutMs))[0];
+}
+
+/**
+ * What the members say who is in the cluster, once all that answer say the same. Of one that lags, a member that
+ * joins with the URLs of a removed one would hear that one's id, and under it nobody would ever speak to it. When
+ * they do not agree in time: what most of them say. Undefined when nobody answers.
+ */
+export async function agreedCluster(
+  urls: readonly string[],
+  agent: Agent,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<RunningCluster | undefined> {
+  const startedMs = clock.monotonicMs();
+  for (;;) {
+    const said = new Map<string, RunningCluster[]>();
+    for (const answer of await answersOf(urls, agent, timeoutMs)) {
+      const ids = answer.members.map(({ id }) => hexId(id)).sort();
+      const key = [hexId(answer.clusterId), ...ids].join();
+      said.set(key, [...(said.get(key) ?? []), answer]);
+    }
+    const [most] = [...said.values()].sort((a, b) => b.length - a.length);
+    if (said.size <= 1 || clock.monotonicMs() - startedMs >= timeoutMs) return most?.[0];
+    await new Promise<void>((resolve) => clock.setTimer(AGREE_PAUSE_MS, resolve));
+  }
+}
+
+async function answersOf(
+  urls: readonly string[],
+  agent: Agent,
+  timeoutMs: number,
+): Promise<RunningCluster[]> {
   const answers = await Promise.all(urls.map((url) => ask(peerLocation(url, '/members'), agent, timeoutMs)));
-  return answers.find((answer) => answer !== undefined && answer.members.length > 0);
+  return answers.filter((answer) => answer !== undefined && answer.members.length > 0);
 }
 
 /**
