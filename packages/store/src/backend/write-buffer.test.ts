@@ -335,3 +335,20 @@ describe('load and chain', () => {
     );
   });
 });
+
+describe('the anchor', () => {
+  test('stays behind all that LevelDB may still have in its log only', async () => {
+    const backend = new MemoryBackend();
+    const buffer = new WriteBuffer(backend, noError);
+    expect(buffer.anchor).toBe('');
+    const megabyte = Buffer.alloc(1024 * 1024);
+    for (let main = 2; main <= 30; main++) {
+      buffer.put(Buckets.key, revision(main), megabyte);
+      buffer.mark({ consistentIndex: main, term: 1, newestRevision: revision(main), confState: '' });
+      await buffer.commit();
+      // Sixteen of these are 16 MiB, and a little more.
+      expect(buffer.anchor).toBe(main < 18 ? '' : revision(main - 16));
+    }
+    expect((await WriteBuffer.load(backend, noError)).anchor).toBe(revision(30));
+  });
+});
