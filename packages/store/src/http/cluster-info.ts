@@ -60,7 +60,7 @@ async function answersOf(
   timeoutMs: number,
 ): Promise<RunningCluster[]> {
   const answers = await Promise.all(urls.map((url) => ask(peerLocation(url, '/members'), agent, timeoutMs)));
-  return answers.filter((answer) => answer !== undefined && answer.members.length > 0);
+  return answers.flatMap((answer) => (answer !== undefined && answer.members.length > 0 ? [answer] : []));
 }
 
 /**
