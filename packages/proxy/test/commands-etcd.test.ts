@@ -36,6 +36,10 @@ const LINES: readonly string[] = [
   'gateway start --endpoints a]b:1',
   'gateway start --endpoints 127.0.0.1:23790',
   'gateway start --endpoints http://localhost:1,http://127.0.0.1:23790/x',
+  'grpc-proxy',
+  'grpc-proxy --help',
+  'grpc-proxy stop',
+  'grpc-proxy --foo',
 ];
 
 describe('as etcd answers', () => {
