@@ -1,11 +1,9 @@
 /** Help, refusals and exit codes of the commands beside those of a real etcd. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
-import { REFERENCE_ETCD } from '../../../tests/harness/binaries.ts';
+import { HAS_ETCD } from '../../cli/test/etcd-process.ts';
 import { runProxy } from '../src/commands.ts';
 import { CapturedIo } from './captured-io.ts';
-
-const etcd = REFERENCE_ETCD;
 
 const LINES: readonly string[] = [
   'gateway',
@@ -43,13 +41,13 @@ const LINES: readonly string[] = [
 ];
 
 describe('as etcd answers', () => {
-  (etcd === undefined ? test.skip : test).each(LINES)(
-    `etcd %s${etcd === undefined ? ' (needs etcd on the PATH)' : ''}`,
+  (HAS_ETCD ? test : test.skip).each(LINES)(
+    `etcd %s${HAS_ETCD ? '' : ' (needs etcd on the PATH)'}`,
     async (line) => {
       const words = line.split(' ');
       const io = new CapturedIo();
       const code = await runProxy(words, io);
-      const theirs = spawnSync(etcd!, words, { encoding: 'utf8' });
+      const theirs = spawnSync('etcd', words, { encoding: 'utf8' });
       expect(io.outText).toBe(theirs.stdout);
       // The lines of the log differ, and 3.4 writes fewer.
       expect(io.errText.replace(/^\{.*\n/gm, '')).toBe(theirs.stderr.replace(/^\{.*\n/gm, ''));

@@ -5,10 +5,10 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { freePorts as etcdPorts, startEtcd } from '../../cli/test/etcd-process.ts';
-import { ETCDCTL, KEELSON_ETCD, REFERENCE_ETCD, missingServer } from '../../../tests/harness/binaries.ts';
-import { freePorts } from '../../../tests/harness/ports.ts';
-import { waitUntil } from '../../../tests/harness/waiting.ts';
+import { freePorts as etcdPorts, startEtcd } from '../../packages/cli/test/etcd-process.ts';
+import { ETCDCTL, KEELSON_ETCD, REFERENCE_ETCD, missingServer } from '../harness/binaries.ts';
+import { freePorts } from '../harness/ports.ts';
+import { waitUntil } from '../harness/waiting.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
