@@ -6,6 +6,8 @@
 import { MemoryStorage, type ConfState, type Entry, type HardState, type Snapshot } from '@keelson/raft';
 
 export class LogTail extends MemoryStorage {
+  /** Payload of everything appended since this object was made. */
+  appendedBytes = 0;
   private readonly startConfState: ConfState;
 
   /**
@@ -30,12 +32,20 @@ export class LogTail extends MemoryStorage {
     return { hardState: super.initialState().hardState, confState: this.startConfState };
   }
 
-  /** Payload bytes of entries [low, high], for bounding the tail; linear in their count. */
-  payloadBytes(low: number, high: number): number {
+  override append(entries: readonly Entry[]): void {
+    for (const entry of entries) this.appendedBytes += entry.data.length;
+    super.append(entries);
+  }
+
+  /** The least index in [low, high + 1] from which the entries up to `high` have at most `bytesMax` of payload. */
+  firstWithin(low: number, high: number, bytesMax: number): number {
     const entries = this.entries(low, high + 1, Infinity);
-    if (typeof entries === 'string') return 0;
+    if (typeof entries === 'string') return low;
     let bytes = 0;
-    for (const entry of entries) bytes += entry.data.length;
-    return bytes;
+    for (let i = entries.length - 1; i >= 0; i--) {
+      bytes += entries[i].data.length;
+      if (bytes > bytesMax) return entries[i].index + 1;
+    }
+    return low;
   }
 }

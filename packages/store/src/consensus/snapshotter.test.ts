@@ -5,7 +5,7 @@ import { MemoryDisk } from '@keelson/sim';
 import { BackendDirectories } from '../../test/directories.ts';
 import { imageOf, Machine } from '../../test/machine.ts';
 import { openStorage, type MemberStorage } from './member-storage.ts';
-import { Snapshotter, type SnapshotSender } from './snapshotter.ts';
+import { Snapshotter, type SnapshotSender, type SnapshotterOptions } from './snapshotter.ts';
 
 const DIRECTORY = '/data/member/snap';
 const CONF_STATE = {
@@ -45,7 +45,9 @@ class Member {
   readonly disk = new MemoryDisk();
   readonly directories = new BackendDirectories();
 
-  async start(): Promise<{ storage: MemberStorage; snapshotter: Snapshotter }> {
+  async start(
+    options: Partial<SnapshotterOptions> = {},
+  ): Promise<{ storage: MemberStorage; snapshotter: Snapshotter }> {
     const disk = this.disk.boot();
     await disk.makeDirectory(DIRECTORY);
     for (const each of ['/', '/data', '/data/member']) await disk.syncDirectory(each);
@@ -83,7 +85,7 @@ class Member {
         onError,
         onReplaced: () => Promise.resolve(),
       },
-      { directory: DIRECTORY, snapshotCount: 10, catchUpEntries: 2, writeBuffer: { onError } },
+      { directory: DIRECTORY, snapshotCount: 10, catchUpEntries: 2, writeBuffer: { onError }, ...options },
       storage.snapshotIndex,
     );
     return { storage, snapshotter };
@@ -303,4 +305,29 @@ describe('sending', () => {
     await sent;
     expect(closed).toBe(1);
   });
+});
+
+test.each<[string, Partial<SnapshotterOptions>, number[], number]>([
+  ['by count', { snapshotCount: 10, catchUpEntries: 4, tailBytesMax: 1e6 }, [20, 10], 17],
+  [
+    'by bytes, when entries are large',
+    { snapshotCount: 1000, catchUpEntries: 500, tailBytesMax: 1000 },
+    [25, 14],
+    16,
+  ],
+])('snapshots are taken and the tail is cut %s', async (_name, options, indexes, firstIndex) => {
+  const { storage, snapshotter } = await new Member().start(options);
+  const { state, tail, wal, snapFiles } = storage;
+  state.confState = JSON.stringify({ voters: [1], auto_leave: false });
+  // The first three entries are the members.
+  for (let index = 4; index <= 29; index++) {
+    const entries = [new Entry(1, index, 0, Buffer.alloc(100))];
+    await wal.append({ entries, hardState: { term: 1, vote: 0n, commit: index }, mustSync: true });
+    tail.append(entries);
+    state.mark(index, 1);
+    snapshotter.afterApply();
+    await snapshotter.idle();
+  }
+  expect((await snapFiles.list()).map((name) => name.index)).toEqual(indexes);
+  expect(tail.firstIndex()).toBe(firstIndex);
 });

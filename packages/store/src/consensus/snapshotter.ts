@@ -21,8 +21,11 @@ import { decodeConfState, encodeConfState } from './conf-state.ts';
 import { hasTrueMembers, imageMembership } from './image-membership.ts';
 import type { LogTail } from './log-storage.ts';
 
-/** Payload of entries kept for followers beyond which the tail is cut early, whatever the counts say. */
-const TAIL_BYTES_MAX = 256 * 1024 * 1024;
+/**
+ * Payload of entries kept for followers, and applied between two snapshots, whatever the counts say: with the
+ * default counts it binds entries of more than 6 KiB, and 200,000 puts of 256 B are far more than 5,000 entries.
+ */
+const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Where .snap files are kept; snap/snap-files.ts in production. */
 export interface SnapshotFiles {
@@ -63,6 +66,8 @@ export interface SnapshotterOptions {
   readonly snapshotCount: number;
   /** Entries kept in the tail behind a snapshot for slow followers. */
   readonly catchUpEntries: number;
+  /** Payload of them, and of what is applied between snapshots; a default when left out. */
+  readonly tailBytesMax?: number;
   readonly writeBuffer: WriteBufferOptions;
 }
 
@@ -70,6 +75,9 @@ export class Snapshotter {
   private readonly parts: SnapshotterParts;
   private readonly options: SnapshotterOptions;
   private lastIndex: number;
+  /** Of the tail's appendedBytes, when the last snapshot was taken. */
+  private lastBytes: number;
+  private readonly tailBytesMax: number;
   private saving: Promise<void> | undefined;
   private installing: Promise<void> | undefined;
   /** Snapshots on their way to followers: the tail must keep what comes after them. */
@@ -81,12 +89,17 @@ export class Snapshotter {
     this.parts = parts;
     this.options = options;
     this.lastIndex = lastIndex;
+    this.lastBytes = parts.tail.appendedBytes;
+    this.tailBytesMax = options.tailBytesMax ?? TAIL_BYTES_MAX;
   }
 
   /** Called after each applied batch: takes a snapshot when enough has been applied since the last. */
   afterApply(): void {
-    const applied = this.parts.state.consistentIndex;
-    if (this.saving !== undefined || applied - this.lastIndex < this.options.snapshotCount) return;
+    const { state, tail } = this.parts;
+    const count = state.consistentIndex - this.lastIndex;
+    const full = count > 0 && tail.appendedBytes - this.lastBytes > this.tailBytesMax;
+    if (this.saving !== undefined || (count < this.options.snapshotCount && !full)) return;
+    this.lastBytes = tail.appendedBytes;
     this.saving = this.save()
       .catch((error: unknown) => this.parts.onError(toError(error)))
       .finally(() => {
@@ -125,10 +138,8 @@ export class Snapshotter {
   private cutTail(snapshotIndex: number): void {
     if (this.sendingCount > 0) return;
     const { tail, logger } = this.parts;
-    let cut = snapshotIndex - this.options.catchUpEntries;
-    const first = Math.max(cut + 1, tail.firstIndex());
-    if (first <= snapshotIndex && tail.payloadBytes(first, snapshotIndex) > TAIL_BYTES_MAX)
-      cut = snapshotIndex;
+    const first = Math.max(snapshotIndex - this.options.catchUpEntries + 1, tail.firstIndex());
+    const cut = tail.firstWithin(first, snapshotIndex, this.tailBytesMax) - 1;
     if (cut < tail.firstIndex()) return;
     tail.compact(cut);
     logger.info('compacted Raft logs', { 'compact-index': cut });
