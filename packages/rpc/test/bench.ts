@@ -1,7 +1,8 @@
 /**
  * Calls per second and CPU per call of both transports, server and client in processes of their own:
- *   node packages/rpc/test/bench.ts [--seconds 3] [--connections 10] [--inflight 100] [--bytes 256] [--only native/native]
- * Unary echo over loopback; the figures are of everything a process does, garbage collection included.
+ *   node packages/rpc/test/bench.ts [--seconds 3] [--rounds 3] [--connections 10] [--inflight 1,100] [--bytes 256] [--only native/native]
+ * Unary echo over loopback; the figures are of everything a process does, garbage collection included. Each round
+ * runs every pair once, so that what else the machine does meets all of them; the medians of the rounds come last.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -111,7 +112,16 @@ async function ask(process: ChildProcess, order: Order): Promise<Answer> {
   return answer ?? {};
 }
 
-async function pair(server: Kind, client: Kind, load: Load): Promise<void> {
+/** What one run of a pair came to. */
+interface Figures {
+  readonly callsPerSecond: number;
+  readonly serverMicros: number;
+  readonly clientMicros: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+async function pair(server: Kind, client: Kind, load: Load): Promise<Figures> {
   const serving = child('server');
   const driving = child('client');
   const { port = 0 } = await ask(serving, { role: 'server', kind: server });
@@ -120,21 +130,35 @@ async function pair(server: Kind, client: Kind, load: Load): Promise<void> {
   const before = await ask(serving, { role: 'cpu' });
   const [result]: Answer[] = await once(driving, 'message');
   const after = await ask(serving, { role: 'cpu' });
-  const calls = result?.calls ?? 0;
-  const perCall = (micros: number): string => (micros / calls).toFixed(1).padStart(6);
-  const line = [
-    `${server} server, ${client} channel`.padEnd(34),
-    `${Math.round(calls / (result?.seconds ?? 1)).toLocaleString('en')} calls/s`.padStart(18),
-    `server ${perCall((after.cpuMicros ?? 0) - (before.cpuMicros ?? 0))} µs`,
-    `client ${perCall(result?.cpuMicros ?? 0)} µs`,
-    `p50 ${(result?.p50 ?? 0).toFixed(2)} ms`,
-    `p99 ${(result?.p99 ?? 0).toFixed(2)} ms`,
-  ];
-  process.stdout.write(`${line.join('  ')}\n`);
   for (const each of [serving, driving]) {
     each.send({ role: 'end' });
     await once(each, 'exit');
   }
+  const calls = result?.calls ?? 0;
+  return {
+    callsPerSecond: calls / (result?.seconds ?? 1),
+    serverMicros: ((after.cpuMicros ?? 0) - (before.cpuMicros ?? 0)) / calls,
+    clientMicros: (result?.cpuMicros ?? 0) / calls,
+    p50: result?.p50 ?? 0,
+    p99: result?.p99 ?? 0,
+  };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+function tell(title: string, runs: readonly Figures[]): void {
+  const of = (name: keyof Figures): number => median(runs.map((figures) => figures[name]));
+  const line = [
+    title.padEnd(48),
+    `${Math.round(of('callsPerSecond')).toLocaleString('en')} calls/s`.padStart(18),
+    `server ${of('serverMicros').toFixed(1).padStart(6)} µs`,
+    `client ${of('clientMicros').toFixed(1).padStart(6)} µs`,
+    `p50 ${of('p50').toFixed(2)} ms`,
+    `p99 ${of('p99').toFixed(2)} ms`,
+  ];
+  process.stdout.write(`${line.join('  ')}\n`);
 }
 
 if (process.argv.includes('--child')) {
@@ -151,20 +175,31 @@ if (process.argv.includes('--child')) {
       seconds: { type: 'string', default: '3' },
       connections: { type: 'string', default: '10' },
       inflight: { type: 'string', default: '100' },
+      rounds: { type: 'string', default: '1' },
       bytes: { type: 'string', default: '256' },
       only: { type: 'string' },
     },
   });
-  const load: Load = {
-    seconds: Number(values.seconds),
-    connections: Number(values.connections),
-    inflight: Number(values.inflight),
-    bytes: Number(values.bytes),
-  };
-  for (const server of KINDS) {
-    for (const client of KINDS) {
-      if (values.only === undefined || values.only === `${server}/${client}`)
-        await pair(server, client, load);
+  const all = new Map<string, Figures[]>();
+  for (let round = Number(values.rounds); round > 0; round--) {
+    for (const inflight of values.inflight.split(',').map(Number)) {
+      const load: Load = {
+        seconds: Number(values.seconds),
+        connections: Number(values.connections),
+        inflight,
+        bytes: Number(values.bytes),
+      };
+      for (const server of KINDS) {
+        for (const client of KINDS) {
+          if (values.only !== undefined && values.only !== `${server}/${client}`) continue;
+          const title = `${server} server, ${client} channel, ${inflight} a connection`;
+          const figures = await pair(server, client, load);
+          all.set(title, [...(all.get(title) ?? []), figures]);
+          tell(title, [figures]);
+        }
+      }
     }
   }
+  if (Number(values.rounds) > 1) process.stdout.write('medians\n');
+  if (Number(values.rounds) > 1) for (const [title, runs] of all) tell(title, runs);
 }

@@ -3,8 +3,14 @@
  * each must get, responses that are malformed, and what must be tolerated.
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { RpcError, StatusCode, nativeChannel, type Channel } from '@keelson/rpc';
+import { Metadata, RpcError, StatusCode, nativeChannel, type Channel } from '@keelson/rpc';
+import { ClientConnection } from '../src/client-connection.ts';
+import { Deadlines } from '../src/deadlines.ts';
+import { DEFAULT_LIMITS } from '../src/limits.ts';
+import { SlabPool } from '../src/out-buffer.ts';
+import { Turn } from '../src/turn.ts';
 import { Echo } from './contract/service.ts';
+import { ManualClock } from './fuzz/rig.ts';
 import { TYPE, fields, message, rawFrame, setting, u32 } from './raw-client.ts';
 import { RawServer, type RawPeer } from './raw-server.ts';
 
@@ -22,28 +28,29 @@ const COMPRESSION = 9;
 const CALM = 11;
 const WINDOW_MAX = 2 ** 31 - 1;
 
-let server: RawServer;
-let channel: Channel;
+let server: RawServer | undefined;
+let channel: Channel | undefined;
 
 afterEach(() => {
-  channel.close();
-  server.close();
+  channel?.close();
+  server?.close();
 });
 
 /** A channel with one call of the stream 1 on its way. */
-async function calling(): Promise<{ peer: RawPeer; outcome: Promise<string | RpcError> }> {
+async function calling(): Promise<{ peer: RawPeer; outcome: Promise<string | RpcError>; dialled: Channel }> {
   server = await RawServer.listen();
-  channel = nativeChannel(`127.0.0.1:${server.port}`, { minBackoffMs: 1, maxBackoffMs: 10 });
-  const ready = channel.connect(5000);
+  const dialled = nativeChannel(`127.0.0.1:${server.port}`, { minBackoffMs: 1, maxBackoffMs: 10 });
+  channel = dialled;
+  const ready = dialled.connect(5000);
   const peer = await server.peer(0);
   peer.settings();
   await ready;
-  const outcome = channel.unary(Echo.unary, 'echo a').catch((error: unknown) => {
+  const outcome = dialled.unary(Echo.unary, 'echo a').catch((error: unknown) => {
     if (error instanceof RpcError) return error;
     throw error;
   });
   await peer.opened(1);
-  return { peer, outcome };
+  return { peer, outcome, dialled };
 }
 
 const headers = (flags: number, ...pairs: [string, string][]): Buffer =>
@@ -156,12 +163,12 @@ describe('errors of a stream', () => {
     ['8.3.2 behind a field', PROTOCOL, [headers(END_HEADERS, ['x', 'y'], ...OK)]],
     ['8.6 101', PROTOCOL, [headers(END_HEADERS, [':status', '101'])]],
   ])('%s', async (_name, code, frames) => {
-    const { peer, outcome } = await calling();
+    const { peer, outcome, dialled } = await calling();
     peer.send(...frames);
     const reset = await peer.find(({ type, stream }) => type === TYPE.reset && stream === 1);
     expect(reset?.payload.readUInt32BE(0)).toBe(code);
     expect(await outcome).toMatchObject({ code: StatusCode.Internal });
-    const next = channel.unary(Echo.unary, 'echo b');
+    const next = dialled.unary(Echo.unary, 'echo b');
     await peer.opened(2);
     peer.answer(3, 'b');
     expect(await next).toBe('b');
@@ -235,4 +242,49 @@ test('3.4, 6.5.2 what a client says first: the preface, and that nothing is to b
   const first = peer.frames[0];
   expect([first?.type, first?.stream]).toEqual([TYPE.settings, 0]);
   expect(first?.payload.subarray(0, 6)).toEqual(setting(2, 0));
+});
+
+test('5.1.1 when the numbers of streams are used up the connection takes no more calls', () => {
+  const clock = new ManualClock();
+  let retired = 0;
+  const written: Buffer[] = [];
+  const pipe = {
+    peer: 'test',
+    peerCertificate: undefined,
+    pendingBytes: 0,
+    write: (chunks: readonly Buffer[]) => {
+      written.push(...chunks.map((chunk) => Buffer.from(chunk)));
+      return true;
+    },
+    end: () => {},
+    destroy: () => {},
+  };
+  const connection = new ClientConnection(pipe, {
+    clock,
+    limits: DEFAULT_LIMITS,
+    pool: new SlabPool(),
+    turn: new Turn(),
+    deadlines: new Deadlines(clock),
+    keepaliveIntervalMs: undefined,
+    keepaliveTimeoutMs: 1000,
+    receiveBytesMax: 1000,
+    authority: 'x',
+    scheme: 'http',
+    ready: () => {},
+    retired: () => retired++,
+    vacated: () => {},
+    gone: () => {},
+  });
+  connection.begin();
+  connection.bytesArrived(rawFrame(TYPE.settings, 0, 0));
+  // Two thousand million calls later.
+  Reflect.set(connection, 'nextStream', WINDOW_MAX - 2);
+  const sink = { headersArrived() {}, messageArrived() {}, drainArrived() {}, statusArrived() {} };
+  const ids: number[] = [];
+  while (connection.vacant) ids.push(connection.open('/a/B', new Metadata(), undefined, sink).id);
+  expect(ids).toEqual([WINDOW_MAX - 2, WINDOW_MAX]);
+  expect(retired).toBe(1);
+  connection.flush();
+  expect(Buffer.concat(written).includes(u32(WINDOW_MAX))).toBe(true);
+  connection.closed('the end');
 });
