@@ -13,17 +13,26 @@ test.each<[string, string, boolean | undefined]>([
   ['unix:///run/etcd.sock', 'unix:/run/etcd.sock', undefined],
   ['unix:/run/etcd.sock', 'unix:/run/etcd.sock', undefined],
   ['unixs:///run/etcd.sock', 'unix:/run/etcd.sock', true],
+  ['unix:run/etcd.sock', 'unix:run/etcd.sock', undefined],
+  ['unixs://localhost:m1', 'unix:localhost:m1', true],
   ['in-process', 'in-process', undefined],
 ])('endpoint %s is %s, TLS %s', (endpoint, address, secure) => {
   expect(parseAddress(endpoint)).toEqual({ address, secure });
 });
 
-test.each(['', 'localhost', 'https://localhost', 'ftp://x:1', 'http://a:1/path', 'a b:1', '::1:2379'])(
-  'endpoint %j is refused',
-  (endpoint) => {
-    expect(() => parseAddress(endpoint)).toThrow(TypeError);
-  },
-);
+test.each([
+  '',
+  'localhost',
+  'https://localhost',
+  'ftp://x:1',
+  'http://a:1/path',
+  'a b:1',
+  '::1:2379',
+  'unix:',
+  'unixs://',
+])('endpoint %j is refused', (endpoint) => {
+  expect(() => parseAddress(endpoint)).toThrow(TypeError);
+});
 
 /** A clock that moves when told. */
 class TestClock implements Clock {

@@ -164,7 +164,10 @@ const SCHEMES: readonly (readonly [prefix: RegExp, secure: boolean])[] = [
 /** An endpoint as users write it. @throws TypeError when it is none */
 export function parseAddress(endpoint: string): Address {
   const unix = /^unix(s?):(?:\/\/)?(.*)$/.exec(endpoint);
-  if (unix !== null) return { address: `unix:${unix[2]}`, secure: unix[1] === 's' ? true : undefined };
+  if (unix !== null) {
+    if (unix[2] === '') throw new TypeError(`endpoint ${endpoint} names no socket`);
+    return { address: `unix:${unix[2]}`, secure: unix[1] === 's' ? true : undefined };
+  }
   const scheme = SCHEMES.find(([prefix]) => prefix.test(endpoint));
   const address = endpoint.replace(scheme?.[0] ?? '', '').replace(/\/$/, '');
   if (!/^(?:\[[0-9a-fA-F:.%]+\]|[^:/\s]+):\d+$/.test(address) && address !== 'in-process') {

@@ -1,4 +1,5 @@
 /** Why a member could not be reached, as etcd's log lines say it (the texts of Go's net package). */
+import { addressOf } from './remotes.ts';
 
 const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connect: connection refused',
@@ -10,10 +11,17 @@ const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   EMFILE: 'socket: too many open files',
 };
 
+/** @param address as it was given; where a name was resolved, the error itself knows better */
 export function dialText(address: string, error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (code === 'ENOTFOUND') return `dial tcp: lookup ${address.replace(/:\d+$/, '')}: no such host`;
-  return `dial tcp ${address}: ${SYSTEM_TEXTS[code] ?? error.message}`;
+  return `dial tcp ${triedOf(error) ?? address}: ${SYSTEM_TEXTS[code] ?? error.message}`;
+}
+
+function triedOf(error: Error): string | undefined {
+  if (!('address' in error) || typeof error.address !== 'string') return undefined;
+  if (!('port' in error) || typeof error.port !== 'number') return undefined;
+  return addressOf({ host: error.address, port: error.port });
 }
 
 const LISTEN_TEXTS: Readonly<Record<string, string>> = {

@@ -44,6 +44,19 @@ function start(asked: Partial<Asked>, resolver = dns()): Running {
   return { io, code };
 }
 
+/** At a port of this host that nobody had; another one, where somebody was quicker. */
+async function startAt(host: string, asked: Partial<Asked>): Promise<Running & { readonly port: number }> {
+  for (;;) {
+    const free = createServer();
+    const port = await listening(free);
+    await new Promise((resolve) => void free.close(resolve));
+    const running = start({ ...asked, listenAddr: `${host}:${port}` });
+    const first = await Promise.race([running.code, running.io.line('ready to proxy')]);
+    if (typeof first === 'string') return { ...running, port };
+    expect(running.io.errText).toContain('address already in use');
+  }
+}
+
 async function endpointsOf({ io, code }: Running): Promise<unknown> {
   const line: unknown = JSON.parse(await io.line('ready to proxy client requests'));
   await io.stop();
@@ -143,14 +156,18 @@ test('what cannot be started says why, and is 1', async () => {
   );
 });
 
+test('localhost is the loopback address of IPv4, as for every other etcd', async () => {
+  const { io, code, port } = await startAt('localhost', { endpoints: ['elsewhere.test:1'] });
+  const socket = connect(port, '127.0.0.1').resume();
+  await new Promise((resolve) => void socket.once('connect', resolve));
+  await io.stop();
+  expect(await code).toBe(0);
+});
+
 test('a signal ends it, and the connections it forwards', async () => {
   const server = createServer((socket) => void socket.on('error', () => {}).write('hello'));
   const member = await listening(server);
-  const free = createServer();
-  const port = await listening(free);
-  await new Promise((resolve) => void free.close(resolve));
-  const { io, code } = start({ listenAddr: `127.0.0.1:${port}`, endpoints: [`127.0.0.1:${member}`] });
-  await io.line('ready to proxy');
+  const { io, code, port } = await startAt('127.0.0.1', { endpoints: [`127.0.0.1:${member}`] });
   const socket = connect(port, '127.0.0.1');
   const ended = new Promise((resolve) => void socket.once('close', resolve));
   await new Promise((resolve) => void socket.once('data', resolve));

@@ -119,7 +119,8 @@ export async function startGateway(
     return 1;
   }
   try {
-    await proxy.listen(host, Number(port));
+    // Go takes "localhost" for IPv4's loopback, Node for whatever the resolver names first.
+    await proxy.listen(host === 'localhost' ? '127.0.0.1' : host, Number(port));
   } catch (error) {
     io.err(`${listenText(asked.listenAddr, toError(error))}\n`);
     return 1;
