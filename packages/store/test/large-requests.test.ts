@@ -109,7 +109,9 @@ test('a value of 20 MiB lives through everything', async () => {
   expect((await next()).created).toBe(true);
   const { header } = await client.kv.put('big/1', big);
   expect(header?.revision).toBe(2);
-  await client.kv.txn({ success: [op.put('big/2', value('two', 4 * MIB)), op.put('big/3', value('three', 2 * MIB))] });
+  await client.kv.txn({
+    success: [op.put('big/2', value('two', 4 * MIB)), op.put('big/3', value('three', 2 * MIB))],
+  });
   const first = await next();
   expect([first.fragment, first.events.map(({ kv }) => kv!.value.length)]).toEqual([false, [20 * MIB]]);
   for (const [fragment, bytes] of [

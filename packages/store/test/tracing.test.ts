@@ -188,6 +188,15 @@ test('a sampled caller: the spans of its calls, by name, parent, attributes and 
     new etcdserverpb.LeaseGrantRequest({ ID: 7n, TTL: 60 }),
     options,
   );
+  const renewals = channel.bidi(Lease.methods.leaseKeepAlive, options);
+  const renewed = renewals[Symbol.asyncIterator]();
+  for (const ID of [7n, 8n]) {
+    renewals.write(new etcdserverpb.LeaseKeepAliveRequest({ ID }));
+    const { value } = await renewed.next();
+    expect(value).toMatchObject({ ID, TTL: ID === 7n ? 60 : 0 });
+  }
+  renewals.end();
+  expect((await renewed.next()).done).toBe(true);
   await channel.unary(Lease.methods.leaseRevoke, new etcdserverpb.LeaseRevokeRequest({ ID: 7n }), options);
   await channel.unary(KV.methods.compact, new etcdserverpb.CompactionRequest({ revision: 2 }), options);
   const watch = channel.bidi(Watch.methods.watch, options);
@@ -212,6 +221,7 @@ test('a sampled caller: the spans of its calls, by name, parent, attributes and 
     'etcdserverpb.KV/Range',
     'etcdserverpb.KV/Txn',
     'etcdserverpb.Lease/LeaseGrant',
+    'etcdserverpb.Lease/LeaseKeepAlive',
     'etcdserverpb.Lease/LeaseRevoke',
     'etcdserverpb.Watch/Watch',
   ]);
@@ -255,6 +265,7 @@ test('a sampled caller: the spans of its calls, by name, parent, attributes and 
     ],
     ['delete_range', 'KV/DeleteRange', { range_begin: 'k', range_end: '' }, proposed],
     ['lease_grant', 'Lease/LeaseGrant', { id: 7, ttl: 60 }, proposed],
+    ['lease_renew', 'Lease/LeaseKeepAlive', { id: 7 }, []],
     ['lease_revoke', 'Lease/LeaseRevoke', { id: 7 }, proposed],
     ['compact', 'KV/Compact', { is_physical: false, rev: 2 }, proposed],
   ];
@@ -266,7 +277,10 @@ test('a sampled caller: the spans of its calls, by name, parent, attributes and 
     expect(span.events).toEqual(events);
     expect(span.tookMs).toBeLessThanOrEqual(parent.tookMs);
   }
-  expect(spans).toHaveLength(server.length + work.length);
+  expect(
+    spans.filter(({ name }) => name === 'lease_renew').map(({ attributes }) => attributes['id']),
+  ).toEqual([7, 8]);
+  expect(spans).toHaveLength(server.length + work.length + 1);
   expect(
     JSON.stringify(spans, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
   ).not.toContain('secret');

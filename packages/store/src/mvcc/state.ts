@@ -87,8 +87,8 @@ export class MvccState {
     compactedRevisions: 0,
   };
   /**
-   * Bytes of the revisions that are stored, as they are stored, with their keys. Exact after a restore; what
-   * compaction drops is estimated from a sample of it.
+   * Bytes of the revisions that are stored, as they are stored, with their keys. Exact after a restore that
+   * read everything; what compaction drops is estimated from a sample of it.
    */
   storedBytes = 0;
   /** Revision of the last completed write; 1 before the first. */

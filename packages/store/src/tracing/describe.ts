@@ -69,6 +69,9 @@ const BY_PATH: ReadonlyMap<string, Describer> = new Map([
     id: ID,
     ttl: TTL,
   })),
+  row(Lease.methods.leaseKeepAlive, etcdserverpb.LeaseKeepAliveRequest, 'lease_renew', ({ ID }) => ({
+    id: ID,
+  })),
   row(Lease.methods.leaseRevoke, etcdserverpb.LeaseRevokeRequest, 'lease_revoke', ({ ID }) => ({ id: ID })),
 ]);
 

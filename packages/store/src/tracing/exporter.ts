@@ -12,8 +12,8 @@ const QUEUE_MAX = 2_048;
 const BATCH_MAX = 512;
 const INTERVAL_MS = 5_000;
 const EXPORT_TIMEOUT_MS = 10_000;
-/** At the end of a member the last spans get so long: its fellows and clients wait meanwhile. */
-const LAST_EXPORT_MS = 1_000;
+/** At the end of a member the last spans get so long; nobody is served meanwhile. */
+const LAST_EXPORT_MS = 3_000;
 
 export interface ExportCounters {
   exported: number;

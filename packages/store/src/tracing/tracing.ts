@@ -4,7 +4,8 @@
  * and the handlers of the table and changes nothing for them. Loaded only when it is asked for.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { toError, type Clock, type Logger } from '@keelson/base';
+import { Ring, toError, type Clock, type Logger } from '@keelson/base';
+import { services } from '@keelson/proto';
 import {
   MethodTable,
   StatusCode,
@@ -13,6 +14,7 @@ import {
   type CallHooks,
   type CallOutcome,
   type Channel,
+  type DuplexStream,
   type MethodDescriptor,
   type ServerStreamHandler,
   type UnaryHandler,
@@ -101,7 +103,11 @@ export class Tracing {
 
   /** Handlers registered with the answer are entered in `table`, each inside the span of its work. */
   over(table: MethodTable): MethodTable {
-    return new TracedTable(table, (request, call, path, run) => this.traced(request, call, path, run));
+    return new TracedTable(
+      table,
+      (request, call, path, run) => this.traced(request, call, path, run),
+      (stream, path) => this.answering(stream, path),
+    );
   }
 
   /** A command is proposed on behalf of the call that is being served, if one is. */
@@ -158,18 +164,8 @@ export class Tracing {
   private traced<T>(request: unknown, call: CallContext, path: string, run: () => T): T {
     const parent = this.serverSpans.get(call);
     if (parent === undefined) return run();
-    const described = describe(path, request);
-    if (described === undefined) return this.current.run(parent, run);
-    const span = new Span({
-      ...parent.start,
-      spanId: this.id(),
-      parentId: parent.start.spanId,
-      remote: false,
-      name: described.name,
-      kind: SpanKind.Internal,
-      startMs: this.options.clock.monotonicMs(),
-    });
-    for (const { key, value } of described.attributes) span.attribute(key, value);
+    const span = this.child(parent, path, request);
+    if (span === undefined) return this.current.run(parent, run);
     let result: T;
     try {
       result = this.current.run(span, run);
@@ -186,6 +182,59 @@ export class Tracing {
     return result;
   }
 
+  /** The span of the work behind a request; undefined where that has no name. */
+  private child(parent: Span, path: string, request: unknown): Span | undefined {
+    const described = describe(path, request);
+    if (described === undefined) return undefined;
+    const span = new Span({
+      ...parent.start,
+      spanId: this.id(),
+      parentId: parent.start.spanId,
+      remote: false,
+      name: described.name,
+      kind: SpanKind.Internal,
+      startMs: this.options.clock.monotonicMs(),
+    });
+    for (const { key, value } of described.attributes) span.attribute(key, value);
+    return span;
+  }
+
+  /**
+   * The same stream for a handler that answers each message with one, in order (renewals of leases): each has its
+   * span, from its coming to its answer. What has none when the call ends, ends with it.
+   */
+  private answering<Req, Res>(stream: DuplexStream<Req, Res>, path: string): DuplexStream<Req, Res> {
+    const parent = this.serverSpans.get(stream.call);
+    if (parent === undefined || path !== services.Lease.methods.leaseKeepAlive.path) return stream;
+    const open = new Ring<Span>();
+    const endNext = (): boolean => {
+      const span = open.shift();
+      if (span !== undefined) this.end(span);
+      return span !== undefined;
+    };
+    const onMessage = (task: (message: Req) => void): void =>
+      stream.onMessage((message) => {
+        const span = this.child(parent, path, message);
+        if (span !== undefined) open.push(span);
+        task(message);
+      });
+    const write = (message: Res): boolean => {
+      endNext();
+      return stream.write(message);
+    };
+    stream.onCancel(() => {
+      while (endNext());
+    });
+    return new Proxy(stream, {
+      get: (target, name): unknown => {
+        if (name === 'onMessage') return onMessage;
+        if (name === 'write') return write;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
   private end(span: Span): void {
     span.endMs ??= this.options.clock.monotonicMs();
     this.exporter.add(span);
@@ -200,17 +249,20 @@ export class Tracing {
   }
 }
 
+type Answering = <Req, Res>(stream: DuplexStream<Req, Res>, path: string) => DuplexStream<Req, Res>;
 type Trace = <T>(request: unknown, call: CallContext, path: string, run: () => T) => T;
 
 /** Enters what is registered in another table, behind the trace. */
 class TracedTable extends MethodTable {
   private readonly inner: MethodTable;
   private readonly trace: Trace;
+  private readonly answering: Answering;
 
-  constructor(inner: MethodTable, trace: Trace) {
+  constructor(inner: MethodTable, trace: Trace, answering: Answering) {
     super();
     this.inner = inner;
     this.trace = trace;
+    this.answering = answering;
   }
 
   override unary<Req, Res>(descriptor: MethodDescriptor<Req, Res>, handler: UnaryHandler<Req, Res>): this {
@@ -231,7 +283,7 @@ class TracedTable extends MethodTable {
   }
 
   override bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, handler: BidiHandler<Req, Res>): this {
-    this.inner.bidi(descriptor, handler);
+    this.inner.bidi(descriptor, (stream) => handler(this.answering(stream, descriptor.path)));
     return this;
   }
 }
