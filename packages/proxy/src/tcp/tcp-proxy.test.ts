@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { Prng, systemClock, type Logger } from '@keelson/base';
 import { HandClock } from '../../../store/test/hand-clock.ts';
@@ -35,20 +35,32 @@ class Lines implements Logger {
   }
 }
 
+interface At {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where nobody dials from, so that no connection of others takes a port that is free for a while. */
+const ASIDE: At = { host: '127.9.8.7', port: 0 };
+
 /** A member that says its name, then answers each chunk with it, and closes after the end. */
-async function member(name: string, port = 0, serve = echo(name)): Promise<Server & { port: number }> {
+async function member(
+  name: string,
+  serve = echo(name),
+  at: At = { host: '127.0.0.1', port: 0 },
+): Promise<At> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
     serve(socket);
   });
-  await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => void server.listen(at.port, at.host, resolve));
   open.push(async () => {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => void server.close(resolve));
   });
-  return Object.assign(server, { port: (server.address() as AddressInfo).port });
+  return { host: at.host, port: (server.address() as AddressInfo).port };
 }
 
 function echo(name: string): (socket: Socket) => void {
@@ -60,11 +72,11 @@ function echo(name: string): (socket: Socket) => void {
 }
 
 async function gateway(
-  ports: readonly number[],
+  members: readonly At[],
   options: Partial<TcpProxyOptions> = {},
 ): Promise<{ proxy: TcpProxy; port: number; lines: Lines; remotes: Remotes }> {
   const lines = new Lines();
-  const targets = ports.map((port) => ({ host: '127.0.0.1', port, priority: 0, weight: 0 }));
+  const targets = members.map((at) => ({ ...at, priority: 0, weight: 0 }));
   const remotes = new Remotes(targets, new Prng(1));
   const proxy = new TcpProxy({
     remotes,
@@ -91,15 +103,17 @@ async function everything(socket: Socket): Promise<string> {
   return text;
 }
 
-/** A port nobody listens on. */
-async function deadPort(): Promise<number> {
-  const server = await member('gone');
+/** Where nobody listens. */
+async function nobody(): Promise<At> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, ASIDE.host, resolve));
+  const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => void server.close(resolve));
-  return server.port;
+  return { ...ASIDE, port };
 }
 
 test('connections go round the members, and the end of one direction leaves the other open', async () => {
-  const { port, proxy } = await gateway([(await member('a')).port, (await member('b')).port]);
+  const { port, proxy } = await gateway([await member('a'), await member('b')]);
   for (const name of ['a', 'b', 'a']) {
     const socket = dial(port);
     // The client's last word and its end leave at once; the answer comes after them.
@@ -111,15 +125,12 @@ test('connections go round the members, and the end of one direction leaves the 
 
 test("a member's end reaches a client that may go on talking", async () => {
   const heard: string[] = [];
-  const { port } = await gateway([
-    (
-      await member('a', 0, (socket) => {
-        socket.end('bye');
-        socket.on('data', (chunk) => heard.push(String(chunk)));
-        socket.on('end', () => heard.push('end'));
-      })
-    ).port,
-  ]);
+  const talker = await member('a', (socket) => {
+    socket.end('bye');
+    socket.on('data', (chunk) => heard.push(String(chunk)));
+    socket.on('end', () => heard.push('end'));
+  });
+  const { port } = await gateway([talker]);
   const socket = dial(port);
   expect(await everything(socket)).toBe('bye');
   socket.end('and yet');
@@ -130,30 +141,30 @@ test("a member's end reaches a client that may go on talking", async () => {
 
 test('a member that does not listen is left out at once, and back after a probe', async () => {
   const clock = new HandClock();
-  const dead = await deadPort();
+  const dead = await nobody();
   const alive = await member('a');
-  const { port, lines, remotes } = await gateway([dead, alive.port], { clock });
+  const { port, lines, remotes } = await gateway([dead, alive], { clock });
   for (let i = 0; i < 3; i++) expect(String((await once(dial(port), 'data'))[0])).toBe('a;');
   expect(lines.texts.filter((text) => text.includes('deactivated'))).toEqual([
     `warn deactivated endpoint ${JSON.stringify({
-      address: `127.0.0.1:${dead}`,
+      address: `${ASIDE.host}:${dead.port}`,
       interval: '1m0s',
-      error: `dial tcp 127.0.0.1:${dead}: connect: connection refused`,
+      error: `dial tcp ${ASIDE.host}:${dead.port}: connect: connection refused`,
     })}`,
   ]);
   await clock.pass(60_000);
   await lines.find('failed to activate endpoint (stay inactive for another interval)');
   expect(remotes.inactive).toHaveLength(1);
-  await member('b', dead);
+  await member('b', echo('b'), dead);
   await clock.pass(60_000);
-  expect(await lines.find('activated {')).toBe(`info activated {"address":"127.0.0.1:${dead}"}`);
+  expect(await lines.find('activated {')).toBe(`info activated {"address":"${ASIDE.host}:${dead.port}"}`);
   const names = new Set<string>();
   for (let i = 0; i < 2; i++) names.add(String((await once(dial(port), 'data'))[0]));
   expect([...names].sort()).toEqual(['a;', 'b;']);
 });
 
 test('with no member left a connection is closed', async () => {
-  const { port, lines } = await gateway([await deadPort(), await deadPort()]);
+  const { port, lines } = await gateway([await nobody(), await nobody()]);
   const socket = dial(port);
   expect(await everything(socket)).toBe('');
   expect(lines.texts.filter((text) => text.includes('deactivated'))).toHaveLength(2);
@@ -161,11 +172,11 @@ test('with no member left a connection is closed', async () => {
 
 test("a member's pace is the client's: what is not read is not taken", async () => {
   let taken: Socket | undefined;
-  const slow = await member('a', 0, (socket) => {
+  const slow = await member('a', (socket) => {
     socket.pause();
     taken = socket;
   });
-  const { port } = await gateway([slow.port]);
+  const { port } = await gateway([slow]);
   const socket = dial(port);
   const chunk = Buffer.alloc(1 << 20, 7);
   let sent = 0;
@@ -196,11 +207,11 @@ function gone(socket: Socket): Promise<void> {
 
 test('a break of one side breaks the other', async () => {
   let taken: Socket | undefined;
-  const server = await member('a', 0, (socket) => {
+  const server = await member('a', (socket) => {
     socket.write('a');
     taken = socket;
   });
-  const { port, proxy } = await gateway([server.port]);
+  const { port, proxy } = await gateway([server]);
   const first = dial(port);
   first.on('error', () => {});
   await once(first, 'data');
@@ -216,7 +227,7 @@ test('a break of one side breaks the other', async () => {
 
 test('connections beyond the bound are closed, and counted in the log', async () => {
   const clock = new HandClock();
-  const { port, lines } = await gateway([(await member('a')).port], { connectionCountMax: 1, clock });
+  const { port, lines } = await gateway([await member('a')], { connectionCountMax: 1, clock });
   const first = dial(port);
   await once(first, 'data');
   for (let i = 0; i < 3; i++) await everything(dial(port)).catch(() => undefined);
@@ -229,7 +240,7 @@ test('connections beyond the bound are closed, and counted in the log', async ()
 });
 
 test('close ends what is forwarded', async () => {
-  const { port, proxy } = await gateway([(await member('a')).port]);
+  const { port, proxy } = await gateway([await member('a')]);
   const socket = dial(port);
   socket.on('error', () => {});
   await once(socket, 'data');
