@@ -19,5 +19,6 @@ export default {
     '^@keelson/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },
   maxWorkers: 2,
-  testTimeout: 60_000,
+  // Of tests and hooks that set none: three times what the slowest takes on a machine with ten times the load.
+  testTimeout: 180_000,
 };

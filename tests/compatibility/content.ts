@@ -18,7 +18,7 @@ export interface Content {
   readonly hash: number;
 }
 
-const WAIT = { timeoutMs: 5000 };
+const WAIT = { timeoutMs: 20_000 };
 
 export async function contentOf(api: MemberApi): Promise<Content> {
   const all = await api.range({ key: Buffer.from('\0'), rangeEnd: Buffer.from('\0') }, 20_000);

@@ -15,7 +15,7 @@ import { idWords, inOrder, normalize } from './normalize.ts';
 import type { Side } from './sides.ts';
 
 /** How long a command may take to print what it must, or to end by itself: more than a third of a lock's TTL. */
-const WATCH_MS = 10_000;
+const WATCH_MS = 30_000;
 
 export interface Difference {
   readonly step: string;

@@ -8,8 +8,8 @@ import type { ClientStream, Metadata } from '@keelson/rpc';
 import type { MemberApi } from '../harness/member-api.ts';
 import { waitUntil, WaitError } from '../harness/waiting.ts';
 
-/** How long anything may take to come. */
-const ARRIVAL_MS = 3000;
+/** How long anything may take to come: on a busy machine, megabytes too. */
+const ARRIVAL_MS = 30_000;
 
 export class WatchConversation {
   private readonly stream: ClientStream<pb.WatchRequest, pb.WatchResponse>;

@@ -81,7 +81,7 @@ export class RunningCtl {
   }
 
   /** As Ctrl-C; a command that does not end then is killed. */
-  async interrupt(timeoutMs = 5000): Promise<CtlResult> {
+  async interrupt(timeoutMs = 20_000): Promise<CtlResult> {
     this.child.kill('SIGINT');
     return this.result(timeoutMs);
   }

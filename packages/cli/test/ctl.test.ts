@@ -152,7 +152,7 @@ difference(HAS_ETCD ? 'ctl and etcdctl' : 'ctl and etcdctl (skipped: no etcd and
         await etcd.stop();
       }
     }
-  });
+  }, 300_000);
 
   test.each(SCRIPT.map((step, index): [string, number, Step] => [title(step), index, step]))(
     '%s',

@@ -380,7 +380,7 @@ describe('watches', () => {
     await root.auth.roleRevokePermission('a', 'a/', { prefix: true });
     const startedMs = performance.now();
     await until('the watch to end', () => ended !== undefined);
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(4_500);
     expect(ended).toMatchObject(denied);
     await root.kv.put('a/after', 'x');
     expect(seen).not.toContain('a/after');

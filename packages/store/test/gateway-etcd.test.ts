@@ -346,7 +346,7 @@ beside(`beside ${title}`, () => {
   });
 
   test('etcdctl locks and elects through its own recipes', async () => {
-    const leases = (text: string): string => text.replace(/[0-9a-f]{14,16}/g, 'LEASE');
+    const leases = (text: string): string => text.replace(/[0-9a-f]{10,16}/g, 'LEASE');
     const environment = (url: string): NodeJS.ProcessEnv => ({
       ...process.env,
       ETCDCTL_API: '3',

@@ -265,7 +265,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** Polls until the condition holds. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, timeoutMs = 30_000): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > deadlineMs) throw new Error(`waited ${timeoutMs} ms for ${what}`);

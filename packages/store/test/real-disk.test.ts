@@ -70,7 +70,7 @@ test('a member comes back with its data, leads at once, and its ports are free i
 
   const startedMs = performance.now();
   const second = await start(dataDir);
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(performance.now() - startedMs).toBeLessThan(4_500); // what waits for a timeout takes 5 s
   const again = clientOf(second);
   expect((await again.kv.get('k', { prefix: true })).count).toBe(20);
   expect(second.memberId).toBe(first.memberId);
@@ -121,7 +121,7 @@ test('stopping does not wait for clients that stay', async () => {
   const watch = client.watch.create('k');
   const startedMs = performance.now();
   await server.stop();
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(performance.now() - startedMs).toBeLessThan(4_500); // what waits for a timeout takes 5 s
   watch.cancel();
   client.close();
 });

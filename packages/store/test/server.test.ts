@@ -47,7 +47,8 @@ describe('three members', () => {
     const { term } = cluster.server(first).replica;
     const startedMs = performance.now();
     await cluster.stopMember(first);
-    expect(performance.now() - startedMs).toBeLessThan(1_500);
+    // 1.5 s at most, had it the machine for itself; what waits for a timeout takes 5.
+    expect(performance.now() - startedMs).toBeLessThan(4_500);
     const second = await cluster.leader();
     expect(cluster.server(second).replica.term).toBe(term + 1);
     await client.kv.put('k', '2');

@@ -121,7 +121,7 @@ export class ScriptRunner {
     if (tapes().every((lines) => lines.length === 0)) return [];
     let before = '';
     try {
-      await waitUntil('both heard the same', { timeoutMs: 3_000, everyMs: 8 }, () => {
+      await waitUntil('both heard the same', { timeoutMs: 20_000, everyMs: 8 }, () => {
         const [want, got] = tapes();
         const now = JSON.stringify(want);
         const settled = equal(want, got) && now === before;

@@ -43,7 +43,7 @@ export class WatchTape {
   }
 
   /** Resolves when so many answers have come, or the stream is over, or nothing came for long. */
-  async answered(count: number, timeoutMs = 3_000): Promise<void> {
+  async answered(count: number, timeoutMs = 20_000): Promise<void> {
     const untilMs = performance.now() + timeoutMs;
     while (this.answers < count && this.ended === undefined && performance.now() < untilMs) {
       await new Promise<void>((resolve) => {

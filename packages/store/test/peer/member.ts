@@ -117,7 +117,7 @@ export function introduceAll(members: readonly TestMember[]): void {
 }
 
 /** Polls until the condition holds. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, timeoutMs = 30_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`timed out waiting for: ${what}`);
