@@ -22,6 +22,9 @@ const PASSING: ReadonlySet<StatusCode> = new Set([
   StatusCode.Aborted,
   StatusCode.ResourceExhausted,
   StatusCode.Unauthenticated,
+  // A connection that breaks in the middle is reported as one of these, too.
+  StatusCode.Internal,
+  StatusCode.Unknown,
 ]);
 
 export class Shipping {

@@ -8,21 +8,25 @@ const CHUNK_BYTES = 1024 * 1024;
 /** Of a file that grows: it can be asked at any time, and goes on. */
 export class GrowingDigest {
   private hash: Hash = createHash('sha256');
-  private settled: Hash = this.hash.copy();
+  private kept: Hash = this.hash.copy();
 
   update(bytes: Buffer): void {
     this.hash.update(bytes);
   }
 
-  /** Of all so far, in hex. From here rollBack() goes on. */
-  settle(): string {
-    this.settled = this.hash.copy();
+  /** Of all so far, in hex. */
+  current(): string {
     return this.hash.copy().digest('hex');
   }
 
-  /** Forgets what came since settle(). */
+  /** From here rollBack() goes on. */
+  keep(): void {
+    this.kept = this.hash.copy();
+  }
+
+  /** Forgets what came since keep(). */
   rollBack(): void {
-    this.hash = this.settled.copy();
+    this.hash = this.kept.copy();
   }
 }
 

@@ -17,9 +17,9 @@ import { RecordStream } from '../wal/record-stream.ts';
 import { formatSegmentName } from '../wal/segment.ts';
 import { WalError } from '../wal/wal-error.ts';
 import { GrowingDigest } from './backup-digest.ts';
-import { endOf, MANIFEST, readManifest, writeManifest, type BackupChain, type BackupIncrement, type BackupManifest, type BackupPoint } from './backup-manifest.ts'; // prettier-ignore
+import { endOf, MANIFEST, readManifest, writeManifest, type BackupBase, type BackupChain, type BackupIncrement, type BackupManifest, type BackupPoint } from './backup-manifest.ts'; // prettier-ignore
 import { withBbolt } from './database.ts';
-import { IncrementWriter, type Settled } from './increment-writer.ts';
+import { IncrementWriter } from './increment-writer.ts';
 import { databaseInside } from './saved-snapshot.ts';
 import { currentRevisionOf } from './status.ts';
 
@@ -67,6 +67,8 @@ export class BackupFolder {
   private writer: IncrementWriter | undefined = undefined;
   /** What the increment being written has in the manifest; undefined before its first point. */
   private current: BackupIncrement | undefined = undefined;
+  /** The disk failed: what it holds is known again once the folder is opened anew. */
+  private failed = false;
 
   private constructor(disk: Disk, directory: string, logger: Logger, manifest: BackupManifest | undefined) {
     this.disk = disk;
@@ -109,23 +111,34 @@ export class BackupFolder {
     chunks: AsyncIterable<Buffer>,
     timeMs: () => number,
   ): Promise<BackupPoint> {
+    this.requireWritable();
     this.requireCluster(source.clusterId);
     await this.endIncrement();
     const chains = this.manifest?.chains ?? [];
     const name = `chain-${String(chains.length + 1).padStart(4, '0')}`;
     const path = `${this.directory}/${name}`;
+    const { base, marker } = await this.stored(path, source.memberId, chunks, timeMs);
+    const chain: BackupChain = { directory: name, base, leaseTtlSecondsMin: 0, increments: [] };
+    await this.replaceManifest({ clusterId: source.clusterId, chains: [...chains, chain] });
+    this.crc = 0;
+    this.marker = marker;
+    return base;
+  }
+
+  /** A base, durable but for its place in the manifest; nothing is left of one that is not whole. */
+  private async stored(
+    path: string,
+    memberId: bigint,
+    chunks: AsyncIterable<Buffer>,
+    timeMs: () => number,
+  ): Promise<{ readonly base: BackupBase; readonly marker: SnapshotMarker }> {
     try {
       await this.disk.makeDirectory(`${path}/${WAL}`);
       const { bytes, sha256, at } = await this.writeBase(`${path}/${BASE}`, chunks, timeMs);
       const { point, marker } = await this.factsOf(`${path}/${BASE}`, at);
       await this.disk.syncDirectory(path);
       await this.disk.syncDirectory(this.directory);
-      const base = { file: BASE, memberId: source.memberId, bytes, sha256, ...point };
-      const chain: BackupChain = { directory: name, base, leaseTtlSecondsMin: 0, increments: [] };
-      await this.replaceManifest({ clusterId: source.clusterId, chains: [...chains, chain] });
-      this.crc = 0;
-      this.marker = marker;
-      return point;
+      return { base: { file: BASE, memberId, bytes, sha256, ...point }, marker };
     } catch (error) {
       await this.disk.removeAll(path);
       throw error;
@@ -144,6 +157,7 @@ export class BackupFolder {
     let newest: Entry | undefined;
     let reached: ShippedPoint | undefined;
     let memberId = 0n;
+    this.requireWritable();
     try {
       for await (const message of messages) {
         this.requireCluster(message.clusterId);
@@ -170,7 +184,9 @@ export class BackupFolder {
         await this.settle(newest, reached, memberId);
       }
     } catch (error) {
-      await this.takeBack();
+      // What the disk did not take may be there or not: nothing is changed any more, and the manifest counts.
+      this.failed ||= errorCodeOf(error) !== undefined;
+      if (!this.failed) await this.takeBack();
       throw error;
     }
     return { entries, bytes, reached };
@@ -223,12 +239,9 @@ export class BackupFolder {
       leaseTtlSecondsMin: reached.leaseTtlMin,
       increments: [...others, increment],
     });
+    writer.keep(settled);
     this.current = increment;
-    this.keep(settled);
-  }
-
-  private keep({ crc }: Settled): void {
-    this.crc = crc;
+    this.crc = settled.crc;
   }
 
   /** Undoes what was appended since the last point. */
@@ -261,8 +274,17 @@ export class BackupFolder {
   }
 
   private async replaceManifest(manifest: BackupManifest): Promise<void> {
-    await writeManifest(this.disk, this.directory, manifest);
+    try {
+      await writeManifest(this.disk, this.directory, manifest);
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
     this.manifest = manifest;
+  }
+
+  private requireWritable(): void {
+    if (this.failed) throw new FatalError(`${this.directory} could not be written to: open it again`);
   }
 
   private requireCluster(clusterId: bigint): void {
@@ -298,7 +320,7 @@ export class BackupFolder {
     } finally {
       await file.close();
     }
-    return { bytes, sha256: digest.settle(), at: at ?? timeMs() };
+    return { bytes, sha256: digest.current(), at: at ?? timeMs() };
   }
 
   /** Checks a saved snapshot through, and reads how far it goes. */

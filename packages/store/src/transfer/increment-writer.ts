@@ -1,6 +1,6 @@
 /**
  * Writes one increment: a segment of a log with the entries that a member shipped. Entries go to the file as they come,
- * and count once settle() has synced them with a hard state that commits them; until then they can be taken back.
+ * and are durable once settle() has synced them with a hard state that commits them; until keep() they can be taken back.
  */
 import { assert, type Disk, type DiskFile } from '@keelson/base';
 import type { Entry } from '@keelson/raft';
@@ -11,7 +11,7 @@ import { GrowingDigest } from './backup-digest.ts';
 /** Gathered before they are written. */
 const WRITE_BYTES = 1024 * 1024;
 
-/** What is durable. */
+/** What is durable, and counts once a manifest says so. */
 export interface Settled {
   readonly bytes: number;
   readonly sha256: string;
@@ -56,7 +56,7 @@ export class IncrementWriter {
     return this.file.path;
   }
 
-  /** Bytes that are durable. */
+  /** Bytes that count. */
   get bytes(): number {
     return this.settled.bytes;
   }
@@ -73,13 +73,19 @@ export class IncrementWriter {
     this.encoder.add(RecordType.State, encodeHardState({ term: last.term, vote: 0n, commit: last.index }));
     await this.flush();
     await this.file.sync();
-    this.settled = { bytes: this.position, sha256: this.digest.settle(), crc: this.encoder.crc };
-    return this.settled;
+    return { bytes: this.position, sha256: this.digest.current(), crc: this.encoder.crc };
   }
 
-  /** Takes back what came since settle(). */
+  /** What settle() gave is in the manifest: from here rollBack() goes on. */
+  keep(settled: Settled): void {
+    assert(settled.bytes === this.position, 'nothing is appended between settling and keeping');
+    this.settled = settled;
+    this.digest.keep();
+  }
+
+  /** Takes back what came since keep(). */
   async rollBack(): Promise<void> {
-    assert(this.settled.bytes > 0, 'an increment that never was is removed, not rolled back');
+    assert(this.bytes > 0, 'an increment that never was is removed, not rolled back');
     await this.file.truncate(this.settled.bytes);
     this.position = this.settled.bytes;
     this.digest.rollBack();
