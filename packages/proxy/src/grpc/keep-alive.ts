@@ -96,9 +96,9 @@ export class KeepAlives {
     });
   }
 
-  close(): void {
-    for (const trunk of this.trunks.values()) trunk.close();
-    this.trunks.clear();
+  /** Ends every client's stream with this. */
+  close(error: RpcError): void {
+    for (const trunk of [...this.trunks.values()]) for (const client of [...trunk.clients]) client.end(error);
   }
 
   private trunk(token: string): KeepAliveTrunk {

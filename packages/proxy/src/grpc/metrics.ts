@@ -14,11 +14,12 @@ export interface MeasuredParts {
   readonly cacheCounters: CacheCounters;
   readonly hub: WatchHub;
   readonly watchCounters: WatchCounters;
+  readonly watchStreams: ReadonlySet<unknown>;
   readonly keepAlives: KeepAlives;
 }
 
 export function registerMetrics(registry: Registry, parts: MeasuredParts): void {
-  const { cache, cacheCounters, hub, watchCounters, keepAlives } = parts;
+  const { cache, cacheCounters, hub, watchCounters, watchStreams, keepAlives } = parts;
   const gauge = (name: string, help: string, value: () => number): void =>
     registry.read('gauge', name, help, value);
   const counter = (name: string, help: string, value: () => number): void =>
@@ -40,7 +41,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
 
   gauge('keelson_grpc_proxy_cache_bytes', 'Bytes of answers kept.', () => cache.bytes);
   gauge('keelson_grpc_proxy_cache_bytes_max', 'Bytes of answers that may be kept.', () => CACHE_BYTES_MAX);
-  gauge('keelson_grpc_proxy_watch_streams', 'Watch streams of clients.', () => watchCounters.streams);
+  gauge('keelson_grpc_proxy_watch_streams', 'Watch streams of clients.', () => watchStreams.size);
   gauge('keelson_grpc_proxy_watchers', 'Watches of clients that are being fed.', () => hub.watcherCount);
   gauge('keelson_grpc_proxy_upstream_watches', 'Watches at the cluster.', () => hub.broadcastCount);
   gauge('keelson_grpc_proxy_upstream_watch_streams', 'Watch streams to the cluster.', () => hub.trunkCount);

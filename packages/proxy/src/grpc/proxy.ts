@@ -48,7 +48,7 @@ import { Registration } from './registration.ts';
 import { ProxyStartError, listenTls, memberTls, ownTls } from './tls.ts';
 import { Upstream } from './upstream.ts';
 import { WatchHub } from './watch-hub.ts';
-import { serveWatch, type WatchCounters } from './watch-stream.ts';
+import { serveWatch, type WatchCounters, type WatchStream } from './watch-stream.ts';
 
 /** Calls under way get this long when the proxy is asked to stop. */
 const DRAIN_MS = 5_000;
@@ -87,6 +87,7 @@ export class GrpcProxy {
   private readonly namespace: Namespace;
   private readonly hub: WatchHub;
   private readonly leader: Leader;
+  private readonly watchStreams = new Set<WatchStream>();
   private readonly keepAlives: KeepAlives;
   private readonly proxies: ProxyList | undefined;
   private readonly registration: Registration | undefined;
@@ -141,20 +142,20 @@ export class GrpcProxy {
 
     const cache = new RangeCache();
     const cacheCounters: CacheCounters = { hits: 0, misses: 0 };
-    const watchCounters: WatchCounters = { streams: 0, queued: 0, queuedBytes: 0, parked: 0, parkedTotal: 0 };
+    const watchCounters: WatchCounters = { queued: 0, queuedBytes: 0, parked: 0, parkedTotal: 0 };
     const table = new ProxyTable();
     const kvParts = { ...parts, cache };
     const order = config.serializableOrdering ? new RevisionOrder() : undefined;
     registerKv(table, { ...kvParts, counters: cacheCounters, order });
-    const { leader, hub, namespace, upstream } = this;
+    const { leader, hub, namespace, upstream, watchStreams } = this;
     table.bidi(raw(services.Watch.methods.watch), (stream) =>
-      serveWatch(stream, { hub, upstream, namespace, leader, counters: watchCounters }),
+      serveWatch(stream, { hub, upstream, namespace, leader, counters: watchCounters, open: watchStreams }),
     );
     table.bidi(raw(services.Lease.methods.leaseKeepAlive), (stream) => this.keepAlives.serve(stream));
     registerForwarded(table, kvParts);
     registerMemberList(table, clusterParts, this.proxies);
     const { keepAlives, registry } = this;
-    registerMetrics(registry, { cache, cacheCounters, hub, watchCounters, keepAlives });
+    registerMetrics(registry, { cache, cacheCounters, hub, watchCounters, watchStreams, keepAlives });
     registerRuntime(registry, world.facts);
 
     this.server = nativeServer(table, {
@@ -173,17 +174,21 @@ export class GrpcProxy {
     if (this.stopped) return;
     this.stopped = true;
     this.syncTimer?.cancel();
-    await Promise.all(this.ports.map((port) => port.close()));
+    const closed = Promise.all(this.ports.map((port) => port.close()));
     this.http.drain();
     this.proxies?.stop();
+    const stopping = new RpcError(StatusCode.Unavailable, 'etcdserver: server stopped');
+    for (const stream of [...this.watchStreams]) stream.fail(stopping);
+    this.keepAlives.close(stopping);
     await this.registration?.stop();
     this.hub.close();
-    this.keepAlives.close();
     this.leader.close();
     this.own?.close();
     await this.server.drain(DRAIN_MS);
     this.http.cut();
     this.upstream.close();
+    // A listener is closed when its last connection is.
+    await closed;
   }
 
   private async open(): Promise<void> {
@@ -301,7 +306,14 @@ export class GrpcProxy {
         ...(config.dialKeepaliveTimeoutMs > 0 && { keepaliveTimeoutMs: config.dialKeepaliveTimeoutMs }),
         ...((secure ?? tls !== undefined) && { tls: tls ?? ((): ReturnType<DialTls> => ({})) }),
       });
-    return new Upstream({ endpoints, channelFactory, clock, prng, sendBytesMax: config.sendBytesMax });
+    return new Upstream({
+      endpoints,
+      channelFactory,
+      clock,
+      prng,
+      secure: tls !== undefined,
+      sendBytesMax: config.sendBytesMax,
+    });
   }
 
   /** Serializable reads begin behind what the cluster has agreed on. */

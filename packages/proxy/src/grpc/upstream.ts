@@ -4,7 +4,7 @@
  * written twice. It knows no message. (etcd: clientv3's retry interceptor, whose rules these are.)
  */
 import { toError, type Clock, type Prng } from '@keelson/base';
-import { Endpoints, type ChannelFactory, type Effect, type Endpoint } from '@keelson/client';
+import { Endpoints, parseAddress, type ChannelFactory, type Effect, type Endpoint } from '@keelson/client';
 import {
   RpcError,
   StatusCode,
@@ -22,6 +22,8 @@ export interface UpstreamOptions {
   readonly channelFactory: ChannelFactory;
   readonly clock: Clock;
   readonly prng: Prng;
+  /** Whether TLS is spoken to an endpoint whose scheme does not say. */
+  readonly secure: boolean;
   /** Largest request that is passed on, bytes (--max-send-bytes); 0: any. */
   readonly sendBytesMax: number;
 }
@@ -44,6 +46,7 @@ export class Upstream {
   readonly prng: Prng;
   private readonly all: Endpoints;
   private readonly sendBytesMax: number;
+  private readonly secure: boolean;
   private readonly waits = new Set<() => void>();
   private shut = false;
 
@@ -52,6 +55,7 @@ export class Upstream {
     this.clock = options.clock;
     this.prng = options.prng;
     this.sendBytesMax = options.sendBytesMax;
+    this.secure = options.secure;
     this.all = new Endpoints(options.endpoints, options.channelFactory, options.clock, options.prng, DIAL_MS);
   }
 
@@ -64,9 +68,9 @@ export class Upstream {
     return this.all.addresses;
   }
 
-  /** Talks to these from now on. */
+  /** Talks to these from now on; connections to those that stay are kept. */
   setEndpoints(endpoints: readonly string[]): void {
-    this.all.replace(endpoints);
+    this.all.replace(endpoints.map((endpoint) => this.withScheme(endpoint)));
   }
 
   /** A caller's request, in its name and within its time. @throws RpcError the member's, or Unavailable */
@@ -174,7 +178,7 @@ export class Upstream {
         this.all.succeeded(endpoint);
         return response;
       } catch (reason) {
-        const error = toRpcError(reason);
+        const error = this.judged(toRpcError(reason), signal);
         if (error.code !== StatusCode.Unavailable) throw error;
         this.all.failed(endpoint);
         const again = effect === 'read' || error.unsent;
@@ -185,6 +189,18 @@ export class Upstream {
     }
   }
 
+  /** A call that nobody cancelled was at a member that has left the list. */
+  private judged(error: RpcError, signal: AbortSignal | undefined): RpcError {
+    const ours = error.code === StatusCode.Cancelled && !this.shut && signal?.aborted !== true;
+    if (!ours) return error;
+    return new RpcError(
+      StatusCode.Unavailable,
+      'the member is no longer an endpoint',
+      undefined,
+      error.unsent,
+    );
+  }
+
   /** @throws RpcError Unavailable, unsent */
   private async reach(budgetMs = ATTEMPTS_MS): Promise<Endpoint> {
     try {
@@ -193,6 +209,13 @@ export class Upstream {
       const { message } = toError(reason);
       throw new RpcError(StatusCode.Unavailable, message, undefined, true);
     }
+  }
+
+  /** One way of writing each, so that a list that says the same keeps its connections. */
+  private withScheme(endpoint: string): string {
+    const { address, secure } = parseAddress(endpoint);
+    if (address.startsWith('unix:')) return endpoint;
+    return `${(secure ?? this.secure) ? 'https' : 'http'}://${address}`;
   }
 
   private checkSize(request: Buffer): void {

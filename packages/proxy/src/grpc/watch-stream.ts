@@ -21,7 +21,7 @@ const RANGE = raw(services.KV.methods.range);
 
 /** What may wait for a client that does not read, in responses (the original's channel) and in bytes. */
 export const QUEUED_MAX = 1_024;
-export const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
+export const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Requests that wait for those before them; then the client is not read from. */
 const REQUESTS_MAX = 1_024;
 /** A larger response is cut for clients that asked for it: etcd's limit of a request and its allowance. */
@@ -39,10 +39,11 @@ export interface WatchStreamParts {
   readonly namespace: Namespace;
   readonly leader: Leader;
   readonly counters: WatchCounters;
+  /** Every stream that is served now. */
+  readonly open: Set<WatchStream>;
 }
 
 export interface WatchCounters {
-  streams: number;
   /** Responses and bytes that wait for clients. */
   queued: number;
   queuedBytes: number;
@@ -58,7 +59,7 @@ export function serveWatch(stream: Stream, parts: WatchStreamParts): void {
   new WatchStream(stream, parts).begin();
 }
 
-class WatchStream {
+export class WatchStream {
   readonly token: string;
   readonly parts: WatchStreamParts;
   private readonly stream: Stream;
@@ -82,7 +83,7 @@ class WatchStream {
 
   begin(): void {
     const { stream } = this;
-    const { leader, counters } = this.parts;
+    const { leader, open } = this.parts;
     if (requiresLeader(stream.call)) {
       if (leader.lost) {
         stream.fail(new RpcError(StatusCode.Unavailable, NO_LEADER));
@@ -90,7 +91,7 @@ class WatchStream {
       }
       this.stopListening = leader.onLost(() => this.fail(new RpcError(StatusCode.Unavailable, NO_LEADER)));
     }
-    counters.streams++;
+    open.add(this);
     stream.onCancel(() => this.close());
     stream.onDrain(() => this.drain());
     // A client that has said all it wants goes on being told, as by etcd.
@@ -283,7 +284,8 @@ class WatchStream {
     for (const watcher of waiting) this.parts.hub.attach(watcher, watcher.range);
   }
 
-  private fail(error: RpcError): void {
+  /** Ends it; its client may start over where it was. */
+  fail(error: RpcError): void {
     if (this.over) return;
     this.close();
     this.stream.fail(error);
@@ -293,12 +295,12 @@ class WatchStream {
     if (this.over) return;
     this.over = true;
     this.stopListening();
-    const { hub, counters } = this.parts;
+    const { hub, counters, open } = this.parts;
     for (const watcher of this.watchers.values()) {
       hub.detach(watcher);
       watcher.end();
     }
-    counters.streams--;
+    open.delete(this);
     counters.queued -= this.queue.length;
     counters.queuedBytes -= this.queuedBytes;
     counters.parked -= this.parked.size;
