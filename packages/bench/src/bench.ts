@@ -9,7 +9,7 @@ import { runMicro } from './micro/micro.ts';
 import { OptionError, parseOptions, usage, type BenchOptions } from './options.ts';
 import { Progress, type Screen } from './progress.ts';
 import { markdownTable, tables, writeReport, type Report } from './report.ts';
-import { onePlan, suitePlans } from './steps.ts';
+import { millionPlans, onePlan, suitePlans } from './steps.ts';
 import { Suite } from './suite.ts';
 
 /** What the command may touch of its process; the `Io` of @keelson/cli is one. */
@@ -46,7 +46,11 @@ export async function runBench(argv: readonly string[], io: BenchIo): Promise<nu
 async function measure(argv: readonly string[], options: BenchOptions, io: BenchIo): Promise<number> {
   const { workload } = options;
   const plans =
-    workload === 'suite' || workload === 'micro' ? suitePlans(options) : [onePlan(workload, options)];
+    workload === 'suite' || workload === 'micro'
+      ? suitePlans(options)
+      : workload === 'million'
+        ? millionPlans(options)
+        : [onePlan(workload, options)];
   const machine = describeMachine(options.directory ?? tmpdir());
   const suite = new Suite(options, new Progress(io), io.env);
   let unsubscribe = (): void => undefined;

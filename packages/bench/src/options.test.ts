@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { OptionError, parseOptions, usage, type BenchOptions } from './options.ts';
-import { growthSizes, onePlan, suitePlans } from './steps.ts';
+import { growthSizes, millionPlans, onePlan, suitePlans } from './steps.ts';
 
 test.each<[string, string[], (options: BenchOptions) => unknown, unknown]>([
   ['the suite by default', [], (o) => o.workload, 'suite'],
@@ -85,4 +85,14 @@ test.each<[number, number[]]>([
   [1_000_000, [1000, 10_000, 100_000, 1_000_000]],
 ])('growth to %d keys', (keys, want) => {
   expect(growthSizes(keys)).toEqual(want);
+});
+
+test('million: starting, memory, restart and growth', () => {
+  const plans = millionPlans(parseOptions(['million', '--compare-etcd']));
+  expect(plans.flatMap(({ steps }) => steps.map(({ id, settings }) => [id, settings.keys]))).toEqual([
+    ['first-put', 1_000_000],
+    ['memory', 1_000_000],
+    ['restart', 1_000_000],
+    ['growth', 1_000_000],
+  ]);
 });

@@ -7,6 +7,7 @@ import type { ClientTransport } from './transport.ts';
 
 export const WORKLOADS = [
   'suite',
+  'million',
   'put',
   'range',
   'txn',
@@ -155,7 +156,10 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   if (compareEtcd && endpoints.length > 0) {
     throw new OptionError('--compare-etcd starts both sides itself: leave out --endpoints');
   }
-  if (endpoints.length > 0 && ['suite', 'first-put', 'memory', 'restart', 'growth'].includes(workload)) {
+  if (
+    endpoints.length > 0 &&
+    ['suite', 'million', 'first-put', 'memory', 'restart', 'growth'].includes(workload)
+  ) {
     throw new OptionError(`${workload} starts and stops its servers: leave out --endpoints`);
   }
   const total = count('total', 0);
