@@ -2,6 +2,7 @@
 import { Metadata, StatusCode } from '../../src/index.ts';
 import type { Prng } from '@keelson/base';
 import { ClientConnection, type ClientStream } from '../../src/client-connection.ts';
+import { HeaderDecoder } from '../../src/hpack.ts';
 import { PREFACE, TYPE, fields, message, rawFrame, setting, u32 } from '../raw-client.ts';
 import type { ClientSink } from '../../src/wire.ts';
 import { Speaker, type Conversation } from './corpus.ts';
@@ -145,6 +146,8 @@ async function farewell(
   await turn();
   if (!talk.alive) return;
   judge.settled();
+  const decoder: unknown = Reflect.get(connection, 'decoder');
+  if (decoder instanceof HeaderDecoder) judge.sameTable(decoder.table());
   if (heard.code !== StatusCode.OK || heard.messages.join() !== 'good')
     throw new BrokenPromise(
       `it lives, and a good call ends with ${heard.code} and ${heard.messages.length} messages`,

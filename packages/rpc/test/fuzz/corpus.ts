@@ -100,7 +100,9 @@ export class Speaker {
     const { prng } = this;
     const frame = this.scripted() ?? this.madeUp();
     if (!prng.chance(1, this.rarity)) return [frame];
-    switch (prng.below(6)) {
+    switch (prng.below(7)) {
+      case 6:
+        return this.pieces();
       case 0:
         return [];
       case 1:
@@ -205,11 +207,25 @@ export class Speaker {
     }
   }
 
+  /** A header block in many pieces: as many as are taken, or more. */
+  private pieces(): Buffer[] {
+    const { prng } = this;
+    const id = this.side === 'client' ? ++this.opened * 2 - 1 : this.known();
+    const block = this.block(0);
+    const count = prng.between(20, 44);
+    const size = Math.ceil(block.length / count);
+    const piece = (i: number): Buffer => block.subarray(i * size, (i + 1) * size);
+    return Array.from({ length: count }, (_unused, i) =>
+      rawFrame(i === 0 ? TYPE.headers : TYPE.continuation, i === count - 1 ? 4 : 0, id, piece(i)),
+    );
+  }
+
   private setting(): Buffer {
     const { prng } = this;
     if (prng.chance(1, this.rarity))
-      return setting(prng.below(8), prng.pick([2, 2 ** 31, 2 ** 32 - 1, 16_383, 2 ** 24]));
+      return setting(prng.below(8), prng.pick([2, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 16_383, 2 ** 24]));
     const id = prng.pick([1, 3, 4, 4, 6, 9, 0xfff]);
+    if (id === 4 && prng.chance(1, 20)) return setting(4, 2 ** 31 - 1);
     return setting(id, prng.pick([0, 1, 5, 100, 4096, 16_384, 65_535, 2 ** 20]));
   }
 
@@ -218,9 +234,26 @@ export class Speaker {
     const flags = this.side === 'server' ? 0 : prng.below(2);
     const text = message(prng.pick(MESSAGES));
     if (!prng.chance(1, 8)) return rawFrame(TYPE.data, flags, id, text);
+    if (prng.chance(1, this.rarity)) {
+      // All padding, or a byte more than that.
+      const size = prng.between(1, 20);
+      return rawFrame(TYPE.data, flags | 8, id, Buffer.alloc(size, size - prng.below(2)));
+    }
     const padding = prng.below(20);
     const bytes = Buffer.concat([Buffer.from([padding]), text, Buffer.alloc(padding)]);
     return rawFrame(TYPE.data, flags | 8, id, bytes);
+  }
+
+  /** A field that takes a good part of the table, and one that refers to it. */
+  private large(): string {
+    const size = this.prng.between(127, 1200);
+    const rest = size - 127;
+    const length = rest < 128 ? [127, rest] : [127, (rest & 127) | 128, rest >> 7];
+    return Buffer.concat([
+      Buffer.from([0x40, 1, 0x61, ...length]),
+      Buffer.alloc(size, 'b'),
+      Buffer.from([0xbe]),
+    ]).toString('hex');
   }
 
   /** One HEADERS frame, or several frames of one block. */
@@ -243,10 +276,20 @@ export class Speaker {
     // The table in use: an entry made, and entries that may be there.
     const indexed =
       this.script.length === 0 && prng.chance(1, 6)
-        ? prng.pick(['', '4001610162', '40016101627e0163', '3fe11f', '20', '40811f0174'])
+        ? prng.pick([
+            '',
+            '4001610162',
+            '40016101627e0163',
+            '3fe11f',
+            '3f45',
+            '20',
+            '40811f0174',
+            this.large(),
+            this.large(),
+          ])
         : '';
     const extra = prng.chance(1, 5) ? [prng.pick(EXTRAS)] : [];
-    const first = Buffer.from(prng.chance(1, 3) && indexed.startsWith('2') ? indexed : '', 'hex');
+    const first = Buffer.from(/^[23]/.test(indexed) ? indexed : '', 'hex');
     const last = Buffer.from(indexed.startsWith('4') ? indexed : '', 'hex');
     if (this.side === 'server') {
       const trailers: [string, string][] = [['grpc-status', prng.pick(['0', '5', 'x'])]];

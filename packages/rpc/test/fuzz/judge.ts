@@ -41,6 +41,7 @@ export interface JudgedLimits {
   readonly headerPairs: number;
   /** Whether what came on the connection is given back. */
   readonly creditGiven: boolean;
+  readonly connectionWindow: number;
 }
 
 interface Told {
@@ -56,6 +57,11 @@ interface Told {
   endSaid: boolean;
   resetSaid: boolean;
   sentBytes: number;
+  /** Content with its padding, and what was given back of it. */
+  gotBytes: number;
+  creditBytes: number;
+  /** Of a client: a response's first HEADERS came. */
+  answered: boolean;
 }
 
 export class BrokenPromise extends Error {
@@ -153,7 +159,7 @@ export class Judge {
       case TYPE.reset:
         return this.gotReset(id, size);
       case TYPE.settings:
-        return this.gotSettings(id, flags, payload);
+        return this.gotSettings(id, flags, payload, exact);
       case TYPE.push:
         return yes(PROTOCOL);
       case TYPE.ping:
@@ -210,10 +216,18 @@ export class Judge {
     const told = this.streams.get(id);
     const wasOver = told === undefined || told.ended || told.reset;
     if (told !== undefined && (flags & 1) !== 0) told.ended = true;
+    if (told !== undefined) told.gotBytes += payload.length;
+    const doubtful = told?.doubtful ?? false;
     // Content may be more than a window or announced length allows, and is an error where nothing more may come.
     let ruling = this.streamError(id);
     if (over) ruling = this.worse(perhaps(FLOW), ruling);
-    if (told !== undefined && !wasOver) told.doubtful = false;
+    if (told !== undefined && !wasOver) {
+      // Content before a response's head is malformed for sure; what nobody reads any more is passed over.
+      const early =
+        this.role === 'client' && exact && payload.length > padding && !told.answered && !doubtful;
+      if (early && !told.resetSaid) this.due.set(id, PROTOCOL);
+      else if (!early) told.doubtful = doubtful;
+    }
     if (payload.length === padding && (flags & 1) === 0) ruling = this.worse(ruling, this.idle());
     return ruling;
   }
@@ -287,6 +301,7 @@ export class Judge {
     const told = this.streams.get(id);
     const over = told === undefined || told.ended || told.reset || told.doubtful || this.streams.size > 200;
     if (told !== undefined && ends) told.ended = true;
+    if (told !== undefined) told.answered = true;
     // A response that only informs counts as one that does nothing.
     const ruling = this.worse(this.streamError(id), this.idle());
     return over ? this.worse(perhaps(CLOSED), ruling) : ruling;
@@ -302,7 +317,7 @@ export class Judge {
     return resetsBurst !== undefined && ++this.resets > resetsBurst ? perhaps(CALM) : FINE;
   }
 
-  private gotSettings(id: number, flags: number, payload: Buffer): Ruling {
+  private gotSettings(id: number, flags: number, payload: Buffer, exact: boolean): Ruling {
     if (id !== 0) return yes(PROTOCOL);
     if ((flags & 1) !== 0) return payload.length === 0 ? this.idle() : yes(SIZE);
     if (payload.length % 6 !== 0) return yes(SIZE);
@@ -323,8 +338,12 @@ export class Judge {
             broken = FLOW;
             break;
           }
-          for (const told of this.streams.values())
-            if (value + told.gain > WINDOW_MAX) ruling = this.worse(ruling, perhaps(FLOW));
+          for (const told of this.streams.values()) {
+            const open = exact && !told.endSaid && !told.resetSaid && !told.reset && !told.doubtful;
+            if (open && this.role === 'server' && value + told.gain - told.sentBytes > WINDOW_MAX)
+              broken = FLOW;
+            else if (value + told.gain > WINDOW_MAX) ruling = this.worse(ruling, perhaps(FLOW));
+          }
           this.initialMost = Math.max(this.initialMost, value);
           initial = value;
           break;
@@ -421,6 +440,14 @@ export class Judge {
         promise(increment > 0, 'it said an increment of 0');
         promise(!this.isIdle(id) || id === 0, 'it lifted the window of an idle stream');
         if (id === 0) this.creditBytes += increment;
+        promise(
+          this.creditBytes <= this.gotBytes + this.limits.connectionWindow - 65_535,
+          'it gave back more than came on the connection',
+        );
+        const told = this.streams.get(id);
+        if (told === undefined) break;
+        told.creditBytes += increment;
+        promise(told.creditBytes <= told.gotBytes, 'it gave back more than came on the stream');
         promise(65_535 + this.creditBytes - this.gotBytes <= WINDOW_MAX, 'its window is above the maximum');
         break;
       }
@@ -456,6 +483,11 @@ export class Judge {
     if (ends) told.endSaid = true;
   }
 
+  /** @throws BrokenPromise when the end's table of the other's fields is not what the blocks made it */
+  sameTable(table: readonly (readonly [string, string])[]): void {
+    promise(JSON.stringify(table) === JSON.stringify(this.heard.table), 'its header table went another way');
+  }
+
   /** All that was asked has been answered: to be asked of a connection that lives, once all was flushed. */
   settled(): void {
     promise(this.settingsAcks === this.settings, 'settings were not acknowledged');
@@ -474,6 +506,9 @@ function fresh(): Told {
     endSaid: false,
     resetSaid: false,
     sentBytes: 0,
+    gotBytes: 0,
+    creditBytes: 0,
+    answered: false,
   };
 }
 

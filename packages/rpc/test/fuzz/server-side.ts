@@ -2,6 +2,7 @@
 import { MethodTable, Metadata, RpcError, StatusCode } from '../../src/index.ts';
 import type { Prng } from '@keelson/base';
 import { dispatcher } from '../../src/dispatch.ts';
+import { HeaderDecoder } from '../../src/hpack.ts';
 import { ServerConnection } from '../../src/server-connection.ts';
 import { Echo } from '../contract/service.ts';
 import { PREFACE, TYPE, message, rawFrame, requestFields, setting, u32 } from '../raw-client.ts';
@@ -111,6 +112,8 @@ async function farewell(talk: Talk, connection: ServerConnection): Promise<void>
   if (!talk.alive) return;
   connection.flush();
   judge.settled();
+  const decoder: unknown = Reflect.get(connection, 'decoder');
+  if (decoder instanceof HeaderDecoder) judge.sameTable(decoder.table());
   const told = judge.streams.get(id);
   if (told?.endSaid !== true || told.headers !== 2 || told.sentBytes !== message('good').length)
     throw new BrokenPromise('it lives, and a good call is not answered');

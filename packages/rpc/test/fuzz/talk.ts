@@ -74,6 +74,7 @@ export class Talk {
       continuations: limits.continuationsMax,
       headerPairs: limits.headerPairsMax,
       creditGiven: !tight,
+      connectionWindow: limits.connectionWindowBytes,
     };
     this.judge = new Judge(role, judged);
     this.pipe = new WatchedPipe(this.judge, skip);
