@@ -78,22 +78,16 @@ async function run(
   cluster.members[follower].signal('SIGSTOP');
   say(`${cluster.members[follower].name} is stopped; ${cluster.members[leader].name} leads term ${term}`);
   await pause(options.stopMs);
+  const logStart = cluster.members[follower].log().length;
   cluster.members[follower].signal('SIGCONT');
   const continuedMs = performance.now();
   const catchUpMs = await cluster.caughtUp(follower);
   say(`continued; it had caught up ${catchUpMs.toFixed(0)} ms later`);
-  let questions = 0;
-  while (performance.now() - continuedMs < options.watchMs) {
-    for (const i of [0, 1, 2]) {
-      const status = await cluster.api(i).status();
-      questions++;
-      if (status.raftTerm !== term) throw new Error(`the term rose from ${term} to ${status.raftTerm}`);
-      if (status.leader !== (await cluster.api(leader).status()).header?.memberId) {
-        throw new Error(`${cluster.members[i].name} follows another leader`);
-      }
-    }
-    await pause(20);
-  }
+  const undisturbed = await watchLeadership(
+    cluster,
+    { leader, follower, term, logStart },
+    () => performance.now() - continuedMs < options.watchMs,
+  );
   const gapMs = load.gapMs();
   await load.stop();
   const first = await checkEndState(cluster, ledger, PREFIX, before);
@@ -104,13 +98,50 @@ async function run(
     catchUpMs,
     lonely: lonely.texts,
     lines: [
-      `stopped     ${options.stopMs} ms; caught up ${catchUpMs.toFixed(0)} ms after SIGCONT; term ${term} and leader unchanged in ${questions} statuses over ${options.watchMs} ms`,
+      `stopped     ${options.stopMs} ms; caught up ${catchUpMs.toFixed(0)} ms after SIGCONT; term ${term} and leader ${undisturbed}`,
       `no answers  ${gapMs.toFixed(0)} ms at most while it was stopped and after`,
       `put latency ${inWords(summarize(load.latenciesMs), 'ms', 1)}`,
       ...first.lines,
       ...lonely.lines,
     ],
   };
+}
+
+/**
+ * Asks everybody for leader and term as long as `goesOn`. On a machine that has no time for its leader another member may
+ * call an election; that is not the follower's doing, and is told.
+ * @returns for the report
+ * @throws Error when the follower, back again, made itself a candidate, or members follow another leader in the same term
+ */
+async function watchLeadership(
+  cluster: ProcessCluster,
+  before: {
+    readonly leader: number;
+    readonly follower: number;
+    readonly term: number;
+    readonly logStart: number;
+  },
+  goesOn: () => boolean,
+): Promise<string> {
+  const { leader, follower, term, logStart } = before;
+  const { memberId } = (await cluster.api(leader).status(PATIENT_MS)).header ?? {};
+  let questions = 0;
+  let elections = 0;
+  while (goesOn()) {
+    for (const i of [0, 1, 2]) {
+      const status = await cluster.api(i).status(PATIENT_MS);
+      questions++;
+      if (status.raftTerm > term) elections++;
+      else if (status.leader !== memberId)
+        throw new Error(`${cluster.members[i].name} follows another leader in term ${term}`);
+    }
+    await pause(20);
+  }
+  const campaign = /became candidate at term \d+/.exec(cluster.members[follower].log().slice(logStart));
+  if (campaign !== null) throw new Error(`${cluster.members[follower].name}, back again, ${campaign[0]}`);
+  return elections === 0
+    ? `unchanged in ${questions} statuses`
+    : `unchanged by it in ${questions} statuses; another member called an election`;
 }
 
 /** Kills the two others and asks the one that is left. */
