@@ -7,7 +7,7 @@ import { goQuote, parseGoBool, parseGoDuration, parseGoInt, parseGoUint, type Pa
 
 export interface FlagSpec {
   readonly name: string;
-  readonly kind: 'bool' | 'string' | 'strings' | 'duration' | 'int' | 'uint32';
+  readonly kind: 'bool' | 'string' | 'strings' | 'duration' | 'int' | 'uint' | 'uint32';
   /** As it would be typed. */
   readonly initial: string;
   readonly usage: string;
@@ -34,6 +34,7 @@ const CHECKS: Readonly<Record<FlagSpec['kind'], Check | undefined>> = {
   strings: undefined,
   duration: { parse: parseGoDuration, prefix: () => '' },
   int: { parse: parseGoInt, prefix: strconv('ParseInt') },
+  uint: { parse: (text) => parseGoUint(text, 64), prefix: strconv('ParseUint') },
   uint32: { parse: (text) => parseGoUint(text, 32), prefix: strconv('ParseUint') },
 };
 
@@ -121,6 +122,7 @@ const KIND_WORDS: Readonly<Record<FlagSpec['kind'], string>> = {
   strings: ' strings',
   duration: ' duration',
   int: ' int',
+  uint: ' uint',
   uint32: ' uint32',
 };
 const ZEROS: ReadonlySet<string> = new Set(['', '0', 'false', '0s']);

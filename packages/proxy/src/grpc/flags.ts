@@ -118,7 +118,7 @@ export const GRPC_PROXY_FLAGS: readonly FlagSpec[] = [
   text('client-crl-file', '', 'proxy client certificate revocation list file.'),
   {
     name: 'self-signed-cert-validity',
-    kind: 'uint32',
+    kind: 'uint',
     initial: '1',
     usage: 'The validity period of the proxy certificates, unit is year',
   },
