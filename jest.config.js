@@ -19,6 +19,7 @@ export default {
     '^@keelson/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },
   maxWorkers: 2,
+  testSequencer: '<rootDir>/scripts/slow-first.mjs',
   // Of tests and hooks that set none: three times what the slowest takes on a machine with ten times the load.
   testTimeout: 180_000,
 };
