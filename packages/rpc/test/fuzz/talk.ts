@@ -56,6 +56,7 @@ export class Talk {
     const tight = prng.chance(1, 8);
     this.limits = {
       ...DEFAULT_LIMITS,
+      streamWindowBytes: prng.pick([1000, 10_000, DEFAULT_LIMITS.streamWindowBytes]),
       connectionWindowBytes: tight ? 65_535 : 200_000,
       unreadBytesMax: tight ? -1 : 100_000,
       stalledBytesMax: 200_000,
