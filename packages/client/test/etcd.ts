@@ -4,6 +4,7 @@
  */
 /// <reference types="node" />
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -19,8 +20,14 @@ export const etcdVersion: string | undefined = /etcd Version: (\S+)/.exec(
 )?.[1];
 
 export async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(probes.map((probe) => once(probe, 'listening')));
+  // Below what the kernel gives to outgoing connections: one of those would take the port of a server that is down.
+  const any = (): number => randomInt(20_000, 32_000);
+  const probes = Array.from({ length: count }, () => createServer().listen(any(), '127.0.0.1'));
+  const listening = await Promise.allSettled(probes.map((probe) => once(probe, 'listening')));
+  if (listening.some(({ status }) => status === 'rejected')) {
+    for (const probe of probes) probe.close();
+    return freePorts(count);
+  }
   const ports = probes.map((probe) => {
     const address = probe.address();
     if (address === null || typeof address === 'string') throw new Error('not listening on TCP');

@@ -3,6 +3,7 @@
  * clock with quick ticks. A member can be stopped, lose power, start again from what its disk kept, and be
  * cut off; clients talk to it in process.
  */
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { Prng, silentLogger, systemClock, type Clock, type Logger } from '@keelson/base';
@@ -253,8 +254,14 @@ function urlsOf(text: string): ServerConfig['listenPeerUrls'] {
 }
 
 async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(probes.map((probe) => once(probe, 'listening')));
+  // Below what the kernel gives to outgoing connections: one of those would take the port of a server that is down.
+  const any = (): number => randomInt(20_000, 32_000);
+  const probes = Array.from({ length: count }, () => createServer().listen(any(), '127.0.0.1'));
+  const listening = await Promise.allSettled(probes.map((probe) => once(probe, 'listening')));
+  if (listening.some(({ status }) => status === 'rejected')) {
+    for (const probe of probes) probe.close();
+    return freePorts(count);
+  }
   const ports = probes.map((probe) => {
     const address = probe.address();
     if (address === null || typeof address === 'string') throw new Error('not listening on TCP');
