@@ -86,3 +86,17 @@ test('it is not promoted before the snapshot that it needs is in', async () => {
   await joined.replica.linearizable();
   expect(joined.replica.state.mvcc.keysTotal).toBe(80);
 });
+
+test('users and --strict-reconfig-check are no obstacle to a learner that is ready', async () => {
+  const { cluster, start } = await withLearner(1, { bcryptCost: 4 });
+  const { auth } = cluster.client([0]);
+  await auth.userAdd('root', 'r');
+  await auth.userGrantRole('root', 'root');
+  await auth.enable();
+  const joined = await start();
+  await until(
+    'the promotion',
+    () => joined.replica.state.membership.get(joined.memberId)?.isLearner === false,
+  );
+  await cluster.client([0], { user: 'root', password: 'r' }).kv.put('after', 'v');
+});
