@@ -14,6 +14,7 @@ import {
   sizeCountUint64,
   sizeDelimited,
   sizeIdUint64,
+  sizeUint32,
 } from '../wire/writer.ts';
 
 /** keelson.backup.v1.ShipLogRequest */
@@ -21,11 +22,13 @@ export class ShipLogRequest {
   declare clusterId: bigint;
   declare term: number;
   declare index: number;
+  declare dataCrc: number;
 
   constructor(init?: Partial<ShipLogRequest>) {
     this.clusterId = init?.clusterId ?? 0n;
     this.term = init?.term ?? 0;
     this.index = init?.index ?? 0;
+    this.dataCrc = init?.dataCrc ?? 0;
   }
 }
 
@@ -41,12 +44,19 @@ export function sizeShipLogRequest(m: ShipLogRequest): number {
   if (m.index !== 0) {
     size += 1 + sizeCountUint64(m.index);
   }
+  if (m.dataCrc !== 0) {
+    size += 1 + sizeUint32(m.dataCrc);
+  }
   return size;
 }
 
 /** Writes the message so that it ends before `end`; returns its start. Ask sizeShipLogRequest first. */
 export function writeShipLogRequest(m: ShipLogRequest, buffer: Buffer, end: number): number {
   let pos = end;
+  if (m.dataCrc !== 0) {
+    pos = putVarint(buffer, pos, m.dataCrc);
+    buffer[--pos] = 32;
+  }
   if (m.index !== 0) {
     pos = putVarint(buffer, pos, m.index);
     buffer[--pos] = 24;
@@ -77,6 +87,10 @@ export function readShipLogRequest(r: Reader, m: ShipLogRequest): ShipLogRequest
       }
       case 24: {
         m.index = r.countUint64('keelson.backup.v1.ShipLogRequest.index');
+        break;
+      }
+      case 32: {
+        m.dataCrc = r.uint32('keelson.backup.v1.ShipLogRequest.data_crc');
         break;
       }
       default:

@@ -50,6 +50,7 @@ export const MESSAGES: Readonly<Record<string, MessageDescriptor>> = {
       f('cluster_id', 'clusterId', 1, 'uint64'),
       f('term', 'term', 2, 'uint64'),
       f('index', 'index', 3, 'uint64'),
+      f('data_crc', 'dataCrc', 4, 'uint32'),
     ] },
   'keelson.backup.v1.ShipLogResponse': { type: backuppb.ShipLogResponse, fields: [
       f('cluster_id', 'clusterId', 1, 'uint64'),

@@ -11,7 +11,10 @@ export interface ShipLogOptions {
   readonly clusterId?: bigint;
   /** The last entry the caller has. */
   readonly term: number;
+  /** 0: nothing is sent but who the member is. */
   readonly index: number;
+  /** CRC-32C of its data; 0 or absent: not known. */
+  readonly dataCrc?: number;
   /** One of the client's endpoints; without it whichever is current. */
   readonly endpoint?: string;
   readonly signal?: AbortSignal;
@@ -31,9 +34,9 @@ export class Backup {
    *   whatever came before it breaks is right, but says nothing of how far it goes
    */
   async *shipLog(options: ShipLogOptions): AsyncGenerator<backuppb.ShipLogResponse, void, undefined> {
-    const { clusterId = 0n, term, index, signal } = options;
+    const { clusterId = 0n, term, index, dataCrc = 0, signal } = options;
     const { endpoint, metadata, token } = await this.caller.forStream(options.endpoint);
-    const request = new backuppb.ShipLogRequest({ clusterId, term, index });
+    const request = new backuppb.ShipLogRequest({ clusterId, term, index, dataCrc });
     const stream = endpoint.channel.serverStream(services.Backup.methods.shipLog, request, {
       metadata,
       ...(signal === undefined ? {} : { signal }),

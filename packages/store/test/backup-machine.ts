@@ -92,6 +92,7 @@ export class BackupSite {
         clusterId: folder.clusterId ?? 0n,
         term: end.term,
         index: end.index,
+        dataCrc: folder.endDataCrc,
       }),
     );
   }
@@ -147,7 +148,7 @@ export class BackupSite {
         walDir: '',
         peerUrls: [peerUrl],
         initialCluster,
-        initialClusterToken: 'restored',
+        initialClusterToken: 'etcd-cluster',
         skipHashCheck: false,
         bumpRevision: 0,
         hashPlain: () => Buffer.alloc(0),

@@ -45,8 +45,9 @@ describe(`a backup of a cluster that changes (SEED=${SEED})`, () => {
 
   /** Of the member that leads: it has applied whatever was answered. */
   async function keep(): Promise<void> {
-    const { state } = cluster.server(await cluster.leader()).replica;
-    const now = await record(state);
+    const { replica } = cluster.server(await cluster.leader());
+    await replica.linearizable();
+    const now = await record(replica.state);
     recorded.set(now.revision, now);
   }
 
@@ -192,6 +193,10 @@ describe(`a backup of a cluster that changes (SEED=${SEED})`, () => {
       const anna = again.client([1], { user: 'anna', password: 'another' });
       await expect(anna.kv.get('key/1')).resolves.toBeDefined();
       await expect(anna.kv.put('key/1', '')).rejects.toMatchObject({ reason: 'PERMISSION_DENIED' });
+      // Restored in place: the cluster's id is the old one, and still it is another history.
+      const folder = await site.open();
+      expect(again.server(0).clusterId).toBe(folder.clusterId);
+      await expect(site.ship(root)).rejects.toThrow('its history is another one');
       await expect(anna.backup.shipLog({ term: 1, index: 1 }).next()).rejects.toMatchObject({
         reason: 'PERMISSION_DENIED',
       });

@@ -1,5 +1,6 @@
 /** The Backup service: the committed log after an entry, from memory and from the segments, and what it refuses. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { crc32c } from '@keelson/base';
 import type { backuppb } from '@keelson/proto';
 import { EtcdError, type Client } from '@keelson/client';
 import { StatusCode } from '@keelson/rpc';
@@ -13,11 +14,17 @@ interface Shipment {
   readonly reached: backuppb.LogPoint | undefined;
 }
 
-async function ship(client: Client, term: number, index: number, clusterId = 0n): Promise<Shipment> {
+async function ship(
+  client: Client,
+  term: number,
+  index: number,
+  clusterId = 0n,
+  dataCrc = 0,
+): Promise<Shipment> {
   const entries: ReturnType<typeof decodeEntry>[] = [];
   let messages = 0;
   let reached: backuppb.LogPoint | undefined;
-  for await (const message of client.backup.shipLog({ term, index, clusterId })) {
+  for await (const message of client.backup.shipLog({ term, index, clusterId, dataCrc })) {
     expect(reached).toBe(undefined);
     messages++;
     entries.push(...message.entries.map(decodeEntry));
@@ -85,12 +92,30 @@ describe('a member', () => {
     expect(entries).toHaveLength(last - 1);
   });
 
-  test('says how far it is when there is nothing new, or the caller knows more', async () => {
+  test('says how far it is when there is nothing new, and when nothing is asked for', async () => {
     const { last, term } = memory();
-    for (const index of [last, last + 5]) {
+    for (const index of [last, 0]) {
       const { entries, messages, reached } = await ship(client, term, index);
       expect([entries.length, messages, reached?.index]).toEqual([0, 1, last]);
     }
+  });
+
+  test('compares what the caller has with its own entry', async () => {
+    const { last, term } = memory();
+    for (const index of [3, last - 60, last - 2, last]) {
+      const { entries } = await ship(client, index === 3 ? 2 : term, index - 1);
+      const dataCrc = crc32c(entries[0].data);
+      const { entries: after } = await ship(client, term, index, 0n, dataCrc);
+      expect(after).toHaveLength(last - index);
+      expect(await refusal(ship(client, term, index, 0n, dataCrc ^ 1))).toMatchObject({
+        code: StatusCode.FailedPrecondition,
+        message: `keelson: entry ${index} of term ${term} holds something else in this log: its history is another one`,
+      });
+    }
+    expect(await refusal(ship(client, term, last + 1))).toMatchObject({
+      code: StatusCode.FailedPrecondition,
+      message: `keelson: the log ends at entry ${last}, before entry ${last + 1}: its history is another one`,
+    });
   });
 
   test('refuses another cluster, another history, and what was released', async () => {

@@ -46,14 +46,8 @@ export class Shipping {
   /** @throws CtlError, EtcdError, FatalError, an error of the system */
   async once(): Promise<ExitCode> {
     try {
-      const { entries, bytes, reached } = await this.ship();
-      const { end } = this.folder;
-      this.clear();
-      if (end !== undefined && reached.index < end.index)
-        this.say(
-          `The member is at entry ${reached.index}, behind the backup, which ends at entry ${end.index}: nothing was added`,
-        );
-      else if (entries === 0) this.say(`Nothing new: ${this.where()}`);
+      const { entries, bytes } = await this.ship();
+      if (entries === 0) this.say(`Nothing new: ${this.where()}`);
       else this.say(`Shipped ${entries} entries (${formatSize(bytes)}): ${this.where()}`);
       return ExitCode.Success;
     } catch (error) {
@@ -108,6 +102,7 @@ export class Shipping {
             ...(clusterId === undefined ? {} : { clusterId }),
             term: end.term,
             index: end.index,
+            dataCrc: this.folder.endDataCrc,
             signal: this.context.stopping,
           }),
         );
@@ -142,10 +137,9 @@ export class Shipping {
 
   /** Who it is. Asked of the service that is needed later: a base without it is of no use. */
   private async member(endpoint: string): Promise<{ readonly clusterId: bigint; readonly memberId: bigint }> {
-    // Further than any log: nothing is sent.
-    const nowhere = { term: 1, index: Number.MAX_SAFE_INTEGER };
     const signal = this.context.stopping;
-    for await (const message of this.client.backup.shipLog({ ...nowhere, endpoint, signal })) return message;
+    const messages = this.client.backup.shipLog({ term: 0, index: 0, endpoint, signal });
+    for await (const message of messages) return message;
     throw new CtlError(ExitCode.Error, `${endpoint} did not say who it is`);
   }
 

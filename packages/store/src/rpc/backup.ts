@@ -4,7 +4,7 @@
  * other work, and a slow reader holds up nobody but itself. It keeps no log alive: one that was released is answered
  * with OUT_OF_RANGE, and the caller takes a new base. The format of what is kept: docs/formats/backup.md.
  */
-import type { Disk } from '@keelson/base';
+import { crc32c, type Disk } from '@keelson/base';
 import { backuppb, services } from '@keelson/proto';
 import { StorageError, type Entry } from '@keelson/raft';
 import { RpcError, StatusCode, type MethodTable, type ServerStream } from '@keelson/rpc';
@@ -54,9 +54,11 @@ class Shipment {
     this.stream = stream;
   }
 
-  async send({ clusterId, term, index }: backuppb.ShipLogRequest): Promise<void> {
+  async send({ clusterId, term, index, dataCrc }: backuppb.ShipLogRequest): Promise<void> {
     const { state } = this.replica;
     if (clusterId !== 0n && clusterId !== this.replica.clusterId) throw new StoreError('CLUSTER_ID_MISMATCH');
+    // A member that lags behind the caller catches up first: then the caller has what the cluster never had.
+    if (index > state.consistentIndex) await this.replica.linearizable();
     // All of one moment: nothing is applied between.
     const reached = new backuppb.LogPoint({
       term: state.consistentTerm,
@@ -65,44 +67,51 @@ class Shipment {
       unixMs: this.parts.nowMs(),
       leaseTtlMin: this.parts.leaseTtlSecondsMin,
     });
-    if (index < reached.index) await this.sendEntries(term, index, reached.index);
-    else if (index === reached.index && term !== reached.term) throw differs(index, term, reached.term);
+    if (index > reached.index)
+      throw new RpcError(
+        StatusCode.FailedPrecondition,
+        `keelson: the log ends at entry ${reached.index}, before entry ${index}: its history is another one`,
+      );
+    if (index > 0) await this.sendEntries({ term, index, dataCrc }, reached.index);
     this.stream.write(this.message([], reached));
   }
 
-  private async sendEntries(term: number, index: number, last: number): Promise<void> {
+  private async sendEntries(known: KnownEntry, last: number): Promise<void> {
     const { tail } = this.parts;
-    let at = index;
-    // At the start the entry the caller has is compared, wherever it is found.
+    let at = known.index;
+    // The entry the caller has is compared, wherever it is found; after that it is `at` that was sent.
     let compared = false;
-    while (at < last && !this.stream.closed) {
-      const known = compared ? term : tail.term(at);
-      if (typeof known === 'number' && known !== term) throw differs(at, term, known);
+    const term = tail.term(at);
+    if (typeof term === 'number') {
+      const entries = tail.entries(at, at + 1, MESSAGE_BYTES);
+      compare(known, term, typeof entries === 'string' ? undefined : entries[0]);
       compared = true;
-      const entries =
-        typeof known === 'number' ? tail.entries(at + 1, last + 1, MESSAGE_BYTES) : StorageError.Compacted;
+    }
+    while ((at < last || !compared) && !this.stream.closed) {
+      const entries = compared ? tail.entries(at + 1, last + 1, MESSAGE_BYTES) : StorageError.Compacted;
       if (typeof entries !== 'string') {
         await this.sendMessage(entries);
         at += entries.length;
         continue;
       }
-      at = await this.sendFromDisk(typeof known === 'number' ? undefined : term, at, last);
+      at = await this.sendFromDisk(compared ? undefined : known, at, last);
+      compared = true;
     }
   }
 
   /**
    * What the memory has let go.
-   * @param term of entry `after`, which is compared; undefined: it was
+   * @param known is entry `after`, and to be compared; undefined: it was
    * @returns the last entry sent
    */
-  private async sendFromDisk(term: number | undefined, after: number, last: number): Promise<number> {
+  private async sendFromDisk(known: KnownEntry | undefined, after: number, last: number): Promise<number> {
     const { disk, walDirectory, tail } = this.parts;
-    const low = term === undefined ? after + 1 : after;
+    const low = known === undefined ? after + 1 : after;
     const high = Math.min(last, tail.firstIndex() - 1);
     for await (const entries of committedEntries(disk, walDirectory, low, high)) {
       const [first] = entries;
-      const isKnown = term !== undefined && first.index === after;
-      if (isKnown && first.term !== term) throw differs(after, term, first.term);
+      const isKnown = known !== undefined && first.index === after;
+      if (isKnown) compare(known, first.term, first);
       let message: Entry[] = [];
       let bytes = 0;
       for (const entry of isKnown ? entries.slice(1) : entries) {
@@ -139,11 +148,27 @@ class Shipment {
   }
 }
 
-function differs(index: number, theirs: number, ours: number): RpcError {
-  return new RpcError(
-    StatusCode.FailedPrecondition,
-    `keelson: entry ${index} is of term ${ours} in this log, not of term ${theirs}: its history is another one`,
-  );
+/** The last entry a caller has. */
+interface KnownEntry {
+  readonly term: number;
+  readonly index: number;
+  /** 0: the caller does not know it. */
+  readonly dataCrc: number;
+}
+
+/** @param ours undefined where only its term is known any more. @throws RpcError when it is another one */
+function compare({ index, term, dataCrc }: KnownEntry, ourTerm: number, ours: Entry | undefined): void {
+  const reason = 'its history is another one';
+  if (ourTerm !== term)
+    throw new RpcError(
+      StatusCode.FailedPrecondition,
+      `keelson: entry ${index} is of term ${ourTerm} in this log, not of term ${term}: ${reason}`,
+    );
+  if (ours !== undefined && dataCrc !== 0 && crc32c(ours.data) !== dataCrc)
+    throw new RpcError(
+      StatusCode.FailedPrecondition,
+      `keelson: entry ${index} of term ${term} holds something else in this log: ${reason}`,
+    );
 }
 
 function released(index: number): RpcError {

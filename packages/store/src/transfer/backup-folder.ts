@@ -4,7 +4,7 @@
  * else is found is removed at the next opening. It talks to nobody: what members send is handed in. One process at a time
  * writes; that is its caller's to see to. Format: docs/formats/backup.md.
  */
-import { assert, hexId, type Disk, type Logger } from '@keelson/base';
+import { assert, crc32c, hexId, type Disk, type Logger } from '@keelson/base';
 import type { Entry } from '@keelson/raft';
 import { decodeConfState } from '../consensus/conf-state.ts';
 import { makeDurableDirectory } from '../disk/durable-directory.ts';
@@ -13,6 +13,7 @@ import { FatalError } from '../errors.ts';
 import { BboltReader } from '../snapshot/bbolt-reader.ts';
 import { readImageFacts } from '../snapshot/state-image.ts';
 import { decodeEntry, type SnapshotMarker } from '../wal/entry-codec.ts';
+import { RecordType } from '../wal/record.ts';
 import { RecordStream } from '../wal/record-stream.ts';
 import { formatSegmentName } from '../wal/segment.ts';
 import { WalError } from '../wal/wal-error.ts';
@@ -64,6 +65,8 @@ export class BackupFolder {
   /** The checksum at the end of the newest chain; undefined when it cannot be gone on from. */
   private crc: number | undefined = undefined;
   private marker: SnapshotMarker | undefined = undefined;
+  /** Of the newest entry's data; 0 when there is only a base. */
+  private dataCrc = 0;
   private writer: IncrementWriter | undefined = undefined;
   /** What the increment being written has in the manifest; undefined before its first point. */
   private current: BackupIncrement | undefined = undefined;
@@ -100,6 +103,11 @@ export class BackupFolder {
     return chain === undefined || this.crc === undefined ? undefined : endOf(chain);
   }
 
+  /** CRC-32C of the data of the entry where the folder ends; 0 when it is not known, as behind a base. */
+  get endDataCrc(): number {
+    return this.dataCrc;
+  }
+
   /**
    * Puts a saved snapshot in and begins a chain behind it.
    * @param chunks of the file as Maintenance.Snapshot sends it, its digest last
@@ -121,6 +129,7 @@ export class BackupFolder {
     const chain: BackupChain = { directory: name, base, leaseTtlSecondsMin: 0, increments: [] };
     await this.replaceManifest({ clusterId: source.clusterId, chains: [...chains, chain] });
     this.crc = 0;
+    this.dataCrc = 0;
     this.marker = marker;
     return base;
   }
@@ -242,6 +251,7 @@ export class BackupFolder {
     writer.keep(settled);
     this.current = increment;
     this.crc = settled.crc;
+    this.dataCrc = crc32c(last.data);
   }
 
   /** Undoes what was appended since the last point. */
@@ -398,7 +408,10 @@ export class BackupFolder {
         this.logger.warn('discarded a torn increment', { path, bytes: size - bytes });
       }
       const stream = new RecordStream(file, { end: bytes });
-      while ((await stream.next()) !== undefined);
+      let last: Buffer | undefined;
+      for (let records = await stream.next(); records !== undefined; records = await stream.next())
+        last = records.findLast(({ type }) => type === RecordType.Entry)?.data ?? last;
+      this.dataCrc = last === undefined ? 0 : crc32c(decodeEntry(last).data);
       if (stream.position !== bytes || stream.crc === undefined)
         throw new WalError('CORRUPT', `${path} ends at ${stream.position}, and should at ${bytes}`);
       return stream.crc;

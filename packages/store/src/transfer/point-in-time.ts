@@ -59,6 +59,9 @@ export async function restoreBackup(options: BackupRestoreOptions, world: Offlin
   const { directory, until } = options;
   const { chains } = await manifestIn(disk, directory);
   const target = targetOf(chains, until);
+  const end = endOf(target.chain);
+  if (until.kind === 'time' && end.timeMs < until.ms)
+    logger.warn('the backup ends before that time', { ends: isoTime(end.timeMs), until: isoTime(until.ms) });
   const temporary = `${options.dataDir}.replay`;
   const image = `${temporary}/image.db`;
   const restore: RestoreOptions = { ...options, snapshotPath: image, skipHashCheck: true };
