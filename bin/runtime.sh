@@ -1,5 +1,5 @@
-# Sourced by the executables beside it: sets `node` (the one the bootstrap chose: version 22 or newer) and
-# `heap` (75 % of memory in MiB). Needs nothing but PATH, and starts no other program.
+# Sourced by the executables beside it: sets `node` (the one the bootstrap chose: version 22 or newer), `heap`
+# (75 % of memory in MiB) and `thrift`, what a server adds to it. Needs nothing but PATH, and starts no other program.
 node=
 if [ -r "$root/node_modules/.keelson-node" ]; then
   read -r node <"$root/node_modules/.keelson-node"
@@ -15,3 +15,9 @@ while read -r key value _; do
     break
   fi
 done </proc/meminfo
+# With so much heap allowed V8 would take 134 MB for what is young, and let what is old grow fourfold before it
+# looks for garbage. Measured with a million keys: docs/performance.md.
+thrift='--max-semi-space-size=16 --heap-growing-percent=130'
+# glibc would give each of a dozen threads an arena of its own.
+MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-2}
+export MALLOC_ARENA_MAX

@@ -5,10 +5,11 @@ import type { DataDir } from './data-dir.ts';
 import type { MemberSpec } from './member.ts';
 import { HOST, type MemberPorts } from './ports.ts';
 
-/** How a member's program is called, before its flags: node, its flags, the script. */
+/** How a member's program is called, before its flags: node, its flags as in bin/runtime.sh, the script. */
 export function storeCommand(script: string): string[] {
   const heapMiB = Math.floor((totalmem() / 2 ** 20) * 0.75);
-  return [process.execPath, `--max-old-space-size=${heapMiB}`, '--no-warnings', script];
+  const thrift = ['--max-semi-space-size=16', '--heap-growing-percent=130'];
+  return [process.execPath, `--max-old-space-size=${heapMiB}`, ...thrift, '--no-warnings', script];
 }
 
 export function planMembers(
