@@ -6,9 +6,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
+import { makeCertificate } from '@keelson/store';
 import { HAS_ETCD, freePorts, startEtcd, type EtcdProcess } from '../../cli/test/etcd-process.ts';
+import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { CapturedIo } from './captured-io.ts';
-import { closeAll, eventually, startProxy } from './grpc-harness.ts';
+import { channelTo, closeAll, eventually, get, put, startProxy } from './grpc-harness.ts';
 import { runProxy } from '../src/commands.ts';
 
 const open: (() => Promise<unknown>)[] = [];
@@ -257,5 +259,48 @@ real(named('our proxy before a real etcd'), () => {
     await io.stop();
     expect(await ended).toBe(0);
     expect(io.errText).toContain('stop listening gRPC proxy client requests');
+  });
+
+  test('reaches members by TLS, with a certificate that names nobody', async () => {
+    const authority = new TestAuthority();
+    try {
+      const { certFile, keyFile } = authority.issue('member');
+      const nobody = authority.write(
+        'nobody',
+        makeCertificate(
+          {
+            organization: 'proxies',
+            notBeforeMs: Date.now() - 3_600_000,
+            notAfterMs: Date.now() + 3_600_000,
+            usages: ['client'],
+          },
+          authority.certified,
+        ),
+      );
+      const member = await startEtcd(await freePorts(), [
+        `--cert-file=${certFile}`,
+        `--key-file=${keyFile}`,
+        `--trusted-ca-file=${authority.caFile}`,
+        '--client-cert-auth',
+      ]);
+      open.push(() => member.stop());
+      const port = Number(member.endpoint.split(':')[1]);
+      const ca = `--cacert=${authority.caFile}`;
+      const proxy = await startProxy([port], [ca, `--cert=${nobody.certFile}`, `--key=${nobody.keyFile}`]);
+      const channel = channelTo(proxy.port);
+      await put(channel, 'a', '1');
+      expect(await get(channel, 'a')).toEqual(['a=1']);
+      const metrics = await fetch(`http://127.0.0.1:${proxy.port}/metrics`);
+      expect(await metrics.text()).toContain('etcd_server_has_leader 1');
+      const named = [ca, `--cert=${certFile}`, `--key=${keyFile}`];
+      await expect(startProxy([port], named)).rejects.toThrow(
+        `cert has non empty Common Name (member): ${certFile}`,
+      );
+      await expect(startProxy([port], [ca, `--cert=${certFile}`])).rejects.toThrow(
+        `KeyFile and CertFile must both be present[key: , cert: ${certFile}]`,
+      );
+    } finally {
+      authority.dispose();
+    }
   });
 });

@@ -235,9 +235,17 @@ describe('a client that does not read', () => {
     const value = 'x'.repeat(200_000);
     const written: number[] = [];
     const parked = (): number => metric(proxy, 'keelson_grpc_proxy_watchers_parked');
-    while (parked() === 0 && written.length < 500) written.push(await put(direct, 'k', value));
+    // Another one that reads says when an event has come as far as the proxy.
+    const quick = new WatchClient(channelTo(proxy.port));
+    quick.create('k');
+    await quick.until(() => quick.created === 1);
+    const write = async (): Promise<void> => {
+      written.push(await put(direct, 'k', value));
+      await quick.until(() => quick.events.get(0n)?.at(-1)?.kv?.modRevision === written.at(-1));
+    };
+    while (parked() === 0 && written.length < 100) await write();
     expect(parked()).toBe(1);
-    for (let i = 0; i < 10; i++) written.push(await put(direct, 'k', value));
+    for (let i = 0; i < 5; i++) await write();
     expect(metric(proxy, 'keelson_grpc_proxy_watch_queued_bytes')).toBeLessThan(8 * 1024 * 1024);
     slow.stream.resume();
     await slow.until(() => slow.events.get(0n)?.at(-1)?.kv?.modRevision === written.at(-1));

@@ -12,7 +12,7 @@ export interface Receiver {
   readonly nextRevision: number;
   /** Who watches. */
   readonly token: string;
-  /** The watch stands upstream. */
+  /** The watch stands upstream; told again when it stands on another stream. */
   confirmed(): void;
   events(batch: WatchBatch): void;
   /** Nothing happened up to the header's revision. */

@@ -53,6 +53,8 @@ import { serveWatch, type WatchCounters, type WatchStream } from './watch-stream
 /** Calls under way get this long when the proxy is asked to stop. */
 const DRAIN_MS = 5_000;
 const ORDER_AGAIN_MS = 1_000;
+/** One stream carries what many clients watch: more may be on its way than of a stream of one client's. */
+const STREAM_WINDOW_BYTES = 2 * 1024 * 1024;
 
 /** What of the outer world it asks. */
 export interface GrpcProxyWorld {
@@ -301,6 +303,7 @@ export class GrpcProxy {
     const channelFactory = (address: string, secure: boolean | undefined): Channel =>
       nativeChannel(address, {
         clock,
+        limits: { streamWindowBytes: STREAM_WINDOW_BYTES },
         maxReceiveBytes: config.receiveBytesMax > 0 ? config.receiveBytesMax : 2 ** 31 - 1,
         ...(config.dialKeepaliveTimeMs > 0 && { keepaliveIntervalMs: config.dialKeepaliveTimeMs }),
         ...(config.dialKeepaliveTimeoutMs > 0 && { keepaliveTimeoutMs: config.dialKeepaliveTimeoutMs }),

@@ -8,14 +8,14 @@
 import { Ring } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import { RpcError, StatusCode, type DuplexStream } from '@keelson/rpc';
-import type { Receiver, WatchedRange } from './broadcast.ts';
+import type { WatchedRange } from './broadcast.ts';
 import type { Leader } from './leader.ts';
 import type { Namespace } from './namespace.ts';
 import { raw, requiresLeader, tokenOf } from './raw.ts';
 import { reasonText } from './trunk.ts';
 import type { Upstream } from './upstream.ts';
-import { withWatchId, type View, type WatchBatch } from './watch-batch.ts';
 import type { WatchHub } from './watch-hub.ts';
+import { NO_ID, Watcher, type WatcherHost } from './watcher.ts';
 
 const RANGE = raw(services.KV.methods.range);
 
@@ -24,13 +24,10 @@ export const QUEUED_MAX = 1_024;
 export const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Requests that wait for those before them; then the client is not read from. */
 const REQUESTS_MAX = 1_024;
-/** A larger response is cut for clients that asked for it: etcd's limit of a request and its allowance. */
-const FRAGMENT_BYTES = 1.5 * 1024 * 1024 + 512 * 1024;
 /** Watches of one stream; the original has no bound. */
 const WATCHERS_MAX = 100_000;
 
 const NO_LEADER = 'etcdserver: no leader';
-const NO_ID = -1n;
 const FROM_KEY = Buffer.of(0);
 
 export interface WatchStreamParts {
@@ -59,7 +56,7 @@ export function serveWatch(stream: Stream, parts: WatchStreamParts): void {
   new WatchStream(stream, parts).begin();
 }
 
-export class WatchStream {
+export class WatchStream implements WatcherHost {
   readonly token: string;
   readonly parts: WatchStreamParts;
   private readonly stream: Stream;
@@ -99,7 +96,6 @@ export class WatchStream {
     stream.onMessage((message) => this.take(message));
   }
 
-  /** Sends, or keeps until the client reads. */
   send(bytes: Buffer): void {
     if (this.over) return;
     if (!this.blocked) {
@@ -116,9 +112,12 @@ export class WatchStream {
     this.send(etcdserverpb.encodeWatchResponse(new etcdserverpb.WatchResponse(response)));
   }
 
-  /** Whether events may be sent or kept; if not, the watcher goes on later. */
   hasRoom(): boolean {
     return this.queue.length < QUEUED_MAX && this.queuedBytes < QUEUED_BYTES_MAX;
+  }
+
+  feed(watcher: Watcher): void {
+    this.parts.hub.attach(watcher, watcher.range);
   }
 
   park(watcher: Watcher): void {
@@ -281,7 +280,7 @@ export class WatchStream {
     const waiting = [...this.parked];
     this.parked.clear();
     counters.parked -= waiting.length;
-    for (const watcher of waiting) this.parts.hub.attach(watcher, watcher.range);
+    for (const watcher of waiting) this.feed(watcher);
   }
 
   /** Ends it; its client may start over where it was. */
@@ -308,103 +307,6 @@ export class WatchStream {
     this.parked.clear();
     this.queue.clear();
     this.requests.clear();
-  }
-}
-
-class Watcher implements Receiver {
-  readonly id: bigint;
-  readonly range: WatchedRange;
-  readonly token: string;
-  nextRevision: number;
-  /** The last one its client has seen. */
-  lastHeader: etcdserverpb.ResponseHeader | undefined = undefined;
-  private readonly stream: WatchStream;
-  private readonly view: View;
-  private readonly progressNotify: boolean;
-  private readonly fragment: boolean;
-  private created: (() => void) | undefined = undefined;
-  private wasCreated = false;
-
-  constructor(
-    stream: WatchStream,
-    id: bigint,
-    range: WatchedRange,
-    startRevision: number,
-    request: etcdserverpb.WatchCreateRequest,
-  ) {
-    this.stream = stream;
-    this.id = id;
-    this.range = range;
-    this.token = stream.token;
-    this.nextRevision = startRevision;
-    this.view = {
-      prevKv: request.prevKv,
-      noPut: request.filters.includes(etcdserverpb.FilterType.NOPUT),
-      noDelete: request.filters.includes(etcdserverpb.FilterType.NODELETE),
-    };
-    this.progressNotify = request.progressNotify;
-    this.fragment = request.fragment;
-  }
-
-  /** Resolves once the client has its answer. */
-  async begin(header: etcdserverpb.ResponseHeader | undefined): Promise<void> {
-    this.lastHeader = header;
-    await new Promise<void>((resolve) => {
-      this.created = resolve;
-      this.stream.parts.hub.attach(this, this.range);
-    });
-  }
-
-  /** Nobody waits for it any more. */
-  end(): void {
-    this.created?.();
-    this.created = undefined;
-  }
-
-  confirmed(): void {
-    if (this.wasCreated) return;
-    this.wasCreated = true;
-    this.stream.sendResponse({ header: this.lastHeader, watchId: this.id, created: true });
-    this.end();
-  }
-
-  events(batch: WatchBatch): void {
-    if (batch.last < this.nextRevision) return;
-    if (!this.stream.hasRoom()) {
-      this.stream.park(this);
-      return;
-    }
-    const body = batch.body(this.view, this.nextRevision);
-    if (body !== undefined) {
-      if (this.fragment && body.length > FRAGMENT_BYTES) {
-        for (const piece of batch.pieces(this.view, this.nextRevision, FRAGMENT_BYTES))
-          this.stream.send(withWatchId(piece, this.id));
-      } else this.stream.send(withWatchId(body, this.id));
-      this.lastHeader = batch.header;
-    }
-    this.nextRevision = batch.last + 1;
-  }
-
-  progress(header: etcdserverpb.ResponseHeader | undefined): void {
-    if (!this.progressNotify || !this.stream.hasRoom()) return;
-    // Before its beginning there is nothing to tell.
-    if ((header?.revision ?? 0) + 1 < this.nextRevision) return;
-    this.lastHeader = header;
-    this.stream.sendResponse({ header, watchId: this.id });
-  }
-
-  cancelled(response: etcdserverpb.WatchResponse): void {
-    this.stream.forget(this);
-    const refused = !this.wasCreated;
-    this.stream.sendResponse({
-      header: response.header ?? new etcdserverpb.ResponseHeader(),
-      watchId: refused ? NO_ID : this.id,
-      created: refused,
-      canceled: true,
-      compactRevision: response.compactRevision,
-      cancelReason: response.cancelReason,
-    });
-    this.end();
   }
 }
 
