@@ -63,7 +63,8 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
   /** The handler returned a promise that has not settled. */
   private running = false;
   private cancelledWith: StatusCode | undefined = undefined;
-  private cancelTasks: (() => void)[] = [];
+  /** Made when one is: most calls have none of either. */
+  private cancelTasks: (() => void)[] | undefined = undefined;
   private request: unknown = undefined;
   private requestSeen = false;
   private halfClosed = false;
@@ -71,7 +72,7 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
   private messageTask: ((message: unknown) => void) | undefined = undefined;
   private halfCloseTask: (() => void) | undefined = undefined;
   private drainTask: (() => void) | undefined = undefined;
-  private readyWaiters: (() => void)[] = [];
+  private readyWaiters: (() => void)[] | undefined = undefined;
   private writable = true;
   private receivedCount = 0;
   private receivedBytes = 0;
@@ -135,7 +136,7 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
 
   onCancel(task: () => void): void {
     if (this.cancelledWith !== undefined) task();
-    else if (!this.ended) this.cancelTasks.push(task);
+    else if (!this.ended) (this.cancelTasks ??= []).push(task);
   }
 
   setHeader(key: string, value: MetadataValue): void {
@@ -179,7 +180,7 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
 
   ready(): Promise<void> {
     if (this.writable || this.closed) return Promise.resolve();
-    return new Promise((resolve) => this.readyWaiters.push(resolve));
+    return new Promise((resolve) => (this.readyWaiters ??= []).push(resolve));
   }
 
   end(): void {
@@ -278,8 +279,8 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
     this.report(code, details);
     this.wakeWriters();
     const tasks = this.cancelTasks;
-    this.cancelTasks = [];
-    for (const task of tasks) this.guarded(task, undefined);
+    this.cancelTasks = undefined;
+    if (tasks !== undefined) for (const task of tasks) this.guarded(task, undefined);
     if (!this.running) this.wire.handlerEnded();
   }
 
@@ -361,7 +362,7 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
     this.ended = true;
     this.sendHeadersOnce();
     this.wire.finish(code, details, this.trailers);
-    this.cancelTasks = [];
+    this.cancelTasks = undefined;
     this.wakeWriters();
     this.report(code, details);
   }
@@ -386,9 +387,9 @@ class ServerCall implements CallContext, DuplexStream<unknown, unknown>, ServerS
   }
 
   private wakeWriters(): void {
-    if (this.readyWaiters.length === 0) return;
     const waiters = this.readyWaiters;
-    this.readyWaiters = [];
+    if (waiters === undefined) return;
+    this.readyWaiters = undefined;
     for (const wake of waiters) wake();
   }
 }

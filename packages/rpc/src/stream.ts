@@ -266,7 +266,7 @@ export abstract class Stream {
     this.reading = on;
     if (!on || this.closed) return;
     // Never from inside the call that turned reading on: its caller may not be ready.
-    if (this.unreadMessages || (this.remoteEnded && !this.endDelivered)) queueMicrotask(this.unpark);
+    if (this.unreadMessages || (this.remoteEnded && !this.endDelivered)) queueMicrotask(() => this.unpark());
     else this.credit();
   }
 
@@ -307,7 +307,7 @@ export abstract class Stream {
     else this.ended();
   }
 
-  private readonly unpark = (): void => {
+  private unpark(): void {
     if (this.pumping) return;
     this.pumping = true;
     while (this.reading && !this.closed) {
@@ -323,7 +323,7 @@ export abstract class Stream {
     if (this.closed) return;
     this.credit();
     if (this.remoteEnded) this.deliverEnd();
-  };
+  }
 
   /** Gives the window back once nothing lies here that nobody asked for. */
   private credit(): void {
