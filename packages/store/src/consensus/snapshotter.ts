@@ -251,8 +251,9 @@ export class Snapshotter {
     }
     await files.save(snapshot);
     await log.saveSnapshotMarker({ index, term, confState });
-    // With the commit index on disk a restart begins at the snapshot: from its database, until it is adopted.
-    await log.append(work);
+    // With the commit index on disk a restart begins at the snapshot: from its database, until it is adopted. To raft a
+    // commit index alone may be lost; here a backend would be ahead of its log.
+    await log.append({ entries: work.entries, hardState: work.hardState, mustSync: true });
     await home.adopt(incoming);
     const previous: OpenedState = { backend: state.backend, buffer: state.buffer };
     await state.replace({
