@@ -30,14 +30,19 @@ const FRAME_OVERHEAD_BYTES = 160;
 /** Per entry: an u64 length, or a tag and a varint. */
 const ENTRY_OVERHEAD_BYTES = 8;
 
+/** What is handed to the socket at a time of a write that is larger: a stall is 5 s without that much, 400 kB/s. */
+const SLICE_BYTES = 2 * 1024 * 1024;
+
 /** A connection that is attached now, and everything that ends with it. */
 class AttachedStream {
   readonly socket: Socket;
   readonly encoder: FrameEncoder;
   readonly stalled: Deadline;
   heartbeat: Timer | undefined = undefined;
-  /** Given to the socket, not yet taken by the kernel. */
+  /** Given to the socket or on its way there, not yet taken by the kernel. */
   inflightBytes = 0;
+  /** A large write is given to the socket slice by slice; nothing may come between. */
+  slicing = false;
   error: Error | undefined = undefined;
 
   constructor(socket: Socket, encoder: FrameEncoder, stalled: Deadline) {
@@ -130,7 +135,8 @@ export class StreamWriter {
   flush(): void {
     const stream = this.stream;
     const room = this.context.limits.inflightBytesMax;
-    if (stream === undefined || this.queue.length === 0 || stream.inflightBytes >= room) return;
+    if (stream === undefined || this.queue.length === 0) return;
+    if (stream.slicing || stream.inflightBytes >= room) return;
     let count = 0;
     let bytes = 0;
     let copiedBytes = 0;
@@ -168,15 +174,39 @@ export class StreamWriter {
   private write(stream: AttachedStream, parts: readonly Buffer[]): void {
     const socket = stream.socket;
     let bytes = 0;
-    for (let i = 0; i < parts.length; i++) bytes += parts[i].length;
+    let largestBytes = 0;
+    for (let i = 0; i < parts.length; i++) {
+      bytes += parts[i].length;
+      largestBytes = Math.max(largestBytes, parts[i].length);
+    }
     if (stream.inflightBytes === 0) stream.stalled.touch();
     stream.inflightBytes += bytes;
+    if (largestBytes > SLICE_BYTES) {
+      stream.slicing = true;
+      this.writeSlices(stream, slicesOf(parts));
+      return;
+    }
     if (parts.length > 1) socket.cork();
     for (let i = 0; i < parts.length - 1; i++) socket.write(parts[i]);
     socket.write(parts[parts.length - 1], (error) => {
       if (error === undefined || error === null) this.written(stream, bytes);
     });
     if (parts.length > 1) socket.uncork();
+  }
+
+  /** One after the other, so that each that is taken is a sign of life: 60 MB may take longer than a stall. */
+  private writeSlices(stream: AttachedStream, slices: Iterator<Buffer, undefined>): void {
+    const { value: slice } = slices.next();
+    if (slice === undefined) {
+      stream.slicing = false;
+      if (this.stream === stream) this.flush();
+      return;
+    }
+    stream.socket.write(slice, (error) => {
+      if (error !== undefined && error !== null) return;
+      this.written(stream, slice.length);
+      this.writeSlices(stream, slices);
+    });
   }
 
   private written(stream: AttachedStream, bytes: number): void {
@@ -231,6 +261,12 @@ export class StreamWriter {
       'remote-peer-id': hexId(this.peer),
     };
   }
+}
+
+function* slicesOf(parts: readonly Buffer[]): Generator<Buffer, undefined> {
+  for (const part of parts)
+    for (let at = 0; at < part.length; at += SLICE_BYTES) yield part.subarray(at, at + SLICE_BYTES);
+  return undefined;
 }
 
 function measure(message: Message): Waiting {

@@ -11,6 +11,7 @@ import {
   startMember,
   until,
 } from '../../test/peer/member.ts';
+import { HandClock } from '../../test/hand-clock.ts';
 import { encodeMessage } from './codec.ts';
 import { encodeMessageFrame } from './message-codec.ts';
 import { DEFAULT_PEER_LIMITS } from './peer-options.ts';
@@ -205,6 +206,34 @@ describe('streams', () => {
     await until('unreachable', () => a.handler.unreachable.length > 0);
     await until('inactive', () => a.transport.activeSince(2n) === undefined);
     expect(a.transport.counters(2n)?.sentFailures).toBeGreaterThan(30);
+    stream.socket.destroy();
+  });
+
+  test('a large message may take longer than a stall, as long as it moves', async () => {
+    const clock = new HandClock();
+    const a = await member({ id: 1n, clock, limits: { writeTimeoutMs: 5_000 } });
+    a.transport.addPeer(2n, ['http://127.0.0.1:1']);
+    const stream = await rawStream(a, 'msgapp', { from: 2n });
+    stream.socket.removeAllListeners('data').pause();
+    const total = 32 * 1024 * 1024;
+    a.transport.send(apps(1n, 2n, 1, 1, total));
+    const sent = (): number => a.transport.counters(2n)?.sentBytes ?? 0;
+    let received = 0;
+    stream.socket.on('data', (bytes: Buffer) => {
+      received += bytes.length;
+    });
+    stream.socket.pause();
+    for (let step = 1; step <= 3; step++) {
+      const before = sent();
+      await until('progress', () => {
+        stream.socket.read();
+        return received >= step * 6 * 1024 * 1024 && sent() > before;
+      });
+      await clock.pass(4_000);
+    }
+    stream.socket.resume();
+    await until('the whole message', () => received > total && sent() > total);
+    expect(stream.closed).toBe(false);
     stream.socket.destroy();
   });
 
