@@ -107,7 +107,7 @@ describe('a member', () => {
       const dataCrc = crc32c(entries[0].data);
       const { entries: after } = await ship(client, term, index, 0n, dataCrc);
       expect(after).toHaveLength(last - index);
-      expect(await refusal(ship(client, term, index, 0n, dataCrc ^ 1))).toMatchObject({
+      expect(await refusal(ship(client, term, index, 0n, (dataCrc ^ 1) >>> 0))).toMatchObject({
         code: StatusCode.FailedPrecondition,
         message: `keelson: entry ${index} of term ${term} holds something else in this log: its history is another one`,
       });
