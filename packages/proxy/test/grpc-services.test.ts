@@ -267,7 +267,7 @@ describe('the list of members', () => {
         `--listen-addr=127.0.0.1:${port}`,
         `--advertise-client-url=127.0.0.1:${port}`,
         '--resolver-prefix=proxies',
-        '--resolver-ttl=3',
+        '--resolver-ttl=6',
       ]);
     const first = await start(one);
     const second = await start(two);

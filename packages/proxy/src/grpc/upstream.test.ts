@@ -19,7 +19,7 @@ interface Member {
 }
 
 /** @param answer what it says to everything; a code is an error's */
-async function member(answer: string | StatusCode): Promise<Member> {
+async function member(answer: string | StatusCode, port = 0): Promise<Member> {
   const counted = { port: 0, count: 0 };
   const table = new MethodTable().unary(METHOD, () => {
     counted.count++;
@@ -28,7 +28,7 @@ async function member(answer: string | StatusCode): Promise<Member> {
   });
   const server = nativeServer(table);
   open.push(() => server.close());
-  counted.port = (await server.listen({ host: '127.0.0.1', port: 0 })).port;
+  counted.port = (await server.listen({ host: '127.0.0.1', port })).port;
   return counted;
 }
 
@@ -74,6 +74,19 @@ describe('a call', () => {
     const up = upstream(gone.port, good.port);
     for (let i = 0; i < 3; i++) expect(await outcome(up.ask(METHOD, REQUEST, 'write'))).toBe('fine');
     expect(good.count).toBe(3);
+  });
+
+  test('a member that is away for a moment is waited for, also by a write', async () => {
+    const first = await member('before');
+    const up = upstream(first.port);
+    expect(await outcome(up.ask(METHOD, REQUEST, 'write'))).toBe('before');
+    await open.splice(0, 1)[0]();
+    // The loss is noticed: before that, a write might have left.
+    expect(await outcome(up.ask(METHOD, REQUEST, 'read', { timeoutMs: 50 }))).toMatch(/^(14|4) /);
+    const asked = outcome(up.ask(METHOD, REQUEST, 'write'));
+    const back = await member('after', first.port);
+    expect(await asked).toBe('after');
+    expect([first.count, back.count]).toEqual([1, 1]);
   });
 
   test('any other answer is an answer; nobody there is said in time; what is too large does not leave', async () => {

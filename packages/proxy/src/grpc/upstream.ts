@@ -90,9 +90,9 @@ export class Upstream {
   /** A stream of answers to a caller; never repeated once it stands. @throws RpcError when no member is reached */
   async forwardStream(method: RawMethod, request: Buffer, call: CallContext): Promise<ClientReader<Buffer>> {
     this.checkSize(request);
-    const endpoint = await this.reach();
     const cancel = new AbortController();
     call.onCancel(() => cancel.abort());
+    const endpoint = await this.reachInTime(ATTEMPTS_MS, cancel.signal);
     const metadata = forwardedMetadata(call);
     return endpoint.channel.serverStream(method, request, {
       signal: cancel.signal,
@@ -168,7 +168,7 @@ export class Upstream {
     const startMs = this.clock.monotonicMs();
     const leftMs = (ofMs: number): number => ofMs - (this.clock.monotonicMs() - startMs);
     for (let attempt = 1; ; attempt++) {
-      const endpoint = await this.reach(timeoutMs === undefined ? undefined : leftMs(timeoutMs));
+      const endpoint = await this.reachInTime(leftMs(timeoutMs ?? ATTEMPTS_MS), signal);
       try {
         const response = await endpoint.channel.unary(method, request, {
           ...(timeoutMs !== undefined && { timeoutMs: Math.max(1, leftMs(timeoutMs)) }),
@@ -199,6 +199,22 @@ export class Upstream {
       undefined,
       error.unsent,
     );
+  }
+
+  /**
+   * A member, as soon as one can be reached: all of them may be away for a moment.
+   * @throws RpcError Unavailable, unsent
+   */
+  private async reachInTime(budgetMs: number, signal: AbortSignal | undefined): Promise<Endpoint> {
+    const until = this.clock.monotonicMs() + budgetMs;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.reach(until - this.clock.monotonicMs());
+      } catch (error) {
+        if (this.shut || signal?.aborted === true || this.clock.monotonicMs() >= until) throw error;
+      }
+      await this.pause(attempt);
+    }
   }
 
   /** @throws RpcError Unavailable, unsent */
