@@ -199,8 +199,9 @@ export class MixedLoad {
     return shared(this.prng.below(GROUPS), this.prng.below(GROUP_KEYS));
   }
 
-  private value(id: number): string {
-    const length = this.prng.chance(1, 20) ? 3000 : this.prng.below(300);
+  /** Now and then `longest`, so that responses of watches come in parts. */
+  private value(id: number, longest: number): string {
+    const length = this.prng.chance(1, 20) ? longest : this.prng.below(300);
     return `#${id}#`.padEnd(length, '.');
   }
 
@@ -214,7 +215,7 @@ export class MixedLoad {
   private put(api: MemberApi): Promise<boolean> {
     const id = this.operations.length;
     const key = this.prng.chance(1, 2) ? this.anyShared() : `${LOAD_PREFIX}own/${id}`;
-    const value = this.value(id);
+    const value = this.value(id, 12_000);
     const lease = this.anyLease();
     const operation = this.file('put', { changes: [{ kind: 'put', key, value, lease }] });
     const request = new pb.PutRequest({ key: bytes(key), value: bytes(value), lease, prevKv: true });
@@ -231,7 +232,7 @@ export class MixedLoad {
     const beside = `${LOAD_PREFIX}own/${id}`;
     let victim = this.anyShared();
     while (victim === key) victim = this.anyShared();
-    const value = this.value(id);
+    const value = this.value(id, 3000);
     const modRevision = this.lastSeen.get(key) ?? 0;
     const operation = this.file('swap', {
       compare: { key, modRevision },
