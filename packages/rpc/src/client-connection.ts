@@ -3,12 +3,13 @@
  * responses and trailers into a status. When to dial and what to do with calls that find no connection is
  * the channel's (native-channel.ts). Nothing is ever sent twice.
  */
-import { Connection, type Pipe, type Shared } from './connection.ts';
+import { Connection, type Shared } from './connection.ts';
 import type { Deadlines, Due } from './deadlines.ts';
 import { ConnectionError, ErrorCode, PREFACE, STREAM_ID_MAX, Setting } from './frames.ts';
 import { eachHeader, formatTimeout, isGrpcContentType, metadataFrom, type Refusal } from './grpc.ts';
 import { HeadReader, responseHead, type ResponseHead } from './heads.ts';
 import { Metadata } from './metadata.ts';
+import type { Pipe } from './pipe.ts';
 import { DEADLINE_TEXT, StatusCode } from './status.ts';
 import { Stream } from './stream.ts';
 import type { ClientSink, ClientWire } from './wire.ts';

@@ -26,23 +26,9 @@ import { HeaderDecoder, HeaderEncoder } from './hpack.ts';
 import { Keepalive } from './keepalive.ts';
 import { Meter, type Limits } from './limits.ts';
 import { OutBuffer, type SlabPool } from './out-buffer.ts';
-import type { PeerCertificate } from './peer-certificate.ts';
+import type { Pipe } from './pipe.ts';
 import type { Stream, StreamHost } from './stream.ts';
 import type { Turn } from './turn.ts';
-
-/** The socket, as a connection sees it. */
-export interface Pipe {
-  readonly peer: string;
-  /** See CallContext. */
-  readonly peerCertificate: PeerCertificate | undefined;
-  /** Handed over and not taken by the system yet. */
-  readonly pendingBytes: number;
-  /** @returns true when the chunks' memory is free again already */
-  write(chunks: readonly Buffer[]): boolean;
-  /** Sends what was written, then says that no more comes. */
-  end(): void;
-  destroy(): void;
-}
 
 /** What all connections of one server or channel share. */
 export interface Shared {
@@ -58,6 +44,10 @@ export interface Shared {
 const CLOSED_MEMORY = 256;
 const NO_BYTES = Buffer.alloc(0);
 const PING_BYTES = 8;
+
+function tooLong(frameBytes: number): never {
+  throw new ConnectionError(ErrorCode.FrameSizeError, `a frame of ${frameBytes} bytes`);
+}
 
 export abstract class Connection<S extends Stream> implements StreamHost {
   readonly out: OutBuffer;
@@ -206,15 +196,18 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   flush(): void {
     this.dirty = false;
     if (this.dead) return;
-    const given = !this.failed && this.unreadBytes <= this.limits.unreadBytesMax;
-    const increment = given ? this.receiveWindow.due() : 0;
-    if (increment > 0) this.out.frameOfUint32(FrameType.WindowUpdate, 0, increment);
+    if (!this.failed && this.unreadBytes <= this.limits.unreadBytesMax) this.giveBack();
     if (this.out.bytes === 0) return;
     this.turns++;
     this.out.flush(this.write);
     const pending = this.pipe.pendingBytes;
     this.busy = pending > this.limits.socketHighWaterBytes;
     if (pending > this.limits.socketBytesMax) this.cut('the peer does not read');
+  }
+
+  private giveBack(): void {
+    const increment = this.receiveWindow.due();
+    if (increment > 0) this.out.frameOfUint32(FrameType.WindowUpdate, 0, increment);
   }
 
   /** The socket took what it held. */
@@ -394,8 +387,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     }
     while (end - at >= FRAME_HEADER_BYTES) {
       const length = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
-      if (length > FRAME_SIZE_MIN)
-        throw new ConnectionError(ErrorCode.FrameSizeError, `a frame of ${length} bytes`);
+      if (length > FRAME_SIZE_MIN) tooLong(length);
       const next = at + FRAME_HEADER_BYTES + length;
       if (next > end) break;
       this.frameArrived(bytes, at, next);
@@ -420,8 +412,7 @@ export abstract class Connection<S extends Stream> implements StreamHost {
       at += take;
       if (this.partialFilled < this.partial.length) return -1;
       const length = (this.partial[0] << 16) | (this.partial[1] << 8) | this.partial[2];
-      if (length > FRAME_SIZE_MIN)
-        throw new ConnectionError(ErrorCode.FrameSizeError, `a frame of ${length} bytes`);
+      if (length > FRAME_SIZE_MIN) tooLong(length);
       const size = FRAME_HEADER_BYTES + length;
       if (this.partial.length === size) {
         const whole = this.partial;
@@ -559,7 +550,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     if (this.blockStream === 0) throw new ConnectionError(ErrorCode.ProtocolError, 'CONTINUATION of nothing');
     this.block.push(bytes.subarray(from, end));
     this.blockBytes += end - from;
-    if (this.blockBytes > this.limits.headerBytesMax || this.block.length > this.limits.continuationsMax)
+    const { headerBytesMax, continuationsMax } = this.limits;
+    if (this.blockBytes > headerBytesMax || this.block.length > continuationsMax)
       throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'a header block without end');
     if ((flags & Flag.EndHeaders) === 0) return;
     const id = this.blockStream;
@@ -625,13 +617,13 @@ export abstract class Connection<S extends Stream> implements StreamHost {
       throw new ConnectionError(ErrorCode.FrameSizeError, 'SETTINGS of a wrong size');
     if (!this.settingsMeter.take(this.clock.monotonicMs()))
       throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too_many_settings');
-    const streamWindow = this.peerStreamWindow;
+    const before = this.peerStreamWindow;
     for (let at = from; at < end; at += 6)
       this.applySetting((bytes[at] << 8) | bytes[at + 1], readUint32(bytes, at + 2));
     this.out.frame(FrameType.Settings, Flag.Ack, 0, NO_BYTES);
     this.touched();
     // Behind the acknowledgement, for the peer grants what it said only from there on (§6.5.3).
-    if (this.peerStreamWindow > streamWindow) for (const stream of this.streams.values()) stream.pump();
+    if (this.peerStreamWindow > before) for (const stream of this.streams.values()) stream.pump();
     const first = !this.settingsSeen;
     this.settingsSeen = true;
     if (first) this.settingsArrived();

@@ -4,7 +4,7 @@
  * no method: calls go to the acceptor it was given.
  */
 import type { Timer } from '@keelson/base';
-import { Connection, type Pipe, type Shared } from './connection.ts';
+import { Connection, type Shared } from './connection.ts';
 import type { Deadlines, Due } from './deadlines.ts';
 import { ConnectionError, ErrorCode, PREFACE, STREAM_ID_MAX, Setting } from './frames.ts';
 import { deflate, eachHeader, metadataFrom, percentEncode, type Refusal } from './grpc.ts';
@@ -12,6 +12,7 @@ import { HeadReader, malformedTrailers, requestHead, type EarlyAnswer, type Requ
 import { Meter } from './limits.ts';
 import type { Metadata } from './metadata.ts';
 import type { PeerCertificate } from './peer-certificate.ts';
+import type { Pipe } from './pipe.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, StatusCode } from './status.ts';
 import { Stream } from './stream.ts';
 import type { Acceptor, ServerSink, ServerWire } from './wire.ts';

@@ -1,8 +1,8 @@
 /** A connection's Pipe over a socket or any other Duplex: what leaves in one turn is one write. */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Pipe } from './connection.ts';
 import { verifiedCertificate, type PeerCertificate } from './peer-certificate.ts';
+import type { Pipe } from './pipe.ts';
 import { dialErrorText } from './tls-dial.ts';
 
 /** What a socket tells its connection. */

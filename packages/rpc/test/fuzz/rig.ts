@@ -3,7 +3,7 @@
  * for as long as it likes, tells the judge of every frame, and notices when memory it was lent changes under it.
  */
 import type { Clock, Timer } from '@keelson/base';
-import type { Pipe } from '../../src/connection.ts';
+import type { Pipe } from '../../src/pipe.ts';
 import { BrokenPromise, type Judge } from './judge.ts';
 
 export class ManualClock implements Clock {

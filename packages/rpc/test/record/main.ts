@@ -1,6 +1,6 @@
 /**
  * Writes testdata/conversations.txt, what real clients and servers say to each other frame by frame:
- *   node packages/rpc/test/record.ts
+ *   npm run rpc:record
  * The file is the seed corpus of the fuzzer. Each conversation is a line "# who", then "> " frames of the client
  * and "< " frames of the server in hexadecimal, in the order of each direction. Programs a machine lacks are left out.
  */
@@ -15,9 +15,9 @@ import {
   type Channel,
   type RpcServer,
 } from '@keelson/rpc';
-import { Echo, ServerSide, echoTable } from './contract/service.ts';
-import { PREFACE } from './raw-client.ts';
-import { overhear, saidBy } from './wiretap.ts';
+import { Echo, ServerSide, echoTable } from '../contract/service.ts';
+import { PREFACE } from '../raw-client.ts';
+import { overhear, saidBy } from '../wiretap.ts';
 
 const run = promisify(execFile);
 
@@ -93,7 +93,7 @@ for (const [serverName, serve] of SERVERS) {
           header,
         ]);
         const url = `http://127.0.0.1:${through}/test.Echo/Unary`;
-        const body = new URL('../tsconfig.json', import.meta.url).pathname;
+        const body = new URL('../../tsconfig.json', import.meta.url).pathname;
         return run('h2load', ['-n', '6', '-m', '3', '-d', body, ...headers, url]);
       },
     ],
@@ -125,4 +125,4 @@ for (const [serverName, serve] of SERVERS) {
   }
   await server.close();
 }
-writeFileSync(new URL('testdata/conversations.txt', import.meta.url), `${lines.join('\n')}\n`);
+writeFileSync(new URL('../testdata/conversations.txt', import.meta.url), `${lines.join('\n')}\n`);
