@@ -68,7 +68,7 @@ export class Proposals implements Waiters {
   }
 
   /**
-   * Files a waiter and queues the command. Resolves with the state machine's answer.
+   * Files a waiter and queues the command. Resolves with the state machine's answer, rejects with its refusal.
    * @param bytesMax bound on the command as the log keeps it; beyond it REQUEST_TOO_LARGE
    * @param identity in whose name
    * @throws StoreError TOO_MANY_REQUESTS when too much is under way
@@ -131,7 +131,8 @@ export class Proposals implements Waiters {
   /** Answers the waiter of `sequence`, if any is left. */
   resolve(sequence: number, result: ApplyResult): void {
     const waiter = this.settle(sequence);
-    waiter?.deferred.resolve(result);
+    if (result.error === undefined) waiter?.deferred.resolve(result);
+    else waiter?.deferred.reject(result.error);
   }
 
   /** Fails commands that raft refused: they are in no log. */

@@ -123,25 +123,23 @@ export class Replica {
   }
 
   /**
-   * Replicates a command and gives the state machine's answer.
+   * Replicates a command and gives the state machine's answer. Not async: the promise is the waiter's own.
    * @param body the request's protobuf bytes, kept unchanged
    * @param identity in whose name; decided when it is applied
    * @throws StoreError: definite ones before logging or from apply; unknown outcome only as one of the
    *   timeouts or STOPPED
    */
-  async propose(kind: CommandKind, body: Buffer, identity?: Identity): Promise<ApplyResult> {
-    if (this.stopped) throw new StoreError('STOPPED');
+  propose(kind: CommandKind, body: Buffer, identity?: Identity): Promise<ApplyResult> {
+    if (this.stopped) return Promise.reject(new StoreError('STOPPED'));
     const { applyGapMax, revokeGapMax } = this.options;
     const gapMax = kind === CommandKind.LeaseRevoke ? revokeGapMax : applyGapMax;
     if (this.driver.commitIndex - this.driver.appliedIndex > gapMax)
-      throw new StoreError('TOO_MANY_REQUESTS');
+      return Promise.reject(new StoreError('TOO_MANY_REQUESTS'));
     const { requestBytesMax, monotonicMs } = this.options;
     const waiting = this.proposals.add(kind, body, monotonicMs(), requestBytesMax, identity);
     this.options.onPropose?.(waiting);
     this.driver.wake();
-    const result = await waiting;
-    if (result.error !== undefined) throw result.error;
-    return result;
+    return waiting;
   }
 
   /** Whether the backend has room for a command of this cost; else the command is to be refused. */

@@ -1,6 +1,6 @@
 /** The KV service: Range, RangeStream, Put, DeleteRange, Txn, Compact. */
 import { etcdserverpb, services } from '@keelson/proto';
-import type { MethodTable, ServerStream } from '@keelson/rpc';
+import type { CallContext, MethodTable, ServerStream } from '@keelson/rpc';
 import { CommandKind } from '../apply/command.ts';
 import { range } from '../apply/kv.ts';
 import { putCost, txnCost } from '../apply/quota.ts';
@@ -12,7 +12,7 @@ import { StoreError } from '../errors.ts';
 import type { Access } from './access.ts';
 import { answer, header } from './header.ts';
 import type { LimitedWrites } from './limited-writes.ts';
-import { withBytes } from './services.ts';
+import { withBytes, type Received } from './services.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './validate.ts';
 
 /** First chunk of a streamed range, in keys (etcd 3.7). */
@@ -58,13 +58,24 @@ export function registerKv(table: MethodTable, replica: Replica, access: Access,
     await streamRange(replica, request, stream, limits.requestBytesMax, still);
   });
 
-  table.unary(withBytes(KV.methods.put), async ({ message, bytes }, call) => {
-    checkPut(message);
+  const put = async (
+    { message, bytes }: Received<etcdserverpb.PutRequest>,
+    call: CallContext,
+  ): Promise<etcdserverpb.PutResponse> => {
     if (!replica.hasRoom(putCost(message))) await replica.refuseForSpace();
     const caller = access.on ? await access.caller(call) : undefined;
     const propose = (): Promise<ApplyResult> => replica.propose(CommandKind.Put, bytes, caller);
     const result = await (prefixes === undefined ? propose() : prefixes.put(message, caller, propose));
-    return answer(replica, result, etcdserverpb.PutResponse);
+    return putAnswer(result);
+  };
+  const putAnswer = (result: ApplyResult): etcdserverpb.PutResponse =>
+    answer(replica, result, etcdserverpb.PutResponse);
+  table.unary(withBytes(KV.methods.put), (received, call) => {
+    checkPut(received.message);
+    // Nothing to wait for but the log: one promise less a put.
+    if (!access.on && prefixes === undefined && replica.hasRoom(putCost(received.message)))
+      return replica.propose(CommandKind.Put, received.bytes).then(putAnswer);
+    return put(received, call);
   });
 
   table.unary(withBytes(KV.methods.deleteRange), async ({ message, bytes }, call) => {
