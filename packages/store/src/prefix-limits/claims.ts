@@ -1,18 +1,22 @@
 /**
  * What a request would add under each prefix, reckoned before it is proposed: keys, bytes, and writes for the rate. Of a
  * transaction the dearer branch counts, prefix by prefix, since which one runs is known only when it is applied. A put
- * of a key that exists adds what its value grows by; deletes of ranges give nothing back in advance, because what they
- * cover is counted only when they are applied.
+ * of a key that exists adds what its value grows by. What a request takes away is told beside what it adds, each key
+ * once; deletes of ranges give nothing back in advance, because what they cover is counted only when they are applied.
  */
 import { keyFromBytes } from '@keelson/base';
 import type { etcdserverpb } from '@keelson/proto';
 import type { PrefixUsage } from './usage.ts';
 
-/** Under one prefix. Below 0 where the request takes away more than it adds. */
+/** Under one prefix. */
 export class Claim {
   readonly rule: number;
+  /** Added. */
   keys = 0;
   bytes = 0;
+  /** Taken away by the same request. */
+  keysBack = 0;
+  bytesBack = 0;
   writes = 0;
 
   constructor(rule: number) {
@@ -26,7 +30,16 @@ const LIST_MAX = 16;
 /** Of one request, at most one for each rule. */
 export class Claims {
   readonly list: Claim[] = [];
+  /** Keys of which something is given back. */
+  readonly taken: Set<string>;
+  /** Whether it was let in on account of that; the ledger's. */
+  credited = false;
   private byRule: Map<number, Claim> | undefined = undefined;
+
+  /** @param taken keys that other parts of the request give back already */
+  constructor(taken: Iterable<string> = []) {
+    this.taken = new Set(taken);
+  }
 
   /** The claim under a rule, made when there is none. */
   of(rule: number): Claim {
@@ -59,30 +72,48 @@ export function deleteClaims(usage: PrefixUsage, request: etcdserverpb.DeleteRan
 }
 
 export function txnClaims(usage: PrefixUsage, request: etcdserverpb.TxnRequest): Claims {
-  const dearer = branchClaims(usage, request.success);
-  const other = branchClaims(usage, request.failure);
+  return dearerClaims(usage, request, []);
+}
+
+function dearerClaims(usage: PrefixUsage, request: etcdserverpb.TxnRequest, taken: Iterable<string>): Claims {
+  const dearer = branchClaims(usage, request.success, taken);
+  const other = branchClaims(usage, request.failure, taken);
   for (const { rule } of other.list) dearer.of(rule);
   for (const claim of dearer.list) {
-    const instead = other.find(claim.rule);
-    claim.keys = Math.max(claim.keys, instead?.keys ?? 0);
-    claim.bytes = Math.max(claim.bytes, instead?.bytes ?? 0);
-    claim.writes = Math.max(claim.writes, instead?.writes ?? 0);
+    const instead = other.find(claim.rule) ?? new Claim(claim.rule);
+    const keys = Math.max(claim.keys - claim.keysBack, instead.keys - instead.keysBack);
+    const bytes = Math.max(claim.bytes - claim.bytesBack, instead.bytes - instead.bytesBack);
+    claim.keys = Math.max(claim.keys, instead.keys);
+    claim.bytes = Math.max(claim.bytes, instead.bytes);
+    claim.keysBack = claim.keys - keys;
+    claim.bytesBack = claim.bytes - bytes;
+    claim.writes = Math.max(claim.writes, instead.writes);
   }
+  for (const key of other.taken) dearer.taken.add(key);
   return dearer;
 }
 
-function branchClaims(usage: PrefixUsage, ops: readonly etcdserverpb.RequestOp[]): Claims {
-  const claims = new Claims();
+function branchClaims(
+  usage: PrefixUsage,
+  ops: readonly etcdserverpb.RequestOp[],
+  taken: Iterable<string>,
+): Claims {
+  const claims = new Claims(taken);
   for (const op of ops) {
     if (op.requestPut !== undefined) addPut(usage, op.requestPut, claims);
     else if (op.requestDeleteRange !== undefined) addDelete(usage, op.requestDeleteRange, claims);
-    else if (op.requestTxn !== undefined)
-      for (const inner of txnClaims(usage, op.requestTxn).list) {
-        const claim = claims.of(inner.rule);
-        claim.keys += inner.keys;
-        claim.bytes += inner.bytes;
-        claim.writes += inner.writes;
+    else if (op.requestTxn !== undefined) {
+      const inner = dearerClaims(usage, op.requestTxn, claims.taken);
+      for (const { rule, keys, bytes, keysBack, bytesBack, writes } of inner.list) {
+        const claim = claims.of(rule);
+        claim.keys += keys;
+        claim.bytes += bytes;
+        claim.keysBack += keysBack;
+        claim.bytesBack += bytesBack;
+        claim.writes += writes;
       }
+      for (const key of inner.taken) claims.taken.add(key);
+    }
   }
   return claims;
 }
@@ -96,10 +127,12 @@ function addPut(usage: PrefixUsage, request: etcdserverpb.PutRequest, claims: Cl
   let bytes = 0;
   if (known === undefined) bytes = key.length + request.value.length;
   else if (!request.ignoreValue) bytes = request.value.length - known;
+  const back = bytes < 0 && takes(claims, key);
   for (; rule >= 0; rule = set.parent(rule)) {
     const claim = claims.of(rule);
     if (known === undefined) claim.keys++;
-    claim.bytes += bytes;
+    if (bytes > 0) claim.bytes += bytes;
+    else if (back) claim.bytesBack -= bytes;
     claim.writes++;
   }
 }
@@ -107,11 +140,19 @@ function addPut(usage: PrefixUsage, request: etcdserverpb.PutRequest, claims: Cl
 function addDelete(usage: PrefixUsage, request: etcdserverpb.DeleteRangeRequest, claims: Claims): void {
   const key = keyFromBytes(request.key);
   const known = request.rangeEnd.length === 0 ? usage.valueLength(key) : undefined;
+  const back = known !== undefined && takes(claims, key);
   usage.set.touching(key, keyFromBytes(request.rangeEnd), (rule) => {
     const claim = claims.of(rule);
     claim.writes++;
-    if (known === undefined) return;
-    claim.keys--;
-    claim.bytes -= key.length + known;
+    if (!back) return;
+    claim.keysBack++;
+    claim.bytesBack += key.length + known;
   });
+}
+
+/** Whether the request gives this key back for the first time: a transaction may delete it again and again. */
+function takes({ taken }: Claims, key: string): boolean {
+  if (taken.has(key)) return false;
+  taken.add(key);
+  return true;
 }

@@ -23,6 +23,8 @@ export class Ledger {
   /** Of writes that were admitted here and are not settled. */
   private readonly pendingKeys: Float64Array;
   private readonly pendingBytes: Float64Array;
+  /** Keys that those writes were credited with taking away: nobody else is. */
+  private readonly taken = new Set<string>();
   /** May fall below 0: a request of more writes than the burst passes when the bucket is full. */
   private readonly tokens: Float64Array;
   private readonly filledMs: Float64Array;
@@ -46,16 +48,20 @@ export class Ledger {
   }
 
   /**
-   * Lets a write in, or says why not; then nothing was taken. Who shrinks a prefix, or leaves it as it is, is never
-   * refused by its quotas.
+   * Lets a write in, or says why not; then nothing was taken. Who adds nothing to a prefix is never refused by its
+   * quotas; nor is who adds no more than it takes away itself, unless a write under way lives on taking the same away.
    */
   admit(claims: Claims, nowMs: number): Refusal | undefined {
     const { list } = claims;
-    for (const { rule: i, keys, bytes } of list) {
+    claims.credited = trades(claims) && this.untaken(claims);
+    const share = claims.credited ? 1 : 0;
+    for (const { rule: i, keys, bytes, keysBack, bytesBack } of list) {
       const rule = this.rules[i];
-      if (keys > 0 && this.usage.keys[i] + this.pendingKeys[i] + keys > rule.keysMax)
+      const moreKeys = keys - share * keysBack;
+      const moreBytes = bytes - share * bytesBack;
+      if (moreKeys > 0 && this.usage.keys[i] + this.pendingKeys[i] + moreKeys > rule.keysMax)
         return { rule, kind: 'keys' };
-      if (bytes > 0 && this.usage.bytes[i] + this.pendingBytes[i] + bytes > rule.bytesMax)
+      if (moreBytes > 0 && this.usage.bytes[i] + this.pendingBytes[i] + moreBytes > rule.bytesMax)
         return { rule, kind: 'bytes' };
     }
     for (const { rule: i, writes } of list) {
@@ -64,9 +70,10 @@ export class Ledger {
       this.fill(i, nowMs);
       if (this.tokens[i] < Math.min(writes, rule.burst)) return { rule, kind: 'rate' };
     }
+    if (claims.credited) for (const key of claims.taken) this.taken.add(key);
     for (const { rule: i, keys, bytes, writes } of list) {
-      if (keys > 0) this.pendingKeys[i] += keys;
-      if (bytes > 0) this.pendingBytes[i] += bytes;
+      this.pendingKeys[i] += keys;
+      this.pendingBytes[i] += bytes;
       if (this.rules[i].writesPerSecond !== Infinity) this.tokens[i] -= writes;
     }
     return undefined;
@@ -74,10 +81,16 @@ export class Ledger {
 
   /** An admitted write is settled: applied and counted, refused, or its outcome unknown. */
   settle(claims: Claims): void {
+    if (claims.credited) for (const key of claims.taken) this.taken.delete(key);
     for (const { rule: i, keys, bytes } of claims.list) {
-      if (keys > 0) this.pendingKeys[i] -= keys;
-      if (bytes > 0) this.pendingBytes[i] -= bytes;
+      this.pendingKeys[i] -= keys;
+      this.pendingBytes[i] -= bytes;
     }
+  }
+
+  private untaken({ taken }: Claims): boolean {
+    for (const key of taken) if (this.taken.has(key)) return false;
+    return true;
   }
 
   private fill(i: number, nowMs: number): void {
@@ -92,4 +105,11 @@ export class Ledger {
     for (let i = 0; i < this.rules.length; i++)
       yield { rule: this.rules[i], keys: this.usage.keys[i], bytes: this.usage.bytes[i] };
   }
+}
+
+/** Whether a request adds to a prefix and takes away from it. */
+function trades({ list }: Claims): boolean {
+  return list.some(
+    ({ keys, bytes, keysBack, bytesBack }) => (keys > 0 && keysBack > 0) || (bytes > 0 && bytesBack > 0),
+  );
 }

@@ -3,7 +3,7 @@ import { etcdserverpb } from '@keelson/proto';
 import fc from 'fast-check';
 import { bytes, FALSE, Machine, op, txn, TRUE } from '../../test/machine.ts';
 import type { PrefixRule } from '../config/prefix-rules.ts';
-import { deleteClaims, putClaims, txnClaims, type Claims } from './claims.ts';
+import { Claim, deleteClaims, putClaims, txnClaims, type Claims } from './claims.ts';
 import { PrefixLimits, prefixText, refusalText } from './prefix-limits.ts';
 import { RuleSet } from './rule-set.ts';
 
@@ -225,7 +225,45 @@ describe('what is let in', () => {
     const { machine, limits } = await limited([rule('/a/')]);
     machine.put('/a/1', '12345');
     const claim = txnClaims(limits.usage, request).find(0);
-    expect([claim?.keys ?? 0, claim?.bytes ?? 0, claim?.writes ?? 0]).toEqual(want);
+    const { keys, bytes: added, keysBack, bytesBack, writes } = claim ?? new Claim(0);
+    expect([keys - keysBack, added - bytesBack, writes]).toEqual(want);
+  });
+
+  test('a key makes room once, however often a transaction deletes it', async () => {
+    const { machine, limits } = await limited([rule('/a/', { keysMax: 1 })]);
+    machine.put('/a/1', '12345');
+    const refused = 'keelson: quota of prefix "/a/" exceeded: 1 keys';
+    const again = op.txn([], [op.del('/a/1')], [op.del('/a/1')]);
+    for (const ops of [
+      [op.del('/a/1'), op.del('/a/1')],
+      [op.del('/a/1'), again],
+      [again, op.del('/a/1')],
+    ]) {
+      const request = txn([], [...ops, op.put('/a/2'), op.put('/a/3')], ops);
+      expect(outcome(limits, txnClaims(limits.usage, request))).toBe(refused);
+    }
+    expect(outcome(limits, txnClaims(limits.usage, txn([], [again, op.put('/a/2')])))).toBe('in');
+  });
+
+  test('a key makes room for one write at a time', async () => {
+    const { machine, limits } = await limited([rule('/a/', { keysMax: 1, bytesMax: 100 })]);
+    machine.put('/a/1', '12345');
+    const move = (to: string): Claims =>
+      txnClaims(limits.usage, txn([], [op.del('/a/1'), op.put(to, '12345')]));
+    const settle = limits.admit(move('/a/2'));
+    expect(outcome(limits, move('/a/3'))).toContain('exceeded: 1 keys');
+    // It is gone before the write that moves it is applied: what that one adds is still on its way.
+    machine.delete('/a/1');
+    expect(outcome(limits, put(limits, '/a/4'))).toContain('exceeded: 1 keys');
+    if (typeof settle === 'function') settle();
+    machine.put('/a/1', '12345');
+    expect(outcome(limits, move('/a/3'))).toBe('in');
+    const other = await limited([rule('/a/', { bytesMax: 18 })]);
+    other.machine.put('/a/1', '12345');
+    const shrink = (to: string): Claims =>
+      txnClaims(other.limits.usage, txn([], [op.put('/a/1', ''), op.put(to, '12')]));
+    expect(outcome(other.limits, shrink('/a/2'))).toBe('in');
+    expect(outcome(other.limits, shrink('/a/3'))).toContain('exceeded: 18 bytes');
   });
 
   test('many prefixes in one request', () => {
