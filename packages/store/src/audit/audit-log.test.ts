@@ -120,6 +120,20 @@ describe('blocking', () => {
     expect(await refused).toBe('AuditError: a write takes too long');
     expect(log.counters.refused).toBe(1);
   });
+
+  test('a line that nobody was admitted for waits for nothing and has no place in a full queue', async () => {
+    const { log, output, clock } = opened('blocking');
+    output.answer = full;
+    expect(log.append('malformed', false)).toBe(undefined);
+    await settled();
+    const line = 'x'.repeat(AUDIT_QUEUE_BYTES_MAX / 4);
+    for (let i = 0; i < 10; i++) expect(log.append(line, false)).toBe(undefined);
+    expect(log.queuedBytes).toBeLessThanOrEqual(AUDIT_QUEUE_BYTES_MAX);
+    expect(log.counters.dropped).toBe(7);
+    output.answer = () => Promise.resolve();
+    await clock.run(1_000);
+    expect(log.counters).toMatchObject({ written: 4, dropped: 7 });
+  });
 });
 
 describe('dropping', () => {

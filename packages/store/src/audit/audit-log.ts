@@ -99,17 +99,20 @@ export class AuditLog {
   /**
    * Takes the line of a request that was carried out, or refused.
    * @param line without its end
+   * @param admitted whether the request was: one that never came so far waits for nothing, so its line is left out of a
+   *   full queue in any mode
    * @returns in blocking mode a promise of its being written, which rejects with AuditError while the output fails: the
    *   line is written then as well, once that works again
    */
-  append(line: string): Promise<void> | undefined {
+  append(line: string, admitted = true): Promise<void> | undefined {
     const bytes = Buffer.from(`${line}\n`, 'utf8');
     const dropping = this.mode === 'dropping';
-    if (this.closed || (dropping && this.bytes > 0 && this.bytes + bytes.length > AUDIT_QUEUE_BYTES_MAX)) {
+    const full = this.bytes > 0 && this.bytes + bytes.length > AUDIT_QUEUE_BYTES_MAX;
+    if (this.closed || (full && (dropping || !admitted))) {
       this.counters.dropped++;
       return undefined;
     }
-    const written = dropping ? undefined : new Deferred<void>();
+    const written = dropping || !admitted ? undefined : new Deferred<void>();
     this.queue.push({ bytes, written });
     this.bytes += bytes.length;
     if (this.failure !== undefined) written?.reject(new AuditError(this.failure));

@@ -62,15 +62,15 @@ export class Audited implements Interceptor {
       } catch (reason) {
         const { code, message } = anyRpcError(toRpcError(reason));
         // It fails in any case, and for its own reason.
-        await this.note(call, fields, { code, error: message, tookMs: tookMs() })?.catch(() => {});
+        await this.log
+          .append(this.line(call, fields, { code, error: message, tookMs: tookMs() }))
+          ?.catch(() => {});
         throw reason;
       }
       try {
-        await this.note(call, fields, {
-          code: StatusCode.OK,
-          ...describeAnswer(response),
-          tookMs: tookMs(),
-        });
+        await this.log.append(
+          this.line(call, fields, { code: StatusCode.OK, ...describeAnswer(response), tookMs: tookMs() }),
+        );
       } catch (error) {
         throw unavailable(error, 'the request was carried out, but the audit log cannot be written');
       }
@@ -87,7 +87,8 @@ export class Audited implements Interceptor {
         const { code, details, durationMs, receivedCount } = outcome;
         if (receivedCount > 0 || code === StatusCode.OK || code === StatusCode.Cancelled) return;
         if (describerOf(call.path) === undefined) return;
-        void this.note(call, undefined, { code, error: details, tookMs: durationMs })?.catch(() => {});
+        // Nobody waits for it, and nobody was asked whether there is room.
+        void this.log.append(this.line(call, undefined, { code, error: details, tookMs: durationMs }), false);
       },
     };
   }
@@ -100,27 +101,25 @@ export class Audited implements Interceptor {
     }
   }
 
-  private note(call: CallContext, request: Fields | undefined, outcome: Outcome): Promise<void> | undefined {
+  private line(call: CallContext, request: Fields | undefined, outcome: Outcome): string {
     const { member, nowMs } = this.options;
     const { remote, via } = originOf(call);
     const { code, error, revision, result, tookMs } = outcome;
-    return this.log.append(
-      JSON.stringify({
-        ts: formatTimestamp(nowMs()),
-        member,
-        method: call.path,
-        user: this.access.known(call)?.username,
-        remote,
-        via: via === '' ? undefined : via,
-        common_name: call.peerCertificate?.commonName,
-        request,
-        code: statusName(code),
-        error,
-        revision: revision === 0 ? undefined : revision,
-        result,
-        took_ms: Math.round(tookMs * 1_000) / 1_000,
-      }),
-    );
+    return JSON.stringify({
+      ts: formatTimestamp(nowMs()),
+      member,
+      method: call.path,
+      user: this.access.known(call)?.username,
+      remote,
+      via: via === '' ? undefined : via,
+      common_name: call.peerCertificate?.commonName,
+      request,
+      code: statusName(code),
+      error,
+      revision: revision === 0 ? undefined : revision,
+      result,
+      took_ms: Math.round(tookMs * 1_000) / 1_000,
+    });
   }
 }
 
