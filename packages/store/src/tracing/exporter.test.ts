@@ -17,7 +17,10 @@ class FakeCollector {
       this.batches.push({ spans: spansOf(request), answer });
       return answer.promise;
     };
-    const close = (): void => void (this.closed = true);
+    const close = (): void => {
+      this.closed = true;
+      for (const { answer } of this.batches) answer.reject(new Error('closed'));
+    };
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a channel, what an exporter uses
     return { address: 'collector:4317', unary, close } as unknown as Channel;
   }
@@ -119,6 +122,19 @@ test('the end sends what is left, and gives up with the first that fails', async
   await closed;
   expect(collector.closed).toBe(true);
   expect(exporter.counters).toEqual({ exported: 0, droppedFull: 1, droppedFailed: 3 });
+});
+
+test('a collector that does not answer holds up the end for three seconds, whatever waits', async () => {
+  const { exporter, collector, clock, add } = made();
+  add(512 + 1_500);
+  let closed = false;
+  void exporter.close().then(() => (closed = true));
+  await clock.pass(2_999);
+  expect(closed).toBe(false);
+  await clock.pass(1);
+  expect(closed).toBe(true);
+  expect(collector.batches).toHaveLength(1);
+  expect(exporter.counters).toEqual({ exported: 0, droppedFull: 0, droppedFailed: 2_012 });
 });
 
 test('only a collector reads batches', () => {

@@ -59,12 +59,15 @@ export class Exporter {
     else this.timer ??= this.clock.setTimer(INTERVAL_MS, () => this.due());
   }
 
-  /** Sends what is left and lets go of the channel. */
+  /** Sends what is left, as far as the collector takes it in time, and lets go of the channel. */
   async close(): Promise<void> {
     this.closed = true;
     this.timer?.cancel();
+    // Whatever is under way by then fails, and with it the rest.
+    const last = this.clock.setTimer(LAST_EXPORT_MS, () => this.channel.close());
     await this.sending;
     while (this.queue.length > 0 && !this.failing) await this.send(LAST_EXPORT_MS);
+    last.cancel();
     this.counters.droppedFailed += this.queue.length;
     this.queue.clear();
     this.channel.close();
