@@ -1,9 +1,12 @@
 /** The Backup service: the committed log after an entry, from memory and from the segments, and what it refuses. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { crc32c } from '@keelson/base';
-import type { backuppb } from '@keelson/proto';
+import { crc32c, EMPTY } from '@keelson/base';
+import { backuppb, services } from '@keelson/proto';
 import { EtcdError, type Client } from '@keelson/client';
-import { StatusCode } from '@keelson/rpc';
+import { Entry, EntryType } from '@keelson/raft';
+import { inProcessChannel, MethodTable, StatusCode } from '@keelson/rpc';
+import { LogTail } from '../src/consensus/log-storage.ts';
+import { registerBackup } from '../src/rpc/backup.ts';
 import { decodeEntry } from '../src/wal/entry-codec.ts';
 import { readWal } from '../src/wal/wal.ts';
 import { MemberCluster } from './members.ts';
@@ -116,6 +119,32 @@ describe('a member', () => {
       code: StatusCode.FailedPrecondition,
       message: `keelson: the log ends at entry ${last}, before entry ${last + 1}: its history is another one`,
     });
+  });
+
+  test("sends nothing while a snapshot takes the log's place", async () => {
+    const { last, term } = memory();
+    const confState = { voters: [1n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
+    const stale = Array.from({ length: last + 2 }, (_, i) => new Entry(1, i + 1, EntryType.Normal, EMPTY));
+    for (const entries of [stale, stale.slice(0, 5)]) {
+      const table = new MethodTable();
+      registerBackup(table, cluster.server(0).replica, {
+        tail: new LogTail(undefined, { term: 1, vote: 0n, commit: 0 }, entries, confState),
+        disk: cluster.seats[0].disk.boot(),
+        walDirectory: '/m1/member/wal',
+        leaseTtlSecondsMin: 1,
+        nowMs: () => 0,
+        defer: queueMicrotask,
+      });
+      const request = new backuppb.ShipLogRequest({ term: 1, index: 2 });
+      const call = inProcessChannel(table).serverStream(services.Backup.methods.shipLog, request);
+      const received: unknown[] = [];
+      const reading = (async () => {
+        for await (const message of call) received.push(message);
+      })();
+      await expect(reading).rejects.toMatchObject({ code: StatusCode.Unavailable });
+      expect(received).toEqual([]);
+    }
+    expect(term).not.toBe(1);
   });
 
   test('refuses another cluster, another history, and what was released', async () => {

@@ -72,6 +72,9 @@ class Shipment {
         StatusCode.FailedPrecondition,
         `keelson: the log ends at entry ${reached.index}, before entry ${index}: its history is another one`,
       );
+    // Between a received snapshot's state and its log: the memory still has what the snapshot takes the place of.
+    if (index > 0 && this.parts.tail.term(reached.index) !== reached.term)
+      throw new RpcError(StatusCode.Unavailable, 'keelson: a snapshot is being installed');
     if (index > 0) await this.sendEntries({ term, index, dataCrc }, reached.index);
     this.stream.write(this.message([], reached));
   }

@@ -90,6 +90,35 @@ describe('committed entries', () => {
     await wal.close();
   });
 
+  test('are not what a snapshot that was received took the place of', async () => {
+    const disk = new MemoryDisk();
+    const wal = await newLog(disk, 100_000);
+    const append = (entries: Entry[], hardState: HardState): Promise<void> =>
+      wal.append({ entries, hardState, mustSync: true });
+    await append([entry(1, 1), entry(2, 1), entry(3, 1)], state(2, 1));
+    // Ours: the log has its entry, though the hard state comes behind it.
+    await wal.saveSnapshotMarker({ index: 3, term: 1, confState: CONF_STATE });
+    await append([], state(3, 1));
+    // Never committed anywhere: while this member led alone, the others went on with entries of term 2.
+    await append(
+      [4, 5, 6, 7, 8, 9].map((index) => entry(index, 1)),
+      state(3, 1),
+    );
+    await wal.saveSnapshotMarker({ index: 7, term: 2, confState: CONF_STATE });
+    await append([], state(7, 2));
+    await append([entry(8, 2), entry(9, 2), entry(10, 2)], state(10, 2));
+    for (const low of [1, 2, 3]) expect(await read(disk, low, 3)).toEqual(numbered(low, 3, 1));
+    for (const [low, high] of [
+      [1, 7],
+      [4, 5],
+      [7, 7],
+      [5, 10],
+    ])
+      await expect(read(disk, low, high)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    for (const low of [8, 9, 10]) expect(await read(disk, low, 10)).toEqual(numbered(low, 10, 2));
+    await wal.close();
+  });
+
   test('stop at damage, and give what came before it', async () => {
     const disk = new MemoryDisk();
     const wal = await newLog(disk, 10_000_000);

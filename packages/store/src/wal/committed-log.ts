@@ -3,12 +3,13 @@
  * It reads what was synced before it was asked, in slices, and never waits for the writer or holds it up.
  *
  * An entry in the log may be replaced by a later record of the same index for as long as it is not committed, so each is
- * given only once a hard state behind it commits it.
+ * given only once a hard state behind it commits it. A snapshot that was received in between ends what can be read: it
+ * commits up to its index what this log never had, and may have something else at.
  */
 import type { Disk, DiskFile } from '@keelson/base';
 import type { Entry } from '@keelson/raft';
 import { errorCodeOf } from '../disk/error-code.ts';
-import { decodeEntry, decodeHardState } from './entry-codec.ts';
+import { decodeEntry, decodeHardState, decodeSnapshotMarker, type SnapshotMarker } from './entry-codec.ts';
 import { RecordType } from './record.ts';
 import { RecordStream, type WalRecord } from './record-stream.ts';
 import { formatSegmentName, listSegments, type SegmentName } from './segment.ts';
@@ -67,7 +68,7 @@ class Pending {
   /** Index of the next entry to be given. */
   next: number;
   private readonly high: number;
-  /** Consecutive, from `next` on. */
+  /** Consecutive, from `next` on; also those beyond `high`, for markers are compared with them. */
   private entries: Entry[] = [];
 
   constructor(low: number, high: number) {
@@ -79,13 +80,14 @@ class Pending {
     return this.next > this.high;
   }
 
-  /** @returns what these records have made final */
+  /** @returns what these records have made final. @throws WalError 'NOT_FOUND' */
   add(records: readonly WalRecord[]): Entry[] {
     const final: Entry[] = [];
     for (const { type, data } of records) {
-      if (data === undefined) continue;
+      if (data === undefined || this.complete) continue;
       if (type === RecordType.Entry) this.addEntry(data);
       else if (type === RecordType.State) this.commit(decodeHardState(data).commit, final);
+      else if (type === RecordType.Snapshot) this.passMarker(decodeSnapshotMarker(data));
     }
     return final;
   }
@@ -94,15 +96,20 @@ class Pending {
     // A copy: it waits here and shall not keep the slice.
     const entry = decodeEntry(Buffer.from(data));
     const place = entry.index - this.next;
-    if (place < 0 || entry.index > this.high) return;
     // The log goes on from a snapshot that was received in between.
     if (place > this.entries.length) throw gone(this.next + this.entries.length);
-    this.entries.length = place;
-    this.entries.push(entry);
+    // An entry replaces all from its index on.
+    this.entries.length = Math.max(place, 0);
+    if (place >= 0) this.entries.push(entry);
+  }
+
+  /** Of a snapshot of our own the log has the last entry; of one that was received it has not. */
+  private passMarker({ index, term }: SnapshotMarker): void {
+    if (index >= this.next && this.entries.at(index - this.next)?.term !== term) throw gone(this.next);
   }
 
   private commit(index: number, final: Entry[]): void {
-    const count = Math.min(this.entries.length, index - this.next + 1);
+    const count = Math.min(this.entries.length, Math.min(index, this.high) - this.next + 1);
     if (count <= 0) return;
     final.push(...this.entries.splice(0, count));
     this.next += count;
