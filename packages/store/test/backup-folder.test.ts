@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Prng } from '@keelson/base';
 import type { Client } from '@keelson/client';
 import type { ShippedMessage } from '../src/transfer/backup-folder.ts';
-import { readManifest } from '../src/transfer/backup-manifest.ts';
+import { readManifest, writeManifest } from '../src/transfer/backup-manifest.ts';
 import { backupStatus, type ChainStatus } from '../src/transfer/backup-status.ts';
 import { BackupSite, record } from './backup-machine.ts';
 import { MemberCluster } from './members.ts';
@@ -147,6 +147,30 @@ describe('a shipment', () => {
     await expectWhole(site);
   }); // prettier-ignore
 
+  test('that breaks where the disk fails to take it back: nothing is written any more', async () => {
+    for (const before of ['a base', 'a shipment of this run']) {
+      const site = new BackupSite();
+      const folder = await site.open();
+      await site.addBase(client);
+      if (before !== 'a base') {
+        await client.kv.put('broken', before);
+        await site.ship(client);
+      }
+      await client.kv.put('broken', before);
+      const breaks = (message: ShippedMessage): ShippedMessage => {
+        if (message.reached === undefined) return message;
+        site.disk.configure({ fault: () => 'EIO' });
+        return broken();
+      };
+      await expect(folder.receive(changed(site, breaks))).rejects.toThrow('EIO');
+      site.disk.configure({});
+      await expect(site.ship(client)).rejects.toThrow('/backup could not be written to: open it again');
+      await folder.close();
+      await run(site);
+      await expectWhole(site);
+    }
+  });
+
   test('keeps earlier points a minute apart', async () => {
     const site = new BackupSite();
     const folder = await site.open();
@@ -212,6 +236,40 @@ test.each<[string, string, string | undefined, string]>([
   await expect(site.open()).rejects.toThrow(error);
   expect(await site.disk.list('/backup')).toEqual([file]);
 }); // prettier-ignore
+
+test('a folder whose manifest is lost keeps what it has', async () => {
+  const site = new BackupSite();
+  await run(site);
+  await site.disk.remove('/backup/manifest.json');
+  const names = await site.disk.list('/backup/chain-0001/wal');
+  expect(names.length).toBeGreaterThan(0);
+  await expect(site.open()).rejects.toThrow('/backup holds increments and no manifest.json: it is lost');
+  expect(await site.disk.list('/backup/chain-0001/wal')).toEqual(names);
+  // With later chains it is nothing that a crash leaves, either.
+  await site.disk.makeDirectory('/backup/chain-0002/wal');
+  for (const name of names) await site.disk.remove(`/backup/chain-0001/wal/${name}`);
+  await expect(site.open()).rejects.toThrow('/backup holds chain-0002 and no manifest.json');
+  expect(await site.disk.list('/backup')).toEqual(expect.arrayContaining(['chain-0001', 'chain-0002']));
+});
+
+test('a chain that was taken out of the manifest is discarded, and its successors keep their names', async () => {
+  const site = new BackupSite();
+  await run(site);
+  await site.addBase(client);
+  await run(site);
+  const manifest = await readManifest(site.disk, site.directory);
+  expect(manifest?.chains.map(({ directory }) => directory)).toEqual(['chain-0001', 'chain-0002']);
+  if (manifest !== undefined)
+    await writeManifest(site.disk, site.directory, { ...manifest, chains: manifest.chains.slice(1) });
+  await run(site);
+  expect(site.messages).toEqual(['discarded a base that was not finished']);
+  await site.addBase(client);
+  await run(site);
+  const chains = await chainsOf(site);
+  expect(chains.map(({ directory }) => directory)).toEqual(['chain-0002', 'chain-0003']);
+  for (const { base, increments } of chains)
+    for (const { damage } of [base, ...increments]) expect(damage).toBe(undefined);
+});
 
 // Last: what it puts makes every base after it a large one.
 test('a long run begins another file after 16 MB', async () => {

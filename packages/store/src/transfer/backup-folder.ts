@@ -123,7 +123,7 @@ export class BackupFolder {
     this.requireCluster(source.clusterId);
     await this.endIncrement();
     const chains = this.manifest?.chains ?? [];
-    const name = `chain-${String(chains.length + 1).padStart(4, '0')}`;
+    const name = nextChain(chains);
     const path = `${this.directory}/${name}`;
     const { base, marker } = await this.stored(path, source.memberId, chunks, timeMs);
     const chain: BackupChain = { directory: name, base, leaseTtlSecondsMin: 0, increments: [] };
@@ -258,10 +258,18 @@ export class BackupFolder {
   private async takeBack(): Promise<void> {
     const { writer, current } = this;
     if (writer === undefined) return;
-    if (current !== undefined) return writer.rollBack();
-    this.writer = undefined;
-    await writer.close();
-    await this.disk.remove(writer.path);
+    try {
+      if (current !== undefined) {
+        await writer.rollBack();
+        return;
+      }
+      this.writer = undefined;
+      await writer.close();
+      await this.disk.remove(writer.path);
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
   }
 
   private async endIncrement(): Promise<void> {
@@ -355,12 +363,12 @@ export class BackupFolder {
   private async clean(): Promise<void> {
     const { disk, directory, manifest } = this;
     const chains = new Map((manifest?.chains ?? []).map((chain) => [chain.directory, chain]));
-    for (const name of await disk.list(directory)) {
+    const names = await disk.list(directory);
+    if (manifest === undefined) await this.requireUnfinished(names);
+    for (const name of names) {
       if (/^chain-\d+$/.test(name) && !chains.has(name))
         await this.discard(`${directory}/${name}`, 'a base that was not finished');
       else if (name === `${MANIFEST}.tmp`) await disk.remove(`${directory}/${name}`);
-      else if (manifest === undefined && !IGNORED.has(name))
-        throw new FatalError(`${directory} holds ${name} and no ${MANIFEST}: it is no backup folder`);
     }
     const chain = manifest?.chains.at(-1);
     if (chain === undefined) return;
@@ -368,6 +376,24 @@ export class BackupFolder {
     for (const name of await disk.list(`${directory}/${chain.directory}/${WAL}`))
       if (!known.has(`${WAL}/${name}`))
         await this.discard(`${directory}/${chain.directory}/${WAL}/${name}`, 'a torn increment');
+  }
+
+  /**
+   * Without a manifest there is at most the first base, which was not finished.
+   * @throws FatalError for anything else: somebody's files, or a backup whose manifest is lost
+   */
+  private async requireUnfinished(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      if (name === `${MANIFEST}.tmp` || IGNORED.has(name)) continue;
+      const path = `${this.directory}/${name}`;
+      if (name !== nextChain([]))
+        throw new FatalError(`${this.directory} holds ${name} and no ${MANIFEST}: it is no backup folder`);
+      const inside = (await this.disk.list(path)).includes(WAL) ? await this.disk.list(`${path}/${WAL}`) : [];
+      if (inside.length > 0)
+        throw new FatalError(
+          `${this.directory} holds increments and no ${MANIFEST}: it is lost, put it back`,
+        );
+    }
   }
 
   private async discard(path: string, what: string): Promise<void> {
@@ -423,6 +449,12 @@ export class BackupFolder {
 
 /** The lock of who writes here, and what file systems and people put into every directory. */
 const IGNORED: ReadonlySet<string> = new Set(['lock', 'lost+found']);
+
+/** A name that no chain has; those before it may be gone from the manifest. */
+function nextChain(chains: readonly BackupChain[]): string {
+  const newest = Number(/\d+$/.exec(chains.at(-1)?.directory ?? '')?.[0] ?? 0);
+  return `chain-${String(newest + 1).padStart(4, '0')}`;
+}
 
 /** As a log names its segments; the first begins at the base, where a replay is to start. */
 function fileName(chain: BackupChain, after: number): string {
