@@ -253,4 +253,27 @@ describe('a client that does not read', () => {
     expect(parked()).toBe(0);
     expect(metric(proxy, 'keelson_grpc_proxy_watch_queued_bytes')).toBe(0);
   });
+
+  test('is not answered without a bound either', async () => {
+    const { proxy, direct } = await proxied();
+    const slow = new WatchClient(channelTo(proxy.port));
+    slow.create('k');
+    await slow.until(() => slow.created === 1);
+    slow.stream.pause();
+    await put(direct, 'k', 'x'.repeat(1_000_000));
+    const queued = (): number => metric(proxy, 'keelson_grpc_proxy_watch_queued_responses');
+    await eventually('an answer waits', () => {
+      slow.create('b', 'a');
+      return Promise.resolve(queued() > 0);
+    });
+    const before = slow.responses.length;
+    for (let i = 0; i < 3_000; i++) slow.create('b', 'a');
+    await eventually('as many answers wait as may', () => Promise.resolve(queued() === 1_024));
+    for (let i = 0; i < 10; i++) await put(direct, 'other', String(i));
+    expect(queued()).toBe(1_024);
+    expect(slow.responses).toHaveLength(before);
+    slow.stream.resume();
+    await slow.until(() => slow.created >= 3_002);
+    expect(queued()).toBe(0);
+  });
 });

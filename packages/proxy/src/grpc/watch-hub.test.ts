@@ -1,6 +1,6 @@
 /** Who shares which watch, before a member that does as it is told. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Prng, systemClock } from '@keelson/base';
+import { Prng, systemClock, type Clock } from '@keelson/base';
 import { etcdserverpb, mvccpb, services } from '@keelson/proto';
 import { MethodTable, nativeChannel, nativeServer, type DuplexStream, type RpcServer } from '@keelson/rpc';
 import type { Receiver } from './broadcast.ts';
@@ -22,6 +22,8 @@ interface Asked {
 class FakeMember {
   readonly asked: Asked[] = [];
   readonly cancelled: bigint[] = [];
+  /** Questions how far it has come. */
+  questions = 0;
   port = 0;
   private readonly server: RpcServer;
   private wake: () => void = () => {};
@@ -29,9 +31,10 @@ class FakeMember {
   constructor() {
     const table = new MethodTable().bidi(services.Watch.methods.watch, (stream) => {
       const token = stream.call.metadata.text('token') ?? '';
-      stream.onMessage(({ createRequest, cancelRequest }) => {
+      stream.onMessage(({ createRequest, cancelRequest, progressRequest }) => {
         if (createRequest !== undefined) this.asked.push({ stream, token, request: createRequest });
         if (cancelRequest !== undefined) this.cancelled.push(cancelRequest.watchId);
+        if (progressRequest !== undefined) this.questions++;
         this.wake();
       });
     });
@@ -111,6 +114,13 @@ class Listener implements Receiver {
 }
 
 const RANGE = { key: Buffer.from('k'), end: Buffer.alloc(0) };
+/** Time that a test lets pass at once. */
+let skippedMs = 0;
+const clock: Clock = {
+  nowMs: () => systemClock.nowMs(),
+  monotonicMs: () => systemClock.monotonicMs() + skippedMs,
+  setTimer: (delayMs, task) => systemClock.setTimer(delayMs, task),
+};
 let member: FakeMember;
 let upstream: Upstream;
 let hub: WatchHub;
@@ -121,7 +131,7 @@ beforeEach(async () => {
   upstream = new Upstream({
     endpoints: [`127.0.0.1:${member.port}`],
     channelFactory: (address) => nativeChannel(address),
-    clock: systemClock,
+    clock,
     prng: new Prng(1),
     secure: false,
     sendBytesMax: 0,
@@ -255,19 +265,76 @@ describe('the hub', () => {
     expect([member.cancelled, leaver.told, hub.broadcastCount]).toEqual([[0n], [], 1]);
   });
 
+  const progressOf = (...listeners: Listener[]): number[] => {
+    const told: number[] = [];
+    hub.requestProgress(
+      () => listeners,
+      (at) => void told.push(at?.revision ?? 0),
+    );
+    return told;
+  };
+  const answerProgress = ({ stream }: Asked, revision: number): boolean =>
+    stream.write(new WatchResponse({ header: header(revision), watchId: -1n }));
+
   test('how far it has come is told once everything before has been delivered', async () => {
     const listener = attach(5);
     const asked = await member.watch(0);
     confirm(asked, 0n, 4);
     await listener.until('confirmed');
-    const told: number[] = [];
-    const ask = (): void => hub.requestProgress([listener], (at) => void told.push(at?.revision ?? 0));
-    ask();
-    ask();
+    const [first, second] = [progressOf(listener), progressOf(listener)];
+    await member.until(() => member.questions > 0);
     happen(asked, 0n, false, 5);
-    asked.stream.write(new WatchResponse({ header: header(8), watchId: -1n }));
+    answerProgress(asked, 8);
     happen(asked, 0n, false, 9);
     await listener.until('confirmed', '5', '9');
-    expect(told).toEqual([8, 8]);
+    expect([first, second]).toEqual([[8], [8]]);
+    expect(member.questions).toBe(1);
+  });
+
+  test('a question that the member passes over is asked again', async () => {
+    const listener = attach(5);
+    const asked = await member.watch(0);
+    confirm(asked, 0n, 4);
+    await listener.until('confirmed');
+    const lost = progressOf(listener);
+    await member.until(() => member.questions === 1);
+    skippedMs += 1_000;
+    const told = progressOf(listener);
+    await member.until(() => member.questions === 2);
+    answerProgress(asked, 8);
+    happen(asked, 0n, false, 9);
+    await listener.until('confirmed', '9');
+    expect([lost, told]).toEqual([[], [8]]);
+  });
+
+  test('an answer says nothing about a watcher that came or moved since the question', async () => {
+    const listener = attach(5);
+    const asked = await member.watch(0);
+    confirm(asked, 0n, 4);
+    await listener.until('confirmed');
+    const late = new Listener(2);
+    const told = progressOf(listener, late);
+    const both: Listener[] = [listener];
+    const since: number[] = [];
+    hub.requestProgress(
+      () => both,
+      (at) => void since.push(at?.revision ?? 0),
+    );
+    hub.attach(late, RANGE);
+    both.push(late);
+    const behind = await member.watch(1);
+    confirm(behind, 1n, 7);
+    answerProgress(asked, 8);
+    await late.until('confirmed');
+    happen(behind, 1n, false, 3);
+    await late.until('confirmed', '3');
+    expect([told, since]).toEqual([[], []]);
+    // The next question is about it too.
+    const again = progressOf(listener, late);
+    await member.until(() => member.questions === 2);
+    answerProgress(behind, 9);
+    happen(behind, 1n, false, 10);
+    await late.until('confirmed', '3', '10');
+    expect(again).toEqual([9]);
   });
 });

@@ -11,6 +11,20 @@ import type { Namespace } from './namespace.ts';
 import { Trunk, type TrunkOwner } from './trunk.ts';
 import type { Upstream } from './upstream.ts';
 
+/** A member passes a question over while one of the stream's watches lags behind: then it is asked again. */
+const QUESTION_MS = 1_000;
+
+type Header = etcdserverpb.ResponseHeader | undefined;
+
+/** To a member: how far one of its streams has come. */
+interface Question {
+  readonly askedMs: number;
+  /** What the member knew of when it was asked, and so what the answer is about. */
+  readonly about: ReadonlySet<Broadcast>;
+  /** Told of the answer. */
+  readonly tasks: ((header: Header, about: ReadonlySet<Broadcast>) => void)[];
+}
+
 export class WatchHub implements TrunkOwner {
   /** Responses that did not have to come once for each watcher. */
   coalescedEvents = 0;
@@ -19,8 +33,7 @@ export class WatchHub implements TrunkOwner {
   private readonly groups = new Map<string, Set<Broadcast>>();
   private readonly places = new Map<Receiver, Broadcast>();
   private readonly trunks = new Map<string, Trunk>();
-  /** Who waits to hear how far a trunk has come. */
-  private readonly askers = new Map<Trunk, Set<(header: etcdserverpb.ResponseHeader | undefined) => void>>();
+  private readonly questions = new Map<Trunk, Question>();
   private closed = false;
 
   constructor(upstream: Upstream, namespace: Namespace) {
@@ -73,32 +86,33 @@ export class WatchHub implements TrunkOwner {
 
   /**
    * Asks the cluster how far it has come and tells so once everything before has been delivered to these watchers.
-   * Nothing is told if that cannot be known.
+   * Nothing is told if that cannot be known, or if a watcher has come or moved meanwhile that the answer says nothing
+   * about: who asked asks again.
+   * @param receivers asked for now, and when the answer is there
    */
-  requestProgress(
-    receivers: readonly Receiver[],
-    told: (header: etcdserverpb.ResponseHeader | undefined) => void,
-  ): void {
+  requestProgress(receivers: () => Iterable<Receiver>, told: (header: Header) => void): void {
     const trunks = new Set<Trunk>();
-    for (const receiver of receivers) {
+    for (const receiver of receivers()) {
       const trunk = this.trunkOf(receiver);
       if (trunk === undefined || !trunk.standing) return;
       trunks.add(trunk);
     }
+    const covered = new Set<Broadcast>();
     let waiting = trunks.size;
-    let least: etcdserverpb.ResponseHeader | undefined;
+    let least: Header;
     for (const trunk of trunks) {
-      const task = (header: etcdserverpb.ResponseHeader | undefined): void => {
+      this.ask(trunk, (header, about) => {
+        for (const broadcast of about) covered.add(broadcast);
         if (least === undefined || (header?.revision ?? 0) < least.revision) least = header;
-        if (--waiting === 0) told(least);
-      };
-      const tasks = this.askers.get(trunk);
-      // One question upstream answers all who ask while it is under way.
-      if (tasks !== undefined && tasks.size > 0) tasks.add(task);
-      else {
-        this.askers.set(trunk, new Set([task]));
-        trunk.requestProgress();
-      }
+        if (--waiting > 0) return;
+        for (const receiver of receivers()) {
+          const broadcast = this.places.get(receiver);
+          const at = this.trunkOf(receiver);
+          if (broadcast === undefined || at === undefined) return;
+          if (!covered.has(broadcast) && !(broadcast.synced && trunks.has(at))) return;
+        }
+        told(least);
+      });
     }
   }
 
@@ -115,7 +129,7 @@ export class WatchHub implements TrunkOwner {
     this.groups.clear();
     this.places.clear();
     this.trunks.clear();
-    this.askers.clear();
+    this.questions.clear();
   }
 
   confirmed(broadcast: Broadcast, revision: number): void {
@@ -145,13 +159,26 @@ export class WatchHub implements TrunkOwner {
   }
 
   broke(trunk: Trunk): void {
-    this.askers.delete(trunk);
+    this.questions.delete(trunk);
   }
 
-  progressed(trunk: Trunk, header: etcdserverpb.ResponseHeader | undefined): void {
-    const tasks = this.askers.get(trunk);
-    this.askers.delete(trunk);
-    for (const task of tasks ?? []) task(header);
+  progressed(trunk: Trunk, header: Header): void {
+    const question = this.questions.get(trunk);
+    this.questions.delete(trunk);
+    if (question !== undefined) for (const task of question.tasks) task(header, question.about);
+  }
+
+  /** One question answers all who ask while it is young. */
+  private ask(trunk: Trunk, task: Question['tasks'][number]): void {
+    const nowMs = this.upstream.clock.monotonicMs();
+    const known = this.questions.get(trunk);
+    if (known !== undefined && nowMs - known.askedMs < QUESTION_MS) {
+      known.tasks.push(task);
+      return;
+    }
+    const about = [...trunk.broadcasts].filter(({ upstreamId }) => upstreamId !== undefined);
+    this.questions.set(trunk, { askedMs: nowMs, about: new Set(about), tasks: [task] });
+    trunk.requestProgress();
   }
 
   /** The one closest behind its place that delivers as things happen, or that starts where it does. */
@@ -227,7 +254,7 @@ export class WatchHub implements TrunkOwner {
     const trunk = this.trunks.get(token);
     if (trunk === undefined || trunk.broadcasts.size > 0) return;
     this.trunks.delete(token);
-    this.askers.delete(trunk);
+    this.questions.delete(trunk);
     trunk.close();
   }
 }

@@ -70,6 +70,8 @@ export class WatchStream implements WatcherHost {
   private held = false;
   private blocked = false;
   private over = false;
+  /** The client has read, or is gone. */
+  private roomMade: () => void = () => {};
   private stopListening: () => void = () => {};
 
   constructor(stream: Stream, parts: WatchStreamParts) {
@@ -148,11 +150,15 @@ export class WatchStream implements WatcherHost {
     if (!this.working) void this.work();
   }
 
-  /** One request after the other: a creation waits for the cluster, and what is behind it for the creation. */
+  /**
+   * One request after the other: a creation waits for the cluster, and what is behind it for the creation. All wait for
+   * a client that does not read what it is answered.
+   */
   private async work(): Promise<void> {
     this.working = true;
     try {
       for (let request = this.requests.shift(); request !== undefined; request = this.requests.shift()) {
+        while (!this.over && !this.hasRoom()) await this.room();
         if (this.over) return;
         const { createRequest, cancelRequest, progressRequest } = request;
         if (createRequest !== undefined) await this.create(createRequest);
@@ -166,6 +172,12 @@ export class WatchStream implements WatcherHost {
     } finally {
       this.working = false;
     }
+  }
+
+  private room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.roomMade = resolve;
+    });
   }
 
   private async create(request: etcdserverpb.WatchCreateRequest): Promise<void> {
@@ -260,9 +272,12 @@ export class WatchStream implements WatcherHost {
   private progress(): void {
     // A watcher that lags behind makes any answer untrue; clients ask again.
     if (this.watchers.size === 0 || this.parked.size > 0) return;
-    this.parts.hub.requestProgress([...this.watchers.values()], (header) => {
-      if (!this.over && this.parked.size === 0) this.sendResponse({ header, watchId: NO_ID });
-    });
+    this.parts.hub.requestProgress(
+      () => this.watchers.values(),
+      (header) => {
+        if (!this.over) this.sendResponse({ header, watchId: NO_ID });
+      },
+    );
   }
 
   private drain(): void {
@@ -276,6 +291,7 @@ export class WatchStream implements WatcherHost {
       counters.queuedBytes -= bytes.length;
       if (!this.stream.writeEncoded(bytes)) this.blocked = true;
     }
+    this.roomMade();
     if (this.queue.length > 0) return;
     const waiting = [...this.parked];
     this.parked.clear();
@@ -307,6 +323,7 @@ export class WatchStream implements WatcherHost {
     this.parked.clear();
     this.queue.clear();
     this.requests.clear();
+    this.roomMade();
   }
 }
 
