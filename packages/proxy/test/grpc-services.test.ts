@@ -378,8 +378,17 @@ describe('TLS', () => {
 
 describe('the members', () => {
   test('serializable reads never go back, with --experimental-serializable-ordering', async () => {
-    const { channel } = await proxied(1, ['--experimental-serializable-ordering']);
+    const { proxy, channel } = await proxied(1, ['--experimental-serializable-ordering']);
     await put(channel, 'a', '1');
     expect(await get(channel, 'a', SERIALIZABLE)).toEqual(['a=1']);
+    // What was kept is older than what another key's write has shown since.
+    const header = async (key: string): Promise<number> => {
+      const request = new etcdserverpb.RangeRequest({ key: Buffer.from(key), ...SERIALIZABLE });
+      return (await channel.unary(services.KV.methods.range, request)).header!.revision;
+    };
+    await header('kept');
+    const newest = await put(channel, 'other', '2');
+    expect([await header('kept'), await header('kept')]).toEqual([newest, newest]);
+    expect(metric(proxy, CACHE[0])).toBe(1);
   });
 });

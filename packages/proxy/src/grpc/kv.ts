@@ -65,7 +65,8 @@ class KvProxy {
     const { serializable, revision } = request;
     const id = cacheId(request, call);
     if (serializable) {
-      const kept = cache.get(id, revision);
+      const found = cache.get(id, revision);
+      const kept = found instanceof Buffer && this.isBehind(found) ? undefined : found;
       if (kept !== undefined) counters.hits++;
       if (kept === 'compacted')
         throw new RpcError(StatusCode.OutOfRange, 'etcdserver: mvcc: required revision has been compacted');
@@ -185,6 +186,12 @@ class KvProxy {
       return { revision: decodeRangeHeader(answer).header?.revision ?? 0, answer };
     };
     return order.inOrder(upstream.endpoints.length, read, () => upstream.elsewhere());
+  }
+
+  /** With an order: whether the answer shows a store older than one seen before. */
+  private isBehind(answer: Buffer): boolean {
+    const { order } = this.parts;
+    return order?.isBehind(decodeRangeHeader(answer).header?.revision ?? 0) === true;
   }
 
   private saw(

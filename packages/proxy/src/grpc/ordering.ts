@@ -1,7 +1,7 @@
 /**
  * --experimental-serializable-ordering: a serializable read never shows a store older than one seen before through this
  * proxy. An answer that would is thrown away, and another member is asked; when all are behind, the read fails.
- * (etcd: client/v3/ordering.)
+ * (etcd: client/v3/ordering, before which it puts the cache, whose answers go back as they please.)
  */
 import { RpcError, StatusCode } from '@keelson/rpc';
 
@@ -14,6 +14,11 @@ export class RevisionOrder {
   /** What an answer of any kind showed. */
   saw(revision: number): void {
     if (revision > this.highest) this.highest = revision;
+  }
+
+  /** Whether something newer was seen already. */
+  isBehind(revision: number): boolean {
+    return revision < this.highest;
   }
 
   /**
