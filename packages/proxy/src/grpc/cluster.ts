@@ -90,7 +90,7 @@ export class ProxyList implements Receiver {
 
   cancelled({ cancelReason }: etcdserverpb.WatchResponse): void {
     this.parts.logger.warn('watch failed', { target: this.parts.prefix, error: cancelReason });
-    this.again();
+    void this.again();
   }
 
   private async list(): Promise<void> {
@@ -111,13 +111,15 @@ export class ProxyList implements Receiver {
       this.nextRevision = (header?.revision ?? 0) + 1;
       hub.attach(this, this.range);
     } catch (error) {
+      if (this.stopped) return;
       logger.warn('failed to establish endpoint watch', { prefix, error: toError(error).message });
-      this.again();
+      await this.again();
     }
   }
 
-  private again(): void {
-    if (!this.stopped) this.parts.upstream.clock.setTimer(AGAIN_MS, () => !this.stopped && void this.list());
+  private async again(): Promise<void> {
+    await this.parts.upstream.wait(AGAIN_MS);
+    if (!this.stopped) void this.list();
   }
 
   private add({ key, value }: mvccpb.KeyValue): void {

@@ -321,7 +321,7 @@ export class GrpcProxy {
 
   /** Serializable reads begin behind what the cluster has agreed on. */
   private async recoverOrder(): Promise<void> {
-    const { logger, clock } = this.world;
+    const { logger } = this.world;
     logger.info('waiting for linearized read from cluster to recover ordering');
     const request = new etcdserverpb.RangeRequest({ key: Buffer.from('_'), keysOnly: true });
     const bytes = etcdserverpb.encodeRangeRequest(request);
@@ -331,7 +331,7 @@ export class GrpcProxy {
         return;
       } catch (error) {
         logger.warn('ordering recovery failed, retrying in 1s', { error: toError(error).message });
-        await new Promise<void>((resolve) => void clock.setTimer(ORDER_AGAIN_MS, resolve));
+        await this.upstream.wait(ORDER_AGAIN_MS);
       }
     }
   }

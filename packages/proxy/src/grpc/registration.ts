@@ -61,23 +61,27 @@ export class Registration {
     const { lease } = this;
     this.lease = undefined;
     this.line.close();
-    if (lease === undefined) return;
-    const request = etcdserverpb.encodeLeaseRevokeRequest(new etcdserverpb.LeaseRevokeRequest({ ID: lease }));
-    await this.options.upstream.ask(REVOKE, request, 'write', { timeoutMs: AGAIN_MS }).catch(() => {});
+    if (lease !== undefined) await this.revoke(lease);
   }
 
   private async register(): Promise<void> {
     const { logger, address, ttlSeconds } = this.options;
     try {
       const lease = await this.grant();
+      if (this.stopped) {
+        await this.revoke(lease);
+        return;
+      }
+      // From here on stopping revokes it, whatever becomes of the key.
+      this.lease = lease;
       await this.put(lease);
       if (this.stopped) return;
       logger.info('registered session with lease', { addr: address, 'lease-ttl': ttlSeconds });
-      this.lease = lease;
       this.keptMs = this.options.upstream.clock.monotonicMs();
       this.line.want();
       this.beat();
     } catch (error) {
+      this.lease = undefined;
       if (this.stopped) return;
       logger.warn('failed to create a session', { error: toError(error).message });
       this.again();
@@ -130,6 +134,12 @@ export class Registration {
     const bytes = etcdserverpb.encodeLeaseGrantRequest(request);
     const answer = await this.options.upstream.ask(GRANT, bytes, 'write', { timeoutMs: ASK_MS });
     return etcdserverpb.decodeLeaseGrantResponse(answer).ID;
+  }
+
+  /** Without it the key goes when the lease's time is over. */
+  private async revoke(lease: bigint): Promise<void> {
+    const request = etcdserverpb.encodeLeaseRevokeRequest(new etcdserverpb.LeaseRevokeRequest({ ID: lease }));
+    await this.options.upstream.ask(REVOKE, request, 'write', { timeoutMs: AGAIN_MS }).catch(() => {});
   }
 
   private async put(lease: bigint): Promise<void> {
