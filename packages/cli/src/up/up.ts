@@ -13,6 +13,7 @@ import { planMembers, storeCommand } from './plan.ts';
 import { checkPortsFree, memberPorts } from './ports.ts';
 import { clientProbe, type ProbeFactory } from './probe.ts';
 import { LiveBlock, changeLines, leaderOf, statusLines } from './status-view.ts';
+import { StopRequest } from './stop-request.ts';
 import { Supervisor, type MemberReport } from './supervisor.ts';
 import { UpError } from './up-error.ts';
 
@@ -77,11 +78,9 @@ class Up {
   private readonly io: Io;
   private readonly parts: UpParts;
   private readonly block: LiveBlock;
-  private readonly stopped: Promise<void>;
+  private readonly stop = new StopRequest();
   private supervisor: Supervisor | undefined = undefined;
   private certificates: UpCertificates | undefined = undefined;
-  private wakeStop: () => void = () => {};
-  private stopRequests = 0;
   private directory = '';
   private ready = false;
   private reports: readonly MemberReport[] = [];
@@ -94,9 +93,6 @@ class Up {
       (text) => io.out(text),
       () => io.columns(),
     );
-    this.stopped = new Promise((resolve) => {
-      this.wakeStop = resolve;
-    });
   }
 
   /** @throws UpError when it cannot start */
@@ -109,7 +105,7 @@ class Up {
     let keep = false;
     try {
       await checkPortsFree(ports);
-      if (this.stopRequests > 0) return 0;
+      if (this.stop.count > 0) return 0;
       directory.mark(ports, tls);
       if (tls) this.certificates = await upCertificates(directory.path, this.parts.clock.nowMs());
       const specs = planMembers(this.parts.program, ports, directory, this.certificates);
@@ -117,8 +113,8 @@ class Up {
       // Members outlive this process unless they are told not to.
       const unsubscribeExit = this.io.onExit(() => supervisor.kill());
       try {
-        await Promise.race([supervisor.start(), this.stopped]);
-        if (this.stopRequests > 0) return 0;
+        await this.stop.or(supervisor.start());
+        if (this.stop.count > 0) return 0;
         this.ready = true;
         this.writeUpFile(directory);
         return await this.attend(supervisor, startMs, directory);
@@ -178,7 +174,7 @@ class Up {
         if (await this.pauseOrStop(REFRESH_MS)) break;
         const asking = directory.takeRestarts();
         if (asking.length > 0) this.onRestart(asking);
-        this.reports = await Promise.race([asked, this.stopped.then(() => before)]);
+        this.reports = (await this.stop.or(asked)) ?? before;
         if (this.io.terminal) this.draw();
         else for (const line of changeLines(before, this.reports)) this.say(line);
         if (!this.io.terminal && supervisor.members.every((member) => member.pid === undefined)) {
@@ -222,7 +218,7 @@ class Up {
 
   private writeUpFile(directory: DataDir): void {
     const { supervisor } = this;
-    if (supervisor === undefined || !this.ready || this.stopRequests > 0) return;
+    if (supervisor === undefined || !this.ready || this.stop.count > 0) return;
     const pids: Record<string, number> = {};
     for (const { name, pid } of supervisor.members) if (pid !== undefined) pids[name] = pid;
     const tls = this.clientFiles();
@@ -238,9 +234,8 @@ class Up {
 
   /** The first request stops members in order, the second at once. */
   private requestStop(): void {
-    this.stopRequests++;
-    if (this.stopRequests > 1) this.supervisor?.kill();
-    this.wakeStop();
+    this.stop.ask();
+    if (this.stop.count > 1) this.supervisor?.kill();
   }
 
   /** @returns whether it is time to stop */
@@ -250,9 +245,9 @@ class Up {
       wake = resolve;
     });
     const timer = this.parts.clock.setTimer(ms, wake);
-    await Promise.race([passed, this.stopped]);
+    await this.stop.or(passed);
     timer.cancel();
-    return this.stopRequests > 0;
+    return this.stop.count > 0;
   }
 
   private draw(): void {
