@@ -17,7 +17,7 @@ while read -r key value _; do
 done </proc/meminfo
 # With so much heap allowed V8 would take 134 MB for what is young, and let what is old grow fourfold before it
 # looks for garbage. Measured with a million keys: docs/performance.md.
-thrift='--max-semi-space-size=16 --heap-growing-percent=130'
+thrift='--max-semi-space-size=16 --heap-growing-percent=160'
 # glibc would give each of a dozen threads an arena of its own.
 MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-2}
 export MALLOC_ARENA_MAX

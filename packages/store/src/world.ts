@@ -76,7 +76,7 @@ export interface World {
  * @throws FatalError when what the TLS flags name cannot be used; node's errors of files that cannot be written
  */
 export function realWorld(config: ServerConfig, logger: Logger, failpoints?: Failpoints): World {
-  const disk = new NodeDisk();
+  const disk = new NodeDisk(systemClock);
   const peerTls = peerTlsSettings(config, systemClock, logger);
   const clientTls = clientTlsSettings(config, systemClock, logger);
   checkTlsSettings(peerTls);

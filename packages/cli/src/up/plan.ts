@@ -8,7 +8,7 @@ import { HOST, type MemberPorts } from './ports.ts';
 /** How a member's program is called, before its flags: node, its flags as in bin/runtime.sh, the script. */
 export function storeCommand(script: string): string[] {
   const heapMiB = Math.floor((totalmem() / 2 ** 20) * 0.75);
-  const thrift = ['--max-semi-space-size=16', '--heap-growing-percent=130'];
+  const thrift = ['--max-semi-space-size=16', '--heap-growing-percent=160'];
   return [process.execPath, `--max-old-space-size=${heapMiB}`, ...thrift, '--no-warnings', script];
 }
 

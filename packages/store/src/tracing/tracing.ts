@@ -19,6 +19,7 @@ import {
   type ServerStreamHandler,
   type UnaryHandler,
 } from '@keelson/rpc';
+import { StoreError, type ErrorCode } from '../errors.ts';
 import type { Registry } from '../metrics/registry.ts';
 import { describe } from './describe.ts';
 import { Exporter } from './exporter.ts';
@@ -48,6 +49,17 @@ export interface TracingOptions {
   readonly logger: Logger;
   readonly registry: Registry;
 }
+
+/** How a command ends that the state machine has not answered: it never left, or nobody knows. */
+const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
+  'PROPOSAL_DROPPED',
+  'REQUEST_TOO_LARGE',
+  'STOPPED',
+  'TIMEOUT',
+  'TIMEOUT_CONNECTION_LOST',
+  'TIMEOUT_LEADER_FAIL',
+  'TOO_MANY_REQUESTS',
+]);
 
 export class Tracing {
   private readonly options: TracingOptions;
@@ -118,7 +130,12 @@ export class Tracing {
     span.event('Send raft proposal', clock.monotonicMs());
     result.then(
       () => span.event('Receive raft result', clock.monotonicMs()),
-      (error: unknown) => span.exception(toError(error), clock.monotonicMs()),
+      (error: unknown) => {
+        // A refusal is a result too: the state machine's.
+        if (error instanceof StoreError && !UNANSWERED.has(error.code))
+          span.event('Receive raft result', clock.monotonicMs());
+        else span.exception(toError(error), clock.monotonicMs());
+      },
     );
   };
 
