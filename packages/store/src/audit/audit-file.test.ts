@@ -71,6 +71,15 @@ test('rotates as the policy says', async () => {
   ]);
 });
 
+test('one that somebody removed is begun anew when it would rotate', async () => {
+  const file = await opened({});
+  await written(file, '123456789\n', 'abcdefghi\n');
+  rmSync(path);
+  await written(file, 'next\n');
+  await file.close();
+  expect(readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))).toEqual(['next\n']);
+});
+
 test('a file that was moved away is left there once it is told', async () => {
   const file = await opened();
   await written(file, 'a\n');

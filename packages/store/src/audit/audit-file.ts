@@ -4,6 +4,7 @@
  */
 import { open, rename, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { errorCodeOf } from '../disk/error-code.ts';
 import { tidyBackups } from '../logging/rotating-file.ts';
 import { backupName, type RotationPolicy } from '../logging/rotation.ts';
 import type { LineOutput } from './audit-log.ts';
@@ -83,7 +84,13 @@ export class AuditFile implements LineOutput {
 
   private async rotate(policy: RotationPolicy): Promise<void> {
     const folder = dirname(this.path);
-    await rename(this.path, join(folder, backupName(basename(this.path), this.nowMs(), policy.localTime)));
+    const backup = join(folder, backupName(basename(this.path), this.nowMs(), policy.localTime));
+    try {
+      await rename(this.path, backup);
+    } catch (error) {
+      // Somebody took the file away: there is nothing to keep.
+      if (errorCodeOf(error) !== 'ENOENT') throw error;
+    }
     await this.replace();
     this.tidying = this.tidying.then(() => tidyBackups(this.path, policy, this.nowMs())).catch(this.onError);
   }

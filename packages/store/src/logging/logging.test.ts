@@ -67,6 +67,13 @@ describe('the policy', () => {
 });
 
 describe('a file that rotates', () => {
+  const whole: RotationPolicy = {
+    bytesMax: 20,
+    ageMsMax: Infinity,
+    backupsMax: Infinity,
+    localTime: false,
+    compress: false,
+  };
   let folder = '';
   let now = 0;
 
@@ -77,13 +84,6 @@ describe('a file that rotates', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   async function written(policy: Partial<RotationPolicy>, lines: readonly string[]): Promise<string[]> {
-    const whole = {
-      bytesMax: 20,
-      ageMsMax: Infinity,
-      backupsMax: Infinity,
-      localTime: false,
-      compress: false,
-    };
     const errors: unknown[] = [];
     const file = new RotatingFile(
       join(folder, 'etcd.log'),
@@ -103,6 +103,17 @@ describe('a file that rotates', () => {
 
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
   const LINES = ['123456789\n', 'abcdefghi\n', 'second\n', 'third, which is long\n', 'fourth\n'];
+
+  test('that somebody removed is begun anew when it would give way', async () => {
+    const file = new RotatingFile(join(folder, 'etcd.log'), whole, () => now);
+    file.write(LINES[0]);
+    file.write(LINES[1]);
+    rmSync(join(folder, 'etcd.log'));
+    file.write(LINES[2]);
+    file.close();
+    await file.idle();
+    expect(readdirSync(folder).map(read)).toEqual([LINES[2]]);
+  });
 
   test('gives way when a line does not fit; no line is split or lost', async () => {
     const names = await written({}, LINES);

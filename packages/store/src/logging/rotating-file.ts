@@ -7,6 +7,7 @@ import {
   closeSync,
   createReadStream,
   createWriteStream,
+  existsSync,
   fstatSync,
   openSync,
   renameSync,
@@ -54,7 +55,9 @@ export class RotatingFile {
 
   private rotate(): void {
     const folder = dirname(this.path);
-    renameSync(this.path, join(folder, backupName(basename(this.path), this.nowMs(), this.policy.localTime)));
+    const backup = join(folder, backupName(basename(this.path), this.nowMs(), this.policy.localTime));
+    // Where somebody took the file away there is nothing to keep.
+    if (existsSync(this.path)) renameSync(this.path, backup);
     const next = openSync(this.path, 'a', MODE);
     closeSync(this.file);
     this.file = next;
