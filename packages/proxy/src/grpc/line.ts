@@ -15,6 +15,15 @@ export interface LineOwner {
   lost(error: RpcError): boolean;
 }
 
+/** Says nothing against the member: everybody else is served there as before. */
+const CALLERS_FAULT: ReadonlySet<StatusCode> = new Set([
+  StatusCode.InvalidArgument,
+  StatusCode.NotFound,
+  StatusCode.PermissionDenied,
+  StatusCode.FailedPrecondition,
+  StatusCode.Unauthenticated,
+]);
+
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'opening' }
@@ -125,7 +134,7 @@ export class Line {
     const { endpoint } = this.state;
     this.state = { kind: 'idle' };
     const error = reason ?? new RpcError(StatusCode.Unavailable, 'the member ended the stream');
-    this.upstream.failed(endpoint);
+    if (!CALLERS_FAULT.has(error.code)) this.upstream.failed(endpoint);
     if (this.owner.lost(error)) this.want();
   }
 }
