@@ -70,7 +70,19 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     logger.log('fatal', 'failed to start failpoints', { error: toError(error).message });
     return 1;
   }
-  return serve(config, logger, failpoints);
+  return serve(config, logger, failpoints, () => notifySystemd(env, logger));
+}
+
+/** Tells systemd that the member serves (sd_notify(3)), through the socket that bin/notify.pl opened; as etcd does. */
+function notifySystemd(env: Environment, logger: JsonLogger): void {
+  const descriptor = Number(env['KEELSON_NOTIFY_FD'] ?? '');
+  if (!Number.isInteger(descriptor) || descriptor < 3) return;
+  try {
+    writeSync(descriptor, 'READY=1');
+    logger.info('notified init daemon', { state: 'READY=1' });
+  } catch (error) {
+    logger.warn('failed to notify init daemon', { error: toError(error).message });
+  }
 }
 
 /**
@@ -119,7 +131,12 @@ async function failpointsOf(env: Environment, logger: JsonLogger): Promise<Failp
   return failpoints;
 }
 
-async function serve(config: ServerConfig, logger: JsonLogger, failpoints?: Failpoints): Promise<number> {
+async function serve(
+  config: ServerConfig,
+  logger: JsonLogger,
+  failpoints: Failpoints | undefined,
+  onReady: () => void,
+): Promise<number> {
   let server: StoreServer;
   try {
     const world = realWorld(config, logger, failpoints);
@@ -144,8 +161,12 @@ async function serve(config: ServerConfig, logger: JsonLogger, failpoints?: Fail
   });
   if (config.prefixLimitsFile !== '' || config.auditLog !== '')
     process.on('SIGHUP', () => void server.reload());
-  void server.ready();
+  let ending = false;
+  void server.ready().then(() => {
+    if (!ending) onReady();
+  });
   const end = await Promise.race([signalled, server.failed]);
+  ending = true;
   if (typeof end === 'string') {
     logger.info('received signal; shutting down', { signal: end });
     await server.stop().catch((error: unknown) => {
