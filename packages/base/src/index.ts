@@ -14,6 +14,7 @@ export { type Clock, type Timer, systemClock } from './clock.ts';
 export { crc32c } from './crc32c.ts';
 export { Deferred } from './deferred.ts';
 export { type Disk, type DiskFile } from './disk.ts';
+export { FlagError, readFlagWords, type FlagShape, type FlagWords } from './flag-words.ts';
 export { Heap, type HeapItem } from './heap.ts';
 export {
   type Logger,

@@ -1,8 +1,8 @@
 /**
- * Command-line flags as etcdctl's users know them (the pflag dialect): --name value, --name=value, -w json,
- * -wjson, flags and arguments in any order, "--" ends the flags. Parsing only; what a flag means is its
- * command's business. Error texts are pflag's.
+ * Command-line flags as etcdctl's users know them: their values, checked by kind, and their help. Parsing only; what a
+ * flag means is its command's business. Error texts are pflag's.
  */
+import { FlagError, readFlagWords, type FlagShape, type FlagWords } from '@keelson/base';
 import {
   GoTextError,
   countOf,
@@ -13,10 +13,9 @@ import {
   quoteText,
 } from './go-text.ts';
 
-export interface FlagSpec {
-  readonly name: string;
-  /** One letter. */
-  readonly short?: string;
+export { FlagError };
+
+export interface FlagSpec extends FlagShape {
   readonly kind: 'bool' | 'string' | 'int' | 'uint' | 'duration' | 'strings';
   /** As it would be typed. */
   readonly initial: string;
@@ -25,10 +24,8 @@ export interface FlagSpec {
   readonly hidden?: boolean;
 }
 
-/** A flag that does not exist or a value it cannot have; the message is for the user. */
-export class FlagError extends Error {
-  override readonly name = 'FlagError';
-}
+/** Every command has it. */
+const HELP: FlagSpec = { name: 'help', short: 'h', kind: 'bool', initial: 'false', usage: '' };
 
 export class FlagValues {
   private readonly specs: ReadonlyMap<string, FlagSpec>;
@@ -83,75 +80,17 @@ export class FlagValues {
   }
 }
 
-export interface ParsedFlags {
+export interface ParsedFlags extends FlagWords {
   readonly values: FlagValues;
-  /** What is no flag, in order; what follows "--" included. */
-  readonly args: string[];
-  /** What follows "--"; undefined when there is none. */
-  readonly afterDashes: string[] | undefined;
   readonly help: boolean;
 }
 
 /** @throws FlagError */
 export function parseFlags(specs: readonly FlagSpec[], argv: readonly string[]): ParsedFlags {
-  const values = new FlagValues(specs);
-  const args: string[] = [];
-  let afterDashes: string[] | undefined;
-  let help = false;
-  const pending = [...argv];
-  for (let word = pending.shift(); word !== undefined; word = pending.shift()) {
-    if (word === '--') {
-      afterDashes = pending.splice(0);
-      args.push(...afterDashes);
-    } else if (word.startsWith('--')) {
-      const [name = '', ...rest] = word.slice(2).split('=');
-      const value = rest.length > 0 ? rest.join('=') : undefined;
-      const spec = specs.find((candidate) => candidate.name === name);
-      if (spec === undefined && name === 'help') help = true;
-      else if (spec === undefined) throw new FlagError(`unknown flag: --${name}`);
-      else values.set(spec, valueOf(spec, value, pending, `flag needs an argument: --${name}`));
-    } else if (word.startsWith('-') && word.length > 1) {
-      help = parseShort(specs, word, pending, values) || help;
-    } else args.push(word);
-  }
-  return { values, args, afterDashes, help };
-}
-
-/** A word of one-letter flags. @returns whether it asks for help */
-function parseShort(
-  specs: readonly FlagSpec[],
-  word: string,
-  pending: string[],
-  values: FlagValues,
-): boolean {
-  let rest = word.slice(1);
-  let help = false;
-  while (rest !== '') {
-    const letter = rest.charAt(0);
-    const spec = specs.find((candidate) => candidate.short === letter);
-    rest = rest.slice(1);
-    if (spec === undefined && letter === 'h') {
-      help = true;
-      continue;
-    }
-    if (spec === undefined) throw new FlagError(`unknown shorthand flag: '${letter}' in ${word}`);
-    if (spec.kind === 'bool' && !rest.startsWith('=')) {
-      values.set(spec, 'true');
-      continue;
-    }
-    const value = rest === '' ? undefined : rest.replace(/^=/, '');
-    values.set(spec, valueOf(spec, value, pending, `flag needs an argument: '${letter}' in ${word}`));
-    rest = '';
-  }
-  return help;
-}
-
-function valueOf(spec: FlagSpec, given: string | undefined, pending: string[], missing: string): string {
-  if (given !== undefined) return given;
-  if (spec.kind === 'bool') return 'true';
-  const next = pending.shift();
-  if (next === undefined) throw new FlagError(missing);
-  return next;
+  const all = [...specs, HELP];
+  const values = new FlagValues(all);
+  const words = readFlagWords(all, argv, (spec, text) => values.set(spec, text));
+  return { ...words, values, help: values.bool('help') };
 }
 
 /**

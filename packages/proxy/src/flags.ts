@@ -1,12 +1,13 @@
 /**
- * Flags of the two commands in the dialect etcd reads them with (pflag): --name value, --name=value, words in any
- * order, "--" ends the flags. Texts of errors and the look of the list are pflag's. What a flag means is its
- * command's business.
+ * Flags of the two commands as etcd reads them: their values, checked by kind, and the list of them. Texts of errors
+ * and the look of the list are pflag's. What a flag means is its command's business.
  */
+import { FlagError, readFlagWords, type FlagShape } from '@keelson/base';
 import { goQuote, parseGoBool, parseGoDuration, parseGoInt, parseGoUint, type Parsed } from '@keelson/store';
 
-export interface FlagSpec {
-  readonly name: string;
+export { FlagError };
+
+export interface FlagSpec extends FlagShape {
   readonly kind: 'bool' | 'string' | 'strings' | 'duration' | 'int' | 'uint' | 'uint32';
   /** As it would be typed. */
   readonly initial: string;
@@ -15,10 +16,8 @@ export interface FlagSpec {
   readonly hidden?: boolean;
 }
 
-/** A flag that does not exist, or a value it cannot have; the message is for the user. */
-export class FlagError extends Error {
-  override readonly name = 'FlagError';
-}
+/** Every command has it. */
+const HELP: FlagSpec = { name: 'help', short: 'h', kind: 'bool', initial: 'false', usage: '' };
 
 /** What reads a value, and how its complaint begins. */
 interface Check {
@@ -47,12 +46,13 @@ export class FlagValues {
   }
 
   /** @throws FlagError with pflag's text */
-  set({ name, kind }: FlagSpec, text: string): void {
+  set({ name, short, kind }: FlagSpec, text: string): void {
     const check = CHECKS[kind];
     const checked = check?.parse(text);
     if (check !== undefined && checked?.ok === false) {
       const problem = check.prefix(text) + checked.error;
-      throw new FlagError(`invalid argument ${goQuote(text)} for "--${name}" flag: ${problem}`);
+      const shown = short === undefined ? `--${name}` : `-${short}, --${name}`;
+      throw new FlagError(`invalid argument ${goQuote(text)} for "${shown}" flag: ${problem}`);
     }
     // The first list takes the default's place, each further one is added.
     const adds = kind === 'strings' && this.given.has(name);
@@ -93,27 +93,10 @@ function valueOf<T>(parsed: Parsed<T>): T {
  * @throws FlagError
  */
 export function parseFlags(specs: readonly FlagSpec[], argv: readonly string[]): FlagValues | 'help' {
-  const values = new FlagValues(specs);
-  for (let at = 0; at < argv.length; at++) {
-    const word = argv[at];
-    if (word === '--') break;
-    if (!word.startsWith('-') || word === '-') continue;
-    if (!word.startsWith('--')) {
-      if (word.startsWith('-h')) return 'help';
-      throw new FlagError(`unknown shorthand flag: '${word.charAt(1)}' in ${word}`);
-    }
-    const equals = word.indexOf('=');
-    const name = word.slice(2, equals < 0 ? undefined : equals);
-    if (name === '' || name.startsWith('-')) throw new FlagError(`bad flag syntax: ${word}`);
-    const spec = specs.find((candidate) => candidate.name === name);
-    if (spec === undefined && name === 'help') return 'help';
-    if (spec === undefined) throw new FlagError(`unknown flag: --${name}`);
-    if (equals >= 0) values.set(spec, word.slice(equals + 1));
-    else if (spec.kind === 'bool') values.set(spec, 'true');
-    else if (at + 1 === argv.length) throw new FlagError(`flag needs an argument: --${name}`);
-    else values.set(spec, argv[++at]);
-  }
-  return values;
+  const all = [...specs, HELP];
+  const values = new FlagValues(all);
+  readFlagWords(all, argv, (spec, text) => values.set(spec, text));
+  return values.bool('help') ? 'help' : values;
 }
 
 const KIND_WORDS: Readonly<Record<FlagSpec['kind'], string>> = {
