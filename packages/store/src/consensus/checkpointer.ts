@@ -60,8 +60,10 @@ export class Checkpointer {
   /** After stop(), when nothing is applied and compacted any more: the last one, if it is worth its time. */
   async atEnd(): Promise<void> {
     const { mvcc } = this.state;
-    const changed = mvcc.currentRevision - mvcc.checkpointRevision;
-    if (changed < CHECKPOINT_REVISIONS_AT_END_MIN) return;
+    // A compaction beyond the last one, done or only asked for, makes it useless.
+    const overtaken = mvcc.compactRevision > mvcc.checkpointRevision;
+    const saved = overtaken ? mvcc.indexedRevisions : mvcc.currentRevision - mvcc.checkpointRevision;
+    if (saved < CHECKPOINT_REVISIONS_AT_END_MIN) return;
     this.stopped = false;
     await this.write(() => Promise.resolve());
     this.stopped = true;
