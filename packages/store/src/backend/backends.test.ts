@@ -87,6 +87,24 @@ test('buckets that stood behind the revisions move before them when a directory 
   }
 });
 
+test('a directory that holds a bucket in both places is refused, and left as it is', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'keelson-level-'));
+  try {
+    const before = await LevelBackend.open(disk, directory);
+    await before.write(
+      ['Lsame', 'lother', 'Mterm', 'mterm'].map((key) => ({ key, value: Buffer.from(key) })),
+    );
+    await before.close();
+    // Twice: the first refusal has let go of the directory.
+    for (const _opened of ['first', 'again'])
+      await expect(LevelBackend.open(disk, directory)).rejects.toThrow(
+        'backend: bucket meta is there in two layouts: an earlier build has written to this data dir',
+      );
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
 test('no bucket sorts behind the revisions', () => {
   for (const bucket of Object.values(Buckets)) expect(bucket.prefix <= Buckets.key.prefix).toBe(true);
 });

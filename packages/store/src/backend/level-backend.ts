@@ -73,7 +73,7 @@ export class LevelBackend implements Backend {
 
   /**
    * Opens or creates the database in `directory`, whose parent exists.
-   * @throws BackendOpenError
+   * @throws BackendOpenError; FatalError for a directory of two layouts
    */
   static async open(disk: Disk, directory: string): Promise<LevelBackend> {
     await disk.makeDirectory(directory);
@@ -96,7 +96,12 @@ export class LevelBackend implements Backend {
       });
     }
     const backend = new LevelBackend(level, disk, directory);
-    await moveFormerBuckets(backend);
+    try {
+      await moveFormerBuckets(backend);
+    } catch (error) {
+      await level.close();
+      throw error;
+    }
     return backend;
   }
 
