@@ -243,6 +243,7 @@ describe('a run', () => {
     process.kill(pids()['m1'] ?? 0, 'SIGKILL');
     expect(await running[0]?.ended).toBe(1);
     expect(captured.err()).toBe('keelson up: no member is running any more\n');
+    expect(captured.out()).toMatch(/m1 exited with signal SIGKILL, see \S+m1\.log\n/);
   });
 
   test('a second request to stop does not wait for members that do not listen', async () => {

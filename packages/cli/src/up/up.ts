@@ -208,12 +208,18 @@ class Up {
   private reportExit(member: Member): void {
     const { exit, spec } = member;
     if (exit === undefined) return;
-    const again = this.io.terminal
-      ? 'press r to start it again'
-      : `start it again with: ${shellCommand(['keelson', 'up', '--restart', member.name, '--data-dir', this.directory])}`;
+    const again = this.againText(member);
     const { grave } = member.lastWords();
     const words = grave === undefined ? '' : ` (${grave})`;
-    this.say(`${member.name} ${describeExit(exit)}${words}, see ${spec.logFile}; ${again}`);
+    this.say(`${member.name} ${describeExit(exit)}${words}, see ${spec.logFile}${again}`);
+  }
+
+  /** How to start it again; a run without a terminal ends with its last member. */
+  private againText({ name }: Member): string {
+    if (this.io.terminal) return '; press r to start it again';
+    if (this.supervisor?.members.every((member) => member.pid === undefined) === true) return '';
+    const command = ['keelson', 'up', '--restart', name, '--data-dir', this.directory];
+    return `; start it again with: ${shellCommand(command)}`;
   }
 
   private writeUpFile(directory: DataDir): void {
