@@ -76,6 +76,11 @@ export class PrefixLimitsSource {
       this.lastProblem = '';
       return;
     }
+    // Some editors empty a file before they write it: for that moment nobody is to be without limits.
+    if (text === '') {
+      this.problem('the file is empty; [] stands for no limits');
+      return;
+    }
     const rules = parsePrefixLimitsFile(text);
     if (!rules.ok) {
       this.problem(rules.error);

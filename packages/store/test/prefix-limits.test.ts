@@ -121,7 +121,12 @@ test('a file of limits is read again; one that makes no sense changes nothing', 
   await client.kv.put('/a/2', 'v');
   await write('- {prefix: /a/, keys: many}');
   await expect(client.kv.put('/a/3', 'v')).rejects.toThrow('2 keys');
-  expect(lines.filter((line) => line.includes('they stay as they were'))).toHaveLength(1);
+  await write('');
+  await expect(client.kv.put('/a/3', 'v')).rejects.toThrow('2 keys');
+  expect(lines.filter((line) => line.includes('they stay as they were'))).toHaveLength(2);
+  await write('[]');
+  await eventually('no limits', async () => (await outcomes([client.kv.put('/a/3', 'v')]))[0] === 'ok');
+  await client.kv.delete('/a/3');
   for (let i = 0; i < 1_200; i++) await client.kv.put(`/b/${String(i).padStart(4, '0')}`, 'v');
   await write('- {prefix: /b/, keys: 1200}');
   await eventually('the new prefix to be counted', async () => {
