@@ -1,7 +1,7 @@
 /**
  * Commands on their way to commit, each with its waiting client. Bounded in bytes and age; a waiter is
- * answered exactly once, and a command whose waiter gave up before it was proposed is not proposed any more. It never proposes anything twice: a command whose outcome is unknown stays
- * unknown (decision 9).
+ * answered exactly once, and a command whose waiter gave up before it was proposed is not proposed any more. It
+ * never proposes anything twice: a command whose outcome is unknown stays unknown (decision 9).
  *
  * The one promise per request lives here; everything below works in batches.
  */

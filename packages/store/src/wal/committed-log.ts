@@ -111,7 +111,7 @@ class Pending {
   private commit(index: number, final: Entry[]): void {
     const count = Math.min(this.entries.length, Math.min(index, this.high) - this.next + 1);
     if (count <= 0) return;
-    final.push(...this.entries.splice(0, count));
+    for (const entry of this.entries.splice(0, count)) final.push(entry);
     this.next += count;
   }
 }
