@@ -33,6 +33,8 @@ export class Replay {
   tornReason: string | undefined = undefined;
   private readonly markersOnly: boolean;
   private startFound = false;
+  /** Of the entry at the start, if the log has one there. */
+  private termAtStart: number | undefined = undefined;
   private segments = 0;
 
   /** @param markersOnly whether entries are left out: a log may have a gap below its newest marker */
@@ -161,6 +163,7 @@ export class Replay {
     const { entries, start } = this;
     // A copy: the entry outlives the segment's bytes.
     const entry = decodeEntry(Buffer.from(data));
+    if (entry.index === start.index) this.termAtStart = entry.term;
     if (entry.index <= start.index) return;
     const position = entry.index - start.index - 1;
     if (position > entries.length) {
@@ -197,5 +200,7 @@ export class Replay {
       );
     }
     this.startFound = true;
+    // One that was received: what the log had there and behind it was another leader's, and never committed.
+    if (this.termAtStart !== undefined && this.termAtStart !== marker.term) this.entries = [];
   }
 }

@@ -115,6 +115,31 @@ describe('create and open', () => {
     expect((await validSnapshotMarkers(disk, DIRECTORY)).map((one) => one.index)).toEqual([0, 6]);
   });
 
+  test('what a received snapshot took the place of is not behind it', async () => {
+    const disk = await newDisk();
+    const wal = await create(disk);
+    await append(wal, [entry(1), entry(2), entry(3), entry(4), entry(5), entry(6)], state(2));
+    // Our own: what follows is the same log.
+    await wal.saveSnapshotMarker(marker(2));
+    await wal.saveSnapshotMarker(marker(4, 3));
+    await append(wal, [], state(2, 3));
+    // Not valid yet: all of the log still counts.
+    const before = await open(disk.boot(), { index: 2, term: 1 });
+    expect(before.entries.map(({ index }) => index)).toEqual([3, 4, 5, 6]);
+    await before.wal.close();
+    await append(wal, [], state(4, 3));
+    await wal.close();
+    for (const behind of [[], [entry(5, 3)]]) {
+      const opened = await open(disk.boot(), { index: 4, term: 3 });
+      expect(plain(opened.entries)).toEqual([]);
+      await append(opened.wal, behind, state(4, 3));
+      await opened.wal.close();
+    }
+    const last = await open(disk.boot(), { index: 4, term: 3 });
+    expect(plain(last.entries)).toEqual(plain([entry(5, 3)]));
+    await last.wal.close();
+  });
+
   test('a marker beyond the commit index is not valid to start from', async () => {
     const disk = await newDisk();
     const wal = await create(disk);
