@@ -120,6 +120,14 @@ describe('a shipment', () => {
       yield change(message, at++);
   }
 
+  const pick = ({ term, index, revision, unixMs, leaseTtlMin }: NonNullable<ShippedMessage['reached']>) => ({
+    term,
+    index,
+    revision,
+    unixMs,
+    leaseTtlMin,
+  });
+
   const broken = (): never => {
     throw new Error('the connection broke');
   };
@@ -128,6 +136,8 @@ describe('a shipment', () => {
     ['that breaks', (message) => (message.reached === undefined ? message : broken()), 'the connection broke'],
     ['without an end', (message) => ({ ...message, reached: undefined }), 'the shipment ended before it was whole'],
     ['that lacks its last entries', (message) => ({ ...message, entries: message.entries.slice(0, -1) }), 'and should have reached'],
+    ['of another history', (message) => message.reached === undefined ? message : { ...message, reached: { ...pick(message.reached), revision: message.reached.revision + 1 } }, 'cannot make: its history is another one'],
+    ['of an earlier history', (message) => message.reached === undefined ? message : { ...message, reached: { ...pick(message.reached), revision: message.reached.revision - 3 } }, 'cannot make: its history is another one'],
     ['with a gap', (message) => ({ ...message, entries: message.entries.slice(1) }), 'the member sent entry'],
   ])('%s leaves the folder as it was', async (_name, change, error) => {
     const site = new BackupSite();
@@ -195,14 +205,6 @@ describe('a shipment', () => {
     const restored = await site.restore('/at-130', { kind: 'time', ms: 1_800_000_130_000 });
     expect(restored.revision).toBe(item.points[2].revision);
     await folder.close();
-  });
-
-  const pick = ({ term, index, revision, unixMs, leaseTtlMin }: NonNullable<ShippedMessage['reached']>) => ({
-    term,
-    index,
-    revision,
-    unixMs,
-    leaseTtlMin,
   });
 });
 

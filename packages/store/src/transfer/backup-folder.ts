@@ -159,8 +159,9 @@ export class BackupFolder {
    * @throws FatalError for one that does not go on where the folder ends; what the messages throw
    */
   async receive(messages: AsyncIterable<ShippedMessage>): Promise<Received> {
-    let last: { readonly index: number; readonly term: number } | undefined = this.end;
-    assert(last !== undefined, 'a shipment goes on from a base');
+    const { end } = this;
+    assert(end !== undefined, 'a shipment goes on from a base');
+    let last: { readonly index: number; readonly term: number } = end;
     let entries = 0;
     let bytes = 0;
     let newest: Entry | undefined;
@@ -185,13 +186,18 @@ export class BackupFolder {
         ({ reached } = message);
       }
       if (reached === undefined) throw new FatalError('the shipment ended before it was whole');
-      if (newest !== undefined) {
-        if (reached.index !== newest.index || reached.term !== newest.term)
-          throw new FatalError(
-            `the shipment ends with entry ${newest.index}, and should have reached ${reached.index}`,
-          );
-        await this.settle(newest, reached, memberId);
-      }
+      if (newest !== undefined && (reached.index !== newest.index || reached.term !== newest.term))
+        throw new FatalError(
+          `the shipment ends with entry ${newest.index}, and should have reached ${reached.index}`,
+        );
+      // Behind a base the entry before is known by index and term alone, and a cluster restored in place may come to
+      // them again; but an entry makes one revision or none.
+      const made = reached.revision - end.revision;
+      if (made < 0 || made > entries)
+        throw new FatalError(
+          `the member is at revision ${reached.revision}, which ${entries} entries after revision ${end.revision} cannot make: its history is another one`,
+        );
+      if (newest !== undefined) await this.settle(newest, reached, memberId);
     } catch (error) {
       // What the disk did not take may be there or not: nothing is changed any more, and the manifest counts.
       this.failed ||= errorCodeOf(error) !== undefined;
