@@ -14,6 +14,8 @@ import { createClient, type Client } from '@keelson/client';
 
 const ETCD = process.env['ETCD_BIN'] ?? 'etcd';
 
+const START_ATTEMPTS = 3;
+
 /** The installed etcd's version, or undefined: then tests that need it are skipped. */
 export const etcdVersion: string | undefined = /etcd Version: (\S+)/.exec(
   spawnSync(ETCD, ['--version'], { encoding: 'utf8' }).stdout ?? '',
@@ -52,10 +54,18 @@ export class Etcd {
   }
 
   static async start(...flags: string[]): Promise<Etcd> {
-    const [clientPort = 0, peerPort = 0] = await freePorts(2);
-    const etcd = new Etcd(clientPort, peerPort, flags);
-    await etcd.run();
-    return etcd;
+    for (let attempt = 1; ; attempt++) {
+      const [clientPort = 0, peerPort = 0] = await freePorts(2);
+      const etcd = new Etcd(clientPort, peerPort, flags);
+      try {
+        await etcd.run();
+        return etcd;
+      } catch (error) {
+        await etcd.stop();
+        // Another process may have taken a port between looking and listening.
+        if (attempt === START_ATTEMPTS) throw error;
+      }
+    }
   }
 
   get endpoint(): string {
@@ -81,11 +91,18 @@ export class Etcd {
       'election-timeout': '200',
     };
     const list = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    this.running = spawn(ETCD, [...list, ...this.flags], { stdio: 'ignore' });
+    const running = spawn(ETCD, [...list, ...this.flags], { stdio: 'ignore' });
+    this.running = running;
     const probe = createClient({ endpoints: [this.endpoint], requestTimeoutMs: 20_000 });
+    const ended = new AbortController();
+    const exit = once(running, 'exit', ended).then(
+      () => Promise.reject(new Error(`etcd ended before it answered at ${this.endpoint}`)),
+      () => {},
+    );
     try {
-      await probe.kv.get('probe');
+      await Promise.race([probe.kv.get('probe'), exit]);
     } finally {
+      ended.abort();
       probe.close();
     }
   }
