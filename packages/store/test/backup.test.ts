@@ -13,7 +13,8 @@ import { dumpLog } from '../src/transfer/dump.ts';
 import { BackupSite, filesBelow, record, type Recorded } from './backup-machine.ts';
 import { MemberCluster } from './members.ts';
 
-const SEED = Number(process.env['SEED'] ?? Date.now() % 0x7fff_ffff);
+/** The gate always takes the same way; a run by hand takes another each time. */
+const SEED = Number(process.env['SEED'] ?? (process.env['CI'] === undefined ? Date.now() % 0x7fff_ffff : 18));
 const STEPS = 240;
 
 describe(`a backup of a cluster that changes (SEED=${SEED})`, () => {
@@ -219,7 +220,9 @@ describe(`a backup of a cluster that changes (SEED=${SEED})`, () => {
     const lines: string[] = [];
     for await (const line of dumpLog(site.world(), '/backup', '', end - 1)) lines.push(line);
     expect(lines[0]).toMatch(/^chain-0001: base term=\d+ index=\d+ revision=\d+$/);
-    expect(lines.slice(-2).map((line) => Number(line.split('\t')[1]))).toEqual([end - 1, end]);
+    // A line without tabs names the file that begins there.
+    const entries = lines.filter((line) => line.includes('\t'));
+    expect(entries.slice(-2).map((line) => Number(line.split('\t')[1]))).toEqual([end - 1, end]);
   });
 
   test('what is not in it is refused, with what is', async () => {
