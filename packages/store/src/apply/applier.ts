@@ -17,7 +17,7 @@ import { setClusterVersion, setDowngrade, setMemberAttributes } from './cluster.
 import { CommandKind, decodeCommand, LonePut, V2_REQUEST, type Command, type CommandId } from './command.ts';
 import { guard } from './guard.ts';
 import * as kv from './kv.ts';
-import { leaseCost, NO_QUOTA, lonePutCost, putCost, txnCost, type SpaceGauge } from './quota.ts';
+import { leaseCost, NO_QUOTA, putCost, txnCost, type SpaceGauge } from './quota.ts';
 import { grantLease, checkpointLeases, revokeLease } from './lease.ts';
 import type { Waiters } from './results.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -128,7 +128,7 @@ export class Applier {
       kv.checkLease(state, put);
       state.put(put.key, put.value, put.lease);
       if (wanted) response = new etcdserverpb.PutResponse();
-      this.charge(lonePutCost(put.key, put.value));
+      this.charge(putCost(put));
     } catch (reason) {
       if (!(reason instanceof StoreError)) throw reason;
       error = reason;

@@ -185,17 +185,11 @@ export class LonePut implements CommandId {
    *   not, the fields mean nothing.
    */
   read(data: Buffer): boolean {
-    const end = data.length;
     if (data[0] !== PUT_TAG) return false;
-    let at = 1;
-    let length = data[at++];
-    if (length >= 0x80) {
-      length = (length & 0x7f) + data[at] * 0x80;
-      // Three bytes of length and more are read by the other way.
-      if (data[at++] >= 0x80) return false;
-    }
-    const bodyEnd = at + length;
-    return bodyEnd < end && this.readBody(data, at, bodyEnd) && this.readHeader(data, bodyEnd);
+    const length = shortLength(data, 1);
+    const body = afterShortLength(data, 1);
+    const end = body + length;
+    return end < data.length && this.readBody(data, body, end) && this.readHeader(data, end);
   }
 
   private readBody(data: Buffer, start: number, end: number): boolean {
@@ -208,12 +202,8 @@ export class LonePut implements CommandId {
     this.value = EMPTY;
     this.lease = 0n;
     if (at < end && data[at] === VALUE_TAG) {
-      let length = data[++at];
-      at++;
-      if (length >= 0x80) {
-        length = (length & 0x7f) + data[at] * 0x80;
-        if (data[at++] >= 0x80) return false;
-      }
+      const length = shortLength(data, at + 1);
+      at = afterShortLength(data, at + 1);
       if (at + length > end) return false;
       this.value = data.subarray(at, at + length);
       at += length;
@@ -249,6 +239,16 @@ export class LonePut implements CommandId {
     }
     return false;
   }
+}
+
+/** A length of one byte or two; Infinity for more, which are read the other way. */
+function shortLength(data: Buffer, at: number): number {
+  if (data[at] < 0x80) return data[at];
+  return data[at + 1] < 0x80 ? (data[at] & 0x7f) + data[at + 1] * 0x80 : Infinity;
+}
+
+function afterShortLength(data: Buffer, at: number): number {
+  return at + (data[at] < 0x80 ? 1 : 2);
 }
 
 /** A varint that ends just before `end`, as int64; undefined when it does not. */

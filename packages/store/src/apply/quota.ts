@@ -14,12 +14,8 @@ export interface SpaceGauge {
 
 export const NO_QUOTA: SpaceGauge = { admits: () => true };
 
-export function putCost(request: etcdserverpb.PutRequest): number {
-  return QUOTA_PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
-}
-
-/** The same, of a put's two parts. */
-export function lonePutCost(key: string, value: Buffer): number {
+/** Of a request, or of a put read in place: a key has as many bytes in either form. */
+export function putCost({ key, value }: Record<'key' | 'value', { readonly length: number }>): number {
   return QUOTA_PUT_OVERHEAD_BYTES + key.length + value.length;
 }
 
