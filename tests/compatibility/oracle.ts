@@ -8,7 +8,7 @@ import { test } from '@jest/globals';
 import { ETCDCTL, REFERENCE_ETCD } from '../harness/binaries.ts';
 import { MemberApi } from '../harness/member-api.ts';
 import { MemberProcess } from '../harness/member-process.ts';
-import { freePorts } from '../harness/ports.ts';
+import { freePorts } from '../../packages/base/test/free-ports.ts';
 import { waitUntil } from '../harness/waiting.ts';
 import type { Address } from './keelson-member.ts';
 

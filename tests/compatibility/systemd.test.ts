@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { KEELSON_ETCD, missingServer } from '../harness/binaries.ts';
-import { freePorts } from '../harness/ports.ts';
+import { freePorts } from '../../packages/base/test/free-ports.ts';
 
 /** Prints each message with the process id the kernel says it is from. Argument: the socket's path; '@' is abstract. */
 const LISTENER = String.raw`

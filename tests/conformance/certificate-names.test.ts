@@ -13,7 +13,7 @@ import { TestAuthority, type Issued } from '../../packages/store/test/tls-fixtur
 import { ETCDCTL, KEELSON_ETCD, KEELSON_FLAGS, missingServer, REFERENCE_ETCD } from '../harness/binaries.ts';
 import { etcdctl } from '../harness/etcdctl.ts';
 import { MemberProcess } from '../harness/member-process.ts';
-import { freePorts } from '../harness/ports.ts';
+import { freePorts } from '../../packages/base/test/free-ports.ts';
 
 const missing =
   ETCDCTL === undefined || REFERENCE_ETCD === undefined

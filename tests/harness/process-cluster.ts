@@ -9,7 +9,7 @@ import path from 'node:path';
 import { makeClusterTls, memberTlsFlags, type ClusterTls } from './certificates.ts';
 import { MemberApi } from './member-api.ts';
 import { MemberProcess } from './member-process.ts';
-import { freePorts } from './ports.ts';
+import { freePorts } from '../../packages/base/test/free-ports.ts';
 import { waitUntil } from './waiting.ts';
 
 export interface ClusterOptions {

@@ -13,7 +13,8 @@ import { createClient } from '@keelson/client';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { run } from '../src/cli.ts';
 import { capture, type Captured } from './capture.ts';
-import { HAS_ETCD, freePorts, startEtcd, type EtcdProcess } from './etcd-process.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from './etcd-process.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'keelson-ctl-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -39,7 +40,7 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
   let etcd: EtcdProcess;
   let at: string;
   beforeAll(async () => {
-    etcd = await startEtcd(await freePorts());
+    etcd = await startEtcd(await freePorts(2));
     at = etcd.endpoint;
   });
   afterAll(() => etcd.stop());
@@ -130,7 +131,7 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
   });
 
   test('make-mirror copies what is there and follows', async () => {
-    const other = await startEtcd(await freePorts());
+    const other = await startEtcd(await freePorts(2));
     try {
       const source = createClient({ endpoints: [at] });
       const target = createClient({ endpoints: [other.endpoint] });
@@ -169,7 +170,7 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
     const authority = new TestAuthority();
     const server = authority.issue('server');
     const mirrorer = authority.issue('client');
-    const other = await startEtcd(await freePorts(), [
+    const other = await startEtcd(await freePorts(2), [
       `--cert-file=${server.certFile}`,
       `--key-file=${server.keyFile}`,
       `--trusted-ca-file=${authority.caFile}`,
@@ -310,7 +311,7 @@ const built = existsSync(path.join(ROOT, 'packages', 'store', 'dist', 'main.js')
     let stop: () => Promise<void>;
     let at: string;
     beforeAll(async () => {
-      const [client, peer] = await freePorts();
+      const [client, peer] = await freePorts(2);
       at = `127.0.0.1:${client}`;
       const child = spawn(
         OURS,

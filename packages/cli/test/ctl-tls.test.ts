@@ -7,7 +7,8 @@ import { discoveredEndpoints, type SrvResolver } from '../src/ctl/discovery.ts';
 import { GLOBAL_FLAGS } from '../src/ctl/globals.ts';
 import { parseFlags } from '../src/flags.ts';
 import { capture } from './capture.ts';
-import { HAS_ETCD, freePorts, startEtcd, type EtcdProcess } from './etcd-process.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from './etcd-process.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const authority = new TestAuthority();
 const stranger = new TestAuthority('stranger');
@@ -107,7 +108,7 @@ if (!HAS_ETCD) {
   describe('at an etcd that asks for certificates', () => {
     let etcd: EtcdProcess;
     beforeAll(async () => {
-      etcd = await startEtcd(await freePorts(), [
+      etcd = await startEtcd(await freePorts(2), [
         `--cert-file=${server.certFile}`,
         `--key-file=${server.keyFile}`,
         `--trusted-ca-file=${authority.caFile}`,

@@ -1,8 +1,6 @@
 /** A real etcd of one member on loopback, for differential tests; and whether this machine has one. */
 import { spawn, spawnSync } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -16,34 +14,12 @@ export interface EtcdProcess {
   stop(): Promise<void>;
 }
 
-/** Two ports that were free a moment ago, below those the kernel gives to outgoing connections. */
-export async function freePorts(): Promise<[number, number]> {
-  const first = await freePort();
-  let second = await freePort();
-  while (second === first) second = await freePort();
-  return [first, second];
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen({ host: '127.0.0.1', port }, () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
-
 /**
  * Starts etcd with a fresh data directory; resolves when it serves. The same ports give the same ids.
  * @param tls flags by which it serves clients with TLS
  */
 export async function startEtcd(
-  [client, peer]: readonly [number, number],
+  [client, peer]: readonly number[],
   tls: readonly string[] = [],
 ): Promise<EtcdProcess> {
   const directory = mkdtempSync(path.join(tmpdir(), 'keelson-etcd-'));

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createHash } from 'node:crypto';
 import { compare, op, text, EtcdError, type CasCondition, type Client } from '@keelson/client';
 import { StatusCode } from '@keelson/rpc';
-import { Etcd, etcdVersion, freePorts } from './etcd.ts';
+import { Etcd, etcdVersion } from './etcd.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const suite = etcdVersion === undefined ? describe.skip : describe;
 const note = etcdVersion === undefined ? 'skipped: no etcd is installed' : `etcd ${etcdVersion}`;

@@ -4,13 +4,12 @@
  */
 /// <reference types="node" />
 import { spawn, spawnSync } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient, type Client } from '@keelson/client';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const ETCD = process.env['ETCD_BIN'] ?? 'etcd';
 
@@ -20,24 +19,6 @@ const START_ATTEMPTS = 3;
 export const etcdVersion: string | undefined = /etcd Version: (\S+)/.exec(
   spawnSync(ETCD, ['--version'], { encoding: 'utf8' }).stdout ?? '',
 )?.[1];
-
-export async function freePorts(count: number): Promise<number[]> {
-  // Below what the kernel gives to outgoing connections: one of those would take the port of a server that is down.
-  const any = (): number => randomInt(20_000, 32_000);
-  const probes = Array.from({ length: count }, () => createServer().listen(any(), '127.0.0.1'));
-  const listening = await Promise.allSettled(probes.map((probe) => once(probe, 'listening')));
-  if (listening.some(({ status }) => status === 'rejected')) {
-    for (const probe of probes) probe.close();
-    return freePorts(count);
-  }
-  const ports = probes.map((probe) => {
-    const address = probe.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening on TCP');
-    return address.port;
-  });
-  await Promise.all(probes.map((probe) => once(probe.close(), 'close')));
-  return ports;
-}
 
 export class Etcd {
   readonly clientPort: number;

@@ -1,7 +1,8 @@
 /** Watches against a real etcd: order, resume across restarts, compaction, slow readers, many at once. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { WatchCompactedError, type Client, type Event, type WatchBatch, type Watcher } from '@keelson/client';
-import { Etcd, etcdVersion, freePorts } from './etcd.ts';
+import { Etcd, etcdVersion } from './etcd.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const suite = etcdVersion === undefined ? describe.skip : describe;
 const note = etcdVersion === undefined ? 'skipped: no etcd is installed' : `etcd ${etcdVersion}`;

@@ -7,11 +7,12 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { makeCertificate } from '@keelson/store';
-import { HAS_ETCD, freePorts, startEtcd, type EtcdProcess } from '../../cli/test/etcd-process.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../cli/test/etcd-process.ts';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { CapturedIo } from './captured-io.ts';
 import { channelTo, closeAll, eventually, get, put, startProxy } from './grpc-harness.ts';
 import { runProxy } from '../src/commands.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -23,14 +24,14 @@ const real = HAS_ETCD ? describe : describe.skip;
 const named = (text: string): string => (HAS_ETCD ? text : `${text} (skipped: no etcd and etcdctl on PATH)`);
 
 async function etcd(): Promise<EtcdProcess> {
-  const started = await startEtcd(await freePorts());
+  const started = await startEtcd(await freePorts(2));
   open.push(() => started.stop());
   return started;
 }
 
 /** etcd's own proxy. @returns its address, once it serves */
 async function etcdsProxy(endpoint: string, flags: readonly string[]): Promise<string> {
-  const [port] = await freePorts();
+  const [port] = await freePorts(1);
   const address = `127.0.0.1:${port}`;
   const child = spawn(
     'etcd',
@@ -277,7 +278,7 @@ real(named('our proxy before a real etcd'), () => {
           authority.certified,
         ),
       );
-      const member = await startEtcd(await freePorts(), [
+      const member = await startEtcd(await freePorts(2), [
         `--cert-file=${certFile}`,
         `--key-file=${keyFile}`,
         `--trusted-ca-file=${authority.caFile}`,

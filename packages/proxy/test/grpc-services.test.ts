@@ -6,7 +6,6 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createClient } from '@keelson/client';
 import { etcdserverpb, services, v3electionpb, v3lockpb } from '@keelson/proto';
 import { Metadata, nativeChannel, type Channel } from '@keelson/rpc';
-import { freePorts } from '../../cli/test/etcd-process.ts';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import {
   WatchClient,
@@ -21,6 +20,7 @@ import {
   serving,
   startProxy,
 } from './grpc-harness.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 afterEach(closeAll);
 
@@ -261,7 +261,7 @@ describe('the list of members', () => {
 
   test('is the proxies that registered, and loses one that stops', async () => {
     const members = await serving();
-    const [one, two] = await freePorts();
+    const [one, two] = await freePorts(2);
     const start = (port: number): ReturnType<typeof startProxy> =>
       startProxy(memberPorts(members), [
         `--listen-addr=127.0.0.1:${port}`,
@@ -303,7 +303,7 @@ describe('the list of members', () => {
 describe('HTTP', () => {
   test('health and metrics, of the cluster and of its own', async () => {
     const members = await serving();
-    const [port] = await freePorts();
+    const [port] = await freePorts(1);
     const proxy = await startProxy(memberPorts(members), [
       `--listen-addr=127.0.0.1:${port}`,
       `--advertise-client-url=127.0.0.1:${port}`,

@@ -3,12 +3,12 @@ import { afterEach, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createClient } from '@keelson/client';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'keelson-failpoints-'));
@@ -24,16 +24,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  await once(probe.close(), 'close');
-  return port;
-}
-
 test('a member dies before it saves; what it said was written is there, and no more', async () => {
-  const [client, peer, control] = [await freePort(), await freePort(), await freePort()];
+  const [client, peer, control] = await freePorts(3);
   const peerUrl = `http://127.0.0.1:${peer}`;
   const flags = [
     `--data-dir=${join(folder, 'data')}`,

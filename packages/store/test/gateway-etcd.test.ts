@@ -10,8 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ask, LineStream, type Answer } from './http-calls.ts';
-import { freePort, installedEtcd } from './peer/etcd.ts';
+import { installedEtcd } from './peer/etcd.ts';
 import { eventually, serving, stopServing, type Serving } from './serving.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 const version = installedEtcd();
 const beside = version === undefined ? describe.skip : describe;
@@ -25,8 +26,7 @@ interface Etcd {
 
 async function startEtcd(): Promise<Etcd> {
   const directory = await mkdtemp(join(tmpdir(), 'keelson-gateway-'));
-  const url = `http://127.0.0.1:${await freePort()}`;
-  const peer = `http://127.0.0.1:${await freePort()}`;
+  const [url, peer] = (await freePorts(2)).map((port) => `http://127.0.0.1:${port}`);
   const child = spawn(
     'etcd',
     [

@@ -3,9 +3,6 @@
  * clock with quick ticks. A member can be stopped, lose power, start again from what its disk kept, and be
  * cut off; clients talk to it in process.
  */
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { Prng, silentLogger, systemClock, type Clock, type Logger } from '@keelson/base';
 import { createClient, type Client } from '@keelson/client';
 import { inProcessChannel, type Channel } from '@keelson/rpc';
@@ -21,6 +18,7 @@ import { HttpPeerTransport } from '../src/peer/transport.ts';
 import { systemSecrets } from '../src/secrets/system-secrets.ts';
 import { StoreServer } from '../src/server.ts';
 import type { World } from '../src/world.ts';
+import { freePorts } from '../../base/test/free-ports.ts';
 
 /** Ten heartbeats an election timeout, as by default, but five times as quick. */
 const HEARTBEAT_MS = 20;
@@ -251,24 +249,6 @@ function urlsOf(text: string): ServerConfig['listenPeerUrls'] {
   const parsed = parseUniqueUrls(text);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  // Below what the kernel gives to outgoing connections: one of those would take the port of a server that is down.
-  const any = (): number => randomInt(20_000, 32_000);
-  const probes = Array.from({ length: count }, () => createServer().listen(any(), '127.0.0.1'));
-  const listening = await Promise.allSettled(probes.map((probe) => once(probe, 'listening')));
-  if (listening.some(({ status }) => status === 'rejected')) {
-    for (const probe of probes) probe.close();
-    return freePorts(count);
-  }
-  const ports = probes.map((probe) => {
-    const address = probe.address();
-    if (address === null || typeof address === 'string') throw new Error('not listening on TCP');
-    return address.port;
-  });
-  await Promise.all(probes.map((probe) => once(probe.close(), 'close')));
-  return ports;
 }
 
 /** Polls until the condition holds. */

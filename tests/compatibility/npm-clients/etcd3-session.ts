@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { ProcessCluster } from '../../harness/process-cluster.ts';
-import { freePorts } from '../../harness/ports.ts';
+import { freePorts } from '../../../packages/base/test/free-ports.ts';
 import { waitUntil } from '../../harness/waiting.ts';
 import { loadEtcd3, type Etcd3, type Etcd3Module, type Fields } from './etcd3-api.ts';
 import { driveKeys } from './etcd3-keys.ts';

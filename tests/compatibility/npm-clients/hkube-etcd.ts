@@ -11,7 +11,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MemberProcess } from '../../harness/member-process.ts';
-import { freePorts } from '../../harness/ports.ts';
+import { freePorts } from '../../../packages/base/test/free-ports.ts';
 import { main } from '../../harness/script.ts';
 import { NpmPackages } from './packages.ts';
 

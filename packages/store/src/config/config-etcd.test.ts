@@ -6,7 +6,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,6 +15,7 @@ import { parseServerConfig } from './config.ts';
 import type { Environment } from './flags.ts';
 import { clusterId, memberId } from './ids.ts';
 import { verifyBootstrap } from './initial-cluster.ts';
+import { freePorts } from '../../../base/test/free-ports.ts';
 
 const run = promisify(execFile);
 
@@ -312,14 +312,6 @@ withEtcd('against etcd 3.4 (needs etcd and etcdctl 3.4 on the path): bad input',
 });
 
 /** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
-
 async function etcdctl(endpoint: string, argv: readonly string[]): Promise<string> {
   const deadline = Date.now() + 20_000;
   for (;;) {

@@ -8,12 +8,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EMPTY, JsonLogger, hexId, silentLogger, systemClock } from '@keelson/base';
 import { Entry, EntryType, Message, MessageType, Snapshot } from '@keelson/raft';
-import { RealEtcd, clusterId, freePort, installedEtcd, memberId } from '../../test/peer/etcd.ts';
+import { RealEtcd, clusterId, installedEtcd, memberId } from '../../test/peer/etcd.ts';
 import { type TestMember, startMember, until } from '../../test/peer/member.ts';
 import { TestAuthority, tlsSettings } from '../../test/tls-fixtures.ts';
 import { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { tlsDialer } from '../tls/tls-dialer.ts';
 import type { PeerTls } from './peer-tls.ts';
+import { freePorts } from '../../../base/test/free-ports.ts';
 
 const version = installedEtcd();
 const interop = version === undefined ? test.skip : test;
@@ -39,7 +40,7 @@ async function makePair(
   tls?: PeerTls,
   unix = false,
 ): Promise<Pair> {
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const ourUrl = `${unix ? 'unix' : tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const etcd = await RealEtcd.prepare(ourUrl, token, args);
   const etcdId = memberId([etcd.peerUrl], token);

@@ -6,7 +6,6 @@ import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_pro
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BboltReader, type BboltFile } from './bbolt-reader.ts';
 import { planBbolt, writeBbolt } from './bbolt-writer.ts';
 import type { BucketSource } from './pages.ts';
+import { freePorts } from '../../../base/test/free-ports.ts';
 
 const run = promisify(execFile);
 const ENV = { ...process.env, ETCDCTL_API: '3' };
@@ -35,14 +35,6 @@ function oraclePresent(): boolean {
 const withEtcd = oraclePresent() ? describe : describe.skip;
 
 /** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
-
 interface RunningEtcd {
   readonly endpoint: string;
   stop(): Promise<void>;

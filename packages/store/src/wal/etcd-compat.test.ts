@@ -6,7 +6,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,6 +17,7 @@ import { NodeDisk } from '../disk/node-disk.ts';
 import { SnapStore } from '../snap/snap-store.ts';
 import { decodeMetadata } from './entry-codec.ts';
 import { validSnapshotMarkers, Wal } from './wal.ts';
+import { freePorts } from '../../../base/test/free-ports.ts';
 
 const ETCD = ['/usr/bin/etcd', '/usr/local/bin/etcd'].find((path) => existsSync(path));
 const describeWithEtcd = ETCD === undefined ? describe.skip : describe;
@@ -25,16 +25,6 @@ const title = ETCD === undefined ? 'a real etcd (skipped: no etcd binary)' : 'a 
 
 const START = { index: 0, term: 0 };
 const disk = new NodeDisk();
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 /** One running etcd; peer port fixed by the caller, so that a copied log finds its own URL. */
 class EtcdProcess {
@@ -47,7 +37,7 @@ class EtcdProcess {
   }
 
   static async start(dataDir: string, peerPort: number): Promise<EtcdProcess> {
-    const url = `http://127.0.0.1:${await freePort()}`;
+    const url = `http://127.0.0.1:${(await freePorts(1))[0]}`;
     const peer = `http://127.0.0.1:${peerPort}`;
     const flags = {
       'data-dir': dataDir,
@@ -130,7 +120,7 @@ describeWithEtcd(title, () => {
 
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'keelson-etcd-'));
-    peerPort = await freePort();
+    [peerPort] = await freePorts(1);
     const etcd = await EtcdProcess.start(join(root, 'theirs'), peerPort);
     commands = [];
     for (let i = 0; i < 45; i++) {

@@ -7,27 +7,17 @@
 import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { Prng } from '@keelson/base';
 import { Bench, noPause } from './bench.ts';
+import { freePorts } from '../../../base/test/free-ports.ts';
 
 const installed =
   spawnSync('etcd', ['--version']).status === 0 && spawnSync('etcdctl', ['version']).status === 0;
 const oracleTest = installed ? test : test.skip;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 class Oracle {
   private readonly child: ChildProcess;
@@ -42,7 +32,7 @@ class Oracle {
 
   static async start(): Promise<Oracle> {
     const directory = await mkdtemp(join(tmpdir(), 'hash-oracle-'));
-    const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+    const [client, peer] = (await freePorts(2)).map((port) => `http://127.0.0.1:${port}`);
     const child = spawn(
       'etcd',
       [

@@ -3,12 +3,12 @@
  * the installed binary on loopback ports and computes the ids that it will compute.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './member.ts';
+import { freePorts } from '../../../base/test/free-ports.ts';
 
 /** An etcd that comes back tells the cluster its name first, and tries that once in 7 s. */
 const ANSWER_MS = 30_000;
@@ -39,21 +39,6 @@ export function clusterId(memberIds: readonly bigint[]): bigint {
   return sha1Head(bytes);
 }
 
-/** A port that was free a moment ago, below those the kernel gives to outgoing connections. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
-
 export class RealEtcd {
   readonly peerUrl: string;
   readonly clientUrl: string;
@@ -71,8 +56,9 @@ export class RealEtcd {
 
   /** Prepares member "real" of a cluster whose other member is "ours" at `ourUrl`; its own has the same scheme. */
   static async prepare(ourUrl: string, token: string, extraArgs: readonly string[] = []): Promise<RealEtcd> {
-    const peerUrl = `${ourUrl.split(':', 1)[0]}://127.0.0.1:${await freePort()}`;
-    const clientUrl = `http://127.0.0.1:${await freePort()}`;
+    const [peerPort, clientPort] = await freePorts(2);
+    const peerUrl = `${ourUrl.split(':', 1)[0]}://127.0.0.1:${peerPort}`;
+    const clientUrl = `http://127.0.0.1:${clientPort}`;
     const dataDir = await mkdtemp(join(tmpdir(), 'keelson-peer-'));
     return new RealEtcd(peerUrl, clientUrl, dataDir, [
       '--name=real',
