@@ -4,8 +4,9 @@
  * store, beside main.ts, that looks at the process it runs in.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { PerformanceObserver } from 'node:perf_hooks';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
+import { exponentialBuckets, Histogram } from '../metrics/metric.ts';
 
 export interface MemoryFacts {
   /** Bytes, all of them. */
@@ -40,7 +41,14 @@ export interface ProcessFacts {
   /** Requests to the system and timers under way: what keeps the event loop turning. */
   activeResources(): number;
   collector(): CollectorFacts;
+  /** Seconds the collector stopped the thread: for what is young, and for all else. */
+  pauses(): { readonly minor: Histogram; readonly major: Histogram };
+  /** Seconds by which a timer came late: what a request waits before anybody looks at it. */
+  loopDelay(): Histogram;
 }
+
+/** 0.1 ms to 2.3 s, each half as long again as the one before: a percentile read from it is that near. */
+const PAUSE_BOUNDS = exponentialBuckets(0.0001, 1.5, 26);
 
 /** Of a member that is not a process of its own: a simulated one. */
 export const NO_FACTS: ProcessFacts = {
@@ -55,20 +63,37 @@ export const NO_FACTS: ProcessFacts = {
   virtualBytes: () => 0,
   activeResources: () => 0,
   collector: () => ({ count: 0, seconds: 0, pauses: [], lastSeconds: 0 }),
+  pauses: () => ({ minor: new Histogram(PAUSE_BOUNDS), major: new Histogram(PAUSE_BOUNDS) }),
+  loopDelay: () => new Histogram(PAUSE_BOUNDS),
 };
 
 /** Go's summary of pauses is over as many. */
 const PAUSES_KEPT = 256;
 const PAGE_BYTES = 4096;
+/** Fifty looks a second cost a thousandth of a core, and a stall of 20 ms is always seen. */
+const LOOK_EVERY_MS = 20;
 
-/** This process. Pauses of the collector are watched from the first time somebody asks for them. */
+/** This process. Pauses and the event loop are watched from the first time somebody asks for them. */
 export function processFacts(): ProcessFacts {
   const pauses: number[] = [];
   const collector = { count: 0, seconds: 0, lastSeconds: 0 };
+  const pausesOf = { minor: new Histogram(PAUSE_BOUNDS), major: new Histogram(PAUSE_BOUNDS) };
+  const delays = new Histogram(PAUSE_BOUNDS);
   let observer: PerformanceObserver | undefined;
+  let looking: NodeJS.Timeout | undefined;
+  const look = (): NodeJS.Timeout => {
+    let dueMs = performance.now() + LOOK_EVERY_MS;
+    return setInterval(() => {
+      const nowMs = performance.now();
+      delays.observe(Math.max(0, nowMs - dueMs) / 1_000);
+      dueMs = nowMs + LOOK_EVERY_MS;
+    }, LOOK_EVERY_MS).unref();
+  };
   const watch = (): PerformanceObserver => {
     const started = new PerformanceObserver((list) => {
-      for (const { duration, startTime } of list.getEntries()) {
+      for (const entry of list.getEntries()) {
+        const { duration, startTime } = entry;
+        (isMinor(entry) ? pausesOf.minor : pausesOf.major).observe(duration / 1_000);
         collector.count++;
         collector.seconds += duration / 1_000;
         collector.lastSeconds = (performance.timeOrigin + startTime + duration) / 1_000;
@@ -102,7 +127,21 @@ export function processFacts(): ProcessFacts {
       observer ??= watch();
       return { ...collector, pauses: [...pauses].sort((a, b) => a - b) };
     },
+    pauses: () => {
+      observer ??= watch();
+      return pausesOf;
+    },
+    loopDelay: () => {
+      looking ??= look();
+      return delays;
+    },
   };
+}
+
+function isMinor(entry: object): boolean {
+  const detail: unknown = 'detail' in entry ? entry.detail : undefined;
+  const kind = typeof detail === 'object' && detail !== null && 'kind' in detail ? detail.kind : undefined;
+  return kind === constants.NODE_PERFORMANCE_GC_MINOR;
 }
 
 function limitOf(name: string): number {

@@ -1,6 +1,7 @@
 /**
  * go_*, process_* and os_* as Go's collectors name them: dashboards and tests ask for these names whatever language
- * answers. Where Node has the figure it stands there; what only Go has (span caches and the like) is 0.
+ * answers. Where Node has the figure it stands there; what only Go has (span caches and the like) is 0. What stops a
+ * member's one thread is told under keelson_: pauses of the collector by kind, and the delay of the event loop.
  */
 import type { Registry } from '../metrics/registry.ts';
 import type { ProcessFacts } from './process-facts.ts';
@@ -46,6 +47,21 @@ export function registerRuntime(registry: Registry, facts: ProcessFacts): void {
       { labels: [], value: count, suffix: '_count' },
     ];
   });
+  registry.readHistogram(
+    'keelson_gc_minor_pause_seconds',
+    'Pauses of the collector for what is young, since the first scrape.',
+    () => facts.pauses().minor,
+  );
+  registry.readHistogram(
+    'keelson_gc_major_pause_seconds',
+    'Its other pauses, since the first scrape.',
+    () => facts.pauses().major,
+  );
+  registry.readHistogram(
+    'keelson_event_loop_delay_seconds',
+    'How late a timer came, looked at fifty times a second since the first scrape.',
+    () => facts.loopDelay(),
+  );
   gauge(
     'go_memstats_last_gc_time_seconds',
     'When the collector ran last.',
