@@ -29,3 +29,14 @@ export { Tally, type TallyData } from './tally.ts';
 export { commandOf, shrink, type Shrunk } from './shrink.ts';
 export { missed, RERUN_EVERY, runPlan, summary } from './campaign.ts';
 export { campaign } from './host.ts';
+export { failureOutcome } from './history/outcome.ts';
+export { HistoryFormatError, HistoryReader, lineOf, linesOf, readHistory } from './history/json-lines.ts';
+export {
+  HistoryRecorder,
+  type Asker,
+  type PendingOperation,
+  type RecorderOptions,
+} from './history/recorder.ts';
+export { recordedValue } from './history/recorded-value.ts';
+export type * from './history/record.ts';
+export type * from './history/request.ts';
