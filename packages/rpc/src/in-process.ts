@@ -37,6 +37,8 @@ export interface InProcessOptions {
   readonly maxReceiveBytes?: number;
   readonly hooks?: CallHooks;
   readonly clock?: Clock;
+  /** Runs a task after what the event loop has ready; setImmediate unless a simulation has its own queue. */
+  readonly defer?: (task: () => void) => void;
 }
 
 export interface InProcessChannel extends Channel {
@@ -57,6 +59,7 @@ class DirectChannel implements InProcessChannel, ClientTransport {
   private readonly acceptor: Acceptor;
   private readonly clock: Clock;
   private readonly maxReceiveBytes: number;
+  private readonly defer: (task: () => void) => void;
   private readonly calls = new Set<InProcessCall>();
   private readonly stateTasks = new Set<(state: ChannelState) => void>();
   private closed = false;
@@ -64,6 +67,7 @@ class DirectChannel implements InProcessChannel, ClientTransport {
   constructor(table: MethodTable, options: InProcessOptions) {
     this.clock = options.clock ?? systemClock;
     this.maxReceiveBytes = options.maxReceiveBytes ?? DEFAULT_MAX_RECEIVE_BYTES;
+    this.defer = options.defer ?? ((task) => void setImmediate(task));
     this.acceptor = dispatcher(table, options.hooks, this.clock);
   }
 
@@ -118,7 +122,8 @@ class DirectChannel implements InProcessChannel, ClientTransport {
     sink: ClientSink,
     certificate?: PeerCertificate,
   ): ClientWire {
-    const call = new InProcessCall(path, metadata, timeoutMs, this.clock, this.maxReceiveBytes, sink, () =>
+    const { clock, maxReceiveBytes, defer } = this;
+    const call = new InProcessCall(path, metadata, timeoutMs, clock, maxReceiveBytes, defer, sink, () =>
       this.calls.delete(call),
     );
     if (this.closed) {
@@ -195,13 +200,15 @@ class Lane<T> {
   private readonly items = new Ring<T>();
   private readonly deliver: (item: T) => void;
   private readonly drained: () => void;
+  private readonly defer: (task: () => void) => void;
   private reading = false;
   private scheduled = false;
   private bytes = 0;
   private full = false;
   private dead = false;
 
-  constructor(deliver: (item: T) => void, drained: () => void) {
+  constructor(deliver: (item: T) => void, drained: () => void, defer: (task: () => void) => void) {
+    this.defer = defer;
     this.deliver = deliver;
     this.drained = drained;
   }
@@ -252,7 +259,7 @@ class Lane<T> {
     }
     if (this.reading && this.items.length > 0 && !this.scheduled) {
       this.scheduled = true;
-      setImmediate(this.run);
+      this.defer(this.run);
     }
   };
 }
@@ -287,6 +294,7 @@ class InProcessCall implements ClientWire {
     timeoutMs: number | undefined,
     clock: Clock,
     maxReceiveBytes: number,
+    defer: (task: () => void) => void,
     client: ClientSink,
     forget: () => void,
   ) {
@@ -301,6 +309,7 @@ class InProcessCall implements ClientWire {
         else this.server?.messageArrived(item);
       },
       () => this.client.drainArrived(),
+      defer,
     );
     this.responses = new Lane(
       (item) => {
@@ -311,6 +320,7 @@ class InProcessCall implements ClientWire {
       () => {
         if (!this.serverOver) this.server?.drainArrived();
       },
+      defer,
     );
     this.deadlineMs = timeoutMs === undefined ? undefined : clock.monotonicMs() + timeoutMs;
     this.timer =

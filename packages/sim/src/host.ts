@@ -64,6 +64,22 @@ function read(simulation: Simulation, args: readonly string[]): Orders {
   };
 }
 
+/**
+ * Runs a task from the event loop itself: lets news out and the end of the parent in, and a simulation of code with
+ * promises can run what waits for them, which nobody can do from inside a promise.
+ */
+function ownTurn<T>(task: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(task());
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+  });
+}
+
 /** Runs one process's share of the seeds. */
 async function runShare(
   simulation: Simulation,
@@ -82,15 +98,15 @@ async function runShare(
   };
   for (let i = orders.share ?? 0; i < orders.seeds && failed < FAILURES_MAX; i += orders.jobs) {
     if (systemClock.monotonicMs() >= orders.endMs) break;
-    // Lets news out, and the end of the parent in.
-    await new Promise((resolve) => setImmediate(resolve));
     const plan = orders.plan(orders.first + i);
     const again = orders.again || plan.seed % RERUN_EVERY === 0;
-    const failure = runPlan(simulation, plan, again, tally);
-    if (failure !== undefined) {
-      failed++;
-      failures.push({ seed: plan.seed, lines: story(simulation, plan, failure, orders.small) });
-    }
+    const failure = await ownTurn(() => {
+      const found = runPlan(simulation, plan, again, tally);
+      if (found !== undefined)
+        failures.push({ seed: plan.seed, lines: story(simulation, plan, found, orders.small) });
+      return found;
+    });
+    if (failure !== undefined) failed++;
     if (failure !== undefined || systemClock.monotonicMs() - told > PROGRESS_EVERY_MS / 2) tell();
   }
   tell();

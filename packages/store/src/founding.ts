@@ -24,7 +24,7 @@ import { srvCluster, type Resolver } from './discovery/srv-cluster.ts';
 import { FatalError } from './errors.ts';
 import { agreedCluster, joiningId, runningCluster } from './http/cluster-info.ts';
 import { askVersions, OLDEST_MEMBER_VERSION, tooOld } from './http/cluster-version.ts';
-import { PeerAgent } from './peer/peer-tls.ts';
+import { PeerAgent, type PeerCarrier } from './peer/peer-tls.ts';
 
 /** Time the others have to say what cluster it is, to one that joins, and to one that founds (etcd's). */
 const JOIN_ANSWER_MS = 10_000;
@@ -46,6 +46,7 @@ export function peerAgentOptions(config: ServerConfig): AgentOptions {
 /** What of the outer world is asked. */
 export interface FoundingWorld {
   readonly peerDial?: DialTls;
+  readonly peerCarrier?: PeerCarrier;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Undefined: the system's. */
@@ -54,9 +55,9 @@ export interface FoundingWorld {
 
 /** Who a member without a log is, by its flags and those who run already. @throws FatalError saying what does not fit */
 export async function foundingOf(flags: ServerConfig, world: FoundingWorld): Promise<Founding> {
-  const { peerDial, clock, logger, resolver = SYSTEM_RESOLVER } = world;
+  const { peerDial, peerCarrier, clock, logger, resolver = SYSTEM_RESOLVER } = world;
   const config = await discovered(flags, clock, logger, resolver);
-  const agent = new PeerAgent(peerAgentOptions(flags), peerDial, clock);
+  const agent = new PeerAgent(peerAgentOptions(flags), peerDial, clock, peerCarrier);
   try {
     return config.initialClusterState === 'existing'
       ? await joiningOf(config, agent, clock)

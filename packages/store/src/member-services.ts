@@ -122,7 +122,7 @@ export class MemberServices {
     this.selfPromotion = config.promoteLearnerWhenReady ? selfPromotionOf(parts) : undefined;
     const hooks = callHooks(replica, logger, config.warningUnaryRequestDurationMs);
     // Lock and Election call the services beside them, in the name of whoever called.
-    const inner = inProcessChannel(table, { hooks, clock });
+    const inner = inProcessChannel(table, { hooks, clock, defer: world.defer });
     registerLock(table, inner);
     registerElection(table, inner);
     const calls = new CallMetrics(instruments.registry, table, config.metrics === 'extensive');
@@ -153,6 +153,7 @@ export class MemberServices {
       parts.downgrades,
       parts.quotaBytes,
       config.featureGates.enabled.StopGRPCServiceOnDefrag ? serving : undefined,
+      () => new Promise<void>((resolve) => this.defer(resolve)),
     );
     registerHealth(this.table, serving);
     registerBackup(this.table, replica, {

@@ -71,6 +71,7 @@ export async function openMember(
     clock: world.clock,
     onError: (error) => opening.onError(error),
     ...opening.walObservers,
+    ...(world.tuning?.walSegmentBytes !== undefined && { segmentBytes: world.tuning.walSegmentBytes }),
   };
   const storage = await openStorage(
     world.disk,
@@ -97,7 +98,7 @@ export async function openMember(
         },
         leaseCheckpoints: {
           intervalMs: config.featureGates.enabled.LeaseCheckpoint
-            ? limits.LEASE_CHECKPOINT_INTERVAL_MS
+            ? (world.tuning?.leaseCheckpointIntervalMs ?? limits.LEASE_CHECKPOINT_INTERVAL_MS)
             : Infinity,
           persistent: config.featureGates.enabled.LeaseCheckpointPersist,
         },

@@ -182,12 +182,17 @@ export class StoreServer {
     const requestTimeoutMs = limits.requestTimeoutMs(electionTimeoutMs);
     this.schedule = new Schedule(clock);
     const agentOptions = { ...peerAgentOptions(config), keepAlive: true, maxSockets: 8 };
-    this.agent = new PeerAgent(agentOptions, world.peerDial, clock);
+    this.agent = new PeerAgent(agentOptions, world.peerDial, clock, world.peerCarrier);
 
     const ids = new RequestIds(storage.memberId, clock.nowMs());
     const proposals = new Proposals(ids, limits.pendingProposalBytesMax(config.maxRequestBytes));
     const reads = new Reads(ids);
-    this.hub = new WatchHub(state.mvcc, {});
+    const tuning = world.tuning ?? {};
+    this.hub = new WatchHub(state.mvcc, {
+      watchersMax: tuning.watchWatchersMax,
+      revisionsMax: tuning.watchRevisionsMax,
+      bytesMax: tuning.watchBytesMax,
+    });
     state.setListener(this.hub);
     const confChanges = new ConfChanges({
       membership: () => state.membership,
@@ -243,8 +248,8 @@ export class StoreServer {
       heartbeatTick: 1,
       storage: tail,
       applied: state.consistentIndex,
-      maxSizePerMsg: limits.RAFT_MESSAGE_BYTES_MAX,
-      maxInflightMsgs: limits.RAFT_INFLIGHT_MESSAGES_MAX,
+      maxSizePerMsg: tuning.raftMessageBytesMax ?? limits.RAFT_MESSAGE_BYTES_MAX,
+      maxInflightMsgs: tuning.raftInflightMessagesMax ?? limits.RAFT_INFLIGHT_MESSAGES_MAX,
       checkQuorum: true,
       preVote: config.preVote,
       prng: world.prng,
@@ -284,6 +289,7 @@ export class StoreServer {
         sender: this.transport,
         logger,
         onError: this.fail,
+        turn: () => new Promise<void>((resolve) => world.defer(resolve)),
         onReplaced: () => {
           this.wakeWatchers();
           this.announcer.stateReplaced();
@@ -294,6 +300,7 @@ export class StoreServer {
         directory: snapDirectory(config),
         snapshotCount: config.snapshotCount,
         catchUpEntries: config.snapshotCatchupEntries,
+        tailBytesMax: tuning.tailBytesMax,
         writeBuffer: { onError: this.fail, ...instruments.bufferOptions },
       },
       storage.snapshotIndex,
@@ -336,7 +343,7 @@ export class StoreServer {
         requestTimeoutMs,
         electionTimeoutMs,
         requestBytesMax: config.maxRequestBytes,
-        applyGapMax: limits.APPLY_GAP_MAX,
+        applyGapMax: tuning.applyGapMax ?? limits.APPLY_GAP_MAX,
         revokeGapMax: config.featureGates.enabled.PriorityRequest
           ? limits.APPLY_GAP_PRIORITY_MAX
           : limits.APPLY_GAP_MAX,
@@ -362,7 +369,10 @@ export class StoreServer {
       monotonicMs,
     });
     extra.set(HASHKV_PATH, this.upkeep.hashHandler);
-    this.leaseExpiry = new LeaseExpiry(this.replica, proposals, this.driver, monotonicMs);
+    this.leaseExpiry = new LeaseExpiry(this.replica, proposals, this.driver, {
+      monotonicMs,
+      batchMax: tuning.leaseExpiryBatchMax ?? limits.LEASE_EXPIRY_BATCH_MAX,
+    });
     for (const [path, handler] of leaseHandlers(this.replica.leases)) extra.set(path, handler);
     extra.set('/members', membersHandler(state.membership, this.clusterId));
     extra.set('/version', versionHandler(state.membership));
@@ -486,6 +496,7 @@ export class StoreServer {
   /** Joins what is served over HTTP; metrics are served from now on, the rest once the member is ready. */
   private async serveHttp(): Promise<void> {
     const { config, world, replica, facts } = this;
+    if (world.socketless === true) return;
     const { table, hooks } = this.services;
     this.web = await MemberHttp.create({
       config,

@@ -21,6 +21,7 @@ import { processFacts, type ProcessFacts } from './http/process-facts.ts';
 import { parseRotation } from './logging/rotation.ts';
 import type { PeerIdentity } from './peer/peer-identity.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
+import type { PeerCarrier } from './peer/peer-tls.ts';
 import type { ExtraHandlers } from './peer/peer-server.ts';
 import { HttpPeerTransport, type PeerTransport } from './peer/transport.ts';
 import { systemSecrets } from './secrets/system-secrets.ts';
@@ -35,6 +36,7 @@ import {
   peerTlsSettings,
   type TlsSettings,
 } from './tls/tls-settings.ts';
+import type { Tuning } from './tuning.ts';
 
 /** A transport that can be bound to addresses; the one in memory has none. */
 export interface BoundTransport extends PeerTransport {
@@ -69,6 +71,12 @@ export interface World {
   readonly resolver?: Resolver;
   /** How https URLs of other members are dialled; undefined: as the runtime does it. */
   readonly peerDial?: DialTls;
+  /** Requests to other members that are no messages of raft; undefined: over HTTP. */
+  readonly peerCarrier?: PeerCarrier;
+  /** A world without sockets: clients come in process, and no server for HTTP is made. */
+  readonly socketless?: boolean;
+  /** Bounds at their edges; undefined in production. */
+  readonly tuning?: Tuning;
 }
 
 /**

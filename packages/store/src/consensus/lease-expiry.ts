@@ -5,34 +5,37 @@
 import { etcdserverpb } from '@keelson/proto';
 import { CommandKind } from '../apply/command.ts';
 import { ROOT_USER } from '../auth/identity.ts';
-import {
-  LEASE_CHECKPOINT_BATCH_MAX,
-  LEASE_CHECKPOINT_BATCHES_MAX,
-  LEASE_EXPIRY_BATCH_MAX,
-} from '../limits.ts';
+import { LEASE_CHECKPOINT_BATCH_MAX, LEASE_CHECKPOINT_BATCHES_MAX } from '../limits.ts';
 import type { Driver } from './driver.ts';
 import type { Proposals } from './proposals.ts';
 import type { Replica } from './replica.ts';
+
+export interface LeaseExpiryOptions {
+  readonly monotonicMs: () => number;
+  /** Leases that are revoked in one round. */
+  readonly batchMax: number;
+}
 
 export class LeaseExpiry {
   private readonly replica: Replica;
   private readonly proposals: Proposals;
   private readonly driver: Driver;
-  private readonly monotonicMs: () => number;
+  private readonly options: LeaseExpiryOptions;
   private running = false;
 
-  constructor(replica: Replica, proposals: Proposals, driver: Driver, monotonicMs: () => number) {
+  constructor(replica: Replica, proposals: Proposals, driver: Driver, options: LeaseExpiryOptions) {
     this.replica = replica;
     this.proposals = proposals;
     this.driver = driver;
-    this.monotonicMs = monotonicMs;
+    this.options = options;
   }
 
   /** One round; called twice a second. Never rejects. */
   async run(): Promise<void> {
     if (this.running || !this.replica.isLeader) return;
     const { lessor } = this.replica;
-    const nowMs = this.monotonicMs();
+    const { monotonicMs, batchMax } = this.options;
+    const nowMs = monotonicMs();
     if (!lessor.hasExpired(nowMs) && !lessor.hasCheckpoints(nowMs)) return;
     this.running = true;
     try {
@@ -42,7 +45,7 @@ export class LeaseExpiry {
       const { auth } = this.replica.state;
       // Nobody asked for it, and nobody may do it but root.
       const root = auth.enabled ? { username: ROOT_USER, revision: auth.revision } : undefined;
-      for (const ID of lessor.expired(this.monotonicMs(), LEASE_EXPIRY_BATCH_MAX)) {
+      for (const ID of lessor.expired(monotonicMs(), batchMax)) {
         const body = etcdserverpb.encodeLeaseRevokeRequest(new etcdserverpb.LeaseRevokeRequest({ ID }));
         this.proposals.addAsLeader(CommandKind.LeaseRevoke, body, root);
       }
@@ -58,7 +61,7 @@ export class LeaseExpiry {
   /** Proposes one entry of checkpoints. @returns whether more may be due */
   private checkpoint(): boolean {
     const { lessor } = this.replica;
-    const nowMs = this.monotonicMs();
+    const nowMs = this.options.monotonicMs();
     const checkpoints = lessor
       .checkpoints(nowMs, LEASE_CHECKPOINT_BATCH_MAX)
       .map(

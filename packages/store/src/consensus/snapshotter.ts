@@ -14,7 +14,7 @@ import { WriteBuffer, type WriteBufferOptions } from '../backend/write-buffer.ts
 import { FatalError } from '../errors.ts';
 import { decodeV2Store, encodeV2Store } from '../membership/v2-store.ts';
 import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
-import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
+import { planBbolt, writeBbolt, type Turn } from '../snapshot/bbolt-writer.ts';
 import { exportBuckets, importImage, markOf } from '../snapshot/state-image.ts';
 import type { SnapshotMarker } from '../wal/entry-codec.ts';
 import { decodeConfState, encodeConfState } from './conf-state.ts';
@@ -55,6 +55,8 @@ export interface SnapshotterParts {
   readonly sender: SnapshotSender;
   readonly logger: Logger;
   readonly onError: (error: Error) => void;
+  /** Between slices of long work; the event loop's own when left out. */
+  readonly turn?: Turn;
   /** The state machine's content was replaced; resolves when nobody works on the one before any more. */
   readonly onReplaced: () => Promise<unknown>;
 }
@@ -67,7 +69,7 @@ export interface SnapshotterOptions {
   /** Entries kept in the tail behind a snapshot for slow followers. */
   readonly catchUpEntries: number;
   /** Payload of them, and of what is applied between snapshots; a default when left out. */
-  readonly tailBytesMax?: number;
+  readonly tailBytesMax?: number | undefined;
   readonly writeBuffer: WriteBufferOptions;
 }
 
@@ -168,7 +170,7 @@ export class Snapshotter {
       const mark = await markOf(view);
       assert(mark !== undefined, 'a member that leads has applied something');
       const buckets = exportBuckets(view, mark);
-      const plan = await planBbolt(buckets);
+      const plan = await planBbolt(buckets, this.parts.turn);
       const message = new Message(asked.type, {
         // oxlint-disable-next-line typescript/no-misused-spread -- the same message with another snapshot
         ...asked,
@@ -181,7 +183,8 @@ export class Snapshotter {
       });
       await new Promise<void>((resolve) => {
         handedOver = true;
-        this.parts.sender.sendSnapshot(message, bodyOf(writeBbolt(plan, buckets), view, resolve), plan.bytes);
+        const chunks = writeBbolt(plan, buckets, this.parts.turn);
+        this.parts.sender.sendSnapshot(message, bodyOf(chunks, view, resolve), plan.bytes);
       });
     } finally {
       if (!handedOver) await view.close();

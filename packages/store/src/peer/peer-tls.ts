@@ -47,13 +47,27 @@ export function dialPeer(target: PeerTarget, dial: DialTls, clock: Clock): TLSSo
   return dialTls(target, dial, PROTOCOLS, () => clock.nowMs());
 }
 
+/** Carries a request to a peer in the network's place: a simulation's way. */
+export type PeerCarrier = (
+  url: URL,
+  options: RequestOptions,
+  answered: (response: IncomingMessage) => void,
+) => ClientRequest;
+
 /** An agent for requests to peer URLs of both schemes; `peerRequest` finds its secure half. */
 export class PeerAgent extends Agent {
   readonly secure: HttpsAgent;
+  readonly carrier: PeerCarrier | undefined;
 
   /** @param dial undefined: https is dialled as the runtime does it */
-  constructor(options: ConstructorParameters<typeof Agent>[0], dial: DialTls | undefined, clock: Clock) {
+  constructor(
+    options: ConstructorParameters<typeof Agent>[0],
+    dial: DialTls | undefined,
+    clock: Clock,
+    carrier?: PeerCarrier,
+  ) {
     super(options);
+    this.carrier = carrier;
     this.secure = dial === undefined ? new HttpsAgent(options) : new SecureAgent(options, dial, clock);
   }
 
@@ -101,6 +115,7 @@ export function peerRequest(
   answered: (response: IncomingMessage) => void,
 ): ClientRequest {
   const { agent } = options;
+  if (agent instanceof PeerAgent && agent.carrier !== undefined) return agent.carrier(url, options, answered);
   const secured = agent instanceof PeerAgent ? { ...options, agent: agent.secure } : options;
   switch (url.protocol) {
     case 'https:':

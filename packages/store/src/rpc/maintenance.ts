@@ -10,7 +10,7 @@ import type { Reconfiguration } from '../consensus/reconfiguration.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { messageOf, StoreError } from '../errors.ts';
 import { hashBackend } from '../snapshot/backend-hash.ts';
-import { planBbolt, writeBbolt } from '../snapshot/bbolt-writer.ts';
+import { planBbolt, writeBbolt, type Turn } from '../snapshot/bbolt-writer.ts';
 import { exportBuckets, markOf, STORAGE_VERSION } from '../snapshot/state-image.ts';
 import { answer, header } from './header.ts';
 import type { ServingStatus } from './health.ts';
@@ -27,6 +27,8 @@ export function registerMaintenance(
   quotaBytes: number,
   /** Told around a defragmentation, so that clients which ask for health go elsewhere; undefined: they stay. */
   serving: ServingStatus | undefined,
+  /** Between slices of a snapshot. */
+  turn: Turn,
 ): void {
   const { Maintenance } = services;
 
@@ -97,7 +99,9 @@ export function registerMaintenance(
     throw new StoreError('UNKNOWN_METHOD');
   });
 
-  table.serverStream(Maintenance.methods.snapshot, (_request, stream) => sendSnapshot(replica, stream));
+  table.serverStream(Maintenance.methods.snapshot, (_request, stream) =>
+    sendSnapshot(replica, stream, turn),
+  );
 
   table.unary(Maintenance.methods.moveLeader, async (request) => {
     await reconfiguration.moveLeader(request.targetID);
@@ -119,20 +123,21 @@ function storageVersionOf(replica: Replica): string {
 async function sendSnapshot(
   replica: Replica,
   stream: ServerStream<etcdserverpb.SnapshotResponse>,
+  turn: Turn,
 ): Promise<void> {
   const view = await replica.state.buffer.snapshot();
   try {
     const mark = await markOf(view);
     if (mark === undefined) throw new RpcError(StatusCode.Unavailable, 'nothing has been applied yet');
     const buckets = exportBuckets(view, mark);
-    const plan = await planBbolt(buckets);
+    const plan = await planBbolt(buckets, turn);
     const hash = createHash('sha256');
     let remainingBytes = plan.bytes;
     const send = async (blob: Buffer): Promise<void> => {
       const message = new etcdserverpb.SnapshotResponse({ remainingBytes, blob, version: STORAGE_VERSION });
       if (!stream.write(message)) await stream.ready();
     };
-    for await (const part of writeBbolt(plan, buckets)) {
+    for await (const part of writeBbolt(plan, buckets, turn)) {
       hash.update(part);
       for (let at = 0; at < part.length; at += SNAPSHOT_CHUNK_BYTES) {
         if (stream.closed) return;

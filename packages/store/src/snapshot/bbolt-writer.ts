@@ -4,7 +4,7 @@
  * over HTTP or gRPC with its length known beforehand. It never touches a file and never keeps more than a
  * node and a chunk. The result is what bbolt's own check accepts; see docs/formats/bbolt.md for the layout.
  */
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert, EMPTY } from '@keelson/base';
 import {
   BboltError,
@@ -28,6 +28,9 @@ import { layoutTree, TreeLevel, type TreeLayout } from './tree-layout.ts';
 const CHUNK_BYTES = 256 * 1024;
 /** Pairs measured in one synchronous slice of the first pass: about 1 ms. */
 const SLICE_PAIRS = 4096;
+
+/** Lets others at the event loop. */
+export type Turn = () => Promise<unknown>;
 
 const FREELIST_PAGE = 2;
 const FIRST_TREE_PAGE = 3;
@@ -53,7 +56,10 @@ export interface BboltPlan {
  * @param buckets distinct, non-empty names in any order; their pages follow in this order
  * @throws BboltError 'BAD_SOURCE' for keys out of order, sizes bbolt refuses, or names that repeat
  */
-export async function planBbolt(buckets: readonly BucketSource[]): Promise<BboltPlan> {
+export async function planBbolt(
+  buckets: readonly BucketSource[],
+  turn: Turn = nextTurn,
+): Promise<BboltPlan> {
   const trees: (TreeLayout | undefined)[] = [];
   const rootPairs: KeyValuePair[] = [];
   let page = FIRST_TREE_PAGE;
@@ -114,7 +120,11 @@ export async function planBbolt(buckets: readonly BucketSource[]): Promise<Bbolt
  * @param buckets the same ones, giving the same entries, as planBbolt saw
  * @throws BboltError 'BAD_SOURCE' when the entries differ from those planned; what was emitted is then useless
  */
-export async function* writeBbolt(plan: BboltPlan, buckets: readonly BucketSource[]): AsyncGenerator<Buffer> {
+export async function* writeBbolt(
+  plan: BboltPlan,
+  buckets: readonly BucketSource[],
+  turn: Turn = nextTurn,
+): AsyncGenerator<Buffer> {
   if (buckets.length !== plan.trees.length) throw new BboltError('BAD_SOURCE', 'not the buckets planned');
   const out = new ChunkWriter();
   for (const id of [0, 1]) {
@@ -140,24 +150,29 @@ export async function* writeBbolt(plan: BboltPlan, buckets: readonly BucketSourc
       for (const pair of batch) {
         order.take(pair);
         if (!leaves.add(pair)) continue;
-        yield* emitLeaf(out, leaves, 0);
+        yield* emitLeaf(out, leaves, 0, turn);
       }
     }
     if (!leaves.complete) throw changed(bucket.name);
-    if (tree !== undefined) yield* emitBranches(out, tree);
+    if (tree !== undefined) yield* emitBranches(out, tree, turn);
   }
 
   const rootLeaves = new LeafGrouping(plan.root.levels[0]);
-  if (plan.rootPairs.length === 0) yield* emitLeaf(out, rootLeaves, BUCKET_ELEMENT);
+  if (plan.rootPairs.length === 0) yield* emitLeaf(out, rootLeaves, BUCKET_ELEMENT, turn);
   for (const pair of plan.rootPairs) {
-    if (rootLeaves.add(pair)) yield* emitLeaf(out, rootLeaves, BUCKET_ELEMENT);
+    if (rootLeaves.add(pair)) yield* emitLeaf(out, rootLeaves, BUCKET_ELEMENT, turn);
   }
-  yield* emitBranches(out, plan.root);
+  yield* emitBranches(out, plan.root, turn);
   if (out.filled > 0) yield out.flush();
 }
 
 /** Emits the complete leaf: into the chunk when it fits one, else in pieces without copying its values. */
-async function* emitLeaf(out: ChunkWriter, leaf: LeafGrouping, flags: number): AsyncGenerator<Buffer> {
+async function* emitLeaf(
+  out: ChunkWriter,
+  leaf: LeafGrouping,
+  flags: number,
+  turn: Turn,
+): AsyncGenerator<Buffer> {
   const { keys, values, page, pages } = leaf;
   const nodeBytes = pages * PAGE_BYTES;
   const headBytes = PAGE_HEADER_BYTES + keys.length * ELEMENT_BYTES;
@@ -202,7 +217,7 @@ async function* emitLeaf(out: ChunkWriter, leaf: LeafGrouping, flags: number): A
 }
 
 /** Emits a tree's branch levels, bottom up, from what the plan kept. */
-async function* emitBranches(out: ChunkWriter, tree: TreeLayout): AsyncGenerator<Buffer> {
+async function* emitBranches(out: ChunkWriter, tree: TreeLayout, turn: Turn): AsyncGenerator<Buffer> {
   for (let depth = 1; depth < tree.levels.length; depth++) {
     const lower = tree.levels[depth - 1];
     const level = tree.levels[depth];

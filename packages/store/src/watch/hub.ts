@@ -21,11 +21,11 @@ export interface WatchStore {
 
 export interface WatchHubOptions {
   /** Watchers caught up in one pass (etcd: 512). */
-  readonly watchersMax?: number;
+  readonly watchersMax?: number | undefined;
   /** Revisions in one pass, and so in one batch (etcd: 1000). */
-  readonly revisionsMax?: number;
+  readonly revisionsMax?: number | undefined;
   /** Bytes of history in one pass. etcd has no such bound: a thousand revisions of 1 MB are a gigabyte. */
-  readonly bytesMax?: number;
+  readonly bytesMax?: number | undefined;
 }
 
 export interface WatchCounters {
