@@ -1,0 +1,92 @@
+/**
+ * A request and its answer as filters and handlers see them, whatever carried them: a socket of http/ or a
+ * call inside the process. No word of node:http lies beyond this file.
+ *
+ * Who reads the body reads it once and is told the limit; who answers chooses one of four forms.
+ */
+
+import type { Json } from './json.ts';
+import type { KubeObject } from './meta.ts';
+import type { RequestInfo } from './request-info.ts';
+import type { UserInfo } from './user-info.ts';
+
+/** Header names in lower case; a repeated header has its values in order. */
+export type Headers = ReadonlyMap<string, readonly string[]>;
+
+/** The peer at the other end, for authentication and audit. */
+export interface Peer {
+  /** Textual IP address; `127.0.0.1` for a call inside the process. */
+  readonly address: string;
+  /** DER of the certificates the client showed and TLS accepted as chain, leaf first; empty without. */
+  readonly certificates: readonly Buffer[];
+  readonly secure: boolean;
+}
+
+export interface ApiRequest {
+  readonly method: string;
+  /** Path without query, percent-decoded segment by segment (an encoded slash stays `%2F`). */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Headers;
+  readonly peer: Peer;
+  readonly info: RequestInfo;
+  /** Aborted when the client went away or the deadline passed: whoever waits, waits no longer. */
+  readonly signal: AbortSignal;
+  /**
+   * Reads the body, once.
+   *
+   * @param limitBytes refuses a longer one with RequestEntityTooLarge before more than that is kept
+   */
+  body(limitBytes: number): Promise<Buffer>;
+  /** Adds a Warning header (299) to the answer; a text said twice is sent once. */
+  warn(text: string): void;
+  /** What the filters found out, each set by the filter that owns it. */
+  readonly context: RequestContext;
+}
+
+/** Facts about a request that a filter adds for those behind it. */
+export interface RequestContext {
+  auditId: string;
+  /** Set by authentication; impersonation replaces it. */
+  user: UserInfo | undefined;
+  /** Who asked in truth, when another is impersonated. */
+  impersonator: UserInfo | undefined;
+  /** Annotations of the audit event: authorization's reason, admission's words. */
+  readonly auditAnnotations: Map<string, string>;
+  /** When the request came, ms of the server's monotonic clock. */
+  readonly receivedMs: number;
+}
+
+/** What a handler answers. */
+export type ApiResponse =
+  /** An object or a list, in the form the client accepts (JSON, YAML, protobuf, Table, metadata only). */
+  | {
+      readonly kind: 'object';
+      readonly code: number;
+      readonly object: KubeObject;
+      readonly headers?: Headers;
+    }
+  /** Bytes that are ready, with their type: documents, logs, metrics, a list joined from cached bytes. */
+  | {
+      readonly kind: 'bytes';
+      readonly code: number;
+      readonly contentType: string;
+      readonly body: Buffer | readonly Buffer[];
+      readonly headers?: Headers;
+    }
+  /** A stream of chunks until it ends or the client goes: watches, logs that are followed. */
+  | {
+      readonly kind: 'stream';
+      readonly code: number;
+      readonly contentType: string;
+      readonly chunks: AsyncIterable<Buffer>;
+      readonly headers?: Headers;
+    }
+  /** JSON that is no API object (version, paths). */
+  | { readonly kind: 'json'; readonly code: number; readonly value: Json; readonly headers?: Headers };
+
+/** A step of the pipeline or the end of it. An ApiError that it throws is answered as its Status. */
+export type Handler = (request: ApiRequest) => Promise<ApiResponse>;
+
+/** One station of the pipeline: acts before or after `next`, or answers in its place. */
+export type Filter = (request: ApiRequest, next: Handler) => Promise<ApiResponse>;

@@ -1,0 +1,49 @@
+export { JsonFloat, isJsonObject, type Json, type JsonArray, type JsonObject } from './api/json.ts';
+export {
+  apiVersionOf,
+  describeResource,
+  parseApiVersion,
+  type GroupResource,
+  type GroupVersion,
+  type GroupVersionKind,
+  type GroupVersionResource,
+  type KubeObject,
+  type ListMeta,
+  type ManagedFieldsEntry,
+  type ObjectMeta,
+  type OwnerReference,
+} from './api/meta.ts';
+export type {
+  FieldSchema,
+  ListSchema,
+  MapSchema,
+  ScalarName,
+  ScalarSchema,
+  StructSchema,
+  TypeSchema,
+  UntypedSchema,
+} from './schema/type-schema.ts';
+export type { ApiRequest, ApiResponse, Filter, Handler, Peer, RequestContext } from './api/exchange.ts';
+export { pathSegments, requestInfo, type RequestInfo } from './api/request-info.ts';
+export {
+  labelSelectorText,
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  requirementsOf,
+  SelectorError,
+  type LabelSelector,
+  type Requirement,
+} from './api/selectors.ts';
+export {
+  ApiError,
+  hasReason,
+  statusObject,
+  type FieldError,
+  type Status,
+  type StatusCause,
+  type StatusDetails,
+  type StatusReason,
+} from './api/status.ts';
+export type { AuthorizationAttributes, Authorizer, Decision, UserInfo } from './api/user-info.ts';
