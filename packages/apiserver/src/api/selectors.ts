@@ -6,8 +6,6 @@
  * commas. Of fields: `a=b`, `a==b`, `a!=b`, a backslash keeps a comma, an equals sign or a backslash.
  */
 
-import type { FieldRequirement } from './user-info.ts';
-
 export type Operator = '=' | '==' | '!=' | 'in' | 'notin' | 'exists' | '!' | 'gt' | 'lt';
 
 export interface Requirement {
@@ -15,6 +13,12 @@ export interface Requirement {
   readonly operator: Operator;
   /** Sorted, without repetition. */
   readonly values: readonly string[];
+}
+
+export interface FieldRequirement {
+  readonly field: string;
+  readonly operator: '=' | '!=';
+  readonly value: string;
 }
 
 /** A selector that did not parse; the message is the original's. */

@@ -3,7 +3,7 @@
  * share (authentication.k8s.io and authorizer.Attributes). Types and the well-known names only.
  */
 
-import type { Requirement } from './selectors.ts';
+import type { FieldRequirement, Requirement } from './selectors.ts';
 
 /** Who a request comes from, as authentication found. */
 export interface UserInfo {
@@ -43,12 +43,6 @@ export interface AuthorizationAttributes {
   /** Requirements of list, watch and deletecollection; undefined where none were given or they did not parse. */
   readonly labelSelector?: readonly Requirement[];
   readonly fieldSelector?: readonly FieldRequirement[];
-}
-
-export interface FieldRequirement {
-  readonly field: string;
-  readonly operator: '=' | '!=';
-  readonly value: string;
 }
 
 /** An authorizer's answer; the first that is no `no-opinion` decides, and none at all means no. */
