@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly auditOutput?: World['auditOutput'];
   /** Told the places before anything starts. */
   readonly seated?: (seats: readonly Seat[]) => void;
+  /** Another world for the member in this place, made of the one it would have. */
+  readonly world?: (place: number, world: World) => World;
   /** Members speak the peer protocol over loopback ports; otherwise they hand each other messages. */
   readonly http?: boolean;
 }
@@ -146,7 +148,8 @@ export class MemberCluster {
         return Object.assign(transport, { listenUrl });
       },
     };
-    seat.server = await StoreServer.start({ ...this.config(i, joins), ...config }, world);
+    const own = this.options.world?.(i, world) ?? world;
+    seat.server = await StoreServer.start({ ...this.config(i, joins), ...config }, own);
     return seat.server;
   }
 

@@ -270,6 +270,27 @@ describe('segments', () => {
     await wal.close();
   });
 
+  test('go one after the other: power lost in between leaves no gap', async () => {
+    const gone: string[] = [];
+    const disk = await newDisk({
+      delay: ({ kind, path }) => {
+        if (kind === 'remove' || kind === 'syncDirectory')
+          gone.push(kind === 'remove' ? path.slice(-38, -21) : kind);
+        return undefined;
+      },
+    });
+    const wal = await create(disk, { segmentBytes: 512, keepSegments: 1 });
+    for (let index = 1; index <= 60; index++) await append(wal, [entry(index)]);
+    gone.length = 0;
+    await wal.release(60);
+    expect(gone.length).toBeGreaterThan(4);
+    expect(gone.filter((_, i) => i % 2 === 1)).toEqual(
+      gone.filter((_, i) => i % 2 === 1).map(() => 'syncDirectory'),
+    );
+    expect(gone.filter((kind) => kind === 'syncDirectory').length).toBe(gone.length / 2);
+    await wal.close();
+  });
+
   test('are released up to the one that holds the index, keeping a number', async () => {
     const disk = await newDisk();
     const wal = await filled(disk, 60);

@@ -236,19 +236,18 @@ export class Wal {
 
   /**
    * Removes segments that hold only entries below `index`, oldest first, down to the number to keep. The
-   * segment with `index` itself stays.
+   * segment with `index` itself stays. Each is gone for good before the next one goes: power that is lost in
+   * between must leave no gap, which a start could not tell from a lost segment.
    */
   async release(index: number): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     const keep = Math.max(1, this.options.keepSegments ?? KEEP_SEGMENTS);
-    let removed = false;
     while (this.names.length > keep && this.names[1].firstIndex <= index) {
       const name = this.names[0];
       await this.disk.remove(`${this.directory}/${formatSegmentName(name)}`);
+      await this.disk.syncDirectory(this.directory);
       this.names = this.names.filter((other) => other !== name);
-      removed = true;
     }
-    if (removed) await this.disk.syncDirectory(this.directory);
   }
 
   /** Writes what is pending and closes the file. Later calls reject with 'CLOSED'. */
