@@ -103,10 +103,18 @@ export const COMPACTION_PAUSE_MS_DEFAULT = 10;
 // The index checkpoint (mvcc/index-checkpoint.ts).
 
 /** Changes between two checkpoints at least: a start reads so many in 0.3 s. */
-export const CHECKPOINT_REVISIONS_MIN = 100_000;
+export const CHECKPOINT_CHANGES_MIN = 100_000;
+
+/** Where so few were made in the last so long, fewer are worth one: a member that is killed starts sooner. */
+export const CHECKPOINT_CALM_MS = 2_000;
+export const CHECKPOINT_CALM_CHANGES_MAX = 1_000;
+export const CHECKPOINT_CHANGES_CALM_MIN = 20_000;
+
+/** A disk that has failed is not asked again before. */
+export const CHECKPOINT_REVISIONS_AFTER_FAILURE = 100_000;
 
 /** Changes that are worth a last one when the member ends in order: 0.03 s of the next start. */
-export const CHECKPOINT_REVISIONS_AT_END_MIN = 10_000;
+export const CHECKPOINT_CHANGES_AT_END_MIN = 10_000;
 
 /** Between two slices of 1 to 2 ms. */
 export const CHECKPOINT_PAUSE_MS = 3;

@@ -476,6 +476,7 @@ export class StoreServer {
       this.storage.state.tokens.sweep(this.world.clock.monotonicMs()),
     );
     schedule.every(limits.WATCH_CATCH_UP_INTERVAL_MS, () => this.wakeWatchers());
+    schedule.every(limits.CHECKPOINT_CALM_MS, () => this.checkpointer.whenCalm());
     schedule.every(config.watchProgressNotifyIntervalMs || limits.WATCH_PROGRESS_INTERVAL_MS_DEFAULT, () =>
       this.services.watches.progressTick(),
     );

@@ -5,7 +5,12 @@ import { MemoryDisk } from '@keelson/sim';
 import { Machine } from '../../test/machine.ts';
 import { MemoryBackend } from '../backend/memory-backend.ts';
 import { WriteBuffer } from '../backend/write-buffer.ts';
-import { CHECKPOINT_REVISIONS_AT_END_MIN, CHECKPOINT_REVISIONS_MIN } from '../limits.ts';
+import {
+  CHECKPOINT_CALM_CHANGES_MAX,
+  CHECKPOINT_CHANGES_AT_END_MIN,
+  CHECKPOINT_CHANGES_CALM_MIN,
+  CHECKPOINT_CHANGES_MIN,
+} from '../limits.ts';
 import { CheckpointFile } from '../mvcc/checkpoint-file.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { Schedule } from './schedule.ts';
@@ -40,7 +45,7 @@ function put({ state }: Machine, count: number, keys: number, name = 'key'): voi
 test('at an orderly end: for enough changes, or when a compaction has overtaken the last one', async () => {
   const place = new Place();
   let { machine, checkpointer } = await place.start();
-  put(machine, CHECKPOINT_REVISIONS_AT_END_MIN - 2, 1e9);
+  put(machine, CHECKPOINT_CHANGES_AT_END_MIN - 1, 1e9);
   await checkpointer.stop();
   await checkpointer.atEnd();
   expect(await place.files()).toEqual([]);
@@ -64,11 +69,59 @@ test('at an orderly end: for enough changes, or when a compaction has overtaken 
   expect(machine.state.mvcc.compactionPending).toBe(true);
 });
 
+/** So many changes of new keys by one transaction: one revision. */
+function putTogether({ state }: Machine, count: number, name: string): void {
+  const txn = state.mvcc.beginWrite();
+  for (let i = 0; i < count; i++) txn.put(`${name} ${i}`, EMPTY, 0n);
+  txn.end();
+  state.mark(state.consistentIndex + 1, 1);
+}
+
+test('changes count, not revisions: a transaction makes many of one', async () => {
+  const place = new Place();
+  let { machine, checkpointer } = await place.start();
+  putTogether(machine, CHECKPOINT_CHANGES_AT_END_MIN, 'a');
+  await machine.state.buffer.commit();
+  await checkpointer.stop();
+  await checkpointer.atEnd();
+  expect(place.lines).toEqual(['wrote the index checkpoint']);
+
+  ({ machine, checkpointer } = await place.start());
+  putTogether(machine, CHECKPOINT_CHANGES_AT_END_MIN - 1, 'b');
+  await machine.state.buffer.commit();
+  expect(machine.state.mvcc.changesSinceCheckpoint).toBe(CHECKPOINT_CHANGES_AT_END_MIN - 1);
+
+  // What a start has read behind the checkpoint counts on.
+  ({ machine, checkpointer } = await place.start());
+  expect(machine.state.mvcc.changesSinceCheckpoint).toBe(CHECKPOINT_CHANGES_AT_END_MIN - 1);
+  expect(machine.state.mvcc.indexedChanges).toBe(2 * CHECKPOINT_CHANGES_AT_END_MIN - 1);
+  putTogether(machine, CHECKPOINT_CHANGES_MIN - CHECKPOINT_CHANGES_AT_END_MIN + 1, 'c');
+  checkpointer.afterApply();
+  await checkpointer.storeReplaced();
+  expect(place.lines.at(-1)).toBe('wrote the index checkpoint');
+  expect(machine.state.mvcc.changesSinceCheckpoint).toBe(0);
+});
+
+test('where little changes, fewer changes are worth one', async () => {
+  const place = new Place();
+  const { machine, checkpointer } = await place.start();
+  putTogether(machine, CHECKPOINT_CHANGES_CALM_MIN, 'a');
+  await machine.state.buffer.commit();
+  checkpointer.afterApply();
+  checkpointer.whenCalm();
+  await checkpointer.storeReplaced();
+  expect(place.lines).toEqual([]);
+  putTogether(machine, CHECKPOINT_CALM_CHANGES_MAX, 'b');
+  checkpointer.whenCalm();
+  await checkpointer.storeReplaced();
+  expect(place.lines).toEqual(['wrote the index checkpoint']);
+});
+
 test('while it serves: for enough changes; and a store that is replaced leaves nothing', async () => {
   const place = new Place();
   const { machine, checkpointer } = await place.start();
   const { state } = machine;
-  put(machine, CHECKPOINT_REVISIONS_MIN - 2, 5);
+  put(machine, CHECKPOINT_CHANGES_MIN - 2, 5);
   checkpointer.afterApply();
   await checkpointer.stop();
   expect(place.lines).toEqual([]);
@@ -84,7 +137,7 @@ test('while it serves: for enough changes; and a store that is replaced leaves n
   expect(state.mvcc.checkpointRevision).toBe(0);
 
   const again = await place.start();
-  expect(again.machine.revision).toBe(CHECKPOINT_REVISIONS_MIN + 1);
+  expect(again.machine.revision).toBe(CHECKPOINT_CHANGES_MIN + 1);
   again.checkpointer.afterApply();
   await again.checkpointer.storeReplaced();
   expect(place.lines).toEqual(['wrote the index checkpoint']);

@@ -5,7 +5,14 @@
  */
 import { toError, type Logger } from '@keelson/base';
 import type { StateMachine } from '../apply/state-machine.ts';
-import { CHECKPOINT_PAUSE_MS, CHECKPOINT_REVISIONS_AT_END_MIN, CHECKPOINT_REVISIONS_MIN } from '../limits.ts';
+import {
+  CHECKPOINT_CALM_CHANGES_MAX,
+  CHECKPOINT_CHANGES_CALM_MIN,
+  CHECKPOINT_CHANGES_AT_END_MIN,
+  CHECKPOINT_CHANGES_MIN,
+  CHECKPOINT_PAUSE_MS,
+  CHECKPOINT_REVISIONS_AFTER_FAILURE,
+} from '../limits.ts';
 import type { Schedule } from './schedule.ts';
 
 /** Thrown into writing whose store has been replaced or whose member stops. */
@@ -21,6 +28,8 @@ export class Checkpointer {
   private stopped = false;
   /** After a failure: not tried again before this revision. */
   private notBefore = 0;
+  /** Changes in all when calmly() was last asked. */
+  private lastChanges = 0;
 
   constructor(state: StateMachine, schedule: Schedule, logger: Logger) {
     this.state = state;
@@ -30,16 +39,30 @@ export class Checkpointer {
 
   /** Called after each applied batch: begins to write when enough has changed. */
   afterApply(): void {
+    const { mvcc } = this.state;
+    const { indexedChanges, changesSinceCheckpoint } = mvcc;
+    if (indexedChanges < CHECKPOINT_CHANGES_MIN) return;
+    // Half of what is there has changed, so that writing costs each change no more than a few keys of a file;
+    // or a compaction has made the last one useless.
+    const overtaken = mvcc.finishedCompactRevision > mvcc.checkpointRevision;
+    if (overtaken || changesSinceCheckpoint >= Math.max(CHECKPOINT_CHANGES_MIN, indexedChanges / 2))
+      this.begin();
+  }
+
+  /** Called every CHECKPOINT_CALM_MS: where little changes, less is worth a new one. */
+  whenCalm(): void {
+    const { mvcc } = this.state;
+    const changes = mvcc.counters.events;
+    const calm = changes - this.lastChanges <= CHECKPOINT_CALM_CHANGES_MAX;
+    this.lastChanges = changes;
+    const enough = Math.max(CHECKPOINT_CHANGES_CALM_MIN, mvcc.indexedChanges / 20);
+    if (calm && mvcc.changesSinceCheckpoint >= enough) this.begin();
+  }
+
+  private begin(): void {
     if (this.running !== undefined || this.stopped) return;
     const { mvcc } = this.state;
     if (mvcc.currentRevision < this.notBefore || mvcc.compactionPending) return;
-    const { indexedRevisions } = mvcc;
-    if (indexedRevisions < CHECKPOINT_REVISIONS_MIN) return;
-    // Half of what is there has changed, so that writing costs each change no more than a few keys of a file;
-    // or a compaction has made the last one useless.
-    const changed = mvcc.currentRevision - mvcc.checkpointRevision;
-    const overtaken = mvcc.finishedCompactRevision > mvcc.checkpointRevision;
-    if (!overtaken && changed < Math.max(CHECKPOINT_REVISIONS_MIN, indexedRevisions / 2)) return;
     this.running = this.write(() => this.schedule.delay(CHECKPOINT_PAUSE_MS)).finally(() => {
       this.running = undefined;
     });
@@ -62,8 +85,8 @@ export class Checkpointer {
     const { mvcc } = this.state;
     // A compaction beyond the last one, done or only asked for, makes it useless.
     const overtaken = mvcc.compactRevision > mvcc.checkpointRevision;
-    const saved = overtaken ? mvcc.indexedRevisions : mvcc.currentRevision - mvcc.checkpointRevision;
-    if (saved < CHECKPOINT_REVISIONS_AT_END_MIN) return;
+    const saved = overtaken ? mvcc.indexedChanges : mvcc.changesSinceCheckpoint;
+    if (saved < CHECKPOINT_CHANGES_AT_END_MIN) return;
     this.stopped = false;
     await this.write(() => Promise.resolve());
     this.stopped = true;
@@ -84,7 +107,7 @@ export class Checkpointer {
         this.logger.info('wrote the index checkpoint', { 'checkpoint-revision': mvcc.checkpointRevision });
     } catch (error) {
       if (error instanceof Abandoned) return;
-      this.notBefore = mvcc.currentRevision + CHECKPOINT_REVISIONS_MIN;
+      this.notBefore = mvcc.currentRevision + CHECKPOINT_REVISIONS_AFTER_FAILURE;
       this.logger.warn('failed to write the index checkpoint', { error: toError(error).message });
     }
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Prng, silentLogger } from '@keelson/base';
-import { Entry } from '@keelson/raft';
+import { EMPTY_CONF_STATE, Entry, Snapshot } from '@keelson/raft';
 import { MemoryDisk } from '@keelson/sim';
 import { BackendDirectories } from '../../test/directories.ts';
 import { encodeMetadata } from '../wal/entry-codec.ts';
@@ -186,6 +186,33 @@ describe('a member that comes back', () => {
     });
     await storage.wal.close();
     expect((await place.open()).tail.initialState().hardState).toEqual({ term: 5, vote: 0n, commit: 3 });
+  });
+
+  test('begins at the newest snapshot that its log speaks of, in whichever segment that stands', async () => {
+    const place = new Place();
+    const storage = await place.open();
+    const { wal, snapFiles, state } = storage;
+    for (let index = 4; index <= 12; index++) {
+      const entry = new Entry(1, index, 0, Buffer.alloc(2000));
+      await wal.append({ entries: [entry], hardState: { term: 1, vote: 0n, commit: index }, mustSync: true });
+    }
+    const saved: [index: number, hasMarker: boolean][] = [
+      [5, true],
+      [8, true],
+      [11, false],
+    ];
+    for (const [index, hasMarker] of saved) {
+      await snapFiles.save(new Snapshot(index, 1, EMPTY_CONF_STATE, Buffer.alloc(0)));
+      if (hasMarker) await wal.saveSnapshotMarker({ index, term: 1, confState: EMPTY_CONF_STATE });
+    }
+    state.mark(12, 1);
+    await state.buffer.commit();
+    await wal.close();
+    const again = await place.open();
+    expect(again.snapshotIndex).toBe(8);
+    await again.wal.close();
+    await place.disk.writeFileAtomic(`${SNAP}/0000000000000001-0000000000000008.snap`, Buffer.from('x'));
+    expect((await place.open()).snapshotIndex).toBe(5);
   });
 
   test('a failed start leaves the backend closed', async () => {

@@ -162,12 +162,7 @@ async function reopen(
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
-  // A start is from one of the files that are there; none is older than this.
-  const oldest = (await snapFiles.list()).reduce((index, name) => Math.min(index, name.index), Infinity);
-  const markers = await validSnapshotMarkers(disk, paths.wal, Number.isFinite(oldest) ? oldest : 0);
-  const snapshot = await snapFiles.loadNewest((name) =>
-    markers.some((marker) => marker.index === name.index && marker.term === name.term),
-  );
+  const snapshot = await newestSnapshot(disk, snapFiles, paths.wal);
   const log = await Wal.open(
     disk,
     paths.wal,
@@ -210,6 +205,21 @@ async function reopen(
     snapFiles,
     snapshotIndex: snapshot?.index ?? 0,
   };
+}
+
+/** The newest .snap file that the log speaks of as committed; undefined for none. */
+async function newestSnapshot(disk: Disk, snapFiles: SnapStore, wal: string): Promise<Snapshot | undefined> {
+  const indexes = (await snapFiles.list()).map(({ index }) => index);
+  // The newest file's marker is behind its entries: the log before them is read only if that file is of no use.
+  const froms = indexes.length === 0 ? [0] : [Math.max(...indexes), Math.min(...indexes)];
+  for (const from of new Set(froms)) {
+    const markers = await validSnapshotMarkers(disk, wal, from);
+    const snapshot = await snapFiles.loadNewest((name) =>
+      markers.some((marker) => marker.index === name.index && marker.term === name.term),
+    );
+    if (snapshot !== undefined) return snapshot;
+  }
+  return undefined;
 }
 
 /** The log's tail, held against what the backend says it has applied. */

@@ -15,6 +15,8 @@ export class ChangeCounts {
   private base = 0;
   private length = 0;
   private readonly large = new Map<number, number>();
+  /** Changes of all revisions that are known. */
+  total = 0;
 
   /** Main revisions come in ascending order; those left out made no changes that are still there. */
   append(main: number, count: number): void {
@@ -31,6 +33,7 @@ export class ChangeCounts {
     if (count >= LARGE) this.large.set(main, count);
     this.bytes[index] = Math.min(count, LARGE);
     this.length = index + 1;
+    this.total += count;
   }
 
   /** 0 for a revision that is unknown or was dropped. */
@@ -45,6 +48,7 @@ export class ChangeCounts {
   dropBelow(main: number): void {
     const cut = Math.min(main - this.base, this.length);
     if (cut <= 0) return;
+    for (let i = 0; i < cut; i++) this.total -= this.get(this.base + i);
     this.length -= cut;
     const smaller = new Uint8Array(Math.max(CAPACITY_MIN, this.length * 2));
     smaller.set(this.bytes.subarray(cut, cut + this.length));

@@ -33,6 +33,8 @@ export interface Restored {
   readonly leases: ReadonlyMap<string, bigint>;
   /** The checkpoint that was used; undefined for none. */
   readonly checkpoint: CheckpointIdentity | undefined;
+  /** Changes that were read: what the checkpoint does not know. */
+  readonly readChanges: number;
 }
 
 export interface CheckpointOptions {
@@ -76,6 +78,7 @@ export async function restoreState(state: MvccState, options?: CheckpointOptions
     recordsFrom: Math.max(recordsFrom, 0),
     leases: scan.leases,
     checkpoint: start?.checkpoint.identity,
+    readChanges: scan.readChanges,
   };
 }
 
@@ -129,6 +132,7 @@ function chainStart(
 /** Takes the revisions in order. */
 class Scan {
   readonly leases: Map<string, bigint>;
+  readChanges = 0;
   private readonly state: MvccState;
   /** What is at or below it is known from the checkpoint. */
   private readonly known: number;
@@ -155,6 +159,7 @@ class Scan {
       throw new FatalError(`mvcc: a key of ${rawKey.length - 1} bytes in the key bucket`);
     }
     this.advance(revisionMain(rawKey, 1), revisionSub(rawKey, 1));
+    this.readChanges++;
     this.state.storedBytes += rawKey.length + value.length;
     if (value.length === 0 && this.main <= this.state.compactRevision) {
       // No change: `snapshot restore --bump-revision` writes it, compacted, to move the revision on. etcd
