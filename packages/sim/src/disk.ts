@@ -234,6 +234,11 @@ export class MemoryDisk implements Disk {
     for (const file of files) crashFile(file, prng);
   }
 
+  /** The process ends and the machine goes on: handles die as in a crash, and everything written stays. */
+  kill(): void {
+    this.medium.generation++;
+  }
+
   /** Flips bits of one byte, now and after every crash. */
   flip(path: string, offset: number, mask: number): void {
     const node = this.file(path);

@@ -106,6 +106,11 @@ export class Network<Node extends Address, Message> {
     });
   }
 
+  /** Whether what leaves now would pass; for what is carried by other means than send(). */
+  passes(from: Node, to: Node): boolean {
+    return !this.cuts.has(`${from}>${to}`);
+  }
+
   /** Nothing passes from `from` to `to` any more. */
   cut(from: Node, to: Node): void {
     this.cuts.add(`${from}>${to}`);

@@ -99,9 +99,7 @@ export function registerMaintenance(
     throw new StoreError('UNKNOWN_METHOD');
   });
 
-  table.serverStream(Maintenance.methods.snapshot, (_request, stream) =>
-    sendSnapshot(replica, stream, turn),
-  );
+  table.serverStream(Maintenance.methods.snapshot, (_request, stream) => sendSnapshot(replica, stream, turn));
 
   table.unary(Maintenance.methods.moveLeader, async (request) => {
     await reconfiguration.moveLeader(request.targetID);

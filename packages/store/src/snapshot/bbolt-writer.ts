@@ -56,10 +56,7 @@ export interface BboltPlan {
  * @param buckets distinct, non-empty names in any order; their pages follow in this order
  * @throws BboltError 'BAD_SOURCE' for keys out of order, sizes bbolt refuses, or names that repeat
  */
-export async function planBbolt(
-  buckets: readonly BucketSource[],
-  turn: Turn = nextTurn,
-): Promise<BboltPlan> {
+export async function planBbolt(buckets: readonly BucketSource[], turn: Turn = nextTurn): Promise<BboltPlan> {
   const trees: (TreeLayout | undefined)[] = [];
   const rootPairs: KeyValuePair[] = [];
   let page = FIRST_TREE_PAGE;

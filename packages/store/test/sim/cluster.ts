@@ -1,0 +1,201 @@
+/**
+ * A whole cluster of production members in one thread: machines on virtual time, a network and disks that misbehave as
+ * the seed says, clients and an operator. Everything is recorded as one history; after every act of a member the ledger
+ * looks at its state. Same plan, same trace.
+ */
+import { AssertionError, Prng } from '@keelson/base';
+import { HistoryRecorder, law, Scheduler, type History } from '@keelson/sim';
+import { RemovedError } from '../../src/errors.ts';
+import type { StoreServer } from '../../src/server.ts';
+import { Clients } from './clients.ts';
+import type { Goal } from './goals.ts';
+import { Ledger } from './ledger.ts';
+import type { Life } from './life.ts';
+import { SimMember, type MemberWatcher } from './member.ts';
+import { assertSettles, settle } from './microtasks.ts';
+import { Mischief } from './mischief.ts';
+import { Operator } from './operator.ts';
+import type { Fault, SimOptions } from './options.ts';
+import { simLogger } from './sim-logger.ts';
+import type { Stage } from './stage.ts';
+import { Wires } from './wires.ts';
+
+export class Cluster implements Stage, MemberWatcher {
+  readonly options: SimOptions;
+  readonly scheduler: Scheduler;
+  readonly counts = new Map<string, number>();
+  readonly goals = new Set<string>();
+  readonly recorder: HistoryRecorder;
+  readonly ledger: Ledger;
+  readonly wires: Wires;
+  /** Every machine that ever was, by when it came. */
+  readonly members: SimMember[] = [];
+  readonly clients: Clients;
+  readonly operator: Operator;
+  readonly mischief: Mischief;
+  healed = false;
+  history: History | undefined = undefined;
+  private readonly prints: boolean;
+  private failure: unknown = undefined;
+  private readonly looked = new Map<SimMember, { index: number; led: boolean }>();
+
+  constructor(options: SimOptions, prints = false) {
+    const { seed } = options;
+    this.options = options;
+    this.prints = prints;
+    this.scheduler = new Scheduler(seed);
+    this.recorder = new HistoryRecorder({
+      nowMs: () => this.scheduler.now,
+      beginning: {
+        name: `seed ${seed}`,
+        members: Array.from({ length: options.members }, (_, i) => `m${i + 1}`),
+        electionTimeoutMs: options.heartbeatMs * options.electionTicks,
+      },
+    });
+    this.ledger = new Ledger(this.recorder);
+    this.wires = new Wires(this, new Prng(seed ^ 0x31e5), new Prng(seed ^ 0x0e7));
+    for (let place = 1; place <= options.members; place++) this.addMachine(place);
+    this.operator = new Operator(this, seed);
+    this.clients = new Clients(this, seed);
+    this.mischief = new Mischief(this, seed);
+  }
+
+  /** A machine with an empty disk at a place: a new one, or one whose machine is gone for ever. */
+  addMachine(place: number): SimMember {
+    const member = new SimMember(
+      this,
+      this.wires,
+      place,
+      this.options.seed ^ Math.imul(this.members.length, 0x9e37),
+      this,
+      (each) => simLogger(this, each, this.prints),
+    );
+    this.members.push(member);
+    return member;
+  }
+
+  // ---- Stage ----------------------------------------------------------------------------------------
+
+  on(fault: Fault): boolean {
+    return !this.healed && !this.mischief.calm && this.options.faults.has(fault);
+  }
+
+  happened(fault: Fault): void {
+    this.count(`fault:${fault}`);
+  }
+
+  count(what: string, by = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + by);
+  }
+
+  reach(goal: Goal): void {
+    this.goals.add(goal);
+  }
+
+  acted(life: Life): void {
+    const member = life.machine as SimMember;
+    const { server } = member;
+    if (server === undefined || member.life !== life) return;
+    const { replica } = server;
+    let seen = this.looked.get(member);
+    if (seen === undefined) this.looked.set(member, (seen = { index: -1, led: false }));
+    const index = replica.state.consistentIndex;
+    if (index !== seen.index) {
+      seen.index = index;
+      this.ledger.stands(member, replica.state);
+    }
+    const leads = replica.isLeader;
+    if (leads && !seen.led) {
+      this.ledger.leads(member, replica.term);
+      this.operator.elected(member);
+    }
+    seen.led = leads;
+  }
+
+  crashesHere(life: Life): boolean {
+    return this.mischief.crashesHere(life.machine as SimMember);
+  }
+
+  // ---- MemberWatcher --------------------------------------------------------------------------------
+
+  started(member: SimMember, { replica }: StoreServer): void {
+    this.looked.set(member, { index: -1, led: false });
+    this.recorder.fact({ type: 'start', member: member.name });
+    const { state, hub } = replica;
+    state.setListener({
+      notify: (events) => {
+        this.ledger.changed(member, events);
+        hub.notify(events);
+      },
+      replaceStore: (store) => {
+        if (hub.watcherCount > 0) this.reach('snapshot installed while watches are open');
+        hub.replaceStore(store);
+      },
+    });
+    this.operator.started(member);
+  }
+
+  ready(member: SimMember): void {
+    this.clients.ready(member);
+  }
+
+  gone(member: SimMember, life: Life): void {
+    this.recorder.fact({ type: 'crash', member: member.name });
+    this.clients.gone(life);
+  }
+
+  ended(member: SimMember, error: Error, started: boolean): void {
+    if (this.prints) process.stderr.write(`${this.scheduler.now} ${member.name} ended: ${error.stack}\n`);
+    if (error instanceof AssertionError) throw error;
+    law(
+      'D2',
+      error instanceof RemovedError || this.operator.mayEnd(member, error, started),
+      () => `${member.name} ${started ? 'ended' : 'does not start'}: ${error.message}`,
+    );
+    this.operator.ended(member, error, started);
+  }
+
+  // ---------------------------------------------------------------------------------------------------
+
+  /** Members whose process does something. */
+  running(): SimMember[] {
+    return this.members.filter((member) => member.up && member.pausedUntil <= this.scheduler.now);
+  }
+
+  leader(): SimMember | undefined {
+    let found: SimMember | undefined;
+    for (const member of this.running()) {
+      const { server } = member;
+      if (server?.replica.isLeader !== true) continue;
+      if (found?.server === undefined || server.replica.term > found.server.replica.term) found = member;
+    }
+    return found;
+  }
+
+  /** Everything until `at`, simulated ms. */
+  until(at: number): void {
+    while (this.scheduler.now < at) this.step();
+  }
+
+  step(): void {
+    this.scheduler.next();
+    settle();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  run(): void {
+    assertSettles();
+    const rejected = (error: unknown): void => {
+      this.failure ??= error;
+    };
+    process.on('unhandledRejection', rejected);
+    try {
+      this.operator.begin();
+      this.until(this.options.durationMs);
+      this.healed = true;
+    } finally {
+      process.off('unhandledRejection', rejected);
+      this.history = this.recorder.finish();
+    }
+  }
+}

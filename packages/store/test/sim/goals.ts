@@ -1,0 +1,66 @@
+/** What seeds should meet now and then ("sometimes" assertions): each must be reached by some seed of any thousand. */
+export const GOALS = [
+  // Members
+  'leader elected after a leader died',
+  'message of an earlier life delivered',
+  'crash between two effects',
+  'crash in recovery',
+  'all members down at once',
+  'power lost with unsynced data',
+  'torn tail repaired',
+  'member stopped by a failed sync',
+  'member stopped by a full disk',
+  'rotted log refused at start',
+  'member replaced',
+  'late timers in a burst',
+  'wall clock stepped',
+  // Snapshots
+  'snapshot taken',
+  'snapshot installed',
+  'snapshot installed while watches are open',
+  'snapshot stream cut',
+  'log cut while a follower was behind',
+  // Membership
+  'learner added',
+  'learner promoted',
+  'member removed',
+  'leader removed',
+  'leadership moved on request',
+  'conf change with its leader dead before the answer',
+  // Keys
+  'txn that failed its compare',
+  'txn in a txn',
+  'read of a compacted revision refused',
+  'read of a past revision',
+  'read index asked again',
+  'request too large refused',
+  'write refused for the apply gap',
+  // Leases
+  'lease expired with keys',
+  'lease revoked by a new leader',
+  'lease renewed through a follower',
+  'renewal of an ended lease refused',
+  'lease checkpointed',
+  // Watches
+  'watch caught up from the past',
+  'watch begun in the future',
+  'watch cancelled by compaction',
+  'watch response in fragments',
+  'watch behind a slow client',
+  'progress told on request',
+  'watch ended by a lost permission',
+  // Space
+  'NOSPACE raised',
+  'NOSPACE disarmed',
+  'compaction finished',
+  'defragmented under load',
+  'snapshot saved by a client',
+  'saved snapshot restored',
+  // Auth
+  'auth enabled',
+  'auth disabled',
+  'permission denied',
+  'auth revision mismatch at apply',
+  'token of a lost member refused',
+] as const;
+export type Goal = (typeof GOALS)[number];

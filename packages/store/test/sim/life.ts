@@ -1,0 +1,107 @@
+/**
+ * One life of a member's process: its clocks, its timers, its turns. Everything the member does begins in a task that
+ * its life enters; when the life has ended, or while the process is paused, nothing is entered any more. What runs on
+ * after an end (promises that nobody takes back) reaches neither disk nor network nor client.
+ */
+import type { Clock, Prng, Timer } from '@keelson/base';
+import { settle } from './microtasks.ts';
+import type { Stage } from './stage.ts';
+
+/** 2026-01-01, where every simulation begins. */
+const EPOCH_MS = 1_767_225_600_000;
+/** A longer delay becomes 1 ms, as in Node. */
+const TIMER_MAX_MS = 0x7fff_ffff;
+
+/** What outlives a life: the machine. */
+export interface Machine {
+  /** Its number, from 1. */
+  readonly place: number;
+  /** Simulated ms until which the process does nothing. */
+  pausedUntil: number;
+  /** Its wall clock against everybody's, ms. */
+  wallOffsetMs: number;
+  /** Its ms for each simulated one. */
+  rate: number;
+}
+
+export class Life implements Clock {
+  readonly machine: Machine;
+  readonly stage: Stage;
+  /** Simulated ms. */
+  readonly bornAt: number;
+  ended = false;
+  private readonly startMs: number;
+  private readonly rate: number;
+  private turnTasks: (() => void)[] = [];
+  private turnDue = false;
+
+  constructor(stage: Stage, machine: Machine, prng: Prng) {
+    this.stage = stage;
+    this.machine = machine;
+    this.bornAt = stage.scheduler.now;
+    // Any beginning, as a real monotonic clock: hours after the machine's start.
+    this.startMs = prng.below(1_000_000);
+    this.rate = machine.rate;
+  }
+
+  nowMs(): number {
+    return EPOCH_MS + this.stage.scheduler.now + this.machine.wallOffsetMs;
+  }
+
+  monotonicMs(): number {
+    return this.startMs + (this.stage.scheduler.now - this.bornAt) * this.rate;
+  }
+
+  setTimer(delayMs: number, task: () => void): Timer {
+    let cancelled = false;
+    const delay = delayMs >= 1 && delayMs <= TIMER_MAX_MS ? Math.trunc(delayMs) : 1;
+    this.later(Math.max(1, Math.round(delay / this.rate)), 'timer', () => {
+      if (!cancelled) task();
+    });
+    return {
+      cancel: () => {
+        cancelled = true;
+      },
+    };
+  }
+
+  /** As setImmediate: in order, on the next turn. */
+  readonly defer = (task: () => void): void => {
+    this.turnTasks.push(task);
+    if (this.turnDue) return;
+    this.turnDue = true;
+    this.later(0, 'turn', () => {
+      this.turnDue = false;
+      const tasks = this.turnTasks;
+      this.turnTasks = [];
+      for (const each of tasks) {
+        if (this.ended) return;
+        each();
+        settle();
+      }
+    });
+  };
+
+  /** After `delayMs` simulated, if this life still goes on then; when it wakes, if it is paused. */
+  later(delayMs: number, kind: string, task: () => void): void {
+    this.stage.scheduler.later(delayMs, kind, this.machine.place, () => this.enter(kind, task));
+  }
+
+  /** Resolves after `delayMs` simulated; never when the life has ended. */
+  sleep(delayMs: number, kind: string): Promise<void> {
+    return new Promise((resolve) => this.later(delayMs, kind, resolve));
+  }
+
+  /** Runs a task as the process would: now, when it wakes, or never. */
+  enter(kind: string, task: () => void): void {
+    if (this.ended) return;
+    const wait = this.machine.pausedUntil - this.stage.scheduler.now;
+    if (wait > 0) {
+      this.stage.scheduler.later(wait, kind, this.machine.place, () => this.enter(kind, task));
+      return;
+    }
+    task();
+    settle();
+    if (!this.ended) this.stage.acted(this);
+  }
+}

@@ -1,0 +1,39 @@
+/** The store's simulation as the running of seeds (packages/sim) knows it: one plan in, one outcome out. */
+import { type Failure, failureOf, type Outcome, type Plan, type Simulation } from '@keelson/sim';
+import { Cluster } from './cluster.ts';
+import { GOALS } from './goals.ts';
+import { CONSTANTS, FAULTS, optionsOf } from './options.ts';
+
+/** Simulated ms of a seed before its faults stop. */
+export const DURATION_MS = 60_000;
+
+export const STORE: Simulation = {
+  command: 'node packages/store/test/sim/main.ts',
+  events: DURATION_MS,
+  faults: FAULTS,
+  constants: CONSTANTS,
+  goals: GOALS,
+  unitMs: 1,
+  run: (plan) => runPlan(plan),
+};
+
+export function runPlan(plan: Plan, prints = false): Outcome {
+  const cluster = new Cluster(optionsOf(plan), prints);
+  let failure: Failure | undefined;
+  try {
+    cluster.run();
+  } catch (error) {
+    if (prints && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    failure = failureOf(error, cluster.scheduler.now);
+  }
+  const { counts, goals, scheduler } = cluster;
+  counts.set('units', scheduler.now);
+  counts.set('events', scheduler.events);
+  counts.set('elections', cluster.ledger.elections);
+  return { failure, trace: scheduler.trace.digest(), counts, goals };
+}
+
+/** A whole seed, nothing taken away. */
+export function planOf(seed: number, events: number = DURATION_MS): Plan {
+  return { seed, events, without: [], plain: [] };
+}

@@ -1,0 +1,103 @@
+/**
+ * What connects the machines: the network that carries messages of raft, the connections for everything else between
+ * members, and which process listens at which address. A member's peer URL is its place: http://127.0.0.1:PLACE.
+ */
+import type { Prng } from '@keelson/base';
+import type { Message } from '@keelson/raft';
+import { Network } from '@keelson/sim';
+import type { Life } from './life.ts';
+import type { Stage } from './stage.ts';
+import type { SimTransport } from './transport.ts';
+
+/** A message on its way. */
+export interface Packet {
+  readonly from: SimTransport;
+  readonly message: Message;
+  /** What the receiver reads; undefined: it gets the message itself. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** Of a connection that stands, one way, ms. */
+const GOOD_DELAY_MAX = 3;
+
+export function peerUrl(place: number): string {
+  return `http://127.0.0.1:${place}`;
+}
+
+export function placeOfUrl(urls: readonly string[]): number {
+  return Number(new URL(urls[0] ?? 'http://none:0').port);
+}
+
+export class Wires {
+  readonly network: Network<number, Packet>;
+  readonly throughCodec: boolean;
+  readonly snapshotPieceBytes: number;
+  /** A message leaves. */
+  sent: (life: Life, message: Message) => void = () => {};
+  private readonly stage: Stage;
+  private readonly prng: Prng;
+  private readonly listening = new Map<number, SimTransport>();
+
+  constructor(stage: Stage, prng: Prng, networkPrng: Prng) {
+    const { options, scheduler } = stage;
+    this.stage = stage;
+    this.prng = prng;
+    this.throughCodec = options.throughCodec;
+    this.snapshotPieceBytes = options.snapshotPieceBytes;
+    this.network = new Network(scheduler, networkPrng, options, {
+      on: (fault) => stage.on(fault),
+      happened: (fault) => stage.happened(fault),
+      place: (place) => place,
+      deliver: (_from, to, packet, copy) => this.deliver(to, packet, copy),
+      lost: (_from, _to, packet) => this.lost(packet),
+    });
+  }
+
+  plug(transport: SimTransport): void {
+    this.listening.set(transport.place, transport);
+  }
+
+  unplug(transport: SimTransport): void {
+    if (this.listening.get(transport.place) === transport) this.listening.delete(transport.place);
+  }
+
+  at(place: number): SimTransport | undefined {
+    return this.listening.get(place);
+  }
+
+  /** Who answers a connection from one place to another; undefined when nobody does, or nothing passes. */
+  open(from: number, to: number): SimTransport | undefined {
+    const passes = this.network.passes(from, to) && this.network.passes(to, from);
+    const target = this.listening.get(to);
+    return passes && target?.started === true ? target : undefined;
+  }
+
+  /** Of a connection, one way. */
+  delay(): number {
+    const { prng, stage } = this;
+    const max = stage.on('delay') && prng.chance(1, 4) ? stage.options.delayMax : GOOD_DELAY_MAX;
+    return 1 + prng.below(max);
+  }
+
+  cutsSnapshot(): boolean {
+    if (!this.stage.on('snapshotCut') || !this.prng.chance(1, 12)) return false;
+    this.stage.happened('snapshotCut');
+    return true;
+  }
+
+  private deliver(to: number, packet: Packet, copy: number): void {
+    const target = this.listening.get(to);
+    if (target === undefined) {
+      if (copy === 0) this.lost(packet);
+      return;
+    }
+    if (packet.from.life.ended) this.stage.reach('message of an earlier life delivered');
+    target.life.enter('message', () => target.arrived(packet));
+  }
+
+  /** Now and then the sender can tell. */
+  private lost(packet: Packet): void {
+    const { from, message } = packet;
+    if (!from.life.ended && this.prng.chance(1, 10)) from.life.later(1, 'lost', () => from.lost(message));
+  }
+}
