@@ -22,7 +22,8 @@ export function offlineWorld(logger: Logger): OfflineWorld {
   const disk = new NodeDisk();
   return {
     disk,
-    homeAt: (directory) => new DirectoryHome(disk, directory, (path) => LevelBackend.open(disk, path)),
+    homeAt: (directory) =>
+      new DirectoryHome(disk, directory, (path) => LevelBackend.open(disk, path, isLocked)),
     logger,
     isLocked,
     resolve: addressesOf,

@@ -14,6 +14,7 @@ import type { ServerConfig } from './config/flag-table.ts';
 import { memberLocalAddress } from './config/local-address.ts';
 import { isSocketUrl, type EtcdUrl } from './config/urls.ts';
 import type { Resolver } from './discovery/srv-cluster.ts';
+import { isLocked } from './disk/file-lock.ts';
 import { NodeDisk } from './disk/node-disk.ts';
 import { FatalError } from './errors.ts';
 import type { Failpoints } from './failpoints/failpoints.ts';
@@ -98,7 +99,7 @@ export function realWorld(config: ServerConfig, logger: Logger, failpoints?: Fai
     failpoints,
     home: (directory) =>
       new DirectoryHome(disk, directory, async (path) => {
-        const backend = await LevelBackend.open(disk, path);
+        const backend = await LevelBackend.open(disk, path, isLocked);
         return failpoints?.backend(backend) ?? backend;
       }),
     prng: new Prng(randomBytes(4).readUInt32LE(0)),

@@ -50,6 +50,22 @@ describe('directories', () => {
     );
   });
 
+  test('a pointer that is missing is refused, and what it named stays', async () => {
+    const disk = new MemoryDisk();
+    const directories = new BackendDirectories();
+    const home = directories.home(disk, '');
+    const first = await put(await home.open(), 'first');
+    const second = await put(await home.openIncoming(), 'second');
+    await home.adopt(second);
+    await home.discard(first);
+    await second.close();
+    await disk.remove('/db.level.current');
+    await expect(directories.home(disk, '').open()).rejects.toThrow(
+      '/db.level.current is missing, and db.level.1',
+    );
+    expect(await disk.list('/')).toEqual(['db.level.1']);
+  });
+
   test('power may fail at any operation: the old content or the new', async () => {
     const found = new Set<string | undefined>();
     for (let crashAt = 1, finished = 0; finished < 3; crashAt++) {

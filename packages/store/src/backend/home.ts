@@ -13,6 +13,11 @@ export interface BackendHome {
   open(): Promise<Backend>;
   /** An empty backend beside the current one. */
   openIncoming(): Promise<Backend>;
+  /**
+   * Makes the names of a backend's files durable. LevelDB syncs what it writes, but not the name of a log that it has
+   * just begun: before what is elsewhere is removed, because it is here too.
+   */
+  syncNames(backend: Backend): Promise<void>;
   /** From now on a start opens `incoming`, durably. The backend before it stays open until discard(). */
   adopt(incoming: Backend): Promise<void>;
   /** Closes a backend that is not the adopted one, and removes what it kept. */
@@ -69,8 +74,13 @@ export class DirectoryHome implements BackendHome {
     return this.openNamed(`${FIRST}.${newest + 1}`);
   }
 
+  syncNames(backend: Backend): Promise<void> {
+    return this.disk.syncDirectory(this.path(this.nameOf(backend)));
+  }
+
   async adopt(incoming: Backend): Promise<void> {
     const name = this.nameOf(incoming);
+    await this.syncNames(incoming);
     await this.disk.writeFileAtomic(this.path(POINTER), Buffer.from(`${name}\n`));
   }
 
@@ -102,7 +112,15 @@ export class DirectoryHome implements BackendHome {
 
   private async currentName(): Promise<string> {
     const pointer = this.path(POINTER);
-    if (!(await this.disk.exists(pointer))) return FIRST;
+    if (!(await this.disk.exists(pointer))) {
+      // One with a number is begun beside the first, and takes its place by being named.
+      const names = (await this.disk.list(this.parent)).filter((name) => DIRECTORY.test(name));
+      if (names.length > 0 && !names.includes(FIRST))
+        throw new FatalError(
+          `${pointer} is missing, and ${names.join(', ')} cannot be told apart from a remnant`,
+        );
+      return FIRST;
+    }
     const name = (await this.disk.readFile(pointer, POINTER_BYTES_MAX)).toString('latin1').trim();
     if (!DIRECTORY.test(name) || !(await this.disk.exists(this.path(name))))
       throw new FatalError(`${pointer} names ${JSON.stringify(name)}, which is not there`);
@@ -133,6 +151,10 @@ export class MemoryHome implements BackendHome {
 
   openIncoming(): Promise<Backend> {
     return Promise.resolve(this.make());
+  }
+
+  syncNames(): Promise<void> {
+    return Promise.resolve();
   }
 
   adopt(incoming: Backend): Promise<void> {

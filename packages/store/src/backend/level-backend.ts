@@ -11,6 +11,7 @@ import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
 import { FatalError } from '../errors.ts';
 import type { Backend, BackendPair, BackendRange, BackendSnapshot, BatchOperation } from './backend.ts';
 import { moveFormerBuckets } from './former-buckets.ts';
+import { checkLevelFiles, LevelDamage } from './level-files.ts';
 
 type Level = ClassicLevel<string, Buffer>;
 
@@ -72,11 +73,23 @@ export class LevelBackend implements Backend {
   }
 
   /**
-   * Opens or creates the database in `directory`, whose parent exists.
+   * Opens or creates the database in `directory`, whose parent exists, once its files are found to be what was written.
+   * @param isLocked whether another process holds a file: what it is writing to looks damaged
    * @throws BackendOpenError; FatalError for a directory of two layouts
    */
-  static async open(disk: Disk, directory: string): Promise<LevelBackend> {
+  static async open(
+    disk: Disk,
+    directory: string,
+    isLocked: (path: string) => Promise<boolean> = () => Promise.resolve(false),
+  ): Promise<LevelBackend> {
     await disk.makeDirectory(directory);
+    try {
+      await checkLevelFiles(disk, directory);
+    } catch (error) {
+      if (await isLocked(`${directory}/${LOCK}`)) throw locked(directory, error);
+      if (!(error instanceof LevelDamage)) throw error;
+      throw new BackendOpenError('DAMAGED', `backend: ${error.message}`, { cause: error });
+    }
     const level: Level = new ClassicLevel<string, Buffer>(directory, {
       ...OPTIONS,
       keyEncoding: KEY_ENCODING,
@@ -87,9 +100,7 @@ export class LevelBackend implements Backend {
     } catch (error) {
       const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : error;
       if (errorCodeOf(cause) === 'LEVEL_LOCKED') {
-        throw new BackendOpenError('LOCKED', `another process holds the data dir: ${directory} is locked`, {
-          cause,
-        });
+        throw locked(directory, cause);
       }
       throw new BackendOpenError('DAMAGED', `backend: cannot open ${directory}: ${errorMessageOf(cause)}`, {
         cause,
@@ -179,6 +190,12 @@ export class LevelBackend implements Backend {
   close(): Promise<void> {
     return this.level.close();
   }
+}
+
+function locked(directory: string, cause: unknown): BackendOpenError {
+  return new BackendOpenError('LOCKED', `another process holds the data dir: ${directory} is locked`, {
+    cause,
+  });
 }
 
 async function* iterateLevel(

@@ -116,12 +116,13 @@ export class Snapshotter {
   }
 
   private async save(): Promise<void> {
-    const { state, tail, log, files, logger } = this.parts;
+    const { state, tail, log, files, home, logger } = this.parts;
     const index = state.consistentIndex;
     const confState = decodeConfState(state.confState);
     const data = this.membersData();
     await state.buffer.commit();
     assert(state.buffer.durableIndex >= index, 'a committed buffer covers what was applied before');
+    await home.syncNames(state.backend);
     const term = tail.term(index);
     // A snapshot from the leader replaced the log meanwhile: it is the newer one.
     if (typeof term !== 'number') return;
