@@ -247,6 +247,24 @@ export class MemoryDisk implements Disk {
     }
   }
 
+  /** Paths of all files that have a name, in order. */
+  paths(): string[] {
+    const found: string[] = [];
+    const visit = (directory: DirectoryNode, prefix: string): void => {
+      for (const [name, node] of [...directory.current].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        if (node.kind === 'file') found.push(`${prefix}/${name}`);
+        else visit(node, `${prefix}/${name}`);
+      }
+    };
+    visit(this.medium.root, '');
+    return found;
+  }
+
+  /** Bytes of one file. */
+  sizeOf(path: string): number {
+    return this.file(path).current.size;
+  }
+
   /** Bytes of all files that have a name. */
   usedBytes(): number {
     const sum = (directory: DirectoryNode): number => {

@@ -9,6 +9,7 @@ import { RemovedError } from '../../src/errors.ts';
 import type { StoreServer } from '../../src/server.ts';
 import { Clients } from './clients.ts';
 import type { Goal } from './goals.ts';
+import { heal } from './healing.ts';
 import { Ledger } from './ledger.ts';
 import type { Life } from './life.ts';
 import { SimMember, type MemberWatcher } from './member.ts';
@@ -34,6 +35,8 @@ export class Cluster implements Stage, MemberWatcher {
   readonly operator: Operator;
   readonly mischief: Mischief;
   healed = false;
+  /** Nothing is to happen any more. */
+  over = false;
   history: History | undefined = undefined;
   private readonly prints: boolean;
   private failure: unknown = undefined;
@@ -192,8 +195,9 @@ export class Cluster implements Stage, MemberWatcher {
     try {
       this.operator.begin();
       this.until(this.options.durationMs);
-      this.healed = true;
+      heal(this, new Prng(this.options.seed ^ 0x4ea1));
     } finally {
+      this.over = true;
       process.off('unhandledRejection', rejected);
       this.history = this.recorder.finish();
     }

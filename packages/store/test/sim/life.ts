@@ -30,8 +30,9 @@ export class Life implements Clock {
   /** Simulated ms. */
   readonly bornAt: number;
   ended = false;
-  private readonly startMs: number;
-  private readonly rate: number;
+  private startMs: number;
+  private startedAt: number;
+  private rate: number;
   private turnTasks: (() => void)[] = [];
   private turnDue = false;
 
@@ -41,6 +42,7 @@ export class Life implements Clock {
     this.bornAt = stage.scheduler.now;
     // Any beginning, as a real monotonic clock: hours after the machine's start.
     this.startMs = prng.below(1_000_000);
+    this.startedAt = this.bornAt;
     this.rate = machine.rate;
   }
 
@@ -49,7 +51,15 @@ export class Life implements Clock {
   }
 
   monotonicMs(): number {
-    return this.startMs + (this.stage.scheduler.now - this.bornAt) * this.rate;
+    return this.startMs + (this.stage.scheduler.now - this.startedAt) * this.rate;
+  }
+
+  /** Its clock runs at another rate from now on. */
+  drift(rate: number): void {
+    this.startMs = this.monotonicMs();
+    this.startedAt = this.stage.scheduler.now;
+    this.rate = rate;
+    this.machine.rate = rate;
   }
 
   setTimer(delayMs: number, task: () => void): Timer {

@@ -1,9 +1,35 @@
-/** What goes wrong besides the network. */
+/**
+ * What goes wrong besides the network: processes end, pause and start again, machines lose power, clocks drift and jump,
+ * disks are slow, full, broken or rot, data directories are lost, clients are cut off or slow. Each act is counted by its
+ * kind when it really happened. It decides when; who looks after the machines afterwards is the operator.
+ */
 import { Prng } from '@keelson/base';
 import type { Cluster } from './cluster.ts';
 import type { SimMember } from './member.ts';
+import type { Fault } from './options.ts';
+
+/** Of the places between two effects of a process, one in so many is where it ends. */
+const EFFECTS_PER_CRASH = 4000;
+/** The same while it starts, where there are few. */
+const EFFECTS_PER_RECOVERY_CRASH = 60;
+const HOUR_MS = 3_600_000;
+/** What happens to one machine that runs. */
+const AT_A_MACHINE = [
+  'crash',
+  'powerLoss',
+  'pause',
+  'skew',
+  'clockStep',
+  'slowDisk',
+  'syncError',
+  'diskFull',
+  'bitRot',
+  'wipe',
+] as const satisfies readonly Fault[];
+type MachineFault = (typeof AT_A_MACHINE)[number];
 
 export class Mischief {
+  /** No new fault happens for a while: a cluster gets on with its work, and has something to lose. */
   calm = false;
   private readonly cluster: Cluster;
   private readonly prng: Prng;
@@ -11,9 +37,160 @@ export class Mischief {
   constructor(cluster: Cluster, seed: number) {
     this.cluster = cluster;
     this.prng = new Prng(seed ^ 0xbad);
+    cluster.scheduler.later(3000, 'weather', 0, () => this.weather(true));
+    this.again();
   }
 
-  crashesHere(_member: SimMember): boolean {
-    return false;
+  private weather(storm: boolean): void {
+    const { cluster, prng } = this;
+    if (cluster.healed) return;
+    this.calm = !storm;
+    if (this.calm) cluster.wires.network.heal();
+    const lasts = storm ? prng.between(2000, 15_000) : prng.between(1000, 6000);
+    cluster.scheduler.later(lasts, 'weather', 0, () => this.weather(!storm));
+  }
+
+  private again(): void {
+    const { cluster, prng } = this;
+    cluster.scheduler.later(1 + prng.below(cluster.options.faultEvery * 2), 'fault', 0, () => {
+      if (cluster.healed) return;
+      this.again();
+      this.act();
+    });
+  }
+
+  private act(): void {
+    const { cluster, prng } = this;
+    const running = cluster.running();
+    if (running.length === 0) return;
+    const kinds = [...cluster.options.faults].filter((fault) => cluster.on(fault));
+    if (kinds.length === 0) return;
+    const fault = prng.pick(kinds);
+    const member = prng.pick(running);
+    const { network } = cluster.wires;
+    const places = cluster.members.filter((each) => !each.retired).map((each) => each.place);
+    if ((AT_A_MACHINE as readonly string[]).includes(fault)) this.strike(member, fault as MachineFault);
+    else if (fault === 'partition') {
+      network.partition(places);
+      cluster.scheduler.later(prng.between(500, 12_000), 'mend', 0, () => network.mend());
+    } else if (fault === 'clog') network.clog(member.place, prng.pick(places), prng.between(100, 4000));
+    else if (fault === 'blackout') this.blackout();
+    else if (fault === 'clientReset') cluster.clients.reset(prng);
+    else if (fault === 'slowClient') cluster.clients.slow(prng);
+  }
+
+  private strike(member: SimMember, fault: MachineFault): void {
+    const { cluster, prng } = this;
+    const { now } = cluster.scheduler;
+    switch (fault) {
+      case 'crash':
+        cluster.happened(fault);
+        this.end(member, false);
+        break;
+      case 'powerLoss':
+        cluster.happened(fault);
+        cluster.reach('power lost with unsynced data');
+        this.end(member, true);
+        break;
+      case 'pause':
+        cluster.happened(fault);
+        cluster.reach('late timers in a burst');
+        // From a collection's pause to one that outlasts several elections.
+        member.pausedUntil = now + prng.pick([100, 500, 3000, 10_000, 60_000]);
+        break;
+      case 'skew':
+        cluster.happened(fault);
+        member.life?.drift(1 + (prng.below(101) - 50) / 1000);
+        break;
+      case 'clockStep':
+        cluster.happened(fault);
+        cluster.reach('wall clock stepped');
+        member.wallOffsetMs += prng.between(-HOUR_MS, HOUR_MS);
+        break;
+      case 'slowDisk':
+        cluster.happened(fault);
+        member.slowUntil = now + prng.between(500, 8000);
+        break;
+      case 'syncError':
+        // Counted when a sync fails.
+        member.syncFails = prng.pick(['log', 'any'] as const);
+        break;
+      case 'diskFull':
+        member.fullUntil = now + prng.between(100, 3000);
+        break;
+      case 'bitRot':
+      case 'wipe':
+        this.damage(member, fault);
+        break;
+    }
+  }
+
+  /** A machine that loses data, or has it changed: as many as the others can make up for. */
+  private damage(member: SimMember, fault: 'bitRot' | 'wipe'): void {
+    const { cluster, prng } = this;
+    if (!cluster.operator.mayDamage(member)) return;
+    this.end(member, true, false);
+    if (fault === 'wipe') {
+      cluster.happened('wipe');
+      cluster.operator.lost(member);
+      return;
+    }
+    const path = this.rottenFile(member);
+    if (path === undefined) {
+      cluster.operator.startIn(member, 100);
+      return;
+    }
+    cluster.happened('bitRot');
+    member.damaged = true;
+    const size = member.disk.sizeOf(path);
+    // What is read at a start is mostly at a file's beginning.
+    const offset = prng.chance(1, 2) ? prng.below(Math.max(1, Math.min(size, 2000))) : prng.below(size);
+    for (let i = prng.pick([1, 1, 8]); i > 0; i--)
+      member.disk.flip(path, Math.min(size - 1, offset + i), 1 << prng.below(8));
+    cluster.operator.startIn(member, prng.between(100, 2000));
+  }
+
+  private rottenFile(member: SimMember): string | undefined {
+    const files = member.disk
+      .paths()
+      .filter((path) => /\.(wal|snap)$/.test(path) && member.disk.sizeOf(path) > 0);
+    return files.length === 0 ? undefined : this.prng.pick(files);
+  }
+
+  private blackout(): void {
+    const { cluster, prng } = this;
+    const power = prng.chance(2, 3);
+    let ended = 0;
+    for (const member of cluster.members) {
+      if (member.life === undefined) continue;
+      ended++;
+      this.end(member, power);
+    }
+    if (ended === 0) return;
+    cluster.happened('blackout');
+    cluster.reach('all members down at once');
+  }
+
+  /** Between two effects of a process: true when it ends here. */
+  crashesHere(member: SimMember): boolean {
+    const { cluster, prng } = this;
+    if (member.phase === 'starting') {
+      if (!cluster.on('crashInRecovery') || prng.below(EFFECTS_PER_RECOVERY_CRASH) > 0) return false;
+      cluster.happened('crashInRecovery');
+      if (member.starts > 1) cluster.reach('crash in recovery');
+    } else {
+      if (!cluster.on('crashBetweenEffects') || prng.below(EFFECTS_PER_CRASH) > 0) return false;
+      cluster.happened('crashBetweenEffects');
+      cluster.reach('crash between two effects');
+    }
+    this.end(member, prng.chance(1, 2));
+    return true;
+  }
+
+  private end(member: SimMember, powerLost: boolean, restarts = true): void {
+    const { cluster, prng } = this;
+    if (member.server?.replica.isLeader === true) cluster.operator.leaderDied();
+    member.crash(prng, powerLost);
+    if (restarts) cluster.operator.startIn(member, prng.pick([10, 200, 2000, 8000]));
   }
 }

@@ -1,20 +1,42 @@
 /**
- * Who looks after the machines: starts what ended, replaces what cannot start any more. It knows what an operator
- * knows: what he did, and what members print when they end.
+ * Who looks after the machines: starts what ended, replaces what cannot start any more, grows and shrinks the cluster.
+ * His changes go through the API of some member, as a client's; what came of a change whose answer was lost he sees in
+ * the members' own list.
  */
 import { Prng } from '@keelson/base';
+import type { Request, Response } from '@keelson/sim';
+import type { Member } from '../../src/membership/member.ts';
+import { errorCodeOf } from '../../src/disk/error-code.ts';
 import type { Cluster } from './cluster.ts';
 import type { SimMember } from './member.ts';
+import { placeOfUrl } from './wires.ts';
+
+const ROUND_MS = 700;
+const MEMBERS_MAX = 5;
+
+interface Flags {
+  readonly cluster: string;
+  readonly joins: boolean;
+}
 
 export class Operator {
   private readonly cluster: Cluster;
   private readonly prng: Prng;
-  /** --initial-cluster of each member's first start, and whether it joined. */
-  private readonly flags = new Map<SimMember, { readonly cluster: string; readonly joins: boolean }>();
+  /** Of each member that was told to start. */
+  private readonly flags = new Map<SimMember, Flags>();
+  /** Members whose data is gone: to be removed, and others added. */
+  private readonly gone = new Set<SimMember>();
+  /** Machines that were asked to be added. */
+  private readonly waiting = new Set<SimMember>();
+  private readonly changes: boolean;
+  private busy = false;
+  private deadLeader = false;
+  private startedOnce = new Set<SimMember>();
 
   constructor(cluster: Cluster, seed: number) {
     this.cluster = cluster;
     this.prng = new Prng(seed ^ 0x09e2);
+    this.changes = this.prng.chance(1, 2);
   }
 
   begin(): void {
@@ -24,26 +46,229 @@ export class Operator {
       this.flags.set(member, { cluster, joins: false });
       this.startIn(member, this.prng.below(500));
     }
+    this.again();
   }
 
+  /** Sets flags for what is told to start and has none. */
   startIn(member: SimMember, delayMs: number): void {
     this.cluster.scheduler.later(delayMs, 'operator starts', member.place, () => {
       const flags = this.flags.get(member);
-      if (flags === undefined || member.phase !== 'down' || member.retired) return;
+      if (flags === undefined || member.phase !== 'down' || member.retired || this.gone.has(member)) return;
       member.start(flags.cluster, flags.joins);
     });
   }
 
-  started(_member: SimMember): void {}
+  started(member: SimMember): void {
+    this.startedOnce.add(member);
+    // What rotted was not needed, or has been cut off for good reason.
+    member.damaged = false;
+  }
 
-  elected(_member: SimMember): void {}
+  elected(_member: SimMember): void {
+    if (this.deadLeader) this.cluster.reach('leader elected after a leader died');
+    this.deadLeader = false;
+  }
+
+  leaderDied(): void {
+    this.deadLeader = true;
+    if (this.busy) this.cluster.reach('conf change with its leader dead before the answer');
+  }
 
   /** Whether something that was done to it explains that a member ended, or did not start. */
-  mayEnd(member: SimMember, _error: Error, _started: boolean): boolean {
-    return member.damaged;
+  mayEnd(member: SimMember, error: Error, started: boolean): boolean {
+    const { cluster } = this;
+    const code = codeIn(error);
+    if (code === 'EIO' || code === 'ENOSPC') {
+      cluster.reach(code === 'EIO' ? 'member stopped by a failed sync' : 'member stopped by a full disk');
+      return true;
+    }
+    if (started) return false;
+    if (member.damaged) {
+      cluster.reach('rotted log refused at start');
+      this.lost(member);
+      return true;
+    }
+    // Nobody answers one that joins, or the members have changed since it was told of them.
+    return this.flags.get(member)?.joins === true && !this.startedOnce.has(member);
   }
 
-  ended(member: SimMember, _error: Error, _started: boolean): void {
+  ended(member: SimMember, error: Error, _started: boolean): void {
+    if (this.gone.has(member)) return;
+    if (this.isOut(member)) {
+      member.retired = true;
+      return;
+    }
+    const flags = this.flags.get(member);
+    if (flags?.joins === true && !this.startedOnce.has(member)) this.flags.set(member, this.joining(member));
+    void error;
     this.startIn(member, 100 + this.prng.below(2000));
   }
+
+  /** Whether the others could go on without this one and those that are lost already. */
+  mayDamage(member: SimMember): boolean {
+    const truth = this.truth();
+    if (truth === undefined || this.gone.size > 0 || this.waiting.size > 0) return false;
+    const voters = truth.filter(({ isLearner }) => !isLearner);
+    if (voters.length < 3) return false;
+    if (this.cluster.members.some((each) => each.damaged)) return false;
+    return truth.some(({ peerUrls }) => placeOfUrl(peerUrls) === member.place);
+  }
+
+  /** A member's data is gone, or of no use. */
+  lost(member: SimMember): void {
+    this.gone.add(member);
+  }
+
+  /** What is to be done before all machines that can run do. */
+  get unsettled(): boolean {
+    return this.gone.size > 0 || this.waiting.size > 0 || this.busy;
+  }
+
+  /** The members as the furthest of those that run has them. */
+  truth(): readonly Member[] | undefined {
+    let best: SimMember | undefined;
+    let index = -1;
+    for (const member of this.cluster.members) {
+      const applied = member.server?.replica.state.consistentIndex ?? -1;
+      if (applied > index) {
+        index = applied;
+        best = member;
+      }
+    }
+    const list = best?.server?.replica.state.membership.list();
+    return list === undefined || list.length === 0 ? undefined : list;
+  }
+
+  memberAt(place: number): SimMember | undefined {
+    return this.cluster.members.findLast((member) => member.place === place);
+  }
+
+  private isOut(member: SimMember): boolean {
+    const truth = this.truth();
+    return member.memberId !== 0n && truth !== undefined && !truth.some(({ id }) => id === member.memberId);
+  }
+
+  private joining(member: SimMember): Flags {
+    const truth = this.truth() ?? [];
+    const listed = truth.map(({ peerUrls }) => {
+      const place = placeOfUrl(peerUrls);
+      return `m${place}=${peerUrls.join()}`;
+    });
+    const own = `${member.name}=${member.peerUrl}`;
+    return { cluster: (listed.includes(own) ? listed : [...listed, own]).join(), joins: true };
+  }
+
+  private again(): void {
+    const { cluster, prng } = this;
+    cluster.scheduler.later(ROUND_MS + prng.below(ROUND_MS), 'operator', 0, () => {
+      if (cluster.over) return;
+      this.again();
+      this.round();
+    });
+  }
+
+  private round(): void {
+    const { cluster, prng } = this;
+    const truth = this.truth();
+    if (truth === undefined) return;
+    const places = new Set(truth.map(({ peerUrls }) => placeOfUrl(peerUrls)));
+    for (const member of this.waiting) {
+      if (!places.has(member.place)) continue;
+      this.waiting.delete(member);
+      this.flags.set(member, this.joining(member));
+      this.startIn(member, prng.below(1000));
+    }
+    for (const member of cluster.members) {
+      if (member.retired || member.memberId === 0n || places.has(member.place)) continue;
+      // Removed: it ends by itself when it hears of it; the operator helps.
+      if (this.gone.delete(member)) {
+        cluster.reach('member replaced');
+        member.retired = true;
+      } else if (member.phase === 'down') member.retired = true;
+      else if (prng.chance(1, 8)) {
+        member.retired = true;
+        member.crash(prng, false);
+      }
+    }
+    if (this.busy) return;
+    const learner = truth.find(({ isLearner }) => isLearner);
+    const [lost] = this.gone;
+    const voters = truth.filter(({ isLearner }) => !isLearner);
+    if (lost !== undefined) {
+      if (places.has(lost.place)) this.ask({ kind: 'memberRemove', member: lost.name }, 'member removed');
+      else {
+        lost.retired = true;
+        this.gone.delete(lost);
+      }
+    } else if (learner !== undefined && prng.chance(1, 2)) {
+      this.ask({ kind: 'memberPromote', member: nameOf(learner) }, 'learner promoted');
+    } else if (this.waiting.size > 0) {
+      this.retryWaiting();
+    } else if (voters.length < cluster.options.members && cluster.options.members > 1 && truth.length < 3) {
+      this.grow();
+    } else if (this.changes && !cluster.healed && prng.chance(1, 5)) {
+      this.change(truth, voters);
+    }
+  }
+
+  private change(truth: readonly Member[], voters: readonly Member[]): void {
+    const { cluster, prng } = this;
+    const dice = prng.below(10);
+    if (dice < 3 && voters.length > 1) {
+      this.ask({ kind: 'moveLeader', to: nameOf(prng.pick(voters)) }, 'leadership moved on request');
+    } else if (dice < 4) {
+      this.ask({ kind: 'memberUpdate', member: nameOf(prng.pick(truth)) }, undefined);
+    } else if (dice < 7 && truth.length < MEMBERS_MAX) {
+      this.grow();
+    } else if (voters.length > 2) {
+      const leader = cluster.leader();
+      const removed = prng.pick(voters);
+      this.ask(
+        { kind: 'memberRemove', member: nameOf(removed) },
+        removed.id === leader?.memberId ? 'leader removed' : 'member removed',
+      );
+    }
+  }
+
+  private grow(): void {
+    const place = 1 + Math.max(...this.cluster.members.map((member) => member.place));
+    const member = this.cluster.addMachine(place);
+    this.waiting.add(member);
+    this.ask({ kind: 'memberAdd', member: member.name, learner: this.prng.chance(2, 3) }, 'learner added');
+  }
+
+  private retryWaiting(): void {
+    const [member] = this.waiting;
+    if (member === undefined) return;
+    // The answer may have been lost, and the change is still to come: never ask twice for one machine.
+    if (this.prng.chance(1, 3)) {
+      this.waiting.delete(member);
+      member.retired = true;
+    }
+  }
+
+  private ask(request: Request, goal: Parameters<Cluster['reach']>[0] | undefined): void {
+    const { cluster } = this;
+    this.busy = true;
+    cluster.clients.asRoot(request, (response: Response | undefined) => {
+      this.busy = false;
+      if (response === undefined) return;
+      cluster.count(`operator ${request.kind}`);
+      if (request.kind === 'memberAdd' && request.learner !== true) return;
+      if (goal !== undefined) cluster.reach(goal);
+    });
+  }
+}
+
+function nameOf({ peerUrls }: Member): string {
+  return `m${placeOfUrl(peerUrls)}`;
+}
+
+function codeIn(error: unknown): string | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const code = errorCodeOf(at);
+    if (code === 'EIO' || code === 'ENOSPC') return code;
+  }
+  const text = error instanceof Error ? error.message : '';
+  return text.includes('EIO') ? 'EIO' : text.includes('ENOSPC') ? 'ENOSPC' : undefined;
 }

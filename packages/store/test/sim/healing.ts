@@ -1,0 +1,148 @@
+/**
+ * L1 to L3: all faults stop, a random core that holds a quorum comes back and the others stay down. Then, counted in
+ * election timeouts, there is a leader (L1), every client gets its last requests answered (L2), and all members of the core
+ * come to hold the same (L3, K9: applied index, revision, hash of the keys at it).
+ */
+import type { Prng } from '@keelson/base';
+import { law } from '@keelson/sim';
+import type { Cluster } from './cluster.ts';
+import type { SimMember } from './member.ts';
+import { placeOfUrl } from './wires.ts';
+
+/** As in the plan of tests: all is well within so many election timeouts. */
+const ALL_WITHIN = 200;
+/** Requests that were under way have their own timeouts: 5 s and more. */
+const GRACE_MS = 30_000;
+const LOOK_EVERY_MS = 100;
+/** After all agree: what watchers are still to be told is told. */
+const QUIET_MS = 3000;
+
+/** @throws LawBroken */
+export function heal(cluster: Cluster, prng: Prng): void {
+  const { scheduler, options } = cluster;
+  cluster.healed = true;
+  cluster.wires.network.heal();
+  const timeoutMs = options.heartbeatMs * options.electionTicks;
+  cluster.recorder.fact({ type: 'fault', name: 'all', heals: true });
+  for (const member of cluster.members) {
+    member.pausedUntil = 0;
+    member.slowUntil = 0;
+    member.fullUntil = 0;
+    member.syncFails = 'none';
+  }
+  chooseCore(cluster, prng);
+  for (const member of cluster.members) if (member.phase === 'down') cluster.operator.startIn(member, 1);
+  const healedAt = scheduler.now;
+  const endMs = healedAt + ALL_WITHIN * timeoutMs + GRACE_MS;
+  cluster.clients.finish();
+  let led = false;
+  for (;;) {
+    cluster.until(scheduler.now + LOOK_EVERY_MS);
+    const leader = cluster.leader();
+    if (leader !== undefined && !led) {
+      led = true;
+      cluster.count('leaderAfterMs', scheduler.now - healedAt);
+    }
+    const lacks = lacking(cluster, leader);
+    if (lacks === undefined) break;
+    law(lacks.law, scheduler.now < endMs, () => `${lacks.text}; ${picture(cluster)}`);
+  }
+  cluster.until(scheduler.now + QUIET_MS);
+  hashes(cluster);
+  cluster.recorder.fact({ type: 'settled', revision: cluster.ledger.revisionMax });
+}
+
+/** Some members stay down, as many as the quorum allows. */
+function chooseCore(cluster: Cluster, prng: Prng): void {
+  const truth = cluster.operator.truth();
+  if (truth === undefined || cluster.operator.unsettled || prng.chance(1, 2)) return;
+  const voters = truth.filter(({ isLearner }) => !isLearner);
+  let spare = Math.ceil(voters.length / 2) - 1;
+  for (const { peerUrls } of voters) {
+    const member = cluster.operator.memberAt(placeOfUrl(peerUrls));
+    if (spare === 0 || member === undefined || prng.chance(1, 2)) continue;
+    spare--;
+    member.retired = true;
+    cluster.count('deadAtTheEnd');
+    member.crash(prng, true);
+  }
+}
+
+function core(cluster: Cluster): SimMember[] {
+  const places = new Set(cluster.operator.truth()?.map(({ peerUrls }) => placeOfUrl(peerUrls)));
+  return cluster.members.filter((member) => !member.retired && places.has(member.place));
+}
+
+interface Lack {
+  readonly law: 'L1' | 'L2' | 'L3';
+  readonly text: string;
+}
+
+function lacking(cluster: Cluster, leader: SimMember | undefined): Lack | undefined {
+  if (leader?.server === undefined) return { law: 'L1', text: 'no leader' };
+  if (!cluster.clients.finished) return { law: 'L2', text: cluster.clients.describe() };
+  if (cluster.operator.unsettled) return { law: 'L2', text: 'the operator is not done' };
+  const { consistentIndex } = leader.server.replica.state;
+  for (const member of core(cluster)) {
+    const state = member.server?.replica.state;
+    if (state === undefined) return { law: 'L3', text: `${member.name} is not up` };
+    if (state.consistentIndex !== consistentIndex)
+      return { law: 'L3', text: `${member.name} is at ${state.consistentIndex}, not ${consistentIndex}` };
+  }
+  return undefined;
+}
+
+/** K9: equal hashes where revision and compaction are equal. */
+function hashes(cluster: Cluster): void {
+  const found: { readonly name: string; readonly text: string }[] = [];
+  let waiting = 0;
+  for (const member of core(cluster)) {
+    const { server, life } = member;
+    if (server === undefined || life === undefined) continue;
+    waiting++;
+    life.enter('hash', () => {
+      const { mvcc } = server.replica.state;
+      mvcc.hashKV(0).then(
+        (hash) => {
+          waiting--;
+          if (typeof hash === 'string') return;
+          const { compactRevision, hashRevision } = hash;
+          found.push({ name: member.name, text: `${hash.hash} of ${compactRevision} to ${hashRevision}` });
+          cluster.recorder.fact({
+            type: 'hash',
+            member: member.name,
+            revision: hashRevision,
+            compactRevision,
+            hash: hash.hash,
+          });
+        },
+        () => waiting--,
+      );
+    });
+  }
+  const end = cluster.scheduler.now + QUIET_MS;
+  while (waiting > 0 && cluster.scheduler.now < end) cluster.step();
+  law('K9', waiting === 0, () => 'a hash was never told');
+  const [first] = found;
+  for (const each of found)
+    law('K9', each.text === first.text, () => `${first.name}: ${first.text}; ${each.name}: ${each.text}`);
+  cluster.count('hashesCompared', found.length);
+}
+
+function picture(cluster: Cluster): string {
+  return cluster.members
+    .filter((member) => !member.retired)
+    .map((member) => {
+      const replica = member.server?.replica;
+      if (replica === undefined) return `${member.name} ${member.phase}`;
+      return (
+        `${member.name} ${member.phase} ${replica.isLeader ? 'leads' : `follows ${replica.leaderId.toString(16)}`} term ${replica.term} ` +
+        `commit ${replica.commitIndex} applied ${replica.appliedIndex} ` +
+        `members ${replica.state.membership
+          .list()
+          .map(({ peerUrls, isLearner }) => `m${placeOfUrl(peerUrls)}${isLearner ? 'l' : ''}`)
+          .join()}`
+      );
+    })
+    .join('; ');
+}

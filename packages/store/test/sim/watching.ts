@@ -1,0 +1,156 @@
+/**
+ * A client's watches: a few streams with a few watches each, of every shape, cancelled and asked for their progress now
+ * and then. Every response is written into the history as it came.
+ */
+import { etcdserverpb, services } from '@keelson/proto';
+import { statusName } from '@keelson/rpc';
+import type { Client } from './client.ts';
+import type { SimWatchStream } from './connection.ts';
+import { bytes, eventOf } from './wire-forms.ts';
+
+const STREAMS_MAX = 2;
+const WATCHES_MAX = 4;
+const { FilterType } = etcdserverpb;
+
+interface OpenStream {
+  readonly stream: SimWatchStream;
+  readonly number: number;
+  /** Asked for and not yet created, in order. */
+  readonly asked: { readonly watch: number; readonly start: number }[];
+  /** By the id the member gave. */
+  readonly watches: Map<bigint, number>;
+  progressAsked: boolean;
+}
+
+export class Watching {
+  private readonly client: Client;
+  private readonly streams = new Set<OpenStream>();
+
+  constructor(client: Client) {
+    this.client = client;
+  }
+
+  act(): void {
+    const { client } = this;
+    const { prng, cluster, connection } = client;
+    if (connection?.open !== true) return;
+    const streams = [...this.streams];
+    const dice = prng.below(20);
+    if (streams.length < STREAMS_MAX && (streams.length === 0 || dice === 0)) streams.push(this.open());
+    const chosen = prng.pick(streams);
+    const size = chosen.watches.size + chosen.asked.length;
+    if (dice < 12 && size < WATCHES_MAX) this.create(chosen);
+    else if (dice < 16) {
+      chosen.progressAsked = true;
+      chosen.stream.write(
+        new etcdserverpb.WatchRequest({ progressRequest: new etcdserverpb.WatchProgressRequest() }),
+      );
+    } else if (dice < 19 && chosen.watches.size > 0) {
+      const [id, watch] = prng.pick([...chosen.watches]);
+      cluster.recorder.watchCancel(watch);
+      chosen.stream.write(
+        new etcdserverpb.WatchRequest({
+          cancelRequest: new etcdserverpb.WatchCancelRequest({ watchId: id }),
+        }),
+      );
+    } else if (prng.chance(1, 4)) chosen.stream.cancel();
+  }
+
+  private open(): OpenStream {
+    const { client } = this;
+    const { cluster, connection } = client;
+    if (connection === undefined) throw new Error('a client without a connection watches');
+    const number = cluster.recorder.stream();
+    const opened: OpenStream = {
+      number,
+      asked: [],
+      watches: new Map(),
+      progressAsked: false,
+      stream: connection.stream(services.Watch.methods.watch, client.token, {
+        pace: () => client.slowness,
+        message: (response) => this.told(opened, response),
+        end: (error) => {
+          this.streams.delete(opened);
+          cluster.recorder.streamEnd(
+            number,
+            error === undefined ? 'OK' : statusName(error.code),
+            error?.message ?? '',
+          );
+        },
+      }),
+    };
+    this.streams.add(opened);
+    return opened;
+  }
+
+  private create(opened: OpenStream): void {
+    const { client } = this;
+    const { prng, cluster } = client;
+    const { requests } = client.clients;
+    const shape = prng.chance(1, 2) ? { key: requests.key(prng) } : requests.span(prng);
+    const some = (): boolean => prng.chance(1, 3);
+    const start = some() ? requests.around(prng) : some() ? requests.past(prng) : 0;
+    const flags = {
+      ...(start > 0 && { start }),
+      ...(prng.chance(1, 6) && { noPut: true }),
+      ...(prng.chance(1, 6) && { noDelete: true }),
+      ...(some() && { prevKv: true }),
+      ...(some() && { progressNotify: true }),
+      ...(some() && { fragment: true }),
+    };
+    const watch = cluster.recorder.watch(client.asker, opened.number, { ...shape, ...flags });
+    opened.asked.push({ watch, start });
+    if (start > requests.knowledge.revision) cluster.reach('watch begun in the future');
+    const filters: number[] = [];
+    if ('noPut' in flags) filters.push(FilterType.NOPUT);
+    if ('noDelete' in flags) filters.push(FilterType.NODELETE);
+    opened.stream.write(
+      new etcdserverpb.WatchRequest({
+        createRequest: new etcdserverpb.WatchCreateRequest({
+          key: bytes(shape.key),
+          rangeEnd: bytes('end' in shape ? shape.end : ''),
+          startRevision: start,
+          filters,
+          prevKv: 'prevKv' in flags,
+          progressNotify: 'progressNotify' in flags,
+          fragment: 'fragment' in flags,
+          // One's own number, now and then.
+          watchId: prng.chance(1, 5) ? BigInt(1000 + watch) : 0n,
+        }),
+      }),
+    );
+  }
+
+  private told(opened: OpenStream, response: etcdserverpb.WatchResponse): void {
+    const { cluster, clients, slowness } = this.client;
+    const { created, canceled, watchId, compactRevision, cancelReason, fragment } = response;
+    const revision = response.header?.revision ?? 0;
+    let watch = opened.watches.get(watchId);
+    if (created) {
+      watch = opened.asked.shift()?.watch;
+      if (watch !== undefined && !canceled) opened.watches.set(watchId, watch);
+    }
+    if (canceled && !created) opened.watches.delete(watchId);
+    const events = response.events.map(eventOf);
+    cluster.recorder.watchResponse({
+      ...(watch !== undefined && { watch }),
+      stream: opened.number,
+      revision,
+      ...(created && { created }),
+      ...(canceled && { canceled }),
+      ...(compactRevision !== 0 && { compactRevision }),
+      ...(cancelReason !== '' && { reason: cancelReason }),
+      ...(fragment && { fragment }),
+      ...(events.length > 0 && { events }),
+    });
+    cluster.count('watchEvents', events.length);
+    clients.requests.knowledge.revision = Math.max(clients.requests.knowledge.revision, revision);
+    const [first] = events;
+    if (first !== undefined && revision > first.kv.mod + 1) cluster.reach('watch caught up from the past');
+    if (compactRevision !== 0) cluster.reach('watch cancelled by compaction');
+    if (cancelReason.includes('permission denied')) cluster.reach('watch ended by a lost permission');
+    if (fragment) cluster.reach('watch response in fragments');
+    if (slowness > 0 && events.length > 0) cluster.reach('watch behind a slow client');
+    if (watchId === -1n && !created && opened.progressAsked) cluster.reach('progress told on request');
+  }
+}
