@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Seat } from './network.ts';
 import { HopelessError, waitUntil } from './waiting.ts';
 
 /** etcd prints this once its client port answers (server/embed/serve.go). */
@@ -21,6 +22,10 @@ export interface MemberOptions {
   readonly flags: readonly string[];
   /** Its URLs are https; `flags` say with what. */
   readonly secure?: boolean;
+  /** Where it stands; default: 127.0.0.1, at the ports above. */
+  readonly seat?: Seat;
+  /** Beside PATH. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 type State =
@@ -33,7 +38,7 @@ export class MemberProcess {
   readonly options: MemberOptions;
   readonly dataDir: string;
   readonly logFile: string;
-  /** "127.0.0.1:port", for clients. */
+  /** "host:port", for clients. */
   readonly address: string;
   private state: State = { kind: 'down' };
 
@@ -43,7 +48,7 @@ export class MemberProcess {
     mkdirSync(options.home, { recursive: true });
     this.dataDir = path.join(options.home, 'data');
     this.logFile = path.join(options.home, 'log');
-    this.address = `127.0.0.1:${options.clientPort}`;
+    this.address = `${this.host}:${options.clientPort}`;
   }
 
   get clientUrl(): string {
@@ -51,7 +56,11 @@ export class MemberProcess {
   }
 
   get peerUrl(): string {
-    return `${this.scheme}://127.0.0.1:${this.options.peerPort}`;
+    return `${this.scheme}://${this.host}:${this.options.peerPort}`;
+  }
+
+  private get host(): string {
+    return this.options.seat?.host ?? '127.0.0.1';
   }
 
   private get scheme(): string {
@@ -67,16 +76,25 @@ export class MemberProcess {
     return this.state.kind === 'running';
   }
 
-  /** Spawns the process on its data directory. It does not wait for anything. */
-  start(): void {
+  /**
+   * Spawns the process on its data directory. It does not wait for anything.
+   * @param flags of this start; they come last, and so outrank the others
+   */
+  start(flags: readonly string[] = []): void {
     if (this.state.kind === 'running') throw new Error(`${this.name} runs already`);
     const log = openSync(this.logFile, 'a');
     const logStart = this.log().length;
     const { PATH } = process.env;
     // As the programs that start an etcd do it: almost nothing in the environment.
-    const child = spawn(this.options.binary, this.commandLine(), {
+    const words = [
+      ...(this.options.seat?.launcher ?? []),
+      this.options.binary,
+      ...this.commandLine(),
+      ...flags,
+    ];
+    const child = spawn(words[0], words.slice(1), {
       stdio: ['ignore', log, log],
-      env: PATH === undefined ? {} : { PATH },
+      env: { ...(PATH === undefined ? {} : { PATH }), ...this.options.environment },
     });
     closeSync(log);
     this.state = { kind: 'running', child, logStart };
@@ -91,12 +109,14 @@ export class MemberProcess {
 
   /** Its command line after the program's name. */
   commandLine(): string[] {
+    const { clientPort, peerPort } = this.options.seat?.behind ?? this.options;
+    const listen = (port: number): string => `${this.scheme}://${this.host}:${port}`;
     return [
       `--name=${this.name}`,
       `--data-dir=${this.dataDir}`,
-      `--listen-client-urls=${this.clientUrl}`,
+      `--listen-client-urls=${listen(clientPort)}`,
       `--advertise-client-urls=${this.clientUrl}`,
-      `--listen-peer-urls=${this.peerUrl}`,
+      `--listen-peer-urls=${listen(peerPort)}`,
       `--initial-advertise-peer-urls=${this.peerUrl}`,
       ...this.options.flags,
     ];

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { makeClusterTls, memberTlsFlags, type ClusterTls } from './certificates.ts';
 import { MemberApi } from './member-api.ts';
 import { MemberProcess } from './member-process.ts';
+import type { Network } from './network.ts';
 import { freePorts } from '../../packages/base/test/free-ports.ts';
 import { waitUntil } from './waiting.ts';
 
@@ -25,6 +26,12 @@ export interface ClusterOptions {
   readonly prefix?: string;
   /** Clients and peers speak TLS and must show certificates, which are made for this cluster. */
   readonly tls?: boolean;
+  /** Where the members stand; the caller disposes of it. Default: on loopback, with nothing between. */
+  readonly network?: Network;
+  /** Of member i, beside PATH. */
+  readonly environment?: (index: number) => Readonly<Record<string, string>>;
+  /** Directories are made in here; default: the system's for temporary files. */
+  readonly parent?: string;
 }
 
 export class ProcessCluster implements AsyncDisposable {
@@ -57,13 +64,15 @@ export class ProcessCluster implements AsyncDisposable {
   /** Directories and ports, nothing started. */
   static async prepare(options: ClusterOptions): Promise<ProcessCluster> {
     const size = options.size ?? 3;
-    const ports = await freePorts(2 * size);
-    const home = mkdtempSync(path.join(tmpdir(), 'keelson-cluster-'));
+    const seats = options.network?.seats;
+    const ports =
+      seats?.flatMap(({ clientPort, peerPort }) => [clientPort, peerPort]) ?? (await freePorts(2 * size));
+    const home = mkdtempSync(path.join(options.parent ?? tmpdir(), 'keelson-cluster-'));
     const names = Array.from({ length: size }, (_, i) => `${options.prefix ?? ''}m${i + 1}`);
     const tls = options.tls === true ? await makeClusterTls(home) : undefined;
     const scheme = tls === undefined ? 'http' : 'https';
     const initialCluster = names
-      .map((name, i) => `${name}=${scheme}://127.0.0.1:${ports[2 * i + 1]}`)
+      .map((name, i) => `${name}=${scheme}://${seats?.[i].host ?? '127.0.0.1'}:${ports[2 * i + 1]}`)
       .join(',');
     const members = names.map(
       (name, i) =>
@@ -74,6 +83,8 @@ export class ProcessCluster implements AsyncDisposable {
           peerPort: ports[2 * i + 1],
           home: path.join(home, name),
           secure: tls !== undefined,
+          ...(seats === undefined ? {} : { seat: seats[i] }),
+          ...(options.environment === undefined ? {} : { environment: options.environment(i) }),
           flags: [
             ...(tls === undefined ? [] : memberTlsFlags(tls)),
             `--initial-cluster=${initialCluster}`,
