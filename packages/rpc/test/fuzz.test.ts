@@ -2,7 +2,8 @@
 import { expect, test } from '@jest/globals';
 import { fuzz } from './fuzz.ts';
 
-const seed = Number(process.env['SEED'] ?? Date.now() % 0x7fffffff);
+/** The gate always takes the same way; the long run draws a seed each time. */
+const seed = Number(process.env['SEED'] ?? 20_261);
 
 test(`mutated conversations: every promise is kept (SEED=${seed})`, async () => {
   const bounds = { frames: 20_000, minutes: Infinity };

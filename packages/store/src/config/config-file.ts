@@ -188,7 +188,12 @@ function rowsByPath(): Map<string, AnyFlagSpec> {
 export function applyConfigFile(settings: Settings, text: string, warnings: string[]): string | undefined {
   let root: unknown;
   try {
-    root = loadYaml().parse(text, { uniqueKeys: false, intAsBigInt: true, maxAliasCount: ALIASES_MAX });
+    root = loadYaml().parse(text, {
+      uniqueKeys: false,
+      intAsBigInt: true,
+      maxAliasCount: ALIASES_MAX,
+      logLevel: 'error',
+    });
   } catch (error) {
     // The library throws for syntax and for too many aliases; both are the file's fault.
     return `error converting YAML to JSON: yaml: ${asError(error).message.split('\n', 1)[0]}`;

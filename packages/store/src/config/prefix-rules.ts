@@ -44,7 +44,7 @@ export function parsePrefixLimits(text: string): Parsed<readonly PrefixRule[]> {
 export function parsePrefixLimitsFile(text: string): Parsed<readonly PrefixRule[]> {
   let root: unknown;
   try {
-    root = loadYaml().parse(text, { maxAliasCount: 0 });
+    root = loadYaml().parse(text, { maxAliasCount: 0, logLevel: 'error' });
   } catch (error) {
     return refused(`not YAML: ${asError(error).message.split('\n', 1)[0]}`);
   }

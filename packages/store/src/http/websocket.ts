@@ -177,10 +177,11 @@ export class WebSocketConnection {
       return;
     }
     this.inMessage = !last;
-    this.fragments.push(payload);
+    // An empty fragment adds nothing, and no bound on bytes would ever count it.
+    if (payload.length > 0) this.fragments.push(payload);
     this.fragmentBytes += payload.length;
     if (!last) return;
-    const message = this.fragments.length === 1 ? payload : Buffer.concat(this.fragments);
+    const message = this.fragments.length === 1 ? this.fragments[0] : Buffer.concat(this.fragments);
     this.fragments = [];
     this.fragmentBytes = 0;
     if (this.handler.message(message)) return;

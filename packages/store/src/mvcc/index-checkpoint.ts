@@ -226,14 +226,15 @@ async function readBlocks(reader: CheckpointReader): Promise<Omit<LoadedCheckpoi
   const builder = new TreeIndexBuilder();
   const changeCounts = new ChangeCounts();
   const leases = new Map<string, bigint>();
+  const progress: Progress = { key: undefined, main: -1 };
   let keyCount = 0;
   let revisionCount = 0;
   for (;;) {
     const { kind, source } = await blockOf(reader);
     if (kind === KEYS) {
-      keyCount += readKeys(source, builder, leases);
+      keyCount += readKeys(source, builder, leases, progress);
       revisionCount += source.revisionCount;
-    } else if (kind === COUNTS) readCounts(source, changeCounts);
+    } else if (kind === COUNTS) readCounts(source, changeCounts, facts.revision, progress);
     else if (kind === END && source.varint() === keyCount) break;
     else throw new CheckpointError('an unknown block, or keys are missing');
   }
@@ -262,19 +263,43 @@ function readHeader(source: ByteSource): CheckpointFacts {
   return facts;
 }
 
-function readKeys(source: ByteSource, builder: TreeIndexBuilder, leases: Map<string, bigint>): number {
+/** What blocks have in common: each goes on where the one before ended. */
+interface Progress {
+  key: string | undefined;
+  /** The newest main revision with a count. */
+  main: number;
+}
+
+function readKeys(
+  source: ByteSource,
+  builder: TreeIndexBuilder,
+  leases: Map<string, bigint>,
+  progress: Progress,
+): number {
   let count = 0;
   for (; !source.done; count++) {
     const key = source.key();
+    if (progress.key !== undefined && key <= progress.key) throw new CheckpointError('keys are out of order');
+    progress.key = key;
     builder.add(key, source.index());
     if (source.lease !== 0n) leases.set(key, source.lease);
   }
   return count;
 }
 
-function readCounts(source: ByteSource, changeCounts: ChangeCounts): void {
+function readCounts(
+  source: ByteSource,
+  changeCounts: ChangeCounts,
+  revision: number,
+  progress: Progress,
+): void {
   for (let main = source.varint(); !source.done; main++) {
     const count = source.varint();
-    if (count > 0) changeCounts.append(main, count);
+    // Room is taken for all revisions in between, so none may be beyond those there are.
+    if (main > revision) throw new CheckpointError('counts of revisions that are not there');
+    if (count === 0) continue;
+    if (main <= progress.main) throw new CheckpointError('counts are out of order');
+    progress.main = main;
+    changeCounts.append(main, count);
   }
 }

@@ -72,10 +72,33 @@ export function encodeHardState(state: HardState): Buffer {
   return raftpb.encodeHardState(new raftpb.HardState(state));
 }
 
+const HARD_STATE_TAGS: readonly number[] = [0x08, 0x10, 0x18];
+const MARKER_TAGS: readonly number[] = [0x08, 0x10, 0x1a];
+
+/**
+ * No checksum covers the type of a record, and a record whose type has rotted may read as another kind, its other fields
+ * being unknown there: so a hard state and a marker have no fields but their own.
+ */
+function requireFields(bytes: Buffer, tags: readonly number[], what: string): void {
+  for (let at = 0; at < bytes.length;) {
+    const tag = bytes[at++];
+    if (!tags.includes(tag)) throw new RangeError(`${what} with field tag ${tag}`);
+    let value = 0;
+    for (let scale = 1; at < bytes.length; scale *= 128) {
+      const byte = bytes[at++];
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+    }
+    if ((tag & 7) === 2) at += value;
+  }
+}
+
 /** @throws ProtoError, RangeError */
 export function decodeHardState(bytes: Buffer): HardState {
+  requireFields(bytes, HARD_STATE_TAGS, 'hard state');
   const { term, vote, commit } = raftpb.decodeHardState(bytes);
-  if (term >= Number.MAX_SAFE_INTEGER || commit >= Number.MAX_SAFE_INTEGER) {
+  const unborn = term === 0 && (vote !== 0n || commit !== 0);
+  if (unborn || term >= Number.MAX_SAFE_INTEGER || commit >= Number.MAX_SAFE_INTEGER) {
     throw new RangeError(`hard state with term ${term} and commit ${commit}`);
   }
   return { term, vote, commit };
@@ -104,6 +127,7 @@ export function encodeSnapshotMarker({ index, term, confState }: SnapshotMarker)
 
 /** @throws ProtoError, RangeError */
 export function decodeSnapshotMarker(bytes: Buffer): SnapshotMarker {
+  requireFields(bytes, MARKER_TAGS, 'snapshot marker');
   const { index, term, confState } = walpb.decodeSnapshot(bytes);
   if (index >= Number.MAX_SAFE_INTEGER || term >= Number.MAX_SAFE_INTEGER) {
     throw new RangeError(`snapshot marker with index ${index} and term ${term}`);
