@@ -11,6 +11,7 @@ import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
 import { FatalError } from '../errors.ts';
 import type { Backend, BackendPair, BackendRange, BackendSnapshot, BatchOperation } from './backend.ts';
 import { moveFormerBuckets } from './former-buckets.ts';
+import { BackendOpenError } from './open-error.ts';
 import { checkLevelFiles, LevelDamage } from './level-files.ts';
 
 type Level = ClassicLevel<string, Buffer>;
@@ -23,17 +24,6 @@ const LOCK = 'LOCK';
 
 /** Pairs a native call brings; between two calls other work runs. */
 const SLICE_PAIRS = 256;
-
-/** Why a backend does not open. */
-export class BackendOpenError extends FatalError {
-  /** LOCKED: another process holds the data directory. DAMAGED: LevelDB refuses what is there. */
-  readonly code: 'LOCKED' | 'DAMAGED';
-
-  constructor(code: 'LOCKED' | 'DAMAGED', message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
 
 /** Keys are latin1 in memory and the same bytes on disk. */
 const KEY_ENCODING = {

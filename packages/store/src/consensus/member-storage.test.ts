@@ -153,6 +153,30 @@ describe('a member that comes back', () => {
     await expect(place.open()).rejects.toThrow('has data but /data/member/wal has no log');
   });
 
+  test('a damaged log is refused with what to do, and stays as it is', async () => {
+    const place = new Place();
+    const { wal, state } = await place.open();
+    await wal.append({
+      entries: [new Entry(1, 4, 0, Buffer.alloc(40))],
+      hardState: undefined,
+      mustSync: true,
+    });
+    await wal.append({
+      entries: [new Entry(1, 5, 0, Buffer.alloc(40))],
+      hardState: undefined,
+      mustSync: true,
+    });
+    await wal.close();
+    await state.backend.close();
+    const [name] = await place.disk.list(WAL);
+    place.disk.flip(`${WAL}/${name}`, 120, 1);
+    const before = await place.disk.readFile(`${WAL}/${name}`, 1e6);
+    await expect(place.open()).rejects.toThrow(
+      /is damaged at offset .*remove this member from the cluster, remove its data dir, and add it again/,
+    );
+    expect(await place.disk.readFile(`${WAL}/${name}`, 1e6)).toEqual(before);
+  });
+
   test('a log that ends before what was applied is refused', async () => {
     const place = new Place();
     const storage = await place.open();

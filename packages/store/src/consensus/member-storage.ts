@@ -11,17 +11,31 @@ import { EMPTY_CONF_STATE, NONE, type HardState, type Snapshot } from '@keelson/
 import { StateMachine, type StateMachineOptions } from '../apply/state-machine.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { BackendHome } from '../backend/home.ts';
+import { BackendOpenError } from '../backend/open-error.ts';
 import { WriteBuffer, type WriteBufferOptions } from '../backend/write-buffer.ts';
 import { FatalError } from '../errors.ts';
 import { SnapStore } from '../snap/snap-store.ts';
 import { decodeMetadata, encodeMetadata } from '../wal/entry-codec.ts';
 import { validSnapshotMarkers, Wal, type OpenedWal, type WalOptions } from '../wal/wal.ts';
+import { WalError, type WalErrorCode } from '../wal/wal-error.ts';
 import type { Member } from '../membership/member.ts';
 import { bootstrapLog } from './bootstrap.ts';
 import { decodeConfState } from './conf-state.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
 import { LogTail } from './log-storage.ts';
 import { cleanDatabases, recoverBackend } from './snapshotter.ts';
+
+const DAMAGED_LOG: ReadonlySet<WalErrorCode> = new Set([
+  'CORRUPT',
+  'NOT_FOUND',
+  'SNAPSHOT_NOT_FOUND',
+  'SNAPSHOT_MISMATCH',
+]);
+
+/** What was acknowledged may be gone here, so the others must be asked for it: a member never mends its data alone. */
+const ADVICE =
+  'remove this member from the cluster, remove its data dir, and add it again, so that the others send it the data; ' +
+  'where it is the only member, restore a backup';
 
 /** Who a member without a log is. */
 export interface Founding {
@@ -76,18 +90,31 @@ export async function openStorage(
   options: StorageOptions,
   logger: Logger,
 ): Promise<MemberStorage> {
-  // What is open is closed again when something is wrong; recovering may put another backend in its place.
-  const opened: Opened = { backend: await home.open(), wal: undefined };
+  let opened: Opened | undefined;
   try {
+    // What is open is closed again when something is wrong; recovering may put another backend in its place.
+    opened = { backend: await home.open(), wal: undefined };
     const snapFiles = new SnapStore(disk, paths.snap, logger);
     return (await hasLog(disk, paths.wal))
       ? await reopen(disk, home, opened, snapFiles, paths, source, options, logger)
       : await create(disk, opened, snapFiles, paths, await source.ask(), options);
   } catch (error) {
-    await opened.wal?.close().catch(() => {});
-    await opened.backend.close();
+    await opened?.wal?.close().catch(() => {});
+    await opened?.backend.close();
+    advise(error);
     throw error;
   }
+}
+
+/** To an error that says what is damaged: what to do about it. */
+function advise(error: unknown): void {
+  const damaged =
+    error instanceof WalError
+      ? DAMAGED_LOG.has(error.code)
+      : error instanceof BackendOpenError
+        ? error.code === 'DAMAGED'
+        : error instanceof FatalError && error.message.startsWith('backend');
+  if (damaged && error instanceof Error) error.message = `${error.message}; ${ADVICE}`;
 }
 
 /** @throws FatalError when the place of the log is taken by something else */

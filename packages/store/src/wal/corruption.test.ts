@@ -11,6 +11,7 @@ import { Replay } from './replay.ts';
 import { Wal } from './wal.ts';
 import { WalError } from './wal-error.ts';
 
+const SEGMENT_BYTES = 1400;
 const DIRECTORY = '/wal';
 const START = { index: 0, term: 0 };
 const CLUSTER = { memberId: 0x8e9e05c52164694dn, clusterId: 0xcdf818194e3a8c32n };
@@ -35,7 +36,7 @@ let beforeLastSector: Outcome;
 /** Several segments; entries of all types, empty, small, over several sectors; states; a marker. */
 async function buildLog(): Promise<SegmentBytes[]> {
   const disk = new MemoryDisk();
-  const wal = await Wal.create(disk, DIRECTORY, encodeMetadata(CLUSTER), { segmentBytes: 1400 });
+  const wal = await Wal.create(disk, DIRECTORY, encodeMetadata(CLUSTER), { segmentBytes: SEGMENT_BYTES });
   let index = 0;
   const sizes = [0, 1, 64, 130, 700, 20, 1400, 9, 300, 37, 0, 256];
   for (const [turn, size] of sizes.entries()) {
@@ -260,7 +261,24 @@ test('opening names file and offset, and leaves a refused log as it was', async 
   });
   expect(await disk.readFile(path, 1e6)).toEqual(before);
   disk.flip(path, 700, 4);
-  const { wal, entries } = await Wal.open(disk, DIRECTORY, START);
+  const { wal, entries } = await Wal.open(disk, DIRECTORY, START, { segmentBytes: SEGMENT_BYTES });
   expect(entries.map(describeEntry)).toEqual(whole.entries);
   await wal.close();
 });
+
+test.each([0, 60, 200, 700, 1399])(
+  'a last segment cut to %s bytes is damage, not a torn write',
+  async (length) => {
+    const disk = new MemoryDisk();
+    await disk.makeDirectory(DIRECTORY);
+    for (const { name, bytes } of segments) await disk.writeFileAtomic(`${DIRECTORY}/${name}`, bytes);
+    const path = `${DIRECTORY}/${segments[segments.length - 1].name}`;
+    const file = await disk.open(path, 'write');
+    await file.truncate(length);
+    await file.close();
+    await expect(Wal.open(disk, DIRECTORY, START, { segmentBytes: SEGMENT_BYTES })).rejects.toMatchObject({
+      code: 'CORRUPT',
+    });
+    expect((await disk.readFile(path, 1e6)).length).toBe(length);
+  },
+);

@@ -42,8 +42,8 @@ function checkOpened(opened: OpenedWal, promised: Promised): void {
 }
 
 /** One life: open, append in overlapping calls until the disk is gone. */
-async function live(disk: MemoryDisk, prng: Prng, promised: Promised): Promise<void> {
-  const options = { segmentBytes: 2048 + prng.below(6000), keepSegments: 1 };
+async function live(disk: MemoryDisk, prng: Prng, promised: Promised, segmentBytes: number): Promise<void> {
+  const options = { segmentBytes, keepSegments: 1 };
   let opened: OpenedWal;
   if (await disk.exists(DIRECTORY)) opened = await Wal.open(disk, DIRECTORY, promised.start, options);
   else {
@@ -125,6 +125,7 @@ test(`acknowledged records survive crashes (SEED=${FIRST_SEED}, ${SEEDS} seeds o
   let torn = 0;
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
     const prng = new Prng(seed);
+    const segmentBytes = 2048 + prng.below(6000);
     const disk = new MemoryDisk();
     await disk.makeDirectory('/data');
     await disk.syncDirectory('/');
@@ -145,7 +146,7 @@ test(`acknowledged records survive crashes (SEED=${FIRST_SEED}, ${SEEDS} seeds o
         },
       });
       try {
-        await live(disk.boot(), prng, promised);
+        await live(disk.boot(), prng, promised, segmentBytes);
       } catch (error) {
         // The log's own error has the disk's as its cause; anything else is a finding.
         const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : error;
@@ -155,7 +156,7 @@ test(`acknowledged records survive crashes (SEED=${FIRST_SEED}, ${SEEDS} seeds o
       disk.crash(prng);
     }
     if (await disk.exists(DIRECTORY)) {
-      const opened = await Wal.open(disk, DIRECTORY, promised.start);
+      const opened = await Wal.open(disk, DIRECTORY, promised.start, { segmentBytes });
       checkOpened(opened, promised);
       if (opened.tornReason !== undefined) torn++;
     }

@@ -19,6 +19,7 @@ import { decodeMetadata } from './entry-codec.ts';
 import { validSnapshotMarkers, Wal } from './wal.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
 
+const SEGMENT_BYTES = 8192;
 const ETCD = ['/usr/bin/etcd', '/usr/local/bin/etcd'].find((path) => existsSync(path));
 const describeWithEtcd = ETCD === undefined ? describe.skip : describe;
 const title = ETCD === undefined ? 'a real etcd (skipped: no etcd binary)' : 'a real etcd';
@@ -163,7 +164,7 @@ describeWithEtcd(title, () => {
 
     const directory = join(root, 'ours', 'member', 'wal');
     await disk.makeDirectory(join(root, 'ours', 'member'));
-    const wal = await Wal.create(disk, directory, metadata, { segmentBytes: 8192 });
+    const wal = await Wal.create(disk, directory, metadata, { segmentBytes: SEGMENT_BYTES });
     for (let i = 0; i < entries.length; i += 3) {
       const group = entries.slice(i, i + 3);
       const commit = Math.min(hardState.commit, i + group.length);
@@ -178,7 +179,7 @@ describeWithEtcd(title, () => {
     const later = await etcd.all();
     await etcd.kill();
 
-    const again = await Wal.open(disk, directory, START);
+    const again = await Wal.open(disk, directory, START, { segmentBytes: SEGMENT_BYTES });
     expect(commandsOf(again.entries)).toEqual([...commands, 'put later 9']);
     await again.wal.append({ entries: [], hardState: undefined, mustSync: true });
     await again.wal.close();

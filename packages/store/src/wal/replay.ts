@@ -31,6 +31,8 @@ export class Replay {
   end = 0;
   /** Why the last segment's tail was cut; undefined when it ended cleanly. */
   tornReason: string | undefined = undefined;
+  /** Whether writes begin with a checksum, as ours do and etcd's do not. */
+  ours = false;
   private readonly markersOnly: boolean;
   private startFound = false;
   /** Of the entry at the start, if the log has one there. */
@@ -126,6 +128,7 @@ export class Replay {
       throw corrupt(file, offset, 'the segment does not begin with a checksum');
     if (records === 1 && type !== RecordType.Metadata)
       throw corrupt(file, offset, 'the segment has no metadata');
+    if (records > 0 && type === RecordType.Crc) this.ours = true;
     if ((data === undefined) !== (type === RecordType.Crc)) {
       throw corrupt(file, offset, `record of type ${type} ${data === undefined ? 'without' : 'with'} data`);
     }

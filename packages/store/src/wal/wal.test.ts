@@ -374,7 +374,7 @@ describe('failure', () => {
     await expect(untilFull()).rejects.toMatchObject({ code: 'FAILED' });
     expect(index).toBeGreaterThan(10);
     disk.configure({});
-    const opened = await open(disk, START);
+    const opened = await open(disk, START, { segmentBytes: 4096 });
     expect(opened.entries.length).toBeGreaterThanOrEqual(index - 2);
   });
 

@@ -150,7 +150,7 @@ export class Wal {
     await disk.removeAll(temporary);
     await disk.makeDirectory(temporary);
     const name: SegmentName = { sequence: 0, firstIndex: 0 };
-    const filledBytes = Math.min(FIRST_SEGMENT_BYTES, options.segmentBytes ?? SEGMENT_BYTES);
+    const filledBytes = filledBytesOf(name, options);
     const file = await createFilled(disk, `${temporary}/${formatSegmentName(name)}`, filledBytes);
     const segment = new Segment(name, file, 0, filledBytes);
     const wal = new Wal(disk, directory, options, metadata, segment, [name], {
@@ -185,6 +185,11 @@ export class Wal {
     const lastName = used[used.length - 1];
     const path = `${directory}/${formatSegmentName(lastName)}`;
     replay.finish(path);
+    // A segment gets its name when all its zeros are durable: a shorter one has lost records with its end, or is one
+    // before the last, which was cut to its records. One that etcd has repaired is short as well.
+    const filledBytes = filledBytesOf(lastName, options);
+    if (replay.ours && lastBytes.length < filledBytes)
+      throw corrupt(path, lastBytes.length, `the file ends here, and had ${filledBytes} bytes or more`);
     const file = await disk.open(path, 'write');
     try {
       // Nothing behind the records may be met again by a later reader.
@@ -436,6 +441,11 @@ export class Wal {
 
 function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+/** Zeros that a segment was filled with before it got its name. */
+function filledBytesOf({ sequence }: SegmentName, { segmentBytes = SEGMENT_BYTES }: WalOptions): number {
+  return sequence === 0 ? Math.min(FIRST_SEGMENT_BYTES, segmentBytes) : segmentBytes;
 }
 
 /** Reads the segments that matter for `from`, in order. */
