@@ -64,6 +64,8 @@ export async function runTarget(target: FuzzTarget, bounds: FuzzBounds): Promise
     }
     done++;
     if (done % BLOCK !== 0) continue;
+    // What was let go of in this turn (a decompressor's memory) is given back in the next.
+    await new Promise((resolve) => setImmediate(resolve));
     if (bounds.nowMs() >= bounds.endMs) break;
     if (process.memoryUsage.rss() > OUTSIDE_BYTES_MAX) requireBounded(target.name, seed);
   }
