@@ -26,6 +26,7 @@ export const ENTRIES: readonly RegExp[] = [
   /^packages\/[a-z-]+\/src\/(index|main)\.ts$/,
   /^proto\/gen\/index\.ts$/,
   /^proto\/generate\.ts$/,
+  /^packages\/apiserver\/generate\/main\.ts$/,
 ];
 export const SCRIPTS: readonly RegExp[] = [
   /\.test\.ts$/,
@@ -62,6 +63,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
   apiserver: [
     { rank: 0, members: ['api/'] },
     { rank: 1, members: ['schema/'] },
+    { rank: 2, members: ['codec/'] },
     { rank: 10, members: ['index.ts'] },
   ],
   raft: TOWER.map((name, rank) => ({ rank, members: [`${name}.ts`] })),

@@ -264,7 +264,7 @@ export function readSource(file: string, text: string): Source {
     text,
     lines: text.split('\n').length - 1,
     product: /^(packages\/[a-z-]+\/src|proto)\//.test(file) && !/(\.test\.ts$|^proto\/test\/)/.test(file),
-    generated: file.startsWith('proto/gen/'),
+    generated: file.startsWith('proto/gen/') || file.includes('/src/schema/gen/'),
     imports: reader.imports,
     ambient,
     asynchronous: reader.asynchronous,

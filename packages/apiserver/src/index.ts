@@ -47,3 +47,9 @@ export {
   type StatusReason,
 } from './api/status.ts';
 export type { AuthorizationAttributes, Authorizer, Decision, UserInfo } from './api/user-info.ts';
+export { readEnvelope, writeEnvelope, isEnvelope, type Envelope } from './codec/envelope.ts';
+export { JsonSyntaxError, readJson } from './codec/json-reader.ts';
+export { writeJson } from './codec/json-writer.ts';
+export { ProtobufCodec } from './codec/protobuf.ts';
+export { ProtobufError } from './codec/protobuf-wire.ts';
+export { TypeTable } from './schema/type-table.ts';

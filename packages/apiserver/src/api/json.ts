@@ -16,6 +16,10 @@ export class JsonFloat {
   constructor(value: number) {
     this.value = value;
   }
+
+  toJSON(): number {
+    return this.value;
+  }
 }
 
 /**

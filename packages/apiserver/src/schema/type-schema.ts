@@ -48,6 +48,8 @@ export interface ListSchema {
   readonly element: TypeSchema;
   readonly listType: 'atomic' | 'set' | 'map';
   readonly keys: readonly string[];
+  /** In protobuf the list is a message of its own, {1 items}: a Go slice type with a name (ExtraValue, Verbs). */
+  readonly boxed: boolean;
 }
 
 /** A map from text to values; `atomic`: owned and replaced as a whole. */
@@ -62,17 +64,31 @@ export interface StructSchema {
   readonly kind: 'struct';
   /** The type's name in the fact table, `core.v1.PodSpec`; empty for a node of a custom resource. */
   readonly name: string;
+  /** All fields of the JSON object in Go's order, those of inlined structs at their place. */
   readonly fields: ReadonlyMap<string, FieldSchema>;
+  /** The fields that are not inlined, and the inlined structs: in protobuf a struct lies where its own number says. */
+  readonly own: readonly FieldSchema[];
+  readonly inlined: readonly InlinedStruct[];
   readonly atomic: boolean;
   /** Whether fields that are not named are kept (x-kubernetes-preserve-unknown-fields); false for built-in kinds. */
   readonly keepsUnknown: boolean;
 }
 
+/** A struct whose fields lie in the JSON object of the one that holds it (VolumeSource in Volume). */
+export interface InlinedStruct {
+  /** Protobuf field number; 0 for TypeMeta, which protobuf carries in the envelope. */
+  readonly number: number;
+  readonly type: StructSchema;
+}
+
 /** Any JSON: RawExtension, JSON, FieldsV1, a preserved subtree. Its lists are atomic, its objects granular. */
 export interface UntypedSchema {
   readonly kind: 'untyped';
-  /** How the bytes lie in protobuf: message {1 raw}, or nothing in protobuf at all. */
-  readonly raw: boolean;
+  /**
+   * How it lies in protobuf. `raw`: message {1 raw} with JSON in it; `schemaOrArray`, `schemaOrBool`,
+   * `schemaOrStringArray`: the unions of JSONSchemaProps; `none`: the type has no protobuf form.
+   */
+  readonly form: 'raw' | 'schemaOrArray' | 'schemaOrBool' | 'schemaOrStringArray' | 'none';
 }
 
 export type TypeSchema = ScalarSchema | ListSchema | MapSchema | StructSchema | UntypedSchema;
@@ -87,6 +103,8 @@ export interface FieldSchema {
   readonly pointer: boolean;
   /** omitempty: an empty value is left out of JSON. Without it a zero is written (`"status": {}`, `"replicas": 0`). */
   readonly omitEmpty: boolean;
+  /** omitzero: a zero struct is left out as well, which omitempty does not do. */
+  readonly omitZero: boolean;
   readonly required: boolean;
   /** Default the API's own marks state ("+default"), where there is one. */
   readonly default?: Json;

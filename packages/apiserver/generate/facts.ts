@@ -1,0 +1,289 @@
+/**
+ * Joins what is known of the API's types into one compact table: the Go fields (names, pointers, omitempty,
+ * list and patch marks), the protobuf numbers and types, and what OpenAPI requires. The table holds facts
+ * only, no prose.
+ *
+ * Every type is told twice, once by its Go declaration and once by its protobuf field; where the two do not
+ * agree the generator stops.
+ */
+
+interface GoField {
+  readonly json: string;
+  readonly go: string;
+  readonly inline?: boolean;
+  readonly omitempty?: boolean;
+  readonly omitzero?: boolean;
+  readonly pb?: number;
+  readonly pointer?: boolean;
+  readonly optional?: boolean;
+  readonly required?: boolean;
+  readonly listType?: string;
+  readonly listMapKeys?: readonly string[];
+  readonly mapType?: string;
+  readonly default?: string;
+  readonly patchStrategy?: string;
+  readonly patchMergeKey?: string;
+}
+
+export interface GoFacts {
+  readonly types: Readonly<Record<string, { readonly fields: readonly GoField[] }>>;
+  readonly enums: Readonly<Record<string, readonly string[]>>;
+}
+
+interface ProtobufField {
+  readonly id: number;
+  readonly type: string;
+  readonly rule?: string;
+  readonly keyType?: string;
+}
+
+interface ProtobufNode {
+  readonly nested?: Readonly<Record<string, ProtobufNode>>;
+  readonly fields?: Readonly<Record<string, ProtobufField>>;
+}
+
+export interface OpenApi {
+  readonly definitions: Readonly<
+    Record<
+      string,
+      {
+        readonly required?: readonly string[];
+        readonly properties?: Readonly<Record<string, { readonly enum?: readonly string[] }>>;
+        readonly 'x-kubernetes-map-type'?: string;
+      }
+    >
+  >;
+}
+
+/** Packages of the three sources that hold API types, by the prefix each writes before `core.v1.Pod`. */
+const PACKAGES = [
+  'k8s.io.api.',
+  'k8s.io.apimachinery.pkg.apis.',
+  'k8s.io.apiextensions_apiserver.pkg.apis.',
+  'k8s.io.kube_aggregator.pkg.apis.',
+];
+const DEFINITIONS = [
+  'io.k8s.api.',
+  'io.k8s.apimachinery.pkg.apis.',
+  'io.k8s.apiextensions-apiserver.pkg.apis.',
+  'io.k8s.kube-aggregator.pkg.apis.',
+];
+
+/** Message types with a form of their own in JSON, and their letter in the table. */
+const SPECIAL: Readonly<Record<string, string>> = {
+  'meta.v1.Time': 't',
+  'meta.v1.MicroTime': 'u',
+  'meta.v1.Duration': 'D',
+  'meta.v1.FieldsV1': 'R',
+  'k8s.io.apimachinery.pkg.api.resource.Quantity': 'q',
+  'k8s.io.apimachinery.pkg.util.intstr.IntOrString': 'x',
+  'k8s.io.apimachinery.pkg.runtime.RawExtension': 'R',
+  'apiextensions.v1.JSON': 'R',
+  'apiextensions.v1beta1.JSON': 'R',
+  'apiextensions.v1.JSONSchemaPropsOrArray': 'A',
+  'apiextensions.v1beta1.JSONSchemaPropsOrArray': 'A',
+  'apiextensions.v1.JSONSchemaPropsOrBool': 'B',
+  'apiextensions.v1beta1.JSONSchemaPropsOrBool': 'B',
+  'apiextensions.v1.JSONSchemaPropsOrStringArray': 'P',
+  'apiextensions.v1beta1.JSONSchemaPropsOrStringArray': 'P',
+};
+
+const SCALARS: Readonly<Record<string, string>> = {
+  string: 's',
+  bool: 'b',
+  int32: 'i',
+  int64: 'l',
+  uint32: 'I',
+  uint64: 'L',
+  float: 'f',
+  double: 'd',
+  bytes: 'y',
+};
+
+/** Go's own names, for the fields that only the Go declaration tells. */
+const GO_SCALARS: Readonly<Record<string, string>> = {
+  string: 's',
+  bool: 'b',
+  int32: 'i',
+  int64: 'l',
+  int: 'l',
+  float64: 'd',
+  '[]byte': 'y',
+  'runtime.RawExtension': 'R',
+};
+
+/** Go constants that a default mark refers to. */
+const CONSTANTS: Readonly<Record<string, string>> = {
+  AzureDataDiskCachingReadWrite: 'ReadWrite',
+  AzureSharedBlobDisk: 'Shared',
+};
+
+/** Types that only their protobuf message tells, since Go declares them without fields, without tags or as another type. */
+const PROTOBUF_ONLY: readonly string[] = [
+  'admissionregistration.v1alpha1.MatchCondition',
+  'apiextensions.v1.CustomResourceSubresourceStatus',
+  'apiextensions.v1beta1.CustomResourceSubresourceStatus',
+  'apiserverinternal.v1alpha1.StorageVersionSpec',
+  'core.v1.List',
+  'meta.v1.GroupKind',
+  'meta.v1.GroupResource',
+  'meta.v1.GroupVersion',
+  'meta.v1.GroupVersionKind',
+  'meta.v1.GroupVersionResource',
+  'meta.v1.WatchEvent',
+];
+
+/** A group that exists for tests of the machinery alone. */
+const LEFT_OUT = /^testapigroup\./;
+
+/**
+ * The text of the module that holds the table; the test compares it with what is committed.
+ *
+ * @param go the Go fields, protobuf the message definitions, openapi the OpenAPI v2 document: each as JSON text of
+ *   the shape above, which is trusted
+ */
+export function factsModule(go: string, protobuf: string, openapi: string): string {
+  const goFacts: GoFacts = JSON.parse(go);
+  const messages: ProtobufNode = JSON.parse(protobuf);
+  const document: OpenApi = JSON.parse(openapi);
+  const lines = new Facts(goFacts, messages, document).lines();
+  const text = lines.join('\n').replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${');
+  return (
+    '// Generated by packages/apiserver/generate/main.ts. Do not edit.\n' +
+    '// One type a line; its fields behind tabs: name:type:number and flags (* pointer, ? omitempty, z omitzero, ! required), marks behind tildes.\n' +
+    `export const FACTS = \`\n${text}\n\`;\n`
+  );
+}
+
+class Facts {
+  private readonly go: GoFacts;
+  private readonly messages = new Map<string, Readonly<Record<string, ProtobufField>>>();
+  private readonly definitions = new Map<string, OpenApi['definitions'][string]>();
+
+  constructor(go: GoFacts, protobuf: ProtobufNode, openapi: OpenApi) {
+    this.go = go;
+    this.collect(protobuf, []);
+    for (const [name, definition] of Object.entries(openapi.definitions)) {
+      this.definitions.set(shorten(name, DEFINITIONS), definition);
+    }
+  }
+
+  /** One line per type: its name and marks, then its fields behind tabs, marks of a field behind tildes. Sorted by name. */
+  lines(): string[] {
+    const names = Object.keys(this.go.types).filter((name) => !LEFT_OUT.test(name) && !(name in SPECIAL));
+    return [
+      ...names.map((name) => this.line(name)),
+      ...PROTOBUF_ONLY.map((name) => this.lineOfMessage(name)),
+    ].toSorted();
+  }
+
+  private lineOfMessage(name: string): string {
+    const fields = this.messages.get(name);
+    if (fields === undefined) throw new Error(`no message ${name}`);
+    return [
+      name,
+      ...Object.entries(fields).map(
+        ([json, field]) => `${json}:${this.fromProtobuf(name, field)}:${field.id}`,
+      ),
+    ].join('\t');
+  }
+
+  private collect(node: ProtobufNode, path: readonly string[]): void {
+    for (const [name, child] of Object.entries(node.nested ?? {})) {
+      const full = [...path, name];
+      if (child.fields) this.messages.set(shorten(full.join('.'), PACKAGES), child.fields);
+      this.collect(child, full);
+    }
+  }
+
+  private line(name: string): string {
+    const definition = this.definitions.get(name);
+    const mark = definition?.['x-kubernetes-map-type'] === 'atomic' ? '!atomic' : '';
+    const fields = this.go.types[name].fields
+      .filter((field) => field.json !== '-')
+      .map((field) => this.field(name, field));
+    return [name + mark, ...fields].join('\t');
+  }
+
+  private field(owner: string, field: GoField): string {
+    const definition = this.definitions.get(owner);
+    const property = definition?.properties?.[field.json];
+    let flags = '';
+    if (field.pointer) flags += '*';
+    if (field.omitempty) flags += '?';
+    if (field.omitzero) flags += 'z';
+    if (definition?.required?.includes(field.json)) flags += '!';
+    const marks: string[] = [];
+    if (field.listType === 'set' || field.listType === 'map') marks.push(`list=${field.listType}`);
+    if (field.listMapKeys) marks.push(`keys=${field.listMapKeys.join(',')}`);
+    if (field.mapType === 'atomic') marks.push('map=atomic');
+    const strategies = (field.patchStrategy ?? '').split(',');
+    if (strategies.includes('merge')) marks.push('merge');
+    if (strategies.includes('retainKeys')) marks.push('retain');
+    if (field.patchMergeKey) marks.push(`by=${field.patchMergeKey}`);
+    if (field.default !== undefined) marks.push(`default=${defaultOf(field.default)}`);
+    if (property?.enum) marks.push(`enum=${property.enum.join('|')}`);
+    return [`${field.json}:${this.typeOf(owner, field)}:${field.pb ?? 0}${flags}`, ...marks].join('~');
+  }
+
+  private typeOf(owner: string, field: GoField): string {
+    const message = this.messages.get(owner);
+    const known = message && Object.values(message).find((candidate) => candidate.id === field.pb);
+    const fromGo = this.fromGo(owner, field.go);
+    if (!known) return fromGo;
+    const fromProtobuf = this.fromProtobuf(owner, known);
+    // Go's name of a string type says nothing of its form; a struct's must be the message's.
+    const told = fromGo.replace(/^[[{]/, '');
+    if (told.includes('.') && told !== fromProtobuf.replace(/^[[{]/, '')) {
+      throw new Error(`${owner}.${field.json}: ${field.go} in Go is ${fromProtobuf} in protobuf`);
+    }
+    return fromProtobuf;
+  }
+
+  private fromProtobuf(owner: string, field: ProtobufField): string {
+    const base = this.baseOf(owner, field.type);
+    if (field.keyType) return `{${base}`;
+    return field.rule === 'repeated' ? `[${base}` : base;
+  }
+
+  private baseOf(owner: string, type: string): string {
+    if (SCALARS[type]) return SCALARS[type];
+    const own = owner.slice(0, owner.lastIndexOf('.'));
+    const name = type.startsWith('.') ? shorten(type.slice(1), PACKAGES) : `${own}.${type}`;
+    if (SPECIAL[name]) return SPECIAL[name];
+    const fields = this.messages.get(name);
+    if (this.go.types[name] || PROTOBUF_ONLY.includes(name)) return name;
+    // A Go slice type of its own (ExtraValue, Verbs) is a message that holds the items.
+    if (fields?.items?.rule === 'repeated') return `(${this.baseOf(name, fields.items.type)}`;
+    throw new Error(`${owner}: nothing is known of ${type}`);
+  }
+
+  /** The type by its Go declaration, as far as it tells: a struct of the same package, a scalar, or a string. */
+  private fromGo(owner: string, go: string): string {
+    if (GO_SCALARS[go]) return GO_SCALARS[go];
+    if (go.startsWith('*')) return this.fromGo(owner, go.slice(1));
+    if (go.startsWith('[]')) return `[${this.fromGo(owner, go.slice(2))}`;
+    const map = /^map\[[\w.]+\](.*)$/.exec(go);
+    if (map) return `{${this.fromGo(owner, map[1])}`;
+    const own = owner.slice(0, owner.lastIndexOf('.'));
+    for (const name of [`${own}.${go}`, go.replace(/^metav1\.|^v1\.(?=\w+Meta$)/, 'meta.v1.')]) {
+      if (SPECIAL[name]) return SPECIAL[name];
+      if (this.go.types[name]) return name;
+    }
+    return 's';
+  }
+}
+
+/** A default is JSON, or refers to one of Go's constants. */
+function defaultOf(text: string): string {
+  const constant = /^ref\((\w+)\)$/.exec(text)?.[1];
+  if (constant === undefined) return text;
+  const value = CONSTANTS[constant];
+  if (value === undefined) throw new Error(`nothing is known of the constant ${constant}`);
+  return JSON.stringify(value);
+}
+
+function shorten(name: string, prefixes: readonly string[]): string {
+  const prefix = prefixes.find((candidate) => name.startsWith(candidate));
+  return prefix === undefined ? name : name.slice(prefix.length);
+}

@@ -1,0 +1,331 @@
+/**
+ * Reads the JSON of user objects: what JSON.parse leaves out is kept. Integers have 64 bits, a whole number
+ * that was written as a fraction stays one, a repeated member is reported with its path, nesting is bounded, and
+ * a member called `__proto__` is a member.
+ *
+ * Of two equal members the last one counts, as in Go. Modelled on sigs.k8s.io/json, whose error texts are kept
+ * where they reach clients.
+ */
+
+import { JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+
+export interface JsonReadOptions {
+  /** Told the path of each repeated member, `spec.containers[0].name`, once per path. */
+  readonly duplicate?: (path: string) => void;
+}
+
+/**
+ * Deepest nesting. Go's decoder stops at 10,000; a tenth of that is deeper than any schema lets an object be, and all
+ * that walks an object here may recurse without fear for the stack.
+ */
+const DEPTH_MAX = 1_000;
+const INT64_MAX = 2n ** 63n - 1n;
+const INT64_MIN = -(2n ** 63n);
+const UINT64_MAX = 2n ** 64n - 1n;
+
+/** Text that is no JSON; the message is Go's. */
+export class JsonSyntaxError extends Error {
+  override readonly name = 'JsonSyntaxError';
+}
+
+/**
+ * Reads one JSON value; only white space may follow it.
+ *
+ * @param text the decoded text (a byte order mark is refused, as Go refuses it)
+ * @throws JsonSyntaxError
+ */
+export function readJson(text: string, options: JsonReadOptions = {}): Json {
+  return new JsonReader(text, options).read();
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const SPACE = 0x20;
+
+class JsonReader {
+  private readonly text: string;
+  private readonly options: JsonReadOptions;
+  private at = 0;
+  private depth = 0;
+  /** Member names and indexes from the top down to here; kept only for messages. */
+  private readonly path: (string | number)[] = [];
+  private readonly repeated = new Set<string>();
+
+  constructor(text: string, options: JsonReadOptions) {
+    this.text = text;
+    this.options = options;
+  }
+
+  read(): Json {
+    this.space();
+    const value = this.value();
+    this.space();
+    if (this.at < this.text.length) throw this.unexpected('after top-level value');
+    return value;
+  }
+
+  private space(): void {
+    const { text } = this;
+    for (;;) {
+      const code = text.charCodeAt(this.at);
+      if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+      this.at += 1;
+    }
+  }
+
+  private value(): Json {
+    const { text } = this;
+    const code = text.charCodeAt(this.at);
+    switch (code) {
+      case 0x7b:
+        return this.object();
+      case 0x5b:
+        return this.array();
+      case QUOTE:
+        return this.string();
+      case 0x74:
+        return this.word('true', true);
+      case 0x66:
+        return this.word('false', false);
+      case 0x6e:
+        return this.word('null', null);
+      default:
+        if (code === 0x2d || (code >= 0x30 && code <= 0x39)) return this.number();
+        throw this.unexpected('looking for beginning of value');
+    }
+  }
+
+  private object(): JsonObject {
+    this.enter();
+    const object: Record<string, Json> = {};
+    this.at += 1;
+    this.space();
+    if (this.text.charCodeAt(this.at) === 0x7d) {
+      this.at += 1;
+      this.depth -= 1;
+      return object;
+    }
+    for (;;) {
+      if (this.text.charCodeAt(this.at) !== QUOTE) {
+        throw this.unexpected('looking for beginning of object key string');
+      }
+      const name = this.string();
+      this.space();
+      if (this.text.charCodeAt(this.at) !== 0x3a) throw this.unexpected('after object key');
+      this.at += 1;
+      this.space();
+      this.path.push(name);
+      if (Object.hasOwn(object, name)) this.report();
+      const value = this.value();
+      this.path.pop();
+      if (name === '__proto__') {
+        Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+      } else {
+        object[name] = value;
+      }
+      this.space();
+      const code = this.text.charCodeAt(this.at);
+      if (code === 0x7d) break;
+      if (code !== 0x2c) throw this.unexpected('after object key:value pair');
+      this.at += 1;
+      this.space();
+    }
+    this.at += 1;
+    this.depth -= 1;
+    return object;
+  }
+
+  private array(): Json[] {
+    this.enter();
+    const items: Json[] = [];
+    this.at += 1;
+    this.space();
+    if (this.text.charCodeAt(this.at) === 0x5d) {
+      this.at += 1;
+      this.depth -= 1;
+      return items;
+    }
+    this.path.push(0);
+    for (;;) {
+      this.path[this.path.length - 1] = items.length;
+      items.push(this.value());
+      this.space();
+      const code = this.text.charCodeAt(this.at);
+      if (code === 0x5d) break;
+      if (code !== 0x2c) throw this.unexpected('after array element');
+      this.at += 1;
+      this.space();
+    }
+    this.path.pop();
+    this.at += 1;
+    this.depth -= 1;
+    return items;
+  }
+
+  private enter(): void {
+    this.depth += 1;
+    if (this.depth > DEPTH_MAX) throw new JsonSyntaxError('exceeded max depth');
+  }
+
+  private word<T>(word: string, value: T): T {
+    if (this.text.startsWith(word, this.at)) {
+      this.at += word.length;
+      return value;
+    }
+    let same = 1;
+    while (this.text[this.at + same] === word[same]) same += 1;
+    this.at += same;
+    throw this.unexpected(`in literal ${word} (expecting '${word[same]}')`);
+  }
+
+  private number(): Json {
+    const { text } = this;
+    const start = this.at;
+    if (text.charCodeAt(this.at) === 0x2d) this.at += 1;
+    if (text.charCodeAt(this.at) === 0x30) this.at += 1;
+    else if (!this.digits()) throw this.unexpected('in numeric literal');
+    let fraction = false;
+    if (text.charCodeAt(this.at) === 0x2e) {
+      fraction = true;
+      this.at += 1;
+      if (!this.digits()) throw this.unexpected('after decimal point in numeric literal');
+    }
+    const code = text.charCodeAt(this.at);
+    if (code === 0x65 || code === 0x45) {
+      fraction = true;
+      this.at += 1;
+      const sign = text.charCodeAt(this.at);
+      if (sign === 0x2b || sign === 0x2d) this.at += 1;
+      if (!this.digits()) throw this.unexpected('in exponent of numeric literal');
+    }
+    const literal = text.slice(start, this.at);
+    const value = Number(literal);
+    if (!fraction) {
+      if (Number.isSafeInteger(value)) return Object.is(value, -0) ? 0 : value;
+      const exact = BigInt(literal);
+      if (exact >= INT64_MIN && exact <= (exact > INT64_MAX ? UINT64_MAX : INT64_MAX)) return exact;
+    }
+    if (!Number.isFinite(value)) {
+      throw new JsonSyntaxError(`json: cannot unmarshal number ${literal} into Go value of type float64`);
+    }
+    return Number.isInteger(value) ? new JsonFloat(value) : value;
+  }
+
+  private digits(): boolean {
+    const start = this.at;
+    for (;;) {
+      const code = this.text.charCodeAt(this.at);
+      if (!(code >= 0x30 && code <= 0x39)) return this.at > start;
+      this.at += 1;
+    }
+  }
+
+  private string(): string {
+    const { text } = this;
+    this.at += 1;
+    const start = this.at;
+    for (;;) {
+      const code = text.charCodeAt(this.at);
+      if (code === QUOTE) return text.slice(start, this.at++);
+      if (code === BACKSLASH) return this.escaped(start);
+      if (!(code >= SPACE)) throw this.unexpected('in string literal');
+      this.at += 1;
+    }
+  }
+
+  /** The rest of a string from its first escape on. */
+  private escaped(start: number): string {
+    const { text } = this;
+    let result = '';
+    let from = start;
+    for (;;) {
+      const code = text.charCodeAt(this.at);
+      if (code === QUOTE) {
+        result += text.slice(from, this.at);
+        this.at += 1;
+        // Go replaces what is no Unicode character; a lone half of a pair is none.
+        return wellFormed(result);
+      }
+      if (code === BACKSLASH) {
+        result += text.slice(from, this.at) + this.escape();
+        from = this.at;
+      } else if (code >= SPACE) {
+        this.at += 1;
+      } else {
+        throw this.unexpected('in string literal');
+      }
+    }
+  }
+
+  private escape(): string {
+    const letter = this.text[this.at + 1];
+    const plain = letter === undefined ? undefined : ESCAPES[letter];
+    if (plain !== undefined) {
+      this.at += 2;
+      return plain;
+    }
+    if (letter === 'u') {
+      const hex = this.text.slice(this.at + 2, this.at + 6);
+      if (/^[0-9a-fA-F]{4}$/.test(hex)) {
+        this.at += 6;
+        return String.fromCharCode(Number.parseInt(hex, 16));
+      }
+      this.at += 2;
+      while (/[0-9a-fA-F]/.test(this.text[this.at] ?? '')) this.at += 1;
+      throw this.unexpected('in \\u hexadecimal character escape');
+    }
+    this.at += 1;
+    throw this.unexpected('in string escape code');
+  }
+
+  private report(): void {
+    const path = describePath(this.path);
+    if (this.repeated.has(path)) return;
+    this.repeated.add(path);
+    this.options.duplicate?.(path);
+  }
+
+  private unexpected(where: string): JsonSyntaxError {
+    if (this.at >= this.text.length) return new JsonSyntaxError('unexpected end of JSON input');
+    return new JsonSyntaxError(`invalid character ${describeCharacter(this.text, this.at)} ${where}`);
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};
+
+/** Text with each lone half of a pair replaced (String.toWellFormed, which the library's types do not name yet). */
+function wellFormed(text: string): string {
+  return text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
+}
+
+/** A character in single quotes as Go's %q prints it. */
+function describeCharacter(text: string, at: number): string {
+  const char = String.fromCodePoint(text.codePointAt(at) ?? 0);
+  if (char === "'") return String.raw`'\''`;
+  if (char === '"') return `'"'`;
+  const quoted = JSON.stringify(char).slice(1, -1);
+  const code = char.codePointAt(0) ?? 0;
+  if (quoted.startsWith('\\u')) {
+    return code < 0x100 ? `'\\x${code.toString(16).padStart(2, '0')}'` : `'${quoted}'`;
+  }
+  return `'${quoted}'`;
+}
+
+/** `spec.containers[0].name`, as strict decoding errors name a place. */
+export function describePath(path: readonly (string | number)[]): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += text === '' ? part : `.${part}`;
+  }
+  return text;
+}
