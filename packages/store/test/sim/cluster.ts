@@ -21,6 +21,9 @@ import { simLogger } from './sim-logger.ts';
 import type { Stage } from './stage.ts';
 import { Wires } from './wires.ts';
 
+/** Ten times what the busiest seeds take: something goes round and round. */
+const EVENTS_MAX = 5_000_000;
+
 export class Cluster implements Stage, MemberWatcher {
   readonly options: SimOptions;
   readonly scheduler: Scheduler;
@@ -181,6 +184,7 @@ export class Cluster implements Stage, MemberWatcher {
   }
 
   step(): void {
+    law('L2', this.scheduler.events < EVENTS_MAX, () => `no end after ${EVENTS_MAX} events`);
     this.scheduler.next();
     settle();
     if (this.failure !== undefined) throw this.failure;
