@@ -26,10 +26,10 @@ export const ENTRIES: readonly RegExp[] = [
   /^packages\/[a-z-]+\/src\/(index|main)\.ts$/,
   /^proto\/gen\/index\.ts$/,
   /^proto\/generate\.ts$/,
-  /^packages\/apiserver\/generate\/main\.ts$/,
 ];
 export const SCRIPTS: readonly RegExp[] = [
   /\.test\.ts$/,
+  /^packages\/[a-z-]+\/generate\/main\.ts$/,
   /\/bench\.ts$/,
   /\/test\/[a-z-]+\/main\.ts$/,
   /^tests\/[a-z-]+\/[a-z-]+\/main\.ts$/,
@@ -156,6 +156,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/proxy/src/grpc/': ['crypto', 'dns/promises', 'http', 'https', 'net', 'os', 'path'], // its ports, its members' metrics
   'packages/proxy/src/tcp/': ['dns/promises', 'net'], // forwards connections
   'packages/rpc/src/': ['crypto', 'fs', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates
+  'packages/sim/src/checker/main.ts': ['fs', 'readline'], // reads a history
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
   'packages/store/src/audit/audit-file.ts': ['fs/promises', 'path'],
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
