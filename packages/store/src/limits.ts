@@ -36,12 +36,7 @@ export const SEND_BYTES_MAX = 2_147_483_647;
 /** Default of --max-txn-ops, applied to the longest of compare, success and failure. */
 export const TXN_OPS_DEFAULT = 128;
 
-/**
- * Transactions inside transactions. etcd has no bound of its own but every level costs one operation of
- * the budget above, so honest requests stay far below; this one keeps recursion off the stack's end
- * when an operator raises --max-txn-ops.
- */
-export const TXN_DEPTH_MAX = 32;
+// Transactions inside transactions: a message's depth is bounded where it is decoded (proto's DECODE_LIMITS).
 
 /** Keys and values have no bound but the request's. */
 

@@ -126,6 +126,7 @@ describe('Go values', () => {
     [60_000, '1m0s'],
     [600_000, '10m0s'],
     [7_200_000, '2h0m0s'],
+    [60_000.000_003, '1m0.000000003s'],
     [-1_000, '-1s'],
   ])('formats %d ms', (ms, want) => {
     expect(formatGoDuration(ms)).toBe(want);

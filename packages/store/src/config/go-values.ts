@@ -149,17 +149,17 @@ export function formatGoDuration(durationMs: number): string {
   const nanoseconds = BigInt(Math.round(Math.abs(durationMs) * 1e6));
   const sign = durationMs < 0 ? '-' : '';
   if (nanoseconds === 0n) return '0s';
-  const decimal = (unit: bigint, name: string): string => {
-    const fraction = (nanoseconds % unit).toString().padStart(unit.toString().length - 1, '0');
+  const decimal = (unit: bigint, name: string, amount = nanoseconds): string => {
+    const fraction = (amount % unit).toString().padStart(unit.toString().length - 1, '0');
     const trimmed = fraction.replace(/0+$/, '');
-    return `${nanoseconds / unit}${trimmed === '' ? '' : `.${trimmed}`}${name}`;
+    return `${amount / unit}${trimmed === '' ? '' : `.${trimmed}`}${name}`;
   };
   if (nanoseconds < 1_000n) return `${sign}${nanoseconds}ns`;
   if (nanoseconds < 1_000_000n) return sign + decimal(1_000n, '\u00b5s');
   if (nanoseconds < 1_000_000_000n) return sign + decimal(1_000_000n, 'ms');
   const minutes = nanoseconds / 60_000_000_000n;
-  const seconds = Number(nanoseconds % 60_000_000_000n) / 1e9;
-  if (minutes === 0n) return `${sign}${seconds}s`;
-  if (minutes < 60n) return `${sign}${minutes}m${seconds}s`;
-  return `${sign}${minutes / 60n}h${minutes % 60n}m${seconds}s`;
+  const seconds = decimal(1_000_000_000n, 's', nanoseconds % 60_000_000_000n);
+  if (minutes === 0n) return `${sign}${seconds}`;
+  if (minutes < 60n) return `${sign}${minutes}m${seconds}`;
+  return `${sign}${minutes / 60n}h${minutes % 60n}m${seconds}`;
 }
