@@ -40,3 +40,5 @@ export {
 export { recordedValue } from './history/recorded-value.ts';
 export type * from './history/record.ts';
 export type * from './history/request.ts';
+export { checkHistory, type CheckOptions } from './checker/check-history.ts';
+export { verdictText, type Law, type Verdict, type Violation } from './checker/verdict.ts';

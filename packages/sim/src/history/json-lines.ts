@@ -76,7 +76,8 @@ export class HistoryReader {
         'a response of the kind of its request',
       );
       this.require(
-        record.outcome.kind === 'unknown' || Number.isInteger(record.returned),
+        Number.isInteger(record.returned) ||
+          (record.outcome.kind === 'unknown' && record.returned === undefined),
         'the place where it returned',
       );
       this.operations.push(record);

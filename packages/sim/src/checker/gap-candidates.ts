@@ -1,0 +1,213 @@
+/**
+ * What may have made a revision that nobody was answered for: a request whose outcome is unknown, a lease that was over, or a
+ * revocation that was answered. What anybody was told of the revision narrows it; each candidate is tried on the
+ * model and taken back, so that only those are offered that do what was told.
+ */
+import type { Operation, WatchEvent } from '../history/record.ts';
+import type { LeaseId, Request } from '../history/request.ts';
+import type { Claim, Filing } from './filing.ts';
+import { isKeyRequest, putsOf } from './filing.ts';
+import { leaseOf, type KeySpace } from './key-space.ts';
+import type { LeaseBook } from './lease-book.ts';
+import { covers } from './range-model.ts';
+
+export type Candidate =
+  | { readonly kind: 'doubtful'; readonly operation: Operation }
+  /** A lease's end that was asked for, answered or not. */
+  | { readonly kind: 'revoked'; readonly operation: Operation }
+  /** A lease's end that nobody asked for. */
+  | { readonly kind: 'expired'; readonly lease: LeaseId };
+
+export class GapCandidates {
+  private readonly filing: Filing;
+  private readonly leases: LeaseBook;
+  private readonly space: KeySpace;
+  private readonly used: ReadonlyMap<number, number>;
+  private readonly ended: ReadonlyMap<LeaseId, number>;
+  /** What clients saw of leases counts, too. */
+  private readonly strict: boolean;
+  /** Requests that were found at a revision by a value only they wrote. */
+  private readonly reserved = new Map<number, number>();
+  /** Unanswered requests, latest call first. */
+  private readonly doubtful: readonly Operation[];
+  private readonly deleters: readonly Operation[];
+  /** Those whose effect their own text does not tell. */
+  private readonly keepers: readonly Operation[];
+
+  constructor(
+    filing: Filing,
+    leases: LeaseBook,
+    space: KeySpace,
+    used: ReadonlyMap<number, number>,
+    ended: ReadonlyMap<LeaseId, number>,
+    strict: boolean,
+  ) {
+    this.filing = filing;
+    this.leases = leases;
+    this.space = space;
+    this.used = used;
+    this.ended = ended;
+    this.strict = strict;
+    this.doubtful = filing.doubtful.toSorted((a, b) => b.called - a.called);
+    this.deleters = this.doubtful.filter(({ request }) => mayDelete(request));
+    this.keepers = this.doubtful.filter(({ request }) =>
+      [...putsOf(request)].some((put) => put.ignoreValue === true),
+    );
+    for (let revision = filing.base + 1; revision <= filing.last; revision++) {
+      for (const { key, value } of filing.claimAt(revision)?.puts.values() ?? []) {
+        const putters = filing.puttersOf(key, value);
+        if (value !== '' && putters.length === 1 && !this.reserved.has(putters[0].id))
+          this.reserved.set(putters[0].id, revision);
+      }
+    }
+  }
+
+  /** Those that can have made the next revision, the likeliest first. The space is as before between any two. */
+  *of(revision: number): Generator<Candidate> {
+    const claim = this.filing.claimAt(revision);
+    for (const candidate of this.raw(revision, claim))
+      if (this.possible(candidate, revision, claim)) yield candidate;
+  }
+
+  execute(candidate: Candidate): readonly WatchEvent[] {
+    if (candidate.kind === 'expired') return this.space.endLease(candidate.lease);
+    const { request } = candidate.operation;
+    if (request.kind === 'leaseRevoke') return this.space.endLease(request.id);
+    return isKeyRequest(request) ? this.space.execute(request).events : [];
+  }
+
+  /** What was told of a revision, as events. */
+  told(revision: number): readonly WatchEvent[] {
+    const claim = this.filing.claimAt(revision);
+    if (claim === undefined) return [];
+    if (claim.complete !== undefined) return claim.complete.filter((event) => this.isChange(event, revision));
+    const puts: WatchEvent[] = [...claim.puts.values()].map((kv) => ({ kind: 'put', kv }));
+    const deletes: WatchEvent[] = [...claim.deletes].map((key) => ({
+      kind: 'delete',
+      kv: { key, value: '', create: 0, mod: revision, version: 0 },
+    }));
+    return [...puts, ...deletes].filter((event) => this.isChange(event, revision));
+  }
+
+  /** Whether a request may delete a key. */
+  mayDelete(request: Request, key: string): boolean {
+    switch (request.kind) {
+      case 'delete':
+        return covers(request.key, request.end, key);
+      case 'leaseRevoke':
+        return this.space.keysOf(request.id).has(key);
+      case 'txn':
+        return [...(request.then ?? []), ...(request.else ?? [])].some((op) => this.mayDelete(op, key));
+      default:
+        return false;
+    }
+  }
+
+  private isChange({ kind, kv }: WatchEvent, revision: number): boolean {
+    return kv.mod === revision && (kind === 'put' || this.space.get(kv.key) !== undefined);
+  }
+
+  private *raw(revision: number, claim: Claim | undefined): Generator<Candidate> {
+    if (claim?.operation !== undefined) {
+      const operation = this.filing.history.operations[claim.operation];
+      if (operation !== undefined && operation.outcome.kind !== 'refused') yield candidateOf(operation);
+      return;
+    }
+    if (claim?.expired !== undefined) {
+      yield { kind: 'expired', lease: claim.expired };
+      return;
+    }
+    const [put] = claim?.puts.values() ?? [];
+    if (put !== undefined) {
+      const { filing } = this;
+      for (const operation of filing.puttersOf(put.key, put.value))
+        if (operation.outcome.kind === 'unknown') yield { kind: 'doubtful', operation };
+      const named = put.value !== '' && this.keepers.length === 0;
+      for (const operation of named ? [] : put.value === '' ? this.doubtful : this.keepers)
+        yield candidateOf(operation);
+      return;
+    }
+    for (const operation of this.filing.revokesAt(revision)) yield { kind: 'revoked', operation };
+    const [deleted] = claim?.deletes ?? [];
+    yield* this.deletions(revision, deleted);
+    if (deleted === undefined)
+      for (const operation of this.doubtful)
+        if (!mayDelete(operation.request) && this.reserved.get(operation.id) === undefined)
+          yield candidateOf(operation);
+  }
+
+  /** Requests and leases' ends that delete `key`; undefined: any. A lease that should live comes last. */
+  private *deletions(revision: number, key: string | undefined): Generator<Candidate> {
+    const early: LeaseId[] = [];
+    for (const lease of this.leasesOf(key)) {
+      const livesUntilMs = this.leases.livesUntilMs(lease, this.filing.seenAt(revision));
+      if (livesUntilMs > this.filing.seenMsAt(revision)) early.push(lease);
+      else yield { kind: 'expired', lease };
+    }
+    for (const operation of this.deleters)
+      if (key === undefined || this.mayDelete(operation.request, key)) yield candidateOf(operation);
+    for (const lease of early) yield { kind: 'expired', lease };
+  }
+
+  private leasesOf(key: string | undefined): readonly LeaseId[] {
+    if (key === undefined) return [...this.space.attachedLeases()];
+    const kv = this.space.get(key);
+    const lease = kv === undefined ? undefined : leaseOf(kv);
+    return lease === undefined ? [] : [lease];
+  }
+
+  private possible(candidate: Candidate, revision: number, claim: Claim | undefined): boolean {
+    if (candidate.kind !== 'expired') {
+      const { id, called } = candidate.operation;
+      const reserved = this.reserved.get(id);
+      if (this.used.has(id) || called > this.filing.seenAt(revision)) return false;
+      if (reserved !== undefined && reserved !== revision) return false;
+    }
+    if (this.strict && candidate.kind === 'expired' && this.lives(candidate.lease, revision)) return false;
+    const before = this.space.revision;
+    const events = this.execute(candidate);
+    const fits =
+      events.length > 0 &&
+      agrees(events, claim) &&
+      !events.some((event) => this.attachesToEnded(event, revision));
+    this.space.undoTo(before);
+    return fits;
+  }
+
+  /** Whether a client knows better than that the lease was over by then. */
+  private lives(lease: LeaseId, revision: number): boolean {
+    const { filing, leases } = this;
+    const place = filing.seenAt(revision);
+    if (leases.aliveAt(lease) > place) return true;
+    return !leases.revokeAsked(lease, place) && leases.livesUntilMs(lease, place) > filing.seenMsAt(revision);
+  }
+
+  private attachesToEnded({ kind, kv }: WatchEvent, revision: number): boolean {
+    const lease = kind === 'put' ? leaseOf(kv) : undefined;
+    return lease !== undefined && (this.ended.get(lease) ?? Infinity) < revision;
+  }
+}
+
+function candidateOf(operation: Operation): Candidate {
+  return { kind: operation.request.kind === 'leaseRevoke' ? 'revoked' : 'doubtful', operation };
+}
+
+function mayDelete(request: Request): boolean {
+  if (request.kind === 'delete' || request.kind === 'leaseRevoke') return true;
+  return request.kind === 'txn' && [...(request.then ?? []), ...(request.else ?? [])].some(mayDelete);
+}
+
+/** Whether events are what was told of them. */
+function agrees(events: readonly WatchEvent[], claim: Claim | undefined): boolean {
+  if (claim === undefined) return true;
+  const byKey = new Map(events.map((event) => [event.kv.key, event]));
+  if (claim.complete !== undefined && claim.complete.length !== events.length) return false;
+  for (const [key, kv] of claim.puts) {
+    const event = byKey.get(key);
+    if (event?.kind !== 'put' || event.kv.version !== kv.version || event.kv.create !== kv.create)
+      return false;
+    if (kv.value !== '' && (event.kv.value !== kv.value || leaseOf(event.kv) !== leaseOf(kv))) return false;
+  }
+  for (const key of claim.deletes) if (byKey.get(key)?.kind !== 'delete') return false;
+  return true;
+}

@@ -1,0 +1,178 @@
+/**
+ * Leases (E1–E4, E7): none may be seen to be over before its time, by the recorder's one clock and without slack; none may be
+ * kept alive after its end was seen; and where the history says when leaders changed, none may live on much too long.
+ */
+import type { History, Operation } from '../history/record.ts';
+import type { LeaseId } from '../history/request.ts';
+import { operationText } from './describe.ts';
+import { headerOf, isKeyResponse, isLocal, isKeyRequest, type Filing } from './filing.ts';
+import { leaseOf } from './key-space.ts';
+import type { LeaseBook, LeaseRecord } from './lease-book.ts';
+import type { Replay } from './replay.ts';
+import type { Findings } from './verdict.ts';
+
+/** A client has seen that a lease is over. */
+interface End {
+  readonly lease: LeaseId;
+  readonly place: number;
+  readonly ms: number;
+  readonly what: () => string;
+}
+
+/** After its time, how long an expired lease may be there (E2), beside an election. */
+const LATE_MS = 2000;
+
+export function checkLeases(filing: Filing, book: LeaseBook, replay: Replay, findings: Findings): void {
+  findings.count('leases', book.leases.size);
+  const ends = new Map<LeaseId, End>();
+  for (const end of endsSeen(filing, replay)) {
+    const { lease, place, ms, what } = end;
+    const known = ends.get(lease);
+    if (known === undefined || place < known.place) ends.set(lease, end);
+    const record = book.leases.get(lease);
+    if (record === undefined || book.revokeAsked(lease, place)) continue;
+    const untilMs = book.livesUntilMs(lease, place);
+    if (ms < untilMs)
+      findings.report(
+        'E1',
+        `lease ${lease} of ${record.ttlMs} ms was over at least ${(untilMs - ms).toFixed(1)} ms early: ${what()}`,
+        () => [
+          ...renewalsBefore(record, place).map(operationText),
+          ...replay.around(replay.endOf(lease) ?? 0),
+        ],
+      );
+  }
+  for (const record of book.leases.values()) {
+    const end = ends.get(record.id);
+    if (end === undefined) continue;
+    for (const { operation } of record.renewals)
+      if (operation.called > end.place && operation !== record.grant)
+        findings.report(
+          'E4',
+          `lease ${record.id} was kept alive by #${operation.id}, called at ${operation.called}, and was seen to be over at ${end.place}: ${end.what()}`,
+          () => [operationText(operation)],
+        );
+  }
+  checkTimes(filing.history, book, ends, findings);
+  checkLate(filing, book, replay, findings);
+}
+
+function renewalsBefore({ renewals }: LeaseRecord, place: number): Operation[] {
+  return renewals
+    .map(({ operation }) => operation)
+    .filter(({ called }) => called < place)
+    .slice(-2);
+}
+
+/** Every sign that a lease is over: its keys gone at a revision, or an answer that says so. */
+function* endsSeen(filing: Filing, replay: Replay): Generator<End> {
+  for (let revision = filing.base + 1; revision <= filing.last; revision++) {
+    const origin = replay.originOf(revision);
+    if (origin.kind === 'expired' && filing.seenAt(revision) < Infinity)
+      yield {
+        lease: origin.lease,
+        place: filing.seenAt(revision),
+        ms: filing.seenMsAt(revision),
+        what: () => `revision ${revision}, told at ${filing.seenAt(revision)}, ended it`,
+      };
+  }
+  for (const operation of filing.history.operations) {
+    const { request, outcome, returned, returnMs } = operation;
+    if (returned === undefined || returnMs === undefined) continue;
+    const lease = leaseSaidOver(operation);
+    if (lease !== undefined)
+      yield { lease, place: returned, ms: returnMs, what: () => operationText(operation) };
+    else if (request.kind === 'leaseRevoke' && outcome.kind === 'ok')
+      yield { lease: request.id, place: returned, ms: returnMs, what: () => operationText(operation) };
+  }
+}
+
+function leaseSaidOver({ request, outcome }: Operation): LeaseId | undefined {
+  if (outcome.kind === 'ok') {
+    const { response } = outcome;
+    if (request.kind === 'leaseTimeToLive' && response.kind === 'leaseTimeToLive' && response.ttl < 0)
+      return request.id;
+    if (request.kind === 'leaseKeepAlive' && response.kind === 'leaseKeepAlive' && (response.ttl ?? 0) <= 0)
+      return request.id;
+    return undefined;
+  }
+  if (outcome.kind !== 'refused' || !outcome.text.includes('requested lease not found')) return undefined;
+  if (request.kind === 'leaseRevoke') return request.id;
+  return request.kind === 'put' ? leaseOf(request) : undefined;
+}
+
+function checkTimes(
+  history: History,
+  book: LeaseBook,
+  ends: ReadonlyMap<LeaseId, End>,
+  findings: Findings,
+): void {
+  for (const operation of history.operations) {
+    const { request, outcome, called } = operation;
+    if (
+      request.kind !== 'leaseTimeToLive' ||
+      outcome.kind !== 'ok' ||
+      outcome.response.kind !== 'leaseTimeToLive'
+    )
+      continue;
+    const { ttl, grantedTtl } = outcome.response;
+    const record = book.leases.get(request.id);
+    if (record === undefined || ttl < 0) continue;
+    if (grantedTtl !== undefined && grantedTtl * 1000 !== record.ttlMs)
+      findings.report(
+        'E7',
+        `lease ${request.id} was granted ${record.ttlMs / 1000} s, and is told to have been granted ${grantedTtl} s`,
+        () => [operationText(operation)],
+      );
+    const end = ends.get(request.id);
+    if (end !== undefined && end.place < called)
+      findings.report(
+        'E4',
+        `lease ${request.id} is told to live ${ttl} s, and was seen to be over at ${end.place}: ${end.what()}`,
+        () => [operationText(operation)],
+      );
+  }
+}
+
+/** Keys of a lease whose time was over long ago, told by a read of the newest state. */
+function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Findings): void {
+  const { beginning, facts, operations } = filing.history;
+  const { electionTimeoutMs } = beginning;
+  if (electionTimeoutMs === undefined) return;
+  const told = new Set<LeaseId>();
+  for (const operation of operations) {
+    const { request, outcome, called, callMs } = operation;
+    if (outcome.kind !== 'ok' || !isKeyRequest(request) || !isKeyResponse(outcome.response)) continue;
+    if (
+      request.kind !== 'range' ||
+      isLocal(request) ||
+      (request.revision ?? 0) > 0 ||
+      outcome.response.kind !== 'range'
+    )
+      continue;
+    for (const kv of outcome.response.kvs ?? []) {
+      const id = leaseOf(kv);
+      const record = id === undefined ? undefined : book.leases.get(id);
+      if (id === undefined || record === undefined || record.grant === undefined || told.has(id)) continue;
+      let lastMs = record.grant.returnMs ?? Infinity;
+      let unanswered = false;
+      for (const { operation: renewal } of record.renewals)
+        lastMs = Math.max(lastMs, renewal.returnMs ?? Infinity);
+      for (const { request: other, outcome: end, called: at } of operations)
+        if (other.kind === 'leaseKeepAlive' && other.id === id && end.kind === 'unknown' && at < called)
+          unanswered = true;
+      const since = facts.filter(({ ms }) => ms >= lastMs - record.ttlMs && ms <= callMs);
+      // Faults may keep a cluster from ending leases at all; the law speaks of a leader that stays.
+      const disturbed = since.some(({ type }) => type === 'fault' || type === 'crash' || type === 'start');
+      const leaders = since.filter(({ type }) => type === 'leader').length;
+      const allowedMs = lastMs + record.ttlMs * (1 + leaders) + electionTimeoutMs * (1 + leaders) + LATE_MS;
+      if (unanswered || disturbed || callMs <= allowedMs) continue;
+      told.add(id);
+      findings.report(
+        'E2',
+        `lease ${id} of ${record.ttlMs} ms was renewed last before ${lastMs.toFixed(0)} ms, and at ${callMs.toFixed(0)} ms its key is there at revision ${headerOf(operation)}: ${(callMs - allowedMs).toFixed(0)} ms too long`,
+        () => [operationText(operation), ...replay.around(kv.mod)],
+      );
+    }
+  }
+}
