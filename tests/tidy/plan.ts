@@ -26,6 +26,7 @@ export const ENTRIES: readonly RegExp[] = [
   /^packages\/[a-z-]+\/src\/(index|main)\.ts$/,
   /^proto\/gen\/index\.ts$/,
   /^proto\/generate\.ts$/,
+  /^packages\/sim\/src\/checker\/main\.ts$/,
 ];
 export const SCRIPTS: readonly RegExp[] = [
   /\.test\.ts$/,

@@ -312,7 +312,8 @@ function checkWatchers(
         ({ request, outcome, returnMs = Infinity }) =>
           CHANGES.has(request.kind) && outcome.kind === 'ok' && returnMs < deadline,
       );
-      const lately = since === undefined ? undefined : statesBetween(eras, since.returned ?? 0, response.seq);
+      const lately =
+        since === undefined ? undefined : statesBetween(eras, (since.returned ?? 0) + 1, response.seq);
       if (lately !== undefined && lately.length > 0 && !lately.some(allowed)) {
         findings.report(
           'W14',

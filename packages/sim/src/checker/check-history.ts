@@ -41,7 +41,7 @@ export function checkHistory(history: History, options: CheckOptions = {}): Verd
   const { replay, openEnded } = replayed(filing, leases, findings, { choicesMax, stepsMax });
   const told = new Told(history);
   const compactions = new Compactions(history);
-  checkOrder(filing, replay, told, findings);
+  checkOrder(filing, told, findings);
   checkCompactions(history, compactions, told, findings);
   checkWatches(history, replay, compactions, findings);
   checkLeases(filing, leases, replay, findings);

@@ -224,12 +224,13 @@ export class Filing {
   private newest(): number {
     const { operations, watches, facts, beginning } = this.history;
     let possible = this.base + (beginning.leases?.length ?? 0);
-    for (const { request, outcome } of operations)
-      if (outcome.kind !== 'refused' && (mayWrite(request) || request.kind === 'leaseGrant')) possible++;
+    for (const { request } of operations) if (mayWrite(request) || request.kind === 'leaseGrant') possible++;
+    // Twice that is the bound: what was done twice, or though it was refused, is found where it was done.
+    const most = this.base + (possible - this.base) * 2;
     let told = this.base;
     const lies = new Set<number>();
     const take = (revision: number): void => {
-      if (revision > possible) lies.add(revision);
+      if (revision > most) lies.add(revision);
       else if (revision > told) told = revision;
     };
     for (const operation of operations) take(headerOf(operation));

@@ -7,7 +7,6 @@
 import type { History, Operation } from '../history/record.ts';
 import { operationText } from './describe.ts';
 import { headerOf, isKeyRequest, isOrdered, type Filing } from './filing.ts';
-import type { Replay } from './replay.ts';
 import type { Findings } from './verdict.ts';
 
 /** The greatest revision told before each place of a history. */
@@ -58,26 +57,21 @@ export class Told {
   }
 }
 
-export function checkOrder(filing: Filing, replay: Replay, told: Told, findings: Findings): void {
+export function checkOrder(filing: Filing, told: Told, findings: Findings): void {
   const { operations } = filing.history;
   for (const operation of operations) {
     const revision = headerOf(operation);
     if (revision === 0 || !isOrdered(operation.request)) continue;
     const known = told.before(operation.called);
     const writes = filing.writeAt(revision) === operation;
-    if (revision < known || (writes && revision === known))
-      reportOld(filing, told, findings, operation, known);
-  }
-  for (let revision = filing.base + 1; revision <= filing.last; revision++) {
-    const origin = replay.originOf(revision);
-    if (origin.kind !== 'answered' || origin.operation.called <= filing.seenAt(revision)) continue;
-    const { operation } = origin;
-    findings.report(
-      'W12',
-      `revision ${revision} was told at ${filing.seenAt(revision)}, before #${operation.id} asked for it at ${operation.called}`,
-      () => [told.witness(revision), operationText(operation)],
-      ['K1'],
-    );
+    if (revision < known) reportOld(filing, told, findings, operation, known);
+    else if (writes && revision === known)
+      findings.report(
+        'W12',
+        `revision ${revision} was told at ${filing.seenAt(revision)}, before #${operation.id} asked for it at ${operation.called}`,
+        () => [told.witness(revision), operationText(operation)],
+        ['K1'],
+      );
   }
   checkMembers(filing.history, findings);
 }

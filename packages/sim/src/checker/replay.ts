@@ -457,7 +457,7 @@ export class Replay {
       message,
       around: () => [...more.map(operationText), ...around()],
     });
-    const what = (): string => candidates.told(revision).slice(0, 4).map(eventText).join('; ');
+    const what = candidates.told(revision).slice(0, 4).map(eventText).join('; ');
     const put = claim?.puts.values().next().value;
     if (put !== undefined) {
       const putters = filing.puttersOf(put.key, put.value);
@@ -488,24 +488,25 @@ export class Replay {
     if (claim !== undefined && claim.deletes.size > 0) {
       const [key] = claim.deletes;
       const lease = leaseOf(this.space.get(key) ?? {});
+      const held = lease === undefined ? 0 : this.space.keysOf(lease).size;
       const refused = filing.history.operations.filter(
         ({ request, outcome }) => outcome.kind === 'refused' && candidates.mayDelete(request, key),
       );
       if (refused.length > 0)
         return say(
           'K8',
-          () => `revision ${revision} deletes what only refused requests asked for: ${what()}`,
+          () => `revision ${revision} deletes what only refused requests asked for: ${what}`,
           refused.slice(0, 3),
         );
       if (lease !== undefined)
         return say(
           'E3',
           () =>
-            `revision ${revision} deletes ${claim.deletes.size} of the ${this.space.keysOf(lease).size} keys of lease ${lease}, and nobody asked for that: ${what()}`,
+            `revision ${revision} deletes ${claim.deletes.size} of the ${held} keys of lease ${lease}, and nobody asked for that: ${what}`,
         );
       return say(
         'E8',
-        () => `revision ${revision} deletes what nobody asked for, and no lease holds: ${what()}`,
+        () => `revision ${revision} deletes what nobody asked for, and no lease holds: ${what}`,
         [],
         ['K1'],
       );

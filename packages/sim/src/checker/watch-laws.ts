@@ -206,7 +206,12 @@ class WatchCheck {
       const before = mod < this.delivered ? 'W1' : 'W2';
       const why =
         mod < this.delivered ? `after revision ${this.delivered}` : 'a second time, or before its start';
-      this.fault(before, response, `was told ${eventText(event)} ${why}; expected ${wanted}`, ['W2']);
+      this.fault(
+        before,
+        response,
+        `was told ${eventText(event)} ${why}; expected ${wanted}`,
+        before === 'W1' ? ['W2'] : [],
+      );
     } else if (mod === next.revision) {
       this.fault(
         'W1',
