@@ -53,3 +53,4 @@ export { writeJson } from './codec/json-writer.ts';
 export { ProtobufCodec } from './codec/protobuf.ts';
 export { ProtobufError } from './codec/protobuf-wire.ts';
 export { TypeTable } from './schema/type-table.ts';
+export { canonicalQuantity, Quantity, QuantityError } from './api/quantity.ts';
