@@ -163,3 +163,33 @@ test(`acknowledged records survive crashes (SEED=${FIRST_SEED}, ${SEEDS} seeds o
   }
   if (SEEDS >= 100) expect(torn).toBeGreaterThan(2);
 });
+
+test('what is read after a failed sync is durable once the log is open', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    let fails = false;
+    const disk = new MemoryDisk({
+      prng: new Prng(seed),
+      fault: ({ kind }) => (kind === 'sync' && fails ? 'EIO' : undefined),
+    });
+    await disk.makeDirectory('/data');
+    await disk.syncDirectory('/');
+    const batch = (index: number): Parameters<Wal['append']>[0] => ({
+      entries: [new Entry(1, index, EntryType.Normal, Buffer.alloc(900, `${index} `))],
+      hardState: { term: 1, vote: 1n, commit: index - 1 },
+      mustSync: true,
+    });
+    const wal = await Wal.create(disk, DIRECTORY, METADATA, { segmentBytes: 65_536 });
+    await wal.append(batch(1));
+    fails = true;
+    await expect(wal.append(batch(2))).rejects.toMatchObject({ code: 'FAILED' });
+    fails = false;
+    // The process starts again on a machine that went on: the second entry may still be read.
+    disk.kill();
+    const second = await Wal.open(disk, DIRECTORY, { index: 0, term: 0 }, { segmentBytes: 65_536 });
+    const read = second.entries.length;
+    await second.wal.append(batch(read + 1));
+    disk.crash(new Prng(seed));
+    const third = await Wal.open(disk, DIRECTORY, { index: 0, term: 0 }, { segmentBytes: 65_536 });
+    expect([seed, third.entries.length]).toEqual([seed, read + 1]);
+  }
+});

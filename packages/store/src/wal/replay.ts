@@ -29,6 +29,8 @@ export class Replay {
   crc = 0;
   /** Where the last segment's records end. */
   end = 0;
+  /** Where the last write into it began that left a record: everything before was synced. */
+  lastWrite = 0;
   /** Why the last segment's tail was cut; undefined when it ended cleanly. */
   tornReason: string | undefined = undefined;
   /** Whether writes begin with a checksum, as ours do and etcd's do not. */
@@ -63,12 +65,14 @@ export class Replay {
   addSegment(file: string, bytes: Buffer, last: boolean): void {
     const cursor = new FrameCursor(bytes);
     let records = 0;
+    this.lastWrite = 0;
     for (;;) {
       const step = cursor.step();
       let reason = step === 'broken' ? cursor.reason : 'zeros instead of a record';
       if (step === 'record') {
         const fits = this.followChecksum(cursor, records);
         if (fits) {
+          if (cursor.type === RecordType.Crc) this.lastWrite = cursor.offset;
           this.addRecord(file, cursor, records);
           records++;
           continue;

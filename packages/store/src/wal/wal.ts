@@ -197,8 +197,11 @@ export class Wal {
       const dirtyEnd = endOfData(lastBytes);
       if (dirtyEnd > end) await file.write(end, Buffer.alloc(dirtyEnd - end));
       // What was read is acted on from now, so it must be durable, even if its writer was killed before
-      // its sync.
+      // its sync, or its sync failed: then its pages read as written and count as clean, and no sync makes
+      // them durable before they are written again. Only the last write can be like that.
       if (options.unsafeNoFsync !== true) {
+        if (end > replay.lastWrite)
+          await file.write(replay.lastWrite, lastBytes.subarray(replay.lastWrite, end));
         await file.sync();
         await disk.syncDirectory(directory);
       }

@@ -21,6 +21,8 @@ import { simLogger } from './sim-logger.ts';
 import type { Stage } from './stage.ts';
 import { Wires } from './wires.ts';
 
+/** Faults of single messages, which a trace does not tell. */
+const QUIET: ReadonlySet<Fault> = new Set<Fault>(['drop', 'duplicate', 'delay', 'stale', 'clog']);
 /** Ten times what the busiest seeds take: something goes round and round. */
 const EVENTS_MAX = 5_000_000;
 
@@ -86,7 +88,9 @@ export class Cluster implements Stage, MemberWatcher {
     return !this.healed && !this.mischief.calm && this.options.faults.has(fault);
   }
 
-  happened(fault: Fault): void {
+  happened(fault: Fault, detail = ''): void {
+    if (this.prints && !QUIET.has(fault))
+      process.stderr.write(`${this.scheduler.now} fault ${fault} ${detail}\n`);
     this.count(`fault:${fault}`);
   }
 

@@ -213,11 +213,11 @@ export class SimMember implements Machine {
     if (kind === 'sync' && this.syncFails !== 'none') {
       if (this.syncFails === 'log' && !path.includes('/wal/')) return undefined;
       this.syncFails = 'none';
-      stage.happened('syncError');
+      stage.happened('syncError', `${this.name} ${path}`);
       return 'EIO';
     }
     if (this.fullUntil > stage.scheduler.now && kind === 'write' && this.prng.chance(1, 2)) {
-      stage.happened('diskFull');
+      stage.happened('diskFull', `${this.name} ${path}`);
       return 'ENOSPC';
     }
     return undefined;

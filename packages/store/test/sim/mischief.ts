@@ -84,31 +84,31 @@ export class Mischief {
     const { now } = cluster.scheduler;
     switch (fault) {
       case 'crash':
-        cluster.happened(fault);
+        cluster.happened(fault, member.name);
         this.end(member, false);
         break;
       case 'powerLoss':
-        cluster.happened(fault);
+        cluster.happened(fault, member.name);
         cluster.reach('power lost with unsynced data');
         this.end(member, true);
         break;
       case 'pause':
-        cluster.happened(fault);
+        cluster.happened(fault, member.name);
         cluster.reach('late timers in a burst');
         // From a collection's pause to one that outlasts several elections.
         member.pausedUntil = now + prng.pick([100, 500, 3000, 10_000, 60_000]);
         break;
       case 'skew':
-        cluster.happened(fault);
+        cluster.happened(fault, member.name);
         member.life?.drift(1 + (prng.below(101) - 50) / 1000);
         break;
       case 'clockStep':
-        cluster.happened(fault);
+        cluster.happened(fault, member.name);
         cluster.reach('wall clock stepped');
         member.wallOffsetMs += prng.between(-HOUR_MS, HOUR_MS);
         break;
       case 'slowDisk':
-        cluster.happened(fault);
+        cluster.happened(fault, member.name);
         member.slowUntil = now + prng.between(500, 8000);
         break;
       case 'syncError':
@@ -131,7 +131,7 @@ export class Mischief {
     if (!cluster.operator.mayDamage(member)) return;
     this.end(member, true, false);
     if (fault === 'wipe') {
-      cluster.happened('wipe');
+      cluster.happened('wipe', member.name);
       cluster.operator.lost(member);
       return;
     }
@@ -140,7 +140,7 @@ export class Mischief {
       cluster.operator.startIn(member, 100);
       return;
     }
-    cluster.happened('bitRot');
+    cluster.happened('bitRot', `${member.name} ${path}`);
     member.damaged = true;
     const size = member.disk.sizeOf(path);
     // What is read at a start is mostly at a file's beginning.
@@ -176,11 +176,11 @@ export class Mischief {
     const { cluster, prng } = this;
     if (member.phase === 'starting') {
       if (!cluster.on('crashInRecovery') || prng.below(EFFECTS_PER_RECOVERY_CRASH) > 0) return false;
-      cluster.happened('crashInRecovery');
+      cluster.happened('crashInRecovery', member.name);
       if (member.starts > 1) cluster.reach('crash in recovery');
     } else {
       if (!cluster.on('crashBetweenEffects') || prng.below(EFFECTS_PER_CRASH) > 0) return false;
-      cluster.happened('crashBetweenEffects');
+      cluster.happened('crashBetweenEffects', member.name);
       cluster.reach('crash between two effects');
     }
     this.end(member, prng.chance(1, 2));

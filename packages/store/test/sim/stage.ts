@@ -11,7 +11,7 @@ export interface Stage {
   /** Whether a fault may happen now. */
   on(fault: Fault): boolean;
   /** A fault took effect. */
-  happened(fault: Fault): void;
+  happened(fault: Fault, detail?: string): void;
   count(what: string, by?: number): void;
   reach(goal: Goal): void;
   /** A process has done something, with all its consequences. */

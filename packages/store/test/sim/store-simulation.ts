@@ -1,5 +1,14 @@
 /** The store's simulation as the running of seeds (packages/sim) knows it: one plan in, one outcome out. */
-import { type Failure, failureOf, type Outcome, type Plan, type Simulation } from '@keelson/sim';
+import {
+  checkHistory,
+  type Failure,
+  failureOf,
+  LawBroken,
+  type Outcome,
+  type Plan,
+  type Simulation,
+  verdictText,
+} from '@keelson/sim';
 import { Cluster } from './cluster.ts';
 import { GOALS } from './goals.ts';
 import { CONSTANTS, FAULTS, optionsOf } from './options.ts';
@@ -22,6 +31,7 @@ export function runPlan(plan: Plan, prints = false): Outcome {
   let failure: Failure | undefined;
   try {
     cluster.run();
+    check(cluster, prints);
   } catch (error) {
     if (prints && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     failure = failureOf(error, cluster.scheduler.now);
@@ -31,6 +41,19 @@ export function runPlan(plan: Plan, prints = false): Outcome {
   counts.set('events', scheduler.events);
   counts.set('elections', cluster.ledger.elections);
   return { failure, trace: scheduler.trace.digest(), counts, goals };
+}
+
+/** The whole history against the laws of keys, watches, leases and permissions. @throws LawBroken */
+function check(cluster: Cluster, prints: boolean): void {
+  const { history } = cluster;
+  if (history === undefined) return;
+  const verdict = checkHistory(history);
+  for (const [name, count] of Object.entries(verdict.counts)) cluster.count(`checked ${name}`, count);
+  if (verdict.kind === 'ok') return;
+  if (prints) process.stderr.write(`${verdictText(verdict)}\n`);
+  const [first] = verdict.violations;
+  if (first === undefined) throw new LawBroken('verdict', verdict.notes.join('; '));
+  throw new LawBroken(first.law, first.message);
 }
 
 /** A whole seed, nothing taken away. */

@@ -3,7 +3,7 @@
  * members, and which process listens at which address. A member's peer URL is its place: http://127.0.0.1:PLACE.
  */
 import type { Prng } from '@keelson/base';
-import type { Message } from '@keelson/raft';
+import { MessageType, type Message } from '@keelson/raft';
 import { Network } from '@keelson/sim';
 import type { Life } from './life.ts';
 import type { Stage } from './stage.ts';
@@ -86,6 +86,8 @@ export class Wires {
   }
 
   private deliver(to: number, packet: Packet, copy: number): void {
+    // A connection brings a message once. Raft bears repeated ones, but of a proposal passed on it makes two entries.
+    if (copy > 0 && packet.message.type === MessageType.Prop) return;
     const target = this.listening.get(to);
     if (target === undefined) {
       if (copy === 0) this.lost(packet);
