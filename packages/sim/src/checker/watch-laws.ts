@@ -240,6 +240,13 @@ class WatchCheck {
     return this.replay.space.eventsAt(revision).findIndex(({ kv }) => kv.key === key) < index;
   }
 
+  /** What etcd tells as the previous version: the one of the revision before, also where a txn changed the key twice. */
+  private before({ kind, kv, prev }: WatchEvent): WatchEvent['prev'] {
+    if (kind === 'put' && kv.create === kv.mod) return undefined;
+    if (prev === undefined || prev.mod < kv.mod) return prev;
+    return this.replay.space.eventsAt(kv.mod).find((each) => each.kv.key === kv.key)?.prev;
+  }
+
   private compare(event: WatchEvent, expected: WatchEvent, response: WatchResponse): void {
     const same =
       event.kind === expected.kind &&
@@ -250,7 +257,7 @@ class WatchCheck {
       this.fault('W8', response, `was told ${eventText(event)}, expected ${eventText(expected)}`, ['K4']);
       return;
     }
-    const wanted = this.watch.prevKv === true ? expected.prev : undefined;
+    const wanted = this.watch.prevKv === true ? this.before(expected) : undefined;
     if (sameKv(event.prev, wanted)) return;
     const gone = event.prev === undefined && this.compactions.possible(event.kv.mod - 1, response.seq);
     if (gone) return;
