@@ -74,7 +74,11 @@ export class LevelBackend implements Backend {
   ): Promise<LevelBackend> {
     await disk.makeDirectory(directory);
     try {
-      await checkLevelFiles(disk, directory);
+      const found = await checkLevelFiles(disk, directory);
+      if (found === 'begun' && !(await isLocked(`${directory}/${LOCK}`))) {
+        await disk.removeAll(directory);
+        await disk.makeDirectory(directory);
+      }
     } catch (error) {
       if (await isLocked(`${directory}/${LOCK}`)) throw locked(directory, error);
       if (!(error instanceof LevelDamage)) throw error;
@@ -98,6 +102,8 @@ export class LevelBackend implements Backend {
     }
     const backend = new LevelBackend(level, disk, directory);
     try {
+      // CURRENT names a new manifest from now on, which LevelDB does not make durable.
+      await disk.syncDirectory(directory);
       await moveFormerBuckets(backend);
     } catch (error) {
       await level.close();

@@ -151,3 +151,18 @@ test('a manifest that lost its end is told by the writes that are missing then',
   await truncate(manifest, size);
   expect(await problemOf(directory)).toMatch(/writes before number [0-9]+ are missing/);
 });
+
+test('one whose making was not finished is made anew', async () => {
+  const directory = await folder();
+  await (await LevelBackend.open(disk, directory)).close();
+  const names = await readdir(directory);
+  for (const name of names) if (/MANIFEST|\.log$/.test(name)) await unlink(join(directory, name));
+  await writeFile(join(directory, 'MANIFEST-000001'), '');
+  await writeFile(join(directory, '000003.log'), '');
+  await writeFile(join(directory, 'CURRENT'), 'MANIFEST-000001\n');
+  expect(await checkLevelFiles(disk, directory)).toBe('begun');
+  const backend = await LevelBackend.open(disk, directory);
+  await backend.write(batch(new Prng(1), 0));
+  await backend.close();
+  expect(await checkLevelFiles(disk, directory)).toBe('whole');
+});

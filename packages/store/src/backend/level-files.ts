@@ -30,23 +30,36 @@ interface Manifest {
 }
 
 /**
- * @param directory of a database that nobody has open; one that is not there, or only begun, is well
+ * @param directory of a database that nobody has open
+ * @returns 'begun' for one whose making was not finished, and in which nothing was ever written
  * @throws LevelDamage; the disk's own errors
  */
-export async function checkLevelFiles(disk: Disk, directory: string): Promise<void> {
+export async function checkLevelFiles(disk: Disk, directory: string): Promise<'whole' | 'begun'> {
   const names = new Set(await disk.list(directory));
   if (!names.has('CURRENT')) {
     const orphan = [...names].find((name) => /\.(ldb|sst|log)$/.test(name));
-    if (orphan === undefined) return;
+    if (orphan === undefined) return 'begun';
     throw new LevelDamage(`${directory}/CURRENT is missing, and ${orphan} is there`);
   }
   const current = (await disk.readFile(`${directory}/CURRENT`, 1024)).toString('latin1');
   const name = current.slice(0, -1);
   if (!/^MANIFEST-[0-9]+\n$/.test(current)) throw new LevelDamage(`${directory}/CURRENT names no manifest`);
   if (!names.has(name)) throw new LevelDamage(`${directory}/CURRENT names ${name}, which is missing`);
+  // LevelDB does not sync its first manifest before CURRENT names it.
+  if (name === 'MANIFEST-000001' && (await holdsNothing(disk, directory, names))) return 'begun';
   const manifest = await readManifest(disk, `${directory}/${name}`);
   await checkTables(disk, directory, names, manifest);
   await checkLogs(disk, directory, names, manifest);
+  return 'whole';
+}
+
+async function holdsNothing(disk: Disk, directory: string, names: ReadonlySet<string>): Promise<boolean> {
+  for (const name of names) {
+    if (/\.(ldb|sst)$/.test(name)) return false;
+    if (name.endsWith('.log') && (await disk.readFile(`${directory}/${name}`, FILE_BYTES_MAX)).length > 0)
+      return false;
+  }
+  return true;
 }
 
 async function readManifest(disk: Disk, path: string): Promise<Manifest> {

@@ -34,6 +34,8 @@ export type Batches = readonly (readonly BatchOperation[])[];
 export interface Image {
   /** What survived, in words. */
   readonly label: string;
+  /** Names and lengths of files survived in the order of their changes, as file systems with a journal have it. */
+  readonly ordered: boolean;
   readonly directories: ReadonlySet<string>;
   readonly files: ReadonlyMap<string, Buffer>;
   readonly stores: ReadonlyMap<string, Batches>;
@@ -41,14 +43,16 @@ export interface Image {
 
 export const EMPTY_IMAGE: Image = {
   label: 'nothing',
+  ordered: true,
   directories: new Set(),
   files: new Map(),
   stores: new Map(),
 };
 
+/** `at` counts all changes of the volume. */
 type FileChange =
-  | { readonly kind: 'write'; readonly position: number; readonly data: Buffer }
-  | { readonly kind: 'truncate'; readonly length: number };
+  | { readonly at: number; readonly kind: 'write'; readonly position: number; readonly data: Buffer }
+  | { readonly at: number; readonly kind: 'truncate'; readonly length: number };
 
 class FileNode {
   readonly kind = 'file';
@@ -75,6 +79,7 @@ interface Entry {
 
 /** A rename between two directories survives as a whole or not at all. */
 interface EntryChange {
+  readonly at: number;
   readonly remove: Entry | undefined;
   readonly add: (Entry & { readonly node: TreeNode }) | undefined;
 }
@@ -107,6 +112,7 @@ export class Volume {
   private readonly dirty = new Set<FileNode>();
   private entries: EntryChange[] = [];
   private created = 0;
+  private changes = 0;
 
   /** @param image what is there, all of it durable */
   constructor(image: Image = EMPTY_IMAGE) {
@@ -142,18 +148,23 @@ export class Volume {
         this.created = Math.max(this.created, operation.file);
         this.files.set(operation.file, node);
         this.numbers.set(node, operation.file);
-        this.change({ remove: undefined, add: { ...this.place(operation.path), node } });
+        this.change(undefined, { ...this.place(operation.path), node });
         return;
       }
       case 'write':
         this.dirtied(operation.file).pending.push({
+          at: ++this.changes,
           kind: 'write',
           position: operation.position,
           data: operation.data,
         });
         return;
       case 'truncate':
-        this.dirtied(operation.file).pending.push({ kind: 'truncate', length: operation.length });
+        this.dirtied(operation.file).pending.push({
+          at: ++this.changes,
+          kind: 'truncate',
+          length: operation.length,
+        });
         return;
       case 'sync': {
         const node = this.fileOf(operation.file);
@@ -166,12 +177,11 @@ export class Volume {
         const from = this.place(operation.from);
         const node = from.directory.current.get(from.name);
         assert(node !== undefined, `renamed: ${operation.from}`);
-        this.change({ remove: from, add: { ...this.place(operation.to), node } });
+        this.change(from, { ...this.place(operation.to), node });
         return;
       }
       case 'remove':
-        if (this.find(operation.path) !== undefined)
-          this.change({ remove: this.place(operation.path), add: undefined });
+        if (this.find(operation.path) !== undefined) this.change(this.place(operation.path), undefined);
         return;
       case 'syncDirectory':
         this.syncDirectory(operation.path);
@@ -219,6 +229,7 @@ export class Volume {
       for (const one of varied(entries.length)) {
         yield { label: `name ${one}`, entry: (_, i) => i === one, change: all, batch: true };
         yield { label: `all but name ${one}`, entry: (_, i) => i !== one, change: all, batch: false };
+        yield { label: `names before ${one}`, entry: (_, i) => i < one, change: all, batch: true };
       }
     }
     if (dirty.length > 1) {
@@ -276,7 +287,14 @@ export class Volume {
       copies.set(directory, found);
       return found;
     };
-    for (const [i, change] of this.entries.entries()) if (choice.entry(change, i)) applyEntry(change, copyOf);
+    let firstLost = Infinity;
+    let ordered = true;
+    for (const [i, change] of this.entries.entries()) {
+      if (choice.entry(change, i)) {
+        ordered &&= change.at < firstLost;
+        applyEntry(change, copyOf);
+      } else firstLost = Math.min(firstLost, change.at);
+    }
     const directories = new Set<string>();
     const files = new Map<string, Buffer>();
     const visit = (directory: DirectoryNode, path: string): void => {
@@ -284,6 +302,9 @@ export class Volume {
         const at = `${path}/${name}`;
         if (node.kind === 'file') {
           const kept = node.pending.map((change, i) => choice.change(node, change, i));
+          ordered &&= !node.pending.some(
+            (change, i) => kept[i] !== false && change.at > firstLost && resizes(change, node.durable.length),
+          );
           files.set(at, kept.length === 0 ? node.durable : contentOf(node, kept));
         } else {
           directories.add(at);
@@ -295,7 +316,7 @@ export class Volume {
     const stores = new Map<string, Batches>();
     for (const [id, { done, writing }] of this.stores)
       stores.set(id, writing !== undefined && choice.batch ? [...done, writing] : [...done]);
-    return { label: choice.label, directories, files, stores };
+    return { label: choice.label, ordered, directories, files, stores };
   }
 
   private storeOf(id: string): Store {
@@ -322,7 +343,7 @@ export class Volume {
       let node = directory.current.get(name);
       if (node === undefined) {
         node = new DirectoryNode();
-        this.change({ remove: undefined, add: { directory, name, node } });
+        this.change(undefined, { directory, name, node });
       }
       assert(node.kind === 'directory', path);
       directory = node;
@@ -338,7 +359,8 @@ export class Volume {
     this.entries = this.entries.filter((change) => !touches(change));
   }
 
-  private change(change: EntryChange): void {
+  private change(remove: EntryChange['remove'], add: EntryChange['add']): void {
+    const change: EntryChange = { at: ++this.changes, remove, add };
     applyEntry(change, (directory) => directory.current);
     this.entries.push(change);
     // What has no name any more, and had none on the platter, is of no interest.
@@ -383,6 +405,10 @@ function applyEntry(
     if (add === undefined || tree.get(remove.name) === add.node) tree.delete(remove.name);
   }
   if (add !== undefined) treeOf(add.directory).set(add.name, add.node);
+}
+
+function resizes(change: FileChange, length: number): boolean {
+  return change.kind === 'truncate' || change.position + change.data.length > length;
 }
 
 function sectorCount({ position, data }: FileChange & { kind: 'write' }): number {
