@@ -185,6 +185,14 @@ export function envName(flag: string): string {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What people put secrets in, also where no flag of ours has that name (ETCD_ROOT_PASSWORD of a container image). */
+const SECRET_NAME = /PASS|SECRET|TOKEN|KEY|CREDENTIAL/;
+
+/** As a warning tells it: etcd tells every value. */
+function toldValue(key: string, value: string): string {
+  return SECRET_NAME.test(key) ? '***' : value;
+}
+
 /** Variables that are not flags and not worth a warning: read elsewhere, or by tools. */
 const SPECIAL_VARIABLES: readonly string[] = ['ETCD_UNSUPPORTED_ARCH'];
 
@@ -226,7 +234,8 @@ export function applyEnvironment(
     }
     if (key === 'ETCD_VERSION') {
       if (value !== '') warnings.push(`cannot set special environment variable ${key}=${value}`);
-    } else if (key.startsWith('ETCD_')) warnings.push(`unrecognized environment variable ${key}=${value}`);
+    } else if (key.startsWith('ETCD_'))
+      warnings.push(`unrecognized environment variable ${key}=${toldValue(key, value)}`);
   }
   return error;
 }
