@@ -3,7 +3,7 @@
  * they come; responses leave as the client takes them, their events encoded once for all watchers.
  */
 import { keyFromBytes } from '@keelson/base';
-import { etcdserverpb, services, sizeDelimited } from '@keelson/proto';
+import { etcdserverpb, services } from '@keelson/proto';
 import type { CallContext, DuplexStream, MethodTable, RpcError } from '@keelson/rpc';
 import type { Identity } from '../auth/identity.ts';
 import type { Need } from '../auth/needs.ts';
@@ -13,6 +13,7 @@ import { receiveBytesMax } from '../limits.ts';
 import type { Access } from './access.ts';
 import type { EndableStream, RequireLeader } from './require-leader.ts';
 import { rpcErrorOf, statusText, toRpcError } from './status.ts';
+import { WatchEncoder } from './watch-encoder.ts';
 import { WatchStream, type WatchOutlet, type WatchResponse } from '../watch/watch-stream.ts';
 
 const { FilterType } = etcdserverpb;
@@ -82,6 +83,7 @@ class ClientWatch implements WatchOutlet, EndableStream {
   /** Who was last seen to call; the token of a stream is always the same. */
   private identity: Identity | undefined = undefined;
   private readonly watches: WatchStream;
+  private readonly encoder: WatchEncoder;
   private readonly onOver: () => void;
   private blocked = false;
   private over = false;
@@ -92,9 +94,11 @@ class ClientWatch implements WatchOutlet, EndableStream {
     this.stream = stream;
     this.options = options;
     this.onOver = onOver;
+    const encoder = new WatchEncoder(replica);
+    this.encoder = encoder;
     this.watches = new WatchStream(replica.hub, this, {
       fragmentBytes: receiveBytesMax(options.requestBytesMax),
-      headerBytes: (revision) => 1 + sizeDelimited(etcdserverpb.sizeResponseHeader(this.header(revision))),
+      headerBytes: (revision) => encoder.headerBytes(revision),
     });
     stream.onMessage((request) => this.take(request));
     stream.onDrain(() => {
@@ -112,7 +116,7 @@ class ClientWatch implements WatchOutlet, EndableStream {
 
   write(response: WatchResponse): void {
     if (this.over) return;
-    if (this.stream.writeEncoded(this.encode(response))) return;
+    if (this.stream.writeEncoded(this.encoder.encode(response))) return;
     this.blocked = true;
     if (this.stream.closed) this.finish(() => {});
   }
@@ -209,31 +213,6 @@ class ClientWatch implements WatchOutlet, EndableStream {
     this.watches.close();
     this.onOver();
     end();
-  }
-
-  private header(revision: number): etcdserverpb.ResponseHeader {
-    return new etcdserverpb.ResponseHeader({
-      clusterId: this.replica.clusterId,
-      memberId: this.replica.memberId,
-      revision,
-      raftTerm: this.replica.term,
-    });
-  }
-
-  /** The fields of one watcher, then the events all share: events are the message's last field. */
-  private encode(response: WatchResponse): Buffer {
-    const head = etcdserverpb.encodeWatchResponse(
-      new etcdserverpb.WatchResponse({
-        header: this.header(response.revision),
-        watchId: response.watchId,
-        created: response.created,
-        canceled: response.canceled,
-        compactRevision: response.compactRevision,
-        cancelReason: response.cancelReason,
-        fragment: response.fragment,
-      }),
-    );
-    return response.batch === undefined ? head : Buffer.concat([head, response.batch.encoded]);
   }
 }
 
