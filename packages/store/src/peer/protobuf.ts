@@ -169,7 +169,8 @@ export class FieldReader {
       const byte = this.bytes[this.at++];
       value += (byte & 0x7f) * scale;
       if (byte < 128) {
-        if (value > COUNT_MAX) throw new PeerError('MALFORMED', 'count beyond 2^53-1');
+        // The greatest is refused as well: the log keeps no term, index or commit of it (wal/entry-codec.ts).
+        if (value >= COUNT_MAX) throw new PeerError('MALFORMED', 'count beyond 2^53-2');
         return value;
       }
       scale *= 128;
@@ -177,7 +178,10 @@ export class FieldReader {
     throw new PeerError('MALFORMED', 'varint longer than 10 bytes');
   }
 
-  /** A varint of up to 64 bits; higher bits of the tenth byte are dropped, as protobuf does. */
+  /**
+   * A varint of up to 64 bits. What does not fit is refused, in a field nobody knows as well: an entry's bytes go to our
+   * log as they are, and its decoder refuses them, too.
+   */
   private id(): bigint {
     let low = 0;
     let high = 0;
@@ -185,6 +189,7 @@ export class FieldReader {
       if (this.at >= this.end) throw new PeerError('MALFORMED', 'varint runs past its message');
       const byte = this.bytes[this.at++];
       const bits = byte & 0x7f;
+      if (i === 9 && byte > 1) throw new PeerError('MALFORMED', 'varint beyond 64 bits');
       if (i < 4) low |= bits << (7 * i);
       else if (i === 4) {
         low |= (bits & 0x0f) << 28;
