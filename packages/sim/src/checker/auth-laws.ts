@@ -114,9 +114,12 @@ function erasOf(history: History): readonly Era[] {
       open.delete(operation.id);
     }
     worlds = spread(worlds, open);
-    const states = worlds.length > STATES_MAX ? [] : worlds.map(({ state }) => state);
-    eras.push({ from: place, states });
-    if (worlds.length > STATES_MAX) worlds = worlds.slice(0, STATES_MAX);
+    // With more worlds than can be kept nothing is judged any more: what is dropped may be the true one.
+    if (worlds.length > STATES_MAX) {
+      eras.push({ from: place, states: [] });
+      break;
+    }
+    eras.push({ from: place, states: worlds.map(({ state }) => state) });
   }
   return eras;
 }
@@ -154,7 +157,7 @@ function after(state: AuthState, request: Request): AuthState {
   const roles = new Map(state.roles);
   switch (request.kind) {
     case 'authEnable':
-      return { ...state, enabled: true };
+      return { ...state, enabled: state.enabled || users.get('root')?.has('root') === true };
     case 'authDisable':
       return { ...state, enabled: false };
     case 'userAdd':
