@@ -25,6 +25,8 @@ export class Client {
   token: string | undefined = undefined;
   /** Ms it takes for a message of a watch. */
   slowness = 0;
+  /** It waits for its answers. */
+  patient = false;
   /** Asked and not yet answered. */
   pending = 0;
   readonly cluster: Cluster;
@@ -167,9 +169,9 @@ export class Client {
       message,
       {
         token: this.token,
-        timeoutMs: cluster.healed ? 20_000 : prng.pick([300, 2000, 10_000]),
+        timeoutMs: cluster.healed || this.patient ? 20_000 : prng.pick([300, 2000, 10_000]),
         tellsTimeout: prng.chance(1, 2),
-        cancelAfterMs: !cluster.healed && prng.chance(1, 60) ? prng.below(50) : undefined,
+        cancelAfterMs: !cluster.healed && !this.patient && prng.chance(1, 60) ? prng.below(50) : undefined,
       },
       (answer, error) => {
         this.pending--;

@@ -47,6 +47,7 @@ export class Clients {
     const root = options.auth ? ROOT : undefined;
     this.keeper = new Client(this, cluster, 0, seed, root);
     this.operator = new Client(this, cluster, 1, seed, root);
+    this.operator.patient = true;
     for (let id = 2; id < options.clients + 2; id++) {
       const user = !options.auth || this.prng.chance(1, 2) ? root : this.prng.pick(USERS);
       const client = new Client(this, cluster, id, seed, user);

@@ -3,10 +3,12 @@
  *
  *   node packages/store/test/sim/main.ts [--seeds N | --minutes M | --seed X] [--jobs J] [--ledger] …
  *
- * --events is a seed's simulated milliseconds. With --seed X --trace members say what they do. A failing seed prints the
+ * --events is a seed's simulated milliseconds. With --seed X, --trace lets members say what they do and --history FILE keeps the
+ * history that is checked. A failing seed prints the
  * law it broke and the command that repeats it, after fault kinds, constants and time that it does not need have been
  * taken away; the exit code is then 1.
  */
+import { writeFileSync } from 'node:fs';
 import { campaign } from '@keelson/sim';
 import { planOf, runPlan, STORE } from './store-simulation.ts';
 
@@ -14,8 +16,14 @@ export { planOf, STORE };
 
 if (import.meta.main) {
   const args = process.argv.slice(2);
-  const simulation = args.includes('--trace')
-    ? { ...STORE, run: (plan: Parameters<typeof runPlan>[0]) => runPlan(plan, true) }
-    : STORE;
+  const file = args.includes('--history') ? args[args.indexOf('--history') + 1] : undefined;
+  const prints = args.includes('--trace');
+  const lines: string[] = [];
+  const watched = { prints, ...(file !== undefined && { line: (line: string) => void lines.push(line) }) };
+  const simulation =
+    prints || file !== undefined
+      ? { ...STORE, run: (plan: Parameters<typeof runPlan>[0]) => runPlan(plan, watched) }
+      : STORE;
   process.exitCode = await campaign(simulation, import.meta.filename, args);
+  if (file !== undefined) writeFileSync(file, `${lines.join('\n')}\n`);
 }

@@ -100,7 +100,7 @@ export class Mischief {
         break;
       case 'skew':
         cluster.happened(fault, member.name);
-        member.life?.drift(1 + (prng.below(101) - 50) / 1000);
+        member.life?.drift(1 + prng.between(-50, cluster.options.fastClocks ? 50 : 0) / 1000);
         break;
       case 'clockStep':
         cluster.happened(fault, member.name);

@@ -69,6 +69,8 @@ export interface SimOptions extends NetworkConstants {
   readonly clients: number;
   readonly keys: number;
   readonly auth: boolean;
+  /** Clocks that drift may be fast as well as slow: then a lease may end as much early. */
+  readonly fastClocks: boolean;
   /** Mean ms between two faults of a machine. */
   readonly faultEvery: number;
 }
@@ -107,6 +109,7 @@ const PLAIN: Constants = {
   clients: 16,
   keys: 12,
   auth: false,
+  fastClocks: false,
   faultEvery: 4000,
   dropPercent: 5,
   duplicatePercent: 5,
@@ -152,6 +155,7 @@ export function optionsOf(plan: Plan): SimOptions {
     clients: prng.pick([4, 8, 16]),
     keys: prng.pick([3, 12, 40]),
     auth: prng.chance(1, 3),
+    fastClocks: prng.chance(1, 3),
     faultEvery: prng.pick([1000, 3000, 8000]),
     dropPercent: edgy(prng, 1, 30),
     duplicatePercent: edgy(prng, 1, 50),

@@ -3,6 +3,7 @@ import {
   checkHistory,
   type Failure,
   failureOf,
+  linesOf,
   LawBroken,
   type Outcome,
   type Plan,
@@ -26,11 +27,25 @@ export const STORE: Simulation = {
   run: (plan) => runPlan(plan),
 };
 
-export function runPlan(plan: Plan, prints = false): Outcome {
+/** What a seed that is watched leaves behind. */
+export interface Watched {
+  /** Members say what they do. */
+  readonly prints: boolean;
+  /** Takes the history, line by line. */
+  readonly line?: (line: string) => void;
+}
+
+export function runPlan(plan: Plan, watched: Watched = { prints: false }): Outcome {
+  const { prints, line } = watched;
   const cluster = new Cluster(optionsOf(plan), prints);
   let failure: Failure | undefined;
   try {
-    cluster.run();
+    try {
+      cluster.run();
+    } finally {
+      if (line !== undefined && cluster.history !== undefined)
+        for (const each of linesOf(cluster.history)) line(each);
+    }
     check(cluster, prints);
   } catch (error) {
     if (prints && error instanceof Error) process.stderr.write(`${error.stack}\n`);
@@ -51,7 +66,11 @@ function check(cluster: Cluster, prints: boolean): void {
   for (const [name, count] of Object.entries(verdict.counts)) cluster.count(`checked ${name}`, count);
   if (verdict.kind === 'ok') return;
   if (prints) process.stderr.write(`${verdictText(verdict)}\n`);
-  const [first] = verdict.violations;
+  const { fastClocks, faults } = cluster.options;
+  const counted = verdict.violations.filter(({ law }) => law !== 'E1' || !fastClocks || !faults.has('skew'));
+  if (counted.length < verdict.violations.length) cluster.count('excused:E1 under a fast clock');
+  const [first] = counted;
+  if (first === undefined && verdict.kind === 'broken') return;
   if (first === undefined) throw new LawBroken('verdict', verdict.notes.join('; '));
   throw new LawBroken(first.law, first.message);
 }
