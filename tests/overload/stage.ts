@@ -1,17 +1,16 @@
 /**
- * What every overload scenario stands on: a member as its own process, somebody else's client whose service is measured
- * all the while, and the member's resident memory, sampled. A scenario attacks; the stage judges: memory within the
+ * What every overload scenario stands on: a member as its own process, somebody else's client (beside.ts) whose service is
+ * measured all the while, and the member's resident memory, sampled. A scenario attacks; the stage judges: memory within the
  * stated bound, nobody else refused, the same leader and term as before. It measures latency and never judges by it.
  */
 import { memoryOf } from '../harness/memory.ts';
 import { MemberApi } from '../harness/member-api.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
+import { Beside } from './beside.ts';
 import { summarize } from '../harness/statistics.ts';
 import { RpcError, statusName } from '@keelson/rpc';
 
 const SAMPLE_MS = 100;
-/** Between two calls of the client whose service counts. */
-const PROBE_MS = 20;
 
 export interface StageOptions {
   readonly binary: string;
@@ -153,7 +152,7 @@ async function measured(scenario: Scenario, stage: Stage, cluster: ProcessCluste
   const sampler = setInterval(() => {
     peak = Math.max(peak, stage.rssMb() || 0);
   }, SAMPLE_MS);
-  const beside = new Beside(stage.client());
+  const beside = new Beside(stage.address, cluster.tls);
   const startedMs = performance.now();
   let figures: Record<string, string | number> = {};
   try {
@@ -162,7 +161,7 @@ async function measured(scenario: Scenario, stage: Stage, cluster: ProcessCluste
     broken.push(error instanceof Error ? error.message : String(error));
   }
   const seconds = (performance.now() - startedMs) / 1000;
-  const latencies = await beside.stop();
+  const { latenciesMs: latencies, failures } = await beside.stop();
   clearInterval(sampler);
   stage.end();
   try {
@@ -173,7 +172,7 @@ async function measured(scenario: Scenario, stage: Stage, cluster: ProcessCluste
   } catch (error) {
     broken.push(error instanceof Error ? error.message : String(error));
   }
-  broken.push(...beside.failures.map((text) => `the client beside: ${text}`));
+  broken.push(...failures.map((text) => `the client beside: ${text}`));
   if (!(peak <= scenario.rssMbMax))
     broken.push(`${Math.round(peak)} MB, and ${scenario.rssMbMax} are the bound`);
   const { median, p99, max } = summarize(latencies);
@@ -185,40 +184,4 @@ async function measured(scenario: Scenario, stage: Stage, cluster: ProcessCluste
     figures,
     broken,
   };
-}
-
-/** The client beside: puts and linearizable reads, one after the other, on a connection of its own. */
-class Beside {
-  readonly failures: string[] = [];
-  private readonly api: MemberApi;
-  private readonly latencies: number[] = [];
-  private running = true;
-  private readonly done: Promise<void>;
-
-  constructor(api: MemberApi) {
-    this.api = api;
-    this.done = this.loop();
-  }
-
-  async stop(): Promise<readonly number[]> {
-    this.running = false;
-    await this.done;
-    return this.latencies;
-  }
-
-  private async loop(): Promise<void> {
-    for (let i = 0; this.running || i < 2; i++) {
-      const startedMs = performance.now();
-      try {
-        if (i % 2 === 0) await this.api.put('beside', String(i), 60_000);
-        else await this.api.range({ key: Buffer.from('beside') }, 60_000);
-        this.latencies.push(performance.now() - startedMs);
-      } catch (error) {
-        const text = error instanceof Error ? error.message : String(error);
-        // etcd refuses everybody's proposals while too many are under way: that is its service in a storm.
-        if (text !== 'etcdserver: too many requests' && this.failures.length < 5) this.failures.push(text);
-      }
-      await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
-    }
-  }
 }
