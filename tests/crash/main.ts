@@ -3,7 +3,9 @@
  * moment, `--rot` damages each of its files, `--inject` makes the n-th call of its disk fail or kills it there; none of
  * them: all. `--points N` bounds what is tried of each, `--minutes M` the time.
  */
-import { realImages, removeRun, tracedRun } from './campaign.ts';
+import { realImages, removeRun, tracedRun, type TracedRun } from './campaign.ts';
+import { injected } from './inject.ts';
+import { rotten } from './rot.ts';
 
 const argv = process.argv.slice(2);
 
@@ -28,16 +30,53 @@ function report(name: string, what: string, failures: readonly string[], started
   if (failures.length > 0) process.exitCode = 1;
 }
 
-const run = await tracedRun(operations);
-try {
+const all = !['--images', '--rot', '--inject'].some((name) => argv.includes(name));
+
+if (all || argv.includes('--images') || argv.includes('--rot')) {
+  const run = await tracedRun(operations);
+  try {
+    if (all || argv.includes('--images')) await images(run);
+    if (all || argv.includes('--rot')) await rot(run);
+  } finally {
+    await removeRun(run);
+  }
+}
+if (all || argv.includes('--inject')) {
   const startedMs = performance.now();
-  const { operations: traced, images, started, refused, failures } = await realImages(run, points, untilMs);
+  const { tried, hit, acknowledged, failures } = await injected(Math.min(points, 700), untilMs);
   report(
-    'images',
-    `${operations} operations, ${run.member.acknowledged.length} acknowledged, ${traced} calls traced; ${images} images, ${started} different ones started twice, ${refused} with names out of order refused`,
+    'inject',
+    `${tried} members, ${hit} met their fault, ${acknowledged} writes acknowledged`,
     failures,
     startedMs,
   );
-} finally {
-  await removeRun(run);
+}
+
+async function images(run: TracedRun): Promise<void> {
+  const startedMs = performance.now();
+  const {
+    operations: traced,
+    images: made,
+    started,
+    refused,
+    failures,
+  } = await realImages(run, points, untilMs);
+  report(
+    'images',
+    `${operations} operations, ${run.member.acknowledged.length} acknowledged, ${traced} calls traced; ${made} images, ` +
+      `${started} different ones started twice, ${refused} with names out of order refused`,
+    failures,
+    startedMs,
+  );
+}
+
+async function rot(run: TracedRun): Promise<void> {
+  const startedMs = performance.now();
+  const { tried, refused, unharmed, failures } = await rotten(
+    run,
+    Math.min(points, 60),
+    numberOf('--seed', 1),
+    untilMs,
+  );
+  report('rot', `${tried} damages, ${refused} refused, ${unharmed} without harm`, failures, startedMs);
 }

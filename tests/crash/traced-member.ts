@@ -82,7 +82,7 @@ export class TracedMember {
     });
     this.ended = once(child, 'close').then(([code, signal]) => {
       this.child = undefined;
-      return { code, signal } as Ended;
+      return { code, signal };
     });
   }
 
