@@ -222,8 +222,31 @@ class Facts {
     if (strategies.includes('retainKeys')) marks.push('retain');
     if (field.patchMergeKey) marks.push(`by=${field.patchMergeKey}`);
     if (field.default !== undefined) marks.push(`default=${defaultOf(field.default)}`);
+    const declared = this.declared(owner, field);
+    if (declared !== undefined) marks.push(`go=${declared}`);
     if (property?.enum) marks.push(`enum=${property.enum.join('|')}`);
     return [`${field.json}:${this.typeOf(owner, field)}:${field.pb ?? 0}${flags}`, ...marks].join('~');
+  }
+
+  /** Go's own name of the type, where it is one that the type's form does not tell (`v1.Protocol`, `v1.ResourceList`). */
+  private declared(owner: string, field: GoField): string | undefined {
+    const [, version] = owner.split('.');
+    let told = true;
+    const text = field.go.replace(/^\*/, '').replaceAll(/[A-Za-z][\w.]*/g, (name) => {
+      if (name === 'map' || GO_SCALARS[name] || name === 'byte') return name;
+      const short = name.replace(/^(metav1|corev1|apiv1)\./, 'v1.');
+      const full = short.includes('.') ? short : `${version}.${short}`;
+      const candidates = [
+        `${owner.slice(0, owner.lastIndexOf('.'))}.${name}`,
+        `meta.${short}`,
+        `core.${short}`,
+      ];
+      const known = candidates.some((candidate) => candidate in this.go.types || candidate in SPECIAL);
+      if (!known && !/^(resource\.Quantity|intstr\.IntOrString|runtime\.RawExtension)$/.test(full))
+        told = false;
+      return full;
+    });
+    return told ? undefined : text;
   }
 
   private typeOf(owner: string, field: GoField): string {

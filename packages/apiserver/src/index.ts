@@ -54,3 +54,4 @@ export { ProtobufCodec } from './codec/protobuf.ts';
 export { ProtobufError } from './codec/protobuf-wire.ts';
 export { TypeTable } from './schema/type-table.ts';
 export { canonicalQuantity, Quantity, QuantityError } from './api/quantity.ts';
+export { conform, TypedError } from './codec/typed.ts';

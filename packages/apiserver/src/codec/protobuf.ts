@@ -11,6 +11,7 @@ import { JsonFloat, isJsonObject, type Json, type JsonObject } from '../api/json
 import type { FieldSchema, ScalarName, StructSchema, TypeSchema } from '../schema/type-schema.ts';
 import { readJson } from './json-reader.ts';
 import { writeJson } from './json-writer.ts';
+import { absentValue, isDropped, setMember, zeroValue } from './presence.ts';
 import {
   BYTES,
   DEPTH_MAX,
@@ -46,6 +47,12 @@ interface Plan {
 /** Encodes and decodes structs of one type table. Plans are kept, so one codec serves a whole server. */
 export class ProtobufCodec {
   private readonly plans = new Map<StructSchema, Plan>();
+  private readonly schemaProps: StructSchema;
+
+  /** @param schemaProps the type whose unions hold schemas again: apiextensions.v1.JSONSchemaProps */
+  constructor(schemaProps: StructSchema) {
+    this.schemaProps = schemaProps;
+  }
 
   /**
    * The message of a struct, without envelope.
@@ -275,8 +282,8 @@ export class ProtobufCodec {
     const object: Record<string, Json> = {};
     for (let slot = 0; slot < plan.slots.length; slot += 1) {
       const field = plan.slots[slot];
-      const value = values[slot] ?? this.absent(field);
-      if (value !== undefined && !(field.omitEmpty && !field.pointer && isEmpty(field, value))) {
+      const value = values[slot] ?? absentValue(field);
+      if (value !== undefined && !isDropped(field, value)) {
         object[field.name] = value;
       }
     }
@@ -367,7 +374,7 @@ export class ProtobufCodec {
         reader.skip(wireType, tag >> 3);
       }
     }
-    define(map, key, value ?? this.zero(type));
+    setMember(map, key, value ?? zeroValue(type));
   }
 
   private readBoxed(reader: ProtobufReader, element: TypeSchema, depth: number): Json {
@@ -427,91 +434,6 @@ export class ProtobufCodec {
     }
     if (form === 'schemaOrBool') return schema ?? allows;
     return items.length > 0 ? items : (schema ?? null);
-  }
-
-  /** What stands in JSON for a field that the message lacks; undefined for nothing. */
-  private absent(field: FieldSchema): Json | undefined {
-    if (field.pointer) return field.omitEmpty ? undefined : null;
-    if (field.omitZero) return undefined;
-    switch (field.type.kind) {
-      case 'list':
-      case 'map':
-        return field.omitEmpty ? undefined : null;
-      case 'struct':
-        return this.zero(field.type);
-      case 'untyped':
-        return field.omitEmpty && field.type.form !== 'raw' ? undefined : null;
-      case 'scalar':
-        return field.omitEmpty && isPlain(field.type.scalar) ? undefined : this.zero(field.type);
-    }
-  }
-
-  /** Go's zero of a type, as its JSON form shows it. */
-  private zero(type: TypeSchema): Json {
-    switch (type.kind) {
-      case 'struct':
-        return this.readStruct(new ProtobufReader(NOTHING), this.planOf(type), 0);
-      case 'scalar':
-        return zeroScalar(type.scalar);
-      default:
-        return null;
-    }
-  }
-
-  private readonly schemaProps: StructSchema;
-
-  /** @param schemaProps the type whose unions hold schemas again: apiextensions.v1.JSONSchemaProps */
-  constructor(schemaProps: StructSchema) {
-    this.schemaProps = schemaProps;
-  }
-}
-
-const NOTHING = Buffer.alloc(0);
-
-function zeroScalar(scalar: ScalarName): Json {
-  switch (scalar) {
-    case 'string':
-      return '';
-    case 'boolean':
-      return false;
-    case 'quantity':
-      return '0';
-    case 'duration':
-      return '0s';
-    case 'time':
-    case 'microTime':
-    case 'bytes':
-      return null;
-    default:
-      return 0;
-  }
-}
-
-/** Whether omitempty leaves a zero of this scalar out: Go's structs (times, quantities, durations as struct) stay. */
-function isPlain(scalar: ScalarName): boolean {
-  switch (scalar) {
-    case 'time':
-    case 'microTime':
-    case 'duration':
-    case 'quantity':
-    case 'intOrString':
-      return false;
-    default:
-      return true;
-  }
-}
-
-function isEmpty(field: FieldSchema, value: Json): boolean {
-  const { type } = field;
-  switch (type.kind) {
-    case 'scalar':
-      return isPlain(type.scalar) && (value === '' || value === 0 || value === false || value === null);
-    case 'list':
-      return Array.isArray(value) && value.length === 0;
-    case 'map':
-      return isJsonObject(value) && Object.keys(value).length === 0;
-    default:
-      return false;
   }
 }
 
@@ -659,14 +581,6 @@ function integerOf(value: Json | undefined): number | bigint {
 
 function floatOf(value: Json | undefined): number {
   return Number(value instanceof JsonFloat ? value.value : (value ?? 0));
-}
-
-function define(map: Record<string, Json>, key: string, value: Json): void {
-  if (key === '__proto__') {
-    Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
-  } else {
-    map[key] = value;
-  }
 }
 
 /** Go sorts keys by their bytes; UTF-16 order differs beyond the basic plane. */

@@ -99,6 +99,8 @@ export interface FieldSchema {
   readonly type: TypeSchema;
   /** Protobuf field number; 0 where the type has no protobuf form. */
   readonly number: number;
+  /** Go's name of the type, where its form does not tell it (`v1.Protocol`, `v1.ResourceList`); messages name it. */
+  readonly goType: string | undefined;
   /** A Go pointer: an explicit 0, false or "" is kept and written, in both forms. */
   readonly pointer: boolean;
   /** omitempty: an empty value is left out of JSON. Without it a zero is written (`"status": {}`, `"replicas": 0`). */

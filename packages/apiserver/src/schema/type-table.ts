@@ -125,6 +125,7 @@ interface Marks {
   readonly merge: boolean;
   readonly retain: boolean;
   readonly by: string;
+  readonly go?: string;
   readonly default?: Json;
   readonly values?: readonly string[];
 }
@@ -156,6 +157,9 @@ function marksOf(texts: readonly string[]): Marks {
         break;
       case 'by':
         marks = { ...marks, by: value };
+        break;
+      case 'go':
+        marks = { ...marks, go: value };
         break;
       case 'default':
         marks = { ...marks, default: scalarDefault(value) };
@@ -238,6 +242,7 @@ class Struct implements StructSchema {
 class Field implements FieldSchema {
   readonly name: string;
   readonly number: number;
+  readonly goType: string | undefined;
   readonly pointer: boolean;
   readonly omitEmpty: boolean;
   readonly omitZero: boolean;
@@ -255,6 +260,7 @@ class Field implements FieldSchema {
     this.name = name;
     this.code = code;
     this.number = number;
+    this.goType = marks.go;
     this.pointer = flags.includes('*');
     this.omitEmpty = flags.includes('?');
     this.omitZero = flags.includes('z');

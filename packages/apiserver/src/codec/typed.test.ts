@@ -1,0 +1,197 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { describe, expect, test } from '@jest/globals';
+
+import type { JsonObject } from '../api/json.ts';
+import { TypeTable } from '../schema/type-table.ts';
+import { readJson } from './json-reader.ts';
+import { writeJson } from './json-writer.ts';
+import { ProtobufCodec } from './protobuf.ts';
+import { conform, TypedError } from './typed.ts';
+
+const table = new TypeTable();
+const schemaProps = table.struct('apiextensions.v1.JSONSchemaProps');
+const codec = new ProtobufCodec(schemaProps);
+
+function typed(type: string, text: string, unknown?: (path: string) => void): string {
+  const value = readJson(text) as JsonObject;
+  return writeJson(conform(table.struct(type), value, { schemaProps, ...(unknown && { unknown }) }));
+}
+
+describe('what Go makes of an object', () => {
+  test.each<[string, string, string, string]>([
+    [
+      'zeros that are values appear, in order',
+      'apps.v1.Deployment',
+      '{"spec":{"selector":null},"kind":"Deployment"}',
+      '{"kind":"Deployment","metadata":{},"spec":{"selector":null,"template":{"metadata":{},"spec":{"containers":null}},"strategy":{}},"status":{}}',
+    ],
+    [
+      'a pointer keeps an explicit zero',
+      'apps.v1.DeploymentSpec',
+      '{"replicas":0,"paused":false,"minReadySeconds":0,"template":{"spec":{"containers":[]}}}',
+      '{"replicas":0,"selector":null,"template":{"metadata":{},"spec":{"containers":[]}},"strategy":{}}',
+    ],
+    [
+      'quantities in canonical form, also from numbers',
+      'core.v1.ResourceRequirements',
+      '{"limits":{"cpu":0.5,"memory":"1024Mi","pods":1e3},"requests":{"cpu":2}}',
+      '{"limits":{"cpu":"500m","memory":"1Gi","pods":"1k"},"requests":{"cpu":"2"}}',
+    ],
+    [
+      'times in UTC, whole seconds',
+      'meta.v1.ObjectMeta',
+      '{"creationTimestamp":"2026-11-21T14:00:00.5+01:30","deletionTimestamp":null}',
+      '{"creationTimestamp":"2026-11-21T12:30:00Z"}',
+    ],
+    [
+      'micro times with six digits',
+      'coordination.v1.LeaseSpec',
+      '{"renewTime":"2026-11-21T14:00:00.5Z"}',
+      '{"renewTime":"2026-11-21T14:00:00.500000Z"}',
+    ],
+    [
+      'nulls in lists are zeros',
+      'core.v1.PodSpec',
+      '{"containers":[null],"nodeSelector":{"a":null},"hostname":null}',
+      '{"containers":[{"name":"","resources":{}}],"nodeSelector":{"a":""}}',
+    ],
+    [
+      'fields of an inlined struct',
+      'core.v1.Volume',
+      '{"emptyDir":{},"name":"tmp"}',
+      '{"name":"tmp","emptyDir":{}}',
+    ],
+    [
+      'unions of schemas',
+      'apiextensions.v1.JSONSchemaProps',
+      '{"additionalProperties":false,"items":{"type":"string"},"default":{"b":1,"a":[]},"maximum":1.0}',
+      '{"default":{"b":1,"a":[]},"maximum":1,"items":{"type":"string"},"additionalProperties":false}',
+    ],
+    [
+      'base64 without line ends, empty bytes kept in a map',
+      'core.v1.Secret',
+      '{"data":{"a":"YQ==","b":"","c":"YWJj\\nZGVm"}}',
+      '{"metadata":{},"data":{"a":"YQ==","b":"","c":"YWJjZGVm"}}',
+    ],
+  ])('%s', (_name, type, text, want) => {
+    expect(typed(type, text)).toBe(want);
+  });
+});
+
+test('what no field knows is told with its path', () => {
+  const told: string[] = [];
+  typed(
+    'core.v1.Pod',
+    '{"spec":{"containers":[{"name":"a","foo":1},{"name":"b","ports":[{"Name":"x"}]}],"nodeselector":{}},"Kind":"x"}',
+    (path) => told.push(path),
+  );
+  expect(told).toEqual([
+    'spec.containers[0].foo',
+    'spec.containers[1].ports[0].Name',
+    'spec.nodeselector',
+    'Kind',
+  ]);
+});
+
+test.each<[string, string, string]>([
+  [
+    'apps.v1.Deployment',
+    '{"spec":{"replicas":"3"}}',
+    'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32',
+  ],
+  [
+    'apps.v1.Deployment',
+    '{"spec":{"replicas":3000000000}}',
+    'json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32',
+  ],
+  [
+    'apps.v1.Deployment',
+    '{"spec":{"replicas":1.5}}',
+    'json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32',
+  ],
+  [
+    'core.v1.Pod',
+    '{"spec":{"containers":{}}}',
+    'json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container',
+  ],
+  [
+    'core.v1.Pod',
+    '{"spec":{"containers":[1]}}',
+    'json: cannot unmarshal number into Go struct field PodSpec.spec.containers of type v1.Container',
+  ],
+  [
+    'core.v1.Pod',
+    '{"metadata":{"labels":{"a":1}}}',
+    'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels.a of type string',
+  ],
+  [
+    'core.v1.Service',
+    '{"spec":{"ports":[{"protocol":6}]}}',
+    'json: cannot unmarshal number into Go struct field ServicePort.spec.ports.protocol of type v1.Protocol',
+  ],
+  [
+    'core.v1.ResourceRequirements',
+    '{"limits":[]}',
+    'json: cannot unmarshal array into Go struct field ResourceRequirements.limits of type v1.ResourceList',
+  ],
+  ['core.v1.Secret', '{"data":{"a":"a b"}}', 'illegal base64 data at input byte 1'],
+  ['core.v1.Secret', '{"data":{"a":"YQ"}}', 'illegal base64 data at input byte 2'],
+  [
+    'core.v1.Secret',
+    '{"immutable":1}',
+    'json: cannot unmarshal number into Go struct field Secret.immutable of type bool',
+  ],
+  [
+    'meta.v1.ObjectMeta',
+    '{"creationTimestamp":"yesterday"}',
+    'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
+  ],
+  ['core.v1.ResourceRequirements', '{"limits":{"cpu":"1Kii"}}', "unable to parse quantity's suffix"],
+])('%s %s is refused', (type, text, message) => {
+  let caught: unknown;
+  try {
+    typed(type, text);
+  } catch (error) {
+    caught = error;
+  }
+  expect(caught).toBeInstanceOf(TypedError);
+  expect((caught as Error).message).toBe(message);
+});
+
+test('every pointer scalar set to its zero survives protobuf, and a value zero shows as omitempty says', () => {
+  let pointers = 0;
+  for (const name of table.names()) {
+    const struct = table.struct(name);
+    for (const field of struct.fields.values()) {
+      if (!field.pointer || field.number === 0 || field.type.kind !== 'scalar') continue;
+      const zero = { string: '', boolean: false, int32: 0, int64: 0, float64: 0 }[
+        field.type.scalar as 'string'
+      ];
+      if (zero === undefined) continue;
+      const object = conform(struct, { [field.name]: zero }, { schemaProps });
+      expect(object[field.name]).toBe(zero);
+      expect(codec.decode(struct, codec.encode(struct, object))).toEqual(object);
+      pointers += 1;
+    }
+  }
+  expect(pointers).toBeGreaterThan(400);
+});
+
+const folder = path.join(import.meta.dirname, '../../../../../shared/kubernetes/golden');
+(existsSync(folder) ? describe : describe.skip)('golden objects (needs ../shared/kubernetes/golden)', () => {
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  test.each(files.filter((file) => /^(core|apps|batch|networking.k8s.io)\.v1\..*\.json$/.test(file)))(
+    '%s is as Go holds it already',
+    (file) => {
+      const value = readJson(readFileSync(path.join(folder, file), 'utf8')) as JsonObject;
+      const [group, version] = String(value['apiVersion']).includes('/')
+        ? String(value['apiVersion']).split('/')
+        : ['core', 'v1'];
+      const type = `${group.replace(/\..*/, '')}.${version}.${String(value['kind'])}`;
+      if (!table.has(type)) return;
+      expect(conform(table.struct(type), value, { schemaProps })).toEqual(value);
+    },
+  );
+});
