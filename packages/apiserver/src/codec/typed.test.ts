@@ -1,8 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-
 import { describe, expect, test } from '@jest/globals';
 
+import { goldenNames, HAS_GOLDEN, readGolden } from '../../test/golden.ts';
 import type { JsonObject } from '../api/json.ts';
 import { TypeTable } from '../schema/type-table.ts';
 import { readJson } from './json-reader.ts';
@@ -179,19 +177,16 @@ test('every pointer scalar set to its zero survives protobuf, and a value zero s
   expect(pointers).toBeGreaterThan(400);
 });
 
-const folder = path.join(import.meta.dirname, '../../../../../shared/kubernetes/golden');
-(existsSync(folder) ? describe : describe.skip)('golden objects (needs ../shared/kubernetes/golden)', () => {
-  const files = existsSync(folder) ? readdirSync(folder) : [];
-  test.each(files.filter((file) => /^(core|apps|batch|networking.k8s.io)\.v1\..*\.json$/.test(file)))(
-    '%s is as Go holds it already',
-    (file) => {
-      const value = readJson(readFileSync(path.join(folder, file), 'utf8')) as JsonObject;
-      const [group, version] = String(value['apiVersion']).includes('/')
-        ? String(value['apiVersion']).split('/')
-        : ['core', 'v1'];
-      const type = `${group.replace(/\..*/, '')}.${version}.${String(value['kind'])}`;
-      if (!table.has(type)) return;
-      expect(conform(table.struct(type), value, { schemaProps })).toEqual(value);
-    },
-  );
-});
+if (!HAS_GOLDEN) {
+  test.skip('the golden objects (needs ../shared/kubernetes/golden)', () => undefined);
+} else {
+  describe('golden objects', () => {
+    test.each(goldenNames().filter((name) => /^(core|apps|batch|networking\.k8s\.io)\.v1\./.test(name)))(
+      '%s is as Go holds it already',
+      (name) => {
+        const { type, json } = readGolden(name, table);
+        expect(conform(table.struct(type), json, { schemaProps })).toEqual(json);
+      },
+    );
+  });
+}
