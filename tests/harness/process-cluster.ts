@@ -16,7 +16,7 @@ import { waitUntil } from './waiting.ts';
 export interface ClusterOptions {
   /** A program that takes etcd's flags. */
   readonly binary: string;
-  /** Members; default 3. */
+  /** Members; default: one for each seat of the network, or 3. */
   readonly size?: number;
   /** Extra flags of every member. */
   readonly flags?: readonly string[];
@@ -63,7 +63,7 @@ export class ProcessCluster implements AsyncDisposable {
 
   /** Directories and ports, nothing started. */
   static async prepare(options: ClusterOptions): Promise<ProcessCluster> {
-    const size = options.size ?? 3;
+    const size = options.size ?? options.network?.seats.length ?? 3;
     const seats = options.network?.seats;
     const ports =
       seats?.flatMap(({ clientPort, peerPort }) => [clientPort, peerPort]) ?? (await freePorts(2 * size));

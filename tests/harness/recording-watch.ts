@@ -91,10 +91,10 @@ export class RecordingStream {
     return watch;
   }
 
-  /** Does nothing before the watch was created. */
+  /** Does nothing before the watch was created, nor twice. */
   cancel(watch: number): void {
     const watchId = this.idOf.get(watch);
-    if (watchId === undefined) return;
+    if (watchId === undefined || !this.live.delete(watch)) return;
     this.recorder.watchCancel(watch);
     this.wire.write(new pb.WatchRequest({ cancelRequest: new pb.WatchCancelRequest({ watchId }) }));
   }

@@ -31,6 +31,8 @@ export interface FieldOptions {
   readonly clocks: boolean;
 }
 
+/** The user who may do anything. */
+export const ROOT = 'root';
 const CLOCK = path.join(
   path.dirname(fileURLToPath(import.meta.url)),
   '..',
@@ -79,6 +81,8 @@ export class Field implements Names {
     if (diskMegabytes !== undefined)
       for (const { dataDir } of cluster.members) disks.push(new SmallDisk(dataDir, diskMegabytes));
     const field = new Field(options, cluster, disks);
+    // Whoever looks after the cluster may do anything, while authentication is on as well.
+    for (const i of field.everyone) cluster.api(i).login = { name: ROOT, password: field.passwordOf(ROOT) };
     try {
       for (const i of field.everyone) field.start(i);
       await cluster.healthy(60_000);

@@ -6,6 +6,7 @@
 import { Prng } from '@keelson/base';
 import type { Compare, HistoryRecorder, Request, Response, TxnOp, TxnRequest } from '@keelson/sim';
 import { RecordingClient } from '../../harness/recording-client.ts';
+import { ROOT } from './field.ts';
 import type { Names } from '../../harness/recorded-wire.ts';
 import { pause, waitUntil } from '../../harness/waiting.ts';
 
@@ -26,8 +27,7 @@ export interface LoadOptions {
 }
 
 export const SHARED_KEYS = 10;
-export const ROOT = 'root';
-export const LOAD_USER = 'load';
+const LOAD_USER = 'load';
 const GUEST = 'guest';
 const AFTER_FAILURE_MS = 60;
 const MINIMUM_TTL_SECONDS = 2;
@@ -244,6 +244,8 @@ export class Load {
       }
       if (prng.chance(1, 10)) await client.ask(prng.pick(members), { kind: 'defragment' }, 5000);
       if (prng.chance(1, 15)) {
+        // Leases live longer under a new leader, as they do through a fault.
+        this.options.recorder.fact({ type: 'fault', name: 'moveLeader' });
         await client.ask(prng.pick(members), { kind: 'moveLeader', to: prng.pick(members) });
       }
       if (prng.chance(1, 8)) await client.ask(prng.pick(members), { kind: 'leaseLeases' });
