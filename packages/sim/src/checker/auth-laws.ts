@@ -1,7 +1,8 @@
 /**
  * Users and roles (A2, A3, W14): nothing may be answered that the user's permissions cannot have allowed at any moment of the
  * call, and nothing refused that they allowed throughout. Changes of users and roles make no revision; they are placed by the
- * time of their calls. Where two overlap, or one has no answer, every state they may have left counts.
+ * time of their calls. Where two overlap, or one has no answer, every state they may have left counts; one without an answer
+ * may even be made again and again, which only adds states.
  */
 import type { History, Operation, WatchResponse } from '../history/record.ts';
 import type { Request } from '../history/request.ts';
@@ -28,7 +29,7 @@ interface Era {
 }
 
 /** More states than that are not told apart: nothing is judged until auth is settled again. */
-const STATES_MAX = 64;
+const STATES_MAX = 256;
 const NOBODY: AuthState = { enabled: false, users: new Map(), roles: new Map() };
 
 const CHANGES: ReadonlySet<Request['kind']> = new Set([
@@ -52,6 +53,8 @@ export interface AuthOptions {
 export function checkAuth(history: History, options: AuthOptions, findings: Findings): void {
   if (!history.operations.some(({ request }) => CHANGES.has(request.kind))) return;
   const eras = erasOf(history);
+  // A load asks for few ranges, in long eras.
+  const known = new Map<string, { readonly some: boolean; readonly every: boolean }>();
   for (const operation of history.operations) {
     const { request, outcome, user, called, returned = Infinity } = operation;
     const needs = needsOf(request);
@@ -64,7 +67,10 @@ export function checkAuth(history: History, options: AuthOptions, findings: Find
     const allowed = (state: AuthState): boolean =>
       !state.enabled || needs.every((need) => permits(state, user, need));
     findings.count('judged by permissions');
-    if (outcome.kind === 'ok' && !states.some(allowed)) {
+    const name = `${eraAt(eras, called)} ${eraAt(eras, returned)} ${user} ${JSON.stringify(needs)}`;
+    const judged = known.get(name) ?? { some: states.some(allowed), every: states.every(allowed) };
+    known.set(name, judged);
+    if (outcome.kind === 'ok' && !judged.some) {
       const missing = needs.find((need) => !permits(states[0], user, need));
       findings.report(
         'A3',
@@ -73,7 +79,7 @@ export function checkAuth(history: History, options: AuthOptions, findings: Find
         ['A2'],
       );
     }
-    if (outcome.kind === 'refused' && outcome.code === 'PermissionDenied' && states.every(allowed))
+    if (outcome.kind === 'refused' && outcome.code === 'PermissionDenied' && judged.every)
       findings.report(
         'A2',
         `#${operation.id} was denied, and user ${user ?? '(nobody)'} was allowed all of it throughout`,
@@ -139,9 +145,11 @@ function spread(
     const name = nameOf(world.state) + [...world.made].sort((a, b) => a - b).join();
     if (found.has(name)) continue;
     found.set(name, world);
-    for (const [id, { request }] of open)
-      if (!world.made.has(id))
-        queue.push({ state: after(world.state, request), made: new Set([...world.made, id]) });
+    for (const [id, { request, outcome }] of open) {
+      if (world.made.has(id)) continue;
+      const made = outcome.kind === 'ok' ? new Set([...world.made, id]) : world.made;
+      queue.push({ state: after(world.state, request), made });
+    }
   }
   return [...found.values()];
 }
@@ -203,17 +211,22 @@ function withoutSpan(spans: readonly Span[] | undefined, key: string, end: strin
   return (spans ?? []).filter((span) => span.key !== key || span.end !== end);
 }
 
-/** Undefined: too many to tell. */
-function statesBetween(eras: readonly Era[], from: number, to: number): readonly AuthState[] | undefined {
+/** The last one that began before `place`. */
+function eraAt(eras: readonly Era[], place: number): number {
   let first = 0;
   let high = eras.length;
   while (first < high) {
     const middle = (first + high) >>> 1;
-    if (eras[middle].from < from) first = middle + 1;
+    if (eras[middle].from < place) first = middle + 1;
     else high = middle;
   }
+  return Math.max(0, first - 1);
+}
+
+/** Undefined: too many to tell. */
+function statesBetween(eras: readonly Era[], from: number, to: number): readonly AuthState[] | undefined {
   const states: AuthState[] = [];
-  for (let i = Math.max(0, first - 1); i < eras.length && eras[i].from < to; i++) {
+  for (let i = eraAt(eras, from); i < eras.length && eras[i].from < to; i++) {
     if (eras[i].states.length === 0) return undefined;
     states.push(...eras[i].states);
   }

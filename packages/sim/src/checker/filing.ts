@@ -104,6 +104,8 @@ export class Filing {
   /** By revision − base: the first place and time at which it, or a later one, was told. */
   private readonly seen: Float64Array;
   private readonly seenMs: Float64Array;
+  /** By a key's revision, or its creation: the newest revision at which somebody was told that it still is of it. */
+  private readonly survived = new Map<string, number>();
   private readonly findings: Findings;
 
   constructor(history: History, findings: Findings) {
@@ -115,7 +117,7 @@ export class Filing {
     this.seen = new Float64Array(this.last - this.base + 2).fill(Infinity);
     this.seenMs = new Float64Array(this.last - this.base + 2).fill(Infinity);
     this.findSeen();
-    this.findClaims();
+    if (this.hasGaps) this.findClaims();
   }
 
   /** The answered write that made a revision. */
@@ -147,6 +149,12 @@ export class Filing {
   /** All requests that would put this value to this key. */
   puttersOf(key: string, value: string): readonly Operation[] {
     return this.putters.get(putName(key, value)) ?? [];
+  }
+
+  /** The newest revision at which a key was told to be as it is here: not put again, or not deleted since; 0: never. */
+  survivedUntil({ key, create, mod }: KeyValue, without: 'put' | 'delete'): number {
+    const alive = this.survived.get(`c${create} ${key}`) ?? 0;
+    return without === 'delete' ? alive : (this.survived.get(`${mod} ${key}`) ?? 0);
   }
 
   /** The first place in the history at which a revision, or a later one, was told; Infinity: never. */
@@ -272,8 +280,15 @@ export class Filing {
 
   private findClaims(): void {
     const { operations, watches, facts } = this.history;
-    for (const { outcome } of operations)
-      if (outcome.kind === 'ok' && isKeyResponse(outcome.response)) this.claimAnswer(outcome.response);
+    for (const operation of operations) {
+      const { request, outcome } = operation;
+      if (outcome.kind !== 'ok' || !isKeyResponse(outcome.response)) continue;
+      const revision = headerOf(operation);
+      const asked = request.kind === 'range' ? (request.revision ?? 0) : 0;
+      // What a write tells of keys was so before it, at least.
+      const at = changed(outcome.response) ? revision - 1 : asked > 0 ? asked : revision;
+      this.claimAnswer(outcome.response, at);
+    }
     // Watches of everything that have just been told a whole response: the next one begins with a revision's first event.
     const whole = new Map<number, boolean>();
     for (const record of watches) {
@@ -316,29 +331,39 @@ export class Filing {
         }
         if (complete) claim.complete ??= events.slice(from, to);
       }
-      for (let i = from; i < to; i++) this.claimKv(events[i].prev);
+      for (let i = from; i < to; i++) {
+        if (events[i].kind === 'put') this.claimKv(events[i].kv, mod);
+        this.claimKv(events[i].prev, mod - 1);
+      }
       from = to;
     }
   }
 
-  private claimAnswer(response: TxnOpResponse): void {
+  /** @param at the newest revision at which what it tells was so */
+  private claimAnswer(response: TxnOpResponse, at: number): void {
     switch (response.kind) {
       case 'range':
-        for (const kv of response.kvs ?? []) this.claimKv(kv);
+        for (const kv of response.kvs ?? []) this.claimKv(kv, at);
         return;
       case 'put':
-        this.claimKv(response.prev);
+        this.claimKv(response.prev, at);
         return;
       case 'delete':
-        for (const kv of response.prevs ?? []) this.claimKv(kv);
+        for (const kv of response.prevs ?? []) this.claimKv(kv, at);
         return;
       case 'txn':
-        for (const nested of response.responses ?? []) this.claimAnswer(nested);
+        for (const nested of response.responses ?? []) this.claimAnswer(nested, at);
     }
   }
 
-  private claimKv(kv: KeyValue | undefined): void {
+  private survive(name: string, from: number, at: number): void {
+    if (from < at && (this.survived.get(name) ?? 0) < at) this.survived.set(name, at);
+  }
+
+  private claimKv(kv: KeyValue | undefined, at: number): void {
     if (kv === undefined) return;
+    this.survive(`${kv.mod} ${kv.key}`, kv.mod, at);
+    this.survive(`c${kv.create} ${kv.key}`, kv.create, Math.max(kv.mod, at));
     const claim = this.claimOf(kv.mod);
     if (claim === undefined) return;
     const known = claim.puts.get(kv.key);

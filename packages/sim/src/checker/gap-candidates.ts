@@ -65,8 +65,14 @@ export class GapCandidates {
   /** Those that can have made the next revision, the likeliest first. The space is as before between any two. */
   *of(revision: number): Generator<Candidate> {
     const claim = this.filing.claimAt(revision);
-    for (const candidate of this.raw(revision, claim))
-      if (this.possible(candidate, revision, claim)) yield candidate;
+    const denied: Candidate[] = [];
+    for (const candidate of this.raw(revision, claim)) {
+      const events = this.possible(candidate, revision, claim);
+      if (events === undefined) continue;
+      if (!this.denied(events, revision)) yield candidate;
+      else if (!this.strict) denied.push(candidate);
+    }
+    yield* denied;
   }
 
   execute(candidate: Candidate): readonly WatchEvent[] {
@@ -156,14 +162,27 @@ export class GapCandidates {
     return lease === undefined ? [] : [lease];
   }
 
-  private possible(candidate: Candidate, revision: number, claim: Claim | undefined): boolean {
+  /** Whether somebody was told later that a key still was as before. */
+  private denied(events: readonly WatchEvent[], revision: number): boolean {
+    return events.some(
+      ({ kind, prev }) => prev !== undefined && this.filing.survivedUntil(prev, kind) >= revision,
+    );
+  }
+
+  /** What it would do; undefined: it cannot have been. */
+  private possible(
+    candidate: Candidate,
+    revision: number,
+    claim: Claim | undefined,
+  ): readonly WatchEvent[] | undefined {
     if (candidate.kind !== 'expired') {
       const { id, called } = candidate.operation;
       const reserved = this.reserved.get(id);
-      if (this.used.has(id) || called > this.filing.seenAt(revision)) return false;
-      if (reserved !== undefined && reserved !== revision) return false;
+      if (this.used.has(id) || called > this.filing.seenAt(revision)) return undefined;
+      if (reserved !== undefined && reserved !== revision) return undefined;
     }
-    if (this.strict && candidate.kind === 'expired' && this.lives(candidate.lease, revision)) return false;
+    if (this.strict && candidate.kind === 'expired' && this.lives(candidate.lease, revision))
+      return undefined;
     const before = this.space.revision;
     const events = this.execute(candidate);
     const fits =
@@ -171,7 +190,7 @@ export class GapCandidates {
       agrees(events, claim) &&
       !events.some((event) => this.attachesToEnded(event, revision));
     this.space.undoTo(before);
-    return fits;
+    return fits ? events : undefined;
   }
 
   /** Whether a client knows better than that the lease was over by then. */

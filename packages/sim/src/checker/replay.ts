@@ -310,8 +310,10 @@ export class Replay {
    */
   private backtrack(revision: number): boolean {
     if (this.choices.length === 0) return false;
-    if (this.deepest === undefined || revision > this.deepest.revision)
+    if (this.deepest === undefined || revision > this.deepest.revision) {
       this.deepest = { revision, path: this.path() };
+      this.tried = 0;
+    }
     const over =
       this.tried > this.limits.choicesMax ||
       this.steps > this.limits.stepsMax + this.filing.last - this.filing.base;

@@ -44,7 +44,7 @@ export function checkWatches(
         for (const session of streams.get(record.stream) ?? []) session.responses.push(record);
     } else if (record.type === 'watchCancel') {
       const session = sessions.get(record.watch);
-      if (session !== undefined) session.cancelAskedAt = record.seq;
+      if (session !== undefined) session.cancelAskedAt = Math.min(session.cancelAskedAt, record.seq);
     } else
       for (const session of streams.get(record.stream) ?? [])
         session.endedAt = Math.min(session.endedAt, record.seq);
