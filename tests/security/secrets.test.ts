@@ -27,6 +27,7 @@ const PASSWORDS = [
 const [ROOT, ANNA, ANNA_NEW, GUESS, GATEWAY] = PASSWORDS;
 const VALUE = 'value-of-a-key-d00d5e';
 const ENVIRONMENT_SECRET = 'pw-environment-77aa';
+const DISCOVERY_SECRET = 'pw-discovery-3e9f';
 const FORGED_TOKEN = 'forgedtokenabcdef.12';
 
 interface Read {
@@ -72,7 +73,9 @@ async function live(cluster: ProcessCluster, gateway: boolean): Promise<string[]
   const again = await login('root', ROOT);
   const anna = await login('anna', ANNA_NEW);
   await refused(api.call(auth.authenticate, new pb.AuthenticateRequest({ name: 'anna', password: GUESS })));
-  await refused(api.call(auth.authenticate, new pb.AuthenticateRequest({ name: 'stranger', password: GUESS })));
+  await refused(
+    api.call(auth.authenticate, new pb.AuthenticateRequest({ name: 'stranger', password: GUESS })),
+  );
   await refused(
     api.call(auth.userAdd, new pb.AuthUserAddRequest({ name: 'anna', password: GUESS }), { metadata: again }),
   );
@@ -140,6 +143,9 @@ function suite(): void {
         ...KEELSON_FLAGS,
         '--log-level=debug',
         '--bcrypt-cost=4',
+        `--discovery-password=${DISCOVERY_SECRET}`,
+        '--discovery-user',
+        `root:${DISCOVERY_SECRET}`,
         '--warning-apply-duration=1ns',
         '--warning-unary-request-duration=1ns',
         `--audit-log=${path.join(home, 'audit.log')}`,
@@ -179,6 +185,7 @@ function suite(): void {
       ...PASSWORDS,
       ...tokens,
       ENVIRONMENT_SECRET,
+      DISCOVERY_SECRET,
       FORGED_TOKEN,
       VALUE,
       'jwt-signing-secret',
@@ -200,7 +207,13 @@ function suite(): void {
     // On disk hashes and values belong; words never do, and a signed token is not kept at all.
     const kept = Buffer.concat(walk(member.dataDir).map(({ content }) => content));
     expect(kept.includes('anna')).toBe(true);
-    const words = [...PASSWORDS, ...(flags.length > 0 ? tokens : []), ENVIRONMENT_SECRET, FORGED_TOKEN];
+    const words = [
+      ...PASSWORDS,
+      ...(flags.length > 0 ? tokens : []),
+      ENVIRONMENT_SECRET,
+      DISCOVERY_SECRET,
+      FORGED_TOKEN,
+    ];
     expect(words.filter((word) => kept.includes(word))).toEqual([]);
   });
 

@@ -7,6 +7,7 @@ import { openSync, realpathSync, readFileSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JsonLogger, Prng, systemClock, toError, type LogLevel } from '@keelson/base';
+import { withoutPasswords } from './config/told-words.ts';
 import { parseServerConfig, type ParseResult } from './config/config.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import type { Environment } from './config/flags.ts';
@@ -62,7 +63,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     return 1;
   }
   if (config.memoryMlock && !staysInMemory(logger)) return 1;
-  logger.info('Running: ', { args: [...argv], version: ETCD_VERSION });
+  logger.info('Running: ', { args: withoutPasswords(argv), version: ETCD_VERSION });
   let failpoints: Failpoints | undefined;
   try {
     failpoints = await failpointsOf(env, logger);

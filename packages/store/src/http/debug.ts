@@ -5,6 +5,7 @@
 import type { Status } from '@keelson/raft';
 import { Role } from '@keelson/raft';
 import { hexId } from '@keelson/base';
+import { withoutPasswords } from '../config/told-words.ts';
 import { allowGet, answerText, type HttpHandler } from './http-answer.ts';
 import type { ProcessFacts } from './process-facts.ts';
 
@@ -20,7 +21,7 @@ export function debugVarsHandler(facts: ProcessFacts, raftStatus: () => Status):
     if (!allowGet(request, response)) return;
     const memory = facts.memory();
     const vars: Readonly<Record<string, unknown>> = {
-      cmdline: facts.commandLine,
+      cmdline: withoutPasswords(facts.commandLine),
       file_descriptor_limit: facts.openFilesMax(),
       memstats: {
         Alloc: memory.heapUsed,
