@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { configOf, startOn } from '../../packages/store/test/crash/real-start.ts';
 import { Reference } from '../../packages/store/test/crash/reference.ts';
 import type { Recovered, Refused } from '../../packages/store/test/crash/recovery.ts';
 import { EMPTY_IMAGE, Volume, type Image } from '../../packages/store/test/crash/volume.ts';
-import { configOf, materialize, scratch, startOn } from './real-images.ts';
+import { materialize, scratch } from './real-images.ts';
 import { STRACE_FLAGS, Trace } from './trace.ts';
 import { operate, TracedMember } from './traced-member.ts';
 

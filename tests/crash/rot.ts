@@ -5,9 +5,10 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Prng } from '@keelson/base';
+import { configOf, startOn } from '../../packages/store/test/crash/real-start.ts';
 import type { Image } from '../../packages/store/test/crash/volume.ts';
 import { revisionOf, type TracedRun } from './campaign.ts';
-import { configOf, materialize, startOn } from './real-images.ts';
+import { materialize } from './real-images.ts';
 
 const SECTOR_BYTES = 512;
 

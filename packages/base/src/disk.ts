@@ -22,6 +22,8 @@ export interface Disk {
   exists(path: string): Promise<boolean>;
   /** Makes creations, renames and removals inside the directory durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Bytes that can still be written on the file system of a path that is there; a disk that does not know lacks it. */
+  freeBytes?(path: string): Promise<number>;
 }
 
 /** An open file. One owner; calls may not overlap unless stated. */

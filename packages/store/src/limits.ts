@@ -85,6 +85,13 @@ export const QUOTA_BACKEND_BYTES_DEFAULT = 2 * 1024 * 1024 * 1024;
 export const QUOTA_BACKEND_BYTES_RECOMMENDED_MAX = 8 * 1024 * 1024 * 1024;
 
 /** What the quota counts for a put beside key and value, and for a lease. etcd's figures. */
+/**
+ * Free bytes of the disk below which a member raises NOSPACE, as if its quota were reached: enough for the deletes,
+ * compactions and defragmentations that follow (two write buffers of LevelDB and the table they become), so that a full
+ * disk is met by an alarm and not by a failed write, which ends the member.
+ */
+export const DISK_RESERVE_BYTES = 16 * 1024 * 1024;
+
 export const QUOTA_PUT_OVERHEAD_BYTES = 256;
 export const QUOTA_LEASE_BYTES = 64;
 

@@ -3,7 +3,7 @@
  * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
-import { hexId, toError, type Logger } from '@keelson/base';
+import { hexId, toError, type Disk, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
 import { grpcJsServer, nativeChannel, nativeServer } from '@keelson/rpc';
 import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
@@ -205,11 +205,19 @@ export class StoreServer {
       },
     });
     const quotaBytes = config.quotaBackendBytes || limits.QUOTA_BACKEND_BYTES_DEFAULT;
-    this.quota = new Quota(quotaBytes < 0 ? Infinity : quotaBytes, () => state.sizeBytes());
+    this.quota = new Quota(
+      quotaBytes < 0 ? Infinity : quotaBytes,
+      () => state.sizeBytes(),
+      freeBytesOf(world.disk, config),
+    );
     const space: Space = {
       gauge: this.quota,
       onShort: () => {
-        logger.warn('message exceeded backend quota; raising alarm', { 'quota-size-bytes': quotaBytes });
+        if (this.quota.diskShort)
+          logger.warn('the disk is nearly full; raising alarm', {
+            'reserve-size-bytes': limits.DISK_RESERVE_BYTES,
+          });
+        else logger.warn('message exceeded backend quota; raising alarm', { 'quota-size-bytes': quotaBytes });
         void this.replica.raiseNoSpace();
       },
     };
@@ -677,6 +685,13 @@ async function tracingOf(
     logger,
     registry,
   });
+}
+
+/** What is left where the member writes; undefined where the disk does not know. */
+function freeBytesOf(disk: Disk, config: ServerConfig): (() => Promise<number>) | undefined {
+  if (disk.freeBytes === undefined) return undefined;
+  const free = disk.freeBytes.bind(disk);
+  return async () => Math.min(await free(snapDirectory(config)), await free(walDirectory(config)));
 }
 
 /** A listen error as one line that names the address. */

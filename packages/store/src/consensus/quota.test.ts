@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { DISK_RESERVE_BYTES } from '../limits.ts';
 import { Quota } from './quota.ts';
 
 test('what was measured and what came since', async () => {
@@ -33,4 +34,24 @@ test('no quota', async () => {
   const quota = new Quota(Infinity, () => Promise.reject(new Error('not asked')));
   await quota.refresh();
   expect(quota.hasRoom(1e300)).toBe(true);
+});
+
+test('a disk that is nearly full has no room, whatever the quota', async () => {
+  let free = 3 * DISK_RESERVE_BYTES;
+  const quota = new Quota(
+    Infinity,
+    () => Promise.reject(new Error('not measured')),
+    () => Promise.resolve(free),
+  );
+  await quota.refresh();
+  expect(quota.hasRoom(DISK_RESERVE_BYTES)).toBe(true);
+  expect(quota.diskShort).toBe(false);
+  expect(quota.admits(2 * DISK_RESERVE_BYTES)).toBe(false);
+  expect(quota.diskShort).toBe(true);
+  free = DISK_RESERVE_BYTES;
+  await quota.refresh();
+  expect(quota.hasRoom(1)).toBe(false);
+  free = 2 * DISK_RESERVE_BYTES;
+  await quota.refresh();
+  expect(quota.hasRoom(1)).toBe(true);
 });

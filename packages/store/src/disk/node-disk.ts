@@ -256,6 +256,11 @@ export class NodeDisk implements Disk {
     }
   }
 
+  async freeBytes(filePath: string): Promise<number> {
+    const { bavail, bsize } = await fs.promises.statfs(filePath);
+    return bavail * bsize;
+  }
+
   async syncDirectory(directory: string): Promise<void> {
     const handle = await fs.promises.open(directory, 'r');
     try {

@@ -378,6 +378,22 @@ describe('failure', () => {
     expect(opened.entries.length).toBeGreaterThanOrEqual(index - 2);
   });
 
+  test('where the last of the disk is kept for records, the log goes on in a full segment', async () => {
+    const disk = await newDisk();
+    let free = 0;
+    const scarce: Disk = Object.create(disk) as Disk;
+    scarce.freeBytes = () => Promise.resolve(free);
+    const wal = await create(scarce, { segmentBytes: 4096 });
+    for (let index = 1; index <= 40; index++) await append(wal, [entry(index, 1, 300)]);
+    expect(wal.counters.cuts).toBe(0);
+    free = Infinity;
+    for (let index = 41; index <= 60; index++) await append(wal, [entry(index, 1, 300)]);
+    expect(wal.counters.cuts).toBeGreaterThan(0);
+    await wal.close();
+    const opened = await open(disk, START, { segmentBytes: 4096 });
+    expect(opened.entries.length).toBe(60);
+  });
+
   test('closed is closed', async () => {
     const wal = await create(await newDisk());
     await wal.close();

@@ -11,7 +11,7 @@
 import { assert, type Clock, type Disk, type DiskFile } from '@keelson/base';
 import type { Entry, HardState } from '@keelson/raft';
 import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
-import { WAL_WRITE_BYTES_MAX } from '../limits.ts';
+import { DISK_RESERVE_BYTES, WAL_WRITE_BYTES_MAX } from '../limits.ts';
 import { encodeEntry, encodeHardState, encodeSnapshotMarker, type SnapshotMarker } from './entry-codec.ts';
 import { RecordEncoder, RecordType } from './record.ts';
 import { endOfData } from './repair.ts';
@@ -89,6 +89,11 @@ type Preparation =
   | { readonly kind: 'filling'; readonly done: Promise<void> }
   | { readonly kind: 'ready'; readonly path: string; readonly file: DiskFile }
   | { readonly kind: 'failed'; readonly error: unknown };
+
+/** The disk is too full for the zeros of another segment, and still has room for records. */
+class NoRoomError extends Error {
+  readonly code = 'ENOSPC';
+}
 
 export class Wal {
   readonly counters: WalCounters = { bytesWritten: 0, records: 0, syncs: 0, cuts: 0 };
@@ -380,8 +385,11 @@ export class Wal {
     if (full) {
       if (this.preparation.kind === 'failed') this.prepareNext();
       if (this.preparation.kind === 'filling') await this.preparation.done;
-      // Filling failed twice: there is nowhere to go on.
-      if (this.preparation.kind === 'failed') throw this.preparation.error;
+      // Filling failed twice: what room is left is for records, until there is more.
+      if (this.preparation.kind === 'failed') {
+        if (!(this.preparation.error instanceof NoRoomError)) throw this.preparation.error;
+        this.preparation = { kind: 'none' };
+      }
     }
     // A segment without zeros left is only a slower one: it is used until the next is filled.
     if (this.preparation.kind === 'ready' && (full || segment.position >= segment.filledBytes)) {
@@ -393,16 +401,25 @@ export class Wal {
   private prepareNext(): void {
     // Two names in turn, as etcd's file pipeline has them.
     const path = `${this.directory}/${this.preparedCount++ % 2}.tmp`;
-    const done = createFilled(this.disk, path, this.segmentBytes, () => this.failure !== undefined).then(
-      (file) => {
-        this.preparation = { kind: 'ready', path, file };
-        return undefined;
-      },
-      (error: unknown) => {
-        this.preparation = { kind: 'failed', error };
-      },
-    );
+    const done = this.roomForNext()
+      .then(() => createFilled(this.disk, path, this.segmentBytes, () => this.failure !== undefined))
+      .then(
+        (file) => {
+          this.preparation = { kind: 'ready', path, file };
+          return undefined;
+        },
+        (error: unknown) => {
+          this.preparation = { kind: 'failed', error };
+        },
+      );
     this.preparation = { kind: 'filling', done };
+  }
+
+  /** Zeros must not take the last of the disk from records and from the backend. @throws NoRoomError */
+  private async roomForNext(): Promise<void> {
+    const free = await this.disk.freeBytes?.(this.directory);
+    if (free !== undefined && free < this.segmentBytes + DISK_RESERVE_BYTES)
+      throw new NoRoomError(`${free} bytes are free, a segment of the log takes ${this.segmentBytes}`);
   }
 
   /** Goes on in a prepared file; called with everything before it synced. */
