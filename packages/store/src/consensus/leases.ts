@@ -11,6 +11,8 @@ import type { Schedule } from './schedule.ts';
 
 /** Between attempts to reach the leader, so that a lost connection is not hammered. */
 const FORWARD_RETRY_MS = 50;
+/** Between two looks whether a lease whose time is up has been revoked. */
+const REVOKED_POLL_MS = 20;
 
 export interface TimeToLive {
   readonly ttlSeconds: number;
@@ -77,6 +79,13 @@ export class Leases {
   async renewHere(id: LeaseId): Promise<number | undefined> {
     await this.confirm();
     const { lessor } = this.member;
+    // To be told that a lease is over, and then to see it live on under another leader, would be wrong: who asks for
+    // one that is due waits until its end is applied, or asks the next leader (as in etcd).
+    while (lessor.isDue(id, this.options.monotonicMs())) {
+      await this.schedule.delay(REVOKED_POLL_MS);
+      if (this.schedule.stopped) throw new StoreError('STOPPED');
+      await this.confirm();
+    }
     while (lessor.isCheckpointed(id)) {
       await this.clearCheckpoint(id);
       if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');

@@ -108,6 +108,29 @@ test('a leader renews once it is known to lead still', async () => {
   expect(await codeOf(tested.renewHere(1n))).toBe('NOT_PRIMARY');
 });
 
+test('whose time is up is told so when the end is applied, or by the next leader', async () => {
+  const member = new Member();
+  member.isLeader = true;
+  member.lessor.promote(0, 0);
+  member.lessor.grant(1n, 10);
+  member.lessor.grant(2n, 10);
+  member.lessor.arm(0);
+  const { leases: tested, clock } = leases(member);
+  await clock.pass(10_000);
+  let answered = 0;
+  const ended = tested.renew(1n).finally(() => answered++);
+  const kept = codeOf(tested.renew(2n)).finally(() => answered++);
+  await clock.pass(20);
+  expect(answered).toBe(0);
+  member.lessor.revoke(1n);
+  await clock.pass(20);
+  expect(await ended).toBeUndefined();
+  expect(answered).toBe(1);
+  member.isLeader = false;
+  await clock.pass(20);
+  expect(await kept).toBe('NOT_PRIMARY');
+});
+
 test('elsewhere the leader of the moment is asked, until one answers or the time is up', async () => {
   const member = new Member();
   const asked: bigint[] = [];

@@ -240,6 +240,12 @@ export class Lessor {
     return lease.ttlSeconds;
   }
 
+  /** Whether a lease is there whose time is up: it is to be revoked, and not to be renewed. */
+  isDue(id: LeaseId, nowMs: number): boolean {
+    const lease = this.leases.get(id);
+    return lease !== undefined && lease.expiresAtMs <= nowMs;
+  }
+
   /** Whole seconds left, rounded as etcd does (towards zero, at least 0); full TTL while unarmed. */
   remainingSeconds(lease: Lease, nowMs: number): number {
     if (lease.expiresAtMs === Infinity) return lease.termSeconds;

@@ -13,6 +13,7 @@ const EFFECTS_PER_CRASH = 4000;
 /** The same while it starts, where there are few. */
 const EFFECTS_PER_RECOVERY_CRASH = 60;
 const HOUR_MS = 3_600_000;
+const BULLETIN_MS = 300;
 /** What happens to one machine that runs. */
 const AT_A_MACHINE = [
   'crash',
@@ -39,6 +40,20 @@ export class Mischief {
     this.prng = new Prng(seed ^ 0xbad);
     cluster.scheduler.later(3000, 'weather', 0, () => this.weather(true));
     this.again();
+    this.bulletin();
+  }
+
+  /** The history is told when there is something the matter: laws about a cluster that is left alone do not count then. */
+  private bulletin(): void {
+    const { cluster } = this;
+    cluster.scheduler.later(BULLETIN_MS, 'bulletin', 0, () => {
+      if (cluster.healed) return;
+      const { now } = cluster.scheduler;
+      const ill = (member: SimMember): boolean =>
+        !member.retired && (member.pausedUntil > now || member.slowUntil > now || member.fullUntil > now);
+      if (!this.calm || cluster.members.some(ill)) cluster.recorder.fact({ type: 'fault', name: 'weather' });
+      this.bulletin();
+    });
   }
 
   private weather(storm: boolean): void {
