@@ -74,6 +74,23 @@ export async function crashCampaign(recording: Recording, options: CampaignOptio
   return result;
 }
 
+/** The images of a crash at the end of a recording alone. @returns what is broken */
+export async function crashAtEnd(recording: Recording, reference: Reference): Promise<string[]> {
+  const volume = new Volume();
+  const promised = new Promised();
+  for (const operation of recording.recorder.recorded) {
+    promised.note(operation);
+    if (operation.kind !== 'note') volume.apply(operation);
+  }
+  const failures: string[] = [];
+  for (const image of volume.images()) {
+    const { outcome, broken } = await judge(image, recording.config, recording.segmentBytes, reference);
+    const all = [...broken, promised.brokenBy(outcome)];
+    for (const each of all) if (each !== undefined) failures.push(`${image.label} kept: ${each}`);
+  }
+  return failures;
+}
+
 class Campaign {
   private readonly recording: Recording;
   private readonly reference: Reference;

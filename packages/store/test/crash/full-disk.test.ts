@@ -15,7 +15,7 @@ test('a nearly full disk raises the alarm; reads, deletes, compaction and defrag
   cluster = await MemberCluster.start({
     members: 1,
     world: (_place, world) => {
-      const disk: Disk = Object.create(world.disk as object);
+      const disk: Disk = Object.create(world.disk);
       disk.freeBytes = () => Promise.resolve(free);
       return { ...world, disk };
     },

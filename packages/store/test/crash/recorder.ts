@@ -21,10 +21,14 @@ export interface Note {
 
 export type Recorded = VolumeOperation | Note;
 
+/** What is about to be done, and to what; an error code makes it fail without effect. */
+export type Fault = (kind: VolumeOperation['kind'], path: string) => string | undefined;
+
 /** A disk with backends on it, and what was done to them. */
 export class Recorder {
   readonly recorded: Recorded[] = [];
   readonly disk: Disk;
+  fault: Fault = () => undefined;
   private readonly volume: Volume;
   private readonly stores = new Map<string, RecordedBackend>();
   private readonly initial: Image;
@@ -53,6 +57,12 @@ export class Recorder {
   record(operation: Recorded): void {
     if (operation.kind !== 'note') this.volume.apply(operation);
     this.recorded.push(operation);
+  }
+
+  /** @throws what a disk that fails throws */
+  begin(kind: VolumeOperation['kind'], path: string): void {
+    const code = this.fault(kind, path);
+    if (code !== undefined) throw Object.assign(new Error(`${code}: ${kind}, '${path}'`), { code, path });
   }
 
   newNumber(): number {
@@ -113,6 +123,7 @@ class RecordingFile implements DiskFile {
 
   async writev(position: number, buffers: readonly Uint8Array[]): Promise<void> {
     const data = Buffer.concat(buffers);
+    this.recorder.begin('write', this.path);
     await this.file.write(position, data);
     if (data.length > 0) this.recorder.record({ kind: 'write', file: this.number, position, data });
   }
@@ -126,11 +137,13 @@ class RecordingFile implements DiskFile {
   }
 
   async truncate(length: number): Promise<void> {
+    this.recorder.begin('truncate', this.path);
     await this.file.truncate(length);
     this.recorder.record({ kind: 'truncate', file: this.number, length });
   }
 
   async sync(): Promise<void> {
+    this.recorder.begin('sync', this.path);
     await this.file.sync();
     this.recorder.record({ kind: 'sync', file: this.number });
   }
@@ -150,6 +163,7 @@ class RecordingDisk implements Disk {
   }
 
   async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+    if (mode === 'create') this.recorder.begin('create', path);
     const file = await this.disk.open(path, mode);
     if (mode === 'create') this.recorder.record({ kind: 'create', path, file: this.recorder.newNumber() });
     return new RecordingFile(file, this.recorder.numberAt(path), this.recorder);
@@ -171,22 +185,26 @@ class RecordingDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    this.recorder.begin('rename', to);
     await this.disk.rename(from, to);
     this.recorder.record({ kind: 'rename', from, to });
   }
 
   async remove(path: string): Promise<void> {
+    this.recorder.begin('remove', path);
     await this.disk.remove(path);
     this.recorder.record({ kind: 'remove', path });
   }
 
   /** File by file, as the real one does it. */
   async removeAll(path: string): Promise<void> {
+    this.recorder.begin('remove', path);
     await this.disk.removeAll(path);
     this.recorder.record({ kind: 'remove', path });
   }
 
   async makeDirectory(path: string): Promise<void> {
+    this.recorder.begin('makeDirectory', path);
     await this.disk.makeDirectory(path);
     this.recorder.record({ kind: 'makeDirectory', path });
   }
@@ -200,6 +218,7 @@ class RecordingDisk implements Disk {
   }
 
   async syncDirectory(path: string): Promise<void> {
+    this.recorder.begin('syncDirectory', path);
     await this.disk.syncDirectory(path);
     this.recorder.record({ kind: 'syncDirectory', path });
   }
@@ -226,6 +245,7 @@ class RecordedBackend extends MemoryBackend {
 
   override async write(operations: readonly BatchOperation[]): Promise<void> {
     if (!this.loaded) return super.write(operations);
+    this.recorder.begin('batch', `backend ${this.id}`);
     this.recorder.record({ kind: 'batch', store: this.id, operations });
     await new Promise((resolve) => setImmediate(resolve));
     await super.write(operations);

@@ -181,6 +181,70 @@ export async function recordAlone(operations: number, shape: Shape): Promise<Rec
   return { recorder, config, segmentBytes: shape.segmentBytes, acknowledged, others: [] };
 }
 
+/** Of a member whose disk failed. */
+export interface FaultyRecording extends Recording {
+  /** What it ended with; undefined: it went on to the end of the script. */
+  readonly failure: Error | undefined;
+  /** What the disk was asked for, in order. */
+  readonly asked: readonly string[];
+}
+
+/**
+ * A member alone whose disk fails at one operation.
+ * @param fault told the number of the operation, from 0, and what it is
+ */
+export async function recordFaulty(
+  operations: number,
+  shape: Shape,
+  fault: (number: number, what: string) => string | undefined,
+): Promise<FaultyRecording> {
+  const recorder = await Recorder.of();
+  const asked: string[] = [];
+  recorder.fault = (kind, path) => {
+    const what = `${kind} ${path}`;
+    asked.push(what);
+    return fault(asked.length - 1, what);
+  };
+  let failure: Error | undefined;
+  let acknowledged = 0;
+  let cluster: MemberCluster | undefined;
+  let config: ServerConfig | undefined;
+  try {
+    cluster = await MemberCluster.start({
+      members: 1,
+      config: shape.config,
+      world: (_place, world) => recordedWorld(world, recorder, shape.segmentBytes),
+    });
+    config = cluster.config(0);
+    const server = cluster.server(0);
+    void server.failed.then((error) => {
+      failure = error;
+    });
+    const client = cluster.client();
+    for (let i = 0; i < operations && failure === undefined; i++) {
+      await (specialStep(i, server.memberId) ?? stepOf(i))(client, i);
+      // What is answered when it has failed already would be promised for nothing.
+      recorder.record({ kind: 'note', index: server.replica.state.consistentIndex, term: 0, vote: 0n });
+      acknowledged++;
+    }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    failure ??= error;
+  } finally {
+    recorder.fault = () => undefined;
+    await cluster?.stop();
+  }
+  config ??= { ...(await plainConfig()), ...shape.config };
+  return { recorder, config, segmentBytes: shape.segmentBytes, acknowledged, others: [], failure, asked };
+}
+
+/** Of a member that could not be started. */
+async function plainConfig(): Promise<ServerConfig> {
+  const cluster = await MemberCluster.start({ members: 1 });
+  await cluster.stop();
+  return cluster.config(0);
+}
+
 /** The last of three members: it follows, is cut off, and comes back by snapshot, twice. */
 export async function recordFollower(operations: number, shape: Shape): Promise<Recording> {
   const recorders = await Promise.all([Recorder.of(), Recorder.of(), Recorder.of()]);
