@@ -65,7 +65,16 @@ test('a batch record', () => {
     confState: '{"voters":[1]}',
   };
   const whole = encodeBatchRecord({ number: 5, previous: 4, checksum: 1, putCount: 2, mark });
-  for (const bytes of damaged(whole)) expect(() => decodeBatchRecord(key, bytes)).toThrow(FatalError);
+  for (const bytes of damaged(whole)) {
+    let refusal: unknown;
+    try {
+      decodeBatchRecord(key, bytes);
+    } catch (error) {
+      refusal = error;
+    }
+    if (!(refusal instanceof FatalError))
+      throw new Error(`taken: ${bytes.toString('hex')}`, { cause: refusal });
+  }
 });
 
 test('the index checkpoint', async () => {
@@ -74,7 +83,16 @@ test('the index checkpoint', async () => {
   const load = (bytes: Buffer): Promise<unknown> =>
     loadCheckpoint(new CheckpointFile(bytesDisk(bytes), '/'), identities);
   await load(whole);
-  for (const bytes of damaged(whole)) await expect(load(bytes)).rejects.toThrow(CheckpointError);
+  let accepted = 0;
+  for (const bytes of damaged(whole)) {
+    try {
+      await load(bytes);
+      accepted++;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+    }
+  }
+  expect(accepted).toBe(0);
 });
 
 test('a bbolt database', async () => {
@@ -114,10 +132,10 @@ test('a bbolt database', async () => {
     }
     // Never fewer: one pair or the name at most. (The last pair of a page may also lose or win bytes: nothing in the format
     // says where it ends but its own lengths. A saved snapshot's digest sees all of it.)
-    expect(found.length).toBe(truth.length);
+    if (found.length !== truth.length) throw new Error(`${found.length} things instead of ${truth.length}`);
     // The name stands first, so pair i is at 2i + 1 and 2i + 2.
     const wrong = new Set(found.flatMap((one, i) => (one.equals(truth[i]) ? [] : [Math.ceil(i / 2)])));
-    expect(wrong.size).toBeLessThanOrEqual(1);
+    if (wrong.size > 1) throw new Error(`pairs ${[...wrong].join()} changed by one bit`);
     changed += wrong.size;
   }
   // Every cut is refused, and so are flips wherever the format says anything.
