@@ -2,15 +2,18 @@
  * The command: reads its options, runs the plans, prints tables, writes the report. Returns an exit code and
  * never exits itself; asked to stop, it kills its servers and returns.
  */
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { judge, type Sample } from './compare.ts';
 import { describeMachine } from './machine.ts';
 import { runMicro } from './micro/micro.ts';
 import { OptionError, parseOptions, usage, type BenchOptions } from './options.ts';
+import { millionPlans, onePlan, suitePlans, transportPlans, type Plan } from './plans.ts';
 import { Progress, type Screen } from './progress.ts';
-import { markdownTable, tables, writeReport, type Report } from './report.ts';
-import { millionPlans, onePlan, suitePlans } from './steps.ts';
+import { outcome, tables, writeReport, type Report } from './report.ts';
+import type { SoakResult } from './soak/soak.ts';
 import { Suite } from './suite.ts';
+import { markdownTable } from './tables.ts';
 
 /** What the command may touch of its process; the `Io` of @keelson/cli is one. */
 export interface BenchIo extends Screen {
@@ -43,44 +46,75 @@ export async function runBench(argv: readonly string[], io: BenchIo): Promise<nu
   }
 }
 
-async function measure(argv: readonly string[], options: BenchOptions, io: BenchIo): Promise<number> {
+function plansOf(options: BenchOptions): Plan[] {
   const { workload } = options;
-  const plans =
-    workload === 'suite' || workload === 'micro'
-      ? suitePlans(options)
-      : workload === 'million'
-        ? millionPlans(options)
-        : [onePlan(workload, options)];
+  switch (workload) {
+    case 'suite':
+    case 'micro':
+      return suitePlans(options);
+    case 'million':
+      return millionPlans(options);
+    case 'transports':
+      return transportPlans(options);
+    case 'soak':
+      return [];
+    default:
+      return [onePlan(workload, options)];
+  }
+}
+
+interface Outcome {
+  readonly samples: readonly Sample[];
+  readonly soaks: readonly SoakResult[];
+}
+
+async function measure(argv: readonly string[], options: BenchOptions, io: BenchIo): Promise<number> {
+  const plans = plansOf(options);
+  // Before minutes of work, not after them.
+  for (const directory of [options.report, options.profile, options.directory]) {
+    if (directory !== undefined) mkdirSync(directory, { recursive: true });
+  }
   const machine = describeMachine(options.directory ?? tmpdir());
+  const startMs = performance.now();
   const suite = new Suite(options, new Progress(io), io.env);
   let unsubscribe = (): void => undefined;
   const interrupted = new Promise<'interrupted'>((resolve) => {
     unsubscribe = io.onStop(() => resolve('interrupted'));
   });
-  const run = suite.run(plans);
-  let samples: readonly Sample[] | 'interrupted';
+  const run = (async (): Promise<Outcome> =>
+    options.workload === 'soak'
+      ? { samples: [], soaks: await suite.soak() }
+      : { samples: await suite.run(plans), soaks: [] })();
+  let ran: Outcome | 'interrupted';
   try {
-    samples = await Promise.race([run, interrupted]);
+    ran = await Promise.race([run, interrupted]);
   } finally {
     unsubscribe();
     await suite.dispose();
   }
-  if (samples === 'interrupted') {
+  if (ran === 'interrupted') {
     // Its servers are gone, so it fails soon; that is no news any more.
     run.catch(() => undefined);
     io.err('keelson bench: interrupted\n');
     return INTERRUPTED;
   }
+  const whole =
+    options.steps.length === 0 && (options.workload === 'suite' || options.workload === 'million');
   const report: Report = {
     machine,
     command: ['keelson bench', ...argv].join(' '),
     members: options.endpoints.length > 0 ? options.endpoints.length : options.members,
+    tls: options.tls || options.authority !== undefined,
     seed: options.settings.seed,
     transport: options.settings.transport,
-    samples,
-    lines: judge(samples),
+    minutes: (performance.now() - startMs) / 60_000,
+    ...ran,
+    // A profiler costs one side what the other does not pay.
+    lines: options.profile === undefined ? judge(ran.samples, whole) : [],
   };
   for (const table of tables(report)) io.out(`\n${table.title}\n\n${markdownTable(table)}`);
+  const said = outcome(report);
+  if (said !== '') io.out(`\n${said}\n`);
   if (options.report !== undefined) {
     writeReport(report, options.report);
     io.err(`report: ${options.report}/index.html\n`);

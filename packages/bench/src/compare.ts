@@ -3,14 +3,14 @@
  * paired as they ran (A B, A B), so the spread shows what the machine did between the turns. Pure arithmetic.
  */
 import type { Measured } from './measured.ts';
-import type { Side } from './servers.ts';
 import { TARGETS, type Target } from './targets.ts';
 
 /** One step, once, on one side. */
 export interface Sample {
   readonly step: string;
   readonly title: string;
-  readonly side: Side;
+  /** The label of what was measured: "keelson", "etcd", … */
+  readonly side: string;
   /** From 1. */
   readonly round: number;
   readonly measured: Measured;
@@ -27,7 +27,8 @@ export type Verdict = 'pass' | 'miss' | 'not judged';
 
 export interface Line {
   readonly target: Target;
-  readonly ours: number;
+  /** Undefined when the step was not run. */
+  readonly ours: number | undefined;
   /** Undefined when the target is ours alone, or etcd was not run. */
   readonly theirs: number | undefined;
   readonly ratio: number | undefined;
@@ -38,34 +39,53 @@ export interface Line {
   readonly reason: string;
 }
 
-export function judge(samples: readonly Sample[], targets: readonly Target[] = TARGETS): Line[] {
+/**
+ * A line for every target that was measured.
+ * @param all also for those that were not: they say what measures them
+ */
+export function judge(
+  samples: readonly Sample[],
+  all: boolean,
+  targets: readonly Target[] = TARGETS,
+): Line[] {
   return targets.flatMap((target) => {
-    const of = (side: Side): Sample[] =>
+    const of = (side: string): Sample[] =>
       samples.filter((sample) => sample.step === target.step && sample.side === side);
-    const figures = (side: Side): number[] =>
+    const figures = (side: string): number[] =>
       of(side).flatMap(({ measured }) => target.figure.of(measured) ?? []);
     const ours = figures('keelson');
+    if (ours.length === 0) return all ? [unjudged(target, undefined, `run ${target.command}`)] : [];
+    if (target.against === 'alone') return [withReason(judgeAlone(target, ours), of('keelson'))];
     const theirs = figures('etcd');
-    if (ours.length === 0 || (target.against === 'etcd' && theirs.length === 0)) return [];
-    const line = judgeLine(target, ours, target.against === 'etcd' ? theirs : undefined);
-    const reason = reasonAgainst(target, [...of('keelson'), ...of('etcd')]);
-    return reason === '' ? [line] : [{ ...line, verdict: 'not judged', reason } satisfies Line];
+    if (theirs.length === 0) return all ? [unjudged(target, median(ours), 'needs --compare-etcd')] : [];
+    return [withReason(judgeLine(target, ours, theirs), [...of('keelson'), ...of('etcd')])];
   });
 }
 
-function judgeLine(target: Target, ours: readonly number[], theirs: readonly number[] | undefined): Line {
+function unjudged(target: Target, ours: number | undefined, reason: string): Line {
+  return {
+    target,
+    ours,
+    theirs: undefined,
+    ratio: undefined,
+    spread: undefined,
+    verdict: 'not judged',
+    reason,
+  };
+}
+
+function withReason(line: Line, samples: readonly Sample[]): Line {
+  const reason = reasonAgainst(line.target, samples);
+  return reason === '' ? line : { ...line, verdict: 'not judged', reason };
+}
+
+function judgeAlone(target: Target, ours: readonly number[]): Line {
   const own = median(ours);
-  if (theirs === undefined) {
-    return {
-      target,
-      ours: own,
-      theirs: undefined,
-      ratio: undefined,
-      spread: undefined,
-      verdict: holds(target, own),
-      reason: '',
-    };
-  }
+  return { ...unjudged(target, own, ''), verdict: holds(target, own) };
+}
+
+function judgeLine(target: Target, ours: readonly number[], theirs: readonly number[]): Line {
+  const own = median(ours);
   const other = median(theirs);
   const paired = ours.slice(0, theirs.length).map((value, i) => value / theirs[i]);
   return {
@@ -84,9 +104,9 @@ function holds({ bound, value }: Target, figure: number): Verdict {
   return (bound === 'at least' ? figure >= value : figure <= value) ? 'pass' : 'miss';
 }
 
-function reasonAgainst({ keys }: Target, samples: readonly Sample[]): string {
+function reasonAgainst({ keys, command }: Target, samples: readonly Sample[]): string {
   if (samples.some(({ measured }) => Object.keys(measured.errors).length > 0)) return 'calls failed';
   if (keys === undefined) return '';
   const short = samples.some(({ measured }) => (measured.extra['keys'] ?? 0) < keys);
-  return short ? `needs ${keys.toLocaleString('en')} keys` : '';
+  return short ? `needs ${keys.toLocaleString('en')} keys: run ${command}` : '';
 }

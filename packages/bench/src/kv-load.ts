@@ -42,6 +42,22 @@ export function rangeCall(
   };
 }
 
+/** `size` neighbours in the order of keys, from one of the first half. */
+export function listCall(connections: Connections, keys: Keys, size: number): Call {
+  let next = 0;
+  return async (client) => {
+    const first = next++ % (keys.options.keySpace - size + 1);
+    // As etcd's clients: up to a key, not included.
+    const request = new etcdserverpb.RangeRequest({
+      key: keys.at(first),
+      rangeEnd: keys.at(first + size),
+      serializable: true,
+    });
+    const { kvs } = await connections.of(client).unary(range, request);
+    if (kvs.length !== size) throw new Error(`a list of ${size} keys has ${kvs.length}`);
+  };
+}
+
 /** One comparison that holds, one put. */
 export function txnCall(connections: Connections, keys: Keys): Call {
   return async (client) => {

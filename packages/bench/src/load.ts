@@ -18,6 +18,10 @@ export interface LoadPlan {
   readonly durationMs: number;
   /** Measured calls at most; Infinity when `durationMs` ends the window. */
   readonly total: number;
+  /** Calls at most, warm-up included; when they are used up the window closes. Infinity when left out. */
+  readonly calls?: number;
+  /** Asked before each call: whether nobody wants the result any more. */
+  readonly stopped?: () => boolean;
 }
 
 /**
@@ -95,11 +99,12 @@ export class Load {
     return Math.min(1, (this.pace.nowMs() - this.startMs) / (warmupMs + durationMs));
   }
 
-  /** Once. */
+  /** Once. @throws Error when it was stopped */
   async run(): Promise<LoadResult> {
     this.startMs = this.pace.nowMs();
     const clients = Array.from({ length: this.plan.clients }, (_, client) => this.client(client));
     await Promise.all(clients);
+    if (this.plan.stopped?.() === true) throw new Error('stopped');
     this.open(this.pace.nowMs());
     this.close(this.pace.nowMs());
     return {
@@ -107,18 +112,23 @@ export class Load {
       completed: this.done,
       errors: Object.fromEntries(this.errors),
       latency: this.latency.quantiles(),
-      service: this.service.quantiles(),
+      service: (this.plan.ratePerSecond > 0 ? this.service : this.latency).quantiles(),
     };
   }
 
   private async client(client: number): Promise<void> {
-    const { warmupMs, durationMs, total, ratePerSecond } = this.plan;
+    const { warmupMs, durationMs, total, ratePerSecond, calls = Infinity, stopped } = this.plan;
     for (;;) {
+      if (stopped?.() === true) return;
       let nowMs = this.pace.nowMs();
       if (nowMs - this.startMs >= warmupMs) this.open(nowMs);
       if (this.openedMs >= 0) {
         if (this.measured >= total) return;
         if (nowMs - this.openedMs >= durationMs) return this.close(nowMs);
+      }
+      if (this.issued >= calls) {
+        if (this.openedMs >= 0) this.close(nowMs);
+        return;
       }
       const sequence = this.issued++;
       let intendedMs = nowMs;
@@ -164,7 +174,7 @@ export class Load {
     if (windowOpen && (counted || this.plan.total === Infinity)) this.done++;
     if (!counted) return;
     this.latency.record(endMs - intendedMs);
-    this.service.record(endMs - startMs);
+    if (this.plan.ratePerSecond > 0) this.service.record(endMs - startMs);
   }
 
   private open(nowMs: number): void {

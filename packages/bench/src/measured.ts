@@ -3,7 +3,7 @@
  * and this process when the window opens and closes, so that neither set-up nor warm-up is charged.
  */
 import type { Quantiles } from './histogram.ts';
-import { Load, type Call, type LoadObserver, type LoadResult } from './load.ts';
+import { Load, type Call, type LoadObserver, type LoadPlan, type LoadResult } from './load.ts';
 import type { Settings } from './options.ts';
 import type { Progress } from './progress.ts';
 import type { ServerUsage, Subject } from './servers.ts';
@@ -25,14 +25,23 @@ export interface Measured {
   readonly generatorCpuUsPerCall: number;
   /** Figures only this load has, by name with the unit last. */
   readonly extra: Readonly<Record<string, number>>;
+  /** When the window was open, µs of the system's monotonic clock: profiles are cut to it. */
+  readonly windowUs?: readonly [number, number];
+}
+
+/** The clock that profiles of other processes are stamped with. */
+function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }
 
 export class Meter implements LoadObserver {
-  private readonly subject: Subject;
+  readonly subject: Subject;
   private before: ServerUsage[] = [];
   private after: ServerUsage[] = [];
   private own = process.cpuUsage();
   private ownUs = 0;
+  private openedUs = 0;
+  private closedUs = 0;
   /** Whether the window is open now. */
   running = false;
 
@@ -43,6 +52,7 @@ export class Meter implements LoadObserver {
   windowOpened(): void {
     this.before = this.subject.usage();
     this.own = process.cpuUsage();
+    this.openedUs = monotonicUs();
     this.running = true;
   }
 
@@ -50,6 +60,7 @@ export class Meter implements LoadObserver {
     const { user, system } = process.cpuUsage(this.own);
     this.ownUs = user + system;
     this.after = this.subject.usage();
+    this.closedUs = monotonicUs();
     this.running = false;
   }
 
@@ -67,19 +78,19 @@ export class Meter implements LoadObserver {
       serverCpuUsPerCall: servers.length === 0 || operations === 0 ? undefined : cpuUs / operations,
       generatorCpuUsPerCall: operations === 0 ? 0 : this.ownUs / operations,
       extra,
+      windowUs: [this.openedUs, this.closedUs],
     };
   }
 }
 
 /** Runs a load as the settings say, with its line of progress. */
 export async function runLoad(
-  settings: Settings,
+  settings: Settings & Pick<LoadPlan, 'calls'>,
   call: Call,
-  meter: LoadObserver,
+  meter: Meter,
   progress: Progress,
 ): Promise<LoadResult> {
-  const { clients, ratePerSecond, warmupMs, durationMs, total } = settings;
-  const load = new Load({ clients, ratePerSecond, warmupMs, durationMs, total }, call, meter);
+  const load = new Load({ ...settings, stopped: () => meter.subject.gone }, call, meter);
   progress.follow(() => ({ fraction: load.fraction, text: `${load.completed} calls` }));
   return load.run();
 }
@@ -87,7 +98,7 @@ export async function runLoad(
 /** Calls measured as they are: each one operation. */
 export async function measureCalls(
   subject: Subject,
-  settings: Settings,
+  settings: Settings & Pick<LoadPlan, 'calls'>,
   call: Call,
   progress: Progress,
 ): Promise<Measured> {

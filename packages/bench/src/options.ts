@@ -8,6 +8,8 @@ import type { ClientTransport } from './transport.ts';
 export const WORKLOADS = [
   'suite',
   'million',
+  'transports',
+  'soak',
   'put',
   'range',
   'txn',
@@ -21,6 +23,8 @@ export const WORKLOADS = [
   'memory',
   'restart',
   'growth',
+  'list',
+  'idle-watchers',
   'micro',
 ] as const;
 export type Workload = (typeof WORKLOADS)[number];
@@ -52,10 +56,18 @@ export interface Settings {
   readonly watchKeys: number;
   readonly watchersPerKey: number;
   readonly watchStreams: number;
-  /** Keys that memory, restart and growth store. */
+  /** Keys that memory, restart, growth and list store. */
   readonly keys: number;
   readonly seed: number;
   readonly transport: ClientTransport;
+}
+
+export interface SoakOptions {
+  /** Of the maximum, which a closed loop finds first; above 0, up to 1. */
+  readonly load: number;
+  readonly sampleMs: number;
+  /** As --auto-compaction-retention has it: how much history a user keeps. */
+  readonly retention: string;
 }
 
 export interface BenchOptions {
@@ -69,6 +81,17 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly report: string | undefined;
   readonly short: boolean;
+  /** Of the suite only these, by id; empty: all. */
+  readonly steps: readonly string[];
+  readonly soak: SoakOptions;
+  /** Clients and peers of own clusters speak TLS, each end with a certificate. */
+  readonly tls: boolean;
+  /** Files of PEM, for TLS to servers that are there already. */
+  readonly authority: string | undefined;
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  /** Where flame graphs of our members go; undefined: they are not profiled. */
+  readonly profile: string | undefined;
   /** Micro-benchmarks: only those whose name contains it; and JSON instead of a table. */
   readonly filter: string;
   readonly json: boolean;
@@ -91,8 +114,14 @@ const FLAGS: readonly Flag[] = [
   { name: 'members', kind: 'count', initial: '3', usage: 'members of its own cluster: 1, 3 or 5' },
   { name: 'compare-etcd', kind: 'bool', initial: '', usage: 'runs etcd in turn, prints ratios and targets' },
   { name: 'rounds', kind: 'count', initial: '2', usage: 'turns of each side when comparing' },
-  { name: 'report', kind: 'text', initial: '', usage: 'directory for report.json, .md, .html and plots' },
-  { name: 'short', kind: 'bool', initial: '', usage: 'everything in under five minutes' },
+  {
+    name: 'report',
+    kind: 'text',
+    initial: '',
+    usage: 'directory for report.json, .md, .html and plots (SVG, PNG)',
+  },
+  { name: 'short', kind: 'bool', initial: '', usage: 'suite: in under five minutes' },
+  { name: 'steps', kind: 'texts', initial: '', usage: 'suite: only these, such as put,range-l' },
   {
     name: 'filter',
     kind: 'text',
@@ -103,7 +132,7 @@ const FLAGS: readonly Flag[] = [
   { name: 'clients', kind: 'count', initial: '1000', usage: 'calls in flight at most' },
   { name: 'conns', kind: 'count', initial: '100', usage: 'connections' },
   { name: 'total', kind: 'count', initial: '0', usage: 'measured calls; 0: --duration decides' },
-  { name: 'duration', kind: 'duration', initial: '10s', usage: 'length of the measured window' },
+  { name: 'duration', kind: 'duration', initial: '10s', usage: 'length of the measured window; soak: 20m' },
   { name: 'warmup', kind: 'duration', initial: '2s', usage: 'not measured, before the window' },
   { name: 'rate', kind: 'count', initial: '0', usage: 'calls a second (open loop); 0: closed loop' },
   { name: 'key-size', kind: 'count', initial: '16', usage: 'bytes of a key' },
@@ -116,13 +145,45 @@ const FLAGS: readonly Flag[] = [
   { name: 'watch-keys', kind: 'count', initial: '1', usage: 'watch: keys that are written' },
   { name: 'watchers', kind: 'count', initial: '1000', usage: 'watch: watchers of each key' },
   { name: 'streams', kind: 'count', initial: '10', usage: 'watch: streams the watchers share' },
-  { name: 'keys', kind: 'count', initial: '1000000', usage: 'memory, restart, growth: keys to store' },
+  { name: 'keys', kind: 'count', initial: '1000000', usage: 'memory, restart, growth, list: keys to store' },
+  { name: 'load', kind: 'share', initial: '0.8', usage: 'soak: share of the maximum, which is found first' },
+  { name: 'sample', kind: 'duration', initial: '5s', usage: 'soak: between two looks at the members' },
+  { name: 'retention', kind: 'text', initial: '1m', usage: 'soak: history that auto-compaction keeps' },
+  {
+    name: 'tls',
+    kind: 'bool',
+    initial: '',
+    usage: 'TLS with certificates on both ends, between members too',
+  },
+  {
+    name: 'cacert',
+    kind: 'text',
+    initial: '',
+    usage: '--endpoints: authority of the servers (PEM); asks for TLS',
+  },
+  { name: 'cert', kind: 'text', initial: '', usage: '--endpoints: certificate of the client' },
+  { name: 'key', kind: 'text', initial: '', usage: '--endpoints: its key' },
+  { name: 'profile', kind: 'text', initial: '', usage: "directory for flame graphs of Keelson's members" },
   { name: 'seed', kind: 'count', initial: '1', usage: 'of keys and values' },
   { name: 'client-transport', kind: 'text', initial: 'native', usage: 'native or grpc-js' },
   { name: 'data-dir', kind: 'text', initial: '', usage: 'parent of the data directories (its disk counts)' },
   { name: 'server-flag', kind: 'texts', initial: '', usage: 'for every server started; may be repeated' },
   { name: 'keelson-flag', kind: 'texts', initial: '', usage: "for Keelson's servers only; may be repeated" },
 ];
+
+/** Workloads that start and stop their servers. */
+const OWN_SERVERS: readonly Workload[] = [
+  'suite',
+  'million',
+  'transports',
+  'soak',
+  'first-put',
+  'memory',
+  'restart',
+  'growth',
+];
+/** Length of a soak's window when --duration does not say: as long as the promise. */
+const SOAK_MS = 20 * 60_000;
 
 /** @param argv what follows `keelson bench`. @throws OptionError */
 export function parseOptions(argv: readonly string[]): BenchOptions {
@@ -136,75 +197,102 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     const value = values[name];
     return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
   };
+  const list = (name: string): string[] =>
+    texts(name)
+      .flatMap((one) => one.split(','))
+      .filter((one) => one !== '');
   const count = (name: string, least: number): number => parseCount(name, text(name), least);
-  const transport = text('client-transport');
-  if (transport !== 'native' && transport !== 'grpc-js') {
-    throw new OptionError(`--client-transport is native or grpc-js, not ${transport}`);
-  }
-  const consistency = text('consistency');
-  if (consistency !== 'l' && consistency !== 's') {
-    throw new OptionError(`--consistency is l or s, not ${consistency}`);
-  }
-  const members = count('members', 1);
-  if (![1, 3, 5].includes(members)) throw new OptionError(`--members is 1, 3 or 5, not ${members}`);
-  const endpoints = texts('endpoints')
-    .flatMap((list) => list.split(','))
-    .filter((one) => one !== '')
-    .map((one) => one.replace(/^http:\/\//, ''));
+  const duration = (name: string): number => parseDuration(name, text(name));
+  const flag = (name: string): boolean => values[name] === true;
   const workload = parseWorkload(positionals);
-  const compareEtcd = values['compare-etcd'] === true;
-  if (compareEtcd && endpoints.length > 0) {
-    throw new OptionError('--compare-etcd starts both sides itself: leave out --endpoints');
-  }
-  if (
-    endpoints.length > 0 &&
-    ['suite', 'million', 'first-put', 'memory', 'restart', 'growth'].includes(workload)
-  ) {
-    throw new OptionError(`${workload} starts and stops its servers: leave out --endpoints`);
-  }
   const total = count('total', 0);
-  const share = Number(text('read-share'));
-  if (!(share >= 0 && share <= 1)) throw new OptionError('--read-share is from 0 to 1');
-  return {
+  const timed = total === 0 || values['duration'] !== undefined;
+  const soaking = workload === 'soak' && values['duration'] === undefined;
+  const consistency = oneOf('consistency', text('consistency'), ['l', 's']);
+  const options: BenchOptions = {
     workload,
     given: new Set(Object.keys(values)),
     settings: {
       clients: count('clients', 1),
       connections: Math.min(count('conns', 1), count('clients', 1)),
       total: total === 0 ? Infinity : total,
-      durationMs:
-        total > 0 && values['duration'] === undefined
-          ? Infinity
-          : parseDuration('duration', text('duration')),
-      warmupMs: parseDuration('warmup', text('warmup')),
+      durationMs: soaking ? SOAK_MS : timed ? duration('duration') : Infinity,
+      warmupMs: duration('warmup'),
       ratePerSecond: count('rate', 0),
       keyBytes: count('key-size', 1),
       valueBytes: count('val-size', 0),
       keySpace: count('key-space-size', 1),
-      sequential: values['sequential-keys'] === true,
+      sequential: flag('sequential-keys'),
       serializable: consistency === 's',
-      prefix: values['prefix'] === true,
-      readShare: share,
+      prefix: flag('prefix'),
+      readShare: parseShare('read-share', text('read-share')),
       watchKeys: count('watch-keys', 1),
       watchersPerKey: count('watchers', 1),
       watchStreams: count('streams', 1),
       keys: count('keys', 1),
       seed: count('seed', 0),
-      transport,
+      transport: oneOf('client-transport', text('client-transport'), ['native', 'grpc-js']),
     },
-    endpoints,
-    members,
-    compareEtcd,
+    endpoints: list('endpoints').map((one) => one.replace(/^https?:\/\//, '')),
+    members: count('members', 1),
+    compareEtcd: flag('compare-etcd'),
     rounds: count('rounds', 1),
     report: text('report') || undefined,
-    short: values['short'] === true,
+    short: flag('short'),
+    steps: list('steps'),
+    soak: {
+      load: parseShare('load', text('load')),
+      sampleMs: duration('sample'),
+      retention: text('retention'),
+    },
+    tls: flag('tls'),
+    authority: text('cacert') || undefined,
+    certificate: text('cert') || undefined,
+    key: text('key') || undefined,
+    profile: text('profile') || undefined,
     filter: text('filter'),
-    json: values['json'] === true,
+    json: flag('json'),
     directory: text('data-dir') || undefined,
     serverFlags: texts('server-flag'),
     keelsonFlags: texts('keelson-flag'),
-    help: values['help'] === true,
+    help: flag('help'),
   };
+  check(options);
+  return options;
+}
+
+/** What each flag allows alone and they do not together. */
+function check(options: BenchOptions): void {
+  const { workload, endpoints, members, compareEtcd, settings, tls, authority } = options;
+  const refuse = (when: boolean, why: string): void => {
+    if (when) throw new OptionError(why);
+  };
+  const away = endpoints.length > 0;
+  refuse(![1, 3, 5].includes(members), `--members is 1, 3 or 5, not ${members}`);
+  refuse(compareEtcd && away, '--compare-etcd starts both sides itself: leave out --endpoints');
+  refuse(
+    away && OWN_SERVERS.includes(workload),
+    `${workload} starts and stops its servers: leave out --endpoints`,
+  );
+  refuse(away && tls, '--tls is for servers started here; for others name their authority: --cacert FILE');
+  refuse(!away && authority !== undefined, '--cacert is for --endpoints; --tls makes its own certificates');
+  refuse((options.certificate === undefined) !== (options.key === undefined), '--cert and --key go together');
+  refuse(
+    options.certificate !== undefined && authority === undefined,
+    '--cert and --key need --cacert: who signs the servers',
+  );
+  refuse(
+    (tls || authority !== undefined) && settings.transport === 'grpc-js',
+    'with TLS only the native client transport: leave out --client-transport=grpc-js',
+  );
+  refuse(tls && workload === 'transports', 'transports are compared without TLS: leave out --tls');
+  refuse(away && options.profile !== undefined, '--profile starts its servers: leave out --endpoints');
+  refuse(options.soak.load === 0, '--load is above 0, up to 1');
+  refuse(options.soak.sampleMs < 100, '--sample is 100ms or more');
+  refuse(
+    options.steps.length > 0 && workload !== 'suite' && workload !== 'million',
+    '--steps chooses among those of the suite; one workload needs no choice',
+  );
 }
 
 type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
@@ -235,6 +323,18 @@ function parseWorkload(positionals: readonly string[]): Workload {
   return workload;
 }
 
+function oneOf<T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const chosen = choices.find((one) => one === text);
+  if (chosen === undefined) throw new OptionError(`--${name} is ${choices.join(' or ')}, not ${text}`);
+  return chosen;
+}
+
+function parseShare(name: string, text: string): number {
+  const share = text.trim() === '' ? NaN : Number(text);
+  if (!(share >= 0 && share <= 1)) throw new OptionError(`--${name} is from 0 to 1, not ${text}`);
+  return share;
+}
+
 function parseCount(name: string, text: string, least: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
   if (!Number.isSafeInteger(value) || value < least) {
@@ -251,11 +351,25 @@ function parseDuration(name: string, text: string): number {
   return Number(number) * (UNITS_MS[unit] ?? 0);
 }
 
+const EXAMPLES: readonly (readonly [command: string, what: string])[] = [
+  [
+    'keelson bench --short --compare-etcd --report DIR',
+    'every promise that takes seconds, in turn with etcd',
+  ],
+  ['keelson bench million --compare-etcd', 'memory, restart and growth with a million keys'],
+  ['keelson bench put --clients 1 --compare-etcd', 'one load'],
+  ['keelson bench put --profile DIR', 'the same, and a flame graph of each member'],
+  ['keelson bench transports', 'our gRPC beside grpc-js, as server and as client'],
+  ['keelson bench soak --duration 20m', 'at 80 % of the maximum: is it flat?'],
+];
+
 export function usage(): string {
   const width = Math.max(...FLAGS.map(({ name }) => name.length));
   const flags = FLAGS.map(({ name, initial, usage: what }) => {
     const fallback = initial === '' ? '' : ` (${initial})`;
     return `  --${name.padEnd(width)}  ${what}${fallback}\n`;
   });
-  return `Usage:\n  keelson bench [workload] [flags]\n\nWorkloads:\n  ${WORKLOADS.join(', ')}\n\nFlags:\n${flags.join('')}`;
+  const widest = Math.max(...EXAMPLES.map(([command]) => command.length));
+  const examples = EXAMPLES.map(([command, what]) => `  ${command.padEnd(widest)}  ${what}\n`);
+  return `Usage:\n  keelson bench [workload] [flags]\n\nWorkloads:\n  ${WORKLOADS.join(', ')}\n\nExamples:\n${examples.join('')}\nFlags:\n${flags.join('')}`;
 }

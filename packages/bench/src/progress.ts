@@ -25,6 +25,7 @@ export function bar(fraction: number, width: number): string {
 export class Progress {
   private readonly screen: Screen;
   private label = '';
+  private rest = '';
   private source: (() => ProgressNow) | undefined = undefined;
   private timer: NodeJS.Timeout | undefined = undefined;
 
@@ -32,8 +33,10 @@ export class Progress {
     this.screen = screen;
   }
 
-  phase(label: string): void {
+  /** @param rest what is only shown while it lasts */
+  phase(label: string, rest = ''): void {
     this.label = label;
+    this.rest = rest;
     this.source = undefined;
     if (!this.screen.terminal) return;
     this.timer ??= setInterval(() => this.draw(), DRAW_EVERY_MS).unref();
@@ -61,7 +64,9 @@ export class Progress {
   private draw(): void {
     const now = this.source?.();
     const shown =
-      now === undefined ? `${this.label} …` : `${bar(now.fraction, BAR_WIDTH)} ${this.label}  ${now.text}`;
+      now === undefined
+        ? `${this.label} …${this.rest}`
+        : `${bar(now.fraction, BAR_WIDTH)} ${this.label}  ${now.text}${this.rest}`;
     this.screen.err(`\r\u001B[2K${shown.slice(0, this.screen.columns() - 1)}`);
   }
 }

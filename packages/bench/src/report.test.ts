@@ -6,8 +6,11 @@ import { judge, median, type Sample } from './compare.ts';
 import type { Machine } from './machine.ts';
 import type { Measured } from './measured.ts';
 import { Progress, bar } from './progress.ts';
-import { html, markdown, markdownTable, plots, writeReport, type Report } from './report.ts';
-import { barChart, decades, lineChart } from './svg.ts';
+import { conditions, html, markdown, outcome, writeReport, type Report } from './report.ts';
+import type { SoakResult, SoakSample } from './soak/soak.ts';
+import { levelsOf } from './soak/soak.ts';
+import { markdownTable, transportTable } from './tables.ts';
+import { TARGETS } from './targets.ts';
 import { describeMeasured, number } from './text.ts';
 
 function measured(perSecond: number, changes: Partial<Measured> = {}): Measured {
@@ -33,7 +36,7 @@ function sample(step: string, side: Sample['side'], round: number, one: Measured
 
 describe('judge', () => {
   const lineOf = (samples: Sample[], figure: string): ReturnType<typeof judge>[number] | undefined =>
-    judge(samples).find((line) => line.target.figure.name === figure);
+    judge(samples, false).find((line) => line.target.figure.name === figure);
 
   test('medians, the ratio with its spread over paired rounds, the verdict', () => {
     const samples = [
@@ -66,13 +69,32 @@ describe('judge', () => {
     const few = measured(0, { extra: { keys: 20_000, rssMeanMb: 10 } });
     expect(
       lineOf([sample('memory', 'keelson', 1, few), sample('memory', 'etcd', 1, few)], 'resident memory'),
-    ).toMatchObject({ verdict: 'not judged', reason: 'needs 1,000,000 keys', ratio: 1 });
+    ).toMatchObject({
+      verdict: 'not judged',
+      reason: 'needs 1,000,000 keys: run keelson bench million --compare-etcd',
+      ratio: 1,
+    });
   });
 
   test('without etcd only what stands alone is judged', () => {
     const first = measured(0, { extra: { firstPutMs: 900 } });
-    const lines = judge([sample('put', 'keelson', 1, measured(1)), sample('first-put', 'keelson', 1, first)]);
+    const ran = [sample('put', 'keelson', 1, measured(1)), sample('first-put', 'keelson', 1, first)];
+    const lines = judge(ran, false);
     expect(lines.map(({ target, verdict }) => [target.step, verdict])).toEqual([['first-put', 'pass']]);
+  });
+
+  test('asked for all, a line stands for every target, and says what would measure it', () => {
+    const lines = judge([sample('put', 'keelson', 1, measured(1))], true);
+    expect(lines).toHaveLength(TARGETS.length);
+    const reasons = new Map(lines.map(({ target, reason }) => [target.step, reason]));
+    expect(reasons.get('put')).toBe('needs --compare-etcd');
+    expect(reasons.get('growth')).toBe('run keelson bench million --compare-etcd');
+    expect(reasons.get('range-l/grpc-js')).toBe('run keelson bench transports --compare-etcd');
+  });
+
+  test("the generator's own cost is judged too", () => {
+    const dear = sample('range-l', 'keelson', 1, measured(1, { generatorCpuUsPerCall: 9 }));
+    expect(lineOf([dear], "generator's CPU per call")).toMatchObject({ verdict: 'miss', ours: 9 });
   });
 });
 
@@ -103,15 +125,91 @@ const samples = [
   sample('put', 'etcd', 1, measured(1000)),
   sample('growth', 'keelson', 1, measured(5, { extra: { 'putCpuUs@1000': 50, 'putCpuUs@10000': 60 } })),
 ];
+function soakSample(i: number): SoakSample {
+  const latency = { count: 10, mean: 1, p50: 1, p90: 2, p99: 3, p999: 4, max: 5 };
+  const member = {
+    name: 'm1',
+    memory: { rssBytes: 2e8, rssAnonBytes: 1e8 + i * 1e6, rssFileBytes: 1e8 },
+    heapBytes: 5e7,
+    cpuShare: 0.5,
+    collections: 10,
+    pauseMs: 5,
+    longestPauseMs: 2,
+    minorPauses: 9,
+    majorPauses: 1,
+    loopP50Ms: 1,
+    loopP99Ms: 4,
+    loopMaxMs: 9,
+  };
+  return { seconds: 5 * i, perSecond: 100, latency, members: [member] };
+}
+
+const soakSamples = Array.from({ length: 60 }, (_, i) => soakSample(i));
+const { latency } = soakSamples[0];
+const soaked: SoakResult = {
+  side: 'keelson',
+  maximumPerSecond: 125,
+  targetPerSecond: 100,
+  perSecond: 100,
+  seconds: 300,
+  errors: {},
+  latency,
+  byKind: { get: latency, put: latency, txn: latency, watch: latency },
+  serverCpuUsPerCall: 50,
+  pauses: [{ member: 'm1', count: 600, minor: 540, major: 60, totalMs: 300, longestMs: 2, share: 0.001 }],
+  levels: levelsOf(soakSamples),
+  samples: soakSamples,
+  flat: false,
+};
+
 const report: Report = {
   machine: MACHINE,
   command: 'keelson bench --report x',
   members: 3,
+  tls: true,
   seed: 1,
   transport: 'native',
+  minutes: 4.5,
   samples,
-  lines: judge(samples),
+  lines: judge(samples, false),
+  soaks: [soaked],
 };
+
+test('conditions name what a figure means nothing without', () => {
+  const text = conditions(report)
+    .map((fact) => fact.join(': '))
+    .join('\n');
+  for (const word of ['TLS', 'seed 1', 'fdatasync', 'commit abc', '4.50 minutes'])
+    expect(text).toContain(word);
+  expect(outcome(report)).toBe(
+    'targets: 2 met, 1 missed, 0 not judged by this run; soak of keelson: not flat',
+  );
+});
+
+test('a soak: memory that grows by a megabyte a sample is not level, what stays is', () => {
+  expect(levelsOf(soakSamples).map(({ figure, level }) => [figure, level])).toEqual([
+    ['anonymous memory', false],
+    ['resident memory', true],
+    ['event loop p99', true],
+  ]);
+  expect(levelsOf([])).toEqual([]);
+});
+
+test('transports: servers down, generators across', () => {
+  const of = (side: string, step: string, rate: number): Sample => sample(step, side, 1, measured(rate));
+  const table = transportTable([
+    of('keelson', 'put/native', 10),
+    of('keelson', 'put/grpc-js', 5),
+    of('keelson grpc-js', 'put/native', 4),
+  ]);
+  expect(table.rows.map((row) => row.slice(0, 3))).toEqual([
+    ['keelson native', 'native', '10.0'],
+    ['keelson native', 'grpc-js', '5.00'],
+    ['keelson grpc-js', 'native', '4.00'],
+    ['keelson grpc-js', 'grpc-js', '–'],
+  ]);
+  expect(transportTable(samples).rows).toEqual([]);
+});
 
 test('Markdown: conditions, targets, runs', () => {
   const text = markdown(report);
@@ -127,11 +225,14 @@ test('a bar in a cell stays in its cell', () => {
 });
 
 test('the page holds the plots, and text is escaped', () => {
-  const page = html(report, plots(report));
+  const page = html(report);
   expect(page).toContain('<td class="pass">pass</td>');
   expect(page).toContain('put &lt;title&gt;');
   expect(page).not.toContain('<title>put');
-  expect(page.match(/<svg /g)).toHaveLength(5);
+  expect(page.match(/<svg /g)).toHaveLength(13);
+  // It stands alone: the only address is the name of a name space.
+  expect(page.match(/https?:[^"]*/g)?.every((url) => url === 'http://www.w3.org/2000/svg')).toBe(true);
+  expect(page).not.toMatch(/<script|@import|url\(/);
 });
 
 test('files of a report', () => {
@@ -139,16 +240,24 @@ test('files of a report', () => {
   try {
     writeReport(report, path.join(home, 'deep', 'down'));
     const written = path.join(home, 'deep', 'down');
-    expect(readdirSync(written).toSorted()).toEqual([
-      'cpu.svg',
-      'growth.svg',
-      'index.html',
-      'latency-p50.svg',
-      'latency-p99.svg',
-      'report.json',
-      'report.md',
-      'throughput.svg',
-    ]);
+    expect(readdirSync(written).toSorted()).toEqual(
+      [
+        ...[
+          'cpu',
+          'growth',
+          'latency',
+          'soak-cpu',
+          'soak-heap',
+          'soak-latency',
+          'soak-loop-max',
+          'soak-loop-p99',
+        ],
+        ...['soak-memory', 'soak-pauses', 'soak-resident', 'soak-throughput', 'throughput'],
+      ]
+        .flatMap((name) => [`${name}.png`, `${name}.svg`])
+        .concat('index.html', 'report.json', 'report.md')
+        .toSorted(),
+    );
     expect(JSON.parse(readFileSync(path.join(written, 'report.json'), 'utf8'))).toMatchObject({
       seed: 1,
       samples: [{ step: 'put', measured: { perSecond: 2000 } }, {}, {}],
@@ -157,51 +266,6 @@ test('files of a report', () => {
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
-});
-
-test('bars: the longest of a group is full, a missing value leaves a gap', () => {
-  const svg = barChart({
-    title: 'T',
-    unit: 'ms',
-    groups: ['one', 'two'],
-    series: [
-      { name: 'a', values: [10, undefined] },
-      { name: 'b', values: [5, 7] },
-    ],
-  });
-  const widths = [...svg.matchAll(/width="([\d.]+)" height="16"/g)].map(([, width]) => Number(width));
-  expect(widths).toHaveLength(3);
-  expect(widths[0]).toBeCloseTo(2 * widths[1], 0);
-  expect(widths[2]).toBeCloseTo(widths[0], 6);
-});
-
-test('lines: inside the frame, points without a logarithm left out', () => {
-  const svg = lineChart({
-    title: 'T',
-    xLabel: 'keys',
-    unit: 'µs',
-    lines: [
-      {
-        name: 'a',
-        points: [
-          [1000, 50],
-          [10_000, 0],
-          [1_000_000, 90],
-        ],
-      },
-    ],
-  });
-  expect(svg.match(/<circle /g)).toHaveLength(2);
-  expect(svg).not.toMatch(/NaN|Infinity/);
-});
-
-test.each<[number[], number, number]>([
-  [[], 0, 1],
-  [[1000, 1_000_000], 3, 6],
-  [[50, 90], 1, 2],
-  [[100], 2, 3],
-])('decades of %j', (values, low, high) => {
-  expect(decades(values)).toEqual({ low, high });
 });
 
 test.each<[number, string]>([

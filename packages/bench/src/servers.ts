@@ -8,29 +8,11 @@ import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { etcdserverpb, services } from '@keelson/proto';
+import type { DialTlsOptions } from '@keelson/rpc';
+import { makeCredentials } from './credentials.ts';
 import { cpuSeconds, memory, type Memory } from './proc.ts';
-import { openChannel, type ClientTransport } from './transport.ts';
-
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
-
-export type Side = 'keelson' | 'etcd' | 'endpoints';
-
-/** The program of a side. @throws RangeError with what to do when it is not there */
-export function programOf(
-  side: 'keelson' | 'etcd',
-  env: Readonly<Record<string, string | undefined>>,
-): string {
-  if (side === 'keelson') return env['KEELSON_ETCD'] ?? path.join(ROOT, 'bin', 'etcd');
-  const named = env['REFERENCE_ETCD'];
-  if (named !== undefined) return named;
-  for (const directory of (env['PATH'] ?? '').split(path.delimiter)) {
-    const file = path.join(directory, 'etcd');
-    if (directory !== '' && path.dirname(file) !== path.join(ROOT, 'bin') && existsSync(file)) return file;
-  }
-  throw new RangeError('no etcd on the PATH to compare with: install one, or name it in REFERENCE_ETCD');
-}
+import { openChannel, type ClientTransport, type Reached } from './transport.ts';
 
 export interface ServerUsage {
   readonly name: string;
@@ -39,102 +21,140 @@ export interface ServerUsage {
 }
 
 /** What a load runs against. */
-export interface Subject {
-  readonly side: Side;
-  readonly addresses: readonly string[];
+export interface Subject extends Reached {
+  /** For tables: "keelson", "etcd", or what makes this one different. */
+  readonly label: string;
+  /** Its servers were killed and its data removed: what still runs may give up. */
+  readonly gone: boolean;
   /** Of each server process; empty when the servers are not ours. */
   usage(): ServerUsage[];
 }
 
 /** Servers somebody else runs. */
-export function external(addresses: readonly string[]): Subject {
-  return { side: 'endpoints', addresses, usage: () => [] };
+export function external(addresses: readonly string[], tls: DialTlsOptions | undefined): Subject {
+  return { label: 'endpoints', addresses, tls, gone: false, usage: () => [] };
 }
 
 export interface ClusterOptions {
-  readonly side: 'keelson' | 'etcd';
+  readonly label: string;
   readonly program: string;
   readonly members: number;
   /** Parent of the data directories: its disk is what is measured. */
   readonly directory: string;
   readonly flags: readonly string[];
   readonly transport: ClientTransport;
+  readonly tls: boolean;
+  /** Members are Node's and leave profiles of their CPU in their directories when they end. */
+  readonly profiled: boolean;
 }
 
-interface Member {
+export interface Member {
   readonly name: string;
   readonly args: readonly string[];
   readonly address: string;
+  readonly directory: string;
   readonly log: string;
   child: ChildProcess | undefined;
 }
 
 const START_LIMIT_MS = 120_000;
+const STOP_LIMIT_MS = 60_000;
+/** Between finding a port free and binding it somebody else may take it. */
+const START_ATTEMPTS = 3;
+const LOG_LINES_SHOWN = 10;
+
+/** A member found its port taken. */
+class PortTaken extends Error {
+  override readonly name = 'PortTaken';
+}
 
 export class Cluster implements Subject {
-  readonly side: 'keelson' | 'etcd';
+  readonly label: string;
   readonly addresses: readonly string[];
+  readonly tls: DialTlsOptions | undefined;
+  readonly members: readonly Member[];
+  gone = false;
   private readonly options: ClusterOptions;
   private readonly home: string;
-  private readonly members: readonly Member[];
-  private readonly killAll = (): void => {
-    for (const member of this.members) member.child?.kill('SIGKILL');
+  private readonly exit = (): void => {
+    for (const { child } of this.members) child?.kill('SIGKILL');
+    remove(this.home);
   };
 
-  private constructor(options: ClusterOptions, home: string, members: readonly Member[]) {
+  private constructor(
+    options: ClusterOptions,
+    home: string,
+    members: readonly Member[],
+    tls: DialTlsOptions | undefined,
+  ) {
     this.options = options;
-    this.side = options.side;
+    this.label = options.label;
     this.home = home;
     this.members = members;
     this.addresses = members.map((member) => member.address);
-    process.once('exit', this.killAll);
+    this.tls = tls;
+    process.once('exit', this.exit);
   }
 
-  /** Directories and ports, nothing started. */
+  /** Directories, certificates and ports; nothing started. @throws Error when the data directory cannot be made */
   static async prepare(options: ClusterOptions): Promise<Cluster> {
     const ports = await freePorts(2 * options.members);
-    const home = mkdtempSync(path.join(options.directory, 'keelson-bench-'));
-    const names = Array.from({ length: options.members }, (_, i) => `m${i + 1}`);
-    const peerUrl = (i: number): string => `http://127.0.0.1:${ports[2 * i + 1]}`;
-    const initialCluster = names.map((name, i) => `${name}=${peerUrl(i)}`).join(',');
-    const members = names.map((name, i): Member => {
-      mkdirSync(path.join(home, name));
-      const clientUrl = `http://127.0.0.1:${ports[2 * i]}`;
-      return {
-        name,
-        address: `127.0.0.1:${ports[2 * i]}`,
-        log: path.join(home, `${name}.log`),
-        args: [
-          `--name=${name}`,
-          `--data-dir=${path.join(home, name)}`,
-          `--listen-client-urls=${clientUrl}`,
-          `--advertise-client-urls=${clientUrl}`,
-          `--listen-peer-urls=${peerUrl(i)}`,
-          `--initial-advertise-peer-urls=${peerUrl(i)}`,
-          `--initial-cluster=${initialCluster}`,
-          '--initial-cluster-state=new',
-          `--initial-cluster-token=${path.basename(home)}`,
-          '--logger=zap',
-          '--log-level=warn',
-          `--quota-backend-bytes=${8 * 2 ** 30}`,
-          ...options.flags,
-        ],
-        child: undefined,
-      };
-    });
-    return new Cluster(options, home, members);
+    const home = makeHome(options.directory);
+    try {
+      const credentials = options.tls ? makeCredentials(home) : undefined;
+      const scheme = options.tls ? 'https' : 'http';
+      const names = Array.from({ length: options.members }, (_, i) => `m${i + 1}`);
+      const peerUrl = (i: number): string => `${scheme}://127.0.0.1:${ports[2 * i + 1]}`;
+      const initialCluster = names.map((name, i) => `${name}=${peerUrl(i)}`).join(',');
+      const members = names.map((name, i): Member => {
+        const directory = path.join(home, name);
+        mkdirSync(directory);
+        const address = `127.0.0.1:${ports[2 * i]}`;
+        const clientUrl = `${scheme}://${address}`;
+        return {
+          name,
+          address,
+          directory,
+          log: path.join(home, `${name}.log`),
+          args: [
+            `--name=${name}`,
+            `--data-dir=${directory}`,
+            `--listen-client-urls=${clientUrl}`,
+            `--advertise-client-urls=${clientUrl}`,
+            `--listen-peer-urls=${peerUrl(i)}`,
+            `--initial-advertise-peer-urls=${peerUrl(i)}`,
+            `--initial-cluster=${initialCluster}`,
+            '--initial-cluster-state=new',
+            `--initial-cluster-token=${path.basename(home)}`,
+            '--logger=zap',
+            '--log-level=warn',
+            `--quota-backend-bytes=${8 * 2 ** 30}`,
+            ...(credentials?.flags ?? []),
+            ...options.flags,
+          ],
+          child: undefined,
+        };
+      });
+      return new Cluster(options, home, members, credentials?.tls);
+    } catch (error) {
+      remove(home);
+      throw error;
+    }
   }
 
-  /** Started and answering on every member. */
-  static async start(options: ClusterOptions): Promise<Cluster> {
-    const cluster = await Cluster.prepare(options);
-    try {
-      cluster.spawn();
-      await cluster.serving();
-      return cluster;
-    } catch (error) {
-      await cluster.dispose();
-      throw error;
+  /** Started and answering on every member; on other ports when somebody took one meanwhile. */
+  static async start(options: ClusterOptions, prepared: (cluster: Cluster) => void): Promise<Cluster> {
+    for (let attempt = 1; ; attempt++) {
+      const cluster = await Cluster.prepare(options);
+      prepared(cluster);
+      try {
+        cluster.spawn();
+        await cluster.serving();
+        return cluster;
+      } catch (error) {
+        await cluster.dispose();
+        if (!(error instanceof PortTaken) || attempt === START_ATTEMPTS) throw error;
+      }
     }
   }
 
@@ -145,7 +165,7 @@ export class Cluster implements Subject {
       const log = openSync(member.log, 'a');
       const child = spawn(this.options.program, member.args, {
         stdio: ['ignore', log, log],
-        env: PATH === undefined ? {} : { PATH },
+        env: { ...(PATH !== undefined && { PATH }), ...(this.options.profiled && profiling(member)) },
       });
       closeSync(log);
       child.once('error', () => child.kill());
@@ -173,7 +193,7 @@ export class Cluster implements Subject {
     });
   }
 
-  /** Asks every process to end, and waits until it has. */
+  /** Asks every process to end, and waits until it has; who takes longer than a minute is killed. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     await Promise.all(
       this.members.map(async (member) => {
@@ -182,7 +202,9 @@ export class Cluster implements Subject {
         if (child.exitCode === null && child.signalCode === null) {
           const gone = new Promise((resolve) => child.once('exit', resolve));
           child.kill(signal);
+          const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
           await gone;
+          clearTimeout(impatient);
         }
         member.child = undefined;
       }),
@@ -191,9 +213,10 @@ export class Cluster implements Subject {
 
   /** Kills what runs and removes the directories. Never fails. */
   async dispose(): Promise<void> {
+    this.gone = true;
     await this.stop('SIGKILL');
-    process.removeListener('exit', this.killAll);
-    rmSync(this.home, { recursive: true, force: true });
+    process.removeListener('exit', this.exit);
+    remove(this.home);
   }
 
   /** A new connection an attempt: a channel that backs off would hide when the server began to answer. */
@@ -201,10 +224,9 @@ export class Cluster implements Subject {
     const deadline = performance.now() + START_LIMIT_MS;
     for (;;) {
       const { child } = member;
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(`${this.side} ${member.name} ended while starting:\n${tail(member.log)}`);
-      }
-      const channel = openChannel(this.options.transport, member.address);
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+        throw this.ended(member);
+      const channel = openChannel(this.options.transport, member.address, this.tls);
       try {
         await channel.connect(1000);
         const key = Buffer.from('bench-ready');
@@ -218,7 +240,7 @@ export class Cluster implements Subject {
         return;
       } catch (error) {
         if (performance.now() > deadline) {
-          throw new Error(`${this.side} ${member.name} does not serve:\n${tail(member.log)}`, {
+          throw new Error(`${this.label} ${member.name} does not serve:\n${tail(member.log)}`, {
             cause: error,
           });
         }
@@ -228,10 +250,44 @@ export class Cluster implements Subject {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
+
+  private ended(member: Member): Error {
+    const end = tail(member.log);
+    const text = `${this.label} ${member.name} ended while starting:\n${end}`;
+    return /address already in use/i.test(end) ? new PortTaken(text) : new Error(text);
+  }
+}
+
+/** For Node: a profile of the process's whole life, written when it ends. */
+function profiling({ directory }: Member): { readonly NODE_OPTIONS: string } {
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profilesOf(directory)}` };
+}
+
+/** Where a profiled member leaves its profiles. @param directory of its data */
+export function profilesOf(directory: string): string {
+  return `${directory}.profiles`;
+}
+
+function makeHome(parent: string): string {
+  try {
+    return mkdtempSync(path.join(parent, 'keelson-bench-'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`no data directory below ${parent}: ${reason}; name another with --data-dir`, {
+      cause: error,
+    });
+  }
+}
+
+/** A process that was just killed may still be closing its files. */
+function remove(home: string): void {
+  rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
 }
 
 function tail(log: string): string {
-  return existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n').slice(-10).join('\n') : '(no log)';
+  return existsSync(log)
+    ? readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LOG_LINES_SHOWN).join('\n')
+    : '(no log)';
 }
 
 /** Below the range the kernel gives to outgoing connections. */

@@ -1,35 +1,20 @@
 /**
- * The steps a benchmark is made of, and the plans that string them together: which loads share one cluster,
- * with which numbers. A plan always starts on a fresh cluster, so that sides can alternate plan by plan and
- * no load inherits another's data. The numbers of the suite are those of the targets (targets.ts).
+ * The steps a benchmark is made of: each one load with its preparation, or one thing done to a cluster. Which of
+ * them run, in what order and with which numbers is a plan's business (plans.ts).
  */
+import { etcdserverpb, services } from '@keelson/proto';
 import { keepAliveLoad, grantCall } from './lease-load.ts';
 import { Keys } from './keys.ts';
-import { deleteCall, mixedCall, preload, putCall, rangeCall, txnCall } from './kv-load.ts';
+import { deleteCall, listCall, mixedCall, preload, putCall, rangeCall, txnCall } from './kv-load.ts';
 import type { Call } from './load.ts';
 import { measureCalls, single, type Measured } from './measured.ts';
-import type { BenchOptions, Settings, Workload } from './options.ts';
+import type { Settings, Workload } from './options.ts';
 import type { Progress } from './progress.ts';
 import { Cluster, type ServerUsage, type Subject } from './servers.ts';
 import { Connections } from './transport.ts';
 import { measureWatch } from './watch-load.ts';
 
-export interface Step {
-  /** One word, for tables and files. */
-  readonly id: string;
-  readonly title: string;
-  readonly settings: Settings;
-  run(subject: Subject, settings: Settings, progress: Progress): Promise<Measured>;
-}
-
-export interface Plan {
-  readonly id: string;
-  readonly steps: readonly Step[];
-  /** The cluster is started by the first step, which times it. */
-  readonly cold?: boolean;
-}
-
-type Run = Step['run'];
+export type Run = (subject: Subject, settings: Settings, progress: Progress) => Promise<Measured>;
 
 /** Opens connections, loads the key space if asked, measures the call. */
 function calls(
@@ -37,7 +22,7 @@ function calls(
   loaded: boolean,
 ): Run {
   return async (subject, settings, progress) => {
-    const connections = await Connections.open(settings.transport, subject.addresses, settings.connections);
+    const connections = await Connections.open(settings.transport, subject, settings.connections);
     try {
       const keys = new Keys(settings);
       if (loaded) await preload(connections, keys, 0, settings.keySpace, progress);
@@ -48,19 +33,31 @@ function calls(
   };
 }
 
-const runPut = calls(putCall, false);
-const runRange = calls(rangeCall, true);
-const runGrant = calls((connections) => grantCall(connections), false);
-
-/** Every call deletes a key of its own: no warm-up, and it ends when the keys do. */
-const runDelete: Run = (subject, settings, progress) => {
+/**
+ * Every call deletes a key of its own, and the window closes early when they are used up. With a given number of
+ * deletes there is no warm-up: it would take of them.
+ */
+const runDelete: Run = async (subject, settings, progress) => {
+  const counted = settings.total !== Infinity;
   const total = Math.min(settings.total, settings.keySpace);
-  const once: Settings = { ...settings, total, warmupMs: 0, durationMs: Infinity };
-  return calls(deleteCall, true)(subject, once, progress);
+  const limits = counted ? { total, warmupMs: 0, durationMs: Infinity } : {};
+  const once = { ...settings, ...limits, calls: settings.keySpace };
+  const connections = await Connections.open(settings.transport, subject, settings.connections);
+  try {
+    const keys = new Keys(settings);
+    await preload(connections, keys, 0, settings.keySpace, progress);
+    const measured = await measureCalls(subject, once, deleteCall(connections, keys), progress);
+    if (measured.completed > 0 || Object.keys(measured.errors).length > 0) return measured;
+    throw new Error(
+      `${settings.keySpace} keys were deleted before the warm-up ended: raise --key-space-size`,
+    );
+  } finally {
+    connections.close();
+  }
 };
 
 const runKeepAlive: Run = async (subject, settings, progress) => {
-  const connections = await Connections.open(settings.transport, subject.addresses, settings.connections);
+  const connections = await Connections.open(settings.transport, subject, settings.connections);
   try {
     const load = await keepAliveLoad(connections, settings.clients);
     try {
@@ -90,7 +87,7 @@ const runFirstPut: Run = async (subject) => {
 };
 
 async function store(subject: Subject, settings: Settings, first: number, progress: Progress): Promise<void> {
-  const connections = await Connections.open(settings.transport, subject.addresses, 8);
+  const connections = await Connections.open(settings.transport, subject, 8);
   try {
     await preload(connections, keysToStore(settings), first, settings.keys, progress);
   } finally {
@@ -140,7 +137,7 @@ const runRestart: Run = async (subject, settings, progress) => {
 };
 
 /** As runRestart, on the keys an earlier step stored. */
-const runRestartOnly: Run = (subject, settings) => restart(ownCluster(subject), settings);
+export const runRestartOnly: Run = (subject, settings) => restart(ownCluster(subject), settings);
 
 /** The sizes of a growth run: powers of ten from 1,000 up to and including `keys`. */
 export function growthSizes(keys: number): number[] {
@@ -149,7 +146,10 @@ export function growthSizes(keys: number): number[] {
   return [...sizes, keys];
 }
 
-/** The cost of a put and of a get as the store grows. */
+/** Keys that the value cache holds at any size of the store. */
+const HOT_KEYS = 1000;
+
+/** The cost of a put, of a get of any key (cold, when there are many) and of a hot one, as the store grows. */
 const runGrowth: Run = async (subject, settings, progress) => {
   const extra: Record<string, number> = {};
   let stored = 0;
@@ -159,12 +159,14 @@ const runGrowth: Run = async (subject, settings, progress) => {
     const sized: Settings = { ...settings, keys: size, keySpace: size };
     await store(subject, sized, stored, progress);
     stored = size;
-    const connections = await Connections.open(settings.transport, subject.addresses, settings.connections);
+    const connections = await Connections.open(settings.transport, subject, settings.connections);
     try {
       const keys = new Keys(sized);
+      const hot = new Keys({ ...sized, keySpace: Math.min(HOT_KEYS, size) });
       for (const [name, call] of [
         ['put', putCall(connections, keys)],
-        ['get', rangeCall(connections, keys, sized)],
+        ['getCold', rangeCall(connections, keys, sized)],
+        ['getHot', rangeCall(connections, hot, sized)],
       ] as const) {
         last = await measureCalls(subject, sized, call, progress);
         extra[`${name}CpuUs@${size}`] = last.serverCpuUsPerCall ?? 0;
@@ -176,144 +178,97 @@ const runGrowth: Run = async (subject, settings, progress) => {
   }
   const [first] = sizes;
   const largest = sizes.at(-1) ?? first;
-  for (const name of ['put', 'get']) {
+  for (const name of ['put', 'getCold', 'getHot']) {
     extra[`${name}CostRatio`] =
       (extra[`${name}CpuUs@${largest}`] ?? 0) / (extra[`${name}CpuUs@${first}`] || 1);
   }
   return { ...(last ?? single(subject, 0, {})), extra: { ...extra, keys: largest } };
 };
 
-type SingleWorkload = Exclude<Workload, 'suite' | 'million' | 'micro'>;
+/** A list may be longer than this only if its cost a key stays the same. */
+const LIST_SIZES = [100, 1000, 10_000] as const;
 
-const RUNS: Readonly<Record<SingleWorkload, Run>> = {
-  put: runPut,
-  range: runRange,
+/** What a key costs in lists of a hundred, a thousand and ten thousand. */
+const runList: Run = async (subject, settings, progress) => {
+  const extra: Record<string, number> = {};
+  const keySpace = 2 * Math.max(...LIST_SIZES);
+  const connections = await Connections.open(settings.transport, subject, settings.connections);
+  let last: Measured | undefined;
+  try {
+    const keys = new Keys({ ...settings, keySpace });
+    await preload(connections, keys, 0, keySpace, progress);
+    for (const size of LIST_SIZES) {
+      last = await measureCalls(subject, settings, listCall(connections, keys, size), progress);
+      extra[`listKeyCpuUs@${size}`] = (last.serverCpuUsPerCall ?? 0) / size;
+      extra[`listP50Ms@${size}`] = last.latency.p50;
+    }
+  } finally {
+    connections.close();
+  }
+  const cost = (size: number): number => extra[`listKeyCpuUs@${size}`] ?? 0;
+  extra['listCostRatio'] = cost(LIST_SIZES[2]) / (cost(LIST_SIZES[0]) || 1);
+  return { ...(last ?? single(subject, 0, {})), extra };
+};
+
+const IDLE_WATCHERS = 10_000;
+const IDLE_STREAMS = 10;
+
+/** What a put costs alone, and beside ten thousand watchers of other keys. */
+const runIdleWatchers: Run = async (subject, settings, progress) => {
+  const connections = await Connections.open(settings.transport, subject, settings.connections);
+  const readers = await Connections.open(settings.transport, subject, IDLE_STREAMS);
+  try {
+    const put = putCall(connections, new Keys(settings));
+    const alone = await measureCalls(subject, settings, put, progress);
+    const streams = readers.channels.map((channel) => channel.bidi(services.Watch.methods.watch));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let created = 0;
+        for (const stream of streams) {
+          stream.onMessage((response) => {
+            if (response.created && ++created === IDLE_WATCHERS) resolve();
+          });
+          stream.onEnd((error) => reject(error ?? new Error('a watch stream ended')));
+        }
+        for (let i = 0; i < IDLE_WATCHERS; i++) {
+          const createRequest = new etcdserverpb.WatchCreateRequest({ key: Buffer.from(`idle-${i}`) });
+          streams[i % streams.length].write(new etcdserverpb.WatchRequest({ createRequest }));
+        }
+      });
+      const beside = await measureCalls(subject, settings, put, progress);
+      const [before, after] = [alone.serverCpuUsPerCall ?? 0, beside.serverCpuUsPerCall ?? 0];
+      const extra = {
+        putCpuUsAlone: before,
+        putCpuUsBeside: after,
+        idleWatchersRatio: after / (before || 1),
+      };
+      return { ...beside, extra };
+    } finally {
+      for (const stream of streams) stream.cancel();
+    }
+  } finally {
+    connections.close();
+    readers.close();
+  }
+};
+
+/** Workloads of one step. */
+export type SingleWorkload = Exclude<Workload, 'suite' | 'million' | 'transports' | 'soak' | 'micro'>;
+
+export const RUNS: Readonly<Record<SingleWorkload, Run>> = {
+  put: calls(putCall, false),
+  range: calls(rangeCall, true),
   txn: calls(txnCall, true),
   delete: runDelete,
   mixed: calls(mixedCall, true),
   watch: measureWatch,
   'watch-latency': measureWatch,
-  'lease-grant': runGrant,
+  'lease-grant': calls((connections) => grantCall(connections), false),
   'lease-keepalive': runKeepAlive,
   'first-put': runFirstPut,
   memory: runMemory,
   restart: runRestart,
   growth: runGrowth,
+  list: runList,
+  'idle-watchers': runIdleWatchers,
 };
-
-function step(id: string, title: string, run: Run, settings: Settings): Step {
-  return { id, title, run, settings };
-}
-
-/** Writes in flight of a watch load, when --clients does not say: enough to keep the servers busy. */
-const WATCH_WRITES = 16;
-const WATCH_RATE = 100;
-
-/** One workload with the numbers given. */
-export function onePlan(workload: SingleWorkload, options: BenchOptions): Plan {
-  let { settings } = options;
-  const watching = workload === 'watch' || workload === 'watch-latency';
-  if (watching && !options.given.has('clients')) settings = { ...settings, clients: WATCH_WRITES };
-  if (watching && !options.given.has('conns')) settings = { ...settings, connections: settings.watchStreams };
-  if (workload === 'watch-latency') {
-    if (!options.given.has('rate')) settings = { ...settings, ratePerSecond: WATCH_RATE };
-    if (!options.given.has('watchers')) settings = { ...settings, watchersPerKey: 1 };
-  }
-  if (workload === 'delete' && settings.total !== Infinity && !options.given.has('key-space-size')) {
-    settings = { ...settings, keySpace: settings.total };
-  }
-  const plan = { id: workload, steps: [step(workload, workload, RUNS[workload], settings)] };
-  return workload === 'first-put' ? { ...plan, cold: true } : plan;
-}
-
-/** Everything the targets ask for. `--short`: windows of 1.5 seconds, 20,000 keys instead of a million. */
-export function suitePlans(options: BenchOptions): Plan[] {
-  const { given, short } = options;
-  const or = (name: string, value: number, otherwise: number): number =>
-    given.has(name) ? value : otherwise;
-  const base: Settings = {
-    ...options.settings,
-    durationMs: or('duration', options.settings.durationMs, short ? 1500 : 10_000),
-    warmupMs: or('warmup', options.settings.warmupMs, short ? 500 : 2000),
-    keys: or('keys', options.settings.keys, short ? 20_000 : 1_000_000),
-    total: Infinity,
-    ratePerSecond: 0,
-  };
-  const alone: Settings = { ...base, clients: 1, connections: 1 };
-  const quick: Settings = { ...base, clients: 100, connections: 10 };
-  const watch: Settings = { ...base, clients: WATCH_WRITES, connections: 10, watchStreams: 10 };
-  const many = `${base.clients} clients`;
-  const grown: Settings = { ...quick, durationMs: Math.min(base.durationMs, 3000) };
-  return [
-    {
-      id: 'first-put',
-      cold: true,
-      steps: [step('first-put', 'from nothing to the first put', runFirstPut, base)],
-    },
-    {
-      id: 'put',
-      steps: [
-        step('put-1', 'put, 1 client', runPut, alone),
-        step('put', `put, ${many}`, runPut, base),
-        step('put-open', 'put, 500 a second (open loop)', runPut, { ...quick, ratePerSecond: 500 }),
-      ],
-    },
-    {
-      id: 'range',
-      steps: [
-        step('range-l', `get linearizable, ${many}`, runRange, { ...base, serializable: false }),
-        step('range-s', `get serializable, ${many}`, runRange, { ...base, serializable: true }),
-        step('range-prefix', 'list 100 keys, 100 clients', runRange, { ...quick, prefix: true }),
-      ],
-    },
-    {
-      id: 'writes',
-      steps: [
-        step('txn', `compare and put, ${many}`, RUNS.txn, base),
-        step('delete', `delete, ${many}`, runDelete, { ...base, keySpace: short ? 20_000 : 100_000 }),
-        step('mixed', `80 % gets, 20 % puts, ${many}`, RUNS.mixed, base),
-      ],
-    },
-    {
-      id: 'watch',
-      steps: [
-        step('watch-1x1000', 'watch, 1 key × 1000 watchers', measureWatch, {
-          ...watch,
-          watchKeys: 1,
-          watchersPerKey: 1000,
-        }),
-        step('watch-100x100', 'watch, 100 keys × 100 watchers', measureWatch, {
-          ...watch,
-          watchKeys: 100,
-          watchersPerKey: 100,
-        }),
-        step('watch-latency', 'watch, 100 writes a second, 1 watcher', measureWatch, {
-          ...watch,
-          watchKeys: 1,
-          watchersPerKey: 1,
-          ratePerSecond: WATCH_RATE,
-        }),
-      ],
-    },
-    {
-      id: 'lease',
-      steps: [
-        step('lease-grant', 'lease grant, 100 clients', runGrant, quick),
-        step('lease-keepalive', `lease keep-alive, ${many}`, runKeepAlive, base),
-      ],
-    },
-    {
-      id: 'keys',
-      steps: [
-        step('memory', `memory with ${base.keys} keys`, runMemory, base),
-        step('restart', `restart with ${base.keys} keys`, runRestartOnly, base),
-      ],
-    },
-    { id: 'growth', steps: [step('growth', `growth to ${base.keys} keys`, runGrowth, grown)] },
-  ];
-}
-
-/** Of the suite what a large store is asked for: starting, memory, restart, growth. */
-export function millionPlans(options: BenchOptions): Plan[] {
-  return suitePlans(options).filter(({ id }) => id === 'first-put' || id === 'keys' || id === 'growth');
-}

@@ -3,15 +3,29 @@
  * on @grpc/grpc-js spends as much CPU on a call as the servers do, and on a small machine that is what would
  * be measured.
  */
-import { grpcJsChannel, nativeChannel, type Channel } from '@keelson/rpc';
+import { grpcJsChannel, nativeChannel, type Channel, type DialTlsOptions } from '@keelson/rpc';
 
 export type ClientTransport = 'native' | 'grpc-js';
 
-export function openChannel(transport: ClientTransport, address: string): Channel {
-  return transport === 'native' ? nativeChannel(address) : grpcJsChannel(address);
+/** Servers that are reached in one way. */
+export interface Reached {
+  readonly addresses: readonly string[];
+  /** Undefined: in the clear. */
+  readonly tls: DialTlsOptions | undefined;
 }
 
-/** Connections to `addresses`, `count` in all, shared out in turn. */
+/** @throws RangeError for TLS on grpc-js, which the options refuse */
+export function openChannel(
+  transport: ClientTransport,
+  address: string,
+  tls: DialTlsOptions | undefined,
+): Channel {
+  if (tls === undefined) return transport === 'native' ? nativeChannel(address) : grpcJsChannel(address);
+  if (transport === 'grpc-js') throw new RangeError('no TLS on the grpc-js client transport');
+  return nativeChannel(address, { tls: () => tls });
+}
+
+/** Connections to servers, `count` in all, shared out in turn. */
 export class Connections {
   readonly channels: readonly Channel[];
 
@@ -19,18 +33,23 @@ export class Connections {
     this.channels = channels;
   }
 
-  /** @throws RpcError when one of them cannot be made within 10 s; none is then left open */
-  static async open(
-    transport: ClientTransport,
-    addresses: readonly string[],
-    count: number,
-  ): Promise<Connections> {
-    const channels = Array.from({ length: count }, (_, i) =>
-      openChannel(transport, addresses[i % addresses.length]),
-    );
+  /** @throws Error when one of them cannot be made within 10 s; none is then left open */
+  static async open(transport: ClientTransport, servers: Reached, count: number): Promise<Connections> {
+    const { addresses, tls } = servers;
+    const address = (i: number): string => addresses[i % addresses.length];
+    const channels = Array.from({ length: count }, (_, i) => openChannel(transport, address(i), tls));
     const connections = new Connections(channels);
     try {
-      await Promise.all(channels.map((channel) => channel.connect(10_000)));
+      await Promise.all(
+        channels.map(async (channel, i) => {
+          try {
+            await channel.connect(10_000);
+          } catch (error) {
+            const reason = error instanceof Error ? error.message : String(error);
+            throw new Error(`no connection to ${address(i)}: ${reason}`, { cause: error });
+          }
+        }),
+      );
     } catch (error) {
       connections.close();
       throw error;

@@ -40,8 +40,8 @@ export async function measureWatch(
     seed: settings.seed,
   });
   const { transport, connections: count } = settings;
-  const readers = await Connections.open(transport, subject.addresses, count);
-  const writers = await Connections.open(transport, subject.addresses, Math.min(count, settings.clients));
+  const readers = await Connections.open(transport, subject, count);
+  const writers = await Connections.open(transport, subject, Math.min(count, settings.clients));
   const streams: Stream[] = [];
   try {
     const meter = new Meter(subject);

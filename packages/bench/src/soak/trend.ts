@@ -1,0 +1,56 @@
+/**
+ * Whether a figure stays level: the median of the slopes between points (Theil and Sen), which one bad moment does not
+ * bend; and only between points far apart, so that the teeth of a garbage collector do not either. Pure arithmetic.
+ */
+import { median } from '../compare.ts';
+
+export interface Trend {
+  /** Median of the points looked at. */
+  readonly level: number;
+  /** Per hour, in the figure's unit. */
+  readonly perHour: number;
+  /** What the slope adds over the span looked at. */
+  readonly growth: number;
+}
+
+/** How much a figure may grow over the span and be called level: the larger of the two. */
+export interface Allowance {
+  /** Of the level. */
+  readonly share: number;
+  /** In the figure's unit. */
+  readonly least: number;
+}
+
+const HOUR_SECONDS = 3600;
+/** Pairs grow with the square; more points say no more. */
+const POINTS_MAX = 400;
+
+/** Of the second half of the points, where a load has settled. @param points seconds and value, in order of time */
+export function trendOf(points: readonly (readonly [number, number])[]): Trend | undefined {
+  const [first, last] = [points[0], points[points.length - 1]];
+  if (points.length < 4) return undefined;
+  const from = (first[0] + last[0]) / 2;
+  const half = points.filter(([seconds]) => seconds >= from);
+  const every = Math.ceil(half.length / POINTS_MAX);
+  const looked = half.filter((_, i) => i % every === 0);
+  const apart = (last[0] - from) / 2;
+  const slopes: number[] = [];
+  for (let i = 0; i < looked.length; i++) {
+    for (let j = i + 1; j < looked.length; j++) {
+      const seconds = looked[j][0] - looked[i][0];
+      if (seconds >= apart && seconds > 0) slopes.push((looked[j][1] - looked[i][1]) / seconds);
+    }
+  }
+  if (slopes.length === 0) return undefined;
+  const slope = median(slopes);
+  return {
+    level: median(looked.map(([, value]) => value)),
+    perHour: slope * HOUR_SECONDS,
+    growth: slope * (last[0] - from),
+  };
+}
+
+/** Falling is level too. */
+export function isLevel({ level, growth }: Trend, { share, least }: Allowance): boolean {
+  return growth <= Math.max(level * share, least);
+}
