@@ -364,10 +364,17 @@ export class Filing {
     if (kv === undefined) return;
     this.survive(`${kv.mod} ${kv.key}`, kv.mod, at);
     this.survive(`c${kv.create} ${kv.key}`, kv.create, Math.max(kv.mod, at));
-    const claim = this.claimOf(kv.mod);
+    this.claimPut(kv.mod, kv);
+    // Its creation was a put as well, of a value that is not known here.
+    if (kv.create < kv.mod)
+      this.claimPut(kv.create, { key: kv.key, value: '', create: kv.create, mod: kv.create, version: 1 });
+  }
+
+  private claimPut(revision: number, kv: KeyValue): void {
+    const claim = this.claimOf(revision);
     if (claim === undefined) return;
     const known = claim.puts.get(kv.key);
-    // keys_only leaves values out; what has one says more.
+    // What has a value says more; keys_only leaves it out.
     if (known === undefined || (known.value === '' && kv.value !== '')) claim.puts.set(kv.key, kv);
   }
 

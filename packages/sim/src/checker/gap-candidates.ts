@@ -31,6 +31,8 @@ export class GapCandidates {
   /** Unanswered requests, latest call first. */
   private readonly doubtful: readonly Operation[];
   private readonly deleters: readonly Operation[];
+  /** Those that may put a key. */
+  private readonly puttersOf = new Map<string, Operation[]>();
   /** Those whose effect their own text does not tell. */
   private readonly keepers: readonly Operation[];
 
@@ -53,6 +55,13 @@ export class GapCandidates {
     this.keepers = this.doubtful.filter(({ request }) =>
       [...putsOf(request)].some((put) => put.ignoreValue === true),
     );
+    for (const operation of this.doubtful) {
+      for (const { key } of putsOf(operation.request)) {
+        const putters = this.puttersOf.get(key);
+        if (putters === undefined) this.puttersOf.set(key, [operation]);
+        else if (putters.at(-1) !== operation) putters.push(operation);
+      }
+    }
     for (let revision = filing.base + 1; revision <= filing.last; revision++) {
       for (const { key, value } of filing.claimAt(revision)?.puts.values() ?? []) {
         const putters = filing.puttersOf(key, value);
@@ -123,13 +132,18 @@ export class GapCandidates {
       yield { kind: 'expired', lease: claim.expired };
       return;
     }
-    const [put] = claim?.puts.values() ?? [];
+    const puts = [...(claim?.puts.values() ?? [])];
+    const put = puts.find(({ value }) => value !== '') ?? puts[0];
     if (put !== undefined) {
       const { filing } = this;
       for (const operation of filing.puttersOf(put.key, put.value))
         if (operation.outcome.kind === 'unknown') yield { kind: 'doubtful', operation };
       const named = put.value !== '' && this.keepers.length === 0;
-      for (const operation of named ? [] : put.value === '' ? this.doubtful : this.keepers)
+      for (const operation of named
+        ? []
+        : put.value === ''
+          ? (this.puttersOf.get(put.key) ?? [])
+          : this.keepers)
         yield candidateOf(operation);
       return;
     }
