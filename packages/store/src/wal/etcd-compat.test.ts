@@ -16,6 +16,7 @@ import { EntryType, type Entry } from '@keelson/raft';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { SnapStore } from '../snap/snap-store.ts';
 import { decodeMetadata } from './entry-codec.ts';
+import { endOfData } from './repair.ts';
 import { validSnapshotMarkers, Wal } from './wal.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
 
@@ -154,6 +155,28 @@ describeWithEtcd(title, () => {
     const later = await Wal.open(disk, join(directory, 'wal'), newest);
     expect(later.entries[0]?.index).toBe(newest.index + 1);
     await later.wal.close();
+  });
+
+  test('a segment that it has cut to its records, as its repair does, is gone on in', async () => {
+    const directory = join(root, 'repaired');
+    await cp(join(root, 'theirs', 'member', 'wal'), directory, { recursive: true });
+    const last = (await disk.list(directory)).findLast((name) => name.endsWith('.wal'))!;
+    const before = await Wal.open(disk, directory, START);
+    await before.wal.close();
+    const file = await disk.open(join(directory, last), 'write');
+    const bytes = await file.read(0, await file.size());
+    await file.truncate(Math.ceil(endOfData(bytes) / 8) * 8);
+    await file.close();
+    for (let life = 0; life < 2; life++) {
+      const { wal, entries, hardState } = await Wal.open(disk, directory, START);
+      expect(entries.length).toBe(before.entries.length);
+      await wal.append({
+        entries: [],
+        hardState: { ...hardState, term: hardState.term + 1 },
+        mustSync: true,
+      });
+      await wal.close();
+    }
   });
 
   test('boots from a log of ours and goes on in it', async () => {

@@ -201,6 +201,8 @@ export class Wal {
       const { end } = replay;
       const dirtyEnd = endOfData(lastBytes);
       if (dirtyEnd > end) await file.write(end, Buffer.alloc(dirtyEnd - end));
+      // What etcd has cut short becomes as long as ours are: from now on its length is a promise too.
+      if (lastBytes.length < filledBytes) await file.truncate(filledBytes);
       // What was read is acted on from now, so it must be durable, even if its writer was killed before
       // its sync, or its sync failed: then its pages read as written and count as clean, and no sync makes
       // them durable before they are written again. Only the last write can be like that.
