@@ -115,7 +115,8 @@ export class MvccState {
     const version = this.index.at(key, this.newestMain);
     if (version === undefined) return undefined;
     const kv = this.read(key, version);
-    this.cache.set(key, kv);
+    // It is not there: get() has looked.
+    this.cache.replace(undefined, key, kv, undefined);
     return kv;
   }
 
