@@ -2,7 +2,7 @@
  * Leases (E1–E4, E7): none may be seen to be over before its time, by the recorder's one clock and without slack; none may be
  * kept alive after its end was seen; and where the history says when leaders changed, none may live on much too long.
  */
-import type { History, Operation } from '../history/record.ts';
+import type { Fact, History, Operation } from '../history/record.ts';
 import type { LeaseId } from '../history/request.ts';
 import { operationText } from './describe.ts';
 import { headerOf, isKeyResponse, isLocal, isKeyRequest, type Filing } from './filing.ts';
@@ -141,6 +141,7 @@ function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Fi
   const { electionTimeoutMs } = beginning;
   if (electionTimeoutMs === undefined) return;
   const told = new Set<LeaseId>();
+  const troubles = troublesOf(facts, electionTimeoutMs);
   for (const operation of operations) {
     const { request, outcome, called, callMs } = operation;
     if (outcome.kind !== 'ok' || !isKeyRequest(request) || !isKeyResponse(outcome.response)) continue;
@@ -164,7 +165,9 @@ function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Fi
           unanswered = true;
       const since = facts.filter(({ ms }) => ms >= lastMs - record.ttlMs && ms <= callMs);
       // Faults may keep a cluster from ending leases at all; the law speaks of a leader that stays.
-      const disturbed = since.some(({ type }) => type === 'fault' || type === 'crash' || type === 'start');
+      const disturbed = troubles.some(
+        ({ fromMs, toMs }) => fromMs <= callMs && toMs >= lastMs - record.ttlMs,
+      );
       const leaders = since.filter(({ type }) => type === 'leader').length;
       const allowedMs = lastMs + record.ttlMs * (1 + leaders) + electionTimeoutMs * (1 + leaders) + LATE_MS;
       if (unanswered || disturbed || callMs <= allowedMs) continue;
@@ -176,4 +179,32 @@ function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Fi
       );
     }
   }
+}
+
+/** Elections that a cluster may need after a fault. */
+const ELECTIONS = 5;
+
+/** From when to when something was wrong, the time to recover included. What nobody heals lasts until all is settled. */
+function troublesOf(
+  facts: readonly Fact[],
+  electionTimeoutMs: number,
+): readonly { readonly fromMs: number; readonly toMs: number }[] {
+  return facts.flatMap((fact) => {
+    if (fact.type !== 'crash' && fact.type !== 'start' && fact.type !== 'fault') return [];
+    if (fact.type === 'fault' && fact.heals === true) {
+      const begun = facts.some(
+        (other) =>
+          other.type === 'fault' && other.heals !== true && other.name === fact.name && other.seq < fact.seq,
+      );
+      // What is healed and never began was there all the time.
+      return [{ fromMs: begun ? fact.ms : -Infinity, toMs: fact.ms + ELECTIONS * electionTimeoutMs }];
+    }
+    const end = facts.find((later) => {
+      if (later.seq < fact.seq) return false;
+      if (later.type === 'settled' || fact.type === 'start') return true;
+      if (fact.type === 'crash') return later.type === 'start' && later.member === fact.member;
+      return later.type === 'fault' && later.heals === true && later.name === fact.name;
+    });
+    return [{ fromMs: fact.ms, toMs: (end?.ms ?? Infinity) + ELECTIONS * electionTimeoutMs }];
+  });
 }
