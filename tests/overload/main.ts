@@ -12,7 +12,7 @@ function line({ name, seconds, rssMb, beside, figures, broken }: Result): string
   const own = Object.entries(figures).map(([what, value]) => `${what}: ${value}`);
   return [
     `${name}: ${seconds.toFixed(1)} s; RSS ${f(rssMb.before)} → ${f(rssMb.peak)} → ${f(rssMb.after)} MB (bound ${rssMb.max})`,
-    `  beside: ${beside.calls} calls, median ${beside.median.toFixed(1)}, p99 ${f(beside.p99)}, max ${f(beside.max)} ms`,
+    `  beside: ${beside.calls} calls, ${beside.putOff} put off, median ${beside.median.toFixed(1)}, p99 ${f(beside.p99)}, max ${f(beside.max)} ms`,
     ...own.map((text) => `  ${text}`),
     ...broken.map((text) => `  BROKEN: ${text}`),
   ].join('\n');
@@ -25,7 +25,7 @@ function row({ name, seconds, rssMb, beside, figures, broken }: Result): string 
     seconds.toFixed(0),
     `${rssMb.before.toFixed(0)} / ${rssMb.peak.toFixed(0)} / ${rssMb.after.toFixed(0)}`,
     String(rssMb.max),
-    `${beside.median.toFixed(1)} / ${beside.p99.toFixed(0)} / ${beside.max.toFixed(0)} (${beside.calls})`,
+    `${beside.median.toFixed(1)} / ${beside.p99.toFixed(0)} / ${beside.max.toFixed(0)} (${beside.calls}, ${beside.putOff} put off)`,
     own.join('; '),
     broken.length === 0 ? 'holds' : broken.join('; '),
   ];

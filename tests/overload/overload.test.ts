@@ -15,11 +15,19 @@ const SHORT: readonly (readonly [name: string, scale: number])[] = [
 ];
 
 if (missing === undefined)
-  test.each(SHORT)('%s at %d of its size', async (name, scale) => {
-    const scenario = scenarios.find((one) => one.name === name)!;
-    const result = await perform(scenario, { binary: KEELSON_ETCD, members: 1, flags: KEELSON_FLAGS }, scale);
-    expect(result.broken).toEqual([]);
-    expect(result.beside.calls).toBeGreaterThan(0);
-    expect(result.rssMb.peak).toBeLessThan(scenario.rssMbMax);
-  });
+  test.each(SHORT)(
+    '%s at %d of its size',
+    async (name, scale) => {
+      const scenario = scenarios.find((one) => one.name === name)!;
+      const result = await perform(
+        scenario,
+        { binary: KEELSON_ETCD, members: 1, flags: KEELSON_FLAGS },
+        scale,
+      );
+      expect(result.broken).toEqual([]);
+      expect(result.beside.calls).toBeGreaterThan(0);
+      expect(result.rssMb.peak).toBeLessThan(scenario.rssMbMax);
+    },
+    600_000,
+  );
 else test.skip(`overload: ${missing}`, () => {});

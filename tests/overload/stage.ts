@@ -43,9 +43,10 @@ export interface Result {
     readonly after: number;
     readonly max: number;
   };
-  /** Of the client beside: calls answered, median, 99th percentile and worst, ms. */
+  /** Of the client beside: calls answered, calls put off ("too many requests", "request timed out"), median, 99th percentile and worst, ms. */
   readonly beside: {
     readonly calls: number;
+    readonly putOff: number;
     readonly median: number;
     readonly p99: number;
     readonly max: number;
@@ -161,7 +162,7 @@ async function measured(scenario: Scenario, stage: Stage, cluster: ProcessCluste
     broken.push(error instanceof Error ? error.message : String(error));
   }
   const seconds = (performance.now() - startedMs) / 1000;
-  const { latenciesMs: latencies, failures } = await beside.stop();
+  const { latenciesMs: latencies, putOff, failures } = await beside.stop();
   clearInterval(sampler);
   stage.end();
   try {
@@ -175,12 +176,12 @@ async function measured(scenario: Scenario, stage: Stage, cluster: ProcessCluste
   broken.push(...failures.map((text) => `the client beside: ${text}`));
   if (!(peak <= scenario.rssMbMax))
     broken.push(`${Math.round(peak)} MB, and ${scenario.rssMbMax} are the bound`);
-  const { median, p99, max } = summarize(latencies);
+  const { median, p99, max } = summarize(latencies.length > 0 ? latencies : [NaN]);
   return {
     name: scenario.name,
     seconds,
     rssMb: { before: rssBefore, peak, after: stage.rssMb(), max: scenario.rssMbMax },
-    beside: { calls: latencies.length, median, p99, max },
+    beside: { calls: latencies.length, putOff, median, p99, max },
     figures,
     broken,
   };
