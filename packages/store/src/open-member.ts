@@ -2,7 +2,7 @@
  * Opens what a member keeps on disk, as its configuration says, before there is a server to hang it on: the
  * callbacks are filled in later.
  */
-import type { Logger } from '@keelson/base';
+import type { Disk, Logger } from '@keelson/base';
 import type { StateMachine } from './apply/state-machine.ts';
 import { NO_TOKENS, type SignedTokens } from './auth/secrets.ts';
 import { parseTokenOptions } from './auth/token-options.ts';
@@ -50,6 +50,13 @@ export function snapDirectory(config: ServerConfig): string {
 
 export function walDirectory(config: ServerConfig): string {
   return config.walDir === '' ? `${config.dataDir}/member/wal` : config.walDir;
+}
+
+/** What is left where the member writes; undefined where the disk does not know. */
+export function freeBytesOf(disk: Disk, config: ServerConfig): (() => Promise<number>) | undefined {
+  if (disk.freeBytes === undefined) return undefined;
+  const free = disk.freeBytes.bind(disk);
+  return async () => Math.min(await free(snapDirectory(config)), await free(walDirectory(config)));
 }
 
 export async function openMember(

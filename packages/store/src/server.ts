@@ -3,7 +3,7 @@
  * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
-import { hexId, toError, type Disk, type Logger } from '@keelson/base';
+import { hexId, toError, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
 import { grpcJsServer, nativeChannel, nativeServer } from '@keelson/rpc';
 import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
@@ -46,7 +46,7 @@ import { MemberHttp } from './member-http.ts';
 import { registerMember } from './member-metrics.ts';
 import { MemberServices } from './member-services.ts';
 import type { MembershipChange } from './membership/membership.ts';
-import { Opening, openMember, snapDirectory, walDirectory } from './open-member.ts';
+import { freeBytesOf, Opening, openMember, snapDirectory, walDirectory } from './open-member.ts';
 import { PeerError } from './peer/peer-error.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
@@ -205,19 +205,13 @@ export class StoreServer {
       },
     });
     const quotaBytes = config.quotaBackendBytes || limits.QUOTA_BACKEND_BYTES_DEFAULT;
-    this.quota = new Quota(
-      quotaBytes < 0 ? Infinity : quotaBytes,
-      () => state.sizeBytes(),
-      freeBytesOf(world.disk, config),
-    );
+    const freeBytes = freeBytesOf(world.disk, config);
+    this.quota = new Quota(quotaBytes < 0 ? Infinity : quotaBytes, () => state.sizeBytes(), freeBytes);
     const space: Space = {
       gauge: this.quota,
       onShort: () => {
-        if (this.quota.diskShort)
-          logger.warn('the disk is nearly full; raising alarm', {
-            'reserve-size-bytes': limits.DISK_RESERVE_BYTES,
-          });
-        else logger.warn('message exceeded backend quota; raising alarm', { 'quota-size-bytes': quotaBytes });
+        const what = this.quota.diskShort ? 'the disk is nearly full' : 'message exceeded backend quota';
+        logger.warn(`${what}; raising alarm`, { 'quota-size-bytes': quotaBytes });
         void this.replica.raiseNoSpace();
       },
     };
@@ -685,13 +679,6 @@ async function tracingOf(
     logger,
     registry,
   });
-}
-
-/** What is left where the member writes; undefined where the disk does not know. */
-function freeBytesOf(disk: Disk, config: ServerConfig): (() => Promise<number>) | undefined {
-  if (disk.freeBytes === undefined) return undefined;
-  const free = disk.freeBytes.bind(disk);
-  return async () => Math.min(await free(snapDirectory(config)), await free(walDirectory(config)));
 }
 
 /** A listen error as one line that names the address. */
