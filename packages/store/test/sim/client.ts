@@ -6,10 +6,11 @@ import { Prng } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import { statusName, type RpcError } from '@keelson/rpc';
 import type { PendingOperation, Request, Response } from '@keelson/sim';
-import { ROOT, type Clients } from './clients.ts';
+import type { Clients } from './clients.ts';
 import type { Cluster } from './cluster.ts';
 import { Connection, type SimStream } from './connection.ts';
 import { goalOfAnswer, goalOfFailure } from './goal-watch.ts';
+import { ROOT } from './options.ts';
 import { Watching } from './watching.ts';
 import { wireCall } from './wire-forms.ts';
 
@@ -220,7 +221,8 @@ export class Client {
       (answer, error) => {
         this.pending--;
         if (answer !== undefined) {
-          this.token = answer.token;
+          // It may have become another meanwhile.
+          if (this.user === user) this.token = answer.token;
           operation.ok({ kind: 'authenticate' });
         } else if (error !== undefined) {
           operation.failed(statusName(error.code), error.message, error.unsent);

@@ -8,12 +8,12 @@ import { Client } from './client.ts';
 import type { Cluster } from './cluster.ts';
 import type { Life } from './life.ts';
 import type { SimMember } from './member.ts';
+import { ROOT } from './options.ts';
 import { Requests } from './requests.ts';
 import type { Names } from './wire-forms.ts';
 import { peerUrl, placeOfUrl } from './wires.ts';
 
-export const ROOT = 'root';
-export const USERS = ['ann', 'bob', 'cid'] as const;
+const USERS = ['ann', 'bob', 'cid'] as const;
 const ROLES = ['r0', 'r1', 'r2'] as const;
 
 export class Clients {

@@ -14,8 +14,8 @@ const ALL_WITHIN = 200;
 /** Requests that were under way have their own timeouts: 5 s and more. */
 const GRACE_MS = 30_000;
 const LOOK_EVERY_MS = 100;
-/** After all agree: what watchers are still to be told is told. */
-const QUIET_MS = 3000;
+/** After all agree: what watchers are still to be told is told, to slow clients too. */
+const QUIET_MS = 12_000;
 
 /** @throws LawBroken */
 export function heal(cluster: Cluster, prng: Prng): void {
@@ -47,8 +47,9 @@ export function heal(cluster: Cluster, prng: Prng): void {
     if (lacks === undefined) break;
     law(lacks.law, scheduler.now < endMs, () => `${lacks.text}; ${picture(cluster)}`);
   }
+  const agreed = core(cluster);
   cluster.until(scheduler.now + QUIET_MS);
-  hashes(cluster);
+  hashes(cluster, agreed);
   cluster.recorder.fact({ type: 'settled', revision: cluster.ledger.revisionMax });
 }
 
@@ -93,10 +94,10 @@ function lacking(cluster: Cluster, leader: SimMember | undefined): Lack | undefi
 }
 
 /** K9: equal hashes where revision and compaction are equal. */
-function hashes(cluster: Cluster): void {
+function hashes(cluster: Cluster, agreed: readonly SimMember[]): void {
   const found: { readonly name: string; readonly text: string }[] = [];
   let waiting = 0;
-  for (const member of core(cluster)) {
+  for (const member of agreed) {
     const { server, life } = member;
     if (server === undefined || life === undefined) continue;
     waiting++;

@@ -204,7 +204,11 @@ export class Operator {
       this.ask({ kind: 'memberPromote', member: nameOf(learner) }, 'learner promoted');
     } else if (this.waiting.size > 0) {
       this.retryWaiting();
-    } else if (voters.length < cluster.options.members && cluster.options.members > 1 && truth.length < 3) {
+    } else if (
+      !cluster.healed &&
+      cluster.options.members > 1 &&
+      truth.length < Math.min(3, cluster.options.members)
+    ) {
       this.grow();
     } else if (this.changes && !cluster.healed && prng.chance(1, 5)) {
       this.change(truth, voters);

@@ -26,6 +26,9 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
+/** Who may do everything, where there are users. */
+export const ROOT = 'root';
+
 /** A seed needs so many kinds. */
 export const KINDS_MIN = 3;
 

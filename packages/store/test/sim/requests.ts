@@ -156,6 +156,7 @@ export class Requests {
       ...(prng.chance(3, 4) && {
         compare: Array.from({ length: prng.between(1, 2) }, () => this.compare(prng)),
       }),
+      // oxlint-disable-next-line unicorn/no-thenable -- a history's word for it
       then: this.ops(prng, depth, most),
       else: this.ops(prng, depth, 2),
     };
@@ -168,6 +169,7 @@ export class Requests {
     return {
       kind: 'txn',
       compare: [{ key, target: 'mod', result: 'equal', operand: mod }],
+      // oxlint-disable-next-line unicorn/no-thenable -- a history's word for it
       then: [{ kind: 'put', key, value: this.value(prng) }],
       else: [{ kind: 'range', key }],
     };
