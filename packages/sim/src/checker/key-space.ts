@@ -160,8 +160,9 @@ export class KeySpace {
         const previous = this.live.get(request.key);
         this.put(
           request.key,
-          request.ignoreValue === true ? previous!.value : request.value,
-          request.ignoreLease === true ? leaseOf(previous!) : leaseOf(request),
+          // It may be gone by now, deleted by the same txn.
+          request.ignoreValue === true ? (previous?.value ?? '') : request.value,
+          request.ignoreLease === true ? leaseOf(previous ?? {}) : leaseOf(request),
         );
         return request.prevKv === true && previous !== undefined
           ? { kind: 'put', prev: previous }
