@@ -304,10 +304,13 @@ function checkWatchers(
   { watchEndsWithinMs }: AuthOptions,
   findings: Findings,
 ): void {
+  const changes = history.operations.filter(
+    ({ request, outcome }) => CHANGES.has(request.kind) && outcome.kind === 'ok',
+  );
   const told = new Map<number, WatchResponse[]>();
   for (const record of history.watches)
     if (record.type === 'watchResponse' && record.watch !== undefined && (record.events?.length ?? 0) > 0)
-      told.set(record.watch, [...(told.get(record.watch) ?? []), record]);
+      push(told, record.watch, record);
   for (const record of history.watches) {
     if (record.type !== 'watch') continue;
     const need: Span = { key: record.key, end: record.end ?? '', read: true, write: false };
@@ -324,10 +327,7 @@ function checkWatchers(
       }
       if (watchEndsWithinMs === undefined) continue;
       const deadline = response.ms - watchEndsWithinMs;
-      const since = history.operations.findLast(
-        ({ request, outcome, returnMs = Infinity }) =>
-          CHANGES.has(request.kind) && outcome.kind === 'ok' && returnMs < deadline,
-      );
+      const since = changes.findLast(({ returnMs = Infinity }) => returnMs < deadline);
       const lately =
         since === undefined ? undefined : statesBetween(eras, (since.returned ?? 0) + 1, response.seq);
       if (lately !== undefined && lately.length > 0 && !lately.some(allowed)) {
@@ -340,4 +340,10 @@ function checkWatchers(
       }
     }
   }
+}
+
+function push(map: Map<number, WatchResponse[]>, watch: number, response: WatchResponse): void {
+  const list = map.get(watch);
+  if (list === undefined) map.set(watch, [response]);
+  else list.push(response);
 }

@@ -142,6 +142,11 @@ function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Fi
   if (electionTimeoutMs === undefined) return;
   const told = new Set<LeaseId>();
   const troubles = troublesOf(facts, electionTimeoutMs);
+  // A keep-alive without an answer may have been one.
+  const doubtful = new Map<LeaseId, number>();
+  for (const { request, outcome, called } of operations)
+    if (request.kind === 'leaseKeepAlive' && outcome.kind === 'unknown' && !doubtful.has(request.id))
+      doubtful.set(request.id, called);
   for (const operation of operations) {
     const { request, outcome, called, callMs } = operation;
     if (outcome.kind !== 'ok' || !isKeyRequest(request) || !isKeyResponse(outcome.response)) continue;
@@ -156,13 +161,9 @@ function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Fi
       const id = leaseOf(kv);
       const record = id === undefined ? undefined : book.leases.get(id);
       if (id === undefined || record === undefined || record.grant === undefined || told.has(id)) continue;
-      let lastMs = record.grant.returnMs ?? Infinity;
-      let unanswered = false;
-      for (const { operation: renewal } of record.renewals)
-        lastMs = Math.max(lastMs, renewal.returnMs ?? Infinity);
-      for (const { request: other, outcome: end, called: at } of operations)
-        if (other.kind === 'leaseKeepAlive' && other.id === id && end.kind === 'unknown' && at < called)
-          unanswered = true;
+      const lastMs = lastRenewalMs(record);
+      if (callMs <= lastMs + record.ttlMs) continue;
+      const unanswered = (doubtful.get(id) ?? Infinity) < called;
       const since = facts.filter(({ ms }) => ms >= lastMs - record.ttlMs && ms <= callMs);
       // Faults may keep a cluster from ending leases at all; the law speaks of a leader that stays.
       const disturbed = troubles.some(
@@ -179,6 +180,12 @@ function checkLate(filing: Filing, book: LeaseBook, replay: Replay, findings: Fi
       );
     }
   }
+}
+
+function lastRenewalMs({ grant, renewals }: LeaseRecord): number {
+  let lastMs = grant?.returnMs ?? Infinity;
+  for (const { operation } of renewals) lastMs = Math.max(lastMs, operation.returnMs ?? Infinity);
+  return lastMs;
 }
 
 /** Elections that a cluster may need after a fault. */

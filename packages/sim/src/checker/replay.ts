@@ -10,7 +10,7 @@ import type { Operation, WatchEvent } from '../history/record.ts';
 import type { KeyValue, LeaseId } from '../history/request.ts';
 import { difference, sameKv, type Difference } from './answer.ts';
 import { eventText, kvText, operationText, quoted } from './describe.ts';
-import { changed, isKeyRequest, isKeyResponse, isLocal, type Filing } from './filing.ts';
+import { changed, isKeyRequest, isKeyResponse, isLocal, mayWrite, type Filing } from './filing.ts';
 import { GapCandidates, type Candidate } from './gap-candidates.ts';
 import { KeySpace, leaseOf } from './key-space.ts';
 import type { LeaseBook } from './lease-book.ts';
@@ -56,6 +56,7 @@ export class Replay {
   private readonly findings: Findings;
   private readonly candidates: GapCandidates;
   private readonly limits: ReplayLimits;
+  private readonly refused: readonly Operation[];
   private readonly origins: Origin[] = [];
   /** Requests without an answer that were placed, and where. */
   private readonly used = new Map<number, number>();
@@ -81,6 +82,9 @@ export class Replay {
     this.findings = findings;
     this.witness = witness;
     this.limits = limits;
+    this.refused = filing.history.operations.filter(
+      ({ request, outcome }) => outcome.kind === 'refused' && mayWrite(request),
+    );
     this.space = new KeySpace(filing.base, filing.history.beginning.kvs ?? []);
     this.candidates = new GapCandidates(
       filing,
@@ -491,9 +495,7 @@ export class Replay {
       const [key] = claim.deletes;
       const lease = leaseOf(this.space.get(key) ?? {});
       const held = lease === undefined ? 0 : this.space.keysOf(lease).size;
-      const refused = filing.history.operations.filter(
-        ({ request, outcome }) => outcome.kind === 'refused' && candidates.mayDelete(request, key),
-      );
+      const refused = this.refused.filter(({ request }) => candidates.mayDelete(request, key));
       if (refused.length > 0)
         return say(
           'K8',
