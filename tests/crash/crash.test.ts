@@ -30,9 +30,9 @@ const missing = missingServer() ?? missingTracer();
     afterAll(() => removeRun(run));
 
     test('images of its disk start with all that was acknowledged', async () => {
-      const result = await realImages(run, 60, Infinity);
+      const result = await realImages(run, 40, Infinity);
       expect(result.failures).toEqual([]);
-      expect(result.started).toBeGreaterThan(15);
+      expect(result.started).toBeGreaterThan(10);
     });
 
     test('a damaged file is refused, or has done no harm', async () => {
@@ -42,7 +42,7 @@ const missing = missingServer() ?? missingTracer();
     });
 
     test('calls of the disk that fail take no acknowledged write with them', async () => {
-      const result = await injected(4, Infinity);
+      const result = await injected(3, Infinity);
       expect(result.failures).toEqual([]);
       expect(result.hit).toBeGreaterThan(0);
     });
