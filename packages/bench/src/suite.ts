@@ -52,7 +52,7 @@ export function contenders(options: BenchOptions, env: Environment): ClusterOpti
 const STILL_LOOK_MS = 200;
 /** A twentieth of a core: what some members at rest need. */
 const STILL_CPU_SECONDS = (0.05 * STILL_LOOK_MS) / 1000;
-const STILL_LIMIT_MS = 3000;
+const STILL_LIMIT_MS = 2000;
 
 export class Suite {
   private readonly options: BenchOptions;
