@@ -23,10 +23,12 @@ if (what === 'speed') {
   });
   say(`made in ${seconds(beganMs)}`);
   beganMs = performance.now();
+  const before = process.cpuUsage();
   const verdict = checkHistory(history);
+  const { user, system } = process.cpuUsage(before);
   say(verdictText(verdict, 3));
   say(
-    `checked in ${seconds(beganMs)}, ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB resident, the making included`,
+    `checked in ${seconds(beganMs)}, ${((user + system) / 1e6).toFixed(1)} s of CPU, ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB resident, the making included`,
   );
   if (verdict.kind !== 'ok') process.exitCode = 1;
 } else {
