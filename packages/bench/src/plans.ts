@@ -34,6 +34,8 @@ function step(id: string, title: string, run: Run, settings: Settings): Step {
 /** Writes in flight of a watch load, when --clients does not say: enough to keep the servers busy. */
 const WATCH_WRITES = 16;
 const WATCH_RATE = 100;
+/** A list of ten thousand is three megabytes: few at a time keep everybody busy. */
+const LIST_CLIENTS = 10;
 /** More than any server here deletes: keys for a window that time ends. */
 const DELETES_PER_SECOND_MAX = 50_000;
 /** Deletes need keys, so that their window stays short. */
@@ -79,8 +81,11 @@ export function onePlan(workload: SingleWorkload, options: BenchOptions): Plan {
     if (!given.has('rate')) settings = { ...settings, ratePerSecond: WATCH_RATE };
     if (!given.has('watchers')) settings = { ...settings, watchersPerKey: 1 };
   }
-  if ((workload === 'list' || workload === 'growth') && !given.has('clients')) {
+  if (workload === 'growth' && !given.has('clients')) {
     settings = { ...settings, clients: 100, connections: 10 };
+  }
+  if (workload === 'list' && !given.has('clients')) {
+    settings = { ...settings, clients: LIST_CLIENTS, connections: LIST_CLIENTS };
   }
   if (workload === 'delete' && !given.has('key-space-size')) {
     settings = settings.total === Infinity ? deleting(settings) : { ...settings, keySpace: settings.total };
@@ -182,7 +187,11 @@ function large({ base }: Loads): Plan[] {
     {
       id: 'costs',
       steps: [
-        step('list', 'lists of 100, 1,000 and 10,000 keys', RUNS.list, grown),
+        step('list', 'lists of 100, 1,000 and 10,000 keys', RUNS.list, {
+          ...grown,
+          clients: LIST_CLIENTS,
+          connections: LIST_CLIENTS,
+        }),
         step('idle-watchers', 'put beside 10,000 idle watchers', RUNS['idle-watchers'], grown),
       ],
     },
