@@ -36,7 +36,7 @@ export class Client {
   /** The place it always asks; undefined: any. */
   private readonly pinned: number | undefined;
   private readonly watching: Watching;
-  private keepAlive: { readonly stream: KeepAliveStream; readonly waiting: PendingOperation[] } | undefined;
+  private keepAlive: KeepAlive | undefined;
   private finalsLeft = 0;
   /** Simulated ms until which it asks without a name. */
   private nameless = 0;
@@ -260,11 +260,18 @@ export class Client {
           if (this.keepAlive?.stream === stream) this.keepAlive = undefined;
         },
       });
-      this.keepAlive = { stream, waiting };
+      this.keepAlive = { stream, waiting, asker: this.asker };
     }
-    this.keepAlive.waiting.push(cluster.recorder.call(this.asker, request));
+    this.keepAlive.waiting.push(cluster.recorder.call(this.keepAlive.asker, request));
     this.keepAlive.stream.write(new etcdserverpb.LeaseKeepAliveRequest({ ID: BigInt(`0x${request.id}`) }));
   }
+}
+
+interface KeepAlive {
+  readonly stream: KeepAliveStream;
+  readonly waiting: PendingOperation[];
+  /** As whom it was opened. */
+  readonly asker: Client['asker'];
 }
 
 type KeepAliveStream = SimStream<etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse>;

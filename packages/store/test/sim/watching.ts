@@ -15,6 +15,8 @@ const { FilterType } = etcdserverpb;
 interface OpenStream {
   readonly stream: SimWatchStream;
   readonly number: number;
+  /** As whom, and where, it was opened: its token is the stream's for good. */
+  readonly asker: Client['asker'];
   /** Asked for and not yet created, in order. */
   readonly asked: { readonly watch: number; readonly start: number }[];
   /** By the id the member gave. */
@@ -63,6 +65,7 @@ export class Watching {
     const number = cluster.recorder.stream();
     const opened: OpenStream = {
       number,
+      asker: client.asker,
       asked: [],
       watches: new Map(),
       progressAsked: false,
@@ -98,7 +101,7 @@ export class Watching {
       ...(some() && { progressNotify: true }),
       ...(some() && { fragment: true }),
     };
-    const watch = cluster.recorder.watch(client.asker, opened.number, { ...shape, ...flags });
+    const watch = cluster.recorder.watch(opened.asker, opened.number, { ...shape, ...flags });
     opened.asked.push({ watch, start });
     if (start > requests.knowledge.revision) cluster.reach('watch begun in the future');
     const filters: number[] = [];
