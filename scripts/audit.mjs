@@ -1,8 +1,6 @@
-/**
- * Known holes in what we depend on: asks the registry by `pnpm audit`, for what is installed with the product. Where the
- * registry does not answer (a mirror without advisories, no network) it says so in a line that nobody overlooks, and is
- * no failure: whether a build is sound must not depend on somebody else's server. A hole of high severity is one.
- */
+// Known holes in what we depend on: asks the registry by `pnpm audit`, for what is installed with the product. Where the
+// registry does not answer (a mirror without advisories, no network) it says so in a line that nobody overlooks, and is
+// no failure: whether a build is sound must not depend on somebody else's server. A hole of high severity is one.
 import { spawnSync } from 'node:child_process';
 
 const PNPM = 'pnpm@12.21.0';
@@ -13,6 +11,8 @@ const { stdout, stderr, error } = spawnSync('npx', ['-y', PNPM, 'audit', '--json
   timeout: TIMEOUT_MS,
   maxBuffer: 64 * 1024 * 1024,
 });
+
+const say = (line) => process.stdout.write(`${line}\n`);
 
 /** The report, or undefined when what came is none. */
 function reportOf(text) {
@@ -28,11 +28,11 @@ const report = reportOf(stdout ?? '');
 if (report === undefined) {
   const said = `${stdout ?? ''}${stderr ?? ''}`;
   const why = error?.message ?? /responded with \d+/.exec(said)?.[0] ?? said.trim().split('\n').at(-1) ?? '';
-  console.log(`SKIPPED dependency audit: the registry does not tell of advisories (${why.slice(0, 120)})`);
+  say(`SKIPPED dependency audit: the registry does not tell of advisories (${why.slice(0, 120)})`);
 } else {
   const { low = 0, moderate = 0, high = 0, critical = 0 } = report.metadata.vulnerabilities;
-  console.log(`dependency audit: ${critical} critical, ${high} high, ${moderate} moderate, ${low} low`);
+  say(`dependency audit: ${critical} critical, ${high} high, ${moderate} moderate, ${low} low`);
   for (const { module_name: name, severity, title, url } of Object.values(report.advisories ?? {}))
-    console.log(`  ${severity}: ${name}: ${title} (${url})`);
+    say(`  ${severity}: ${name}: ${title} (${url})`);
   if (high + critical > 0) process.exitCode = 1;
 }

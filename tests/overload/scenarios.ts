@@ -299,19 +299,19 @@ const slowloris: Scenario = {
 
 const storm: Scenario = {
   name: 'request-storm',
-  attack: '60,000 puts of 1 KiB at once over 20 connections',
+  attack: '30,000 puts of 1 KiB at once over 20 connections',
   rssMbMax: 700,
   async run(stage) {
     const outcomes = new Outcomes();
     const value = Buffer.alloc(1024, 's');
-    const count = stage.count(60_000);
+    const count = stage.count(30_000);
     const apis = Array.from({ length: 20 }, () => stage.client());
     const startedMs = performance.now();
     await Promise.all(
       Array.from({ length: count }, (_, i) =>
         outcomes.of(
           apis[i % 20].call(services.KV.methods.put, new pb.PutRequest({ key: numbered('s/', i), value }), {
-            timeoutMs: 60_000,
+            timeoutMs: CALL_MS,
           }),
         ),
       ),
@@ -340,7 +340,7 @@ const maxSize: Scenario = {
         apis[i % 10].call(
           services.KV.methods.put,
           new pb.PutRequest({ key: numbered('b/', i % 8), value: Buffer.alloc(bytes, 'b') }),
-          { timeoutMs: 60_000 },
+          { timeoutMs: CALL_MS },
         ),
       );
     const count = stage.count(200);
