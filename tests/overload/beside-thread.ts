@@ -5,7 +5,23 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { KeyPairFiles, readAuthorities } from '@keelson/rpc';
 import { MemberApi } from '../harness/member-api.ts';
-import type { Files, Served, Task } from './beside.ts';
+import type { ClusterTls } from '../harness/certificates.ts';
+
+type Files = Pick<ClusterTls, 'caFile' | 'clientCertFile' | 'clientKeyFile'>;
+
+/** What the thread is to do. */
+export interface Task {
+  readonly beside: string;
+  readonly tls: Files | undefined;
+}
+
+export interface Served {
+  readonly latenciesMs: readonly number[];
+  /** Calls that got etcd's answers of a member that has too much to do: they are told, and no verdict. */
+  readonly putOff: number;
+  /** Texts of what was refused otherwise. */
+  readonly failures: readonly string[];
+}
 
 /** Between two calls. */
 const PAUSE_MS = 20;

@@ -4,22 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { ClusterTls } from '../harness/certificates.ts';
-
-export type Files = Pick<ClusterTls, 'caFile' | 'clientCertFile' | 'clientKeyFile'>;
-
-/** What the thread is to do. */
-export interface Task {
-  readonly beside: string;
-  readonly tls: Files | undefined;
-}
-
-export interface Served {
-  readonly latenciesMs: readonly number[];
-  /** Calls that got etcd's answers of a member that has too much to do: they are told, and no verdict. */
-  readonly putOff: number;
-  /** Texts of what was refused otherwise. */
-  readonly failures: readonly string[];
-}
+import type { Served, Task } from './beside-thread.ts';
 
 /** In the process of the attack: begins at once, ends with stop(). */
 export class Beside {
