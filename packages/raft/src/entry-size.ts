@@ -18,7 +18,7 @@ export function varintSize(value: number): number {
 
 /** Encoded size of one entry. */
 export function entrySize(entry: Entry): number {
-  const length = entry.data.length;
+  const length = entry.dataLength;
   const size = 4 + varintSize(entry.term) + varintSize(entry.index);
   return length === 0 ? size : size + 1 + varintSize(length) + length;
 }
@@ -33,7 +33,7 @@ export function entriesSize(entries: readonly Entry[]): number {
 /** Summed payload: what proposals are charged for while uncommitted. */
 export function payloadsSize(entries: readonly Entry[]): number {
   let size = 0;
-  for (let i = 0; i < entries.length; i++) size += entries[i].data.length;
+  for (let i = 0; i < entries.length; i++) size += entries[i].dataLength;
   return size;
 }
 

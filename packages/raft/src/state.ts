@@ -132,7 +132,7 @@ export class RaftState {
     for (let i = 0; i < patterns.length; i++) {
       const pattern = patterns[i];
       const placed = pattern.term === this.term && pattern.index === first + i;
-      entries.push(placed ? pattern : new Entry(this.term, first + i, pattern.type, pattern.data));
+      entries.push(placed ? pattern : pattern.placedAt(this.term, first + i));
     }
     const last = this.log.append(entries);
     this.send(new Message(MessageType.AppResp, { to: this.id, index: last }));

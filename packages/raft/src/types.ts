@@ -19,30 +19,99 @@ export type EntryType = (typeof EntryType)[keyof typeof EntryType];
 /**
  * One item of the log. Law: (term, index) names an entry's content for ever (log matching, Raft §5.3).
  * Entries and their data are never mutated once made.
+ *
+ * A log keeps them by the hundred thousand, so an entry is one object: its payload is a stretch of bytes that it may
+ * share with its neighbours, and so is its encoded form, of which the payload is usually the end.
  */
 export class Entry {
   readonly term: number;
   readonly index: number;
   readonly type: EntryType;
-  readonly data: Buffer;
-  /**
-   * A slot for the driver's codec: this entry as raftpb bytes, encoded once for the WAL and every peer.
-   * The core never reads it.
-   */
-  encoded: Buffer | undefined;
+  /** What the payload and the encoded form lie in. */
+  private bytes: Buffer;
+  private dataStart: number;
+  private dataEnd: number;
+  /** -1 when the entry has no encoded form yet. */
+  private encodedFrom: number;
+  private encodedTo: number;
 
   constructor(
     term: number,
     index: number,
     type: EntryType = EntryType.Normal,
-    data: Buffer = EMPTY,
-    encoded?: Buffer,
+    bytes: Buffer = EMPTY,
+    dataStart = 0,
+    dataEnd: number = bytes.length,
   ) {
     this.term = term;
     this.index = index;
     this.type = type;
-    this.data = data;
-    this.encoded = encoded;
+    this.bytes = bytes;
+    this.dataStart = dataStart;
+    this.dataEnd = dataEnd;
+    this.encodedFrom = -1;
+    this.encodedTo = -1;
+  }
+
+  /** The payload: a view, made for the caller unless the entry has bytes of its own. */
+  get data(): Buffer {
+    const { bytes, dataStart, dataEnd } = this;
+    return dataStart === 0 && dataEnd === bytes.length ? bytes : bytes.subarray(dataStart, dataEnd);
+  }
+
+  get dataLength(): number {
+    return this.dataEnd - this.dataStart;
+  }
+
+  /** Payload and encoded form lie in here: [dataOffset, + dataLength) and [encodedStart, encodedEnd). */
+  get block(): Buffer {
+    return this.bytes;
+  }
+
+  get dataOffset(): number {
+    return this.dataStart;
+  }
+
+  /** Where the encoded form begins in `block`; -1 for an entry that has none. */
+  get encodedStart(): number {
+    return this.encodedFrom;
+  }
+
+  get encodedEnd(): number {
+    return this.encodedTo;
+  }
+
+  /**
+   * This entry as raftpb bytes, for the driver's codec: encoded once for the WAL and every peer. The core never
+   * reads it. A view, as `data` is.
+   */
+  get encoded(): Buffer | undefined {
+    const { bytes, encodedFrom, encodedTo } = this;
+    if (encodedFrom < 0) return undefined;
+    return encodedFrom === 0 && encodedTo === bytes.length ? bytes : bytes.subarray(encodedFrom, encodedTo);
+  }
+
+  /**
+   * Moves the entry to where it has been encoded: bytes[start, end), with the same payload from `dataStart` on.
+   * What it lay in before is free.
+   */
+  encodedIn(block: Buffer, start: number, end: number, dataStart: number): void {
+    this.dataEnd = dataStart + this.dataLength;
+    this.dataStart = dataStart;
+    this.bytes = block;
+    this.encodedFrom = start;
+    this.encodedTo = end;
+  }
+
+  /** Its encoded form is not to be used: the entry will get another term and index. */
+  forgetEncoded(): void {
+    this.encodedFrom = -1;
+    this.encodedTo = -1;
+  }
+
+  /** The same payload at a place in the log. */
+  placedAt(term: number, index: number): Entry {
+    return new Entry(term, index, this.type, this.bytes, this.dataStart, this.dataEnd);
   }
 }
 

@@ -14,10 +14,17 @@ import { deleteNeeds, leaseNeeds, putNeeds, txnNeeds, type Need } from '../auth/
 import { FatalError, StoreError } from '../errors.ts';
 import { applyAuth } from './auth.ts';
 import { setClusterVersion, setDowngrade, setMemberAttributes } from './cluster.ts';
-import { CommandKind, decodeCommand, LonePut, V2_REQUEST, type Command, type CommandId } from './command.ts';
+import {
+  CommandKind,
+  decodeCommand,
+  LoneWrite,
+  V2_REQUEST,
+  type Command,
+  type CommandId,
+} from './command.ts';
 import { guard } from './guard.ts';
 import * as kv from './kv.ts';
-import { leaseCost, NO_QUOTA, putCost, txnCost, type SpaceGauge } from './quota.ts';
+import { leaseCost, lonePutCost, NO_QUOTA, putCost, txnCost, type SpaceGauge } from './quota.ts';
 import { grantLease, checkpointLeases, revokeLease } from './lease.ts';
 import type { Waiters } from './results.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -53,7 +60,7 @@ export class Applier {
   private readonly observe: ((kind: number, succeeded: boolean) => void) | undefined;
   readonly counters: ApplierCounters = { appliedCount: 0, slowCount: 0 };
   /** Reads the entry at hand. */
-  private readonly lonePut = new LonePut();
+  private readonly loneWrite = new LoneWrite();
 
   /** @param observe told of each command when it has been applied: its kind and whether it succeeded */
   constructor(
@@ -84,8 +91,10 @@ export class Applier {
         () => `entry ${entry.index} applied after ${index}: the log has a gap or repeats`,
       );
       if (entry.type === EntryType.Normal) {
-        if (!state.auth.enabled && this.lonePut.read(entry.data)) this.applyLonePut(this.lonePut);
-        else if (entry.data.length > 0) this.applyCommand(this.decode(entry), entry.index);
+        const { block, dataOffset, dataLength } = entry;
+        if (!state.auth.enabled && this.loneWrite.read(block, dataOffset, dataOffset + dataLength))
+          this.applyLoneWrite(this.loneWrite, block);
+        else if (dataLength > 0) this.applyCommand(this.decode(entry), entry.index);
       } else state.confState = this.confChanges.apply(entry);
       index = entry.index;
       term = entry.term;
@@ -117,24 +126,29 @@ export class Applier {
     this.finish(command, command.kind, wanted, response, error);
   }
 
-  /** What applyCommand does, for a put that needs nothing else: the same checks in the same order. */
-  private applyLonePut(put: LonePut): void {
+  /** What applyCommand does, for a put or a delete that needs nothing else: the same checks in the same order. */
+  private applyLoneWrite(write: LoneWrite, block: Buffer): void {
     const { state } = this;
-    const wanted = this.waiters.isWaiting(put);
-    let response: etcdserverpb.PutResponse | undefined;
+    const wanted = this.waiters.isWaiting(write);
+    let response: unknown;
     let error: StoreError | undefined;
     try {
-      guard(state, CommandKind.Put, EMPTY);
-      kv.checkLease(state, put);
-      state.put(put.key, put.value, put.lease);
-      if (wanted) response = new etcdserverpb.PutResponse();
-      this.charge(putCost(put));
+      guard(state, write.kind, EMPTY);
+      if (write.kind === CommandKind.Put) {
+        kv.checkLease(state, write);
+        state.put(write.key, block, write.lease, write.valueStart, write.valueEnd);
+        if (wanted) response = new etcdserverpb.PutResponse();
+        this.charge(lonePutCost(write.key.length, write.valueEnd - write.valueStart));
+      } else {
+        const deleted = state.delete(write.key) ? 1 : 0;
+        if (wanted) response = new etcdserverpb.DeleteRangeResponse({ deleted });
+      }
     } catch (reason) {
       if (!(reason instanceof StoreError)) throw reason;
       error = reason;
       response = undefined;
     }
-    this.finish(put, CommandKind.Put, wanted, response, error);
+    this.finish(write, write.kind, wanted, response, error);
   }
 
   private finish(

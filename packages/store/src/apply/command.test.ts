@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { EMPTY } from '@keelson/base';
 import { etcdserverpb, membershippb } from '@keelson/proto';
 import fc from 'fast-check';
-import { CommandError, CommandKind, decodeCommand, encodeCommand, LonePut } from './command.ts';
+import { CommandError, CommandKind, decodeCommand, encodeCommand, LoneWrite } from './command.ts';
 
 const owner = fc.integer({ min: 0, max: 0xffff });
 const sequence = fc.oneof(
@@ -112,8 +112,8 @@ describe('bytes that are none', () => {
   });
 });
 
-describe('a lone put, read in place', () => {
-  const lone = new LonePut();
+describe('a lone put or delete, read in place', () => {
+  const lone = new LoneWrite();
   const readSlowly = (data: Buffer): unknown => {
     const command = decodeCommand(data);
     const put = etcdserverpb.decodePutRequest(command.body);
@@ -128,8 +128,10 @@ describe('a lone put, read in place', () => {
       },
     };
   };
-  const readFast = ({ owner, sequence, key, value, lease }: LonePut): unknown => {
-    return { kind: CommandKind.Put, owner, sequence, identity: undefined, key, value, lease, options: false };
+  const readFast = (data: Buffer): unknown => {
+    const { kind, owner, sequence, key, valueStart, valueEnd, lease } = lone;
+    const value = data.subarray(valueStart, valueEnd);
+    return { kind, owner, sequence, identity: undefined, key, value, lease, options: false };
   };
   const body = (key: Uint8Array, value: Uint8Array, lease: bigint, prevKv = false): Buffer =>
     etcdserverpb.encodePutRequest(
@@ -143,12 +145,40 @@ describe('a lone put, read in place', () => {
       fc.property(owner, sequence, key, fc.uint8Array({ maxLength: 400 }), lease, (o, s, k, v, l) => {
         const data = encodeCommand({ owner: o, sequence: s }, CommandKind.Put, body(k, v, l));
         expect(lone.read(data)).toBe(true);
-        expect(readFast(lone)).toEqual(readSlowly(data));
+        expect(readFast(data)).toEqual(readSlowly(data));
       }),
     );
   });
 
+  test('a delete of one key is read too, wherever it lies among its neighbours', () => {
+    fc.assert(
+      fc.property(
+        owner,
+        sequence,
+        key,
+        fc.nat(40),
+        fc.uint8Array({ maxLength: 40 }),
+        (o, s, k, before, after) => {
+          const request = new etcdserverpb.DeleteRangeRequest({ key: Buffer.from(k) });
+          const bytes = etcdserverpb.encodeDeleteRangeRequest(request);
+          const data = encodeCommand({ owner: o, sequence: s }, CommandKind.DeleteRange, bytes);
+          const block = Buffer.concat([Buffer.alloc(before, 0xff), data, after]);
+          expect(lone.read(block, before, before + data.length)).toBe(true);
+          expect(readFast(block)).toEqual(readSlowly(data));
+        },
+      ),
+    );
+  });
+
+  const deletion = (fields: Partial<etcdserverpb.DeleteRangeRequest>): Buffer => {
+    const request = new etcdserverpb.DeleteRangeRequest({ key: Buffer.from('k'), ...fields });
+    const bytes = etcdserverpb.encodeDeleteRangeRequest(request);
+    return encodeCommand({ owner: 1, sequence: 2 }, CommandKind.DeleteRange, bytes);
+  };
+
   test.each<[string, Buffer]>([
+    ['a delete of a range', deletion({ rangeEnd: Buffer.from('l') })],
+    ['a delete that wants what was there', deletion({ prevKv: true })],
     [
       'an option',
       encodeCommand({ owner: 1, sequence: 2 }, CommandKind.Put, body(Buffer.from('k'), EMPTY, 0n, true)),
@@ -174,7 +204,7 @@ describe('a lone put, read in place', () => {
     ],
     [
       'another command',
-      encodeCommand({ owner: 1, sequence: 2 }, CommandKind.DeleteRange, body(Buffer.from('k'), EMPTY, 0n)),
+      encodeCommand({ owner: 1, sequence: 2 }, CommandKind.Txn, body(Buffer.from('k'), EMPTY, 0n)),
     ],
     ['nothing', EMPTY],
   ])('%s is left to the longer way', (_what, data) => {
@@ -197,7 +227,7 @@ describe('a lone put, read in place', () => {
         }
         if (!lone.read(bytes)) return;
         kept++;
-        expect(readFast(lone)).toEqual(readSlowly(bytes));
+        expect(readFast(bytes)).toEqual(readSlowly(bytes));
       }),
       { numRuns: 2000 },
     );

@@ -47,7 +47,8 @@ const REVISION_TAG = 0x18;
 const WIRE_LENGTH = 2;
 const ID_TAG = 0x08;
 const PUT_TAG = CommandKind.Put * 8 + WIRE_LENGTH;
-/** Fields of PutRequest. */
+const DELETE_TAG = CommandKind.DeleteRange * 8 + WIRE_LENGTH;
+/** Fields of PutRequest; the first is DeleteRangeRequest's too. */
 const KEY_TAG = 0x0a;
 const VALUE_TAG = 0x12;
 const LEASE_TAG = 0x18;
@@ -167,29 +168,33 @@ export function decodeCommand(data: Buffer): Command {
 }
 
 /**
- * A put as nearly all of them are: by nobody in particular, of a key, a value and maybe a lease. One object reads
- * entry after entry in place, so that the commonest command of all costs no object of its own.
+ * A put or a delete as nearly all of them are: by nobody in particular, of one key; a put with a value and maybe a
+ * lease, a delete that wants nothing back. One object reads entry after entry in place, so that the commonest
+ * commands of all cost no object of their own.
  */
-export class LonePut implements CommandId {
+export class LoneWrite implements CommandId {
+  kind: typeof CommandKind.Put | typeof CommandKind.DeleteRange = CommandKind.Put;
   owner = 0;
   sequence = 0;
   /** The key in its in-memory form. */
   key = '';
-  /** A view into the entry. */
-  value: Buffer = EMPTY;
+  /** A put's: data[valueStart, valueEnd) of what was read. */
+  valueStart = 0;
+  valueEnd = 0;
   /** 0n for none. */
   lease = 0n;
 
   /**
-   * @returns whether the entry's data is such a put: anything else, damage too, is for decodeCommand. When it is
-   *   not, the fields mean nothing.
+   * @returns whether the entry's data, data[start, end), is such a write: anything else, damage too, is for
+   *   decodeCommand. When it is not, the fields mean nothing.
    */
-  read(data: Buffer): boolean {
-    if (data[0] !== PUT_TAG) return false;
-    const length = shortLength(data, 1);
-    const body = afterShortLength(data, 1);
-    const end = body + length;
-    return end < data.length && this.readBody(data, body, end) && this.readHeader(data, end);
+  read(data: Buffer, start = 0, end: number = data.length): boolean {
+    const tag = data[start];
+    if (start === end || (tag !== PUT_TAG && tag !== DELETE_TAG)) return false;
+    this.kind = tag === PUT_TAG ? CommandKind.Put : CommandKind.DeleteRange;
+    const body = afterShortLength(data, start + 1);
+    const bodyEnd = body + shortLength(data, start + 1);
+    return bodyEnd < end && this.readBody(data, body, bodyEnd) && this.readHeader(data, bodyEnd, end);
   }
 
   private readBody(data: Buffer, start: number, end: number): boolean {
@@ -199,16 +204,20 @@ export class LonePut implements CommandId {
     if (keyLength >= 0x80 || keyLength === 0 || at + keyLength > end) return false;
     this.key = data.toString('latin1', at, at + keyLength);
     at += keyLength;
-    this.value = EMPTY;
+    this.valueStart = at;
+    this.valueEnd = at;
     this.lease = 0n;
-    if (at < end && data[at] === VALUE_TAG) {
+    if (at === end) return true;
+    if (this.kind !== CommandKind.Put) return false;
+    if (data[at] === VALUE_TAG) {
       const length = shortLength(data, at + 1);
       at = afterShortLength(data, at + 1);
       if (at + length > end) return false;
-      this.value = data.subarray(at, at + length);
+      this.valueStart = at;
       at += length;
+      this.valueEnd = at;
+      if (at === end) return true;
     }
-    if (at === end) return true;
     if (data[at] !== LEASE_TAG) return false;
     const lease = readInt64(data, at + 1, end);
     if (lease === undefined) return false;
@@ -217,8 +226,7 @@ export class LonePut implements CommandId {
   }
 
   /** The envelope's header, with an id and nothing else. */
-  private readHeader(data: Buffer, start: number): boolean {
-    const end = data.length;
+  private readHeader(data: Buffer, start: number, end: number): boolean {
     if (end - start < 5 || data[start] !== 0xa2 || data[start + 1] !== 0x06) return false;
     if (data[start + 2] !== end - start - 3 || data[start + 3] !== ID_TAG) return false;
     let low = 0;

@@ -23,7 +23,7 @@ export interface Reader {
 
 /** One write transaction: everything in it shares one main revision. */
 export interface Writer extends Reader {
-  put(key: string, value: Buffer, leaseId: bigint): KeyValue;
+  put(key: string, value: Buffer, leaseId: bigint, from?: number, to?: number): KeyValue;
   deleteRange(key: string, end: string, wantPrevious: boolean): DeleteResult;
 }
 
@@ -79,15 +79,17 @@ export function put(
   return response;
 }
 
-/** The effect of every put. */
+/** The effect of every put, of value[from, to). */
 export function store(
   { lessor }: KvContext,
   writer: Writer,
   key: string,
   value: Buffer,
   lease: bigint,
+  from = 0,
+  to: number = value.length,
 ): void {
-  writer.put(key, value, lease);
+  writer.put(key, value, lease, from, to);
   // A lease kept by ignore_lease may be gone where the data came from elsewhere; then it only stays a number.
   lessor.attach(key, lease === NO_LEASE || lessor.lookup(lease) === undefined ? NO_LEASE : lease);
 }

@@ -14,9 +14,13 @@ export interface SpaceGauge {
 
 export const NO_QUOTA: SpaceGauge = { admits: () => true };
 
-/** Of a request, or of a put read in place: a key has as many bytes in either form. */
-export function putCost({ key, value }: Record<'key' | 'value', { readonly length: number }>): number {
-  return QUOTA_PUT_OVERHEAD_BYTES + key.length + value.length;
+/** Of a put of so many bytes. */
+export function lonePutCost(keyLength: number, valueLength: number): number {
+  return QUOTA_PUT_OVERHEAD_BYTES + keyLength + valueLength;
+}
+
+export function putCost({ key, value }: etcdserverpb.PutRequest): number {
+  return lonePutCost(key.length, value.length);
 }
 
 export function leaseCost(): number {

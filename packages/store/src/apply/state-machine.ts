@@ -288,14 +288,28 @@ export class StateMachine {
   }
 
   /** One put that has been checked, as a transaction of its own: write() without what only others need. */
-  put(key: string, value: Buffer, lease: bigint): void {
+  put(key: string, value: Buffer, lease: bigint, from = 0, to: number = value.length): void {
     const txn = this.store.beginWrite();
     try {
-      store(this, txn, key, value, lease);
+      store(this, txn, key, value, lease, from, to);
     } catch (error) {
       throw new FatalError('a checked command failed while it was executed', { cause: error });
     }
     this.ended(txn.end());
+  }
+
+  /** One key's delete, as put(). @returns whether it existed */
+  delete(key: string): boolean {
+    const txn = this.store.beginWrite();
+    let existed: boolean;
+    try {
+      existed = txn.delete(key);
+      if (existed) this.lessor.detach(key);
+    } catch (error) {
+      throw new FatalError('a checked command failed while it was executed', { cause: error });
+    }
+    this.ended(txn.end());
+    return existed;
   }
 
   private ended({ events }: WriteResult): void {

@@ -59,16 +59,25 @@ export interface WriteBufferOptions {
 const CHECKSUM_BYTES = 64 * 1024;
 
 /**
- * The puts of one batch into the key bucket. Revisions arrive in order, so two arrays are map enough: a put is
- * two pushes, and a look-up, which is rare, searches.
+ * The puts of one batch into the key bucket. Revisions arrive in order, so arrays are map enough: a put is some
+ * pushes, and a look-up, which is rare, searches. A value is a place in a block that it shares with others.
  */
 class RevisionPuts {
   readonly keys: string[] = [];
-  readonly values: Buffer[] = [];
+  private readonly blocks: Buffer[] = [];
+  private readonly starts: number[] = [];
+  private readonly ends: number[] = [];
 
-  push(key: string, value: Buffer): void {
+  push(key: string, block: Buffer, start: number, end: number): void {
     this.keys.push(key);
-    this.values.push(value);
+    this.blocks.push(block);
+    this.starts.push(start);
+    this.ends.push(end);
+  }
+
+  /** The value at a position, as a view. */
+  value(position: number): Buffer {
+    return this.blocks[position].subarray(this.starts[position], this.ends[position]);
   }
 
   get(key: string): Buffer | undefined {
@@ -80,30 +89,27 @@ class RevisionPuts {
       if (keys[middle] < key) low = middle + 1;
       else high = middle;
     }
-    return keys[low] === key ? this.values[low] : undefined;
+    return keys[low] === key ? this.value(low) : undefined;
   }
 
   /** CRC-32C over keys and values in order, gathered so that a call of it has much to do. */
   checksum(): number {
-    const { keys, values } = this;
+    const { keys, blocks, starts, ends } = this;
     const gathered = Buffer.allocUnsafe(CHECKSUM_BYTES);
     let checksum = 0;
     let length = 0;
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i];
-      const value = values[i];
-      if (length + key.length + value.length > CHECKSUM_BYTES) {
+      const valueLength = ends[i] - starts[i];
+      if (length + key.length + valueLength > CHECKSUM_BYTES) {
         checksum = crc32c(gathered.subarray(0, length), checksum);
         length = 0;
       }
       for (let at = 0; at < key.length; at++) gathered[length++] = key.charCodeAt(at);
-      if (length + value.length > CHECKSUM_BYTES) {
-        checksum = crc32c(value, crc32c(gathered.subarray(0, length), checksum));
+      if (length + valueLength > CHECKSUM_BYTES) {
+        checksum = crc32c(this.value(i), crc32c(gathered.subarray(0, length), checksum));
         length = 0;
-      } else {
-        gathered.set(value, length);
-        length += value.length;
-      }
+      } else length += blocks[i].copy(gathered, length, starts[i], ends[i]);
     }
     return crc32c(gathered.subarray(0, length), checksum);
   }
@@ -124,10 +130,10 @@ class Batch {
     return value === undefined ? undefined : { key, value };
   }
 
-  putRevision(key: string, value: Buffer): void {
-    this.revisions.push(key, value);
+  putRevision(key: string, block: Buffer, start: number, end: number): void {
+    this.revisions.push(key, block, start, end);
     this.count++;
-    this.bytes += key.length + value.length;
+    this.bytes += key.length + end - start;
   }
 
   set(bucket: Bucket, key: string, value: Buffer | undefined): void {
@@ -144,8 +150,10 @@ class Batch {
   /** In the order of their effect: a revision's delete comes after its put. */
   toOperations(): BatchOperation[] {
     const all: BatchOperation[] = [];
-    const { keys, values } = this.revisions;
-    for (let i = 0; i < keys.length; i++) all.push({ key: Buckets.key.prefix + keys[i], value: values[i] });
+    const { revisions } = this;
+    const { keys } = revisions;
+    for (let i = 0; i < keys.length; i++)
+      all.push({ key: Buckets.key.prefix + keys[i], value: revisions.value(i) });
     for (const operations of this.buckets.values())
       for (const operation of operations.values()) all.push(operation);
     return all;
@@ -244,13 +252,20 @@ export class WriteBuffer {
    * Takes over `value` (not copied). In the key bucket keys are revisions and only grow.
    */
   put(bucket: Bucket, key: string, value: Buffer): void {
-    if (bucket === Buckets.key) {
-      assert(key > this.lastPutKey, 'revisions are written in order and once');
-      this.lastPutKey = key;
-      assert(key.length === 17 || key.length === 18, 'a revision is 17 or 18 bytes');
-      this.uncovered = true;
-      this.filling.putRevision(key, value);
-    } else this.filling.set(bucket, key, value);
+    if (bucket === Buckets.key) this.putRevision(key, value, 0, value.length);
+    else {
+      this.filling.set(bucket, key, value);
+      this.dirty = true;
+    }
+  }
+
+  /** put() into the key bucket of block[start, end), which must stay as it is; the rest of the block is not touched. */
+  putRevision(key: string, block: Buffer, start: number, end: number): void {
+    assert(key > this.lastPutKey, 'revisions are written in order and once');
+    this.lastPutKey = key;
+    assert(key.length === 17 || key.length === 18, 'a revision is 17 or 18 bytes');
+    this.uncovered = true;
+    this.filling.putRevision(key, block, start, end);
     this.dirty = true;
   }
 

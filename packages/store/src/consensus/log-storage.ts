@@ -33,7 +33,7 @@ export class LogTail extends MemoryStorage {
   }
 
   override append(entries: readonly Entry[]): void {
-    for (const entry of entries) this.appendedBytes += entry.data.length;
+    for (const entry of entries) this.appendedBytes += entry.dataLength;
     super.append(entries);
   }
 
@@ -43,7 +43,7 @@ export class LogTail extends MemoryStorage {
     if (typeof entries === 'string') return low;
     let bytes = 0;
     for (let i = entries.length - 1; i >= 0; i--) {
-      bytes += entries[i].data.length;
+      bytes += entries[i].dataLength;
       if (bytes > bytesMax) return entries[i].index + 1;
     }
     return low;

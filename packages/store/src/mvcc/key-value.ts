@@ -7,9 +7,10 @@
  * The codec is written by hand because the generated one wants the key as a Buffer and makes views of key
  * and value: here a restore of a million keys reads only numbers (key-value.test.ts holds both together).
  */
-import { EMPTY, keyFromBytes, keyToBytes } from '@keelson/base';
+import { assert, EMPTY, keyFromBytes, keyToBytes } from '@keelson/base';
 import { putVarint, sizeDelimited, sizeVarint } from '@keelson/proto';
 import { FatalError } from '../errors.ts';
+import type { Slab } from './slab.ts';
 
 const TAG_KEY = 10;
 const TAG_CREATE_REVISION = 16;
@@ -30,10 +31,15 @@ export class KeyValue {
   /** 0n is no lease. */
   readonly lease: bigint;
   private bytes: Buffer | undefined;
+  private readonly start: number;
+  private end: number;
   private readonly valueStart: number;
   readonly valueLength: number;
 
-  /** @param bytes the encoded message, its value at [valueStart, valueStart + valueLength); undefined when it has no value and is encoded on demand */
+  /**
+   * @param bytes hold the encoded message at [start, end) and in it its value at [valueStart, valueStart + valueLength);
+   *   undefined when it has no value and is encoded on demand
+   */
   constructor(
     keyString: string,
     createRevision: number,
@@ -41,6 +47,8 @@ export class KeyValue {
     version: number,
     lease: bigint,
     bytes: Buffer | undefined,
+    start: number,
+    end: number,
     valueStart: number,
     valueLength: number,
   ) {
@@ -50,6 +58,8 @@ export class KeyValue {
     this.version = version;
     this.lease = lease;
     this.bytes = bytes;
+    this.start = start;
+    this.end = end;
     this.valueStart = valueStart;
     this.valueLength = valueLength;
   }
@@ -65,30 +75,44 @@ export class KeyValue {
     return this.bytes.subarray(this.valueStart, this.valueStart + this.valueLength);
   }
 
-  /** The mvccpb.KeyValue message, byte for byte what etcd writes. Never to be changed. */
+  /** The mvccpb.KeyValue message, byte for byte what etcd writes: a view. Never to be changed. */
   get encoded(): Buffer {
-    this.bytes ??= encode(
-      this.keyString,
-      this.createRevision,
-      this.modRevision,
-      this.version,
-      EMPTY,
-      this.lease,
-    );
+    if (this.bytes === undefined) {
+      const { keyString, createRevision, modRevision, version, lease } = this;
+      this.bytes = encode(keyString, createRevision, modRevision, version, lease);
+      this.end = this.bytes.length;
+    }
+    const { bytes, start, end } = this;
+    return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+  }
+
+  /** Of a version that was written or read: where its encoded form lies, block[blockStart, blockEnd). */
+  get block(): Buffer {
+    assert(this.bytes !== undefined, 'a version with its bytes');
     return this.bytes;
+  }
+
+  get blockStart(): number {
+    return this.start;
+  }
+
+  get blockEnd(): number {
+    return this.end;
   }
 
   /** The same, with bytes of its own: what is kept must not hold a larger slab. */
   compacted(): KeyValue {
-    const bytes = this.bytes === undefined ? undefined : Buffer.from(this.bytes);
+    const { bytes, start } = this;
     return new KeyValue(
       this.keyString,
       this.createRevision,
       this.modRevision,
       this.version,
       this.lease,
-      bytes,
-      this.valueStart,
+      bytes === undefined ? undefined : Buffer.from(this.encoded),
+      0,
+      this.end - start,
+      this.valueStart - start,
       this.valueLength,
     );
   }
@@ -104,10 +128,16 @@ export class KeyValue {
       undefined,
       0,
       0,
+      0,
+      0,
     );
   }
 
-  /** A version about to be stored. `value` is copied. */
+  /**
+   * A version about to be stored.
+   * @param value copied, of it [from, to)
+   * @param slab where it is to lie; undefined for bytes of its own
+   */
   static write(
     key: string,
     createRevision: number,
@@ -115,21 +145,41 @@ export class KeyValue {
     version: number,
     value: Uint8Array,
     lease: bigint,
+    slab?: Slab,
+    from = 0,
+    to: number = value.length,
   ): KeyValue {
-    const bytes = encode(key, createRevision, modRevision, version, value, lease);
-    const length = value.length;
-    const start = bytes.length - length - (lease === 0n ? 0 : 1 + sizeLease(lease));
-    return new KeyValue(key, createRevision, modRevision, version, lease, bytes, start, length);
+    const length = to - from;
+    const size = encodedSize(key, createRevision, modRevision, version, length, lease);
+    const start = slab === undefined ? 0 : slab.reserve(size);
+    const bytes = slab === undefined ? Buffer.allocUnsafe(size) : slab.block;
+    const end = start + size;
+    const valueStart = end - length - (lease === 0n ? 0 : 1 + sizeLease(lease));
+    encodeBefore(bytes, end, key, createRevision, modRevision, version, length, lease);
+    if (length !== 0)
+      bytes.set(from === 0 && to === value.length ? value : value.subarray(from, to), valueStart);
+    return new KeyValue(
+      key,
+      createRevision,
+      modRevision,
+      version,
+      lease,
+      bytes,
+      start,
+      end,
+      valueStart,
+      length,
+    );
   }
 
   /** What the index alone can tell: no value, no lease (etcd 3.7's keys-only answer). */
   static fromIndex(key: string, createRevision: number, modRevision: number, version: number): KeyValue {
-    return new KeyValue(key, createRevision, modRevision, version, 0n, undefined, 0, 0);
+    return new KeyValue(key, createRevision, modRevision, version, 0n, undefined, 0, 0, 0, 0);
   }
 
   /** The kv of a delete's event. */
   static deleted(key: string, modRevision: number): KeyValue {
-    return new KeyValue(key, 0, modRevision, 0, 0n, undefined, 0, 0);
+    return new KeyValue(key, 0, modRevision, 0, 0n, undefined, 0, 0, 0, 0);
   }
 
   /**
@@ -190,6 +240,8 @@ export class KeyValue {
       version,
       lease,
       bytes,
+      0,
+      bytes.length,
       valueStart,
       valueLength,
     );
@@ -198,38 +250,64 @@ export class KeyValue {
 
 /** What the key bucket keeps under a tombstone: the key alone. */
 export function encodeTombstoneValue(key: string): Buffer {
-  return encode(key, 0, 0, 0, EMPTY, 0n);
+  return encode(key, 0, 0, 0, 0n);
 }
 
 function damaged(): FatalError {
   return new FatalError('mvcc: a stored key-value is damaged');
 }
 
-/** Fields in the order of their numbers, zeros left out: what gogoproto and Go's proto3 write. */
+/** A message without a value. */
 function encode(
   key: string,
   createRevision: number,
   modRevision: number,
   version: number,
-  value: Uint8Array,
   lease: bigint,
 ): Buffer {
+  const bytes = Buffer.allocUnsafe(encodedSize(key, createRevision, modRevision, version, 0, lease));
+  encodeBefore(bytes, bytes.length, key, createRevision, modRevision, version, 0, lease);
+  return bytes;
+}
+
+function encodedSize(
+  key: string,
+  createRevision: number,
+  modRevision: number,
+  version: number,
+  valueLength: number,
+  lease: bigint,
+): number {
   let size = key.length === 0 ? 0 : 1 + sizeDelimited(key.length);
   if (createRevision !== 0) size += 1 + sizeVarint(createRevision);
   if (modRevision !== 0) size += 1 + sizeVarint(modRevision);
   if (version !== 0) size += 1 + sizeVarint(version);
-  if (value.length !== 0) size += 1 + sizeDelimited(value.length);
+  if (valueLength !== 0) size += 1 + sizeDelimited(valueLength);
   if (lease !== 0n) size += 1 + sizeLease(lease);
-  const bytes = Buffer.allocUnsafe(size);
-  let position = size;
+  return size;
+}
+
+/**
+ * Writes the message so that it ends at `end`, all but the value's bytes. Fields in the order of their numbers, zeros
+ * left out: what gogoproto and Go's proto3 write.
+ */
+function encodeBefore(
+  bytes: Buffer,
+  end: number,
+  key: string,
+  createRevision: number,
+  modRevision: number,
+  version: number,
+  valueLength: number,
+  lease: bigint,
+): void {
+  let position = end;
   if (lease !== 0n) {
     position = putLease(bytes, position, lease);
     bytes[--position] = TAG_LEASE;
   }
-  if (value.length !== 0) {
-    position -= value.length;
-    bytes.set(value, position);
-    position = putVarint(bytes, position, value.length);
+  if (valueLength !== 0) {
+    position = putVarint(bytes, position - valueLength, valueLength);
     bytes[--position] = TAG_VALUE;
   }
   if (version !== 0) {
@@ -250,7 +328,6 @@ function encode(
     position = putVarint(bytes, position, key.length);
     bytes[--position] = TAG_KEY;
   }
-  return bytes;
 }
 
 /** The count at `position`; FatalError past 2^53-1 or the end of the bytes. */

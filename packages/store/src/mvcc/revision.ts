@@ -42,7 +42,12 @@ export function encodeRevision(main: number, sub: number): string {
 
 /** The 18 bytes of a tombstone at (main, sub). */
 export function encodeTombstone(main: number, sub: number): string {
-  return encodeRevision(main, sub) + TOMBSTONE_MARK;
+  return tombstoneOf(encodeRevision(main, sub));
+}
+
+/** The tombstone at a revision's 17 bytes. */
+export function tombstoneOf(revision: string): string {
+  return revision + TOMBSTONE_MARK;
 }
 
 /** Whether a key of the key bucket, from `offset` on, is a tombstone. */

@@ -12,13 +12,14 @@ import { EventType, WatchEvent } from './event.ts';
 import type { IndexedVersion } from './key-index.ts';
 import { KeyValue } from './key-value.ts';
 import { encodeRevision, encodeTombstone } from './revision.ts';
+import { Slab } from './slab.ts';
 import { TreeIndex } from './tree-index.ts';
 import { ValueCache } from './value-cache.ts';
 
 /** What mvcc needs of the write buffer. */
 export type MvccBuffer = Pick<
   WriteBuffer,
-  'get' | 'put' | 'delete' | 'range' | 'snapshot' | 'commit' | 'anchor'
+  'get' | 'put' | 'putRevision' | 'delete' | 'range' | 'snapshot' | 'commit' | 'anchor'
 >;
 
 /** Asked for more or older than there is (etcd: ErrCompacted, ErrFutureRev). */
@@ -75,6 +76,8 @@ export class MvccState {
   index = new TreeIndex();
   changeCounts = new ChangeCounts();
   readonly cache: ValueCache;
+  /** Where versions are written. */
+  readonly slab = new Slab();
   /** Told of each change; undefined: nobody counts. */
   readonly census: KeyCensus | undefined;
   readonly counters: MvccCounters = {

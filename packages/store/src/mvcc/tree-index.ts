@@ -109,8 +109,20 @@ export class TreeIndex {
       index = historyOf(index);
       this.keys.set(key, index);
     }
-    index.tombstone(main, sub);
+    this.tombstoneOf(index, key, main, sub);
+  }
+
+  /** tombstone() of a key whose history the caller remembers, and which is still the one kept here: no search. */
+  tombstoneOf(history: KeyHistory, key: string, main: number, sub: number): void {
+    assert(history.isIndexed, 'a history the index keeps');
+    history.tombstone(main, sub);
     this.deleted.set(key, true);
+  }
+
+  /** Whether the key exists now. */
+  exists(key: string): boolean {
+    const index = this.keys.get(key);
+    return index !== undefined && (typeof index === 'number' || index.version > 0);
   }
 
   /** Restore: a put found in the key bucket. False when it does not follow from what is known of the key. */

@@ -4,11 +4,11 @@
  * and no way to abort. Whoever applies has checked everything before the first write.
  */
 import { assert } from '@keelson/base';
-import { Buckets } from '../backend/buckets.ts';
 import type { KeyCensus } from './census.ts';
 import { EventType, WatchEvent } from './event.ts';
 import { encodeTombstoneValue, KeyValue } from './key-value.ts';
-import { encodeRevision, encodeTombstone } from './revision.ts';
+import { encodeRevision, tombstoneOf } from './revision.ts';
+import type { CacheEntry } from './value-cache.ts';
 import type { MvccState, RangeOptions, RangeResult, RevisionError } from './state.ts';
 
 export interface DeleteResult {
@@ -79,11 +79,11 @@ export class WriteTxn {
   }
 
   /**
-   * @param value copied
+   * @param value copied, of it [from, to)
    * @param lease 0n for none; what it means is the caller's affair
    * @returns the version written
    */
-  put(name: string, value: Uint8Array, lease: bigint): KeyValue {
+  put(name: string, value: Uint8Array, lease: bigint, from = 0, to: number = value.length): KeyValue {
     assert(!this.ended && name.length > 0, 'put after the end or without a key');
     const { state } = this;
     const main = this.beginRevision + 1;
@@ -98,14 +98,16 @@ export class WriteTxn {
         ? state.index.putTo(remembered, key, main, sub)
         : state.index.put(key, main, sub);
     const history = typeof index === 'number' ? undefined : index;
-    const kv = KeyValue.write(key, history?.created ?? main, main, history?.version ?? 1, value, lease);
+    const created = history?.created ?? main;
+    const version = history?.version ?? 1;
+    const kv = KeyValue.write(key, created, main, version, value, lease, state.slab, from, to);
     const revision = encodeRevision(main, sub);
-    state.buffer.put(Buckets.key, revision, kv.encoded);
-    state.storedBytes += 1 + revision.length + kv.encoded.length;
+    state.buffer.putRevision(revision, kv.block, kv.blockStart, kv.blockEnd);
+    state.storedBytes += 1 + revision.length + kv.blockEnd - kv.blockStart;
     state.cache.replace(cached, key, kv, history);
     this.record(new WatchEvent(EventType.PUT, kv), main, revision, replaced);
     this.putCount++;
-    state.counters.putBytes += key.length + value.length;
+    state.counters.putBytes += key.length + to - from;
     return kv;
   }
 
@@ -122,21 +124,41 @@ export class WriteTxn {
       keys.push(name);
     });
     const previous: KeyValue[] = [];
-    const main = this.beginRevision + 1;
     for (const name of keys) {
       if (wantPrevious) previous.push(state.get(name)!);
-      const sub = this.events.length;
-      const replaced = state.cache.peek(name);
-      state.index.tombstone(name, main, sub);
-      const tombstone = encodeTombstone(main, sub);
-      const value = encodeTombstoneValue(name);
-      state.buffer.put(Buckets.key, tombstone, value);
-      state.storedBytes += 1 + tombstone.length + value.length;
-      state.cache.delete(name);
-      const event = new WatchEvent(EventType.DELETE, KeyValue.deleted(name, main));
-      this.record(event, main, encodeRevision(main, sub), replaced);
+      this.bury(name, state.cache.find(name));
     }
     return { keys, previous };
+  }
+
+  /** deleteRange() of one key of which nobody wants the previous version. @returns whether it existed */
+  delete(name: string): boolean {
+    assert(!this.ended, 'delete after the end');
+    this.deleteCount++;
+    const { state } = this;
+    const cached = state.cache.find(name);
+    if (cached === undefined && !state.index.exists(name)) return false;
+    this.bury(name, cached);
+    return true;
+  }
+
+  /** Deletes a key that exists. @param cached what the cache has of it */
+  private bury(name: string, cached: CacheEntry | undefined): void {
+    const { state } = this;
+    const main = this.beginRevision + 1;
+    const sub = this.events.length;
+    const replaced = cached?.kv;
+    const key = replaced?.keyString ?? name;
+    const remembered = cached?.history;
+    if (remembered?.isIndexed === true) state.index.tombstoneOf(remembered, key, main, sub);
+    else state.index.tombstone(key, main, sub);
+    const revision = encodeRevision(main, sub);
+    const tombstone = tombstoneOf(revision);
+    const value = encodeTombstoneValue(key);
+    state.buffer.putRevision(tombstone, value, 0, value.length);
+    state.storedBytes += 1 + tombstone.length + value.length;
+    if (cached !== undefined) state.cache.delete(key);
+    this.record(new WatchEvent(EventType.DELETE, KeyValue.deleted(key, main)), main, revision, replaced);
   }
 
   /** Makes the changes the store's current state. Nothing may be called afterwards. */

@@ -18,6 +18,10 @@ export class ChunkReader {
   private at = 0;
   private partial: Buffer | undefined = undefined;
   private filled = 0;
+  /** What pass() has found: passed[passedStart, passedEnd). */
+  passed: Buffer = EMPTY;
+  passedStart = 0;
+  passedEnd = 0;
 
   /** Gives the next bytes. All of the previous chunk must have been taken (until a take gave undefined). */
   feed(chunk: Buffer): void {
@@ -59,14 +63,24 @@ export class ChunkReader {
 
   /** The next `length` bytes; undefined when the chunk is used up first (ask again with the same length). */
   take(length: number): Buffer | undefined {
+    return this.pass(length) ? this.passed.subarray(this.passedStart, this.passedEnd) : undefined;
+  }
+
+  /**
+   * As take(), without a view: the bytes are then passed[passedStart, passedEnd).
+   * @returns false when the chunk is used up first
+   */
+  pass(length: number): boolean {
     if (this.partial === undefined) {
       const end = this.at + length;
       if (end <= this.chunk.length) {
-        const piece = this.chunk.subarray(this.at, end);
+        this.passed = this.chunk;
+        this.passedStart = this.at;
+        this.passedEnd = end;
         this.at = end;
-        return piece;
+        return true;
       }
-      if (this.at === this.chunk.length) return undefined;
+      if (this.at === this.chunk.length) return false;
       this.partial = Buffer.allocUnsafeSlow(Math.min(length, PARTIAL_BYTES));
       this.filled = 0;
     }
@@ -80,9 +94,11 @@ export class ChunkReader {
     this.chunk.copy(this.partial, this.filled, this.at, this.at + wanted);
     this.at += wanted;
     this.filled += wanted;
-    if (this.filled < length) return undefined;
-    const piece = this.partial;
+    if (this.filled < length) return false;
+    this.passed = this.partial;
+    this.passedStart = 0;
+    this.passedEnd = length;
     this.partial = undefined;
-    return piece;
+    return true;
   }
 }

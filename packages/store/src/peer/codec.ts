@@ -17,7 +17,7 @@ import {
   type NodeId,
   Snapshot,
 } from '@keelson/raft';
-import { encodeEntry } from '../wal/entry-codec.ts';
+import { encodeEntries } from '../wal/entry-codec.ts';
 import { PeerError } from './peer-error.ts';
 import { FieldReader, countSize, idSize, writeCount, writeId } from './protobuf.ts';
 
@@ -39,17 +39,18 @@ function isEntryType(type: number): type is EntryType {
 }
 
 /**
- * An entry from its raftpb bytes. `data` and `encoded` are views of `bytes`, which the caller gives away.
+ * An entry from its raftpb bytes, bytes[start, end), which stay its encoded form: the caller gives them away.
  * Unlike the log's own decoder it takes entries without term and index, as a proposal has them; those of
  * a MsgApp must also pass assertEntriesFollow(), and are then what the log's decoder reads.
  * @throws PeerError 'MALFORMED'
  */
-export function decodeEntry(bytes: Buffer): Entry {
+export function decodeEntry(bytes: Buffer, start = 0, end: number = bytes.length): Entry {
   let type = 0;
   let term = 0;
   let index = 0;
-  let data = EMPTY;
-  const reader = new FieldReader(bytes);
+  let dataStart = end;
+  let dataEnd = end;
+  const reader = new FieldReader(bytes, start, end);
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -62,14 +63,17 @@ export function decodeEntry(bytes: Buffer): Entry {
         index = reader.countField();
         break;
       case 4:
-        data = reader.bytesField();
+        dataEnd = reader.bytesEnd();
+        dataStart = reader.bytesStart;
         break;
       default:
         reader.skip();
     }
   }
   if (!isEntryType(type)) throw new PeerError('MALFORMED', `entry type ${type}`);
-  return new Entry(term, index, type, data, bytes);
+  const entry = new Entry(term, index, type, bytes, dataStart, dataEnd);
+  entry.encodedIn(bytes, start, end, dataStart);
+  return entry;
 }
 
 // ---- snapshots -----------------------------------------------------------------------------------
@@ -194,7 +198,7 @@ function isMessageType(type: number): type is MessageType {
   return type <= MessageType.ForgetLeader;
 }
 
-/** Bytes of the message as raftpb. Encodes entries that were not yet (their slot is filled). */
+/** Bytes of the message as raftpb. Encodes entries that were not yet. */
 export function messageSize(message: Message): number {
   let size =
     countSize(message.type) +
@@ -209,7 +213,11 @@ export function messageSize(message: Message): number {
     1 + // reject
     10; // ten tags
   const entries = message.entries;
-  for (let i = 0; i < entries.length; i++) size += bytesFieldSize(encodeEntry(entries[i]).length);
+  encodeEntries(entries);
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i];
+    size += bytesFieldSize(entry.encodedEnd - entry.encodedStart);
+  }
   if (message.snapshot !== undefined) size += bytesFieldSize(snapshotSize(message.snapshot));
   if (message.context.length > 0) size += bytesFieldSize(message.context.length);
   for (const response of message.responses) size += bytesFieldSize(messageSize(response));
@@ -232,10 +240,10 @@ export function writeMessage(target: Buffer, at: number, message: Message): numb
   at = writeCount(target, at, message.index);
   const entries = message.entries;
   for (let i = 0; i < entries.length; i++) {
-    const bytes = encodeEntry(entries[i]);
+    const { block, encodedStart, encodedEnd } = entries[i];
     target[at++] = 7 * 8 + TAG_BYTES;
-    at = writeCount(target, at, bytes.length);
-    at += bytes.copy(target, at);
+    at = writeCount(target, at, encodedEnd - encodedStart);
+    at += block.copy(target, at, encodedStart, encodedEnd);
   }
   target[at++] = 8 * 8 + TAG_VARINT;
   at = writeCount(target, at, message.commit);
@@ -306,7 +314,10 @@ export function decodeMessage(bytes: Buffer, depth = 0): Message {
         message.index = reader.countField();
         break;
       case 7:
-        (entries ??= []).push(decodeEntry(reader.bytesField()));
+        {
+          const end = reader.bytesEnd();
+          (entries ??= []).push(decodeEntry(bytes, reader.bytesStart, end));
+        }
         break;
       case 8:
         message.commit = reader.countField();
@@ -335,7 +346,7 @@ export function decodeMessage(bytes: Buffer, depth = 0): Message {
     }
   }
   if (entries !== undefined) {
-    if (message.type === MessageType.Prop) for (const entry of entries) entry.encoded = undefined;
+    if (message.type === MessageType.Prop) for (const entry of entries) entry.forgetEncoded();
     message.entries = entries;
   }
   if (responses !== undefined) message.responses = responses;
@@ -402,7 +413,7 @@ export function assertEntriesFollow(entries: readonly Entry[], index: number, te
         `entry ${entry.term}/${entry.index} cannot follow ${term}/${index + i}`,
       );
     }
-    if (entry.type === EntryType.ConfChange && entry.data.length === 0) {
+    if (entry.type === EntryType.ConfChange && entry.dataLength === 0) {
       throw new PeerError('MALFORMED', 'membership change without content');
     }
     term = entry.term;

@@ -49,15 +49,15 @@ export class FrameBlock {
     writeU64BE(this.target, at, value);
   }
 
-  /** Appends bytes, by reference when they are large; they must not change afterwards. */
-  bytes(bytes: Buffer): void {
-    if (bytes.length < BY_REFERENCE_BYTES) {
-      const at = this.reserve(bytes.length);
-      bytes.copy(this.target, at);
+  /** Appends bytes[start, end), by reference when they are many; they must not change afterwards. */
+  bytes(bytes: Buffer, start: number, end: number): void {
+    if (end - start < BY_REFERENCE_BYTES) {
+      const at = this.reserve(end - start);
+      bytes.copy(this.target, at, start, end);
       return;
     }
     this.cut();
-    (this.parts ??= []).push(bytes);
+    (this.parts ??= []).push(bytes.subarray(start, end));
   }
 
   /** All bytes in order. The block must not be used afterwards. */

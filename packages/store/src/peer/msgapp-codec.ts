@@ -11,7 +11,7 @@
  */
 import { EMPTY } from '@keelson/base';
 import { type Entry, Message, MessageType, type NodeId } from '@keelson/raft';
-import { encodeEntry } from '../wal/entry-codec.ts';
+import { encodeEntries } from '../wal/entry-codec.ts';
 import { WAL_RECORD_BYTES_MAX } from '../limits.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { assertEntriesFollow, decodeEntry, decodePeerMessage, messageSize, writeMessage } from './codec.ts';
@@ -39,10 +39,11 @@ export class MsgAppEncoder {
     if (message.index === this.index && message.logTerm === this.term && message.logTerm === message.term) {
       block.byte(APP_ENTRIES);
       block.u64(entries.length);
+      encodeEntries(entries);
       for (let i = 0; i < entries.length; i++) {
-        const bytes = encodeEntry(entries[i]);
-        block.u64(bytes.length);
-        block.bytes(bytes);
+        const entry = entries[i];
+        block.u64(entry.encodedEnd - entry.encodedStart);
+        block.bytes(entry.block, entry.encodedStart, entry.encodedEnd);
       }
       block.u64(message.commit);
       this.index += entries.length;
@@ -144,9 +145,8 @@ export class MsgAppDecoder {
           break;
         }
         case Stage.EntryBytes: {
-          const bytes = reader.take(this.length);
-          if (bytes === undefined) return undefined;
-          this.entries.push(decodeEntry(bytes));
+          if (!reader.pass(this.length)) return undefined;
+          this.entries.push(decodeEntry(reader.passed, reader.passedStart, reader.passedEnd));
           this.stage = --this.entriesLeft === 0 ? Stage.Commit : Stage.EntryLength;
           break;
         }

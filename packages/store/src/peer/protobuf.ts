@@ -75,6 +75,8 @@ export class FieldReader {
   /** Field number and wire type of the field that next() found. */
   field = 0;
   wire = 0;
+  /** Where the bytes that bytesEnd() has passed begin. */
+  bytesStart = 0;
 
   constructor(bytes: Buffer, start = 0, end: number = bytes.length) {
     this.bytes = bytes;
@@ -110,12 +112,17 @@ export class FieldReader {
 
   /** The current field's bytes: a view of the message's bytes, not a copy. */
   bytesField(): Buffer {
+    const end = this.bytesEnd();
+    return this.bytes.subarray(this.bytesStart, end);
+  }
+
+  /** Passes the current field's bytes without a view of them; they begin at `bytesStart`. @returns their end */
+  bytesEnd(): number {
     this.expect(WIRE_BYTES);
     const length = this.count();
-    if (length > this.end - this.at) throw new PeerError('MALFORMED', 'field runs past its message');
-    const start = this.at;
-    this.at = start + length;
-    return this.bytes.subarray(start, this.at);
+    this.bytesStart = this.at;
+    this.advance(length);
+    return this.at;
   }
 
   /** Appends the current field's ids to `target`, packed or not. */

@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import { Ring, type Timer, assert, hexId } from '@keelson/base';
 import { type Message, MessageType, type NodeId } from '@keelson/raft';
-import { encodeEntry } from '../wal/entry-codec.ts';
+import { encodeEntries } from '../wal/entry-codec.ts';
 import { messageSize } from './codec.ts';
 import { Deadline } from './deadline.ts';
 import { BY_REFERENCE_BYTES, FrameBlock } from './frame-block.ts';
@@ -277,8 +277,9 @@ function measure(message: Message): Waiting {
   let bytes = FRAME_OVERHEAD_BYTES + message.context.length;
   let referencedBytes = 0;
   const entries = message.entries;
+  encodeEntries(entries);
   for (let i = 0; i < entries.length; i++) {
-    const length = encodeEntry(entries[i]).length;
+    const length = entries[i].encodedEnd - entries[i].encodedStart;
     bytes += length + ENTRY_OVERHEAD_BYTES;
     if (length >= BY_REFERENCE_BYTES) referencedBytes += length;
   }

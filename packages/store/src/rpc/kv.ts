@@ -78,12 +78,22 @@ export function registerKv(table: MethodTable, replica: Replica, access: Access,
     return put(received, call);
   });
 
-  table.unary(withBytes(KV.methods.deleteRange), async ({ message, bytes }, call) => {
-    checkDeleteRange(message);
+  const deleteRange = async (
+    { message, bytes }: Received<etcdserverpb.DeleteRangeRequest>,
+    call: CallContext,
+  ): Promise<etcdserverpb.DeleteRangeResponse> => {
     const caller = access.on ? await access.caller(call) : undefined;
     const propose = (): Promise<ApplyResult> => replica.propose(CommandKind.DeleteRange, bytes, caller);
     const result = await (prefixes === undefined ? propose() : prefixes.delete(message, caller, propose));
-    return answer(replica, result, etcdserverpb.DeleteRangeResponse);
+    return deleteAnswer(result);
+  };
+  const deleteAnswer = (result: ApplyResult): etcdserverpb.DeleteRangeResponse =>
+    answer(replica, result, etcdserverpb.DeleteRangeResponse);
+  table.unary(withBytes(KV.methods.deleteRange), (received, call) => {
+    checkDeleteRange(received.message);
+    if (!access.on && prefixes === undefined)
+      return replica.propose(CommandKind.DeleteRange, received.bytes).then(deleteAnswer);
+    return deleteRange(received, call);
   });
 
   table.unary(withBytes(KV.methods.txn), async ({ message, bytes }, call) => {

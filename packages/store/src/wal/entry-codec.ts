@@ -1,9 +1,9 @@
 /**
- * Log entries ↔ raftpb.Entry bytes. An entry is encoded once: the bytes stay in its `encoded` slot and go
- * to the WAL and to every peer. Also the other payloads of WAL records: hard state, snapshot marker,
+ * Log entries ↔ raftpb.Entry bytes. An entry is encoded once: the bytes stay with it and go to the WAL and to
+ * every peer. Also the other payloads of WAL records: hard state, snapshot marker,
  * metadata. Pure.
  */
-import { EMPTY } from '@keelson/base';
+import { assert } from '@keelson/base';
 import { raftpb, walpb } from '@keelson/proto';
 import { Entry, EntryType, type ConfState, type HardState } from '@keelson/raft';
 
@@ -21,36 +21,56 @@ export interface SnapshotMarker {
   readonly confState: ConfState | undefined;
 }
 
-/** The entry as raftpb bytes: cached in the entry, not to be changed. */
+/** The entry as raftpb bytes: a view of what is kept with the entry, not to be changed. */
 export function encodeEntry(entry: Entry): Buffer {
-  if (entry.encoded !== undefined) return entry.encoded;
-  const { term, index, type, data } = entry;
-  const dataLength = data.length;
-  const size =
-    3 +
-    varintLength(term) +
-    1 +
-    varintLength(index) +
-    (dataLength === 0 ? 0 : 1 + varintLength(dataLength) + dataLength);
-  const bytes = Buffer.allocUnsafe(size);
-  bytes[0] = 0x08;
-  bytes[1] = type;
-  bytes[2] = 0x10;
-  let at = putVarint(bytes, 3, term);
-  bytes[at++] = 0x18;
-  at = putVarint(bytes, at, index);
-  if (dataLength > 0) {
-    bytes[at++] = 0x22;
-    at = putVarint(bytes, at, dataLength);
-    data.copy(bytes, at);
-  }
-  entry.encoded = bytes;
-  return bytes;
+  if (entry.encodedStart < 0) encodeEntries([entry]);
+  const { encoded } = entry;
+  assert(encoded !== undefined, 'what was encoded has its bytes');
+  return encoded;
 }
 
 /**
- * An entry whose data is a view into `bytes`, which it keeps as its encoded form: hand over bytes that
- * nothing else changes and that hold no larger slab alive.
+ * Gives those that have none their encoded form, side by side in one block of memory: entries of one turn live
+ * equally long, and a block each would be work for the collector.
+ */
+export function encodeEntries(entries: readonly Entry[]): void {
+  let bytes = 0;
+  for (let i = 0; i < entries.length; i++)
+    if (entries[i].encodedStart < 0) bytes += headBytes(entries[i]) + entries[i].dataLength;
+  if (bytes === 0) return;
+  const block = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for (let i = 0; i < entries.length; i++)
+    if (entries[i].encodedStart < 0) at = encodeInto(block, at, entries[i]);
+  assert(at === bytes, 'entries take what they were measured to');
+}
+
+/** What comes before the payload, which is last. */
+function headBytes({ term, index, dataLength }: Entry): number {
+  return 4 + varintLength(term) + varintLength(index) + (dataLength === 0 ? 0 : 1 + varintLength(dataLength));
+}
+
+/** @returns its end */
+function encodeInto(block: Buffer, start: number, entry: Entry): number {
+  const { dataLength } = entry;
+  block[start] = 0x08;
+  block[start + 1] = entry.type;
+  block[start + 2] = 0x10;
+  let at = putVarint(block, start + 3, entry.term);
+  block[at++] = 0x18;
+  at = putVarint(block, at, entry.index);
+  if (dataLength > 0) {
+    block[at++] = 0x22;
+    at = putVarint(block, at, dataLength);
+    entry.block.copy(block, at, entry.dataOffset, entry.dataOffset + dataLength);
+  }
+  entry.encodedIn(block, start, at + dataLength, at);
+  return at + dataLength;
+}
+
+/**
+ * An entry that keeps `bytes` as its encoded form, its data inside: hand over bytes that nothing else
+ * changes and that hold no larger slab alive.
  * @throws ProtoError for bytes that are no entry; RangeError for one that breaks a law of entries
  */
 export function decodeEntry(bytes: Buffer): Entry {
@@ -65,7 +85,10 @@ export function decodeEntry(bytes: Buffer): Entry {
   if (Type === EntryType.ConfChange && (Data === undefined || Data.length === 0)) {
     throw new RangeError('membership change without content');
   }
-  return new Entry(Term, Index, Type, Data ?? EMPTY, bytes);
+  const dataStart = Data === undefined ? bytes.length : Data.byteOffset - bytes.byteOffset;
+  const entry = new Entry(Term, Index, Type, bytes, dataStart, dataStart + (Data?.length ?? 0));
+  entry.encodedIn(bytes, 0, bytes.length, dataStart);
+  return entry;
 }
 
 export function encodeHardState(state: HardState): Buffer {

@@ -9,6 +9,7 @@ import {
   decodeHardState,
   decodeMetadata,
   decodeSnapshotMarker,
+  encodeEntries,
   encodeEntry,
   encodeHardState,
   encodeMetadata,
@@ -204,6 +205,39 @@ describe('payloads', () => {
         },
       ),
     );
+  });
+
+  test('entries of one turn are encoded side by side; one that is keeps its bytes', () => {
+    const payload = fc.record({ data: bytesUpTo(300), before: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(payload, { minLength: 1, maxLength: 20 }), (payloads) => {
+        const entries = payloads.map(({ data }, i) => new Entry(7, 100 + i, EntryType.Normal, data));
+        const alone = payloads.map(({ data }, i) =>
+          encodeEntry(new Entry(7, 100 + i, EntryType.Normal, data)),
+        );
+        const early = entries.filter((_, i) => payloads[i].before);
+        for (const entry of early) encodeEntry(entry);
+        const blocks = early.map(({ block }) => block);
+        encodeEntries(entries);
+        expect(early.map(({ block }) => block)).toEqual(blocks);
+        expect(entries.map(({ encoded }) => encoded)).toEqual(alone);
+        expect(entries.map(({ data }) => data)).toEqual(payloads.map(({ data }) => data));
+        const late = new Set(entries.filter((_, i) => !payloads[i].before).map(({ block }) => block));
+        expect(late.size).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  test('an entry that gets another place in the log forgets its encoded form, not its payload', () => {
+    const entry = new Entry(0, 0, EntryType.Normal, Buffer.from('payload'));
+    encodeEntry(entry);
+    const placed = entry.placedAt(3, 9);
+    expect(placed.encoded).toBeUndefined();
+    expect(decodeEntry(encodeEntry(placed))).toMatchObject({
+      term: 3,
+      index: 9,
+      data: Buffer.from('payload'),
+    });
   });
 
   test.each<[string, string]>([

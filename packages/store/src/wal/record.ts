@@ -52,18 +52,19 @@ export class RecordEncoder {
     return this.byteCount;
   }
 
-  /** Appends a record; `data` must stay unchanged until the write is done. */
-  add(type: RecordType, data?: Buffer): void {
-    const dataLength = data === undefined ? 0 : data.length;
+  /** Appends a record of data[start, end), which must stay unchanged until the write is done. */
+  add(type: RecordType, data?: Buffer, start = 0, end: number = data === undefined ? 0 : data.length): void {
+    const dataLength = end - start;
     assert(
       dataLength + HEADER_BYTES_MAX <= WAL_RECORD_BYTES_MAX,
       () => `a record of ${dataLength} bytes is beyond ${WAL_RECORD_BYTES_MAX}`,
     );
-    if (data !== undefined) this.crc = crc32c(data, this.crc);
+    const view = data === undefined || dataLength === data.length ? data : data.subarray(start, end);
+    if (view !== undefined) this.crc = crc32c(view, this.crc);
     this.reserve(LENGTH_WORD_BYTES + HEADER_BYTES_MAX + (dataLength < COPY_BYTES_MAX ? dataLength : 0) + 7);
     const staging = this.staging;
-    const start = this.used;
-    let at = start + LENGTH_WORD_BYTES;
+    const frame = this.used;
+    let at = frame + LENGTH_WORD_BYTES;
     staging[at++] = 0x08;
     staging[at++] = type;
     staging[at++] = 0x10;
@@ -72,16 +73,15 @@ export class RecordEncoder {
       staging[at++] = 0x1a;
       at = putVarint(staging, at, dataLength);
     }
-    const length = at - start - LENGTH_WORD_BYTES + dataLength;
+    const length = at - frame - LENGTH_WORD_BYTES + dataLength;
     const padding = -length & 7;
-    staging.writeUInt32LE(length, start);
-    staging.writeUInt32LE(padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0, start + 4);
-    if (data !== undefined) {
+    staging.writeUInt32LE(length, frame);
+    staging.writeUInt32LE(padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0, frame + 4);
+    if (view !== undefined) {
       if (dataLength < COPY_BYTES_MAX) {
-        data.copy(staging, at);
-        at += dataLength;
+        at += view.copy(staging, at);
       } else {
-        this.buffers.push(staging.subarray(this.taken, at), data);
+        this.buffers.push(staging.subarray(this.taken, at), view);
         this.taken = at;
       }
     }

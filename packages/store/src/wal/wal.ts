@@ -12,7 +12,7 @@ import { assert, type Clock, type Disk, type DiskFile } from '@keelson/base';
 import type { Entry, HardState } from '@keelson/raft';
 import { errorCodeOf, errorMessageOf } from '../disk/error-code.ts';
 import { DISK_RESERVE_BYTES, WAL_WRITE_BYTES_MAX } from '../limits.ts';
-import { encodeEntry, encodeHardState, encodeSnapshotMarker, type SnapshotMarker } from './entry-codec.ts';
+import { encodeEntries, encodeHardState, encodeSnapshotMarker, type SnapshotMarker } from './entry-codec.ts';
 import { RecordEncoder, RecordType } from './record.ts';
 import { endOfData } from './repair.ts';
 import { EMPTY_HARD_STATE, Replay, type ReplayStart } from './replay.ts';
@@ -314,7 +314,7 @@ export class Wal {
     let end = 0;
     for (let bytes = 0; end < this.pending.length && bytes < WAL_WRITE_BYTES_MAX; end++) {
       const entries = this.pending[end].batch?.entries;
-      if (entries !== undefined) for (let i = 0; i < entries.length; i++) bytes += entries[i].data.length;
+      if (entries !== undefined) for (let i = 0; i < entries.length; i++) bytes += entries[i].dataLength;
     }
     const works = end === this.pending.length ? this.pending : this.pending.slice(0, end);
     this.pending = this.pending.slice(end);
@@ -345,7 +345,11 @@ export class Wal {
       }
       if (batch !== undefined) {
         const { entries, hardState } = batch;
-        for (let i = 0; i < entries.length; i++) encoder.add(RecordType.Entry, encodeEntry(entries[i]));
+        encodeEntries(entries);
+        for (let i = 0; i < entries.length; i++) {
+          const entry = entries[i];
+          encoder.add(RecordType.Entry, entry.block, entry.encodedStart, entry.encodedEnd);
+        }
         this.counters.records += entries.length;
         if (entries.length > 0) this.lastIndex = entries[entries.length - 1].index;
         if (hardState !== undefined) this.hardState = hardState;

@@ -48,7 +48,7 @@ export class Bench {
   }
 
   delete(key: string, end = ''): readonly WatchEvent[] {
-    return this.write((txn) => txn.deleteRange(key, end));
+    return this.write((txn) => (end === '' ? txn.delete(key) : txn.deleteRange(key, end)));
   }
 
   compact(revision: number): 'ok' | RevisionError {

@@ -63,6 +63,7 @@ const options = fc.record({
 
 function perform(txn: WriteTxn, change: ModelOperation): void {
   if (change.kind === 'put') txn.put(change.key, Buffer.from(change.value, 'latin1'), change.lease);
+  else if (change.end === '') txn.delete(change.key);
   else txn.deleteRange(change.key, change.end);
 }
 
