@@ -149,24 +149,36 @@ export class GapCandidates {
     }
     for (const operation of this.filing.revokesAt(revision)) yield { kind: 'revoked', operation };
     const [deleted] = claim?.deletes ?? [];
-    yield* this.deletions(revision, deleted);
-    if (deleted === undefined)
-      for (const operation of this.doubtful)
-        if (!mayDelete(operation.request) && this.reserved.get(operation.id) === undefined)
-          yield candidateOf(operation);
+    if (deleted !== undefined) {
+      yield* this.deletions(revision, deleted);
+      return;
+    }
+    // Nothing is known: the latest call is the likeliest.
+    const [over, early] = this.leaseEnds(revision, undefined);
+    for (const lease of over) yield { kind: 'expired', lease };
+    for (const operation of this.doubtful)
+      if (this.reserved.get(operation.id) === undefined) yield candidateOf(operation);
+    for (const lease of early) yield { kind: 'expired', lease };
   }
 
-  /** Requests and leases' ends that delete `key`; undefined: any. A lease that should live comes last. */
-  private *deletions(revision: number, key: string | undefined): Generator<Candidate> {
+  /** Requests and leases' ends that delete `key`. A lease that should live comes last. */
+  private *deletions(revision: number, key: string): Generator<Candidate> {
+    const [over, early] = this.leaseEnds(revision, key);
+    for (const lease of over) yield { kind: 'expired', lease };
+    for (const operation of this.deleters)
+      if (this.mayDelete(operation.request, key)) yield candidateOf(operation);
+    for (const lease of early) yield { kind: 'expired', lease };
+  }
+
+  /** Leases of `key`, or all with keys: those whose time was over when the revision was told, and the others. */
+  private leaseEnds(revision: number, key: string | undefined): readonly [over: LeaseId[], early: LeaseId[]] {
+    const over: LeaseId[] = [];
     const early: LeaseId[] = [];
     for (const lease of this.leasesOf(key)) {
       const livesUntilMs = this.leases.livesUntilMs(lease, this.filing.seenAt(revision));
-      if (livesUntilMs > this.filing.seenMsAt(revision)) early.push(lease);
-      else yield { kind: 'expired', lease };
+      (livesUntilMs > this.filing.seenMsAt(revision) ? early : over).push(lease);
     }
-    for (const operation of this.deleters)
-      if (key === undefined || this.mayDelete(operation.request, key)) yield candidateOf(operation);
-    for (const lease of early) yield { kind: 'expired', lease };
+    return [over, early];
   }
 
   private leasesOf(key: string | undefined): readonly LeaseId[] {

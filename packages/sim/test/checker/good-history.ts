@@ -106,7 +106,7 @@ class Store {
       if (this.viewers.length > 0) this.tell(prng.pick(this.viewers));
     }
     this.applied.fill(this.space.revision);
-    for (const viewer of this.viewers) {
+    for (const viewer of [...this.viewers]) {
       while (!viewer.over && (!viewer.created || viewer.next <= this.space.revision)) this.tell(viewer);
     }
     this.recorder.fact({ type: 'settled', revision: this.space.revision });
@@ -334,6 +334,8 @@ class Store {
     }
     if (viewer.next < this.compacted) {
       viewer.over = true;
+      // Another one takes its place.
+      this.viewers.splice(this.viewers.indexOf(viewer), 1);
       this.recorder.watchResponse({
         watch,
         stream,
