@@ -9,8 +9,8 @@ import { Readable } from 'node:stream';
 import type { PeerCarrier } from '../../src/peer/peer-tls.ts';
 import type { ExtraHandlers } from '../../src/peer/peer-server.ts';
 import type { Life } from './life.ts';
-import type { SimTransport } from './transport.ts';
-import { placeOfUrl, type Wires } from './wires.ts';
+import type { SimTransport, SimWires } from './transport.ts';
+import { placeOfUrl } from './wires.ts';
 
 /** What a connection that is cut looks like to who waits without a timeout of his own. */
 const SILENCE_MS = 5_000;
@@ -24,7 +24,7 @@ interface Answer {
 }
 
 /** Requests of one process. */
-export function carrierOf(life: Life, wires: Wires): PeerCarrier {
+export function carrierOf(life: Life, wires: SimWires): PeerCarrier {
   return (url, options, answered) => {
     const request = new Request(life, wires, url, options, answered);
     return request as unknown as ClientRequest;
@@ -33,7 +33,7 @@ export function carrierOf(life: Life, wires: Wires): PeerCarrier {
 
 class Request extends EventEmitter {
   private readonly life: Life;
-  private readonly wires: Wires;
+  private readonly wires: SimWires;
   private readonly url: URL;
   private readonly options: RequestOptions;
   private readonly answered: (response: IncomingMessage) => void;
@@ -41,7 +41,7 @@ class Request extends EventEmitter {
 
   constructor(
     life: Life,
-    wires: Wires,
+    wires: SimWires,
     url: URL,
     options: RequestOptions,
     answered: (response: IncomingMessage) => void,

@@ -6,19 +6,26 @@ import { Prng } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import { statusName, type RpcError } from '@keelson/rpc';
 import type { PendingOperation, Request, Response } from '@keelson/sim';
-import type { Clients } from './clients.ts';
-import type { Cluster } from './cluster.ts';
+import type { Requests } from './requests.ts';
+import type { Show } from './show.ts';
 import { Connection, type SimStream } from './connection.ts';
 import { goalOfAnswer, goalOfFailure } from './goal-watch.ts';
 import { ROOT } from './options.ts';
-import { Watching } from './watching.ts';
-import { wireCall } from './wire-forms.ts';
+import { Watching, type Watcher } from './watching.ts';
+import { wireCall, type Names } from './wire-forms.ts';
 
 const RETRY_MS = 300;
 /** After a name was refused one asks without for so long. */
 const NAMELESS_MS = 1500;
 
-export class Client {
+/** What clients have together. */
+export interface Together {
+  readonly requests: Requests;
+  readonly names: Names;
+  learn(request: Request, response: Response): void;
+}
+
+export class Client implements Watcher {
   readonly id: number;
   connection: Connection | undefined = undefined;
   /** As whom it asks; undefined: without a name. */
@@ -30,9 +37,9 @@ export class Client {
   patient = false;
   /** Asked and not yet answered. */
   pending = 0;
-  readonly cluster: Cluster;
+  readonly cluster: Show;
   readonly prng: Prng;
-  readonly clients: Clients;
+  readonly clients: Together;
   /** The place it always asks; undefined: any. */
   private readonly pinned: number | undefined;
   private readonly watching: Watching;
@@ -41,7 +48,7 @@ export class Client {
   /** Simulated ms until which it asks without a name. */
   private nameless = 0;
 
-  constructor(clients: Clients, cluster: Cluster, id: number, seed: number, user: string | undefined) {
+  constructor(clients: Together, cluster: Show, id: number, seed: number, user: string | undefined) {
     this.clients = clients;
     this.cluster = cluster;
     this.id = id;

@@ -5,7 +5,7 @@
 import { Prng } from '@keelson/base';
 import type { Request, Response } from '@keelson/sim';
 import { Client } from './client.ts';
-import type { Cluster } from './cluster.ts';
+import type { Show } from './show.ts';
 import type { Life } from './life.ts';
 import type { SimMember } from './member.ts';
 import { ROOT } from './options.ts';
@@ -19,7 +19,7 @@ const ROLES = ['r0', 'r1', 'r2'] as const;
 export class Clients {
   readonly requests: Requests;
   readonly names: Names;
-  private readonly cluster: Cluster;
+  private readonly cluster: Show;
   private readonly prng: Prng;
   private readonly clients: Client[] = [];
   /** Does the upkeep. */
@@ -28,7 +28,7 @@ export class Clients {
   private readonly operator: Client;
   private readonly compactEveryMs: number;
 
-  constructor(cluster: Cluster, seed: number) {
+  constructor(cluster: Show, seed: number) {
     const { options } = cluster;
     this.cluster = cluster;
     this.prng = new Prng(seed ^ 0xc11e);

@@ -17,8 +17,9 @@ import { assertSettles, settle } from './microtasks.ts';
 import { Mischief } from './mischief.ts';
 import { Operator } from './operator.ts';
 import type { Fault, SimOptions } from './options.ts';
+import type { Show } from './show.ts';
 import { simLogger } from './sim-logger.ts';
-import type { Stage } from './stage.ts';
+import type { SimWires } from './transport.ts';
 import { Wires } from './wires.ts';
 
 /** Faults of single messages, which a trace does not tell. */
@@ -26,14 +27,14 @@ const QUIET: ReadonlySet<Fault> = new Set<Fault>(['drop', 'duplicate', 'delay', 
 /** Ten times what the busiest seeds take: something goes round and round. */
 const EVENTS_MAX = 5_000_000;
 
-export class Cluster implements Stage, MemberWatcher {
+export class Cluster implements Show, MemberWatcher {
   readonly options: SimOptions;
   readonly scheduler: Scheduler;
   readonly counts = new Map<string, number>();
   readonly goals = new Set<string>();
   readonly recorder: HistoryRecorder;
   readonly ledger: Ledger;
-  readonly wires: Wires;
+  readonly wires: SimWires;
   /** Every machine that ever was, by when it came. */
   readonly members: SimMember[] = [];
   readonly clients: Clients;

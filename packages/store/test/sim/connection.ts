@@ -13,11 +13,10 @@ import {
   type ClientStream,
   type MethodDescriptor,
 } from '@keelson/rpc';
-import type { Life } from './life.ts';
+import type { Life, Stage } from './life.ts';
 import type { SimMember } from './member.ts';
 import { settle } from './microtasks.ts';
-import type { Stage } from './stage.ts';
-import type { Wires } from './wires.ts';
+import type { SimWires } from './transport.ts';
 
 /** Messages on their way to a client that is slow, above which it reads no more for now. */
 const READ_AHEAD = 4;
@@ -41,14 +40,14 @@ export class Connection {
   readonly life: Life;
   open = true;
   private readonly stage: Stage;
-  private readonly wires: Wires;
+  private readonly wires: SimWires;
   private readonly place: number;
   private readonly channel: Channel;
   private readonly breakTasks = new Set<() => void>();
   private onBroken: () => void = () => {};
 
   /** @param place of the client, for the trace */
-  constructor(stage: Stage, wires: Wires, member: SimMember, place: number) {
+  constructor(stage: Stage, wires: SimWires, member: SimMember, place: number) {
     const { life, server } = member;
     if (life === undefined || server === undefined) throw new Error(`${member.name} does not run`);
     this.stage = stage;
@@ -164,7 +163,7 @@ export class SimStream<Req, Res> {
   forget: () => void = () => {};
   over = false;
   private readonly stage: Stage;
-  private readonly wires: Wires;
+  private readonly wires: SimWires;
   private readonly connection: Connection;
   private readonly place: number;
   private readonly handlers: StreamHandlers<Res>;
@@ -176,7 +175,7 @@ export class SimStream<Req, Res> {
 
   constructor(
     stage: Stage,
-    wires: Wires,
+    wires: SimWires,
     connection: Connection,
     place: number,
     handlers: StreamHandlers<Res>,

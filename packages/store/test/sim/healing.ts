@@ -5,7 +5,7 @@
  */
 import type { Prng } from '@keelson/base';
 import { law } from '@keelson/sim';
-import type { Cluster } from './cluster.ts';
+import type { Show } from './show.ts';
 import type { SimMember } from './member.ts';
 import { placeOfUrl } from './wires.ts';
 
@@ -18,7 +18,7 @@ const LOOK_EVERY_MS = 100;
 const QUIET_MS = 12_000;
 
 /** @throws LawBroken */
-export function heal(cluster: Cluster, prng: Prng): void {
+export function heal(cluster: Show, prng: Prng): void {
   const { scheduler, options } = cluster;
   cluster.healed = true;
   cluster.wires.network.heal();
@@ -54,7 +54,7 @@ export function heal(cluster: Cluster, prng: Prng): void {
 }
 
 /** Some members stay down, as many as the quorum allows. */
-function chooseCore(cluster: Cluster, prng: Prng): void {
+function chooseCore(cluster: Show, prng: Prng): void {
   const truth = cluster.operator.truth();
   if (truth === undefined || cluster.operator.unsettled || prng.chance(1, 2)) return;
   const voters = truth.filter(({ isLearner }) => !isLearner);
@@ -69,7 +69,7 @@ function chooseCore(cluster: Cluster, prng: Prng): void {
   }
 }
 
-function core(cluster: Cluster): SimMember[] {
+function core(cluster: Show): SimMember[] {
   const places = new Set(cluster.operator.truth()?.map(({ peerUrls }) => placeOfUrl(peerUrls)));
   return cluster.members.filter((member) => !member.retired && places.has(member.place));
 }
@@ -79,7 +79,7 @@ interface Lack {
   readonly text: string;
 }
 
-function lacking(cluster: Cluster, leader: SimMember | undefined): Lack | undefined {
+function lacking(cluster: Show, leader: SimMember | undefined): Lack | undefined {
   if (leader?.server === undefined) return { law: 'L1', text: 'no leader' };
   if (!cluster.clients.finished) return { law: 'L2', text: cluster.clients.describe() };
   if (cluster.operator.unsettled) return { law: 'L2', text: 'the operator is not done' };
@@ -94,7 +94,7 @@ function lacking(cluster: Cluster, leader: SimMember | undefined): Lack | undefi
 }
 
 /** K9: equal hashes where revision and compaction are equal. */
-function hashes(cluster: Cluster, agreed: readonly SimMember[]): void {
+function hashes(cluster: Show, agreed: readonly SimMember[]): void {
   const found: { readonly name: string; readonly text: string }[] = [];
   let waiting = 0;
   for (const member of agreed) {
@@ -130,7 +130,7 @@ function hashes(cluster: Cluster, agreed: readonly SimMember[]): void {
   cluster.count('hashesCompared', found.length);
 }
 
-function picture(cluster: Cluster): string {
+function picture(cluster: Show): string {
   return cluster.members
     .filter((member) => !member.retired)
     .map((member) => {

@@ -4,13 +4,31 @@
  * after an end (promises that nobody takes back) reaches neither disk nor network nor client.
  */
 import type { Clock, Prng, Timer } from '@keelson/base';
+import type { Scheduler } from '@keelson/sim';
+import type { Goal } from './goals.ts';
 import { settle } from './microtasks.ts';
-import type { Stage } from './stage.ts';
+import type { Fault, SimOptions } from './options.ts';
 
 /** 2026-01-01, where every simulation begins. */
 const EPOCH_MS = 1_767_225_600_000;
 /** A longer delay becomes 1 ms, as in Node. */
 const TIMER_MAX_MS = 0x7fff_ffff;
+
+/** What the parts of the simulated world know of it, so that none imports the file that joins them. */
+export interface Stage {
+  readonly options: SimOptions;
+  readonly scheduler: Scheduler;
+  /** Whether a fault may happen now. */
+  on(fault: Fault): boolean;
+  /** A fault took effect. */
+  happened(fault: Fault, detail?: string): void;
+  count(what: string, by?: number): void;
+  reach(goal: Goal): void;
+  /** A process has done something, with all its consequences. */
+  acted(life: Life): void;
+  /** Between two effects of a process: true when it ends here. */
+  crashesHere(life: Life): boolean;
+}
 
 /** What outlives a life: the machine. */
 export interface Machine {

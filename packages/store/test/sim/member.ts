@@ -11,12 +11,11 @@ import { DirectoryHome } from '../../src/backend/home.ts';
 import { StoreServer } from '../../src/server.ts';
 import type { World } from '../../src/world.ts';
 import { carrierOf } from './carrier.ts';
-import { Life, type Machine } from './life.ts';
+import { Life, type Machine, type Stage } from './life.ts';
 import { openSimBackend, Platter } from './sim-backend.ts';
 import { simSecrets } from './sim-secrets.ts';
-import type { Stage } from './stage.ts';
-import { SimTransport } from './transport.ts';
-import { peerUrl, type Wires } from './wires.ts';
+import { SimTransport, type SimWires } from './transport.ts';
+import { peerUrl } from './wires.ts';
 
 /** What a member's owner hears. */
 export interface MemberWatcher {
@@ -59,14 +58,14 @@ export class SimMember implements Machine {
   retired = false;
   starts = 0;
   private readonly stage: Stage;
-  private readonly wires: Wires;
+  private readonly wires: SimWires;
   private readonly prng: Prng;
   private readonly watcher: MemberWatcher;
   private readonly logger: (member: SimMember) => Logger;
 
   constructor(
     stage: Stage,
-    wires: Wires,
+    wires: SimWires,
     place: number,
     seed: number,
     watcher: MemberWatcher,

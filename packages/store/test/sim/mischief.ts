@@ -4,7 +4,7 @@
  * kind when it really happened. It decides when; who looks after the machines afterwards is the operator.
  */
 import { Prng } from '@keelson/base';
-import type { Cluster } from './cluster.ts';
+import type { Show } from './show.ts';
 import type { SimMember } from './member.ts';
 import type { Fault } from './options.ts';
 
@@ -32,10 +32,10 @@ type MachineFault = (typeof AT_A_MACHINE)[number];
 export class Mischief {
   /** No new fault happens for a while: a cluster gets on with its work, and has something to lose. */
   calm = false;
-  private readonly cluster: Cluster;
+  private readonly cluster: Show;
   private readonly prng: Prng;
 
-  constructor(cluster: Cluster, seed: number) {
+  constructor(cluster: Show, seed: number) {
     this.cluster = cluster;
     this.prng = new Prng(seed ^ 0xbad);
     cluster.scheduler.later(3000, 'weather', 0, () => this.weather(true));

@@ -7,7 +7,7 @@ import { Prng } from '@keelson/base';
 import type { Request, Response } from '@keelson/sim';
 import type { Member } from '../../src/membership/member.ts';
 import { errorCodeOf } from '../../src/disk/error-code.ts';
-import type { Cluster } from './cluster.ts';
+import type { Show } from './show.ts';
 import type { SimMember } from './member.ts';
 import { placeOfUrl } from './wires.ts';
 
@@ -20,7 +20,7 @@ interface Flags {
 }
 
 export class Operator {
-  private readonly cluster: Cluster;
+  private readonly cluster: Show;
   private readonly prng: Prng;
   /** Of each member that was told to start. */
   private readonly flags = new Map<SimMember, Flags>();
@@ -33,7 +33,7 @@ export class Operator {
   private deadLeader = false;
   private startedOnce = new Set<SimMember>();
 
-  constructor(cluster: Cluster, seed: number) {
+  constructor(cluster: Show, seed: number) {
     this.cluster = cluster;
     this.prng = new Prng(seed ^ 0x09e2);
     this.changes = this.prng.chance(1, 2);
@@ -251,7 +251,7 @@ export class Operator {
     }
   }
 
-  private ask(request: Request, goal: Parameters<Cluster['reach']>[0] | undefined): void {
+  private ask(request: Request, goal: Parameters<Show['reach']>[0] | undefined): void {
     const { cluster } = this;
     this.busy = true;
     cluster.clients.asRoot(request, (response: Response | undefined) => {

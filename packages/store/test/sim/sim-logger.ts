@@ -2,7 +2,7 @@
 import type { Logger } from '@keelson/base';
 import type { Goal } from './goals.ts';
 import type { SimMember } from './member.ts';
-import type { Stage } from './stage.ts';
+import type { Stage } from './life.ts';
 
 /** Lines that show that something was met. */
 const GOAL_OF: ReadonlyMap<string, Goal> = new Map<string, Goal>([

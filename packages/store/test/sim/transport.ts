@@ -13,7 +13,7 @@ import { closeBody } from '../../src/peer/snapshot-stream.ts';
 import type { PeerTransport } from '../../src/peer/transport.ts';
 import type { ExtraHandlers } from '../../src/peer/peer-server.ts';
 import type { Life } from './life.ts';
-import { placeOfUrl, type Packet, type Wires } from './wires.ts';
+import { placeOfUrl, type Packet, type Port, type Wires } from './wires.ts';
 
 /** A link on which nothing came for so long is not active any more. */
 const SILENCE_MS = 5_000;
@@ -32,18 +32,27 @@ class Link {
   }
 }
 
-export class SimTransport implements PeerTransport {
+/** The wires of a cluster. */
+export type SimWires = Wires<SimTransport>;
+
+export class SimTransport implements PeerTransport, Port<SimTransport> {
   readonly identity: PeerIdentity;
   readonly handler: PeerHandler;
   readonly extra: ExtraHandlers;
   readonly life: Life;
   started = false;
-  private readonly wires: Wires;
+  private readonly wires: SimWires;
   private readonly peers = new Map<NodeId, Link>();
   private readonly remotes = new Map<NodeId, Link>();
   private stopped = false;
 
-  constructor(life: Life, wires: Wires, identity: PeerIdentity, handler: PeerHandler, extra: ExtraHandlers) {
+  constructor(
+    life: Life,
+    wires: SimWires,
+    identity: PeerIdentity,
+    handler: PeerHandler,
+    extra: ExtraHandlers,
+  ) {
     this.life = life;
     this.wires = wires;
     this.identity = identity;
@@ -220,7 +229,7 @@ export class SimTransport implements PeerTransport {
 
   // ---- what the network brings --------------------------------------------------------------------
 
-  arrived(packet: Packet): void {
+  arrived(packet: Packet<SimTransport>): void {
     const { from, bytes } = packet;
     const message = bytes === undefined ? packet.message : decodeMessage(bytes);
     if (this.accepts(from, message)) this.take(from, message);

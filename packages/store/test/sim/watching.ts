@@ -4,19 +4,34 @@
  */
 import { etcdserverpb, services } from '@keelson/proto';
 import { statusName } from '@keelson/rpc';
-import type { Client } from './client.ts';
-import type { SimWatchStream } from './connection.ts';
+import type { Prng } from '@keelson/base';
+import type { Asker } from '@keelson/sim';
+import type { Connection, SimWatchStream } from './connection.ts';
+import type { Requests } from './requests.ts';
+import type { Show } from './show.ts';
 import { bytes, eventOf } from './wire-forms.ts';
 
 const STREAMS_MAX = 2;
 const WATCHES_MAX = 4;
 const { FilterType } = etcdserverpb;
 
+/** Whose watches they are. */
+export interface Watcher {
+  readonly cluster: Show;
+  readonly prng: Prng;
+  readonly connection: Connection | undefined;
+  readonly token: string | undefined;
+  /** Ms it takes for a message. */
+  readonly slowness: number;
+  readonly asker: Asker;
+  readonly clients: { readonly requests: Requests };
+}
+
 interface OpenStream {
   readonly stream: SimWatchStream;
   readonly number: number;
   /** As whom, and where, it was opened: its token is the stream's for good. */
-  readonly asker: Client['asker'];
+  readonly asker: Asker;
   /** Asked for and not yet created, in order. */
   readonly asked: { readonly watch: number; readonly start: number }[];
   /** By the id the member gave. */
@@ -25,10 +40,10 @@ interface OpenStream {
 }
 
 export class Watching {
-  private readonly client: Client;
+  private readonly client: Watcher;
   private readonly streams = new Set<OpenStream>();
 
-  constructor(client: Client) {
+  constructor(client: Watcher) {
     this.client = client;
   }
 

@@ -5,13 +5,20 @@
 import type { Prng } from '@keelson/base';
 import { MessageType, type Message } from '@keelson/raft';
 import { Network } from '@keelson/sim';
-import type { Life } from './life.ts';
-import type { Stage } from './stage.ts';
-import type { SimTransport } from './transport.ts';
+import type { Life, Stage } from './life.ts';
+
+/** A member's end of the wires; transport.ts. */
+export interface Port<Self> {
+  readonly place: number;
+  readonly life: Life;
+  readonly started: boolean;
+  arrived(packet: Packet<Self>): void;
+  lost(message: Message): void;
+}
 
 /** A message on its way. */
-export interface Packet {
-  readonly from: SimTransport;
+export interface Packet<End> {
+  readonly from: End;
   readonly message: Message;
   /** What the receiver reads; undefined: it gets the message itself. */
   readonly bytes: Buffer | undefined;
@@ -28,15 +35,15 @@ export function placeOfUrl(urls: readonly string[]): number {
   return Number(new URL(urls[0] ?? 'http://none:0').port);
 }
 
-export class Wires {
-  readonly network: Network<number, Packet>;
+export class Wires<End extends Port<End>> {
+  readonly network: Network<number, Packet<End>>;
   readonly throughCodec: boolean;
   readonly snapshotPieceBytes: number;
   /** A message leaves. */
   sent: (life: Life, message: Message) => void = () => {};
   private readonly stage: Stage;
   private readonly prng: Prng;
-  private readonly listening = new Map<number, SimTransport>();
+  private readonly listening = new Map<number, End>();
 
   constructor(stage: Stage, prng: Prng, networkPrng: Prng) {
     const { options, scheduler } = stage;
@@ -53,20 +60,20 @@ export class Wires {
     });
   }
 
-  plug(transport: SimTransport): void {
+  plug(transport: End): void {
     this.listening.set(transport.place, transport);
   }
 
-  unplug(transport: SimTransport): void {
+  unplug(transport: End): void {
     if (this.listening.get(transport.place) === transport) this.listening.delete(transport.place);
   }
 
-  at(place: number): SimTransport | undefined {
+  at(place: number): End | undefined {
     return this.listening.get(place);
   }
 
   /** Who answers a connection from one place to another; undefined when nobody does, or nothing passes. */
-  open(from: number, to: number): SimTransport | undefined {
+  open(from: number, to: number): End | undefined {
     const passes = this.network.passes(from, to) && this.network.passes(to, from);
     const target = this.listening.get(to);
     return passes && target?.started === true ? target : undefined;
@@ -85,7 +92,7 @@ export class Wires {
     return true;
   }
 
-  private deliver(to: number, packet: Packet, copy: number): void {
+  private deliver(to: number, packet: Packet<End>, copy: number): void {
     // A connection brings a message once. Raft bears repeated ones, but of a proposal passed on it makes two entries.
     if (copy > 0 && packet.message.type === MessageType.Prop) return;
     const target = this.listening.get(to);
@@ -98,7 +105,7 @@ export class Wires {
   }
 
   /** Now and then the sender can tell. */
-  private lost(packet: Packet): void {
+  private lost(packet: Packet<End>): void {
     const { from, message } = packet;
     if (!from.life.ended && this.prng.chance(1, 10)) from.life.later(1, 'lost', () => from.lost(message));
   }
