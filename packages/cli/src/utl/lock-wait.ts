@@ -35,6 +35,7 @@ export function waitingForLocks(world: OfflineWorld, timeoutMs: number): Offline
           }
         },
         openIncoming: () => home.openIncoming(),
+        syncNames: (backend) => home.syncNames(backend),
         adopt: (incoming) => home.adopt(incoming),
         discard: (backend) => home.discard(backend),
       };
