@@ -51,7 +51,6 @@ export const ETCD: Target = {
     ...common(plan),
     `--experimental-compaction-batch-limit=${plan.compactionBatch}`,
     '--experimental-watch-progress-notify-interval=700ms',
-    '--logger=zap',
   ],
 };
 

@@ -156,6 +156,8 @@ const INJECTORS: Readonly<Record<FaultKind, Injector>> = {
     field.note('fullDisk', [at], true);
     const ended = !field.member(at).running;
     field.start(at);
+    // Else nobody could write for the rest of the round. The alarm may come again when the member does.
+    await field.disarm();
     return `${field.name(at)} for ${plan.forMs} ms (${bytes} bytes)${ended ? ', it ended' : ''}`;
   },
 

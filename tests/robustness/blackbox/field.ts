@@ -285,7 +285,7 @@ export class Field implements Names {
   }
 
   /** A disk that was full leaves an alarm behind. */
-  private async disarm(): Promise<void> {
+  async disarm(): Promise<void> {
     const request = new pb.AlarmRequest({
       action: pb.AlarmAction.DEACTIVATE,
       alarm: pb.AlarmType.NOSPACE,
