@@ -65,7 +65,11 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 0, members: ['api/'] },
     { rank: 1, members: ['schema/'] },
     { rank: 2, members: ['codec/'] },
-    { rank: 10, members: ['index.ts'] },
+    { rank: 2, members: ['printers/'] },
+    { rank: 5, members: ['admission/'] },
+    { rank: 6, members: ['registry/'] },
+    { rank: 8, members: ['handlers/'] },
+    { rank: 10, members: ['index.ts', 'server.ts'] },
   ],
   raft: TOWER.map((name, rank) => ({ rank, members: [`${name}.ts`] })),
   store: [

@@ -1,0 +1,89 @@
+/**
+ * Steps that most strategies are made of: keep a part as it was, leave one out, count generations. All give
+ * back the same object when nothing changes.
+ */
+
+import { isJsonObject, JsonFloat, type Json } from '../api/json.ts';
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
+
+/** The object with these members of metadata set; undefined takes one away. */
+export function withMetadata(object: KubeObject, changes: MetadataChanges): KubeObject {
+  const metadata: Record<string, unknown> = { ...object.metadata };
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) delete metadata[name];
+    else metadata[name] = value;
+  }
+  return { ...object, metadata };
+}
+
+/** Members of metadata to set, or to take away with undefined. */
+export type MetadataChanges = { readonly [Name in keyof ObjectMeta]?: ObjectMeta[Name] | undefined };
+
+/** metadata.generation 1: what a kind with a spec gets on create. */
+export function firstGeneration(object: KubeObject): KubeObject {
+  return withMetadata(object, { generation: 1 });
+}
+
+/**
+ * The old object's generation, one more when any of the fields changed.
+ *
+ * @param fields top-level members that count, `spec` for most kinds
+ */
+export function nextGeneration(
+  object: KubeObject,
+  old: KubeObject,
+  fields: readonly string[] = ['spec'],
+): KubeObject {
+  const before = old.metadata.generation ?? 0;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what lies under an object's names is JSON
+  const same = fields.every((field) => equalJson(object[field] as Json, old[field] as Json));
+  return withMetadata(object, { generation: same ? before || undefined : before + 1 });
+}
+
+/** The object without a top-level member. */
+export function withoutField(object: KubeObject, field: string): KubeObject {
+  if (!Object.hasOwn(object, field)) return object;
+  const { [field]: _left, ...rest } = object;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the members of KubeObject are all there
+  return rest as KubeObject;
+}
+
+/** The object with a top-level member as the old one has it, absent if it is absent there. */
+export function keepField(object: KubeObject, old: KubeObject, field: string): KubeObject {
+  if (!Object.hasOwn(old, field)) return withoutField(object, field);
+  return object[field] === old[field] ? object : { ...object, [field]: old[field] };
+}
+
+/**
+ * Whether two values say the same: order of members does not count, and an empty or null value is the same as
+ * none, as Go's semantic equality of decoded objects has it.
+ */
+export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true;
+  if (isNothing(a) && isNothing(b)) return true;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
+  }
+  if (a instanceof JsonFloat || b instanceof JsonFloat) return numberOf(a) === numberOf(b);
+  if (isJsonObject(a) && isJsonObject(b)) {
+    for (const name of Object.keys(a)) {
+      if (!equalJson(a[name], Object.hasOwn(b, name) ? b[name] : undefined)) return false;
+    }
+    for (const name of Object.keys(b)) {
+      if (!Object.hasOwn(a, name) && !isNothing(b[name])) return false;
+    }
+    return true;
+  }
+  return false;
+}
+
+function isNothing(value: Json | undefined): boolean {
+  if (value === undefined || value === null) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return isJsonObject(value) && Object.keys(value).length === 0;
+}
+
+function numberOf(value: Json | undefined): number | undefined {
+  if (value instanceof JsonFloat) return value.value;
+  return typeof value === 'number' ? value : undefined;
+}

@@ -1,0 +1,219 @@
+/**
+ * One resource as the server serves it, data and a few functions: names, versions, how it is stored, what is
+ * done with its objects, what lies under them, how it is printed. Built-in kinds write one of these each;
+ * custom resources are made of their definitions. Types and their plain defaults only: store.ts acts on them.
+ */
+
+import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { GroupResource, GroupVersion, GroupVersionKind, KubeObject } from '../api/meta.ts';
+import type { RequestInfo } from '../api/request-info.ts';
+import type { TablePrinter } from '../printers/printer.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+import type { Strategy, StrategyContext, SubresourceStrategy } from './strategy.ts';
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/** `A` of the reference's table: what most resources offer. Sorted, as discovery shows verbs. */
+export const ALL_VERBS: readonly Verb[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+export const UPDATE_VERBS: readonly Verb[] = ['get', 'patch', 'update'];
+
+/** One version of a resource. */
+export interface VersionDefinition {
+  readonly version: string;
+  /** Name in the fact table, `apps.v1.Deployment`; empty where `schema` is given (custom resources). */
+  readonly typeName: string;
+  readonly schema?: StructSchema;
+  /** Served without being asked for by runtime-config: GA versions. True unless said. */
+  readonly servedByDefault?: boolean;
+  /**
+   * Fills in what was left out, as the version's defaulting does. Runs on each object that is decoded, from
+   * requests and from storage, before anything else sees it.
+   */
+  defaults?(object: KubeObject): KubeObject;
+  readonly printer?: TablePrinter;
+  /** Warning for each request to this version, where it is deprecated. */
+  readonly deprecationWarning?: string;
+}
+
+/** Where objects lie. */
+export interface StoredBacking {
+  readonly kind: 'stored';
+  /** Under the server's prefix, without slashes at its ends: `configmaps`, `services/specs`, `minions`. */
+  readonly keyPrefix: string;
+  /** Objects are written in this version (its group may be another resource's: events). */
+  readonly version: GroupVersion;
+  /** Objects live this long after each write; undefined: for ever. */
+  ttlSeconds?(object: KubeObject): number;
+}
+
+/** A resource that keeps nothing: reviews answer, component statuses are looked up. */
+export interface VirtualBacking {
+  readonly kind: 'virtual';
+  create?(call: ResourceCall): Promise<KubeObject>;
+  get?(name: string, call: ResourceCall): Promise<KubeObject>;
+  list?(call: ResourceCall): Promise<readonly KubeObject[]>;
+}
+
+/** A request to a resource that is not plain storage, decoded. */
+export interface ResourceCall {
+  readonly namespace: string;
+  readonly name: string;
+  /** The body, in the subresource's or the resource's own kind, defaults applied; undefined where there is none. */
+  readonly body: KubeObject | undefined;
+  readonly info: RequestInfo;
+  readonly context: StrategyContext;
+  readonly request: ApiRequest;
+  readonly stores: Stores;
+}
+
+/** The stores of other resources, for hooks and subresources. */
+export interface Stores {
+  /** The store of a resource; undefined when it is not served. */
+  of(resource: GroupResource): ObjectStore | undefined;
+}
+
+/** The part of store.ts that hooks and subresources use; objects in the storage version. */
+export interface ObjectStore {
+  readonly definition: ResourceDefinition;
+  /** @throws ApiError NotFound */
+  get(namespace: string, name: string): Promise<KubeObject>;
+  list(namespace: string): Promise<readonly KubeObject[]>;
+  /**
+   * Reads, changes and writes, again when somebody else wrote meanwhile; no admission.
+   *
+   * @param change gives the object to write; the same one to write nothing; throws to stop
+   * @param strategy the checks to run; the resource's own without
+   */
+  change(
+    namespace: string,
+    name: string,
+    change: (object: KubeObject) => KubeObject,
+    options: { readonly dryRun: boolean; readonly strategy?: SubresourceStrategy },
+  ): Promise<KubeObject>;
+  create(namespace: string, object: KubeObject, options: { readonly dryRun: boolean }): Promise<KubeObject>;
+  delete(
+    namespace: string,
+    name: string,
+    options: {
+      readonly dryRun: boolean;
+      readonly gracePeriodSeconds?: number;
+      readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+    },
+  ): Promise<KubeObject>;
+}
+
+/** How `scale` reads and writes a parent. */
+export interface ScaleFields {
+  /** `['spec', 'replicas']`. */
+  readonly specReplicas: readonly string[];
+  /** `['status', 'replicas']`. */
+  readonly statusReplicas: readonly string[];
+  /** status.selector of the Scale, as a selector's text; empty where there is none. */
+  selector(object: KubeObject): string;
+}
+
+export type SubresourceBacking =
+  /** The parent itself, updated under another strategy: status, approval, resize, finalize. */
+  | { readonly kind: 'update'; readonly strategy: SubresourceStrategy }
+  /** autoscaling/v1 Scale. */
+  | { readonly kind: 'scale'; readonly fields: ScaleFields }
+  /** An object is sent and an object answered: binding, eviction, token. */
+  | { readonly kind: 'create'; create(call: ResourceCall): Promise<KubeObject | ApiResponse> }
+  /** Anything else, with any method: log, exec, proxy. */
+  | { readonly kind: 'connect'; connect(call: ResourceCall): Promise<ApiResponse> };
+
+export interface SubresourceDefinition {
+  /** `status`. */
+  readonly name: string;
+  /** Kind of the object on the wire where it is not the parent's: `{autoscaling, v1, Scale}`. */
+  readonly kind?: GroupVersionKind;
+  /** Fact table's name of that kind. */
+  readonly typeName?: string;
+  readonly verbs: readonly Verb[];
+  readonly backing: SubresourceBacking;
+  /** Versions of the parent that have it; all unless said. */
+  readonly versions?: readonly string[];
+}
+
+/** What a hook reserved: made good once the write stands, given back when it fails. */
+export interface Reservation {
+  readonly object: KubeObject;
+  finish(success: boolean): Promise<void>;
+}
+
+/**
+ * Steps around a write that need more than the object: addresses that are allocated, other objects that are
+ * changed with it. Run after the strategy's prepare and before validation; on an error nothing was written.
+ */
+export interface ResourceHooks {
+  beginCreate?(object: KubeObject, context: StrategyContext, stores: Stores): Promise<Reservation>;
+  beginUpdate?(
+    object: KubeObject,
+    old: KubeObject,
+    context: StrategyContext,
+    stores: Stores,
+  ): Promise<Reservation>;
+  afterDelete?(object: KubeObject, context: StrategyContext, stores: Stores): Promise<void>;
+  /**
+   * Whether an object without finalizers in metadata may be removed now: a namespace waits for spec.finalizers.
+   * True unless said.
+   */
+  removable?(object: KubeObject): boolean;
+}
+
+/** A field of an object that selectors may name. */
+export interface SelectableFields {
+  /** Names beyond metadata.name and metadata.namespace, sorted. */
+  readonly names: readonly string[];
+  /** Their values for one object; a name that is missing counts as empty. */
+  values(object: KubeObject): Readonly<Record<string, string>>;
+  /** Names as a version calls them, to those above (`regarding.name` of events.k8s.io); the same without. */
+  readonly aliases?: Readonly<Record<string, string>>;
+}
+
+export interface ResourceDefinition {
+  readonly group: string;
+  /** Plural, as in URLs. */
+  readonly resource: string;
+  readonly singular: string;
+  readonly kind: string;
+  /** `kind` with List behind it unless said. */
+  readonly listKind?: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly scope: 'Namespaced' | 'Cluster';
+  /** Preferred first. */
+  readonly versions: readonly VersionDefinition[];
+  /** Sorted. */
+  readonly verbs: readonly Verb[];
+  readonly backing: StoredBacking | VirtualBacking;
+  readonly strategy: Strategy;
+  readonly subresources: readonly SubresourceDefinition[];
+  readonly selectable?: SelectableFields;
+  readonly hooks?: ResourceHooks;
+  /** A deletion answers the object that was there instead of a Status: pods, namespaces, services, PV, PVC. */
+  readonly returnsDeletedObject?: boolean;
+  /**
+   * The same object in another version; undefined where a kind has one version, or versions that differ in
+   * apiVersion alone.
+   */
+  convert?(object: KubeObject, to: GroupVersion): KubeObject;
+}
+
+/** The version of this name, if the resource has it. */
+export function versionOf(definition: ResourceDefinition, version: string): VersionDefinition | undefined {
+  return definition.versions.find((candidate) => candidate.version === version);
+}
+
+export function listKindOf(definition: ResourceDefinition): string {
+  return definition.listKind ?? `${definition.kind}List`;
+}
