@@ -140,6 +140,8 @@ export class RecordingClient {
   private file(pending: PendingOperation, error: unknown, member: string): void {
     if (!(error instanceof RpcError)) throw error;
     if (TOKEN_REFUSED.has(error.message)) this.tokens.delete(member);
+    // The answer to whoever switched authentication on may have been lost.
+    if (error.message === 'etcdserver: user name is empty') this.authenticates = true;
     pending.failed(statusName(error.code), error.message, error.unsent);
   }
 }
