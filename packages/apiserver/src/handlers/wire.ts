@@ -1,0 +1,62 @@
+/**
+ * What handlers need of the wire and http/ gives them: the body of a request as an object, the form the client
+ * wants its answer in, and the frames of a watch. Types only; server.ts joins both sides.
+ */
+
+import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+
+export type MediaForm = 'json' | 'yaml' | 'protobuf';
+
+/** What the client's Accept asks for. */
+export interface AnswerForm {
+  readonly media: MediaForm;
+  /** `Table` and `PartialObjectMetadata(List)` are made by the handler; `object` is as it is. */
+  readonly as: 'object' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
+  /** meta.k8s.io's version of a Table or metadata, `v1` or `v1beta1`; empty for `object`. */
+  readonly version: string;
+}
+
+/** What a body is read as. */
+export interface ExpectedBody {
+  /** kind and apiVersion may be left out of the body: then it is this. */
+  readonly kind: GroupVersionKind;
+  /** Undefined: kept as it is (no field validation). */
+  readonly schema: StructSchema | undefined;
+  /** Kinds and versions that are read as well; for them the schema is found by the reader. */
+  readonly others?: readonly { readonly kind: GroupVersionKind; readonly schema: StructSchema }[];
+}
+
+/** One event of a watch as it goes out. */
+export interface WireEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: KubeObject;
+  /** The object's JSON where somebody has it already: it is sent as it is to clients that want JSON. */
+  readonly json?: Buffer;
+}
+
+export interface Wire {
+  /**
+   * Reads and decodes the body: media type, size, strictness (`fieldValidation` of the query: unknown and repeated
+   * fields are refused or warned of), the kind it says. An empty body gives undefined.
+   *
+   * @throws ApiError 400, 413, 415
+   */
+  readObject(request: ApiRequest, expected: ExpectedBody): Promise<KubeObject | undefined>;
+
+  /**
+   * The first form of Accept that is served.
+   *
+   * @param watch `;stream=watch` is understood
+   * @throws ApiError 406
+   */
+  answerForm(request: ApiRequest, options: { readonly watch: boolean; readonly table: boolean }): AnswerForm;
+
+  /** The response of a watch: events in frames of the form, flushed as they come, ended with the iteration. */
+  watchResponse(
+    request: ApiRequest,
+    form: AnswerForm,
+    events: AsyncIterable<readonly WireEvent[]>,
+  ): ApiResponse;
+}
