@@ -66,6 +66,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 1, members: ['schema/'] },
     { rank: 2, members: ['codec/'] },
     { rank: 2, members: ['printers/'] },
+    { rank: 3, members: ['storage/'] },
     { rank: 5, members: ['admission/'] },
     { rank: 6, members: ['registry/'] },
     { rank: 8, members: ['handlers/'] },

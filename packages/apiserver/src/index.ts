@@ -55,3 +55,5 @@ export { ProtobufError } from './codec/protobuf-wire.ts';
 export { TypeTable } from './schema/type-table.ts';
 export { canonicalQuantity, Quantity, QuantityError } from './api/quantity.ts';
 export { conform, TypedError } from './codec/typed.ts';
+export { EVERYTHING, matches, selectsEverything } from './storage/storage.ts';
+export { hasCode, StorageError, toApiError, type StorageErrorCode } from './storage/storage-error.ts';
