@@ -16,6 +16,8 @@ export interface AnswerForm {
   readonly as: 'object' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
   /** meta.k8s.io's version of a Table or metadata, `v1` or `v1beta1`; empty for `object`. */
   readonly version: string;
+  /** JSON with line breaks: asked for, or the client is a browser or curl. */
+  readonly pretty: boolean;
 }
 
 /** What a body is read as. */
@@ -24,6 +26,8 @@ export interface ExpectedBody {
   readonly kind: GroupVersionKind;
   /** Undefined: kept as it is (no field validation). */
   readonly schema: StructSchema | undefined;
+  /** Any apiVersion will do, only the kind counts: DeleteOptions belongs to every group. */
+  readonly anyVersion?: boolean;
   /** Kinds and versions that are read as well; for them the schema is found by the reader. */
   readonly others?: readonly { readonly kind: GroupVersionKind; readonly schema: StructSchema }[];
 }
