@@ -3,8 +3,11 @@
  * back the same object when nothing changes.
  */
 
-import { isJsonObject, JsonFloat, type Json } from '../api/json.ts';
+import { equalJson } from '../api/equal.ts';
+import type { Json } from '../api/json.ts';
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
+
+export { equalJson };
 
 /** The object with these members of metadata set; undefined takes one away. */
 export function withMetadata(object: KubeObject, changes: MetadataChanges): KubeObject {
@@ -52,38 +55,4 @@ export function withoutField(object: KubeObject, field: string): KubeObject {
 export function keepField(object: KubeObject, old: KubeObject, field: string): KubeObject {
   if (!Object.hasOwn(old, field)) return withoutField(object, field);
   return object[field] === old[field] ? object : { ...object, [field]: old[field] };
-}
-
-/**
- * Whether two values say the same: order of members does not count, and an empty or null value is the same as
- * none, as Go's semantic equality of decoded objects has it.
- */
-export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
-  if (a === b) return true;
-  if (isNothing(a) && isNothing(b)) return true;
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
-  }
-  if (a instanceof JsonFloat || b instanceof JsonFloat) return numberOf(a) === numberOf(b);
-  if (isJsonObject(a) && isJsonObject(b)) {
-    for (const name of Object.keys(a)) {
-      if (!equalJson(a[name], Object.hasOwn(b, name) ? b[name] : undefined)) return false;
-    }
-    for (const name of Object.keys(b)) {
-      if (!Object.hasOwn(a, name) && !isNothing(b[name])) return false;
-    }
-    return true;
-  }
-  return false;
-}
-
-function isNothing(value: Json | undefined): boolean {
-  if (value === undefined || value === null) return true;
-  if (Array.isArray(value)) return value.length === 0;
-  return isJsonObject(value) && Object.keys(value).length === 0;
-}
-
-function numberOf(value: Json | undefined): number | undefined {
-  if (value instanceof JsonFloat) return value.value;
-  return typeof value === 'number' ? value : undefined;
 }

@@ -1,0 +1,44 @@
+/**
+ * Equality of values as Go's apiequality.Semantic.DeepEqual sees decoded objects. Pure.
+ */
+
+import { isJsonObject, JsonFloat, type Json } from './json.ts';
+
+/**
+ * Whether two values say the same: order of members does not count, and an empty list or null is the same as
+ * none, as Go's semantic equality of decoded objects has it. An empty object is more than none (a pointer that is
+ * set), but the same as null (a map without omitempty).
+ */
+export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true;
+  if (isNothing(a) && isNothing(b)) return true;
+  if ((a === null && isEmptyObject(b)) || (b === null && isEmptyObject(a))) return true;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
+  }
+  if (a instanceof JsonFloat || b instanceof JsonFloat) return numberOf(a) === numberOf(b);
+  if (isJsonObject(a) && isJsonObject(b)) {
+    for (const name of Object.keys(a)) {
+      if (!equalJson(a[name], Object.hasOwn(b, name) ? b[name] : undefined)) return false;
+    }
+    for (const name of Object.keys(b)) {
+      if (!Object.hasOwn(a, name) && !isNothing(b[name])) return false;
+    }
+    return true;
+  }
+  return false;
+}
+
+function isNothing(value: Json | undefined): boolean {
+  if (value === undefined || value === null) return true;
+  return Array.isArray(value) && value.length === 0;
+}
+
+function isEmptyObject(value: Json | undefined): boolean {
+  return isJsonObject(value) && Object.keys(value).length === 0;
+}
+
+function numberOf(value: Json | undefined): number | undefined {
+  if (value instanceof JsonFloat) return value.value;
+  return typeof value === 'number' ? value : undefined;
+}
