@@ -168,6 +168,8 @@ export interface ResourceHooks {
    * True unless said.
    */
   removable?(object: KubeObject): boolean;
+  /** What else changes on an object whose deletion begins and has to wait: a namespace's phase. */
+  terminating?(object: KubeObject): KubeObject;
 }
 
 /** A field of an object that selectors may name. */

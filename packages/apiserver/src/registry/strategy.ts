@@ -3,13 +3,14 @@
  * what it warns of, how a deletion goes. Types only. A strategy is pure: it gets an object, gives back another or
  * the same, and never waits; what needs the cluster's state is admission or a hook (resource.ts).
  *
- * Order on create: defaults (on decoding) → prepareForCreate → mutating admission → generated name and the
- * common checks of metadata (before.ts) → validate → warningsOnCreate → canonicalize → validating admission →
- * write. Order on update: the same with prepareForUpdate, validateUpdate, warningsOnUpdate.
+ * Order on create: defaults (on decoding) → managed fields → mutating admission → system fields, generated name →
+ * prepareForCreate → the checks of metadata and validate → warningsOnCreate → canonicalize → validating admission →
+ * write. On update: defaults → managed fields → mutating admission → prepareForUpdate → the checks of metadata and
+ * validateUpdate → warningsOnUpdate → canonicalize → validating admission → write.
  *
- * Objects are given in the version they are stored in, defaults applied; metadata has been cleaned as below.
- * Before prepareForCreate the framework has emptied uid, resourceVersion …, set uid, creationTimestamp and the
- * namespace; it sets `metadata.generation` only where a strategy does (see generation.ts).
+ * Objects are given in the version they are stored in, defaults applied. Before prepareForCreate the framework
+ * has set uid, creationTimestamp and namespace and emptied metadata.generation; before prepareForUpdate generation
+ * is the old one's. A strategy raises it (generation.ts).
  *
  * Modelled on apiserver's registry/rest RESTCreateStrategy, RESTUpdateStrategy and RESTDeleteStrategy.
  */

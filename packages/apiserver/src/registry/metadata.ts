@@ -1,0 +1,202 @@
+/**
+ * What metadata may be: names, namespace, labels, annotations, owners, finalizers, managed fields of any object,
+ * when it is made and when it is changed. Pure; texts are apimachinery's. What the server sets itself is
+ * before.ts.
+ */
+
+import { isJsonObject, type Json } from '../api/json.ts';
+import {
+  parseApiVersion,
+  type KubeObject,
+  type ManagedFieldsEntry,
+  type OwnerReference,
+} from '../api/meta.ts';
+import type { FieldError } from '../api/status.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { byteLength, checkAnnotations, checkLabels } from '../validation/labels.ts';
+import { dnsLabelErrors, dnsSubdomainErrors, forName, qualifiedNameErrors } from '../validation/names.ts';
+
+const METADATA = FieldPath.of('metadata');
+export const FIELD_MANAGER_BYTES_MAX = 128;
+const SUBRESOURCE_BYTES_MAX = 256;
+
+export const ORPHAN_FINALIZER = 'orphan';
+export const FOREGROUND_FINALIZER = 'foregroundDeletion';
+
+/** What is wrong with a name, as texts. @param prefix something is appended yet */
+export type NameRule = (name: string, prefix: boolean) => string[];
+
+/** DNS-1123 subdomain: what most kinds are called. */
+export const subdomainName: NameRule = forName(dnsSubdomainErrors);
+
+/** Metadata of an object that is made. */
+export function metadataErrors(
+  { metadata }: KubeObject,
+  namespaced: boolean,
+  nameErrors: NameRule,
+): FieldError[] {
+  const errors = new FieldErrors();
+  if (metadata.generateName !== undefined && metadata.generateName !== '') {
+    const at = METADATA.child('generateName');
+    errors.invalids(at, metadata.generateName, nameErrors(metadata.generateName, true));
+  }
+  if (metadata.name === undefined || metadata.name === '') {
+    errors.required(METADATA.child('name'), 'name or generateName is required');
+  } else {
+    errors.invalids(METADATA.child('name'), metadata.name, nameErrors(metadata.name, false));
+  }
+  const namespace = metadata.namespace ?? '';
+  if (namespaced) {
+    if (namespace === '') errors.required(METADATA.child('namespace'));
+    else errors.invalids(METADATA.child('namespace'), namespace, dnsLabelErrors(namespace));
+  } else if (namespace !== '') {
+    errors.forbidden(METADATA.child('namespace'), 'not allowed on this type');
+  }
+  if ((metadata.generation ?? 0) < 0) {
+    errors.invalid(METADATA.child('generation'), metadata.generation, 'must be greater than or equal to 0');
+  }
+  checkCommon(errors, { metadata });
+  checkFinalizers(errors, metadata.finalizers ?? []);
+  return errors.list;
+}
+
+/** Metadata of an object that is changed. */
+export function metadataUpdateErrors({ metadata }: KubeObject, { metadata: old }: KubeObject): FieldError[] {
+  const errors = new FieldErrors();
+  const seconds = metadata.deletionGracePeriodSeconds ?? undefined;
+  if (seconds !== undefined && seconds !== (old.deletionGracePeriodSeconds ?? undefined)) {
+    errors.invalid(METADATA.child('deletionGracePeriodSeconds'), seconds, ONLY_BY_DELETION);
+  }
+  const time = metadata.deletionTimestamp ?? undefined;
+  if (time !== undefined && time !== (old.deletionTimestamp ?? undefined)) {
+    errors.invalid(METADATA.child('deletionTimestamp'), time, ONLY_BY_DELETION);
+  }
+  if (old.deletionTimestamp !== undefined && old.deletionTimestamp !== null) {
+    const before = new Set(old.finalizers);
+    const added = [...new Set(metadata.finalizers)].filter((name) => !before.has(name)).toSorted();
+    if (added.length > 0) {
+      const shown = added.map((name) => JSON.stringify(name)).join(', ');
+      errors.forbidden(
+        METADATA.child('finalizers'),
+        `no new finalizers can be added if the object is being deleted, found new finalizers []string{${shown}}`,
+      );
+    }
+  }
+  if ((metadata.resourceVersion ?? '') === '') {
+    errors.invalid(METADATA.child('resourceVersion'), '', 'must be specified for an update');
+  }
+  if ((metadata.generation ?? 0) < (old.generation ?? 0)) {
+    errors.invalid(METADATA.child('generation'), metadata.generation ?? 0, 'must not be decremented');
+  }
+  for (const name of ['name', 'namespace', 'uid', 'creationTimestamp'] as const) {
+    if ((metadata[name] ?? '') !== (old[name] ?? '')) {
+      errors.invalid(METADATA.child(name), metadata[name] ?? '', 'field is immutable');
+    }
+  }
+  checkCommon(errors, { metadata });
+  checkFinalizers(errors, metadata.finalizers ?? []);
+  return errors.list;
+}
+
+const ONLY_BY_DELETION = 'field is immutable; may only be changed via deletion';
+
+function checkCommon(errors: FieldErrors, { metadata }: Pick<KubeObject, 'metadata'>): void {
+  checkLabels(errors, METADATA.child('labels'), metadata.labels ?? {});
+  checkAnnotations(errors, METADATA.child('annotations'), metadata.annotations ?? {});
+  checkOwners(errors, metadata.ownerReferences ?? []);
+  checkManagedFields(errors, metadata.managedFields ?? []);
+}
+
+function checkOwners(errors: FieldErrors, owners: readonly OwnerReference[]): void {
+  const path = METADATA.child('ownerReferences');
+  let controller = '';
+  for (const owner of owners) {
+    const { apiVersion = '', kind = '', name = '', uid = '' } = owner;
+    if ((parseApiVersion(apiVersion)?.version ?? '') === '') {
+      errors.invalid(path.child('apiVersion'), apiVersion, 'version must not be empty');
+    }
+    if (kind === '') errors.invalid(path.child('kind'), kind, 'must not be empty');
+    if (name === '') errors.invalid(path.child('name'), name, 'must not be empty');
+    if (uid === '') errors.invalid(path.child('uid'), uid, 'must not be empty');
+    if (apiVersion === 'v1' && kind === 'Event') {
+      errors.invalid(path, owner, '/v1, Kind=Event is disallowed from being an owner');
+    }
+    if (owner.controller === true) {
+      const current = `${kind}/${name}`;
+      if (controller !== '') {
+        errors.invalid(
+          path,
+          owners,
+          `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${current}`,
+        );
+      } else {
+        controller = current;
+      }
+    }
+  }
+}
+
+function checkFinalizers(errors: FieldErrors, finalizers: readonly string[]): void {
+  const path = METADATA.child('finalizers');
+  for (const name of finalizers) errors.invalids(path, name, qualifiedNameErrors(name));
+  if (finalizers.includes(ORPHAN_FINALIZER) && finalizers.includes(FOREGROUND_FINALIZER)) {
+    errors.invalid(
+      path,
+      finalizers,
+      `finalizer ${ORPHAN_FINALIZER} and ${FOREGROUND_FINALIZER} cannot be both set`,
+    );
+  }
+}
+
+function checkManagedFields(errors: FieldErrors, entries: readonly ManagedFieldsEntry[]): void {
+  for (const [index, entry] of entries.entries()) {
+    const path = METADATA.child('managedFields').index(index);
+    if (entry.operation !== 'Apply' && entry.operation !== 'Update') {
+      errors.invalid(path.child('operation'), entry.operation ?? '', 'must be `Apply` or `Update`');
+    }
+    if (entry.fieldsType !== undefined && entry.fieldsType !== 'FieldsV1') {
+      errors.invalid(path.child('fieldsType'), entry.fieldsType, 'must be `FieldsV1`');
+    }
+    checkFieldManager(errors, path.child('manager'), entry.manager ?? '');
+    if (byteLength(entry.subresource ?? '') > SUBRESOURCE_BYTES_MAX) {
+      errors.tooLong(path.child('subresource'), SUBRESOURCE_BYTES_MAX);
+    }
+  }
+}
+
+/** A manager's name: short, of characters that can be seen. */
+export function checkFieldManager(errors: FieldErrors, path: FieldPath, manager: string): void {
+  if (byteLength(manager) > FIELD_MANAGER_BYTES_MAX) errors.tooLong(path, FIELD_MANAGER_BYTES_MAX);
+  let at = 0;
+  for (const char of manager) {
+    if (char !== ' ' && /[\p{C}\p{Z}]/u.test(char)) {
+      const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+      errors.invalid(path, manager, `invalid character U+${code} (at position ${at})`);
+    }
+    at += byteLength(char);
+  }
+}
+
+/** Whether an owner reference stands twice; the list without repetitions. */
+export function withoutRepeatedOwners(object: KubeObject): {
+  readonly object: KubeObject;
+  readonly repeated: readonly string[];
+} {
+  const owners = object.metadata.ownerReferences ?? [];
+  const kept: OwnerReference[] = [];
+  const repeated: string[] = [];
+  const seen = new Set<string>();
+  for (const owner of owners) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- an owner reference is JSON
+    const json = owner as unknown as Json;
+    const text = isJsonObject(json) ? JSON.stringify(Object.entries(json).toSorted()) : '';
+    if (seen.has(text)) repeated.push(owner.uid);
+    else {
+      seen.add(text);
+      kept.push(owner);
+    }
+  }
+  if (repeated.length === 0) return { object, repeated };
+  return { object: { ...object, metadata: { ...object.metadata, ownerReferences: kept } }, repeated };
+}
