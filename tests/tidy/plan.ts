@@ -64,9 +64,12 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
   apiserver: [
     { rank: 0, members: ['api/'] },
     { rank: 1, members: ['schema/'] },
+    { rank: 1, members: ['pki/'] },
     { rank: 2, members: ['codec/'] },
     { rank: 2, members: ['printers/'] },
     { rank: 3, members: ['storage/'] },
+    { rank: 4, members: ['authn/'] },
+    { rank: 4, members: ['authz/'] },
     { rank: 5, members: ['admission/'] },
     { rank: 6, members: ['registry/'] },
     { rank: 8, members: ['filters/'] },
@@ -218,6 +221,7 @@ export const OUTSIDE_IMPORTS: Readonly<Record<string, string>> = {
 /** Folders that compute only: nothing of Node's, no clock, no timer, no randomness, no process. */
 export const PURE_FOLDERS: readonly string[] = [
   'packages/apiserver/src/api/',
+  'packages/apiserver/src/authz/',
   'packages/apiserver/src/schema/',
   'packages/raft/src/',
   'packages/store/src/alarm/',

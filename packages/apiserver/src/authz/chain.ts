@@ -1,0 +1,75 @@
+/**
+ * The authorizers in their order: members of system:masters pass first, then the modes the server was started
+ * with; the first that allows or denies decides, and none at all means no.
+ *
+ * Modelled on apiserver's union authorizer and the modes of --authorization-mode. Webhooks are given as
+ * authorizers; where they come from is not known here.
+ */
+
+import {
+  GROUP_MASTERS,
+  type AuthorizationAttributes,
+  type Authorizer,
+  type Decision,
+  type UserInfo,
+} from '../api/user-info.ts';
+import { EVERYTHING, joinRules, type RuleResolver, type UserRules } from './user-rules.ts';
+
+/** A mode with what it can tell of a user's rules; one that cannot tell has cannotEnumerate. */
+export interface Mode {
+  readonly authorizer: Authorizer;
+  readonly rules: RuleResolver;
+}
+
+const NOTHING: RuleResolver = {
+  rulesFor: () => ({ resourceRules: [], nonResourceRules: [], incomplete: false, errors: [] }),
+};
+
+/** Allows whatever is asked. */
+export const ALWAYS_ALLOW: Mode = {
+  authorizer: { authorize: () => Promise.resolve({ kind: 'allow', reason: '' }) },
+  rules: EVERYTHING,
+};
+
+/** Has no opinion on anything, which is a no at the end of the chain. */
+export const ALWAYS_DENY: Mode = {
+  authorizer: {
+    authorize: () => Promise.resolve({ kind: 'no-opinion', reason: 'Everything is forbidden.' }),
+  },
+  rules: NOTHING,
+};
+
+export class AuthorizerChain implements Authorizer, RuleResolver {
+  private readonly modes: readonly Mode[];
+
+  /** @param modes in the order they are asked */
+  constructor(modes: readonly Mode[]) {
+    this.modes = modes;
+  }
+
+  /** Reasons and errors of those without an opinion are joined by line ends. */
+  async authorize(attributes: AuthorizationAttributes): Promise<Decision> {
+    if (attributes.user.groups.includes(GROUP_MASTERS)) return { kind: 'allow', reason: '' };
+    const reasons: string[] = [];
+    const errors: string[] = [];
+    for (const { authorizer } of this.modes) {
+      const decision = await authorizer.authorize(attributes);
+      if (decision.reason !== '') reasons.push(decision.reason);
+      if (decision.error !== undefined) errors.push(decision.error);
+      if (decision.kind !== 'no-opinion') return decision;
+    }
+    return {
+      kind: 'no-opinion',
+      reason: reasons.join('\n'),
+      ...(errors.length === 0 ? {} : { error: errors.join('\n') }),
+    };
+  }
+
+  rulesFor(user: UserInfo, namespace: string): UserRules {
+    return joinRules(
+      this.modes.map((mode) => mode.rules),
+      user,
+      namespace,
+    );
+  }
+}
