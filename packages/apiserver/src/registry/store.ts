@@ -20,6 +20,7 @@ import {
   MODIFIED,
   notFound,
 } from '../api/status.ts';
+import { listKey, objectKey } from '../storage/keys.ts';
 import { hasCode, toApiError, type StorageOperation } from '../storage/storage-error.ts';
 import type {
   ListOptions,
@@ -624,20 +625,7 @@ export class ResourceStore implements ObjectStore {
 
   private keyOf(namespace: string, name: string): string {
     if (this.namespaced && namespace === '') throw badRequest('Namespace parameter required.');
-    if (name === '') throw badRequest('Name parameter required.');
-    const wrong = pathSegmentErrors(name);
-    if (wrong.length > 0) {
-      throw badRequest(`Name parameter invalid: ${JSON.stringify(name)}: ${wrong.join(';')}`);
-    }
-    return this.namespaced ? `${this.folderOf(namespace)}/${name}` : `/${this.backing.keyPrefix}/${name}`;
-  }
-
-  private folderOf(namespace: string): string {
-    const wrong = pathSegmentErrors(namespace);
-    if (wrong.length > 0) {
-      throw badRequest(`Namespace parameter invalid: ${JSON.stringify(namespace)}: ${wrong.join(';')}`);
-    }
-    return `/${this.backing.keyPrefix}/${namespace}`;
+    return objectKey(`/${this.backing.keyPrefix}`, this.namespaced ? namespace : '', name);
   }
 
   /** Where a list looks: at one object if its name is asked for, in a namespace, everywhere. */
@@ -651,11 +639,7 @@ export class ResourceStore implements ObjectStore {
     if (name !== undefined && pathSegmentErrors(name).length === 0 && name !== '') {
       if (!this.namespaced || namespace !== '') return { key: this.keyOf(namespace, name), recursive: false };
     }
-    const everywhere = !this.namespaced || namespace === '';
-    return {
-      key: everywhere ? `/${this.backing.keyPrefix}` : this.folderOf(namespace),
-      recursive: true,
-    };
+    return { key: listKey(`/${this.backing.keyPrefix}`, this.namespaced ? namespace : ''), recursive: true };
   }
 
   private async told<T>(operation: StorageOperation, name: string, act: () => Promise<T>): Promise<T> {

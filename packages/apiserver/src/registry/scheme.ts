@@ -1,0 +1,272 @@
+/**
+ * What is served at this moment: resources by group, version and name, each with its store, and how an object of
+ * one version becomes one of another. Resources come and go while the server runs (custom ones); whoever keeps
+ * something made of the scheme asks for its generation.
+ *
+ * Which versions of the built-in kinds are served is --runtime-config's to say.
+ */
+
+import { assert } from '@keelson/base';
+
+import type { JsonObject } from '../api/json.ts';
+import {
+  apiVersionOf,
+  describeResource,
+  type GroupResource,
+  type GroupVersion,
+  type KubeObject,
+} from '../api/meta.ts';
+import type { ProtobufCodec } from '../codec/protobuf.ts';
+import { conform } from '../codec/typed.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+import type { TypeTable } from '../schema/type-table.ts';
+import { builtInCodec, customCodec, type ReadableType } from '../storage/object-codec.ts';
+import type { ObjectCodec, Storage, StorageResource } from '../storage/storage.ts';
+import {
+  listKindOf,
+  versionOf,
+  type ObjectStore,
+  type ResourceDefinition,
+  type StoredBacking,
+  type Stores,
+  type VersionDefinition,
+} from './resource.ts';
+import { ResourceStore } from './store.ts';
+import type { StrategyContext } from './strategy.ts';
+
+export interface SchemeOptions {
+  readonly types: TypeTable;
+  readonly protobuf: ProtobufCodec;
+  /** Opens what holds a resource's objects. */
+  storage(resource: StorageResource, definition: ResourceDefinition): Storage;
+  /** The context of what hooks and controllers do. */
+  context(dryRun: boolean): StrategyContext;
+  /** --runtime-config: `apps/v1`, `api/beta`, `resource.k8s.io/v1beta1/deviceclasses` to whether it is served. */
+  readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+}
+
+/** A resource in the version a request names. */
+export interface Served {
+  readonly definition: ResourceDefinition;
+  readonly version: VersionDefinition;
+  /** `apps/v1`. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly listKind: string;
+  readonly schema: StructSchema;
+  /** Undefined for a virtual resource. */
+  readonly store: ResourceStore | undefined;
+}
+
+interface Entry {
+  readonly definition: ResourceDefinition;
+  readonly store: ResourceStore | undefined;
+  readonly versions: ReadonlyMap<string, Served>;
+}
+
+export class Scheme implements Stores {
+  readonly types: TypeTable;
+  private readonly options: SchemeOptions;
+  private readonly entries = new Map<string, Entry>();
+  private changes = 0;
+
+  constructor(options: SchemeOptions) {
+    this.options = options;
+    this.types = options.types;
+  }
+
+  /** Another number after each change. */
+  generation(): number {
+    return this.changes;
+  }
+
+  /** Serves a resource, in place of the one of the same name. */
+  add(definition: ResourceDefinition): void {
+    const { backing } = definition;
+    const store =
+      backing.kind === 'stored'
+        ? new ResourceStore(
+            definition,
+            this.options.storage(this.storageResource(definition, backing), definition),
+            this,
+            (dryRun) => this.options.context(dryRun),
+          )
+        : undefined;
+    const versions = new Map<string, Served>();
+    for (const version of definition.versions) {
+      if (!isServed(definition, version, this.options.runtimeConfig ?? NO_CONFIG)) continue;
+      versions.set(version.version, {
+        definition,
+        version,
+        apiVersion: apiVersionOf({ group: definition.group, version: version.version }),
+        kind: definition.kind,
+        listKind: listKindOf(definition),
+        schema: this.schemaOf(version),
+        store,
+      });
+    }
+    this.changes += 1;
+    if (versions.size > 0) this.entries.set(describeResource(definition), { definition, store, versions });
+  }
+
+  /** Serves a resource no more; its objects stay where they are. */
+  remove(resource: GroupResource): void {
+    if (this.entries.delete(describeResource(resource))) this.changes += 1;
+  }
+
+  find(group: string, version: string, resource: string): Served | undefined {
+    return this.entries.get(describeResource({ group, resource }))?.versions.get(version);
+  }
+
+  of(resource: GroupResource): ObjectStore | undefined {
+    return this.entries.get(describeResource(resource))?.store;
+  }
+
+  /** The store with all that the server itself does with it. */
+  store(resource: GroupResource): ResourceStore | undefined {
+    return this.entries.get(describeResource(resource))?.store;
+  }
+
+  /** All resources in all versions that are served. */
+  *served(): IterableIterator<Served> {
+    for (const { versions } of this.entries.values()) yield* versions.values();
+  }
+
+  /** The object in another version of its resource. */
+  convert(definition: ResourceDefinition, object: KubeObject, to: GroupVersion): KubeObject {
+    const apiVersion = apiVersionOf(to);
+    if (object.apiVersion === apiVersion) return object;
+    return definition.convert?.(object, to) ?? { ...object, apiVersion };
+  }
+
+  /** The object in the version it is stored in; a virtual resource's stays as it is. */
+  toStored(definition: ResourceDefinition, object: KubeObject): KubeObject {
+    return definition.backing.kind === 'stored'
+      ? this.convert(definition, object, definition.backing.version)
+      : object;
+  }
+
+  /** The object as a request's version shows it. */
+  toServed({ definition, version }: Served, object: KubeObject): KubeObject {
+    return this.convert(definition, object, { group: definition.group, version: version.version });
+  }
+
+  /**
+   * JSON as an object of the version: in Go's form, with defaults.
+   *
+   * @param unknown told the path of each member that no field knows
+   * @throws TypedError
+   */
+  toObject(served: Served, value: JsonObject, unknown?: (path: string) => void): KubeObject {
+    const { version, schema, apiVersion, kind } = served;
+    const typed = conform(schema, value, {
+      schemaProps: this.schemaProps(),
+      ...(unknown === undefined ? {} : { unknown }),
+    });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- conform gives metadata its type
+    const object = { ...typed, apiVersion, kind } as unknown as KubeObject;
+    return version.defaults?.(object) ?? object;
+  }
+
+  schemaProps(): StructSchema {
+    return this.types.struct('apiextensions.v1.JSONSchemaProps');
+  }
+
+  private schemaOf(version: VersionDefinition): StructSchema {
+    return version.schema ?? this.types.struct(version.typeName);
+  }
+
+  private storageResource(definition: ResourceDefinition, backing: StoredBacking): StorageResource {
+    const { group, resource, selectable } = definition;
+    return {
+      resource: { group, resource },
+      prefix: `/${backing.keyPrefix}`,
+      codec: this.codecOf(definition, backing),
+      fieldsOf: ({ metadata, ...rest }) => ({
+        ...selectable?.values({ metadata, ...rest }),
+        'metadata.name': metadata.name ?? '',
+        'metadata.namespace': metadata.namespace ?? '',
+      }),
+    };
+  }
+
+  /** What lies in the store, with defaults: it may have been written before a field had one. */
+  private codecOf(definition: ResourceDefinition, backing: StoredBacking): ObjectCodec {
+    const stored =
+      backing.version.group === definition.group ? versionOf(definition, backing.version.version) : undefined;
+    const codec =
+      stored?.schema === undefined ? this.builtInCodec(definition, backing, stored) : customCodec();
+    const defaults = stored?.defaults?.bind(stored);
+    if (defaults === undefined) return codec;
+    return {
+      encode: (value) => codec.encode(value),
+      decode: (bytes, resourceVersion) => defaults(codec.decode(bytes, resourceVersion)),
+    };
+  }
+
+  private builtInCodec(
+    definition: ResourceDefinition,
+    backing: StoredBacking,
+    stored: VersionDefinition | undefined,
+  ): ObjectCodec {
+    const typeName = stored?.typeName ?? backing.typeName;
+    assert(typeName !== undefined, `${describeResource(definition)} is stored in a version that has no type`);
+    const { kind } = definition;
+    const readable: ReadableType[] = [];
+    for (const version of definition.versions) {
+      if (version === stored) continue;
+      readable.push({
+        apiVersion: apiVersionOf({ group: definition.group, version: version.version }),
+        kind,
+        struct: this.schemaOf(version),
+        convert: (value) => this.convert(definition, value, backing.version),
+      });
+    }
+    return builtInCodec({
+      protobuf: this.options.protobuf,
+      schemaProps: this.schemaProps(),
+      stored: { apiVersion: apiVersionOf(backing.version), kind, struct: this.types.struct(typeName) },
+      readable,
+    });
+  }
+}
+
+const NO_CONFIG: ReadonlyMap<string, boolean> = new Map();
+
+/** Whether --runtime-config lets a version be served: the narrowest word counts. */
+function isServed(
+  { group, resource }: ResourceDefinition,
+  { version, servedByDefault }: VersionDefinition,
+  config: ReadonlyMap<string, boolean>,
+): boolean {
+  const groupVersion = `${group === '' ? 'api' : group}/${version}`;
+  const stage = version.includes('alpha') ? 'api/alpha' : version.includes('beta') ? 'api/beta' : 'api/ga';
+  return (
+    config.get(`${groupVersion}/${resource}`) ??
+    config.get(groupVersion) ??
+    config.get(stage) ??
+    config.get('api/all') ??
+    servedByDefault ??
+    true
+  );
+}
+
+/**
+ * Reads --runtime-config, `apps/v1=true,api/beta=false`; a name without a value is meant true.
+ *
+ * @throws Error with the original's text
+ */
+export function parseRuntimeConfig(text: string): Map<string, boolean> {
+  const config = new Map<string, boolean>();
+  for (const item of text.split(',')) {
+    if (item.trim() === '') continue;
+    const equals = item.indexOf('=');
+    const name = (equals < 0 ? item : item.slice(0, equals)).trim();
+    const value = equals < 0 ? 'true' : item.slice(equals + 1).trim();
+    if (value !== 'true' && value !== 'false' && value !== '') {
+      throw new Error(`invalid value ${name}=${value}`);
+    }
+    config.set(name, value !== 'false');
+  }
+  return config;
+}
