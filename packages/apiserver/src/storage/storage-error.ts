@@ -7,7 +7,7 @@
  */
 
 import type { GroupResource } from '../api/meta.ts';
-import { ApiError, alreadyExists, conflict, internalError, notFound, serverTimeout } from '../api/status.ts';
+import { ApiError, alreadyExists, conflict, notFound, serverTimeout } from '../api/status.ts';
 
 export type StorageErrorCode =
   | 'KEY_NOT_FOUND'
@@ -58,7 +58,7 @@ export type StorageOperation = 'get' | 'list' | 'watch' | 'create' | 'update' | 
 /** A caller may try again after as many seconds when the store did not answer. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** What a client is told; an ApiError passes as it is, what is unknown becomes a 500. */
+/** What a client is told; an ApiError passes as it is, what is unknown becomes a plain 500 with its own text. */
 export function toApiError(
   error: unknown,
   operation: StorageOperation,
@@ -66,16 +66,16 @@ export function toApiError(
   name: string,
 ): ApiError {
   if (error instanceof ApiError) return error;
-  if (!(error instanceof StorageError)) return internalError(error);
+  if (!(error instanceof StorageError)) return plainError(error);
   switch (error.code) {
     case 'KEY_NOT_FOUND':
-      return operation === 'create' ? internalError(error) : notFound(resource, name);
+      return operation === 'create' ? plainError(error) : notFound(resource, name);
     case 'KEY_EXISTS':
       if (operation === 'create') return alreadyExists(resource, name);
       return conflict(resource, name, error.message);
     case 'CONFLICT':
     case 'INVALID_OBJECT':
-      return operation === 'create' ? internalError(error) : conflict(resource, name, error.message);
+      return operation === 'create' ? plainError(error) : conflict(resource, name, error.message);
     case 'UNREACHABLE':
     case 'TIMEOUT':
       return serverTimeout(resource, operation, RETRY_AFTER_SECONDS);
@@ -85,4 +85,9 @@ export function toApiError(
         { cause: error },
       );
   }
+}
+
+function plainError(error: unknown): ApiError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new ApiError({ code: 500, reason: '', message }, { cause: error });
 }
