@@ -66,6 +66,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 1, members: ['schema/'] },
     { rank: 1, members: ['pki/'] },
     { rank: 2, members: ['codec/'] },
+    { rank: 2, members: ['patch/'] },
     { rank: 2, members: ['printers/'] },
     { rank: 3, members: ['storage/'] },
     { rank: 4, members: ['authn/'] },
@@ -222,6 +223,7 @@ export const OUTSIDE_IMPORTS: Readonly<Record<string, string>> = {
 export const PURE_FOLDERS: readonly string[] = [
   'packages/apiserver/src/api/',
   'packages/apiserver/src/authz/',
+  'packages/apiserver/src/patch/',
   'packages/apiserver/src/schema/',
   'packages/raft/src/',
   'packages/store/src/alarm/',

@@ -69,3 +69,5 @@ export { reconcileBinding, reconcileRole } from './authz/reconcile.ts';
 export { MemoryBackend, type MemoryBackendOptions } from './storage/memory-storage.ts';
 export { builtInCodec, customCodec } from './storage/object-codec.ts';
 export { builtInPrefix, customPrefix, listKey, objectKey } from './storage/keys.ts';
+export { parentManagedFields, scaleManagedFields, type ReplicasPaths } from './patch/managed-fields-scale.ts';
+export { applyPatch, trackUpdate, type FieldOptions } from './patch/server-side-apply.ts';

@@ -1,0 +1,394 @@
+/**
+ * The two doors through which every write passes: `trackUpdate` keeps metadata.managedFields true after a create,
+ * update, patch or delete of fields, `applyPatch` is server-side apply. Pure: the time of the write is an argument.
+ *
+ * Modelled on the chain of managers in apimachinery's util/managedfields: version check, last-applied annotation,
+ * tracking from the first write on, at most ten updaters, manager and time, metadata that nobody owns, merge.
+ */
+
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { parseApiVersion } from '../api/meta.ts';
+import { ApiError, applyConflict, badRequest } from '../api/status.ts';
+import { compareText, goQuote, PathElement, pathText } from './field-path.ts';
+import { FieldSet } from './field-set.ts';
+import {
+  decodeManagedFields,
+  encodeManagedFields,
+  managedFieldsOf,
+  ManagedFieldsError,
+  managerIdentifier,
+  resetsManagedFields,
+  timeSeconds,
+  withManagedFields,
+  type Manager,
+  type Managers,
+  type Operation,
+} from './managed-fields.ts';
+import { fieldsOfLastApplied, KUBECTL, withLastApplied } from './server-side-apply-last-applied.ts';
+import {
+  applyConfiguration,
+  ConflictsError,
+  MergeStepError,
+  updateManagers,
+  type Conflict,
+  type Versions,
+} from './server-side-apply-updater.ts';
+import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
+
+/** What a write is about. */
+export interface FieldOptions {
+  /** Version of the request, in which both objects are given. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Empty for the resource itself. */
+  readonly subresource: string;
+  /** Time of the write, RFC 3339 at second precision in UTC. */
+  readonly now: string;
+  readonly versions: Versions;
+  /** The client sent an empty managedFields list, which the codec has dropped: forget all owners. */
+  readonly reset?: boolean;
+  /** Told why an update could not be tracked; the object then has no managedFields. */
+  readonly failed?: (error: Error) => void;
+}
+
+/** Updaters that an object remembers; older ones are merged into one per version. */
+const UPDATERS_MAX = 10;
+
+const ANCIENT = 'ancient-changes';
+const BEFORE_FIRST_APPLY = 'before-first-apply';
+
+/** Stands for the writer until it is known whether it changed anything. No identifier, since those are JSON. */
+const SELF = 'current-operation';
+
+/** What nobody owns: the server sets it, or it names the object. */
+const STRIPPED = FieldSet.of(
+  [PathElement.field('apiVersion')],
+  [PathElement.field('kind')],
+  [PathElement.field('metadata')],
+  ...[
+    'name',
+    'namespace',
+    'creationTimestamp',
+    'selfLink',
+    'uid',
+    'clusterName',
+    'generation',
+    'managedFields',
+    'resourceVersion',
+  ].map((name) => [PathElement.field('metadata'), PathElement.field(name)]),
+);
+
+/**
+ * The object to store after a create, update or patch, with managedFields that tell who wrote what. Never fails:
+ * an object that cannot be tracked is stored without managedFields.
+ *
+ * @param live the object before; undefined for a create
+ * @param next the object as it shall be stored, in the same version
+ * @param manager see managerName
+ */
+export function trackUpdate(
+  live: JsonObject | undefined,
+  next: JsonObject,
+  manager: string,
+  options: FieldOptions,
+): JsonObject {
+  const bare = withManagedFields(next, undefined);
+  try {
+    const managers = managersBefore(live, next, options);
+    const exists = live !== undefined && uidOf(live) !== '';
+    // An object that was stored without owners stays so until it is applied for the first time.
+    if (managers.size === 0 && exists) return bare;
+    const before = live === undefined ? {} : withManagedFields(live, undefined);
+    const after = track(before, bare, manager, managers, options);
+    return withManagedFields(bare, encodeManagedFields(cap(after)));
+  } catch (error) {
+    if (!(error instanceof TypedMergeError || error instanceof MergeStepError)) throw error;
+    options.failed?.(error);
+    return bare;
+  }
+}
+
+/**
+ * The owners a write starts from: those the client sends, if they can be read, else those of the live object. A
+ * write to a subresource cannot set them.
+ */
+function managersBefore(live: JsonObject | undefined, next: JsonObject, options: FieldOptions): Managers {
+  const stored = (): Managers => readable(live === undefined ? undefined : managedFieldsOf(live)) ?? NOBODY;
+  if (options.subresource !== '') return stored();
+  if (options.reset === true || resetsManagedFields(next)) return NOBODY;
+  const sent = readable(managedFieldsOf(next));
+  return sent === undefined || sent.size === 0 ? stored() : sent;
+}
+
+const NOBODY: Managers = new Map();
+
+/** undefined for entries that cannot be read. */
+function readable(entries: readonly Json[] | undefined): Managers | undefined {
+  try {
+    return decodeManagedFields(entries ?? []);
+  } catch (error) {
+    if (error instanceof ManagedFieldsError) return undefined;
+    throw error;
+  }
+}
+
+/** The owners after an update; the writer's entry and its time change only when it changed a field. */
+function track(
+  live: JsonObject,
+  next: JsonObject,
+  name: string,
+  managers: Managers,
+  options: FieldOptions,
+): Map<string, Manager> {
+  const { apiVersion, versions, now } = options;
+  const type = versions.typeOf(apiVersion);
+  if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
+  validateTyped(next, type, true);
+  validateTyped(live, type, true);
+  const manager = managerOf(name, 'Update', options);
+  const after = updateManagers(
+    live,
+    next,
+    apiVersion,
+    managers,
+    { identifier: SELF, manager: { ...manager, time: undefined } },
+    versions,
+  );
+  const self = strip(after, SELF);
+  if (self !== undefined) {
+    after.delete(SELF);
+    const identifier = managerIdentifier(manager);
+    const fields = self.fields.union(after.get(identifier)?.fields ?? FieldSet.EMPTY);
+    after.set(identifier, { ...manager, fields, time: now });
+  }
+  return after;
+}
+
+function managerOf(
+  name: string,
+  operation: Operation,
+  { apiVersion, subresource }: FieldOptions,
+): Omit<Manager, 'fields' | 'time'> {
+  return { name: name === '' ? 'unknown' : name, operation, apiVersion, subresource };
+}
+
+/** Takes from a manager what nobody owns; undefined when nothing is left of it. */
+function strip(managers: Map<string, Manager>, identifier: string): Manager | undefined {
+  const manager = managers.get(identifier);
+  if (manager === undefined) return undefined;
+  const fields = manager.fields.difference(STRIPPED);
+  if (fields.isEmpty) {
+    managers.delete(identifier);
+    return undefined;
+  }
+  const stripped = { ...manager, fields };
+  managers.set(identifier, stripped);
+  return stripped;
+}
+
+/** At most ten updaters: the oldest of each version are merged into one. */
+function cap(managers: Map<string, Manager>): Managers {
+  const updaters = [...managers].filter(([, { operation }]) => operation === 'Update');
+  if (updaters.length <= UPDATERS_MAX) return managers;
+  updaters.sort(
+    ([a, left], [b, right]) => timeSeconds(left.time) - timeSeconds(right.time) || compareText(a, b),
+  );
+  const first = new Map<string, string>();
+  let count = updaters.length;
+  for (const [identifier, manager] of updaters) {
+    if (count <= UPDATERS_MAX) break;
+    const { apiVersion } = manager;
+    const oldest = first.get(apiVersion);
+    if (oldest === undefined) {
+      first.set(apiVersion, identifier);
+      continue;
+    }
+    const ancient = { name: ANCIENT, operation: 'Update', apiVersion, subresource: '' } as const;
+    const bucket = managerIdentifier(ancient);
+    const merged = managers.get(bucket) ?? managers.get(oldest);
+    managers.delete(managers.has(bucket) ? bucket : oldest);
+    managers.delete(identifier);
+    managers.set(bucket, {
+      ...ancient,
+      fields: manager.fields.union(merged?.fields ?? FieldSet.EMPTY),
+      time: manager.time,
+    });
+    count -= 1;
+  }
+  return managers;
+}
+
+/**
+ * Server-side apply: the live object with the configuration merged in, and its managedFields.
+ *
+ * The result is the live object itself, owners and all, when nothing changes. It is neither defaulted nor brought
+ * into Go's form: pass it through the codec.
+ *
+ * @param live the object before; undefined to create it
+ * @param patch the configuration as it was sent, without managedFields
+ * @throws ApiError 409 Conflict naming the owners; 400 for another version or kind; 500 with the original's text for a
+ *   configuration that is not one of the type
+ */
+export function applyPatch(
+  live: JsonObject | undefined,
+  patch: JsonObject,
+  manager: string,
+  force: boolean,
+  options: FieldOptions,
+): JsonObject {
+  const start = live ?? { apiVersion: options.apiVersion, kind: options.kind };
+  const managers = decodeForApply(start);
+  checkVersion(patch, options);
+  if (isJsonObject(patch['metadata']) && Array.isArray(patch['metadata']['managedFields']))
+    throw badRequest('metadata.managedFields must be nil');
+  const bare = withManagedFields(start, undefined);
+  try {
+    const applied = applyForKubectl(bare, patch, manager, managers, force, options);
+    const object = manager === KUBECTL ? withLastApplied(applied.object, patch) : applied.object;
+    return withManagedFields(object, encodeManagedFields(applied.managers));
+  } catch (error) {
+    if (error instanceof ConflictsError) throw conflictError(error.conflicts);
+    if (error instanceof TypedMergeError || error instanceof MergeStepError)
+      throw plainError(error.message, error);
+    throw error;
+  }
+}
+
+function decodeForApply(live: JsonObject): Managers {
+  try {
+    return decodeManagedFields(managedFieldsOf(live) ?? []);
+  } catch (error) {
+    if (!(error instanceof ManagedFieldsError)) throw error;
+    throw plainError(`failed to decode managed fields: ${error.message}`, error);
+  }
+}
+
+function checkVersion(patch: JsonObject, { apiVersion, kind }: FieldOptions): void {
+  if (patch['apiVersion'] === apiVersion && patch['kind'] === kind) return;
+  throw badRequest(`invalid object type: ${describeKind(patch)}`);
+}
+
+/** The object, live or merged, and its owners. */
+interface Result {
+  readonly object: JsonObject;
+  readonly managers: Managers;
+}
+
+/** An apply by kubectl does not conflict over what its client-side apply left as it was. */
+function applyForKubectl(
+  live: JsonObject,
+  patch: JsonObject,
+  name: string,
+  managers: Managers,
+  force: boolean,
+  options: FieldOptions,
+): Result {
+  try {
+    return apply(live, patch, name, managers, force, options);
+  } catch (error) {
+    if (!(error instanceof ConflictsError) || name !== KUBECTL) throw error;
+    const type = options.versions.typeOf(options.apiVersion);
+    const allowed = type && fieldsOfLastApplied(live, options.apiVersion, type);
+    if (allowed === undefined) throw error;
+    const left = error.conflicts.filter(({ path }) => !allowed.has(path));
+    if (left.length > 0) throw new ConflictsError(left);
+    return apply(live, patch, name, managers, true, options);
+  }
+}
+
+function apply(
+  live: JsonObject,
+  patch: JsonObject,
+  name: string,
+  managers: Managers,
+  force: boolean,
+  options: FieldOptions,
+): Result {
+  const { apiVersion, versions, now } = options;
+  const before = managers.size > 0 ? managers : track({}, live, BEFORE_FIRST_APPLY, managers, options);
+  const type = versions.typeOf(apiVersion);
+  if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
+  validate('failed to create typed patch object', patch, () => {
+    validateTyped(patch, type, false);
+  });
+  validate('failed to create typed live object', live, () => {
+    validateTyped(live, type, true);
+  });
+  const self = managerOf(name, 'Apply', options);
+  const identifier = managerIdentifier(self);
+  const { object, managers: after } = applyConfiguration(
+    live,
+    patch,
+    apiVersion,
+    before,
+    { identifier, manager: { ...self, time: before.get(identifier)?.time } },
+    force,
+    versions,
+  );
+  const applier = strip(after, identifier);
+  // Without a change of the object the applier keeps its time, even if it states other fields now.
+  if (applier !== undefined && object !== undefined) after.set(identifier, { ...applier, time: now });
+  return { object: object ?? live, managers: after };
+}
+
+function validate(what: string, object: JsonObject, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof TypedMergeError)) throw error;
+    const where = `${textIn(object, 'namespace')}/${textIn(object, 'name')}; ${describeKind(object)}`;
+    throw new MergeStepError(`${what} (${where}): ${error.message}`, { cause: error });
+  }
+}
+
+function textIn(object: JsonObject, name: string): string {
+  const { metadata } = object;
+  const value = isJsonObject(metadata) ? metadata[name] : undefined;
+  return typeof value === 'string' ? value : '';
+}
+
+function uidOf(object: JsonObject): string {
+  return textIn(object, 'uid');
+}
+
+/** `apps/v1, Kind=Deployment`; the core group is empty, `/v1, Kind=Pod`. */
+function describeKind(object: JsonObject): string {
+  const { apiVersion, kind } = object;
+  const parsed = typeof apiVersion === 'string' ? parseApiVersion(apiVersion) : undefined;
+  return `${parsed?.group ?? ''}/${parsed?.version ?? ''}, Kind=${typeof kind === 'string' ? kind : ''}`;
+}
+
+/** What the original answers to an error without a status: 500 without a reason, the text as it is. */
+function plainError(message: string, cause: Error): ApiError {
+  return new ApiError({ code: 500, reason: '', message }, { cause });
+}
+
+/** 409 Conflict with one cause a field, and a text that lists the fields by manager. */
+function conflictError(conflicts: readonly Conflict[]): ApiError {
+  const causes = conflicts.map(({ manager, path }) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${describeManager(manager)}`,
+    field: pathText(path),
+  }));
+  if (conflicts.length === 1) {
+    const [{ manager, path }] = conflicts;
+    return applyConflict(
+      causes,
+      `Apply failed with 1 conflict: conflict with ${describeManager(manager)}: ${pathText(path)}`,
+    );
+  }
+  const lines: string[] = [];
+  let last: string | undefined;
+  for (const { identifier, manager, path } of conflicts) {
+    if (identifier !== last) lines.push(`conflicts with ${describeManager(manager)}:`);
+    last = identifier;
+    lines.push(`- ${pathText(path)}`);
+  }
+  return applyConflict(causes, `Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`);
+}
+
+/** The original can name a time as well, but its identifiers of managers have none. */
+function describeManager({ name, operation, apiVersion, subresource }: Manager): string {
+  const where = subresource === '' ? '' : ` with subresource ${goQuote(subresource)}`;
+  return `${goQuote(name)}${where}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
+}
