@@ -71,3 +71,4 @@ export { builtInCodec, customCodec } from './storage/object-codec.ts';
 export { builtInPrefix, customPrefix, listKey, objectKey } from './storage/keys.ts';
 export { parentManagedFields, scaleManagedFields, type ReplicasPaths } from './patch/managed-fields-scale.ts';
 export { applyPatch, trackUpdate, type FieldOptions } from './patch/server-side-apply.ts';
+export { EtcdBackend, type EtcdBackendOptions } from './storage/etcd-storage.ts';
