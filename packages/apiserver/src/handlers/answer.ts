@@ -1,0 +1,58 @@
+/**
+ * Objects as a client asked for them: whole, as a table, or their metadata alone.
+ */
+
+import type { ApiResponse } from '../api/exchange.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { badRequest } from '../api/status.ts';
+import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
+import type { Scope } from './scope.ts';
+import type { AnswerForm } from './wire.ts';
+
+/** The form of an answer that is an object of the endpoint's kind, or a list of them. */
+export function formOf({ parts, request }: Scope, watch = false): AnswerForm {
+  return parts.wire.answerForm(request, { watch, table: true });
+}
+
+/** @throws ApiError BadRequest */
+export function includeOf({ request }: Scope): IncludeObject {
+  const text = request.query.get('includeObject') ?? '';
+  switch (text) {
+    case '':
+      return 'Metadata';
+    case 'None':
+    case 'Metadata':
+    case 'Object':
+      return text;
+    default:
+      throw badRequest(`unrecognized includeObject value: ${JSON.stringify(text)}`);
+  }
+}
+
+/** One object, in the request's version already. */
+export function answer(scope: Scope, code: number, object: KubeObject): ApiResponse {
+  const form = formOf(scope);
+  return { kind: 'object', code, object: shaped(scope, form, object) };
+}
+
+function shaped(scope: Scope, form: AnswerForm, object: KubeObject): KubeObject {
+  // A Status is what it is, whatever was asked for.
+  if (object.kind === 'Status') return object;
+  switch (form.as) {
+    case 'Table': {
+      const { resourceVersion } = object.metadata;
+      return tableOf([object], resourceVersion === undefined ? {} : { resourceVersion }, {
+        printer: scope.subresource?.kind === undefined ? scope.served.version.printer : undefined,
+        version: form.version,
+        include: includeOf(scope),
+        nowMs: scope.parts.nowMs(),
+      });
+    }
+    case 'PartialObjectMetadata':
+      return metadataOf(object, form.version);
+    case 'PartialObjectMetadataList':
+      throw badRequest(`${object.kind} is not a list`);
+    case 'object':
+      return object;
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * The body of a request as an object of the resource, or of its subresource, with defaults.
+ */
+
+import type { KubeObject } from '../api/meta.ts';
+import { kindOf, type Scope } from './scope.ts';
+
+export interface Body {
+  /** In the request's version, with defaults. */
+  readonly object: KubeObject;
+  /** As it was read: lists that say nothing are still there where the wire kept them. */
+  readonly sent: KubeObject;
+}
+
+/** @returns undefined for an empty body */
+export async function readBody(scope: Scope): Promise<Body | undefined> {
+  const { parts, request, served, subresource } = scope;
+  const own = subresource?.kind === undefined;
+  const typeName = subresource?.typeName;
+  const schema = own
+    ? served.schema
+    : typeName === undefined
+      ? undefined
+      : parts.scheme.types.struct(typeName);
+  const sent = await parts.wire.readObject(request, { kind: kindOf(scope), schema });
+  if (sent === undefined) return undefined;
+  const object = own ? (served.version.defaults?.(sent) ?? sent) : sent;
+  return { object, sent };
+}

@@ -1,0 +1,83 @@
+/** DELETE of an object, and of a collection. */
+
+import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
+import type { DeleteOptions } from '../registry/deletion.ts';
+import { selectionOf } from '../registry/selection.ts';
+import { answer, formOf } from './answer.ts';
+import { listObject } from './list.ts';
+import { deleteOptions, listOptions } from './options.ts';
+import { callOf, validated, type Scope } from './scope.ts';
+
+export async function deleteOne(scope: Scope): Promise<ApiResponse> {
+  const { request, served, parts } = scope;
+  const { store } = served;
+  if (store === undefined) throw new Error(`${served.definition.resource} is not stored`);
+  const { namespace, name } = request.info;
+  const { options, object: body } = await readOptions(scope);
+  const dryRun = (options.dryRun ?? []).length > 0;
+  const { object, gone } = await store.deleteObject(callOf(scope, dryRun), namespace, name, options, {
+    delete: (old) => validated(scope, 'DELETE', undefined, old, body, dryRun),
+  });
+  // Who says that nothing is to be orphaned hears that it is not done yet.
+  const code = !gone && options.orphanDependents === false ? 202 : 200;
+  return answer(scope, code, object.kind === 'Status' ? object : parts.scheme.toServed(served, object));
+}
+
+export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
+  const { request, served, parts } = scope;
+  const { store, definition } = served;
+  if (store === undefined) throw new Error(`${definition.resource} is not stored`);
+  const { namespace, labelSelector, fieldSelector } = request.info;
+  const form = formOf(scope);
+  const list = listOptions(request.query, false);
+  const { options, object: body } = await readOptions(scope);
+  const dryRun = (options.dryRun ?? []).length > 0;
+  const selection = selectionOf(definition, labelSelector, fieldSelector);
+  const { objects, revision } = await store.deleteCollection(
+    callOf(scope, dryRun),
+    namespace,
+    {
+      resourceVersion: list.resourceVersion,
+      resourceVersionMatch: list.resourceVersionMatch,
+      limit: list.limit,
+      continue: list.continue,
+      selection,
+      signal: request.signal,
+    },
+    options,
+    { delete: (old) => validated(scope, 'DELETE', undefined, old, body, dryRun) },
+  );
+  const items = objects.map((object) => parts.scheme.toServed(served, object));
+  const meta = { resourceVersion: String(revision) };
+  return { kind: 'object', code: 200, object: listObject(scope, form, items, meta) };
+}
+
+async function readOptions({
+  parts,
+  request,
+  served,
+}: Scope): Promise<{ readonly options: DeleteOptions; readonly object: KubeObject | undefined }> {
+  const schema = parts.scheme.types.struct('meta.v1.DeleteOptions');
+  // DeleteOptions belongs to every group and version; clients say v1, the group's own, or meta.k8s.io's.
+  const kinds: GroupVersionKind[] = [
+    { group: '', version: 'v1', kind: 'DeleteOptions' },
+    { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' },
+    { group: served.definition.group, version: served.version.version, kind: 'DeleteOptions' },
+  ];
+  const [own, ...others] = kinds;
+  const object = hasBody(request)
+    ? await parts.wire.readObject(request, {
+        kind: own,
+        schema,
+        anyVersion: true,
+        others: others.map((kind) => ({ kind, schema })),
+      })
+    : undefined;
+  return { options: deleteOptions(request, object), object };
+}
+
+/** A DELETE mostly has none; its length says so. */
+function hasBody({ headers }: ApiRequest): boolean {
+  return headers.get('content-length')?.[0] !== '0';
+}

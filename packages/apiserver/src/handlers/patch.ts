@@ -1,0 +1,278 @@
+/**
+ * PATCH: three kinds that say what to change, and server-side apply, which says what shall be. The patch is laid on
+ * what is there at the moment of the write, again when somebody else wrote in between.
+ *
+ * Modelled on apiserver's handlers/patch.go.
+ */
+
+import type { ApiResponse } from '../api/exchange.ts';
+import { isJsonObject, type JsonObject } from '../api/json.ts';
+import { apiVersionOf, type KubeObject } from '../api/meta.ts';
+import {
+  ApiError,
+  badRequest,
+  conflict,
+  hasReason,
+  invalid,
+  notFound,
+  unsupportedMediaType,
+} from '../api/status.ts';
+import { asJson } from '../codec/object-codec.ts';
+import { TypedError } from '../codec/typed.ts';
+import { readYaml, YamlError } from '../codec/yaml.ts';
+import { resetsManagedFields } from '../patch/managed-fields.ts';
+import { applyPatch } from '../patch/server-side-apply.ts';
+import { inNamespace } from '../registry/before.ts';
+import type { Written } from '../registry/store.ts';
+import { answer } from './answer.ts';
+import { optionsObject, writeOptions, type WriteOptions } from './options.ts';
+import type { PatchKind } from './patchers.ts';
+import {
+  callOf,
+  checkName,
+  fieldOptionsOf,
+  kindOf,
+  mutated,
+  shownOf,
+  storedOf,
+  tracked,
+  validated,
+  withoutIdleTimes,
+  type Scope,
+} from './scope.ts';
+
+const KINDS: ReadonlyMap<string, PatchKind | 'apply'> = new Map([
+  ['application/json-patch+json', 'json'],
+  ['application/merge-patch+json', 'merge'],
+  ['application/strategic-merge-patch+json', 'strategic'],
+  ['application/apply-patch+yaml', 'apply'],
+]);
+
+/** As any body. */
+const BODY_BYTES_MAX = 3 * 1024 * 1024;
+
+/** How often a patch that names no version is laid on again after a conflict. */
+const ATTEMPTS = 5;
+
+export async function patch(scope: Scope): Promise<ApiResponse> {
+  const { request } = scope;
+  const kind = kindOfPatch(scope);
+  const options = writeOptions(request.query, 'PatchOptions', kind === 'apply');
+  const body = await request.body(BODY_BYTES_MAX);
+  const patcher = kind === 'apply' ? applier(scope, body, options) : changer(scope, kind, body, options);
+  const written = await write(scope, options, patcher, kind === 'apply');
+  return answer(scope, written.created ? 201 : 200, shownOf(scope, written.object) ?? written.object);
+}
+
+/** @throws ApiError UnsupportedMediaType */
+function kindOfPatch({ request, served }: Scope): PatchKind | 'apply' {
+  const text = request.headers.get('content-type')?.[0] ?? '';
+  const kind = KINDS.get(text.split(';', 1)[0].trim().toLowerCase());
+  // A strategic merge needs Go's marks, which custom resources lack.
+  const custom = served.version.schema !== undefined;
+  if (kind !== undefined && !(custom && kind === 'strategic')) return kind;
+  const types = [...KINDS.keys()].filter((type) => !(custom && KINDS.get(type) === 'strategic'));
+  throw unsupportedMediaType(types);
+}
+
+/**
+ * What shall be, in the request's version, with its owners, out of what is there.
+ *
+ * @param live undefined where there is nothing
+ */
+type Patcher = (live: KubeObject | undefined) => KubeObject;
+
+async function write(
+  scope: Scope,
+  options: WriteOptions,
+  patcher: Patcher,
+  creates: boolean,
+): Promise<Written> {
+  const { request, served, subresource } = scope;
+  const { definition, store } = served;
+  if (store === undefined) throw new Error(`${definition.resource} is not stored`);
+  const { namespace, name } = request.info;
+  const { dryRun } = options;
+  const admissionOptions = optionsObject(options);
+  const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
+  /** Whether the patch itself says which version it is meant for: then a conflict is the client's. */
+  let versioned = false;
+  const updated = async (existing: KubeObject | undefined): Promise<KubeObject> => {
+    const live = shownOf(scope, existing);
+    const next = inNamespace(patcher(live), namespace);
+    if (live === undefined && (next.metadata.uid ?? '') !== '') {
+      throw conflict(
+        definition,
+        name,
+        `uid mismatch: the provided object specified uid ${next.metadata.uid}, and no existing object was found`,
+      );
+    }
+    versioned = next.metadata.resourceVersion !== live?.metadata.resourceVersion;
+    checkName(next, name, namespace);
+    const stored = storedOf(scope, next, existing);
+    const operation = existing === undefined ? 'CREATE' : 'UPDATE';
+    const ready = await mutated(scope, operation, stored, existing, admissionOptions, dryRun);
+    return withoutIdleTimes(existing, ready);
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await store.updateObject(callOf(scope, dryRun), namespace, name, {
+        updated,
+        forceAllowCreate: creates && scope.view === undefined,
+        ...(strategy === undefined ? {} : { strategy }),
+        validations: {
+          create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
+          update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
+        },
+      });
+    } catch (error) {
+      // Owners' conflicts of an apply are no race: they name their causes.
+      const race = hasReason(error, 'Conflict') && (error.status.details?.causes ?? []).length === 0;
+      if (!race || versioned || attempt >= ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** A patch that changes what is there. */
+function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOptions): Patcher {
+  const { request, served, parts, subresource } = scope;
+  const { definition } = served;
+  const strategy =
+    subresource?.backing.kind === 'update' ? subresource.backing.strategy : definition.strategy;
+  const warned = new Set<string>();
+  return (live) => {
+    if (live === undefined) throw notFound(definition, request.info.name);
+    const strict: string[] = [];
+    const patched = parts.patchers.patch({
+      kind,
+      body,
+      current: asJson(live),
+      schema: scope.view?.schema ?? served.schema,
+      duplicate: (path) => strict.push(`duplicate field "${path}"`),
+    });
+    const object = typed(scope, patched, strict);
+    settleStrict(
+      strict,
+      options,
+      (text) => {
+        if (!warned.has(text)) request.warn(text);
+        warned.add(text);
+      },
+      patched,
+    );
+    const fields = {
+      ...fieldOptionsOf(scope, strategy.resetFields),
+      reset: resetsManagedFields(patched),
+    };
+    return tracked(scope, live, object, options.fieldManager, fields);
+  };
+}
+
+/** The patched JSON as an object of the version. @throws ApiError Invalid */
+function typed(scope: Scope, patched: JsonObject, strict: string[]): KubeObject {
+  const { apiVersion, kind, metadata } = patched;
+  const wanted = scope.view ?? scope.served;
+  if (apiVersion !== wanted.apiVersion || kind !== wanted.kind || !isJsonObject(metadata)) {
+    const reason =
+      typeof apiVersion !== 'string' || typeof kind !== 'string'
+        ? `Object 'Kind' is missing in '${JSON.stringify(patched)}'`
+        : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`;
+    throw badPatch(patched, reason);
+  }
+  try {
+    return decoded(scope, patched, (path) => strict.push(`unknown field "${path}"`));
+  } catch (error) {
+    if (!(error instanceof TypedError)) throw error;
+    throw badPatch(patched, error.message);
+  }
+}
+
+/** JSON as an object of what the request sees, with defaults. @throws TypedError */
+function decoded(scope: Scope, value: JsonObject, unknown?: (path: string) => void): KubeObject {
+  const { view, parts, served } = scope;
+  return view === undefined ? parts.scheme.toObject(served, value, unknown) : view.decode(value, unknown);
+}
+
+/** @throws ApiError Invalid under Strict */
+function settleStrict(
+  strict: readonly string[],
+  { fieldValidation }: WriteOptions,
+  warn: (text: string) => void,
+  patched: JsonObject,
+): void {
+  if (strict.length === 0 || fieldValidation === 'Ignore') return;
+  if (fieldValidation === 'Strict') throw badPatch(patched, `strict decoding error: ${strict.join(', ')}`);
+  for (const text of strict) warn(text);
+}
+
+function badPatch(patched: JsonObject, reason: string): ApiError {
+  const text = JSON.stringify(patched, (_name, value: unknown) =>
+    typeof value === 'bigint' ? Number(value) : value,
+  );
+  return invalid({ group: '', kind: '' }, '', [
+    { type: 'FieldValueInvalid', field: 'patch', body: `Invalid value: ${JSON.stringify(text)}: ${reason}` },
+  ]);
+}
+
+/** Server-side apply. */
+function applier(scope: Scope, body: Buffer, options: WriteOptions): Patcher {
+  const { request, served, subresource } = scope;
+  const strategy =
+    subresource?.backing.kind === 'update' ? subresource.backing.strategy : served.definition.strategy;
+  const configuration = applied(scope, body, options);
+  return (live) => {
+    const fields = fieldOptionsOf(scope, strategy.resetFields);
+    const version = resourceVersionOf(configuration);
+    if (version !== '' && version !== live?.metadata.resourceVersion) {
+      if (live === undefined) throw notFound(served.definition, request.info.name);
+    }
+    const before = live === undefined ? undefined : asJson(live);
+    const next = applyPatch(before, configuration, options.fieldManager, options.force, fields);
+    if (next === before && live !== undefined) return live;
+    return decoded(scope, next);
+  };
+}
+
+function resourceVersionOf({ metadata }: JsonObject): string {
+  const version = isJsonObject(metadata) ? metadata['resourceVersion'] : undefined;
+  return typeof version === 'string' ? version : '';
+}
+
+/** The configuration as it was sent. @throws ApiError BadRequest */
+function applied(scope: Scope, body: Buffer, options: WriteOptions): JsonObject {
+  const strict: string[] = [];
+  let value;
+  try {
+    value = readYaml(body.toString('utf8'), { duplicates: (text) => strict.push(text) });
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw badRequest(`error decoding YAML: ${error.message}`);
+  }
+  if (!isJsonObject(value)) {
+    throw badRequest(
+      'error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}',
+    );
+  }
+  const wanted = kindOf(scope);
+  const { kind, apiVersion } = value;
+  if (typeof kind !== 'string' || kind === '') throw badRequest("Object 'Kind' is missing");
+  if (apiVersion !== apiVersionOf(wanted) || kind !== wanted.kind) {
+    throw badRequest(
+      `invalid object type: /${typeof apiVersion === 'string' ? apiVersion : ''}, Kind=${kind}`,
+    );
+  }
+  if (options.fieldValidation !== 'Ignore') {
+    const { request } = scope;
+    try {
+      decoded(scope, value, (path) => strict.push(`unknown field "${path}"`));
+    } catch (error) {
+      if (!(error instanceof TypedError)) throw error;
+      // The merge refuses it with the texts of apply.
+    }
+    if (strict.length > 0 && options.fieldValidation === 'Strict') {
+      throw badRequest(`error strict decoding YAML: ${strict.join(', ')}`);
+    }
+    for (const text of strict) request.warn(text);
+  }
+  return value;
+}

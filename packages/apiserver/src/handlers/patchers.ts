@@ -1,0 +1,25 @@
+/**
+ * The patches other than apply, as the patch handler needs them: from a body and the object in the request's
+ * version to what the client wants it to be. patch/ has them; server.ts gives them here. Types only.
+ */
+
+import type { JsonObject } from '../api/json.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+
+export type PatchKind = 'json' | 'merge' | 'strategic';
+
+export interface PatchInput {
+  readonly kind: PatchKind;
+  /** The body as it came. */
+  readonly body: Buffer;
+  /** The object in the request's version. Not changed. */
+  readonly current: JsonObject;
+  readonly schema: StructSchema;
+  /** Told each repeated member of the patch. */
+  duplicate(path: string): void;
+}
+
+export interface Patchers {
+  /** @throws ApiError BadRequest for a patch that is none, Invalid for one that cannot be applied */
+  patch(input: PatchInput): JsonObject;
+}

@@ -1,0 +1,186 @@
+/**
+ * From a request to the handler of its verb: which resource, in which version, whether it offers that. Says 404
+ * for what is not served and 405 for what it does not do; everything else is the verbs' own files.
+ */
+
+import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { methodNotSupported } from '../api/status.ts';
+import type { ResourceCall, SubresourceDefinition, Verb } from '../registry/resource.ts';
+import type { Served } from '../registry/scheme.ts';
+import { answer, formOf } from './answer.ts';
+import { readBody } from './body.ts';
+import { create } from './create.ts';
+import { deleteCollection, deleteOne } from './delete.ts';
+import { get } from './get.ts';
+import { list, listObject } from './list.ts';
+import { optionsObject, writeOptions } from './options.ts';
+import { patch } from './patch.ts';
+import { scale } from './scale.ts';
+import {
+  bodyMissing,
+  contextOf,
+  kindOf,
+  mutated,
+  validated,
+  type HandlerParts,
+  type Scope,
+} from './scope.ts';
+import { update } from './update.ts';
+import { watch } from './watch.ts';
+
+type VerbHandler = (scope: Scope) => Promise<ApiResponse>;
+
+const HANDLERS: Readonly<Record<Verb, VerbHandler>> = {
+  get,
+  list,
+  watch,
+  create,
+  update,
+  patch,
+  delete: deleteOne,
+  deletecollection: deleteCollection,
+};
+
+/** Verbs of one object: a name is in the URL. */
+const NAMED: ReadonlySet<string> = new Set(['get', 'update', 'patch', 'delete']);
+/** Verbs that need a namespace in the URL, where the resource has them. */
+const IN_NAMESPACE: ReadonlySet<string> = new Set(['create', 'deletecollection']);
+
+/** The end of the pipeline for requests to resources. */
+export function resourceHandler(parts: HandlerParts): Handler {
+  return async (request) => {
+    const { group, version, resource } = request.info;
+    const served = parts.scheme.find(group, version, resource);
+    if (served === undefined || !fits(request, served)) return pathNotFound();
+    const { deprecationWarning } = served.version;
+    if (deprecationWarning !== undefined) request.warn(deprecationWarning);
+    return await route({ parts, request, served, subresource: undefined });
+  };
+}
+
+/** Whether the path has a namespace only where there are some. */
+function fits({ info }: ApiRequest, { definition }: Served): boolean {
+  if (definition.scope === 'Namespaced')
+    return info.namespace !== '' || !NAMED.has(info.verb) || info.subresource === '';
+  // A namespace's own path names it twice: as namespace and as object.
+  return info.namespace === '' || definition.resource === 'namespaces';
+}
+
+async function route(scope: Scope): Promise<ApiResponse> {
+  const { request, served } = scope;
+  const { definition } = served;
+  const { info } = request;
+  if (info.subresource !== '') {
+    const subresource = definition.subresources.find(
+      ({ name, versions }) =>
+        name === info.subresource && (versions === undefined || versions.includes(served.version.version)),
+    );
+    if (subresource === undefined) return pathNotFound();
+    return await routeSubresource({ ...scope, subresource }, subresource);
+  }
+  const verb = definition.verbs.find((candidate) => candidate === info.verb);
+  const elsewhere =
+    (definition.scope === 'Namespaced' &&
+      info.namespace === '' &&
+      (IN_NAMESPACE.has(info.verb) || NAMED.has(info.verb))) ||
+    (NAMED.has(info.verb) && info.name === '') ||
+    (info.verb === 'create' && info.parts.length > 1);
+  if (verb === undefined || elsewhere) throw methodNotSupported(definition, info.verb);
+  if (definition.backing.kind === 'virtual') return await virtual(scope, verb);
+  return await HANDLERS[verb](scope);
+}
+
+/** A resource that answers without keeping anything. */
+async function virtual(scope: Scope, verb: Verb): Promise<ApiResponse> {
+  const { served, request } = scope;
+  const { backing } = served.definition;
+  if (backing.kind === 'virtual') {
+    if (verb === 'create' && backing.create !== undefined) {
+      const { call } = await createCall(scope);
+      return answer(scope, 201, await backing.create(call));
+    }
+    const call = callOf(scope, undefined, false);
+    if (verb === 'get' && backing.get !== undefined) {
+      return answer(scope, 200, await backing.get(request.info.name, call));
+    }
+    if (verb === 'list' && backing.list !== undefined) {
+      const objects = await backing.list(call);
+      return {
+        kind: 'object',
+        code: 200,
+        object: listObject(scope, formOf(scope), objects, {}),
+      };
+    }
+  }
+  throw methodNotSupported(served.definition, verb);
+}
+
+async function routeSubresource(scope: Scope, subresource: SubresourceDefinition): Promise<ApiResponse> {
+  const { request, served } = scope;
+  const { backing } = subresource;
+  const { verb } = request.info;
+  if (request.info.name === '') return pathNotFound();
+  if (backing.kind === 'connect') {
+    const call = callOf(scope, undefined, false);
+    return await backing.connect(call);
+  }
+  if (!subresource.verbs.some((candidate) => candidate === verb)) {
+    throw methodNotSupported(
+      { group: served.definition.group, resource: `${served.definition.resource}/${subresource.name}` },
+      verb,
+    );
+  }
+  switch (backing.kind) {
+    case 'update':
+      return await (verb === 'get' ? get(scope) : verb === 'patch' ? patch(scope) : update(scope));
+    case 'scale':
+      return await scale(scope, backing.fields);
+    case 'create': {
+      const { call } = await createCall(scope);
+      const made = await backing.create(call);
+      return isResponse(made) ? made : answer(scope, 201, made);
+    }
+  }
+}
+
+function isResponse(made: KubeObject | ApiResponse): made is ApiResponse {
+  return 'code' in made && !('apiVersion' in made);
+}
+
+/** The call of what is sent an object and answers one; admission has seen it. */
+async function createCall(scope: Scope): Promise<{ readonly call: ResourceCall }> {
+  const options = writeOptions(scope.request.query, 'CreateOptions');
+  const body = await readBody(scope);
+  if (body === undefined) throw bodyMissing(kindOf(scope));
+  const { dryRun } = options;
+  const seen = optionsObject(options);
+  const object = await mutated(scope, 'CREATE', body.object, undefined, seen, dryRun);
+  await validated(scope, 'CREATE', object, undefined, seen, dryRun);
+  return { call: callOf(scope, object, dryRun) };
+}
+
+function callOf(scope: Scope, body: KubeObject | undefined, dryRun: boolean): ResourceCall {
+  const { request, parts } = scope;
+  const { namespace, name } = request.info;
+  return {
+    namespace,
+    name,
+    body,
+    info: request.info,
+    context: contextOf(scope, dryRun),
+    request,
+    stores: parts.scheme,
+  };
+}
+
+/** A path that leads nowhere is answered in plain text; clients make a Status of it. */
+export function pathNotFound(): ApiResponse {
+  return {
+    kind: 'bytes',
+    code: 404,
+    contentType: 'text/plain; charset=utf-8',
+    body: Buffer.from('404 page not found\n'),
+    headers: new Map([['x-content-type-options', ['nosniff']]]),
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * PUT of an object or of one of its subresources that is the object under other rules (status).
+ */
+
+import type { ApiResponse } from '../api/exchange.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { asJson } from '../codec/object-codec.ts';
+import { resetsManagedFields } from '../patch/managed-fields.ts';
+import { answer } from './answer.ts';
+import { readBody } from './body.ts';
+import { optionsObject, writeOptions } from './options.ts';
+import {
+  bodyMissing,
+  callOf,
+  checkName,
+  fieldOptionsOf,
+  kindOf,
+  mutated,
+  shownOf,
+  storedOf,
+  tracked,
+  validated,
+  withoutIdleTimes,
+  type Scope,
+} from './scope.ts';
+
+export async function update(scope: Scope): Promise<ApiResponse> {
+  const { request, served, subresource, view } = scope;
+  const { definition, store } = served;
+  if (store === undefined) throw new Error(`${definition.resource} is not stored`);
+  const { namespace, name } = request.info;
+  const options = writeOptions(request.query, 'UpdateOptions');
+  const body = await readBody(scope);
+  if (body === undefined) throw bodyMissing(kindOf(scope));
+  checkName(body.object, name, namespace);
+  const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
+  const reset = resetsManagedFields(asJson(body.sent));
+  const fields = { ...fieldOptionsOf(scope, (strategy ?? definition.strategy).resetFields), reset };
+  const { dryRun } = options;
+  const admissionOptions = optionsObject(options);
+  const updated = async (existing: KubeObject | undefined): Promise<KubeObject> => {
+    const owned = tracked(scope, shownOf(scope, existing), body.object, options.fieldManager, fields);
+    const stored = storedOf(scope, owned, existing);
+    const operation = existing === undefined ? 'CREATE' : 'UPDATE';
+    const ready = await mutated(scope, operation, stored, existing, admissionOptions, dryRun);
+    return withoutIdleTimes(existing, ready);
+  };
+  const { uid } = body.object.metadata;
+  const { object, created } = await store.updateObject(callOf(scope, dryRun), namespace, name, {
+    updated,
+    uid: uid === '' || view !== undefined ? undefined : uid,
+    ...(strategy === undefined ? {} : { strategy }),
+    validations: {
+      create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
+      update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
+    },
+  });
+  return answer(scope, created ? 201 : 200, shownOf(scope, object) ?? object);
+}

@@ -1,0 +1,141 @@
+/**
+ * A watch: events of the storage as a client sees them, in his version and form, until he goes, the time is up or
+ * the source ends. Frames are http's.
+ */
+
+import type { ApiResponse } from '../api/exchange.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { statusObject } from '../api/status.ts';
+import { asObject } from '../codec/object-codec.ts';
+import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
+import { selectionOf } from '../registry/selection.ts';
+import type { StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
+import { formOf, includeOf } from './answer.ts';
+import { pathName } from './list.ts';
+import { listOptions } from './options.ts';
+import type { Scope } from './scope.ts';
+import type { AnswerForm, WireEvent } from './wire.ts';
+
+/** Tells a client of sendInitialEvents that all that was there has been sent. */
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
+
+export async function watch(scope: Scope): Promise<ApiResponse> {
+  const { request, served, parts } = scope;
+  const { info } = request;
+  const form = formOf(scope, true);
+  const options = listOptions(request.query, true);
+  const selection = selectionOf(served.definition, info.labelSelector, info.fieldSelector, pathName(scope));
+  if (served.store === undefined) throw new Error(`${served.definition.resource} is not stored`);
+  // A watch that names no version begins with the state, and says where it ends as a streaming list does.
+  const fromState = options.resourceVersion === '' || options.resourceVersion === '0';
+  const sendInitialEvents = options.sendInitialEvents ?? (fromState ? true : undefined);
+  const source = await served.store.watch(info.namespace, {
+    resourceVersion: options.resourceVersion,
+    selection,
+    bookmarks: options.allowWatchBookmarks,
+    sendInitialEvents,
+    signal: request.signal,
+  });
+  const seconds = options.timeoutSeconds ?? parts.watchSecondsMin * (1 + parts.random(1000) / 1000);
+  const include = form.as === 'Table' ? includeOf(scope) : 'None';
+  return parts.wire.watchResponse(request, form, events(scope, form, include, source, seconds * 1000));
+}
+
+async function* events(
+  scope: Scope,
+  form: AnswerForm,
+  include: IncludeObject,
+  source: Watch,
+  limitMs: number,
+): AsyncGenerator<readonly WireEvent[]> {
+  const { parts, request } = scope;
+  const stop = (): void => source.stop();
+  const timer = parts.setTimer(limitMs, stop);
+  request.signal.addEventListener('abort', stop, { once: true });
+  const shape = new EventShape(scope, form, include);
+  try {
+    for await (const batch of source) yield batch.map((event) => shape.wire(event));
+  } finally {
+    timer.cancel();
+    request.signal.removeEventListener('abort', stop);
+    source.stop();
+  }
+}
+
+/** Makes of the storage's events those of one watcher. */
+class EventShape {
+  private readonly scope: Scope;
+  private readonly form: AnswerForm;
+  private readonly include: IncludeObject;
+  /** Whether stored bytes are what is sent. */
+  private readonly plain: boolean;
+  /** A table tells its columns in the first event only. */
+  private columns = true;
+
+  constructor(scope: Scope, form: AnswerForm, include: IncludeObject) {
+    const { backing, group } = scope.served.definition;
+    this.scope = scope;
+    this.form = form;
+    this.include = include;
+    this.plain =
+      form.as === 'object' &&
+      form.media === 'json' &&
+      backing.kind === 'stored' &&
+      backing.version.group === group &&
+      backing.version.version === scope.served.version.version;
+  }
+
+  wire(event: WatchEvent): WireEvent {
+    switch (event.type) {
+      case 'BOOKMARK':
+        return { type: 'BOOKMARK', object: this.bookmark(event.revision, event.initialEventsEnd) };
+      case 'ERROR':
+        return { type: 'ERROR', object: asObject(statusObject(event.error.status)) };
+      default:
+        return this.change(event.type, event.object);
+    }
+  }
+
+  private change(type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: StoredObject): WireEvent {
+    if (this.plain) return { type, object: stored.value, json: stored.json() };
+    const { parts, served } = this.scope;
+    return { type, object: this.shaped(parts.scheme.toServed(served, stored.value)) };
+  }
+
+  private bookmark(revision: number, initialEventsEnd: boolean): KubeObject {
+    const { served } = this.scope;
+    const object: KubeObject = {
+      kind: served.kind,
+      apiVersion: served.apiVersion,
+      metadata: {
+        resourceVersion: String(revision),
+        creationTimestamp: null,
+        ...(initialEventsEnd ? { annotations: { [INITIAL_EVENTS_END]: 'true' } } : {}),
+      },
+    };
+    return this.shaped(object);
+  }
+
+  private shaped(object: KubeObject): KubeObject {
+    const { served, parts } = this.scope;
+    switch (this.form.as) {
+      case 'Table': {
+        const columns = this.columns;
+        this.columns = false;
+        const { resourceVersion } = object.metadata;
+        return tableOf([object], resourceVersion === undefined ? {} : { resourceVersion }, {
+          printer: served.version.printer,
+          version: this.form.version,
+          include: this.include,
+          nowMs: parts.nowMs(),
+          columns,
+        });
+      }
+      case 'PartialObjectMetadata':
+      case 'PartialObjectMetadataList':
+        return metadataOf(object, this.form.version);
+      case 'object':
+        return object;
+    }
+  }
+}
