@@ -72,3 +72,5 @@ export { builtInPrefix, customPrefix, listKey, objectKey } from './storage/keys.
 export { parentManagedFields, scaleManagedFields, type ReplicasPaths } from './patch/managed-fields-scale.ts';
 export { applyPatch, trackUpdate, type FieldOptions } from './patch/server-side-apply.ts';
 export { EtcdBackend, type EtcdBackendOptions } from './storage/etcd-storage.ts';
+export { CertificateAuthority, type CertificatePair } from './pki/authority.ts';
+export { kubeconfig, type Credentials, type KubeconfigFacts } from './pki/kubeconfig.ts';
