@@ -1,0 +1,192 @@
+/**
+ * An API server: joins storage, the scheme of what is served, the handlers and the port, and starts and stops them.
+ * Decides nothing itself; whoever makes one says which kinds there are, who may do what, and where objects lie.
+ */
+
+import type { AddressInfo } from 'node:net';
+
+import type { Clock, Logger } from '@keelson/base';
+
+import { AdmissionChain } from './admission/chain.ts';
+import type { Filter, Handler } from './api/exchange.ts';
+import { ObjectCodec } from './codec/object-codec.ts';
+import { ProtobufCodec } from './codec/protobuf.ts';
+import { Discovery } from './handlers/discovery.ts';
+import { Health, PING, type HealthCheck } from './handlers/health.ts';
+import type { Patchers } from './handlers/patchers.ts';
+import { pathsHandler } from './handlers/paths.ts';
+import { resourceCatalog } from './handlers/resource-catalog.ts';
+import { resourceHandler } from './handlers/resources.ts';
+import { API_VERSION, versionHandler } from './handlers/version.ts';
+import { Door } from './http/door.ts';
+import { callInProcess, type CallAnswer, type CallOptions } from './http/in-process.ts';
+import { Listener, type TlsIdentity } from './http/listener.ts';
+import { isForPeople } from './http/negotiate.ts';
+import { apiPipeline } from './http/pipeline.ts';
+import { HttpWire } from './http/wire.ts';
+import type { ResourceDefinition } from './registry/resource.ts';
+import { Scheme } from './registry/scheme.ts';
+import type { StrategyContext } from './registry/strategy.ts';
+import { TypeTable } from './schema/type-table.ts';
+import type { Storage, StorageBackend, StorageResource } from './storage/storage.ts';
+
+export interface ApiServerOptions {
+  readonly backend: StorageBackend;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A new random UUID (version 4). */
+  readonly uuid: () => string;
+  /** A random whole number, 0 ≤ n < limit; of names and of timeouts. */
+  readonly random: (limit: number) => number;
+  /** The kinds that are served from the start. */
+  readonly resources: readonly ResourceDefinition[];
+  readonly patchers: Patchers;
+  /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
+  readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
+  readonly admission?: AdmissionChain;
+  readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  readonly authenticate?: Filter;
+  readonly authorize?: Filter;
+  readonly audit?: Filter;
+  readonly impersonate?: Filter;
+  readonly fairness?: Filter;
+  readonly healthChecks?: readonly HealthCheck[];
+  /** Further paths: `/metrics`, `/openapi/v2`. */
+  readonly paths?: ReadonlyMap<string, Handler>;
+  /** Further paths that begin so, with a slash at the end. */
+  readonly prefixes?: ReadonlyMap<string, Handler>;
+  /** --min-request-timeout; 1800 unless said. */
+  readonly watchSecondsMin?: number;
+  /** What is built, for /version. */
+  readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
+}
+
+/** As the original. */
+const WATCH_SECONDS_MIN = 1_800;
+
+export class ApiServer {
+  readonly scheme: Scheme;
+  readonly codec: ObjectCodec;
+  readonly door: Door;
+  private readonly options: ApiServerOptions;
+  private listeners: readonly Listener[] = [];
+  private address = '';
+
+  constructor(options: ApiServerOptions) {
+    const { backend, clock, logger, uuid, random } = options;
+    this.options = options;
+    const types = new TypeTable();
+    this.codec = new ObjectCodec(types);
+    this.scheme = new Scheme({
+      types,
+      protobuf: new ProtobufCodec(this.codec.schemaProps),
+      storage: options.storage ?? ((resource) => backend.storage(resource)),
+      context: (dryRun) => this.internalContext(dryRun),
+      ...(options.runtimeConfig === undefined ? {} : { runtimeConfig: options.runtimeConfig }),
+    });
+    for (const definition of options.resources) this.scheme.add(definition);
+    const handler = apiPipeline({
+      clock,
+      uuid,
+      handler: this.paths(
+        resourceHandler({
+          scheme: this.scheme,
+          wire: new HttpWire(this.codec),
+          admission: options.admission ?? new AdmissionChain([]),
+          patchers: options.patchers,
+          nowMs: () => clock.nowMs(),
+          setTimer: (delayMs, task) => clock.setTimer(delayMs, task),
+          uuid,
+          random,
+          watchSecondsMin: options.watchSecondsMin ?? WATCH_SECONDS_MIN,
+        }),
+      ),
+      ...stationsOf(options),
+    });
+    this.door = new Door({ handler, codec: this.codec, clock, logger });
+  }
+
+  /**
+   * Opens a port.
+   *
+   * @param tls undefined: plain HTTP
+   * @returns its address, the port chosen where 0 was asked for
+   */
+  async listen(port: number, host: string, tls?: TlsIdentity): Promise<AddressInfo> {
+    const { clock, logger } = this.options;
+    const listener = new Listener({ door: this.door, clock, logger, ...(tls === undefined ? {} : { tls }) });
+    const address = await listener.listen(port, host);
+    this.listeners = [...this.listeners, listener];
+    if (this.address === '') this.address = `${address.address}:${address.port}`;
+    return address;
+  }
+
+  /** A request from inside the process, the whole way but for the port. */
+  call(target: string, options?: CallOptions): Promise<CallAnswer> {
+    return callInProcess(this.door, target, options);
+  }
+
+  /** Stops taking requests, lets those that run end within the grace, and leaves the store. */
+  async stop(graceMs: number): Promise<void> {
+    await Promise.all(this.listeners.map((listener) => listener.stop(graceMs)));
+    this.door.cut();
+    this.options.backend.close();
+  }
+
+  private paths(resources: Handler): Handler {
+    const { options } = this;
+    const version = versionHandler({
+      major: API_VERSION.major,
+      minor: API_VERSION.minor,
+      gitVersion: `v${API_VERSION.major}.${API_VERSION.minor}.${API_VERSION.patch}+keelson`,
+      gitCommit: options.build?.commit ?? '',
+      buildDate: options.build?.date ?? '1970-01-01T00:00:00Z',
+      platform: options.build?.platform ?? '',
+    });
+    return pathsHandler({
+      discovery: new Discovery({
+        catalog: resourceCatalog(this.scheme),
+        codec: this.codec,
+        serverAddress: () => this.address,
+        pretty: isForPeople,
+      }),
+      health: new Health(
+        [
+          PING,
+          { name: 'etcd', check: (signal) => this.storeIsReady(signal) },
+          ...(options.healthChecks ?? []),
+        ],
+        (endpoint, check, reason) => {
+          options.logger.warn('a health check failed', { endpoint, check, reason });
+        },
+      ),
+      exact: new Map([['/version', version], ...(options.paths ?? [])]),
+      ...(options.prefixes === undefined ? {} : { prefixes: options.prefixes }),
+      resources,
+    });
+  }
+
+  private async storeIsReady(signal: AbortSignal): Promise<string | undefined> {
+    await this.options.backend.ready({ signal });
+    return undefined;
+  }
+
+  private internalContext(dryRun: boolean): StrategyContext {
+    const { clock, uuid, random } = this.options;
+    return { user: undefined, info: undefined, nowMs: clock.nowMs(), dryRun, uuid, random };
+  }
+}
+
+/** The filters that were given. */
+function stationsOf(
+  options: ApiServerOptions,
+): Partial<Record<'authenticate' | 'authorize' | 'audit' | 'impersonate' | 'fairness', Filter>> {
+  const { authenticate, authorize, audit, impersonate, fairness } = options;
+  return {
+    ...(authenticate === undefined ? {} : { authenticate }),
+    ...(authorize === undefined ? {} : { authorize }),
+    ...(audit === undefined ? {} : { audit }),
+    ...(impersonate === undefined ? {} : { impersonate }),
+    ...(fairness === undefined ? {} : { fairness }),
+  };
+}
