@@ -64,8 +64,10 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
   apiserver: [
     { rank: 0, members: ['api/'] },
     { rank: 1, members: ['schema/'] },
+    { rank: 1, members: ['validation/'] },
     { rank: 1, members: ['pki/'] },
     { rank: 2, members: ['codec/'] },
+    { rank: 2, members: ['defaults/'] },
     { rank: 2, members: ['patch/'] },
     { rank: 2, members: ['printers/'] },
     { rank: 3, members: ['storage/'] },

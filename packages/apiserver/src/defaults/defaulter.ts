@@ -1,0 +1,143 @@
+/**
+ * Fills in what an object left out, as the defaulting of its version does: rules by type name run on every value
+ * of that type wherever it lies (the pod template of a Deployment as a Pod's spec), the outer one before the inner
+ * ones, together with the defaults the fact table states. Pure: an object that lacks nothing is given back as it
+ * is; members that are added stand in Go's order.
+ *
+ * Modelled on the generated SetObjectDefaults functions of Kubernetes.
+ */
+
+import type { Json, JsonObject } from '../api/json.ts';
+import type { KubeObject } from '../api/meta.ts';
+import type { StructSchema, TypeSchema } from '../schema/type-schema.ts';
+import type { TypeTable } from '../schema/type-table.ts';
+import { asObject } from '../validation/value.ts';
+
+/** The value with what it lacks; the same one when it lacks nothing. Inner types have rules of their own. */
+export type DefaultRule = (value: JsonObject) => JsonObject;
+
+export type DefaultRules = Readonly<Record<string, DefaultRule>>;
+
+export class Defaulter {
+  private readonly types: TypeTable;
+  private readonly rules: DefaultRules;
+  /** Whether a type or one inside of it has a default. */
+  private readonly reach = new Map<string, boolean>();
+
+  constructor(types: TypeTable, rules: DefaultRules) {
+    this.types = types;
+    this.rules = rules;
+  }
+
+  /** The defaulting of one type; undefined where there is nothing to fill in. */
+  forType(typeName: string): ((object: KubeObject) => KubeObject) | undefined {
+    const struct = this.types.struct(typeName);
+    if (!this.reaches(struct, new Set())) return undefined;
+    return (object) => {
+      const value = asObject(object);
+      if (value === undefined) return object;
+      const filled = this.struct(struct, value);
+      return filled === value ? object : { ...object, ...filled };
+    };
+  }
+
+  /** Types whose rules exist although the table has no such type: a mistake of ours. */
+  unknownTypes(): string[] {
+    return Object.keys(this.rules).filter((name) => !this.types.has(name));
+  }
+
+  private reaches(type: TypeSchema, within: Set<string>): boolean {
+    switch (type.kind) {
+      case 'list':
+        return this.reaches(type.element, within);
+      case 'map':
+        return this.reaches(type.value, within);
+      case 'struct': {
+        const known = this.reach.get(type.name);
+        if (known !== undefined) return known;
+        if (within.has(type.name)) return false;
+        within.add(type.name);
+        const found =
+          Object.hasOwn(this.rules, type.name) ||
+          [...type.fields.values()].some(
+            (field) => field.default !== undefined || this.reaches(field.type, within),
+          );
+        if (found || within.size === 1) this.reach.set(type.name, found);
+        within.delete(type.name);
+        return found;
+      }
+      default:
+        return false;
+    }
+  }
+
+  private value(type: TypeSchema, value: Json): Json {
+    switch (type.kind) {
+      case 'list': {
+        if (!Array.isArray(value)) return value;
+        const items: readonly Json[] = value;
+        let changed = false;
+        const filled = items.map((item) => {
+          const next = this.value(type.element, item);
+          changed ||= next !== item;
+          return next;
+        });
+        return changed ? filled : value;
+      }
+      case 'map': {
+        const object = asObject(value);
+        if (object === undefined) return value;
+        let changed = false;
+        const filled = Object.fromEntries(
+          Object.entries(object).map(([key, item]) => {
+            const next = this.value(type.value, item);
+            changed ||= next !== item;
+            return [key, next];
+          }),
+        );
+        return changed ? filled : value;
+      }
+      case 'struct': {
+        const object = asObject(value);
+        return object === undefined ? value : this.struct(type, object);
+      }
+      default:
+        return value;
+    }
+  }
+
+  private struct(struct: StructSchema, value: JsonObject): JsonObject {
+    let filled = Object.hasOwn(this.rules, struct.name) ? this.rules[struct.name](value) : value;
+    // Inlined structs have rules of their own and lie in the same JSON object.
+    for (const { type } of struct.inlined) {
+      if (Object.hasOwn(this.rules, type.name)) filled = this.rules[type.name](filled);
+    }
+    for (const field of struct.fields.values()) {
+      const had = filled[field.name];
+      let next: Json | undefined = had;
+      if (
+        field.default !== undefined &&
+        (had === undefined || had === null || (!field.pointer && isZero(had)))
+      ) {
+        next = field.default;
+      }
+      if (next !== undefined && next !== null && this.reaches(field.type, new Set())) {
+        next = this.value(field.type, next);
+      }
+      if (next !== had && next !== undefined) filled = { ...filled, [field.name]: next };
+    }
+    return filled === value ? value : inOrder(struct, filled);
+  }
+}
+
+function isZero(value: Json): boolean {
+  return value === '' || value === 0 || value === false;
+}
+
+/** The members in the order of the struct's fields; those it does not name behind. */
+function inOrder(struct: StructSchema, value: JsonObject): JsonObject {
+  const ordered: Record<string, Json> = {};
+  for (const name of struct.fields.keys()) if (Object.hasOwn(value, name)) ordered[name] = value[name];
+  for (const [name, member] of Object.entries(value)) if (!struct.fields.has(name)) ordered[name] = member;
+  return ordered;
+}

@@ -1,0 +1,138 @@
+/** Defaults of apps, batch, autoscaling and policy. */
+
+import type { Json, JsonObject } from '../api/json.ts';
+import { has, part, partOf, parts, text, textMap, withField } from '../validation/value.ts';
+import { withAbsent } from './absent.ts';
+import type { DefaultRules } from './defaulter.ts';
+
+const INT32_MAX = 2 ** 31 - 1;
+
+export const WORKLOAD_DEFAULTS: DefaultRules = {
+  'apps.v1.DeploymentSpec': (spec) => {
+    const filled = withAbsent(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 });
+    const strategy = withAbsent(part(spec, 'strategy'), { type: 'RollingUpdate' });
+    return {
+      ...filled,
+      strategy:
+        text(strategy, 'type') === 'RollingUpdate'
+          ? {
+              ...strategy,
+              rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), {
+                maxUnavailable: '25%',
+                maxSurge: '25%',
+              }),
+            }
+          : strategy,
+    };
+  },
+  'apps.v1.ReplicaSetSpec': (spec) => withAbsent(spec, { replicas: 1 }),
+  'apps.v1.StatefulSetSpec': (spec) => {
+    const filled = withAbsent(spec, {
+      replicas: 1,
+      podManagementPolicy: 'OrderedReady',
+      revisionHistoryLimit: 10,
+    });
+    const strategy = withAbsent(part(spec, 'updateStrategy'), { type: 'RollingUpdate' });
+    return {
+      ...filled,
+      updateStrategy:
+        text(strategy, 'type') === 'RollingUpdate'
+          ? { ...strategy, rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), { partition: 0 }) }
+          : strategy,
+      persistentVolumeClaimRetentionPolicy: withAbsent(part(spec, 'persistentVolumeClaimRetentionPolicy'), {
+        whenDeleted: 'Retain',
+        whenScaled: 'Retain',
+      }),
+    };
+  },
+  'apps.v1.DaemonSetSpec': (spec) => {
+    const strategy = withAbsent(part(spec, 'updateStrategy'), { type: 'RollingUpdate' });
+    return {
+      ...withAbsent(spec, { revisionHistoryLimit: 10 }),
+      updateStrategy:
+        text(strategy, 'type') === 'RollingUpdate'
+          ? {
+              ...strategy,
+              rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), { maxUnavailable: 1, maxSurge: 0 }),
+            }
+          : strategy,
+    };
+  },
+  'batch.v1.Job': (job) => {
+    let spec = part(job, 'spec');
+    if (!has(spec, 'completions') && !has(spec, 'parallelism')) {
+      spec = { ...spec, completions: 1, parallelism: 1 };
+    }
+    spec = withAbsent(spec, {
+      parallelism: 1,
+      backoffLimit: has(spec, 'backoffLimitPerIndex') ? INT32_MAX : 6,
+      completionMode: 'NonIndexed',
+      suspend: false,
+      podReplacementPolicy: has(spec, 'podFailurePolicy') ? 'Failed' : 'TerminatingOrFailed',
+      manualSelector: false,
+    });
+    const filled = withField(job, 'spec', spec);
+    const metadata = part(job, 'metadata');
+    const labels = partOf(part(part(spec, 'template'), 'metadata'), 'labels');
+    return labels === undefined || Object.keys(textMap(metadata, 'labels')).length > 0
+      ? filled
+      : withField(filled, 'metadata', { ...metadata, labels });
+  },
+  'batch.v1.PodFailurePolicyOnPodConditionsPattern': (pattern) => withAbsent(pattern, { status: 'True' }),
+  'batch.v1.CronJobSpec': (spec) =>
+    withAbsent(spec, {
+      concurrencyPolicy: 'Allow',
+      suspend: false,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 1,
+    }),
+  'autoscaling.v1.HorizontalPodAutoscalerSpec': (spec) => withAbsent(spec, { minReplicas: 1 }),
+  'autoscaling.v2.HorizontalPodAutoscalerSpec': (spec) => {
+    let filled = withAbsent(spec, { minReplicas: 1 });
+    if (parts(filled, 'metrics').length === 0) {
+      filled = {
+        ...filled,
+        metrics: [
+          {
+            type: 'Resource',
+            resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } },
+          },
+        ],
+      };
+    }
+    const behavior = partOf(filled, 'behavior');
+    return behavior === undefined
+      ? filled
+      : {
+          ...filled,
+          behavior: {
+            scaleUp: rules(part(behavior, 'scaleUp'), SCALE_UP),
+            scaleDown: rules(part(behavior, 'scaleDown'), SCALE_DOWN),
+          },
+        };
+  },
+};
+
+const SCALE_UP: JsonObject = {
+  stabilizationWindowSeconds: 0,
+  selectPolicy: 'Max',
+  policies: [
+    { type: 'Pods', value: 4, periodSeconds: 15 },
+    { type: 'Percent', value: 100, periodSeconds: 15 },
+  ],
+};
+const SCALE_DOWN: JsonObject = {
+  selectPolicy: 'Max',
+  policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
+};
+
+/** Members in Go's order; an empty list of policies counts as none. */
+function rules(given: JsonObject, absent: JsonObject): JsonObject {
+  const filled: Record<string, Json> = {};
+  for (const name of ['stabilizationWindowSeconds', 'selectPolicy', 'policies', 'tolerance']) {
+    const empty = name === 'policies' && parts(given, name).length === 0;
+    const value = has(given, name) && !empty ? given[name] : absent[name];
+    if (value !== undefined) filled[name] = value;
+  }
+  return filled;
+}

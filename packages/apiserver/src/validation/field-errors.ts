@@ -1,0 +1,77 @@
+/**
+ * What is wrong with an object, gathered while validators walk it: one method per kind of error, with the texts
+ * of apimachinery's field errors, which people and tools match on. Does not decide what is wrong.
+ */
+
+import type { FieldError, FieldErrorType } from '../api/status.ts';
+import type { FieldPath } from './field-path.ts';
+
+export class FieldErrors {
+  readonly list: FieldError[] = [];
+
+  get size(): number {
+    return this.list.length;
+  }
+
+  required(path: FieldPath, detail = ''): void {
+    this.add('FieldValueRequired', path, 'Required value', detail);
+  }
+
+  invalid(path: FieldPath, value: unknown, detail: string): void {
+    this.add('FieldValueInvalid', path, `Invalid value: ${describeValue(value)}`, detail);
+  }
+
+  /** One Invalid for each text. */
+  invalids(path: FieldPath, value: unknown, details: readonly string[]): void {
+    for (const detail of details) this.invalid(path, value, detail);
+  }
+
+  /** @param supported in the order they are shown; upstream's are sorted */
+  notSupported(path: FieldPath, value: unknown, supported: readonly string[]): void {
+    const detail =
+      supported.length === 0 ? '' : `supported values: ${supported.map((each) => quoted(each)).join(', ')}`;
+    this.add('FieldValueNotSupported', path, `Unsupported value: ${describeValue(value)}`, detail);
+  }
+
+  forbidden(path: FieldPath, detail: string): void {
+    this.add('FieldValueForbidden', path, 'Forbidden', detail);
+  }
+
+  duplicate(path: FieldPath, value: unknown): void {
+    this.add('FieldValueDuplicate', path, `Duplicate value: ${describeValue(value)}`, '');
+  }
+
+  notFound(path: FieldPath, value: unknown): void {
+    this.add('FieldValueNotFound', path, `Not found: ${describeValue(value)}`, '');
+  }
+
+  tooLong(path: FieldPath, bytesMax: number): void {
+    this.add('FieldValueTooLong', path, 'Too long', `may not be more than ${bytesMax} bytes`);
+  }
+
+  tooMany(path: FieldPath, count: number, countMax: number): void {
+    this.add('FieldValueTooMany', path, `Too many: ${count}`, `must have at most ${countMax} items`);
+  }
+
+  typeInvalid(path: FieldPath, value: unknown, detail: string): void {
+    this.add('FieldValueTypeInvalid', path, `Invalid value: ${describeValue(value)}`, detail);
+  }
+
+  private add(type: FieldErrorType, path: FieldPath, head: string, detail: string): void {
+    this.list.push({ type, field: path.toString(), body: detail === '' ? head : `${head}: ${detail}` });
+  }
+}
+
+/** A value as messages show it: text in quotes, numbers plain, what is absent as "null", anything else as JSON. */
+export function describeValue(value: unknown): string {
+  if (value === undefined || value === null) return '"null"';
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
+    return String(value);
+  }
+  if (typeof value === 'string') return quoted(value);
+  return JSON.stringify(value, (_name, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(value);
+}

@@ -1,0 +1,104 @@
+/**
+ * Labels, annotations and selectors inside of objects: templates, label selectors of workloads, node selectors'
+ * kin. Texts as apimachinery's metav1 validation. Metadata of the object itself is the registry's (before.ts).
+ */
+
+import type { JsonObject } from '../api/json.ts';
+import { labelKeyErrors, labelValueErrors } from '../api/selectors.ts';
+import type { FieldErrors } from './field-errors.ts';
+import type { FieldPath } from './field-path.ts';
+import { qualifiedNameErrors } from './names.ts';
+import { parts, text, textMap, texts } from './value.ts';
+
+export const ANNOTATIONS_BYTES_MAX = 256 * 1024;
+
+export function checkLabels(
+  errors: FieldErrors,
+  path: FieldPath,
+  labels: Readonly<Record<string, string>>,
+): void {
+  for (const [key, value] of Object.entries(labels)) {
+    errors.invalids(path, key, labelKeyErrors(key));
+    errors.invalids(path.key(key), value, labelValueErrors(value));
+  }
+}
+
+/** A label's key where only the key is written. */
+export function checkLabelName(errors: FieldErrors, path: FieldPath, key: string): void {
+  errors.invalids(path, key, labelKeyErrors(key));
+}
+
+export function checkAnnotations(
+  errors: FieldErrors,
+  path: FieldPath,
+  annotations: Readonly<Record<string, string>>,
+): void {
+  let bytes = 0;
+  for (const [key, value] of Object.entries(annotations)) {
+    errors.invalids(path, key, qualifiedNameErrors(key.toLowerCase()));
+    bytes += byteLength(key) + byteLength(value);
+  }
+  if (bytes > ANNOTATIONS_BYTES_MAX) errors.tooLong(path, ANNOTATIONS_BYTES_MAX);
+}
+
+const OPERATORS = new Set(['In', 'NotIn', 'Exists', 'DoesNotExist']);
+
+/** metav1.LabelSelector; undefined is right, whoever needs one says so. */
+export function checkLabelSelector(
+  errors: FieldErrors,
+  path: FieldPath,
+  selector: JsonObject | undefined,
+  options: { readonly valuesChecked?: boolean } = {},
+): void {
+  if (selector === undefined) return;
+  checkLabels(errors, path.child('matchLabels'), textMap(selector, 'matchLabels'));
+  for (const [index, expression] of parts(selector, 'matchExpressions').entries()) {
+    const at = path.child('matchExpressions').index(index);
+    const operator = text(expression, 'operator');
+    const values = texts(expression, 'values');
+    if (operator === 'In' || operator === 'NotIn') {
+      if (values.length === 0) {
+        errors.required(at.child('values'), "must be specified when `operator` is 'In' or 'NotIn'");
+      }
+    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+      if (values.length > 0) {
+        errors.forbidden(
+          at.child('values'),
+          "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        );
+      }
+    } else if (!OPERATORS.has(operator)) {
+      errors.invalid(at.child('operator'), operator, 'not a valid selector operator');
+    }
+    checkLabelName(errors, at.child('key'), text(expression, 'key'));
+    if (options.valuesChecked !== false) {
+      for (const [number, value] of values.entries()) {
+        errors.invalids(at.child('values').index(number), value, labelValueErrors(value));
+      }
+    }
+  }
+}
+
+/** Whether a label selector says nothing: it selects everything. */
+export function selectsAll(selector: JsonObject): boolean {
+  return (
+    Object.keys(textMap(selector, 'matchLabels')).length === 0 &&
+    parts(selector, 'matchExpressions').length === 0
+  );
+}
+
+/** UTF-8 bytes of a text. */
+export function byteLength(value: string): number {
+  let bytes = 0;
+  for (const char of value) {
+    const code = char.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
+
+/** Bytes that a base64 text stands for. */
+export function base64Length(value: string): number {
+  const padding = value.endsWith('==') ? 2 : value.endsWith('=') ? 1 : 0;
+  return Math.floor(value.length / 4) * 3 - padding;
+}

@@ -1,0 +1,170 @@
+/** Environment variables of a container and where their values come from. Texts as upstream's core validation. */
+
+import type { JsonObject } from '../api/json.ts';
+import type { FieldErrors } from './field-errors.ts';
+import type { FieldPath } from './field-path.ts';
+import { checkLabelName } from './labels.ts';
+import { configKeyErrors, environmentNameErrors, qualifiedNameErrors } from './names.ts';
+import { checkDnsSubdomain, quantity } from './scalars.ts';
+import { has, part, partOf, text } from './value.ts';
+
+const ENV_FIELDS = [
+  'metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP',
+  'status.hostIPs status.podIP status.podIPs',
+]
+  .flatMap((names) => names.split(' '))
+  .toSorted();
+const RESOURCES = [
+  'limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory',
+].flatMap((names) => names.split(' '));
+
+export function checkEnv(errors: FieldErrors, path: FieldPath, env: readonly JsonObject[]): void {
+  for (const [index, variable] of env.entries()) {
+    const at = path.index(index);
+    const name = text(variable, 'name');
+    if (name === '') errors.required(at.child('name'));
+    else errors.invalids(at.child('name'), name, environmentNameErrors(name));
+    const source = partOf(variable, 'valueFrom');
+    if (source !== undefined) checkSource(errors, at.child('valueFrom'), source, text(variable, 'value'));
+  }
+}
+
+function checkSource(errors: FieldErrors, path: FieldPath, source: JsonObject, value: string): void {
+  let sources = 0;
+  const field = partOf(source, 'fieldRef');
+  if (field !== undefined) {
+    sources += 1;
+    checkFieldRef(errors, path.child('fieldRef'), field, ENV_FIELDS);
+  }
+  const resource = partOf(source, 'resourceFieldRef');
+  if (resource !== undefined) {
+    sources += 1;
+    checkResourceFieldRef(errors, path.child('resourceFieldRef'), resource, false);
+  }
+  for (const name of ['configMapKeyRef', 'secretKeyRef']) {
+    const reference = partOf(source, name);
+    if (reference === undefined) continue;
+    sources += 1;
+    checkKeyRef(errors, path.child(name), reference);
+  }
+  const file = partOf(source, 'fileKeyRef');
+  if (file !== undefined) {
+    sources += 1;
+    for (const name of ['key', 'volumeName', 'path']) {
+      if (text(file, name) === '') errors.required(path.child('fileKeyRef', name));
+    }
+  }
+  if (sources === 0) {
+    errors.invalid(
+      path,
+      '',
+      'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`',
+    );
+  } else if (value !== '') {
+    errors.invalid(path, '', 'may not be specified when `value` is not empty');
+  } else if (sources > 1) errors.invalid(path, '', 'may not have more than one field specified at a time');
+}
+
+/** A name that may be empty, and a key that may not. */
+export function checkKeyRef(errors: FieldErrors, path: FieldPath, reference: JsonObject): void {
+  if (text(reference, 'name') === '') errors.required(path.child('name'));
+  const key = text(reference, 'key');
+  if (key === '') errors.required(path.child('key'));
+  else errors.invalids(path.child('key'), key, configKeyErrors(key));
+}
+
+/** A field of the pod, `metadata.labels['x']` included. */
+export function checkFieldRef(
+  errors: FieldErrors,
+  path: FieldPath,
+  reference: JsonObject,
+  supported: readonly string[],
+): void {
+  const version = text(reference, 'apiVersion');
+  const field = text(reference, 'fieldPath');
+  if (version === '') {
+    errors.required(path.child('apiVersion'));
+    return;
+  }
+  if (field === '') {
+    errors.required(path.child('fieldPath'));
+    return;
+  }
+  if (version !== 'v1') {
+    errors.invalid(
+      path.child('fieldPath'),
+      field,
+      `error converting fieldPath: field label not supported: ${field}`,
+    );
+    return;
+  }
+  const subscript = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/.exec(field);
+  if (subscript !== null) {
+    const [, map, key] = subscript;
+    if (map === 'metadata.labels') checkLabelName(errors, path, key);
+    else errors.invalids(path, key, qualifiedNameErrors(key.toLowerCase()));
+  } else if (!KNOWN_FIELDS.has(field)) {
+    errors.invalid(
+      path.child('fieldPath'),
+      field,
+      `error converting fieldPath: field label not supported: ${field}`,
+    );
+  } else if (!supported.includes(field)) errors.notSupported(path.child('fieldPath'), field, supported);
+}
+
+/** What a pod's fields may be called in a reference at all. */
+const KNOWN_FIELDS = new Set(
+  [
+    ...ENV_FIELDS,
+    'metadata.annotations metadata.labels spec.restartPolicy spec.schedulerName spec.hostNetwork status.phase',
+    'status.nominatedNodeName spec.host',
+  ].flatMap((names) => names.split(' ')),
+);
+
+export function checkResourceFieldRef(
+  errors: FieldErrors,
+  path: FieldPath,
+  reference: JsonObject,
+  inVolume: boolean,
+): void {
+  const resource = text(reference, 'resource');
+  if (inVolume && text(reference, 'containerName') === '') errors.required(path.child('containerName'));
+  else if (resource === '') errors.required(path.child('resource'));
+  else if (!RESOURCES.includes(resource) && !/^(limits|requests)\.hugepages-/.test(resource)) {
+    errors.notSupported(path.child('resource'), resource, RESOURCES);
+  }
+  const divisor = reference['divisor'];
+  if (typeof divisor !== 'string' || quantity(divisor).nanos === 0n) return;
+  const [, name] = resource.split('.', 2);
+  const allowed =
+    name === 'cpu'
+      ? ['1m', '1']
+      : ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei'];
+  if (!allowed.includes(divisor)) {
+    errors.invalid(
+      path.child('divisor'),
+      divisor,
+      name === 'cpu'
+        ? "only divisor's values 1m and 1 are supported with the cpu resource"
+        : `only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the ${name === 'memory' ? 'memory' : name === 'ephemeral-storage' ? 'local ephemeral storage' : 'hugepages'} resource`,
+    );
+  }
+}
+
+export function checkEnvFrom(errors: FieldErrors, path: FieldPath, sources: readonly JsonObject[]): void {
+  for (const [index, source] of sources.entries()) {
+    const at = path.index(index);
+    const prefix = text(source, 'prefix');
+    if (prefix !== '') errors.invalids(at.child('prefix'), prefix, environmentNameErrors(prefix));
+    let references = 0;
+    for (const name of ['configMapRef', 'secretRef']) {
+      if (!has(source, name)) continue;
+      references += 1;
+      const referred = text(part(source, name), 'name');
+      if (referred === '') errors.required(at.child(name, 'name'));
+      else checkDnsSubdomain(errors, at.child(name, 'name'), referred);
+    }
+    if (references === 0) errors.invalid(path, '', 'must specify one of: `configMapRef` or `secretRef`');
+    else if (references > 1) errors.invalid(path, '', 'may not have more than one field specified at a time');
+  }
+}
