@@ -181,10 +181,13 @@ class EtcdWatch implements KeyWatch {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<KeyChanges, void, undefined> {
     try {
+      let delivered = 0;
       for await (const batch of this.watcher) {
-        // An answer to a request for progress goes to all watches of the stream.
-        if (batch.progress && !this.progress) continue;
-        yield changesOf(batch);
+        // An answer to a request for progress goes to all watches of the stream, and may be older than what they have.
+        if (batch.progress && (!this.progress || batch.revision < delivered)) continue;
+        const changes = changesOf(batch);
+        delivered = changes.revision;
+        yield changes;
       }
     } catch (error) {
       throw inOurWords(error);

@@ -55,7 +55,7 @@ export class LeasePool {
     const { held } = this;
     if (held !== undefined) {
       const outlives = now + ttlSeconds * 1000 < held.endsAtMs;
-      const suits = now + (ttlSeconds + reuse) * 1000 > held.endsAtMs;
+      const suits = now + (ttlSeconds + reuse) * 1000 >= held.endsAtMs;
       if (outlives && suits && held.objects < OBJECTS_MAX) {
         held.objects += 1;
         return held.id;

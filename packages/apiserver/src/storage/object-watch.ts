@@ -119,9 +119,16 @@ class RunningWatch implements Watch {
           continue;
         }
         const events: WatchEvent[] = [];
-        for (const change of changes) {
-          const event = await this.eventOf(change);
-          if (event !== undefined) events.push(event);
+        try {
+          for (const change of changes) {
+            const event = await this.eventOf(change);
+            if (event !== undefined) events.push(event);
+          }
+        } catch (error) {
+          // What came before it in the same batch is told before it.
+          events.push({ type: 'ERROR', error: watchError(error) });
+          yield events;
+          return;
         }
         if (events.length > 0) yield events;
       }

@@ -31,7 +31,7 @@ const TEXTS: Readonly<Record<StorageErrorCode, readonly [number: number, text: s
 export class StorageError extends Error {
   override readonly name = 'StorageError';
   readonly code: StorageErrorCode;
-  /** The full key. */
+  /** The full key; of a value that does not decode, the key below the prefix. */
   readonly key: string;
   /** Revision the error is about; 0: none. */
   readonly revision: number;
