@@ -20,7 +20,6 @@ import {
   withNamedFields,
   type Comparison,
 } from './typed-merge-fields.ts';
-import { isEmptyMap } from './typed-merge-schema.ts';
 import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
 
 /** The versions of a kind. */
@@ -311,8 +310,6 @@ function convert(
   if (from.apiVersion === apiVersion) return from;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) return undefined;
-  // The object without members that stands for none yet has no version to convert from.
-  if (isEmptyMap(from.object)) return { object: from.object, apiVersion, type };
   const object = versions.convert(from.object, apiVersion);
   if (object === undefined) return undefined;
   step(what, () => {

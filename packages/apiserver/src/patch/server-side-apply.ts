@@ -9,6 +9,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { parseApiVersion } from '../api/meta.ts';
 import { ApiError, applyConflict, badRequest } from '../api/status.ts';
+import type { TypeSchema } from '../schema/type-schema.ts';
 import { compareText, goQuote, PathElement, pathText } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
 import {
@@ -34,6 +35,7 @@ import {
   type Versions,
 } from './server-side-apply-updater.ts';
 import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
+import { zeroObject } from './typed-merge-zero.ts';
 
 /** What a write is about. */
 export interface FieldOptions {
@@ -98,7 +100,7 @@ export function trackUpdate(
     const exists = live !== undefined && uidOf(live) !== '';
     // An object that was stored without owners stays so until it is applied for the first time.
     if (managers.size === 0 && exists) return bare;
-    const before = live === undefined ? {} : withManagedFields(live, undefined);
+    const before = live === undefined ? undefined : withManagedFields(live, undefined);
     const after = track(before, bare, manager, managers, options);
     return withManagedFields(bare, encodeManagedFields(cap(after)));
   } catch (error) {
@@ -134,7 +136,7 @@ function readable(entries: readonly Json[] | undefined): Managers | undefined {
 
 /** The owners after an update; the writer's entry and its time change only when it changed a field. */
 function track(
-  live: JsonObject,
+  before: JsonObject | undefined,
   next: JsonObject,
   name: string,
   managers: Managers,
@@ -143,6 +145,7 @@ function track(
   const { apiVersion, versions, now } = options;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
+  const live = before ?? startOf(type, options);
   validateTyped(next, type, true);
   validateTyped(live, type, true);
   const manager = managerOf(name, 'Update', options);
@@ -162,6 +165,11 @@ function track(
     after.set(identifier, { ...manager, fields, time: now });
   }
   return after;
+}
+
+/** What there is before a create. */
+function startOf(type: TypeSchema | undefined, { apiVersion, kind }: FieldOptions): JsonObject {
+  return { ...(type === undefined ? {} : zeroObject(type)), apiVersion, kind };
 }
 
 function managerOf(
@@ -236,7 +244,7 @@ export function applyPatch(
   force: boolean,
   options: FieldOptions,
 ): JsonObject {
-  const start = live ?? { apiVersion: options.apiVersion, kind: options.kind };
+  const start = live ?? startOf(options.versions.typeOf(options.apiVersion), options);
   const managers = decodeForApply(start);
   checkVersion(patch, options);
   if (isJsonObject(patch['metadata']) && Array.isArray(patch['metadata']['managedFields']))
@@ -305,7 +313,7 @@ function apply(
   options: FieldOptions,
 ): Result {
   const { apiVersion, versions, now } = options;
-  const before = managers.size > 0 ? managers : track({}, live, BEFORE_FIRST_APPLY, managers, options);
+  const before = managers.size > 0 ? managers : track(undefined, live, BEFORE_FIRST_APPLY, managers, options);
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
   validate('failed to create typed patch object', patch, () => {
