@@ -17,6 +17,7 @@ import {
   tracked,
   validated,
   type Scope,
+  namespaceOf,
 } from './scope.ts';
 import { readBody } from './body.ts';
 
@@ -24,7 +25,7 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
   const { definition, store } = served;
   if (store === undefined) throw new Error(`${definition.resource} is not stored`);
-  const { namespace } = request.info;
+  const namespace = namespaceOf(scope);
   const options = writeOptions(request.query, 'CreateOptions');
   const body = await readBody(scope);
   if (body === undefined) throw bodyMissing(kindOf(scope));

@@ -7,13 +7,14 @@ import { selectionOf } from '../registry/selection.ts';
 import { answer, formOf } from './answer.ts';
 import { listObject } from './list.ts';
 import { deleteOptions, listOptions } from './options.ts';
-import { callOf, validated, type Scope } from './scope.ts';
+import { callOf, validated, type Scope, namespaceOf } from './scope.ts';
 
 export async function deleteOne(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
   const { store } = served;
   if (store === undefined) throw new Error(`${served.definition.resource} is not stored`);
-  const { namespace, name } = request.info;
+  const { name } = request.info;
+  const namespace = namespaceOf(scope);
   const { options, object: body } = await readOptions(scope);
   const dryRun = (options.dryRun ?? []).length > 0;
   const { object, gone } = await store.deleteObject(callOf(scope, dryRun), namespace, name, options, {
@@ -28,7 +29,8 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
   const { store, definition } = served;
   if (store === undefined) throw new Error(`${definition.resource} is not stored`);
-  const { namespace, labelSelector, fieldSelector } = request.info;
+  const { labelSelector, fieldSelector } = request.info;
+  const namespace = namespaceOf(scope);
   const form = formOf(scope);
   const list = listOptions(request.query, false);
   const { options, object: body } = await readOptions(scope);

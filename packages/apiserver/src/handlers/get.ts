@@ -2,13 +2,16 @@
 
 import type { ApiResponse } from '../api/exchange.ts';
 import { answer } from './answer.ts';
-import type { Scope } from './scope.ts';
+import { namespaceOf, type Scope } from './scope.ts';
 
 export async function get(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
-  const { namespace, name } = request.info;
+  const { name } = request.info;
   const resourceVersion = request.query.get('resourceVersion') ?? '';
-  const object = await served.store?.read(namespace, name, { resourceVersion, signal: request.signal });
+  const object = await served.store?.read(namespaceOf(scope), name, {
+    resourceVersion,
+    signal: request.signal,
+  });
   if (object === undefined) throw new Error(`${served.definition.resource} is not stored`);
   return answer(scope, 200, parts.scheme.toServed(served, object.value));
 }

@@ -11,7 +11,7 @@ import type { ListResult } from '../storage/storage.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { formOf, includeOf } from './answer.ts';
 import { listOptions } from './options.ts';
-import type { Scope } from './scope.ts';
+import { namespaceOf, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
 
 const JSON_TYPE = 'application/json';
@@ -24,7 +24,7 @@ export async function list(scope: Scope): Promise<ApiResponse> {
   const options = listOptions(request.query, false);
   const selection = selectionOf(served.definition, info.labelSelector, info.fieldSelector, pathName(scope));
   if (served.store === undefined) throw new Error(`${served.definition.resource} is not stored`);
-  const page = await served.store.page(info.namespace, {
+  const page = await served.store.page(namespaceOf(scope), {
     resourceVersion: options.resourceVersion,
     resourceVersionMatch: options.resourceVersionMatch,
     selection,

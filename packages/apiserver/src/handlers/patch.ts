@@ -39,6 +39,7 @@ import {
   validated,
   withoutIdleTimes,
   type Scope,
+  namespaceOf,
 } from './scope.ts';
 
 const KINDS: ReadonlyMap<string, PatchKind | 'apply'> = new Map([
@@ -91,7 +92,8 @@ async function write(
   const { request, served, subresource } = scope;
   const { definition, store } = served;
   if (store === undefined) throw new Error(`${definition.resource} is not stored`);
-  const { namespace, name } = request.info;
+  const { name } = request.info;
+  const namespace = namespaceOf(scope);
   const { dryRun } = options;
   const admissionOptions = optionsObject(options);
   const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;

@@ -25,6 +25,7 @@ import {
   validated,
   type HandlerParts,
   type Scope,
+  namespaceOf,
 } from './scope.ts';
 import { update } from './update.ts';
 import { watch } from './watch.ts';
@@ -64,7 +65,7 @@ function fits({ info }: ApiRequest, { definition }: Served): boolean {
   if (definition.scope === 'Namespaced')
     return info.namespace !== '' || !NAMED.has(info.verb) || info.subresource === '';
   // A namespace's own path names it twice: as namespace and as object.
-  return info.namespace === '' || definition.resource === 'namespaces';
+  return info.namespace === '' || (definition.resource === 'namespaces' && info.namespace === info.name);
 }
 
 async function route(scope: Scope): Promise<ApiResponse> {
@@ -162,9 +163,9 @@ async function createCall(scope: Scope): Promise<{ readonly call: ResourceCall }
 
 function callOf(scope: Scope, body: KubeObject | undefined, dryRun: boolean): ResourceCall {
   const { request, parts } = scope;
-  const { namespace, name } = request.info;
+  const { name } = request.info;
   return {
-    namespace,
+    namespace: namespaceOf(scope),
     name,
     body,
     info: request.info,

@@ -19,7 +19,7 @@ import type { ScaleFields } from '../registry/resource.ts';
 import { withFieldAt } from '../validation/value.ts';
 import { answer } from './answer.ts';
 import { patch } from './patch.ts';
-import type { Scope, View } from './scope.ts';
+import { namespaceOf, type Scope, type View } from './scope.ts';
 import { update } from './update.ts';
 
 const API_VERSION = 'autoscaling/v1';
@@ -39,11 +39,11 @@ export async function scale(scope: Scope, fields: ScaleFields): Promise<ApiRespo
 
 async function read(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts, view } = scope;
-  const { namespace, name } = request.info;
+  const { name } = request.info;
   if (served.store === undefined || view === undefined) {
     throw new Error(`${served.definition.resource} is not stored`);
   }
-  const object = await served.store.read(namespace, name, { signal: request.signal });
+  const object = await served.store.read(namespaceOf(scope), name, { signal: request.signal });
   return answer(scope, 200, view.show(parts.scheme.toServed(served, object.value)));
 }
 

@@ -85,6 +85,11 @@ export function storedOf(
   return parts.scheme.toStored(definition, view.take(next, parts.scheme.toServed(served, existing)));
 }
 
+/** The namespace objects of the request lie in: a namespace's own path names it, but it lies in none. */
+export function namespaceOf({ request, served }: Pick<Scope, 'request' | 'served'>): string {
+  return served.definition.scope === 'Namespaced' ? request.info.namespace : '';
+}
+
 /** The kind of what the request sends and gets. */
 export function kindOf({ served, subresource }: Scope): GroupVersionKind {
   return (

@@ -22,13 +22,15 @@ import {
   validated,
   withoutIdleTimes,
   type Scope,
+  namespaceOf,
 } from './scope.ts';
 
 export async function update(scope: Scope): Promise<ApiResponse> {
   const { request, served, subresource, view } = scope;
   const { definition, store } = served;
   if (store === undefined) throw new Error(`${definition.resource} is not stored`);
-  const { namespace, name } = request.info;
+  const { name } = request.info;
+  const namespace = namespaceOf(scope);
   const options = writeOptions(request.query, 'UpdateOptions');
   const body = await readBody(scope);
   if (body === undefined) throw bodyMissing(kindOf(scope));

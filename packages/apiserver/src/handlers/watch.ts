@@ -13,7 +13,7 @@ import type { StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
 import { formOf, includeOf } from './answer.ts';
 import { pathName } from './list.ts';
 import { listOptions } from './options.ts';
-import type { Scope } from './scope.ts';
+import { namespaceOf, type Scope } from './scope.ts';
 import type { AnswerForm, WireEvent } from './wire.ts';
 
 /** Tells a client of sendInitialEvents that all that was there has been sent. */
@@ -29,7 +29,7 @@ export async function watch(scope: Scope): Promise<ApiResponse> {
   // A watch that names no version begins with the state, and says where it ends as a streaming list does.
   const fromState = options.resourceVersion === '' || options.resourceVersion === '0';
   const sendInitialEvents = options.sendInitialEvents ?? (fromState ? true : undefined);
-  const source = await served.store.watch(info.namespace, {
+  const source = await served.store.watch(namespaceOf(scope), {
     resourceVersion: options.resourceVersion,
     selection,
     bookmarks: options.allowWatchBookmarks,
