@@ -74,3 +74,4 @@ export { applyPatch, trackUpdate, type FieldOptions } from './patch/server-side-
 export { EtcdBackend, type EtcdBackendOptions } from './storage/etcd-storage.ts';
 export { CertificateAuthority, type CertificatePair } from './pki/authority.ts';
 export { kubeconfig, type Credentials, type KubeconfigFacts } from './pki/kubeconfig.ts';
+export { ApiServer, type ApiServerOptions } from './server.ts';
