@@ -75,3 +75,23 @@ export { EtcdBackend, type EtcdBackendOptions } from './storage/etcd-storage.ts'
 export { CertificateAuthority, type CertificatePair } from './pki/authority.ts';
 export { kubeconfig, type Credentials, type KubeconfigFacts } from './pki/kubeconfig.ts';
 export { ApiServer, type ApiServerOptions } from './server.ts';
+export { authenticate, type AuthenticateOptions } from './authn/authenticate.ts';
+export { AuthenticationError, firstRequest, firstToken } from './authn/authenticator.ts';
+export { BearerToken, WebSocketToken } from './authn/bearer-token.ts';
+export { BootstrapTokens } from './authn/bootstrap-token.ts';
+export { CertificateChain } from './authn/certificate-chain.ts';
+export { OidcTokens, type OidcOptions } from './authn/oidc.ts';
+export { proxyHeaders, RequestHeaderUsers, type RequestHeaderOptions } from './authn/request-header.ts';
+export { reviewSelf, reviewToken } from './authn/reviews.ts';
+export { ServiceAccountTokens, type TokenLookups } from './authn/service-account.ts';
+export { TokenCache } from './authn/token-cache.ts';
+export { TokenFile } from './authn/token-file.ts';
+export { discoveryDocument, keySet, TokenIssuer } from './authn/token-request.ts';
+export { WebhookTokens, type PostReview } from './authn/webhook-token.ts';
+export { X509Users } from './authn/x509.ts';
+export {
+  reviewLocalSubjectAccess,
+  reviewSelfAccess,
+  reviewSelfRules,
+  reviewSubjectAccess,
+} from './authz/reviews.ts';

@@ -1,0 +1,68 @@
+/**
+ * The filter that finds out who asks. Without an answer, or with a wrong credential, the request ends here with
+ * 401; behind it, it carries the user and no longer the credential.
+ *
+ * Modelled on apiserver's WithAuthentication.
+ */
+
+import type { ApiRequest, Filter } from '../api/exchange.ts';
+import { unauthorized } from '../api/status.ts';
+import {
+  anonymous,
+  AuthenticationError,
+  withAuthenticatedGroup,
+  type AnonymousPolicy,
+  type Authenticated,
+  type RequestAuthenticator,
+} from './authenticator.ts';
+import { WEBSOCKET_PROTOCOL, withoutTokenProtocol } from './bearer-token.ts';
+
+/** What the filter needs beside the ways of authentication. */
+export interface AuthenticateOptions {
+  readonly anonymous: AnonymousPolicy;
+  /** Headers of a front proxy, in lower case, that nobody behind shall see: names, and prefixes that end in `-`. */
+  readonly proxyHeaders?: readonly string[];
+  /** Is told why a credential was refused, for the log; the client is not. */
+  readonly refused?: (request: ApiRequest, error: AuthenticationError) => void;
+}
+
+export function authenticate(authenticator: RequestAuthenticator, options: AuthenticateOptions): Filter {
+  return async (request, next) => {
+    let found: Authenticated | undefined;
+    try {
+      found = await authenticator.authenticate(request);
+    } catch (error) {
+      if (!(error instanceof AuthenticationError)) throw error;
+      options.refused?.(request, error);
+      throw unauthorized();
+    }
+    const who =
+      found === undefined ? anonymous(options.anonymous, request.info.path) : withAuthenticatedGroup(found);
+    if (who === undefined) throw unauthorized();
+    request.context.user = who.user;
+    return next(withoutCredentials(request, options.proxyHeaders ?? []));
+  };
+}
+
+function withoutCredentials(request: ApiRequest, proxyHeaders: readonly string[]): ApiRequest {
+  const isProxy = (name: string): boolean =>
+    proxyHeaders.some((header) => name === header || (header.endsWith('-') && name.startsWith(header)));
+  const headers = new Map<string, readonly string[]>();
+  for (const [name, values] of request.headers) {
+    if (name === 'authorization' || isProxy(name)) continue;
+    headers.set(name, name === WEBSOCKET_PROTOCOL ? withoutTokenProtocol(values) : values);
+  }
+  const { method, path, query, peer, info, signal, context } = request;
+  return {
+    method,
+    path,
+    query,
+    headers,
+    peer,
+    info,
+    signal,
+    context,
+    body: (limitBytes) => request.body(limitBytes),
+    warn: (text) => request.warn(text),
+  };
+}

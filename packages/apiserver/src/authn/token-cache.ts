@@ -1,0 +1,72 @@
+/**
+ * Remembers for a short time what a token was answered, so that a client with many requests costs one check.
+ * Tokens themselves are not kept: entries are filed under a keyed hash. Failures are not remembered.
+ *
+ * Modelled on apiserver's cached token authenticator. Calls for one token at one time share one check.
+ */
+
+import { createHmac, randomBytes } from 'node:crypto';
+
+import type { Authenticated, TokenAuthenticator } from './authenticator.ts';
+
+/** As kubernetes: an account that is gone is let in for ten seconds more at most. */
+const KEPT_MS = 10_000;
+/** About 1 kB each. The oldest goes first. */
+const ENTRIES_MAX = 8192;
+
+interface Entry {
+  readonly found: Authenticated;
+  readonly untilMs: number;
+}
+
+export class TokenCache implements TokenAuthenticator {
+  private readonly inner: TokenAuthenticator;
+  private readonly monotonicMs: () => number;
+  private readonly secret = randomBytes(32);
+  private readonly entries = new Map<string, Entry>();
+  private readonly pending = new Map<string, Promise<Authenticated | undefined>>();
+
+  constructor(inner: TokenAuthenticator, monotonicMs: () => number) {
+    this.inner = inner;
+    this.monotonicMs = monotonicMs;
+  }
+
+  authenticateToken(token: string, audiences: readonly string[]): Promise<Authenticated | undefined> {
+    const key = createHmac('sha256', this.secret)
+      .update(JSON.stringify([token, audiences]))
+      .digest('base64url');
+    const entry = this.entries.get(key);
+    if (entry !== undefined) {
+      if (entry.untilMs > this.monotonicMs()) return Promise.resolve(entry.found);
+      this.entries.delete(key);
+    }
+    let pending = this.pending.get(key);
+    if (pending === undefined) {
+      pending = this.ask(key, token, audiences);
+      this.pending.set(key, pending);
+    }
+    return pending;
+  }
+
+  private async ask(
+    key: string,
+    token: string,
+    audiences: readonly string[],
+  ): Promise<Authenticated | undefined> {
+    try {
+      const found = await this.inner.authenticateToken(token, audiences);
+      if (found !== undefined) {
+        this.entries.set(key, { found, untilMs: this.monotonicMs() + KEPT_MS });
+        if (this.entries.size > ENTRIES_MAX) {
+          for (const oldest of this.entries.keys()) {
+            this.entries.delete(oldest);
+            break;
+          }
+        }
+      }
+      return found;
+    } finally {
+      this.pending.delete(key);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Users by their certificates: the common name is the user's name, the organizations are his groups, a part of
+ * the subject of its own his uid. Modelled on apiserver's x509 authenticator.
+ */
+
+import { createHash } from 'node:crypto';
+
+import type { ApiRequest } from '../api/exchange.ts';
+import type { UserInfo } from '../api/user-info.ts';
+import { OID } from '../pki/certificate.ts';
+import { commonNameOf, readNames, textsOfType } from '../pki/certificate-reader.ts';
+import { AuthenticationError, type Authenticated, type RequestAuthenticator } from './authenticator.ts';
+import type { CertificateChain } from './certificate-chain.ts';
+
+export const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id';
+
+export class X509Users implements RequestAuthenticator {
+  private readonly chain: CertificateChain;
+  private readonly nowMs: () => number;
+
+  /** @param nowMs wall time, ms since the epoch */
+  constructor(chain: CertificateChain, nowMs: () => number) {
+    this.chain = chain;
+    this.nowMs = nowMs;
+  }
+
+  async authenticate(request: ApiRequest): Promise<Authenticated | undefined> {
+    const { certificates } = request.peer;
+    if (certificates.length === 0) return undefined;
+    this.chain.verify(certificates, this.nowMs());
+    const user = userOfCertificate(certificates[0]);
+    return user === undefined ? undefined : { user };
+  }
+}
+
+/**
+ * The user a certificate names; undefined where it has no common name.
+ *
+ * @throws AuthenticationError for a uid that is empty, no text or there twice
+ */
+export function userOfCertificate(der: Buffer): UserInfo | undefined {
+  const { subject } = readNames(der);
+  const name = commonNameOf(subject);
+  if (name === '') return undefined;
+  const uids = subject.filter(({ type }) => type === OID.userUid).map(({ text }) => text);
+  if (uids.includes(undefined)) throw new AuthenticationError('unable to parse UID into a string');
+  if (uids.length > 1) {
+    throw new AuthenticationError(`expected 1 UID, but found multiple: [${uids.join(' ')}]`);
+  }
+  if (uids[0] === '') throw new AuthenticationError('UID cannot be an empty string');
+  const fingerprint = createHash('sha256').update(der).digest('hex');
+  return {
+    name,
+    uid: uids[0] ?? '',
+    groups: textsOfType(subject, OID.organization),
+    extra: { [CREDENTIAL_ID]: [`X509SHA256=${fingerprint}`] },
+  };
+}
