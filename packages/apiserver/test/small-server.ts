@@ -73,7 +73,7 @@ export const NAMESPACES: ResourceDefinition = {
   ],
   selectable: {
     names: ['status.phase'],
-    values: (object) => ({ 'status.phase': String(member(object, 'status', 'phase') ?? '') }),
+    values: (object) => ({ 'status.phase': text(member(object, 'status', 'phase')) }),
   },
   hooks: {
     removable: (object) => ((member(object, 'spec', 'finalizers') as Json[] | undefined) ?? []).length === 0,
@@ -180,6 +180,10 @@ export const LEASES: ResourceDefinition = {
   strategy: { ...PLAIN, allowCreateOnUpdate: true, allowUnconditionalUpdate: false },
   subresources: [],
 };
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
 
 /** A member of a member. */
 export function member(object: KubeObject, ...path: readonly string[]): unknown {

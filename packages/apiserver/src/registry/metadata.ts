@@ -108,10 +108,11 @@ function checkCommon(errors: FieldErrors, { metadata }: Pick<KubeObject, 'metada
   checkManagedFields(errors, metadata.managedFields ?? []);
 }
 
-function checkOwners(errors: FieldErrors, owners: readonly OwnerReference[]): void {
+function checkOwners(errors: FieldErrors, owners: readonly Partial<OwnerReference>[]): void {
   const path = METADATA.child('ownerReferences');
   let controller = '';
   for (const owner of owners) {
+    // A custom resource's metadata is not brought into Go's form: members may be missing.
     const { apiVersion = '', kind = '', name = '', uid = '' } = owner;
     if ((parseApiVersion(apiVersion)?.version ?? '') === '') {
       errors.invalid(path.child('apiVersion'), apiVersion, 'version must not be empty');
@@ -190,7 +191,9 @@ export function withoutRepeatedOwners(object: KubeObject): {
   for (const owner of owners) {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- an owner reference is JSON
     const json = owner as unknown as Json;
-    const text = isJsonObject(json) ? JSON.stringify(Object.entries(json).toSorted()) : '';
+    const text = isJsonObject(json)
+      ? JSON.stringify(Object.entries(json).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : '';
     if (seen.has(text)) repeated.push(owner.uid);
     else {
       seen.add(text);

@@ -60,7 +60,7 @@ import type { StrategyContext, SubresourceStrategy } from './strategy.ts';
 /** One operation: what strategies may know, and who is warned. */
 export interface StoreCall {
   readonly context: StrategyContext;
-  warn(text: string): void;
+  readonly warn: (text: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
