@@ -69,7 +69,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 2, members: ['codec/'] },
     { rank: 2, members: ['defaults/'] },
     { rank: 2, members: ['patch/'] },
-    { rank: 2, members: ['printers/'] },
+    { rank: 3, members: ['printers/'] },
     { rank: 3, members: ['storage/'] },
     { rank: 4, members: ['authn/'] },
     { rank: 4, members: ['authz/'] },
