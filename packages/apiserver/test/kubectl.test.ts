@@ -10,7 +10,7 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { smallServer, type SmallServer } from '../test/small-server.ts';
+import { smallServer, type SmallServer } from './small-server.ts';
 
 interface Run {
   readonly code: number;
@@ -29,7 +29,9 @@ function run(file: string, args: readonly string[], env: Record<string, string>)
 
 const installed = (await run('kubectl', ['version', '--client'], {})).code === 0;
 
-(installed ? describe : describe.skip)('kubectl (skipped where it is not installed)', () => {
+const withKubectl = installed ? describe : describe.skip;
+
+withKubectl('what people type (needs kubectl on the path)', () => {
   let small: SmallServer;
   let home: string;
   let server: string;
