@@ -19,6 +19,8 @@ export interface Peer {
   readonly address: string;
   /** DER of the certificates the client showed and TLS accepted as chain, leaf first; empty without. */
   readonly certificates: readonly Buffer[];
+  /** Why TLS did not accept the certificates that were shown (`certificates` is empty then): no anonymous request. */
+  readonly certificateError?: string;
   readonly secure: boolean;
 }
 

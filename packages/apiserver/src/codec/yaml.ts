@@ -1,0 +1,241 @@
+/**
+ * YAML between its text and the JSON data model, as apimachinery reads and writes it: YAML 1.1 words and numbers
+ * (`yes`, `0777`), keys become text, times stay text, of several documents the first counts. A repeated key is told
+ * with its line; aliases are expanded within a budget, so that a small text cannot become a large object.
+ *
+ * Modelled on sigs.k8s.io/yaml over go-yaml v2, whose texts for repeated keys and excessive aliases are kept; the words
+ * behind `yaml: line N:` for a text that is no YAML are the library's.
+ */
+
+import {
+  Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  Pair,
+  parseDocument,
+  YAMLMap,
+  YAMLSeq,
+  type Node,
+  type ScalarTag,
+} from 'yaml';
+
+import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { setMember } from './presence.ts';
+import { readJson, JsonSyntaxError } from './json-reader.ts';
+
+/** Text that is no YAML, or none that JSON could say. */
+export class YamlError extends Error {
+  override readonly name = 'YamlError';
+}
+
+export interface YamlReadOptions {
+  /** Told all repeated keys at once, in go-yaml's words, after the whole text was read. */
+  readonly duplicates?: (message: string) => void;
+}
+
+/** As deep as JSON may be; see json-reader.ts. */
+const DEPTH_MAX = 1_000;
+/** Values that aliases may add to what the text itself holds. A manifest with anchors adds some dozens. */
+const EXPANDED_MAX = 100_000;
+/** Tags of the library's YAML 1.1 that go-yaml reads as plain text or not at all: base 60, times, sets. */
+const LEFT_OUT: ReadonlySet<string> = new Set(['intTime', 'floatTime', 'timestamp', 'omap', 'pairs', 'set']);
+
+/**
+ * Reads the first document.
+ *
+ * @throws YamlError
+ */
+export function readYaml(text: string, options: YamlReadOptions = {}): Json {
+  // JSON is YAML, and most bodies that are called YAML are JSON.
+  if (/^\s*\{/.test(text)) {
+    const json = jsonOf(text);
+    if (json !== undefined) return json;
+  }
+  const lines = new LineCounter();
+  let document: Document.Parsed;
+  try {
+    document = parseDocument(text, {
+      version: '1.1',
+      intAsBigInt: true,
+      uniqueKeys: false,
+      merge: true,
+      logLevel: 'silent',
+      prettyErrors: false,
+      stringKeys: false,
+      lineCounter: lines,
+      customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isLeftOut(tag as ScalarTag)),
+    });
+  } catch (error) {
+    if (error instanceof RangeError) throw new YamlError('yaml: exceeded max depth', { cause: error });
+    throw error;
+  }
+  for (const error of document.errors) {
+    if (error.code === 'MULTIPLE_DOCS') continue;
+    if (error.message.includes('call stack')) throw new YamlError('yaml: exceeded max depth');
+    throw new YamlError(`yaml: line ${lines.linePos(error.pos[0]).line}: ${error.message}`, { cause: error });
+  }
+  const reader = new YamlReader(document, lines);
+  const value = reader.value(document.contents, 0);
+  if (reader.repeated.length > 0) {
+    options.duplicates?.(`yaml: unmarshal errors:\n${reader.repeated.join('\n')}`);
+  }
+  return value;
+}
+
+/** JSON that repeats no key; anything else goes the long way. */
+function jsonOf(text: string): Json | undefined {
+  let repeated = false;
+  try {
+    const value = readJson(text, { duplicate: () => (repeated = true) });
+    return repeated ? undefined : value;
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function isLeftOut(tag: ScalarTag): boolean {
+  return LEFT_OUT.has(tag.tag.replace('tag:yaml.org,2002:', '')) || tag.format === 'TIME';
+}
+
+class YamlReader {
+  readonly repeated: string[] = [];
+  private readonly document: Document.Parsed;
+  private readonly lines: LineCounter;
+  private expanded = 0;
+  /** Depth of aliases that are being expanded: their values count against the budget. */
+  private aliases = 0;
+
+  constructor(document: Document.Parsed, lines: LineCounter) {
+    this.document = document;
+    this.lines = lines;
+  }
+
+  value(node: Node | null, depth: number): Json {
+    if (depth > DEPTH_MAX) throw new YamlError('yaml: exceeded max depth');
+    if (this.aliases > 0) {
+      this.expanded += 1;
+      if (this.expanded > EXPANDED_MAX) throw new YamlError('yaml: document contains excessive aliasing');
+    }
+    if (node === null) return null;
+    if (isAlias(node)) {
+      const target = node.resolve(this.document);
+      if (target === undefined) throw new YamlError(`yaml: unknown anchor '${node.source}' referenced`);
+      this.aliases += 1;
+      const value = this.value(target, depth + 1);
+      this.aliases -= 1;
+      return value;
+    }
+    if (isMap(node)) return this.map(node, depth);
+    if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
+    if (isScalar(node)) return scalarOf(node.value);
+    throw new YamlError('yaml: unknown node');
+  }
+
+  private map(node: YAMLMap, depth: number): JsonObject {
+    const object: Record<string, Json> = {};
+    const own = new Set<string>();
+    for (const pair of node.items as Pair<Node, Node | null>[]) {
+      if (isMerge(pair.key)) continue;
+      const key = keyOf(pair.key);
+      if (own.has(key)) this.tellRepeated(pair.key, key);
+      own.add(key);
+      setMember(object, key, this.value(pair.value, depth + 1));
+    }
+    for (const pair of node.items as Pair<Node, Node | null>[]) {
+      if (isMerge(pair.key)) this.merge(object, pair.value, depth);
+    }
+    return object;
+  }
+
+  /** `<<`: members that are not there yet, from one map or from a list of them, the first with most say. */
+  private merge(object: Record<string, Json>, node: Node | null, depth: number): void {
+    const value = this.value(node, depth + 1);
+    for (const source of Array.isArray(value) ? (value as Json[]) : [value]) {
+      if (!isJsonObject(source)) {
+        throw new YamlError('yaml: map merge requires map or sequence of maps as the value');
+      }
+      for (const name of Object.keys(source)) {
+        if (!Object.hasOwn(object, name)) setMember(object, name, source[name]);
+      }
+    }
+  }
+
+  private tellRepeated(node: Node, key: string): void {
+    const line = this.lines.linePos(node.range?.[0] ?? 0).line;
+    this.repeated.push(`  line ${line}: key ${JSON.stringify(key)} already set in map`);
+  }
+}
+
+function isMerge(node: unknown): boolean {
+  return isScalar(node) && (typeof node.value === 'symbol' || (node.value === '<<' && node.type === 'PLAIN'));
+}
+
+/** A key as JSON has it. */
+function keyOf(node: unknown): string {
+  const value: unknown = isScalar(node) ? node.value : undefined;
+  switch (typeof value) {
+    case 'string':
+      return value;
+    case 'boolean':
+    case 'bigint':
+    case 'number':
+      return String(value);
+    default:
+      throw new YamlError(`yaml: unsupported map key`);
+  }
+}
+
+const INT64_MIN = -(2n ** 63n);
+const UINT64_MAX = 2n ** 64n - 1n;
+
+function scalarOf(value: unknown): Json {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'bigint': {
+      const number = Number(value);
+      if (Number.isSafeInteger(number)) return number;
+      return value >= INT64_MIN && value <= UINT64_MAX ? value : new JsonFloat(number);
+    }
+    case 'number':
+      // sigs.k8s.io/yaml goes through JSON, which has no word for these.
+      if (!Number.isFinite(value)) throw new YamlError(`json: unsupported value: ${goFloat(value)}`);
+      return Object.is(value, -0) ? 0 : value;
+    default:
+      if (value === null || value === undefined) return null;
+      if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
+      throw new YamlError('yaml: unsupported value');
+  }
+}
+
+function goFloat(value: number): string {
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
+}
+
+/** The value as YAML: keys sorted, two spaces, lists at their key's column, as sigs.k8s.io/yaml writes it. */
+export function writeYaml(value: Json): string {
+  const document = new Document(null, { version: '1.1' });
+  document.contents = nodeOf(document, value);
+  // go-yaml folds no line and writes text of several lines as a block.
+  return document.toString({ indentSeq: false, lineWidth: 0, blockQuote: 'literal' });
+}
+
+function nodeOf(document: Document, value: Json): Node {
+  if (value instanceof JsonFloat) return document.createNode(value.value);
+  if (Array.isArray(value)) {
+    const list = new YAMLSeq<Node>();
+    for (const item of value) list.items.push(nodeOf(document, item));
+    return list;
+  }
+  if (!isJsonObject(value)) return document.createNode(value) as Node;
+  const map = new YAMLMap<Node, Node>();
+  for (const name of Object.keys(value).toSorted()) {
+    map.items.push(new Pair(document.createNode(name) as Node, nodeOf(document, value[name])));
+  }
+  return map;
+}

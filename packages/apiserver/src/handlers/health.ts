@@ -1,0 +1,118 @@
+/**
+ * /healthz, /livez and /readyz with their checks: all of them, one of them, all but some. An answer to the public never
+ * says why a check failed.
+ *
+ * Modelled on apiserver's server/healthz, texts included.
+ */
+
+import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+
+export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
+
+export const HEALTH_ENDPOINTS: readonly HealthEndpoint[] = ['healthz', 'livez', 'readyz'];
+
+export interface HealthCheck {
+  /** `ping`, `etcd`, `poststarthook/rbac/bootstrap-roles`. */
+  readonly name: string;
+  /** Where it counts; everywhere unless said. */
+  readonly endpoints?: readonly HealthEndpoint[];
+  /**
+   * Whether all is well now.
+   *
+   * @returns what is wrong, undefined when nothing is
+   */
+  check(signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** Always well: the server answers. */
+export const PING: HealthCheck = { name: 'ping', check: () => Promise.resolve(undefined) };
+
+export class Health {
+  private readonly checks: readonly HealthCheck[];
+  /** Told a failure with its reason, which clients do not learn. */
+  private readonly failed: (endpoint: string, check: string, reason: string) => void;
+
+  constructor(
+    checks: readonly HealthCheck[],
+    failed: (endpoint: string, check: string, reason: string) => void = () => {},
+  ) {
+    this.checks = checks;
+    this.failed = failed;
+  }
+
+  /** `/livez` … and `/livez/NAME` of each check, sorted. */
+  paths(): string[] {
+    return HEALTH_ENDPOINTS.flatMap((endpoint) => [
+      `/${endpoint}`,
+      ...this.at(endpoint).map(({ name }) => `/${endpoint}/${name}`),
+    ]).toSorted();
+  }
+
+  /** The handler of one of paths(); undefined for another path. */
+  handlerOf(path: string): Handler | undefined {
+    for (const endpoint of HEALTH_ENDPOINTS) {
+      if (path === `/${endpoint}`) return (request) => this.all(endpoint, request);
+      if (!path.startsWith(`/${endpoint}/`)) continue;
+      const name = path.slice(endpoint.length + 2);
+      const check = this.at(endpoint).find((candidate) => candidate.name === name);
+      if (check !== undefined) return (request) => one(check, request);
+    }
+    return undefined;
+  }
+
+  private at(endpoint: HealthEndpoint): readonly HealthCheck[] {
+    return this.checks.filter(({ endpoints }) => endpoints?.includes(endpoint) ?? true);
+  }
+
+  private async all(endpoint: HealthEndpoint, request: ApiRequest): Promise<ApiResponse> {
+    const excluded = new Set(request.query.getAll('exclude').flatMap((text) => text.split(',')));
+    excluded.delete('');
+    const lines: string[] = [];
+    let failures = 0;
+    for (const check of this.at(endpoint)) {
+      if (excluded.delete(check.name)) {
+        lines.push(`[+]${check.name} excluded: ok`);
+        continue;
+      }
+      const reason = await resultOf(check, request.signal);
+      if (reason === undefined) {
+        lines.push(`[+]${check.name} ok`);
+      } else {
+        failures += 1;
+        lines.push(`[-]${check.name} failed: reason withheld`);
+        this.failed(endpoint, check.name, reason);
+      }
+    }
+    if (excluded.size > 0) {
+      const names = [...excluded].toSorted().map((name) => JSON.stringify(name));
+      lines.push(`warn: some health checks cannot be excluded: no matches for ${names.join(',')}`);
+    }
+    const report = lines.map((line) => `${line}\n`).join('');
+    if (failures > 0) return text(500, `${report}${endpoint} check failed\n`);
+    if (!request.query.has('verbose')) return text(200, 'ok');
+    return text(200, `${report}${endpoint} check passed\n`);
+  }
+}
+
+async function one(check: HealthCheck, request: ApiRequest): Promise<ApiResponse> {
+  const reason = await resultOf(check, request.signal);
+  return reason === undefined ? text(200, 'ok') : text(500, `internal server error: ${reason}\n`);
+}
+
+async function resultOf(check: HealthCheck, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await check.check(signal);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function text(code: number, body: string): ApiResponse {
+  return {
+    kind: 'bytes',
+    code,
+    contentType: 'text/plain; charset=utf-8',
+    body: Buffer.from(body),
+    headers: new Map([['x-content-type-options', ['nosniff']]]),
+  };
+}

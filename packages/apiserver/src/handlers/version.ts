@@ -1,0 +1,40 @@
+/**
+ * /version: what this server is, in the words clients compare. Major and minor are pure numbers, since clients and the
+ * end-to-end tests read them as such.
+ */
+
+import type { Handler } from '../api/exchange.ts';
+
+export interface VersionFacts {
+  readonly major: string;
+  readonly minor: string;
+  /** `v1.36.0+keelson`: the API's version, with who serves it behind the plus. */
+  readonly gitVersion: string;
+  readonly gitCommit: string;
+  readonly buildDate: string;
+  /** `linux/amd64`. */
+  readonly platform: string;
+}
+
+/** The API this server speaks. */
+export const API_VERSION = { major: '1', minor: '36', patch: '0' } as const;
+
+export function versionHandler(facts: VersionFacts): Handler {
+  const value = {
+    major: facts.major,
+    minor: facts.minor,
+    emulationMajor: facts.major,
+    emulationMinor: facts.minor,
+    minCompatibilityMajor: facts.major,
+    minCompatibilityMinor: String(Number(facts.minor) - 1),
+    gitVersion: facts.gitVersion,
+    gitCommit: facts.gitCommit,
+    gitTreeState: 'clean',
+    buildDate: facts.buildDate,
+    // Clients print it; there is no Go here, and a made-up one would mislead.
+    goVersion: 'none',
+    compiler: 'none',
+    platform: facts.platform,
+  };
+  return () => Promise.resolve({ kind: 'json', code: 200, value });
+}

@@ -1,0 +1,293 @@
+/**
+ * The body of a request as an object of the kind an endpoint expects: JSON, YAML or protobuf, made to conform to the
+ * kind's type, strict about what no field knows as far as `fieldValidation` says. Refusals carry the original's texts.
+ *
+ * Never defaults and never validates; never reads more than the limit. Modelled on apiserver's endpoints/handlers
+ * create.go and apimachinery's serializer/json and serializer/protobuf.
+ */
+
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { apiVersionOf, parseApiVersion, type GroupVersionKind, type KubeObject } from '../api/meta.ts';
+import { badRequest, invalid, type ApiError } from '../api/status.ts';
+import { readEnvelope } from '../codec/envelope.ts';
+import { JsonSyntaxError, readJson } from '../codec/json-reader.ts';
+import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
+import { ProtobufError } from '../codec/protobuf-wire.ts';
+import { conform, TypedError } from '../codec/typed.ts';
+import { readYaml, YamlError } from '../codec/yaml.ts';
+import type { ExpectedBody, MediaForm } from '../handlers/wire.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+
+/** What a request's query says of unknown and repeated fields; `Warn` unless said. */
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+
+/** Strict errors that are told; the rest are as many again of the same mistake. */
+const TOLD_MAX = 100;
+
+/**
+ * Decodes a body.
+ *
+ * @param warn told each strict error under `Warn`
+ * @throws ApiError BadRequest in the original's words
+ */
+export function decodeBody(
+  codec: ObjectCodec,
+  bytes: Buffer,
+  form: MediaForm,
+  expected: ExpectedBody,
+  validation: FieldValidation,
+  warn: (text: string) => void,
+): KubeObject {
+  return new BodyDecoder(codec, bytes, expected, validation, warn).decode(form);
+}
+
+class BodyDecoder {
+  private readonly codec: ObjectCodec;
+  private readonly bytes: Buffer;
+  private readonly expected: ExpectedBody;
+  private readonly validation: FieldValidation;
+  private readonly warn: (text: string) => void;
+  private readonly strict: string[] = [];
+
+  constructor(
+    codec: ObjectCodec,
+    bytes: Buffer,
+    expected: ExpectedBody,
+    validation: FieldValidation,
+    warn: (text: string) => void,
+  ) {
+    this.codec = codec;
+    this.bytes = bytes;
+    this.expected = expected;
+    this.validation = validation;
+    this.warn = warn;
+  }
+
+  decode(form: MediaForm): KubeObject {
+    if (form === 'protobuf') return this.fromProtobuf();
+    const value = form === 'json' ? this.fromJson() : this.fromYaml();
+    const kind = this.kindOf(value);
+    const schema = this.schemaOf(kind);
+    const object = schema === undefined ? { metadata: {}, ...value } : this.typed(kind, schema, value);
+    this.settle(kind);
+    return this.named(kind, object);
+  }
+
+  private fromProtobuf(): KubeObject {
+    let kind: GroupVersionKind | undefined;
+    try {
+      const envelope = readEnvelope(this.bytes);
+      kind = this.actual(envelope.apiVersion, envelope.kind);
+      const schema = this.schemaOf(kind);
+      if (schema === undefined) throw new ProtobufError(`no protobuf form of ${kind.kind}`);
+      return this.named(kind, this.codec.decode(schema, envelope.raw));
+    } catch (error) {
+      if (error instanceof ProtobufError) throw this.unreadable(kind, error.message);
+      throw error;
+    }
+  }
+
+  private fromJson(): JsonObject {
+    const duplicate =
+      this.validation === 'Ignore' ? undefined : (path: string) => this.tell(`duplicate field "${path}"`);
+    try {
+      return this.object(readJson(this.bytes.toString('utf8'), duplicate ? { duplicate } : {}));
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+      throw this.unreadable(undefined, `couldn't get version/kind; json parse error: ${error.message}`);
+    }
+  }
+
+  private fromYaml(): JsonObject {
+    const duplicates = this.validation === 'Ignore' ? undefined : (text: string) => this.tell(text);
+    try {
+      return this.object(readYaml(this.bytes.toString('utf8'), duplicates ? { duplicates } : {}));
+    } catch (error) {
+      if (!(error instanceof YamlError)) throw error;
+      throw this.unreadable(undefined, error.message);
+    }
+  }
+
+  private object(value: Json): JsonObject {
+    if (isJsonObject(value)) return value;
+    // Go reads null into a struct as if nothing were there.
+    if (value === null) return {};
+    const what = Array.isArray(value) ? 'array' : typeof value === 'object' ? 'number' : goWord(typeof value);
+    throw this.unreadable(
+      undefined,
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${what} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+    );
+  }
+
+  private kindOf(value: JsonObject): GroupVersionKind {
+    const { apiVersion, kind } = value;
+    const wrong = [
+      ['apiVersion', apiVersion],
+      ['kind', kind],
+    ].find(([, text]) => text !== undefined && text !== null && typeof text !== 'string');
+    if (wrong !== undefined) {
+      throw this.unreadable(
+        undefined,
+        `couldn't get version/kind; json parse error: json: cannot unmarshal ${goWord(typeof wrong[1])} into Go struct field .${String(wrong[0])} of type string`,
+      );
+    }
+    return this.actual(
+      typeof apiVersion === 'string' ? apiVersion : '',
+      typeof kind === 'string' ? kind : '',
+    );
+  }
+
+  /** What the body says it is, completed by what is expected. */
+  private actual(apiVersion: string, kind: string): GroupVersionKind {
+    const { kind: wanted } = this.expected;
+    if (apiVersion === '') return { ...wanted, kind: kind === '' ? wanted.kind : kind };
+    const version = parseApiVersion(apiVersion);
+    if (version === undefined) {
+      throw this.unreadable(undefined, `unexpected GroupVersion string: ${apiVersion}`);
+    }
+    return { ...version, kind: kind === '' ? wanted.kind : kind };
+  }
+
+  /** The type of an accepted kind; refuses all others. */
+  private schemaOf(kind: GroupVersionKind): StructSchema | undefined {
+    const { expected, codec } = this;
+    if (isSame(kind, expected.kind)) return expected.schema;
+    if (expected.anyVersion === true && kind.kind === expected.kind.kind) return expected.schema;
+    const other = expected.others?.find((candidate) => isSame(kind, candidate.kind));
+    if (other !== undefined) return other.schema;
+    const known = codec.typeOf(kind) !== undefined || expected.schema === undefined;
+    if (kind.kind === expected.kind.kind && known) {
+      throw badRequest(
+        `the API version in the data (${apiVersionOf(kind)}) does not match the expected API version (${apiVersionOf(expected.kind)})`,
+      );
+    }
+    if (expected.schema === undefined) {
+      throw badRequest(
+        `the kind in the data (${kind.kind}) does not match the expected kind (${expected.kind.kind})`,
+      );
+    }
+    const reason = known
+      ? `converting (${goKind(kind)}) to (${goKind(expected.kind)}): unknown conversion`
+      : `no kind "${kind.kind}" is registered for version "${apiVersionOf(kind)}" in scheme "pkg/api/legacyscheme/scheme.go:30"`;
+    throw this.unreadable(kind, reason);
+  }
+
+  private typed(kind: GroupVersionKind, schema: StructSchema, value: JsonObject): JsonObject {
+    const unknown: string[] = [];
+    try {
+      const object = conform(schema, value, {
+        schemaProps: this.codec.schemaProps,
+        ...(this.validation !== 'Ignore' && { unknown: (path: string) => unknown.push(path) }),
+      });
+      for (const path of inOrder(unknown, value)) this.tell(`unknown field "${path}"`);
+      return object;
+    } catch (error) {
+      if (error instanceof TypedError) throw this.unreadable(kind, error.message);
+      throw error;
+    }
+  }
+
+  /** What was said of fields: refused or warned of. */
+  private settle(kind: GroupVersionKind): void {
+    if (this.strict.length === 0) return;
+    if (this.validation === 'Strict') {
+      throw this.unreadable(kind, `strict decoding error: ${this.strict.join(', ')}`);
+    }
+    for (const text of this.strict) this.warn(text);
+  }
+
+  private tell(text: string): void {
+    if (this.strict.length < TOLD_MAX) this.strict.push(text);
+  }
+
+  private unreadable(kind: GroupVersionKind | undefined, reason: string): ApiError {
+    const wanted = this.expected.kind.kind;
+    if (kind === undefined || kind.kind === '') {
+      return badRequest(
+        `the object provided is unrecognized (must be of type ${wanted}): ${reason} (${summary(this.bytes)})`,
+      );
+    }
+    return badRequest(
+      `${kind.kind} in version "${kind.version}" cannot be handled as a ${wanted}: ${reason}`,
+    );
+  }
+
+  private named(kind: GroupVersionKind, value: JsonObject): KubeObject {
+    const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = value;
+    return asObject({
+      kind: kind.kind,
+      apiVersion: apiVersionOf(kind),
+      ...(metadata !== undefined && { metadata }),
+      ...rest,
+    });
+  }
+}
+
+function isSame(a: GroupVersionKind, b: GroupVersionKind): boolean {
+  return a.kind === b.kind && a.version === b.version && a.group === b.group;
+}
+
+/** `v1.Pod`, as Go names a type. */
+function goKind({ group, version, kind }: GroupVersionKind): string {
+  return `${group === '' ? '' : `${group.replace(/\..*$/, '')}/`}${version}.${kind}`;
+}
+
+function goWord(type: string): string {
+  return type === 'boolean' ? 'bool' : type === 'bigint' ? 'number' : type;
+}
+
+const SUMMARY_BYTES = 30;
+
+/** The beginning of a body, as hexadecimal digits unless it looks like JSON. */
+function summary(bytes: Buffer): string {
+  if (bytes.length === 0) return '<empty>';
+  const rest = bytes.length > SUMMARY_BYTES ? ' ...' : '';
+  const start = bytes.subarray(0, SUMMARY_BYTES);
+  return `${start.toString(bytes[0] === 0x7b ? 'utf8' : 'hex')}${rest}`;
+}
+
+/** Paths in the order in which the text says them; conform() meets them in the type's order. */
+function inOrder(paths: readonly string[], value: JsonObject): readonly string[] {
+  if (paths.length < 2) return paths;
+  const wanted = new Set(paths);
+  const ordered: string[] = [];
+  const walk = (node: Json, at: string): void => {
+    if (Array.isArray(node)) {
+      for (let index = 0; index < node.length; index += 1) walk(node[index], `${at}[${index}]`);
+    } else if (isJsonObject(node)) {
+      for (const name of Object.keys(node)) {
+        const path = at === '' ? name : `${at}.${name}`;
+        if (wanted.delete(path)) ordered.push(path);
+        else walk(node[name], path);
+      }
+    }
+  };
+  walk(value, '');
+  return [...ordered, ...wanted];
+}
+
+/**
+ * `fieldValidation` of a query.
+ *
+ * @param options the kind the refusal names, `CreateOptions`
+ * @throws ApiError Invalid for another word
+ */
+export function fieldValidation(query: URLSearchParams, options: string): FieldValidation {
+  const text = query.get('fieldValidation') ?? '';
+  switch (text) {
+    case '':
+      return 'Warn';
+    case 'Ignore':
+    case 'Warn':
+    case 'Strict':
+      return text;
+    default:
+      throw invalid({ group: 'meta.k8s.io', kind: options }, '', [
+        {
+          type: 'FieldValueNotSupported',
+          field: 'fieldValidation',
+          body: `Unsupported value: "${text}": supported values: "", "Ignore", "Strict", "Warn"`,
+        },
+      ]);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * A message of HTTP/1.1 and its answer as door.ts sees them. The connection stays usable only when the body was
+ * read to its end; else the answer ends it.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { Headers, Peer } from '../api/exchange.ts';
+import { BodyChunks } from './body-chunks.ts';
+import type { Incoming, Outgoing } from './transport.ts';
+
+export class Http1Incoming implements Incoming {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: Headers;
+  readonly peer: Peer;
+  readonly contentLength: number | undefined;
+  private readonly response: ServerResponse;
+  private readonly chunks: BodyChunks;
+
+  constructor(message: IncomingMessage, response: ServerResponse, peer: Peer) {
+    this.method = message.method ?? 'GET';
+    this.target = message.url ?? '/';
+    this.headers = headersOf(message.rawHeaders);
+    this.peer = peer;
+    const length = message.headers['content-length'];
+    this.contentLength = length === undefined ? undefined : Number(length);
+    this.response = response;
+    this.chunks = new BodyChunks(message);
+  }
+
+  read(): Promise<Buffer | undefined> {
+    return this.chunks.read();
+  }
+
+  onGone(task: () => void): void {
+    this.response.once('close', () => {
+      if (!this.response.writableFinished) task();
+    });
+  }
+}
+
+export class Http1Outgoing implements Outgoing {
+  private readonly message: IncomingMessage;
+  private readonly response: ServerResponse;
+  /** The server is stopping: this answer is the connection's last. */
+  private readonly last: () => boolean;
+
+  constructor(message: IncomingMessage, response: ServerResponse, last: () => boolean) {
+    this.message = message;
+    this.response = response;
+    this.last = last;
+    response.on('error', () => response.destroy());
+  }
+
+  get open(): boolean {
+    return !this.response.destroyed && this.response.writable;
+  }
+
+  head(code: number, headers: Headers): void {
+    const { response } = this;
+    for (const [name, values] of headers) response.setHeader(name, values.length === 1 ? values[0] : values);
+    if (this.last() || !this.message.complete) response.setHeader('connection', 'close');
+    response.writeHead(code);
+    if (!headers.has('content-length')) response.flushHeaders();
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.response.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    const { response } = this;
+    if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        response.off('drain', done);
+        response.off('close', done);
+        resolve();
+      };
+      response.on('drain', done);
+      response.on('close', done);
+    });
+  }
+
+  waiting(): number {
+    return this.response.writableLength;
+  }
+
+  end(): void {
+    const { message, response } = this;
+    response.end(() => {
+      // What of the body was never read must not be taken for the next request.
+      if (!message.complete) message.destroy();
+    });
+  }
+
+  abort(): void {
+    this.response.destroy();
+  }
+}
+
+/** Names in lower case, values in order. */
+export function headersOf(raw: readonly string[]): Headers {
+  const headers = new Map<string, string[]>();
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index].toLowerCase();
+    const values = headers.get(name);
+    if (values === undefined) headers.set(name, [raw[index + 1]]);
+    else values.push(raw[index + 1]);
+  }
+  return headers;
+}

@@ -1,0 +1,108 @@
+/**
+ * A stream of HTTP/2 as door.ts sees it. Bodies go out in pieces no larger than the client takes them: a stream
+ * that nobody reads holds one piece in the session, not a list of megabytes, so that it starves no other.
+ */
+
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+
+import type { Headers, Peer } from '../api/exchange.ts';
+import { BodyChunks } from './body-chunks.ts';
+import type { Incoming, Outgoing } from './transport.ts';
+
+export class Http2Incoming implements Incoming {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: Headers;
+  readonly peer: Peer;
+  readonly contentLength: number | undefined;
+  private readonly stream: ServerHttp2Stream;
+  private readonly chunks: BodyChunks;
+
+  /** @param raw names and values in turn, as the stream event gives them */
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], peer: Peer) {
+    this.method = String(headers[':method'] ?? 'GET');
+    this.target = String(headers[':path'] ?? '/');
+    this.headers = fieldsOf(raw);
+    this.peer = peer;
+    const length = headers['content-length'];
+    this.contentLength = length === undefined ? undefined : Number(length);
+    this.stream = stream;
+    this.chunks = new BodyChunks(stream);
+  }
+
+  read(): Promise<Buffer | undefined> {
+    return this.chunks.read();
+  }
+
+  onGone(task: () => void): void {
+    this.stream.once('close', task);
+  }
+}
+
+export class Http2Outgoing implements Outgoing {
+  private readonly stream: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.stream = stream;
+    // A client that resets its stream is no error of ours; 'close' tells who waits.
+    stream.on('error', () => {});
+  }
+
+  get open(): boolean {
+    return !this.stream.destroyed && !this.stream.closed;
+  }
+
+  head(code: number, headers: Headers): void {
+    const fields: Record<string, string | string[] | number> = { ':status': code };
+    for (const [name, values] of headers) fields[name] = values.length === 1 ? values[0] : [...values];
+    this.stream.respond(fields, { endStream: false });
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.stream.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    const { stream } = this;
+    if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        stream.off('drain', done);
+        stream.off('close', done);
+        resolve();
+      };
+      stream.on('drain', done);
+      stream.on('close', done);
+    });
+  }
+
+  waiting(): number {
+    return this.stream.writableLength;
+  }
+
+  end(): void {
+    const { stream } = this;
+    stream.end(() => {
+      // The rest of a body that was not read is not wanted: RFC 9113 8.1.
+      if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+
+  abort(): void {
+    if (!this.stream.destroyed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+/** Fields without the pseudo ones; the authority stands in for host. */
+function fieldsOf(raw: readonly string[]): Headers {
+  const headers = new Map<string, string[]>();
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    let name = raw[index];
+    if (name === ':authority') name = 'host';
+    else if (name.startsWith(':')) continue;
+    const values = headers.get(name);
+    if (values === undefined) headers.set(name, [raw[index + 1]]);
+    else values.push(raw[index + 1]);
+  }
+  return headers;
+}

@@ -1,0 +1,387 @@
+/**
+ * The port: TLS with ALPN (HTTP/2 and HTTP/1.1 on one), or plain HTTP/1.1. Ends TLS, asks for client certificates, bounds
+ * what a connection may hold, stops without cutting anybody off who is being answered. Never looks at a request's
+ * meaning: that is the door's.
+ *
+ * Modelled on apiserver's server/secure_serving.go over net/http and golang.org/x/net/http2.
+ */
+
+import {
+  createServer as createHttpServer,
+  ServerResponse,
+  type IncomingMessage,
+  type Server,
+} from 'node:http';
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls';
+
+import type { Clock, Logger } from '@keelson/base';
+
+import type { Peer } from '../api/exchange.ts';
+import type { Door } from './door.ts';
+import { Http1Incoming, Http1Outgoing } from './http1.ts';
+import { Http2Incoming, Http2Outgoing } from './http2.ts';
+import { peerOf } from './peer.ts';
+import { HttpRequest } from './request.ts';
+import type { Upgrades } from './upgrade.ts';
+
+/** A certificate with its key, PEM, and who may sign clients'. */
+export interface TlsIdentity {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** Certificates of CAs for client certificates; without any, no client is asked for one. */
+  readonly clientCa?: readonly (string | Buffer)[];
+}
+
+export interface ListenerOptions {
+  readonly door: Door;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Undefined: plain HTTP. */
+  readonly tls?: TlsIdentity;
+  readonly upgrades?: Upgrades;
+  readonly limits?: Partial<ListenerLimits>;
+}
+
+export interface ListenerLimits {
+  /** Time for a request's headers on HTTP/1.1, ms. */
+  readonly headersMs: number;
+  /** A connection without a request is closed after this, ms. */
+  readonly idleMs: number;
+  readonly handshakeMs: number;
+  /** Streams of one connection that are open at a time. */
+  readonly streamsMax: number;
+}
+
+const LIMITS: ListenerLimits = {
+  /** The original's ReadHeaderTimeout. */
+  headersMs: 32_000,
+  /** The original's IdleTimeout. */
+  idleMs: 90_000,
+  handshakeMs: 10_000,
+  /**
+   * The original lets 100 be open and Go clients open further connections; clients of Node would wait instead. A watch
+   * costs some kilobytes here; how many requests work at a time is bounded by fairness, not by this.
+   */
+  streamsMax: 1_000,
+};
+
+/** Headers of one request, all together. Tokens with many groups take a tenth of it. */
+const HEADER_BYTES_MAX = 128 * 1024;
+const HEADER_PAIRS_MAX = 2_000;
+/** A connection's share for what it sends us ahead: 99 of 100 objects go in at once, as the original reckons. */
+const STREAM_WINDOW_BYTES = 256 * 1024;
+const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
+/**
+ * What a session may hold, MB. A stream hands over one piece of 64 kB at a time, so that the stalled streams of a full
+ * connection take 64 MB; more means that the bound on pieces is broken.
+ */
+const SESSION_MEMORY_MB = 128;
+/**
+ * Streams a client may reset in a burst, and each second after it. An informer factory that stops cancels thousands of
+ * watches at once; Node's default (1,000, then 33) ends its connection for that.
+ */
+const RESET_BURST = 20_000;
+const RESETS_PER_SECOND = 2_000;
+/** Dead peers are found by TCP after this, as Go's listeners do. */
+const KEEP_ALIVE_MS = 30_000;
+
+export class Listener {
+  private readonly door: Door;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly upgrades: Upgrades | undefined;
+  private readonly limits: ListenerLimits;
+  private readonly port: TcpServer;
+  private readonly http1: Server;
+  private readonly http2: Http2Server;
+  private readonly sockets = new Set<Socket>();
+  /** Sessions with their open streams. */
+  private readonly sessions = new Map<ServerHttp2Session, number>();
+  private readonly taken = new Set<Duplex>();
+  /** A connection's certificates are taken apart once. */
+  private readonly peers = new WeakMap<object, Peer>();
+  private stopping = false;
+
+  constructor({ door, clock, logger, tls, upgrades, limits }: ListenerOptions) {
+    this.door = door;
+    this.clock = clock;
+    this.logger = logger;
+    this.upgrades = upgrades;
+    this.limits = { ...LIMITS, ...limits };
+    this.http1 = this.makeHttp1();
+    this.http2 = this.makeHttp2();
+    this.port = tls === undefined ? this.makePlainPort() : this.makeTlsPort(tls);
+    this.port.on('error', (error) => this.logger.error('the port failed', { error }));
+  }
+
+  /** @returns the address, its port chosen where 0 was asked for */
+  listen(port: number, host: string): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.port.once('error', reject);
+      this.port.listen({ port, host, backlog: 1_024 }, () => {
+        this.port.off('error', reject);
+        const address = this.port.address();
+        if (address === null || typeof address === 'string') reject(new Error('the port has no address'));
+        else resolve(address);
+      });
+    });
+  }
+
+  /** Serves new connections with another certificate, or other CAs, from now on. */
+  setIdentity(identity: TlsIdentity): void {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a port with TLS is one
+    if ('setSecureContext' in this.port) (this.port as TlsServer).setSecureContext(contextOf(identity));
+  }
+
+  /**
+   * Stops: no connection is taken any more, HTTP/2 says GOAWAY, watches end in order, what is being answered is
+   * answered; what is left after the grace is cut.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.stopping = true;
+    const closed = new Promise<void>((resolve) => this.port.close(() => resolve()));
+    for (const session of this.sessions.keys()) session.close();
+    this.http1.closeIdleConnections();
+    let expire = (): void => {};
+    const expired = new Promise<void>((resolve) => {
+      expire = resolve;
+    });
+    const timer = this.clock.setTimer(graceMs, expire);
+    await Promise.race([this.door.drain().then(() => this.flushed()), expired]);
+    timer.cancel();
+    this.door.cut();
+    this.http1.closeAllConnections();
+    for (const session of this.sessions.keys()) session.destroy();
+    for (const socket of this.taken) socket.destroy();
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+
+  /** Resolves when every connection is closed: the last bytes went out. */
+  private flushed(): Promise<void> {
+    this.http1.closeIdleConnections();
+    if (this.sockets.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      for (const socket of this.sockets) {
+        socket.once('close', () => {
+          if (this.sockets.size === 0) resolve();
+        });
+      }
+    });
+  }
+
+  // ---- connections ----
+
+  private makePlainPort(): TcpServer {
+    return createTcpServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+      (socket) => {
+        this.track(socket);
+        this.http1.emit('connection', socket);
+      },
+    );
+  }
+
+  private makeTlsPort(identity: TlsIdentity): TlsServer {
+    const server = createTlsServer(
+      {
+        ...contextOf(identity),
+        ALPNProtocols: ['h2', 'http/1.1'],
+        minVersion: 'TLSv1.2',
+        requestCert: (identity.clientCa ?? []).length > 0,
+        // A certificate that we do not know is a matter of authentication, not of the handshake.
+        rejectUnauthorized: false,
+        handshakeTimeout: this.limits.handshakeMs,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_MS,
+      },
+      (socket) => {
+        this.track(socket);
+        if (socket.alpnProtocol === 'h2') this.http2.emit('connection', socket);
+        else this.http1.emit('connection', socket);
+      },
+    );
+    // A handshake that fails is the client's affair; Go logs it at a level nobody reads.
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    return server;
+  }
+
+  private track(socket: Socket): void {
+    if (this.stopping) {
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    socket.on('close', () => this.sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+  }
+
+  private peer(socket: Socket): Peer {
+    let peer = this.peers.get(socket);
+    if (peer === undefined) {
+      peer = peerOf(socket, socket instanceof TLSSocket);
+      this.peers.set(socket, peer);
+    }
+    return peer;
+  }
+
+  // ---- HTTP/1.1 ----
+
+  private makeHttp1(): Server {
+    const server = createHttpServer({
+      headersTimeout: this.limits.headersMs,
+      connectionsCheckingInterval: Math.min(2_000, this.limits.headersMs),
+      keepAliveTimeout: this.limits.idleMs,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      // How long a body may take is the deadline's affair.
+      requestTimeout: 0,
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        this.upgrades !== undefined && /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? ''),
+    });
+    // A server that does not listen itself looks at its connections' timeouts from this event on.
+    server.emit('listening');
+    server.on('request', (message, response) => {
+      const incoming = new Http1Incoming(message, response, this.peer(message.socket));
+      void this.door.serve(incoming, new Http1Outgoing(message, response, () => this.stopping));
+    });
+    server.on('upgrade', (message, socket, head) => this.upgrade(message, socket, head));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseHttp1(error, socket));
+    return server;
+  }
+
+  private upgrade(message: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.taken.add(socket);
+    socket.on('close', () => this.taken.delete(socket));
+    socket.on('error', () => socket.destroy());
+    // The answer, should the handler give one in place of an upgrade, is the connection's last.
+    const response = new ServerResponse(message);
+    response.shouldKeepAlive = false;
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- node:http says Duplex and gives its Socket
+    const connection = socket as Socket;
+    const incoming = new Http1Incoming(message, response, this.peer(connection));
+    const out = new UpgradeOutgoing(message, response, connection);
+    let request: HttpRequest;
+    try {
+      request = new HttpRequest(incoming, this.clock.monotonicMs());
+    } catch {
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    socket.once('close', () => request.abort());
+    this.upgrades?.offer(request, { socket, head });
+    out.taken = () => this.upgrades?.wasTaken(request) ?? false;
+    void this.door.run(request, out);
+  }
+
+  // ---- HTTP/2 ----
+
+  private makeHttp2(): Http2Server {
+    const server = createHttp2Server({
+      maxSessionMemory: SESSION_MEMORY_MB,
+      maxHeaderListPairs: HEADER_PAIRS_MAX,
+      streamResetBurst: RESET_BURST,
+      streamResetRate: RESETS_PER_SECOND,
+      settings: {
+        maxConcurrentStreams: this.limits.streamsMax,
+        maxHeaderListSize: HEADER_BYTES_MAX,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        enablePush: false,
+      },
+    });
+    server.on('session', (session) => {
+      this.sessions.set(session, 0);
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+      session.setTimeout(this.limits.idleMs);
+      session.on('timeout', () => this.letIdleGo(session));
+      session.on('close', () => this.sessions.delete(session));
+      session.on('error', () => session.destroy());
+      if (this.stopping) session.close();
+    });
+    server.on('stream', (stream, headers, _flags, raw) => {
+      const { session } = stream;
+      const out = new Http2Outgoing(stream);
+      if (session === undefined || stream.destroyed) return;
+      const known = session as ServerHttp2Session;
+      this.count(known, 1);
+      stream.once('close', () => this.count(known, -1));
+      const incoming = new Http2Incoming(stream, headers, raw, this.peer(socketOf(known)));
+      void this.door.serve(incoming, out);
+    });
+    server.on('sessionError', () => {});
+    return server;
+  }
+
+  private count(session: ServerHttp2Session, change: number): void {
+    const streams = this.sessions.get(session);
+    if (streams !== undefined) this.sessions.set(session, streams + change);
+  }
+
+  /** A connection on which nothing moved: idle watches keep it, nothing else does. */
+  private letIdleGo(session: ServerHttp2Session): void {
+    if ((this.sessions.get(session) ?? 0) > 0) session.setTimeout(this.limits.idleMs);
+    else session.close();
+  }
+}
+
+/** The connection of a session; Node hands out a guarded view of it, the same one each time. */
+function socketOf(session: ServerHttp2Session): Socket {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sessions are made of sockets here
+  return session.socket as Socket;
+}
+
+function contextOf({ cert, key, clientCa }: TlsIdentity): {
+  cert: string | Buffer;
+  key: string | Buffer;
+  ca?: (string | Buffer)[];
+} {
+  return { cert, key, ...(clientCa !== undefined && clientCa.length > 0 && { ca: [...clientCa] }) };
+}
+
+/** What is no HTTP, or too much of it, in net/http's words. */
+function refuseHttp1(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+  );
+}
+
+/** The answer on a connection that asked to be upgraded: nothing once the socket was taken over. */
+class UpgradeOutgoing extends Http1Outgoing {
+  taken = (): boolean => false;
+  private readonly reply: ServerResponse;
+  private readonly connection: Socket;
+
+  constructor(message: IncomingMessage, response: ServerResponse, connection: Socket) {
+    super(message, response, () => true);
+    this.reply = response;
+    this.connection = connection;
+  }
+
+  override get open(): boolean {
+    return !this.taken() && !this.connection.destroyed;
+  }
+
+  override head(code: number, headers: Parameters<Http1Outgoing['head']>[1]): void {
+    this.reply.assignSocket(this.connection);
+    this.reply.on('finish', () => this.connection.end());
+    super.head(code, headers);
+  }
+
+  override abort(): void {
+    if (!this.taken()) this.connection.destroy();
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * An ApiRequest made of what a transport brought: the target taken apart, the body read within a limit, a signal
+ * that fires when nobody waits any more. Never decides anything about the request.
+ */
+
+import type { ApiRequest, Headers, Peer, RequestContext } from '../api/exchange.ts';
+import { pathSegments, requestInfo, type RequestInfo } from '../api/request-info.ts';
+import { requestEntityTooLarge } from '../api/status.ts';
+import type { Incoming } from './transport.ts';
+
+/** Warnings of one answer, all together, as client libraries bound them by their header limit. */
+const WARNING_BYTES_MAX = 4_096;
+
+export class HttpRequest implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Headers;
+  readonly peer: Peer;
+  readonly info: RequestInfo;
+  readonly context: RequestContext;
+  /** Texts for Warning headers, in order, each once. */
+  readonly warnings = new Set<string>();
+  private readonly incoming: Incoming;
+  private readonly controller = new AbortController();
+  private warningBytes = 0;
+  private bodyTaken = false;
+
+  /** @throws ApiError BadRequest for a target that cannot be read */
+  constructor(incoming: Incoming, receivedMs: number) {
+    const { target } = incoming;
+    const mark = target.indexOf('?');
+    const rawPath = mark < 0 ? target : target.slice(0, mark);
+    const segments = pathSegments(rawPath);
+    const plain = !rawPath.includes('%');
+    this.method = incoming.method;
+    this.path = plain ? rawPath : decodedPath(rawPath);
+    this.query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+    this.headers = incoming.headers;
+    this.peer = incoming.peer;
+    this.info = requestInfo(incoming.method, this.path, segments, this.query);
+    this.context = {
+      auditId: '',
+      user: undefined,
+      impersonator: undefined,
+      auditAnnotations: new Map(),
+      receivedMs,
+    };
+    this.incoming = incoming;
+    incoming.onGone(() => this.controller.abort());
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** Ends all that waits on this request's behalf. */
+  abort(reason?: unknown): void {
+    this.controller.abort(reason);
+  }
+
+  warn(text: string): void {
+    if (this.warnings.has(text)) return;
+    this.warningBytes += Buffer.byteLength(text);
+    if (this.warningBytes <= WARNING_BYTES_MAX) this.warnings.add(text);
+  }
+
+  async body(limitBytes: number): Promise<Buffer> {
+    if (this.bodyTaken) throw new Error('the body was read before');
+    this.bodyTaken = true;
+    const { incoming, signal } = this;
+    if ((incoming.contentLength ?? 0) > limitBytes) throw tooLarge(limitBytes);
+    const ended = new Promise<never>((_resolve, reject) => {
+      const stop = () => reject(reasonOf(signal));
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+    });
+    // Who wins the race below is told; a later loser has nobody to tell.
+    ended.catch(() => {});
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for (;;) {
+      const chunk = await Promise.race([incoming.read(), ended]);
+      if (chunk === undefined) break;
+      size += chunk.length;
+      if (size > limitBytes) throw tooLarge(limitBytes);
+      chunks.push(chunk);
+    }
+    return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size);
+  }
+}
+
+function tooLarge(limitBytes: number): Error {
+  return requestEntityTooLarge(`limit is ${limitBytes}`);
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  return reason instanceof Error ? reason : new Error('the request was given up');
+}
+
+/** Each segment decoded; a slash that was encoded stays so, for it parts nothing. */
+function decodedPath(rawPath: string): string {
+  return rawPath
+    .split('/')
+    .map((segment) => decodeURIComponent(segment).replaceAll('/', '%2F'))
+    .join('/');
+}

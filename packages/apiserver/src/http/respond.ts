@@ -1,0 +1,268 @@
+/**
+ * Writes an ApiResponse: objects in the form the client accepts, large bodies compressed, streams piece by piece at
+ * the client's pace, the headers every answer carries. Decides nothing about the request.
+ *
+ * Modelled on apiserver's endpoints/handlers/responsewriters.
+ */
+
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+
+import type { Clock } from '@keelson/base';
+
+import type { ApiResponse, Headers } from '../api/exchange.ts';
+import { parseApiVersion, type KubeObject } from '../api/meta.ts';
+import { ApiError, notAcceptable, statusObject } from '../api/status.ts';
+import { writeJson } from '../codec/json-writer.ts';
+import { asObject, isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
+import type { AnswerForm } from '../handlers/wire.ts';
+import { answerForm, header, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
+import type { HttpRequest } from './request.ts';
+import type { Outgoing } from './transport.ts';
+
+/** As the original: below this the time costs more than the bytes. */
+export const GZIP_BYTES_MIN = 128 * 1024;
+/** The original's level: the fastest. */
+const GZIP_LEVEL = 1;
+/** A body goes out in pieces: as much as may wait in a session for one stream that is not read. */
+const PIECE_BYTES = 64 * 1024;
+/** A client that takes nothing of its answer for so long is let go; the original ends requests after as long. */
+export const STALL_MS = 60_000;
+
+const compress = promisify(gzip);
+
+/** A body and what has to be said of it. */
+interface Body {
+  readonly contentType: string;
+  readonly parts: readonly Buffer[];
+}
+
+export class Responder {
+  private readonly codec: ObjectCodec;
+  private readonly clock: Clock;
+  private readonly stallMs: number;
+
+  /** @param stallMs how long an answer may stand still before it is given up */
+  constructor(codec: ObjectCodec, clock: Clock, stallMs: number = STALL_MS) {
+    this.codec = codec;
+    this.clock = clock;
+    this.stallMs = stallMs;
+  }
+
+  /**
+   * Writes the answer; resolves when it was handed over whole or nobody is left to take it.
+   *
+   * @param ending fires when streams are to be ended in order (the server stops)
+   */
+  async write(
+    request: HttpRequest,
+    response: ApiResponse,
+    out: Outgoing,
+    ending: AbortSignal,
+  ): Promise<void> {
+    if (!out.open) {
+      if (response.kind === 'stream') await closeStream(response.chunks);
+      return;
+    }
+    if (response.kind === 'stream') {
+      await this.writeStream(request, response, out, ending);
+      return;
+    }
+    let { code } = response;
+    let body: Body;
+    try {
+      body = this.bodyOf(request, response);
+    } catch (error) {
+      // What cannot be said in the client's words is said in JSON: the refusal itself.
+      if (!(error instanceof ApiError)) throw error;
+      code = error.code;
+      body = { contentType: JSON_TYPE, parts: [pretty(statusObject(error.status))] };
+    }
+    const headers = commonHeaders(request, response.headers);
+    if (!headers.has('content-type') && body.contentType !== '') {
+      headers.set('content-type', [body.contentType]);
+    }
+    let { parts } = body;
+    let size = sizeOf(parts);
+    if (size > GZIP_BYTES_MIN && acceptsGzip(request) && !headers.has('content-encoding')) {
+      parts = [await compress(parts.length === 1 ? parts[0] : Buffer.concat(parts), { level: GZIP_LEVEL })];
+      size = parts[0].length;
+      headers.set('content-encoding', ['gzip']);
+      headers.set('vary', [...(headers.get('vary') ?? []), 'Accept-Encoding']);
+      if (!out.open) return;
+    }
+    if (code !== 304 && code !== 204) headers.set('content-length', [String(size)]);
+    out.head(code, headers);
+    if (request.method !== 'HEAD') await this.writeParts(parts, out);
+    if (out.open) out.end();
+  }
+
+  private bodyOf(request: HttpRequest, response: Exclude<ApiResponse, { kind: 'stream' }>): Body {
+    switch (response.kind) {
+      case 'bytes':
+        return {
+          contentType: response.contentType,
+          parts: Buffer.isBuffer(response.body) ? [response.body] : response.body,
+        };
+      case 'json':
+        return { contentType: JSON_TYPE, parts: [pretty(response.value)] };
+      case 'object':
+        return this.objectBody(request, response.object);
+    }
+  }
+
+  private objectBody(request: HttpRequest, object: KubeObject): Body {
+    const { group } = parseApiVersion(object.apiVersion) ?? { group: '' };
+    const form = formOf(request, object, isBuiltInGroup(group));
+    switch (form.media) {
+      case 'yaml':
+        return { contentType: YAML_TYPE, parts: [this.codec.yaml(object)] };
+      case 'protobuf': {
+        const bytes = this.codec.envelope(object);
+        if (bytes !== undefined) return { contentType: PROTOBUF_TYPE, parts: [bytes] };
+        throw notAcceptable([JSON_TYPE, YAML_TYPE]);
+      }
+      case 'json':
+        return { contentType: JSON_TYPE, parts: [this.codec.json(object, form.pretty)] };
+    }
+  }
+
+  private async writeParts(parts: readonly Buffer[], out: Outgoing): Promise<void> {
+    for (const part of parts) {
+      for (let at = 0; at < part.length; at += PIECE_BYTES) {
+        if (out.write(part.subarray(at, at + PIECE_BYTES))) continue;
+        if (!(await this.drained(out))) return;
+      }
+    }
+  }
+
+  /** Waits until more may be written; gives an answer up that stands still. */
+  private async drained(out: Outgoing): Promise<boolean> {
+    const timer = this.clock.setTimer(this.stallMs, () => out.abort());
+    await out.drained();
+    timer.cancel();
+    return out.open;
+  }
+
+  private async writeStream(
+    request: HttpRequest,
+    response: Extract<ApiResponse, { kind: 'stream' }>,
+    out: Outgoing,
+    ending: AbortSignal,
+  ): Promise<void> {
+    const headers = commonHeaders(request, response.headers);
+    headers.set('content-type', [response.contentType]);
+    out.head(response.code, headers);
+    const iterator = response.chunks[Symbol.asyncIterator]();
+    const stop = new Interruption([ending, request.signal]);
+    let whole = true;
+    try {
+      for (;;) {
+        const step = await stop.orNext(iterator);
+        if (step === undefined || step.done === true) break;
+        if (!out.open) break;
+        if (!out.write(step.value) && !(await this.drained(out))) break;
+      }
+    } catch (error) {
+      whole = false;
+      throw error;
+    } finally {
+      stop.release();
+      // What still waits for an event learns that nobody listens; it may take its time.
+      void Promise.resolve(iterator.return?.()).catch(() => {});
+      if (out.open) {
+        if (whole) out.end();
+        else out.abort();
+      }
+    }
+  }
+}
+
+/** An answer in JSON, YAML or protobuf; Table and metadata were made by the handler, or the form is not his. */
+function formOf(request: HttpRequest, object: KubeObject, protobuf: boolean): AnswerForm {
+  const { kind } = object;
+  const table = kind === 'Table';
+  const metadata = kind === 'PartialObjectMetadata' || kind === 'PartialObjectMetadataList';
+  return answerForm(request, { watch: false, table, metadata, protobuf });
+}
+
+/** Headers that every answer carries, the response's own on top. */
+function commonHeaders(request: HttpRequest, own: Headers | undefined): Map<string, readonly string[]> {
+  const headers = new Map<string, readonly string[]>();
+  if (request.context.auditId !== '') headers.set('audit-id', [request.context.auditId]);
+  headers.set('cache-control', ['no-cache, private']);
+  if (request.warnings.size > 0) {
+    headers.set('warning', [...request.warnings].map(warningValue));
+  }
+  if (own !== undefined) for (const [name, values] of own) headers.set(name, values);
+  return headers;
+}
+
+/** `299 - "text"`, quoted as RFC 7234 5.5 wants it, control characters left out. */
+function warningValue(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- these are what must not stand in a header
+  const clean = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').replace(/["\\]/g, String.raw`\$&`);
+  // Header values are bytes: what is beyond latin1 goes out as the bytes of its UTF-8.
+  return `299 - "${Buffer.from(clean, 'utf8').toString('latin1')}"`;
+}
+
+function acceptsGzip(request: HttpRequest): boolean {
+  const accepted = header(request.headers, 'accept-encoding') ?? '';
+  return accepted.split(',').some((text) => text.split(';', 1)[0].trim() === 'gzip');
+}
+
+function sizeOf(parts: readonly Buffer[]): number {
+  let size = 0;
+  for (const part of parts) size += part.length;
+  return size;
+}
+
+/** JSON as the original writes what is no negotiated object: indented. */
+function pretty(value: Parameters<typeof writeJson>[0]): Buffer {
+  return Buffer.from(writeJson(value, { pretty: true }));
+}
+
+/** Waits for the next piece of a stream or for one of the signals, without leaving anything behind at either. */
+class Interruption {
+  private readonly signals: readonly AbortSignal[];
+  private fired = false;
+  private wake: (() => void) | undefined;
+  private readonly fire = (): void => {
+    this.fired = true;
+    this.wake?.();
+  };
+
+  constructor(signals: readonly AbortSignal[]) {
+    this.signals = signals;
+    for (const signal of signals) {
+      if (signal.aborted) this.fired = true;
+      else signal.addEventListener('abort', this.fire);
+    }
+  }
+
+  /** The next piece; undefined once a signal has fired. */
+  orNext(iterator: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer> | undefined> {
+    if (this.fired) return Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      this.wake = () => resolve(undefined);
+      iterator.next().then(resolve, reject);
+    });
+  }
+
+  release(): void {
+    for (const signal of this.signals) signal.removeEventListener('abort', this.fire);
+  }
+}
+
+async function closeStream(chunks: AsyncIterable<Buffer>): Promise<void> {
+  await chunks[Symbol.asyncIterator]().return?.();
+}
+
+/** A refusal as an answer: its Status, and the headers that go with it. */
+export function errorResponse(error: ApiError): ApiResponse {
+  const headers = new Map<string, readonly string[]>();
+  const retryAfter = error.status.details?.retryAfterSeconds ?? 0;
+  if (retryAfter > 0) headers.set('retry-after', [String(retryAfter)]);
+  if (error.code === 403) headers.set('x-content-type-options', ['nosniff']);
+  return { kind: 'object', code: error.code, object: asObject(statusObject(error.status)), headers };
+}

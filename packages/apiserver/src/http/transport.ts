@@ -1,0 +1,47 @@
+/**
+ * One request and its answer as a transport carries them: a stream of HTTP/2, a message of HTTP/1.1, or a call
+ * inside the process. Interfaces only; door.ts speaks to all three alike.
+ */
+
+import type { Headers, Peer } from '../api/exchange.ts';
+
+/** What came in. */
+export interface Incoming {
+  readonly method: string;
+  /** Path and query as they were sent. */
+  readonly target: string;
+  readonly headers: Headers;
+  readonly peer: Peer;
+  /** Bytes the client announced; undefined: it did not say. */
+  readonly contentLength: number | undefined;
+  /**
+   * Reads the body piece by piece; each call goes on where the last one stopped. Undefined at its end.
+   *
+   * @throws when the client went away before
+   */
+  read(): Promise<Buffer | undefined>;
+  /** Calls back once when nobody waits for the answer any more. */
+  onGone(task: () => void): void;
+}
+
+/** What goes out: the head once, then the body. */
+export interface Outgoing {
+  /** Whether there is anybody left to write to. */
+  readonly open: boolean;
+  /** @param headers names in lower case */
+  head(code: number, headers: Headers): void;
+  /**
+   * Sends a piece of the body; not copied.
+   *
+   * @returns false when enough is waiting: the next piece belongs behind drained()
+   */
+  write(chunk: Buffer): boolean;
+  /** Resolves when what waits has shrunk, or nobody is left to write to. */
+  drained(): Promise<void>;
+  /** Bytes of the body that wait here or in the kernel's hand-over. */
+  waiting(): number;
+  /** Ends the answer. */
+  end(): void;
+  /** Cuts the answer short, so that the client sees it is not whole. */
+  abort(): void;
+}
