@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import { forbidden } from './api/status.ts';
 import { member, smallServer, type SmallServer } from '../test/small-server.ts';
 
 let small: SmallServer;
@@ -108,6 +109,67 @@ describe('create', () => {
     expect((await small.ask('POST', `${CM}?dryRun=All`, configMap('a'))).code).toBe(201);
     expect((await small.ask('GET', `${CM}/a`)).code).toBe(404);
   });
+});
+
+test('a generated name that is always taken is given up after some tries', async () => {
+  let asked = 0;
+  const stubborn = smallServer({
+    random: () => {
+      asked += 1;
+      return 0;
+    },
+  });
+  const body = { metadata: { generateName: 'cm-' } };
+  expect((await stubborn.ask('POST', CM, body)).json.metadata.name).toBe('cm-bbbbb');
+  asked = 0;
+  const { code, json } = await stubborn.ask('POST', CM, body);
+  expect([code, json['message']]).toEqual([
+    409,
+    'configmaps "cm-bbbbb" already exists, the server was not able to generate a unique name for the object',
+  ]);
+  expect(member(json, 'details', 'retryAfterSeconds')).toBe(1);
+  expect(asked).toBe(8 * 5);
+  await stubborn.stop();
+});
+
+test('patches that meet all land', async () => {
+  await small.ask('POST', CM, configMap('a'));
+  const names = Array.from({ length: 20 }, (_, index) => `k${index}`);
+  const answers = await Promise.all(
+    names.map((name) => small.ask('PATCH', `${CM}/a`, { data: { [name]: 'x' } })),
+  );
+  expect(answers.map(({ code }) => code)).toEqual(names.map(() => 200));
+  const { json } = await small.ask('GET', `${CM}/a`);
+  expect(Object.keys(json['data'] as unknown as object).toSorted()).toEqual(['a', ...names].toSorted());
+});
+
+test('admission changes and refuses', async () => {
+  const guarded = smallServer({
+    plugins: [
+      {
+        name: 'Marks',
+        handles: (operation) => operation !== 'DELETE',
+        admit: ({ object }) =>
+          Promise.resolve(
+            object && { ...object, metadata: { ...object.metadata, labels: { marked: 'yes' } } },
+          ),
+      },
+      {
+        name: 'Keeps',
+        handles: (operation) => operation === 'DELETE',
+        validate: ({ oldObject }) =>
+          Promise.reject(
+            forbidden({ group: '', resource: 'configmaps' }, oldObject?.metadata.name ?? '', 'kept'),
+          ),
+      },
+    ],
+  });
+  const { json } = await guarded.ask('POST', CM, configMap('a'));
+  expect(json.metadata.labels).toEqual({ marked: 'yes' });
+  const refused = await guarded.ask('DELETE', `${CM}/a`);
+  expect([refused.code, refused.json['message']]).toEqual([403, 'configmaps "a" is forbidden: kept']);
+  expect((await guarded.ask('GET', `${CM}/a`)).code).toBe(200);
+  await guarded.stop();
 });
 
 describe('read', () => {

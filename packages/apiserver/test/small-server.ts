@@ -212,6 +212,7 @@ export function smallServer(
     readonly plugins?: readonly AdmissionPlugin[];
     readonly clock?: Clock;
     readonly resources?: readonly ResourceDefinition[];
+    readonly random?: (limit: number) => number;
   } = {},
 ): SmallServer {
   const clock = options.clock ?? systemClock;
@@ -223,7 +224,7 @@ export function smallServer(
     clock,
     logger: silentLogger,
     uuid: () => `00000000-0000-4000-8000-${String((serial += 1)).padStart(12, '0')}`,
-    random: (limit) => prng.below(limit),
+    random: options.random ?? ((limit) => prng.below(limit)),
     resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES],
     patchers: PLAIN_PATCHERS,
     admission: new AdmissionChain(options.plugins ?? []),

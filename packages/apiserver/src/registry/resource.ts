@@ -51,8 +51,6 @@ export interface StoredBacking {
   readonly keyPrefix: string;
   /** Objects are written in this version (its group may be another resource's: events). */
   readonly version: GroupVersion;
-  /** Its type in the fact table, where it is no version of this resource (events.k8s.io keeps core's). */
-  readonly typeName?: string;
   /** Objects live this long after each write; undefined: for ever. */
   ttlSeconds?(object: KubeObject): number;
 }

@@ -6,8 +6,6 @@
  * Which versions of the built-in kinds are served is --runtime-config's to say.
  */
 
-import { assert } from '@keelson/base';
-
 import type { JsonObject } from '../api/json.ts';
 import {
   apiVersionOf,
@@ -16,6 +14,7 @@ import {
   type GroupVersion,
   type KubeObject,
 } from '../api/meta.ts';
+import { typeName } from '../codec/object-codec.ts';
 import type { ProtobufCodec } from '../codec/protobuf.ts';
 import { conform } from '../codec/typed.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
@@ -209,8 +208,7 @@ export class Scheme implements Stores {
     backing: StoredBacking,
     stored: VersionDefinition | undefined,
   ): ObjectCodec {
-    const typeName = stored?.typeName ?? backing.typeName;
-    assert(typeName !== undefined, `${describeResource(definition)} is stored in a version that has no type`);
+    const type = stored?.typeName ?? typeName({ ...backing.version, kind: definition.kind });
     const { kind } = definition;
     const readable: ReadableType[] = [];
     for (const version of definition.versions) {
@@ -225,7 +223,7 @@ export class Scheme implements Stores {
     return builtInCodec({
       protobuf: this.options.protobuf,
       schemaProps: this.schemaProps(),
-      stored: { apiVersion: apiVersionOf(backing.version), kind, struct: this.types.struct(typeName) },
+      stored: { apiVersion: apiVersionOf(backing.version), kind, struct: this.types.struct(type) },
       readable,
     });
   }
