@@ -1,0 +1,36 @@
+/** ReplicaSet: so many pods of one template. */
+
+import { checkNotNegative } from '../../validation/scalars.ts';
+import { count, part } from '../../validation/value.ts';
+import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
+import { checkReplicaStatus } from '../kinds/replica-status.ts';
+import { scaleOf } from '../kinds/scale.ts';
+import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
+
+export const replicaSets = defineKind({
+  group: 'apps',
+  types: 'apps',
+  resource: 'replicasets',
+  kind: 'ReplicaSet',
+  scope: 'Namespaced',
+  shortNames: ['rs'],
+  categories: ['all'],
+  checks: {
+    generation: ['spec'],
+    prepareForCreate: (object) => ({ ...object, status: { replicas: 0 } }),
+    check(errors, object) {
+      const spec = part(object, 'spec');
+      checkNotNegative(errors, SPEC.child('replicas'), count(spec, 'replicas'));
+      checkNotNegative(errors, SPEC.child('minReadySeconds'), count(spec, 'minReadySeconds'));
+      checkSelectorAndTemplate(errors, object, 'replicaset');
+    },
+    checkUpdate: checkSelectorKept,
+    status: {
+      check(errors, object) {
+        checkReplicaStatus(errors, STATUS, part(object, 'status'));
+      },
+    },
+  },
+  selectable: selectableAt(['status.replicas'], { 'status.replicas': '0' }),
+  subresources: [scaleOf()],
+});

@@ -1,0 +1,301 @@
+/**
+ * HorizontalPodAutoscaler: replicas by what is measured. v2 is stored; v1 says its CPU target alone and carries
+ * the rest in annotations.
+ */
+
+import type { Json, JsonObject } from '../../api/json.ts';
+import type { GroupVersion, KubeObject } from '../../api/meta.ts';
+import type { FieldErrors } from '../../validation/field-errors.ts';
+import type { FieldPath } from '../../validation/field-path.ts';
+import { checkLabelSelector } from '../../validation/labels.ts';
+import { pathSegmentErrors } from '../../validation/names.ts';
+import { quantity } from '../../validation/scalars.ts';
+import {
+  asObject,
+  count,
+  countOf,
+  has,
+  items,
+  part,
+  partOf,
+  parts,
+  text,
+  withField,
+} from '../../validation/value.ts';
+import { defineKind, METADATA, SPEC } from '../kinds/kind.ts';
+
+const METRICS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/metrics';
+const BEHAVIOR_ANNOTATION = 'autoscaling.alpha.kubernetes.io/behavior';
+const CONDITIONS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/conditions';
+const CURRENT_ANNOTATION = 'autoscaling.alpha.kubernetes.io/current-metrics';
+const SOURCES: Readonly<Record<string, string>> = {
+  Object: 'object',
+  Pods: 'pods',
+  Resource: 'resource',
+  External: 'external',
+  ContainerResource: 'containerResource',
+};
+
+export const horizontalPodAutoscalers = defineKind({
+  group: 'autoscaling',
+  types: 'autoscaling',
+  resource: 'horizontalpodautoscalers',
+  kind: 'HorizontalPodAutoscaler',
+  scope: 'Namespaced',
+  shortNames: ['hpa'],
+  categories: ['all'],
+  versions: ['v2', 'v1'],
+  convert,
+  checks: {
+    // The number of spec changes is not counted: upstream's kind has no generation.
+    check(errors, object) {
+      const spec = part(object, 'spec');
+      const min = countOf(spec, 'minReplicas');
+      const max = count(spec, 'maxReplicas');
+      if (min !== undefined && min < 1)
+        errors.invalid(SPEC.child('minReplicas'), min, 'must be greater than or equal to 1');
+      if (max < 1) errors.invalid(SPEC.child('maxReplicas'), max, 'must be greater than 0');
+      if (min !== undefined && max < min)
+        errors.invalid(SPEC.child('maxReplicas'), max, 'must be greater than or equal to `minReplicas`');
+      checkTarget(errors, SPEC.child('scaleTargetRef'), part(spec, 'scaleTargetRef'));
+      checkMetrics(errors, spec, min);
+      const behavior = partOf(spec, 'behavior');
+      if (behavior === undefined) return;
+      for (const name of ['scaleUp', 'scaleDown']) {
+        const rules = partOf(behavior, name);
+        if (rules !== undefined) checkRules(errors, SPEC.child('behavior', name), rules);
+      }
+    },
+    status: {
+      check(errors, object) {
+        for (const name of ['currentReplicas', 'desiredReplicas']) {
+          const value = count(part(object, 'status'), name);
+          if (value < 0)
+            errors.invalid(METADATA.child('status', name), value, 'must be greater than or equal to 0');
+        }
+      },
+    },
+  },
+});
+
+function checkTarget(errors: FieldErrors, path: FieldPath, target: JsonObject): void {
+  for (const name of ['kind', 'name']) {
+    const value = text(target, name);
+    if (value === '') errors.required(path.child(name));
+    else errors.invalids(path.child(name), value, pathSegmentErrors(value));
+  }
+}
+
+function checkMetrics(errors: FieldErrors, spec: JsonObject, min: number | undefined): void {
+  const metrics = parts(spec, 'metrics');
+  if (min === 0 && !metrics.some((metric) => ['Object', 'External'].includes(text(metric, 'type')))) {
+    errors.forbidden(
+      SPEC.child('metrics'),
+      'must specify at least one Object or External metric to support scaling to zero replicas',
+    );
+  }
+  for (const [index, metric] of metrics.entries()) {
+    const at = SPEC.child('metrics').index(index);
+    const type = text(metric, 'type');
+    if (type === '') {
+      errors.required(at.child('type'), 'must specify a metric source type');
+      continue;
+    }
+    const name = SOURCES[type];
+    if (name === undefined) {
+      errors.notSupported(at.child('type'), type, [
+        'ContainerResource',
+        'External',
+        'Object',
+        'Pods',
+        'Resource',
+      ]);
+      continue;
+    }
+    for (const other of Object.values(SOURCES)) {
+      if (other !== name && has(metric, other)) {
+        errors.forbidden(at.child(other), 'must populate the given metric source only');
+      }
+    }
+    const source = partOf(metric, name);
+    if (source === undefined) {
+      errors.required(at.child(name), 'must populate information for the given metric source');
+      continue;
+    }
+    checkSource(errors, at.child(name), type, source);
+  }
+}
+
+function checkSource(errors: FieldErrors, path: FieldPath, type: string, source: JsonObject): void {
+  const target = part(source, 'target');
+  if (type === 'Resource' || type === 'ContainerResource') {
+    if (text(source, 'name') === '') errors.required(path.child('name'), 'must specify a resource name');
+    if (type === 'ContainerResource' && text(source, 'container') === '')
+      errors.required(path.child('container'), 'must specify a container name');
+    if (!has(target, 'averageUtilization') && !has(target, 'averageValue')) {
+      errors.required(
+        path.child('target', 'averageUtilization'),
+        'must set either a target raw value or a target utilization',
+      );
+    }
+    if (has(target, 'averageUtilization') && has(target, 'averageValue')) {
+      errors.forbidden(
+        path.child('target', 'averageValue'),
+        'may not set both a target raw value and a target utilization',
+      );
+    }
+  } else {
+    const metric = part(source, 'metric');
+    const name = text(metric, 'name');
+    if (name === '') errors.required(path.child('metric', 'name'), 'must specify a metric name');
+    else errors.invalids(path.child('metric', 'name'), name, pathSegmentErrors(name));
+    checkLabelSelector(errors, path.child('metric', 'selector'), partOf(metric, 'selector'));
+    if (type === 'Object')
+      checkTarget(errors, path.child('describedObject'), part(source, 'describedObject'));
+    if (
+      type === 'Pods' ? !has(target, 'averageValue') : !has(target, 'value') && !has(target, 'averageValue')
+    ) {
+      errors.required(
+        type === 'Pods' ? path.child('target', 'averageValue') : path.child('target', 'averageValue'),
+        type === 'Pods'
+          ? 'must specify a positive target averageValue'
+          : 'must set either a target value for metric or a per-pod target',
+      );
+    }
+  }
+  const kinds = ['AverageValue', 'Utilization', 'Value'];
+  if (!kinds.includes(text(target, 'type'))) {
+    if (text(target, 'type') === '')
+      errors.required(path.child('target', 'type'), 'must specify a metric target type');
+    else
+      errors.invalid(
+        path.child('target', 'type'),
+        text(target, 'type'),
+        'must be either Utilization, Value, or AverageValue',
+      );
+  }
+  for (const name of ['value', 'averageValue']) {
+    if (has(target, name) && quantity(target[name]).nanos <= 0n)
+      errors.invalid(path.child('target', name), target[name], 'must be positive');
+  }
+  const utilization = countOf(target, 'averageUtilization');
+  if (utilization !== undefined && utilization < 1) {
+    errors.invalid(path.child('target', 'averageUtilization'), utilization, 'must be greater than 0');
+  }
+}
+
+function checkRules(errors: FieldErrors, path: FieldPath, rules: JsonObject): void {
+  const window = countOf(rules, 'stabilizationWindowSeconds');
+  if (window !== undefined && window < 0)
+    errors.invalid(path.child('stabilizationWindowSeconds'), window, 'must be greater than or equal to zero');
+  if (window !== undefined && window > 3600)
+    errors.invalid(path.child('stabilizationWindowSeconds'), window, 'must be less than or equal to 3600');
+  const select = text(rules, 'selectPolicy');
+  if (select !== '' && !['Disabled', 'Max', 'Min'].includes(select))
+    errors.notSupported(path.child('selectPolicy'), select, ['Disabled', 'Max', 'Min']);
+  const policies = parts(rules, 'policies');
+  if (policies.length === 0) errors.required(path.child('policies'), 'must specify at least one Policy');
+  for (const [index, policy] of policies.entries()) {
+    const at = path.child('policies').index(index);
+    if (text(policy, 'type') !== 'Pods' && text(policy, 'type') !== 'Percent')
+      errors.notSupported(at.child('type'), text(policy, 'type'), ['Percent', 'Pods']);
+    if (count(policy, 'value') <= 0)
+      errors.invalid(at.child('value'), count(policy, 'value'), 'must be greater than zero');
+    const seconds = count(policy, 'periodSeconds');
+    if (seconds <= 0) errors.invalid(at.child('periodSeconds'), seconds, 'must be greater than zero');
+    if (seconds > 1800)
+      errors.invalid(at.child('periodSeconds'), seconds, 'must be less than or equal to 1800');
+  }
+}
+
+function isCpu(metric: JsonObject): boolean {
+  const resource = part(metric, 'resource');
+  return (
+    text(metric, 'type') === 'Resource' &&
+    text(resource, 'name') === 'cpu' &&
+    has(part(resource, 'target'), 'averageUtilization')
+  );
+}
+
+function convert(object: KubeObject, to: GroupVersion): KubeObject {
+  const apiVersion = `autoscaling/${to.version}`;
+  if (object.apiVersion === apiVersion) return object;
+  return to.version === 'v1' ? toV1(object, apiVersion) : toV2(object, apiVersion);
+}
+
+function toV1(object: KubeObject, apiVersion: string): KubeObject {
+  const { metrics: _metrics, behavior, ...spec } = part(object, 'spec');
+  const { currentMetrics, conditions, ...status } = part(object, 'status');
+  const metrics = parts(part(object, 'spec'), 'metrics');
+  const cpu = metrics.find(isCpu);
+  const others = metrics.filter((metric) => metric !== cpu);
+  const annotations: Record<string, string> = { ...object.metadata.annotations };
+  if (others.length > 0) annotations[METRICS_ANNOTATION] = JSON.stringify(others);
+  if (behavior !== undefined) annotations[BEHAVIOR_ANNOTATION] = JSON.stringify(behavior);
+  if (conditions !== undefined && conditions !== null)
+    annotations[CONDITIONS_ANNOTATION] = JSON.stringify(conditions);
+  if (currentMetrics !== undefined && currentMetrics !== null)
+    annotations[CURRENT_ANNOTATION] = JSON.stringify(currentMetrics);
+  const utilization =
+    cpu === undefined ? undefined : part(part(cpu, 'resource'), 'target')['averageUtilization'];
+  return {
+    ...object,
+    apiVersion,
+    metadata: Object.keys(annotations).length === 0 ? object.metadata : { ...object.metadata, annotations },
+    spec: withField(asObject(spec) ?? {}, 'targetCPUUtilizationPercentage', utilization),
+    status,
+  };
+}
+
+function toV2(object: KubeObject, apiVersion: string): KubeObject {
+  const { targetCPUUtilizationPercentage: utilization, ...spec } = part(object, 'spec');
+  const { currentCPUUtilizationPercentage: _current, ...status } = part(object, 'status');
+  const {
+    [METRICS_ANNOTATION]: metrics,
+    [BEHAVIOR_ANNOTATION]: behavior,
+    [CONDITIONS_ANNOTATION]: conditions,
+    [CURRENT_ANNOTATION]: current,
+    ...annotations
+  } = object.metadata.annotations ?? {};
+  const list: Json[] = [...items({ list: parsed(metrics) }, 'list')].flatMap(
+    (metric) => asObject(metric) ?? [],
+  );
+  if (typeof utilization === 'number') {
+    list.unshift({
+      type: 'Resource',
+      resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: utilization } },
+    });
+  }
+  const held = parsed(behavior);
+  return {
+    ...object,
+    apiVersion,
+    metadata:
+      Object.keys(annotations).length === 0
+        ? withField(object.metadata as KubeMetadata, 'annotations', undefined)
+        : { ...object.metadata, annotations },
+    spec: {
+      ...spec,
+      ...(list.length === 0 ? {} : { metrics: list }),
+      ...(asObject(held) === undefined ? {} : { behavior: held }),
+    },
+    status: {
+      ...status,
+      currentMetrics: parsed(current) ?? null,
+      ...(parsed(conditions) === undefined ? {} : { conditions: parsed(conditions) }),
+    },
+  };
+}
+
+type KubeMetadata = KubeObject['metadata'] & { readonly [name: string]: unknown };
+
+/** What an annotation holds; what does not parse was written by somebody else and counts as absent. */
+function parsed(annotation: string | undefined): unknown {
+  if (annotation === undefined) return undefined;
+  try {
+    return JSON.parse(annotation);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

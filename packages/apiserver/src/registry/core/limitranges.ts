@@ -1,0 +1,114 @@
+/** LimitRange: bounds and defaults of what containers, pods and claims may ask for. */
+
+import type { JsonObject } from '../../api/json.ts';
+import type { FieldErrors } from '../../validation/field-errors.ts';
+import type { FieldPath } from '../../validation/field-path.ts';
+import { checkResourceAmount, checkResourceName } from '../../validation/pod-resources.ts';
+import { checkQualifiedName, quantity } from '../../validation/scalars.ts';
+import { part, parts, text } from '../../validation/value.ts';
+import { defineKind, SPEC } from '../kinds/kind.ts';
+
+export const limitRanges = defineKind({
+  group: '',
+  types: 'core',
+  resource: 'limitranges',
+  kind: 'LimitRange',
+  scope: 'Namespaced',
+  shortNames: ['limits'],
+  checks: {
+    allowCreateOnUpdate: true,
+    check(errors, object) {
+      const types = new Set<string>();
+      for (const [index, item] of parts(part(object, 'spec'), 'limits').entries()) {
+        const at = SPEC.child('limits').index(index);
+        const type = text(item, 'type');
+        checkQualifiedName(errors, at.child('type'), type);
+        if (
+          type !== '' &&
+          !type.includes('/') &&
+          !['Container', 'PersistentVolumeClaim', 'Pod'].includes(type)
+        ) {
+          errors.invalid(at.child('type'), type, 'must be a standard limit type or fully qualified');
+        }
+        if (types.has(type)) errors.duplicate(at.child('type'), type);
+        types.add(type);
+        checkItem(errors, at, item, type);
+      }
+    },
+  },
+});
+
+const MAPS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'];
+
+function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type: string): void {
+  const keys = new Set<string>();
+  for (const name of MAPS) {
+    for (const [key, value] of Object.entries(part(item, name))) {
+      keys.add(key);
+      checkResourceName(errors, path.child(name).key(key), key);
+      checkResourceAmount(errors, path.child(name).key(key), key, value);
+    }
+  }
+  if (type === 'Pod') {
+    for (const name of ['default', 'defaultRequest']) {
+      if (Object.keys(part(item, name)).length > 0) {
+        errors.forbidden(path.child(name), "may not be specified when `type` is 'Pod'");
+      }
+    }
+  }
+  if (type === 'PersistentVolumeClaim') {
+    const given = part(item, 'min')['storage'] ?? part(item, 'max')['storage'];
+    if (given === undefined)
+      errors.required(
+        path.child('limits'),
+        'either minimum or maximum storage value is required, but neither was provided',
+      );
+  }
+  for (const key of keys) {
+    const amount = (name: string): string | undefined => {
+      const value = part(item, name)[key];
+      return typeof value === 'string' ? value : undefined;
+    };
+    const ordered = (
+      lower: string,
+      upper: string,
+      low: string | undefined,
+      high: string | undefined,
+      at: string,
+    ): void => {
+      if (low !== undefined && high !== undefined && quantity(low).compare(quantity(high)) > 0) {
+        errors.invalid(
+          path.child(at).key(key),
+          at === lower ? low : at === upper ? high : low,
+          `${lower} value ${low} is greater than ${upper} value ${high}`,
+        );
+      }
+    };
+    const min = amount('min');
+    const max = amount('max');
+    const byDefault = amount('default');
+    const request = amount('defaultRequest');
+    ordered('min', 'max', min, max, 'min');
+    ordered('min', 'default request', min, request, 'defaultRequest');
+    ordered('default request', 'max', request, max, 'defaultRequest');
+    ordered('default request', 'default limit', request, byDefault, 'defaultRequest');
+    ordered('min', 'default', min, byDefault, 'default');
+    ordered('default', 'max', byDefault, max, 'default');
+    const ratio = amount('maxLimitRequestRatio');
+    if (ratio !== undefined) {
+      if (quantity(ratio).compare(quantity('1')) < 0) {
+        errors.invalid(path.child('maxLimitRequestRatio').key(key), ratio, `ratio ${ratio} is less than 1`);
+      }
+      if (min !== undefined && max !== undefined && quantity(min).nanos > 0n) {
+        const limit = Number(quantity(max).nanos) / Number(quantity(min).nanos);
+        if (Number(quantity(ratio).millis()) / 1000 > limit) {
+          errors.invalid(
+            path.child('maxLimitRequestRatio').key(key),
+            ratio,
+            `ratio ${ratio} is greater than max/min = ${limit.toFixed(6)}`,
+          );
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/** Namespace: stays until its own finalizers are gone, which the finalize subresource takes. */
+
+import { dnsLabelErrors, forName, qualifiedNameErrors } from '../../validation/names.ts';
+import { has, part, texts, withField, withFieldAt } from '../../validation/value.ts';
+import { text } from '../../validation/value.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { FieldErrors } from '../../validation/field-errors.ts';
+import { keepField } from '../generation.ts';
+import { defineKind, selectableAt, SPEC, STATUS, type KindChecks } from '../kinds/kind.ts';
+
+const checks: KindChecks = {
+  nameErrors: forName(dnsLabelErrors),
+  // A name that was made by the server gets its label here as well.
+  prepareForCreate: (object) =>
+    withField(
+      withFieldAt(
+        object,
+        ['spec', 'finalizers'],
+        [...new Set([...texts(part(object, 'spec'), 'finalizers'), 'kubernetes'])],
+      ),
+      'status',
+      { phase: 'Active' },
+    ),
+  prepareForUpdate: (object, old) => keepField(object, old, 'spec'),
+  check(errors, object) {
+    checkFinalizers(errors, object);
+  },
+  canonicalize: (object) =>
+    object.metadata.labels?.['kubernetes.io/metadata.name'] === object.metadata.name
+      ? object
+      : withFieldAt(object, ['metadata', 'labels'], {
+          ...object.metadata.labels,
+          'kubernetes.io/metadata.name': object.metadata.name,
+        }),
+  status: {
+    check(errors, object) {
+      const phase = text(part(object, 'status'), 'phase');
+      const terminating = has(object.metadata as { readonly [name: string]: unknown }, 'deletionTimestamp');
+      if (!terminating && phase !== 'Active') {
+        errors.invalid(STATUS.child('Phase'), phase, "may only be 'Active' if `deletionTimestamp` is empty");
+      } else if (terminating && phase !== 'Terminating') {
+        errors.invalid(
+          STATUS.child('Phase'),
+          phase,
+          "may only be 'Terminating' if `deletionTimestamp` is not empty",
+        );
+      }
+    },
+  },
+};
+
+function checkFinalizers(errors: FieldErrors, object: KubeObject): void {
+  for (const name of texts(part(object, 'spec'), 'finalizers')) {
+    errors.invalids(SPEC.child('finalizers'), name, qualifiedNameErrors(name));
+    if (!name.includes('/') && name !== 'kubernetes') {
+      errors.invalid(
+        SPEC.child('finalizers'),
+        name,
+        'finalizer name is neither a standard finalizer name nor is it fully qualified',
+      );
+    }
+  }
+}
+
+export const namespaces = defineKind({
+  group: '',
+  types: 'core',
+  resource: 'namespaces',
+  kind: 'Namespace',
+  scope: 'Cluster',
+  shortNames: ['ns'],
+  verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+  checks,
+  returnsDeletedObject: true,
+  selectable: selectableAt(['status.phase']),
+  hooks: { removable: (object) => texts(part(object, 'spec'), 'finalizers').length === 0 },
+  subresources: [
+    {
+      name: 'finalize',
+      verbs: ['update'],
+      backing: {
+        kind: 'update',
+        strategy: {
+          prepareForUpdate: (object, old) => keepField(object, old, 'status'),
+          validateUpdate(object) {
+            const errors = new FieldErrors();
+            checkFinalizers(errors, object);
+            return errors.list;
+          },
+        },
+      },
+    },
+  ],
+});

@@ -1,0 +1,114 @@
+/** Secret: bytes by key, whose type says which keys there must be. What is in stringData becomes data. */
+
+import { checkImmutable } from '../../validation/scalars.ts';
+import { FieldPath } from '../../validation/field-path.ts';
+import { base64Length } from '../../validation/labels.ts';
+import { configKeyErrors } from '../../validation/names.ts';
+import { text, textMap, withField } from '../../validation/value.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { defineKind, selectableAt } from '../kinds/kind.ts';
+import { checkImmutableData, DATA_BYTES_MAX } from './configmaps.ts';
+
+const DATA = FieldPath.of('data');
+
+export const secrets = defineKind({
+  group: '',
+  types: 'core',
+  resource: 'secrets',
+  kind: 'Secret',
+  scope: 'Namespaced',
+  checks: {
+    prepareForCreate: joined,
+    prepareForUpdate: (object, old) =>
+      text(object, 'type') === '' ? joined(withField(object, 'type', old['type'])) : joined(object),
+    check(errors, object) {
+      const data = textMap(object, 'data');
+      let bytes = 0;
+      for (const [key, value] of Object.entries(data)) {
+        errors.invalids(DATA.key(key), key, configKeyErrors(key));
+        bytes += base64Length(value);
+      }
+      if (bytes > DATA_BYTES_MAX) errors.tooLong(DATA, DATA_BYTES_MAX);
+      const need = (key: string): void => {
+        if (!Object.hasOwn(data, key)) errors.required(DATA.key(key));
+      };
+      switch (text(object, 'type')) {
+        case 'kubernetes.io/service-account-token': {
+          const account = object.metadata.annotations?.['kubernetes.io/service-account.name'] ?? '';
+          if (account === '') {
+            errors.required(
+              FieldPath.of('metadata', 'annotations').key('kubernetes.io/service-account.name'),
+            );
+          }
+          break;
+        }
+        case 'kubernetes.io/dockercfg':
+          checkJson('.dockercfg');
+          break;
+        case 'kubernetes.io/dockerconfigjson':
+          checkJson('.dockerconfigjson');
+          break;
+        case 'kubernetes.io/basic-auth':
+          if (!Object.hasOwn(data, 'username') && !Object.hasOwn(data, 'password')) {
+            need('username');
+            need('password');
+          }
+          break;
+        case 'kubernetes.io/ssh-auth':
+          if ((data['ssh-privatekey'] ?? '') === '') errors.required(DATA.key('ssh-privatekey'));
+          break;
+        case 'kubernetes.io/tls':
+          need('tls.crt');
+          need('tls.key');
+          break;
+        default:
+      }
+
+      function checkJson(key: string): void {
+        need(key);
+        const value = data[key];
+        if (value === undefined) return;
+        if (!isJson(value))
+          errors.invalid(DATA.key(key), '<secret contents redacted>', 'invalid character in JSON');
+      }
+    },
+    checkUpdate(errors, object, old) {
+      checkImmutable(errors, FieldPath.of('type'), object['type'], old['type']);
+      checkImmutableData(errors, object, old, ['data']);
+    },
+  },
+  selectable: selectableAt(['type']),
+});
+
+/** stringData is a way to write only: it lies over data and is not kept. */
+function joined(object: KubeObject): KubeObject {
+  const plain = object['stringData'];
+  if (plain === undefined) return object;
+  const data = { ...textMap(object, 'data') };
+  for (const [key, value] of Object.entries(textMap(object, 'stringData'))) data[key] = toBase64(value);
+  return withField(withField(object, 'data', data), 'stringData', undefined);
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+function toBase64(value: string): string {
+  const bytes = new TextEncoder().encode(value);
+  let encoded = '';
+  for (let at = 0; at < bytes.length; at += 3) {
+    const group = (bytes[at] << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    const kept = Math.min(3, bytes.length - at) + 1;
+    for (let index = 0; index < 4; index += 1) {
+      encoded += index < kept ? ALPHABET[(group >> (18 - 6 * index)) & 63] : '=';
+    }
+  }
+  return encoded;
+}
+
+function isJson(base64: string): boolean {
+  try {
+    JSON.parse(atob(base64));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,113 @@
+/** EndpointSlice: a part of the endpoints behind a service. */
+
+import type { JsonObject } from '../../api/json.ts';
+import { parseAddress, specialAddressErrors } from '../../validation/addresses.ts';
+import type { FieldErrors } from '../../validation/field-errors.ts';
+import { FieldPath } from '../../validation/field-path.ts';
+import { dnsSubdomainErrors } from '../../validation/names.ts';
+import { checkLabels as checkLabelsOf } from '../../validation/labels.ts';
+import {
+  checkAddress,
+  checkDnsLabel,
+  checkDnsSubdomain,
+  checkImmutable,
+  checkQualifiedName,
+} from '../../validation/scalars.ts';
+import { has, part, parts, text, textMap, texts } from '../../validation/value.ts';
+import { defineKind } from '../kinds/kind.ts';
+
+const TYPES = ['FQDN', 'IPv4', 'IPv6'];
+const ADDRESSES_MAX = 100;
+const ENDPOINTS_MAX = 1000;
+const PORTS_MAX = 20_000;
+const HINTS_MAX = 8;
+
+export const endpointSlices = defineKind({
+  group: 'discovery.k8s.io',
+  types: 'discovery',
+  resource: 'endpointslices',
+  kind: 'EndpointSlice',
+  scope: 'Namespaced',
+  checks: {
+    generation: ['endpoints', 'ports', 'addressType'],
+    check(errors, object) {
+      const type = text(object, 'addressType');
+      if (type === '') errors.required(FieldPath.of('addressType'));
+      else if (!TYPES.includes(type)) errors.notSupported(FieldPath.of('addressType'), type, TYPES);
+      const list = parts(object, 'endpoints');
+      if (list.length > ENDPOINTS_MAX) errors.tooMany(FieldPath.of('endpoints'), list.length, ENDPOINTS_MAX);
+      for (const [index, endpoint] of list.entries())
+        checkEndpoint(errors, FieldPath.of('endpoints').index(index), endpoint, type);
+      const ports = parts(object, 'ports');
+      if (ports.length > PORTS_MAX) errors.tooMany(FieldPath.of('ports'), ports.length, PORTS_MAX);
+      const names = new Set<string>();
+      for (const [index, port] of ports.entries()) {
+        const at = FieldPath.of('ports').index(index);
+        const name = text(port, 'name');
+        if (name !== '') checkDnsLabel(errors, at.child('name'), name);
+        if (names.has(name)) errors.duplicate(at.child('name'), name);
+        names.add(name);
+        const protocol = text(port, 'protocol');
+        if (protocol === '') errors.required(at.child('protocol'));
+        else if (!['SCTP', 'TCP', 'UDP'].includes(protocol))
+          errors.notSupported(at.child('protocol'), protocol, ['SCTP', 'TCP', 'UDP']);
+        if (has(port, 'appProtocol'))
+          checkQualifiedName(errors, at.child('appProtocol'), text(port, 'appProtocol'));
+      }
+    },
+    checkUpdate(errors, object, old) {
+      checkImmutable(errors, FieldPath.of('addressType'), object['addressType'], old['addressType']);
+    },
+  },
+});
+
+function checkEndpoint(errors: FieldErrors, path: FieldPath, endpoint: JsonObject, type: string): void {
+  const addresses = texts(endpoint, 'addresses');
+  const at = path.child('addresses');
+  if (addresses.length === 0) errors.required(at, 'must contain at least 1 address');
+  else if (addresses.length > ADDRESSES_MAX) errors.tooMany(at, addresses.length, ADDRESSES_MAX);
+  const seen = new Set<string>();
+  for (const [index, address] of addresses.entries()) {
+    if (seen.has(address)) errors.duplicate(at.index(index), address);
+    seen.add(address);
+    if (type === 'FQDN') errors.invalids(at.index(index), address, dnsSubdomainErrors(address));
+    else if (type === 'IPv4' || type === 'IPv6') {
+      const before = errors.size;
+      checkAddress(errors, at.index(index), address);
+      if (errors.size === before && parseAddress(address)?.family !== type) {
+        errors.invalid(
+          at.index(index),
+          address,
+          type === 'IPv4' ? 'must be an IPv4 address' : 'must be an IPv6 address',
+        );
+      } else if (errors.size === before)
+        errors.invalids(at.index(index), address, specialAddressErrors(address));
+    }
+  }
+  if (has(endpoint, 'nodeName'))
+    checkDnsSubdomain(errors, path.child('nodeName'), text(endpoint, 'nodeName'));
+  const topology = textMap(endpoint, 'deprecatedTopology');
+  checkLabelsOf(errors, path.child('deprecatedTopology'), topology);
+  if (Object.hasOwn(topology, 'kubernetes.io/hostname')) {
+    errors.invalid(
+      path.child('deprecatedTopology').key('kubernetes.io/hostname'),
+      topology['kubernetes.io/hostname'],
+      'hostname is set through the nodeName field',
+    );
+  }
+  if (has(endpoint, 'hostname')) checkDnsLabel(errors, path.child('hostname'), text(endpoint, 'hostname'));
+  const hints = part(endpoint, 'hints');
+  for (const name of ['forZones', 'forNodes']) {
+    const list = parts(hints, name);
+    if (list.length > HINTS_MAX) errors.tooMany(path.child('hints', name), list.length, HINTS_MAX);
+    const names = new Set<string>();
+    for (const [index, hint] of list.entries()) {
+      const place = path.child('hints', name).index(index).child('name');
+      const value = text(hint, 'name');
+      if (names.has(value)) errors.duplicate(place, value);
+      names.add(value);
+      if (name === 'forZones') checkLabelsOf(errors, place, { 'topology.kubernetes.io/zone': value });
+      else checkDnsSubdomain(errors, place, value);
+    }
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * From what is particular to a kind to its resource: the names of the reference's table as data, and a strategy
+ * out of checks. A kind's file says what it refuses and what it keeps; what most kinds do (status is the
+ * controller's, a generation counts the spec) is done here. Fills in no defaults: those go by type (defaults/).
+ */
+
+import type { GroupVersion, KubeObject } from '../../api/meta.ts';
+import type { FieldError } from '../../api/status.ts';
+import { FieldErrors } from '../../validation/field-errors.ts';
+import { FieldPath } from '../../validation/field-path.ts';
+import { firstGeneration, keepField, nextGeneration, withoutField } from '../generation.ts';
+import {
+  ALL_VERBS,
+  UPDATE_VERBS,
+  type ResourceDefinition,
+  type ResourceHooks,
+  type SelectableFields,
+  type SubresourceDefinition,
+  type Verb,
+} from '../resource.ts';
+import type { DeleteStrategy, Strategy, StrategyContext, SubresourceStrategy } from '../strategy.ts';
+
+export const SPEC = FieldPath.of('spec');
+export const STATUS = FieldPath.of('status');
+export const METADATA = FieldPath.of('metadata');
+
+/** What a kind refuses and keeps. */
+export interface KindChecks extends DeleteStrategy {
+  nameErrors?(name: string, prefix: boolean): string[];
+  /** Holds for every object of the kind, on create and on update. */
+  check(errors: FieldErrors, object: KubeObject): void;
+  /** Holds on create alone. */
+  checkCreate?(errors: FieldErrors, object: KubeObject): void;
+  /** What an update may not change. */
+  checkUpdate?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
+  /** An update is checked by checkUpdate alone: the object may be as it could not be created today. */
+  readonly updateChecksAlone?: boolean;
+  /** The kind has a status, which only its subresource writes. */
+  readonly status?: {
+    check?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
+    /** What else of the object the subresource changes as it likes; nothing where absent. */
+    prepare?(object: KubeObject, old: KubeObject): KubeObject;
+  };
+  /** Top-level members whose changes count as a new generation; none: the kind has no generation. */
+  readonly generation?: readonly string[];
+  prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;
+  prepareForUpdate?(object: KubeObject, old: KubeObject, context: StrategyContext): KubeObject;
+  warnings?(object: KubeObject, old: KubeObject | undefined): string[];
+  canonicalize?(object: KubeObject): KubeObject;
+  readonly allowCreateOnUpdate?: boolean;
+  readonly allowUnconditionalUpdate?: boolean;
+}
+
+function collect(check: (errors: FieldErrors) => void): FieldError[] {
+  const errors = new FieldErrors();
+  check(errors);
+  return errors.list;
+}
+
+export function strategyOf(kind: KindChecks): Strategy {
+  const { generation = [] } = kind;
+  return {
+    ...(kind.nameErrors === undefined ? {} : { nameErrors: kind.nameErrors }),
+    ...(kind.checkGracefulDelete === undefined ? {} : { checkGracefulDelete: kind.checkGracefulDelete }),
+    ...(kind.defaultPropagationPolicy === undefined
+      ? {}
+      : { defaultPropagationPolicy: kind.defaultPropagationPolicy }),
+    ...(kind.validateDelete === undefined ? {} : { validateDelete: kind.validateDelete }),
+    ...(kind.warningsOnDelete === undefined ? {} : { warningsOnDelete: kind.warningsOnDelete }),
+    ...(kind.canonicalize === undefined ? {} : { canonicalize: kind.canonicalize }),
+    ...(kind.status === undefined ? {} : { resetFields: [['status']] }),
+    allowCreateOnUpdate: kind.allowCreateOnUpdate ?? false,
+    allowUnconditionalUpdate: kind.allowUnconditionalUpdate ?? true,
+    prepareForCreate(object, context) {
+      let prepared = kind.status === undefined ? object : withoutField(object, 'status');
+      if (generation.length > 0) prepared = firstGeneration(prepared);
+      return kind.prepareForCreate?.(prepared, context) ?? prepared;
+    },
+    validate(object) {
+      return collect((errors) => {
+        kind.check(errors, object);
+        kind.checkCreate?.(errors, object);
+      });
+    },
+    prepareForUpdate(object, old, context) {
+      let prepared = kind.status === undefined ? object : keepField(object, old, 'status');
+      prepared = kind.prepareForUpdate?.(prepared, old, context) ?? prepared;
+      return generation.length === 0 ? prepared : nextGeneration(prepared, old, generation);
+    },
+    validateUpdate(object, old) {
+      return collect((errors) => {
+        if (kind.updateChecksAlone !== true) kind.check(errors, object);
+        kind.checkUpdate?.(errors, object, old);
+      });
+    },
+    warningsOnCreate: (object) => kind.warnings?.(object, undefined) ?? [],
+    warningsOnUpdate: (object, old) => kind.warnings?.(object, old) ?? [],
+  };
+}
+
+/** The subresource status of a kind: everything but the status stays as it was. */
+export function statusOf(kind: KindChecks): SubresourceDefinition {
+  const strategy: SubresourceStrategy = {
+    resetFields: [['spec']],
+    allowUnconditionalUpdate: kind.allowUnconditionalUpdate ?? true,
+    prepareForUpdate(object, old) {
+      let prepared = kind.status?.prepare?.(object, old) ?? object;
+      for (const field of Object.keys({ ...old, ...object })) {
+        if (!STATUS_KEEPS.has(field)) prepared = keepField(prepared, old, field);
+      }
+      const { labels: _labels, ...metadata } = prepared.metadata;
+      const { labels } = old.metadata;
+      return { ...prepared, metadata: labels === undefined ? metadata : { ...metadata, labels } };
+    },
+    validateUpdate: (object, old) => collect((errors) => kind.status?.check?.(errors, object, old)),
+  };
+  return { name: 'status', verbs: UPDATE_VERBS, backing: { kind: 'update', strategy } };
+}
+
+const STATUS_KEEPS = new Set(['apiVersion', 'kind', 'metadata', 'status']);
+
+/** A kind's row in the table of resources. */
+export interface KindFile {
+  readonly group: string;
+  /** Where the fact table has its types: `core` of `core.v1.Pod`. */
+  readonly types: string;
+  readonly resource: string;
+  readonly kind: string;
+  readonly scope: 'Namespaced' | 'Cluster';
+  /** Preferred first; v1 unless said. */
+  readonly versions?: readonly string[];
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+  readonly verbs?: readonly Verb[];
+  /** Under /registry; the resource's name unless said. */
+  readonly keyPrefix?: string;
+  /** The version objects are stored in; the first one unless said. */
+  readonly storage?: GroupVersion;
+  readonly checks: KindChecks;
+  readonly subresources?: readonly SubresourceDefinition[];
+  readonly selectable?: SelectableFields;
+  readonly hooks?: ResourceHooks;
+  readonly returnsDeletedObject?: boolean;
+  convert?(object: KubeObject, to: GroupVersion): KubeObject;
+  ttlSeconds?(object: KubeObject): number;
+}
+
+export function defineKind(file: KindFile): ResourceDefinition {
+  const { group, resource, kind, checks } = file;
+  const versions = file.versions ?? ['v1'];
+  const status = checks.status === undefined ? [] : [statusOf(checks)];
+  return {
+    group,
+    resource,
+    singular: kind.toLowerCase(),
+    kind,
+    shortNames: file.shortNames ?? [],
+    categories: file.categories ?? [],
+    scope: file.scope,
+    versions: versions.map((version) => ({ version, typeName: `${file.types}.${version}.${kind}` })),
+    verbs: file.verbs ?? ALL_VERBS,
+    backing: {
+      kind: 'stored',
+      keyPrefix: file.keyPrefix ?? resource,
+      version: file.storage ?? { group, version: versions[0] },
+      ...(file.ttlSeconds === undefined ? {} : { ttlSeconds: file.ttlSeconds }),
+    },
+    strategy: strategyOf(checks),
+    subresources: [...(file.subresources ?? []), ...status].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(file.selectable === undefined ? {} : { selectable: file.selectable }),
+    ...(file.hooks === undefined ? {} : { hooks: file.hooks }),
+    ...(file.returnsDeletedObject === undefined ? {} : { returnsDeletedObject: file.returnsDeletedObject }),
+    ...(file.convert === undefined ? {} : { convert: file.convert }),
+  };
+}
+
+/** Selectable fields by the paths they are read from, `spec.nodeName`. */
+export function selectableAt(
+  names: readonly string[],
+  absent: Readonly<Record<string, string>> = {},
+): SelectableFields {
+  const sorted = names.toSorted();
+  return {
+    names: sorted,
+    values(object) {
+      const values: Record<string, string> = {};
+      for (const name of sorted) {
+        let at: unknown = object;
+        for (const step of name.split('.')) {
+          at = typeof at === 'object' && at !== null ? Reflect.get(at, step) : undefined;
+        }
+        const known = typeof at === 'string' || typeof at === 'number' || typeof at === 'boolean';
+        values[name] = known ? String(at) : (absent[name] ?? '');
+      }
+      return values;
+    },
+  };
+}

@@ -1,0 +1,35 @@
+/** The subresource scale of workloads that have spec.replicas, status.replicas and a label selector. */
+
+import type { KubeObject } from '../../api/meta.ts';
+import { labelSelectorText, requirementsOf } from '../../api/selectors.ts';
+import { part, partOf, parts, text, textMap, texts } from '../../validation/value.ts';
+import { UPDATE_VERBS, type SubresourceDefinition } from '../resource.ts';
+
+export function scaleOf(selector: (object: KubeObject) => string = selectorText): SubresourceDefinition {
+  return {
+    name: 'scale',
+    kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+    typeName: 'autoscaling.v1.Scale',
+    verbs: UPDATE_VERBS,
+    backing: {
+      kind: 'scale',
+      fields: { specReplicas: ['spec', 'replicas'], statusReplicas: ['status', 'replicas'], selector },
+    },
+  };
+}
+
+/** spec.selector, a metav1.LabelSelector, as text. */
+function selectorText(object: KubeObject): string {
+  const selector = partOf(part(object, 'spec'), 'selector');
+  if (selector === undefined) return '';
+  return labelSelectorText(
+    requirementsOf({
+      matchLabels: textMap(selector, 'matchLabels'),
+      matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
+        key: text(each, 'key'),
+        operator: text(each, 'operator'),
+        values: texts(each, 'values'),
+      })),
+    }),
+  );
+}

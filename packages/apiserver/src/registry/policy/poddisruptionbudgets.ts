@@ -1,0 +1,48 @@
+/** PodDisruptionBudget: how many pods must stay when others are moved. */
+
+import { checkLabelSelector } from '../../validation/labels.ts';
+import { checkCountOrPercent, checkNotMoreThanWhole, checkNotNegative } from '../../validation/scalars.ts';
+import { countOf, has, part, partOf } from '../../validation/value.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+
+export const podDisruptionBudgets = defineKind({
+  group: 'policy',
+  types: 'policy',
+  resource: 'poddisruptionbudgets',
+  kind: 'PodDisruptionBudget',
+  scope: 'Namespaced',
+  shortNames: ['pdb'],
+  checks: {
+    generation: ['spec'],
+    prepareForCreate: (object) => ({
+      ...object,
+      status: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 },
+    }),
+    check(errors, object) {
+      const spec = part(object, 'spec');
+      if (has(spec, 'minAvailable') && has(spec, 'maxUnavailable')) {
+        errors.invalid(SPEC, spec, 'minAvailable and maxUnavailable cannot be both set');
+      }
+      for (const name of ['minAvailable', 'maxUnavailable']) {
+        if (!has(spec, name)) continue;
+        checkCountOrPercent(errors, SPEC.child(name), spec[name]);
+        checkNotMoreThanWhole(errors, SPEC.child(name), spec[name]);
+      }
+      checkLabelSelector(errors, SPEC.child('selector'), partOf(spec, 'selector'));
+      const policy = spec['unhealthyPodEvictionPolicy'];
+      if (typeof policy === 'string' && policy !== 'IfHealthyBudget' && policy !== 'AlwaysAllow') {
+        errors.notSupported(SPEC.child('unhealthyPodEvictionPolicy'), policy, [
+          'AlwaysAllow',
+          'IfHealthyBudget',
+        ]);
+      }
+    },
+    status: {
+      check(errors, object) {
+        for (const name of ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods']) {
+          checkNotNegative(errors, STATUS.child(name), countOf(part(object, 'status'), name));
+        }
+      },
+    },
+  },
+});
