@@ -95,3 +95,4 @@ export {
   reviewSelfRules,
   reviewSubjectAccess,
 } from './authz/reviews.ts';
+export { builtInResources } from './registry/kinds/built-in.ts';
