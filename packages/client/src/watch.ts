@@ -77,6 +77,8 @@ class WatchStream implements WatchHost {
   /** Ids whose creation was asked for and not answered: the server answers in order. */
   private asked: bigint[] = [];
   private nextId = 1n;
+  /** Requests for progress on the current stream that have no answer; the server answers in order, or not at all. */
+  private unanswered = 0;
   private attempt = 0;
   private state: State = { kind: 'idle' };
 
@@ -112,6 +114,7 @@ class WatchStream implements WatchHost {
 
   requestProgress(): void {
     if (this.state.kind !== 'open') return;
+    this.unanswered++;
     this.state.stream.write(
       new etcdserverpb.WatchRequest({ progressRequest: new etcdserverpb.WatchProgressRequest() }),
     );
@@ -166,7 +169,7 @@ class WatchStream implements WatchHost {
     this.watchers.set(watcher, id);
     this.byId.set(id, watcher);
     this.asked.push(id);
-    watcher.restarted();
+    watcher.restarted(this.unanswered);
     const createRequest = new etcdserverpb.WatchCreateRequest({
       ...rangeOf(watcher.key, options),
       startRevision: watcher.nextRevision,
@@ -204,6 +207,7 @@ class WatchStream implements WatchHost {
     }
     if (response.watchId === -1n) {
       const revision = response.header?.revision ?? 0;
+      this.unanswered = Math.max(0, this.unanswered - 1);
       for (const watcher of this.byId.values()) watcher.progressed(revision);
       return;
     }
@@ -271,6 +275,7 @@ class WatchStream implements WatchHost {
     this.state = state;
     this.byId.clear();
     this.asked = [];
+    this.unanswered = 0;
     for (const watcher of this.watchers.keys()) this.watchers.set(watcher, 0n);
   }
 

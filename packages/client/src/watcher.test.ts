@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { etcdserverpb, mvccpb } from '@keelson/proto';
 import { Watcher, type WatchBatch, type WatchOptions } from './watcher.ts';
@@ -54,6 +54,7 @@ test('"from now on" is what the server confirmed, and events move it', () => {
 
 test('a progress notification is delivered and moves the place; an answer to a request only is delivered', () => {
   const { watcher, batches } = listening({ startRevision: 10 });
+  watcher.confirmed(20);
   watcher.received(response(20, []));
   expect(watcher.nextRevision).toBe(21);
   watcher.progressed(30);
@@ -154,4 +155,54 @@ test('any cuts, fragments and repetitions deliver each revision once, whole and 
     ),
     { numRuns: 200 },
   );
+});
+
+describe('an answer to a progress request that is older than the watch', () => {
+  const progress = (batches: readonly WatchBatch[]): number[] => batches.map(({ revision }) => revision);
+
+  test('says nothing before the server has the watch', () => {
+    const { watcher, batches } = listening({ startRevision: 10 });
+    watcher.restarted(0);
+    watcher.progressed(20);
+    watcher.confirmed(20);
+    expect(progress(batches)).toEqual([]);
+    watcher.progressed(20);
+    expect(progress(batches)).toEqual([20]);
+  });
+
+  test('says nothing of the events that are still to come', () => {
+    const { watcher, batches } = listening({ startRevision: 10 });
+    // Two requests were on their way when the watch was asked for: their answers may come after its confirmation.
+    watcher.restarted(2);
+    watcher.confirmed(20);
+    watcher.progressed(20);
+    expect(progress(batches)).toEqual([]);
+    // Beyond what the server had when it took the watch: made after that, and then true for it as well.
+    watcher.progressed(21);
+    watcher.progressed(21);
+    expect(progress(batches)).toEqual([21, 21]);
+  });
+
+  test('is true for a watch that starts after it, or has seen more', () => {
+    const later = listening({ startRevision: 21 });
+    later.watcher.restarted(1);
+    later.watcher.confirmed(20);
+    later.watcher.progressed(20);
+    expect(progress(later.batches)).toEqual([20]);
+    const further = listening({ startRevision: 10 });
+    further.watcher.restarted(1);
+    further.watcher.confirmed(20);
+    further.watcher.received(response(20, [event(20)]));
+    further.watcher.progressed(20);
+    expect(progress(further.batches.slice(1))).toEqual([20]);
+  });
+
+  test('is only so many answers long, also where nothing is written', () => {
+    const { watcher, batches } = listening({ startRevision: 10 });
+    watcher.restarted(1);
+    watcher.confirmed(20);
+    watcher.progressed(20);
+    watcher.progressed(20);
+    expect(progress(batches)).toEqual([20]);
+  });
 });

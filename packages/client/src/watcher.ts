@@ -64,6 +64,10 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   private fragments: mvccpb.Event[] = [];
   /** Pieces of a cut response have come and its last has not. */
   private assembling = false;
+  /** The server's revision when it took the watch on this stream; undefined: it has not yet. */
+  private takenAt: number | undefined = undefined;
+  /** Answers to requests for progress that may have been made before the server had the watch. */
+  private staleAnswers = 0;
   private over = false;
   private error: EtcdError | undefined = undefined;
   private wake: (() => void) | undefined = undefined;
@@ -136,13 +140,20 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   /** The server has the watch; its revision then is where "from now on" begins. */
   confirmed(revision: number): void {
     if (this.nextRevision === 0) this.nextRevision = revision + 1;
+    this.takenAt = revision;
     this.confirm?.();
   }
 
-  /** A new stream starts: pieces of a cut response will come again. */
-  restarted(): void {
+  /**
+   * The watch is asked for again: pieces of a cut response will come again.
+   *
+   * @param staleAnswers requests for progress on that stream that are not answered yet
+   */
+  restarted(staleAnswers = 0): void {
     this.fragments = [];
     this.assembling = false;
+    this.takenAt = undefined;
+    this.staleAnswers = staleAnswers;
   }
 
   /** One response with events, or a sign of progress. */
@@ -169,9 +180,17 @@ export class Watcher implements AsyncIterable<WatchBatch> {
     this.deliver({ revision, events, progress: false });
   }
 
-  /** How far the server got, as an answer to a progress request; no place to resume from. */
+  /**
+   * How far the server got, as an answer to a progress request; no place to resume from. It speaks for all watches the
+   * server had when it made the answer. One that may have been made before it had this watch says nothing of the
+   * events between the place the watch starts at and the place the server is at.
+   */
   progressed(revision: number): void {
-    if (!this.over && !this.parked) this.deliver({ revision, events: [], progress: true });
+    const stale = this.staleAnswers > 0;
+    if (stale) this.staleAnswers--;
+    if (this.over || this.parked || this.takenAt === undefined) return;
+    if (stale && revision <= this.takenAt && revision >= this.nextRevision) return;
+    this.deliver({ revision, events: [], progress: true });
   }
 
   finish(error: EtcdError | undefined): void {
