@@ -11,6 +11,8 @@ import { AdmissionChain } from './admission/chain.ts';
 import type { Filter, Handler } from './api/exchange.ts';
 import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
+import { BUILT_IN_DEFAULTS } from './defaults/built-in-defaults.ts';
+import { Defaulter } from './defaults/defaulter.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { Patchers } from './handlers/patchers.ts';
@@ -80,6 +82,7 @@ export class ApiServer {
     this.scheme = new Scheme({
       types,
       protobuf: new ProtobufCodec(this.codec.schemaProps),
+      defaulter: new Defaulter(types, BUILT_IN_DEFAULTS),
       storage: options.storage ?? ((resource) => backend.storage(resource)),
       context: (dryRun) => this.internalContext(dryRun),
       ...(options.runtimeConfig === undefined ? {} : { runtimeConfig: options.runtimeConfig }),

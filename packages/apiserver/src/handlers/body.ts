@@ -24,6 +24,6 @@ export async function readBody(scope: Scope): Promise<Body | undefined> {
       : parts.scheme.types.struct(typeName);
   const sent = await parts.wire.readObject(request, { kind: kindOf(scope), schema });
   if (sent === undefined) return undefined;
-  const object = own ? (served.version.defaults?.(sent) ?? sent) : sent;
+  const object = own ? served.defaults(sent) : sent;
   return { object, sent };
 }

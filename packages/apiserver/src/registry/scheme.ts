@@ -38,11 +38,16 @@ export interface SchemeOptions {
   readonly protobuf: ProtobufCodec;
   /** Opens what holds a resource's objects. */
   storage(resource: StorageResource, definition: ResourceDefinition): Storage;
+  /** Defaults of built-in types; a version's own come after them. */
+  readonly defaulter?: { forType(typeName: string): Defaults | undefined };
   /** The context of what hooks and controllers do. */
   context(dryRun: boolean): StrategyContext;
   /** --runtime-config: `apps/v1`, `api/beta`, `resource.k8s.io/v1beta1/deviceclasses` to whether it is served. */
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
 }
+
+/** Fills in what an object left out. */
+type Defaults = (object: KubeObject) => KubeObject;
 
 /** A resource in the version a request names. */
 export interface Served {
@@ -55,6 +60,8 @@ export interface Served {
   readonly schema: StructSchema;
   /** Undefined for a virtual resource. */
   readonly store: ResourceStore | undefined;
+  /** The object with the version's defaults. */
+  readonly defaults: Defaults;
 }
 
 interface Entry {
@@ -102,6 +109,7 @@ export class Scheme implements Stores {
         listKind: listKindOf(definition),
         schema: this.schemaOf(version),
         store,
+        defaults: this.defaultsOf(version),
       });
     }
     this.changes += 1;
@@ -157,18 +165,26 @@ export class Scheme implements Stores {
    * @throws TypedError
    */
   toObject(served: Served, value: JsonObject, unknown?: (path: string) => void): KubeObject {
-    const { version, schema, apiVersion, kind } = served;
+    const { schema, apiVersion, kind } = served;
     const typed = conform(schema, value, {
       schemaProps: this.schemaProps(),
       ...(unknown === undefined ? {} : { unknown }),
     });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- conform gives metadata its type
     const object = { ...typed, apiVersion, kind } as unknown as KubeObject;
-    return version.defaults?.(object) ?? object;
+    return served.defaults(object);
   }
 
   schemaProps(): StructSchema {
     return this.types.struct('apiextensions.v1.JSONSchemaProps');
+  }
+
+  private defaultsOf(version: VersionDefinition): Defaults {
+    const byType =
+      version.schema === undefined ? this.options.defaulter?.forType(version.typeName) : undefined;
+    const own = version.defaults?.bind(version);
+    if (byType === undefined) return own ?? ((object) => object);
+    return own === undefined ? byType : (object) => own(byType(object));
   }
 
   private schemaOf(version: VersionDefinition): StructSchema {
@@ -195,8 +211,8 @@ export class Scheme implements Stores {
       backing.version.group === definition.group ? versionOf(definition, backing.version.version) : undefined;
     const codec =
       stored?.schema === undefined ? this.builtInCodec(definition, backing, stored) : customCodec();
-    const defaults = stored?.defaults?.bind(stored);
-    if (defaults === undefined) return codec;
+    if (stored === undefined) return codec;
+    const defaults = this.defaultsOf(stored);
     return {
       encode: (value) => codec.encode(value),
       decode: (bytes, resourceVersion) => defaults(codec.decode(bytes, resourceVersion)),
