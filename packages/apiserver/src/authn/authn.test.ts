@@ -1,0 +1,694 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+
+import { describe, expect, test } from '@jest/globals';
+import { createLocalJWKSet, exportJWK, jwtVerify, SignJWT, type JSONWebKeySet } from 'jose';
+
+import type { ApiRequest, ApiResponse, Peer, RequestContext } from '../api/exchange.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { requestInfo, pathSegments } from '../api/request-info.ts';
+import { ApiError } from '../api/status.ts';
+import type { UserInfo } from '../api/user-info.ts';
+import { CertificateAuthority, DAY_MS } from '../pki/authority.ts';
+import { authenticate } from './authenticate.ts';
+import {
+  AuthenticationError,
+  firstRequest,
+  firstToken,
+  type AnonymousPolicy,
+  type RequestAuthenticator,
+  type TokenAuthenticator,
+} from './authenticator.ts';
+import { BearerToken, WebSocketToken } from './bearer-token.ts';
+import { BootstrapTokens } from './bootstrap-token.ts';
+import { CertificateChain } from './certificate-chain.ts';
+import { keysOfSet, parseJwt, verifyJwt } from './jwt.ts';
+import { OidcTokens, type OidcOptions } from './oidc.ts';
+import { proxyHeaders, RequestHeaderUsers } from './request-header.ts';
+import { reviewSelf, reviewToken } from './reviews.ts';
+import { ServiceAccountTokens, type TokenLookups } from './service-account.ts';
+import { TokenCache } from './token-cache.ts';
+import { TokenFile } from './token-file.ts';
+import { discoveryDocument, keySet, TokenIssuer } from './token-request.ts';
+import { WebhookTokens } from './webhook-token.ts';
+import { X509Users } from './x509.ts';
+
+const NOW = Date.UTC(2030, 0, 2);
+const JANE: UserInfo = { name: 'jane', uid: 'u1', groups: ['dev'], extra: {} };
+const DONE: ApiResponse = { kind: 'json', code: 200, value: null };
+
+function der(pem: string): Buffer {
+  return Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+}
+
+function request(
+  headers: Record<string, string[]> = {},
+  certificates: readonly Buffer[] = [],
+  path = '/api/v1/pods',
+): ApiRequest & { readonly warnings: string[] } {
+  const warnings: string[] = [];
+  const context: RequestContext = {
+    auditId: '',
+    user: undefined,
+    impersonator: undefined,
+    auditAnnotations: new Map(),
+    receivedMs: 0,
+  };
+  const peer: Peer = { address: '127.0.0.1', certificates, secure: true };
+  const query = new URLSearchParams();
+  return {
+    method: 'GET',
+    path,
+    query,
+    headers: new Map(Object.entries(headers)),
+    peer,
+    info: requestInfo('GET', path, pathSegments(path), query),
+    signal: new AbortController().signal,
+    body: () => Promise.resolve(Buffer.alloc(0)),
+    warn: (text) => warnings.push(text),
+    context,
+    warnings,
+  };
+}
+
+/** Runs the filter; the request as it is behind, or the code it is refused with. */
+async function run(
+  authenticator: RequestAuthenticator,
+  asked: ApiRequest,
+  anonymous: AnonymousPolicy = { enabled: false },
+  removed: string[] = [],
+): Promise<ApiRequest | number> {
+  let behind: ApiRequest | undefined;
+  try {
+    await authenticate(authenticator, { anonymous, proxyHeaders: removed })(asked, (seen) => {
+      behind = seen;
+      return Promise.resolve(DONE);
+    });
+  } catch (error) {
+    if (error instanceof ApiError) return error.code;
+    throw error;
+  }
+  return behind ?? 0;
+}
+
+const FILE = new TokenFile('t0ken,jane,u1,dev\nother,"Doe, J.",u2,"a, b"\n', 'tokens.csv');
+const BEARER = new BearerToken(FILE);
+
+describe('the filter', () => {
+  test.each<[string, Record<string, string[]>, boolean, string | number]>([
+    ['a good token', { authorization: ['Bearer t0ken'] }, false, 'jane'],
+    ['the scheme in any case', { authorization: ['bearer t0ken'] }, false, 'jane'],
+    ['a wrong token is never anonymous', { authorization: ['Bearer nope'] }, true, 401],
+    ['nothing, anonymous off', {}, false, 401],
+    ['nothing, anonymous on', {}, true, 'system:anonymous'],
+    ['another scheme', { authorization: ['Basic eDp5'] }, true, 'system:anonymous'],
+  ])('%s', async (_name, headers, enabled, want) => {
+    const behind = await run(BEARER, request(headers), { enabled });
+    expect(typeof behind === 'number' ? behind : behind.context.user?.name).toBe(want);
+  });
+
+  test('who is known is in the group of all who are; the token is gone behind', async () => {
+    const behind = await run(BEARER, request({ authorization: ['Bearer t0ken'], accept: ['*/*'] }));
+    if (typeof behind === 'number') throw new Error(`refused with ${behind}`);
+    expect(behind.context.user).toEqual({ ...JANE, groups: ['dev', 'system:authenticated'] });
+    expect([...behind.headers.keys()]).toEqual(['accept']);
+  });
+
+  test('anonymous on some paths only', async () => {
+    const policy = { enabled: true, paths: ['/healthz'] };
+    expect(await run(BEARER, request({}, [], '/healthz/etcd'), policy)).toBe(401);
+    expect(await run(BEARER, request({}, [], '/healthz'), policy)).not.toBe(401);
+  });
+
+  test('an extra space before the token is told', async () => {
+    const asked = request({ authorization: ['Bearer  t0ken'] });
+    expect(await run(BEARER, asked)).toBe(401);
+    expect(asked.warnings).toEqual([
+      'the provided Authorization header contains extra space before the bearer token, and is ignored',
+    ]);
+  });
+
+  test('a token as a subprotocol', async () => {
+    const protocol = `base64url.bearer.authorization.k8s.io.${Buffer.from('t0ken').toString('base64url')}`;
+    const asked = (all: string): ApiRequest =>
+      request({ upgrade: ['websocket'], 'sec-websocket-protocol': [all] });
+    const sockets = new WebSocketToken(FILE);
+    const behind = await run(sockets, asked(`v5.channel.k8s.io, ${protocol}`));
+    if (typeof behind === 'number') throw new Error(`refused with ${behind}`);
+    expect(behind.headers.get('sec-websocket-protocol')).toEqual(['v5.channel.k8s.io']);
+    expect(await run(sockets, asked(protocol))).toBe(401);
+    expect(await run(sockets, asked(`x, ${protocol}, ${protocol}`))).toBe(401);
+    expect(await run(sockets, asked('x, base64url.bearer.authorization.k8s.io.a+b'))).toBe(401);
+  });
+});
+
+test('a token file: quoted values, and lines that are too short', async () => {
+  expect((await FILE.authenticateToken('other'))?.user).toEqual({
+    name: 'Doe, J.',
+    uid: 'u2',
+    groups: ['a', 'b'],
+    extra: {},
+  });
+  expect(() => new TokenFile('a,b\n', 'f')).toThrow(
+    "token file 'f' must have at least 3 columns (token, user name, user uid), found 2",
+  );
+});
+
+describe('certificates', () => {
+  const users = CertificateAuthority.create('users', NOW);
+  const proxies = CertificateAuthority.create('proxies', NOW);
+  const x509 = new X509Users(new CertificateChain(users.certificate), () => NOW);
+  const shown = (pem: string): ApiRequest => request({}, [der(pem)]);
+
+  test('name, groups, uid and the id of the credential', async () => {
+    const pair = users.client({ commonName: 'jane', organizations: ['dev', 'ops'], uid: 'u-1' }, NOW);
+    const found = await x509.authenticate(shown(pair.certificate));
+    expect(found?.user).toMatchObject({ name: 'jane', uid: 'u-1', groups: ['dev', 'ops'] });
+    expect(found?.user.extra['authentication.kubernetes.io/credential-id'][0]).toMatch(
+      /^X509SHA256=[0-9a-f]{64}$/,
+    );
+  });
+
+  test('what is not of the authority, out of its time, or for servers is refused', async () => {
+    const other = proxies.client({ commonName: 'jane', organizations: ['system:masters'] }, NOW);
+    await expect(x509.authenticate(shown(other.certificate))).rejects.toThrow('unknown authority');
+    const old = users.client({ commonName: 'jane' }, NOW - 10 * DAY_MS, 5);
+    await expect(x509.authenticate(shown(old.certificate))).rejects.toThrow('has expired');
+    const server = users.server('jane', ['localhost'], NOW);
+    await expect(x509.authenticate(shown(server.certificate))).rejects.toThrow('incompatible key usage');
+    expect(await run(x509, shown(other.certificate), { enabled: true })).toBe(401);
+  });
+
+  test('an authority that the client shows himself is not trusted', async () => {
+    const forged = CertificateAuthority.create('users', NOW);
+    const pair = forged.client({ commonName: 'jane' }, NOW);
+    const asked = request({}, [der(pair.certificate), der(forged.certificate)]);
+    await expect(x509.authenticate(asked)).rejects.toThrow('unknown authority');
+  });
+
+  test('a leaf is no authority for another one', async () => {
+    const leaf = users.client({ commonName: 'mallory' }, NOW);
+    const pair = { certificate: leaf.certificate, key: leaf.key };
+    expect(() => CertificateAuthority.load(pair)).toThrow('is no certificate authority');
+    await expect(
+      x509.authenticate(
+        request({}, [der(proxies.client({ commonName: 'x' }, NOW).certificate), der(leaf.certificate)]),
+      ),
+    ).rejects.toThrow(AuthenticationError);
+  });
+
+  test('headers of a front proxy count from its certificate alone', async () => {
+    const options = {
+      usernameHeaders: ['X-Remote-User'],
+      uidHeaders: ['X-Remote-Uid'],
+      groupHeaders: ['X-Remote-Group'],
+      extraHeaderPrefixes: ['X-Remote-Extra-'],
+      allowedNames: ['front'],
+    };
+    const proxied = new RequestHeaderUsers(options, new CertificateChain(proxies.certificate), () => NOW);
+    const both = firstRequest([proxied, x509]);
+    const headers = {
+      'x-remote-user': ['anne'],
+      'x-remote-uid': ['7'],
+      'x-remote-group': ['a', 'b'],
+      'x-remote-extra-acme.com%2fproject': ['p'],
+    };
+    const front = proxies.client({ commonName: 'front' }, NOW);
+    const behind = await run(
+      both,
+      request(headers, [der(front.certificate)]),
+      { enabled: false },
+      proxyHeaders(options),
+    );
+    if (typeof behind === 'number') throw new Error(`refused with ${behind}`);
+    expect(behind.context.user).toEqual({
+      name: 'anne',
+      uid: '7',
+      groups: ['a', 'b', 'system:authenticated'],
+      extra: { 'acme.com/project': ['p'] },
+    });
+    expect(behind.headers.size).toBe(0);
+    const jane = users.client({ commonName: 'jane' }, NOW);
+    const direct = await run(both, request(headers, [der(jane.certificate)]));
+    expect(typeof direct === 'number' ? direct : direct.context.user?.name).toBe('jane');
+    const other = proxies.client({ commonName: 'other' }, NOW);
+    expect(await run(both, request(headers, [der(other.certificate)]))).toBe(401);
+    expect(await run(both, request(headers), { enabled: true }, proxyHeaders(options))).not.toBe(401);
+  });
+});
+
+/** A cluster of a few objects that tests change. */
+class Objects implements TokenLookups {
+  readonly all = new Map<string, KubeObject>();
+
+  put(kind: string, namespace: string, name: string, more: object = {}, metadata: object = {}): KubeObject {
+    const object = {
+      apiVersion: 'v1',
+      kind,
+      metadata: { name, namespace, uid: `${name}-uid`, ...metadata },
+      ...more,
+    };
+    this.all.set(`${kind}/${namespace}/${name}`, object);
+    return object;
+  }
+
+  private read(kind: string, namespace: string, name: string): Promise<KubeObject | undefined> {
+    return Promise.resolve(this.all.get(`${kind}/${namespace}/${name}`));
+  }
+
+  serviceAccount(namespace: string, name: string): Promise<KubeObject | undefined> {
+    return this.read('ServiceAccount', namespace, name);
+  }
+
+  secret(namespace: string, name: string): Promise<KubeObject | undefined> {
+    return this.read('Secret', namespace, name);
+  }
+
+  pod(namespace: string, name: string): Promise<KubeObject | undefined> {
+    return this.read('Pod', namespace, name);
+  }
+
+  node(name: string): Promise<KubeObject | undefined> {
+    return this.read('Node', '', name);
+  }
+}
+
+describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (type) => {
+  const { privateKey, publicKey } =
+    type === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const ISSUER = 'https://kubernetes.default.svc';
+
+  function world() {
+    const lookups = new Objects();
+    const account = lookups.put('ServiceAccount', 'red', 'robot');
+    lookups.put('Node', '', 'n1');
+    lookups.put('Pod', 'red', 'web', { spec: { serviceAccountName: 'robot', nodeName: 'n1' } });
+    let now = NOW;
+    const stale: [string, number][] = [];
+    const issuer = new TokenIssuer({
+      issuer: ISSUER,
+      privateKey,
+      audiences: ['api'],
+      lookups,
+      nowMs: () => now,
+      uuid: randomUUID,
+    });
+    const tokens = new ServiceAccountTokens({
+      issuers: [ISSUER],
+      keys: [issuer.verificationKey],
+      audiences: ['api'],
+      lookups,
+      nowMs: () => now,
+      stale: (subject, late) => stale.push([subject, late]),
+    });
+    const ask = async (spec: object): Promise<{ readonly answer: KubeObject; readonly token: string }> => {
+      const answer = await issuer.request(account, {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        metadata: {},
+        spec,
+      });
+      return { answer, token: (answer.status as { token: string }).token };
+    };
+    const pass = (seconds: number): void => {
+      now += seconds * 1000;
+    };
+    return { lookups, account, issuer, tokens, ask, pass, stale };
+  }
+
+  const POD = { kind: 'Pod', apiVersion: 'v1', name: 'web', uid: 'web-uid' };
+
+  test('jose verifies what is minted, by the key set, and reads the claims', async () => {
+    const { ask } = world();
+    const { answer, token } = await ask({ boundObjectRef: POD, expirationSeconds: 900 });
+    const keys = createLocalJWKSet(keySet([publicKey]) as JSONWebKeySet);
+    const { payload } = await jwtVerify(token, keys, {
+      issuer: ISSUER,
+      audience: 'api',
+      currentDate: new Date(NOW),
+    });
+    expect(payload).toEqual({
+      aud: ['api'],
+      exp: NOW / 1000 + 900,
+      iat: NOW / 1000,
+      nbf: NOW / 1000,
+      iss: ISSUER,
+      jti: expect.any(String),
+      sub: 'system:serviceaccount:red:robot',
+      'kubernetes.io': {
+        namespace: 'red',
+        serviceaccount: { name: 'robot', uid: 'robot-uid' },
+        pod: { name: 'web', uid: 'web-uid' },
+        node: { name: 'n1', uid: 'n1-uid' },
+      },
+    });
+    expect(answer.spec).toMatchObject({ audiences: ['api'], expirationSeconds: 900 });
+    expect(answer.status).toMatchObject({ expirationTimestamp: '2030-01-02T00:15:00Z' });
+  });
+
+  test('what jose signs is verified, and nothing that was changed', async () => {
+    const alg = type === 'ec' ? 'ES256' : 'RS256';
+    const jwk = { ...(await exportJWK(publicKey)), kid: 'k' };
+    const keys = keysOfSet({ keys: [jwk, { kty: 'oct', k: 'AAAA' }] });
+    expect(keys).toHaveLength(1);
+    const token = await new SignJWT({ a: 1 }).setProtectedHeader({ alg, kid: 'k' }).sign(privateKey);
+    const jwt = parseJwt(token);
+    if (jwt === undefined) throw new Error('no token');
+    expect(verifyJwt(jwt, keys)).toBe(true);
+    const [header, claims, signature] = token.split('.');
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    for (const changed of [
+      `${header}.${part({ a: 2 })}.${signature}`,
+      `${part({ alg: 'none' })}.${claims}.${signature}`,
+      `${part({ alg: 'HS256', kid: 'k' })}.${claims}.${signature}`,
+      `${part({ alg: type === 'ec' ? 'RS256' : 'ES256' })}.${claims}.${signature}`,
+      `${part({ alg: 'toString' })}.${claims}.${signature}`,
+    ]) {
+      const other = parseJwt(changed);
+      expect(other !== undefined && verifyJwt(other, keys)).toBe(false);
+    }
+  });
+
+  test('the user of a token', async () => {
+    const { ask, tokens } = world();
+    const { token } = await ask({ boundObjectRef: POD });
+    expect(await tokens.authenticateToken(token, [])).toEqual({
+      audiences: ['api'],
+      user: {
+        name: 'system:serviceaccount:red:robot',
+        uid: 'robot-uid',
+        groups: ['system:serviceaccounts', 'system:serviceaccounts:red'],
+        extra: {
+          'authentication.kubernetes.io/credential-id': [expect.stringMatching(/^JTI=/)],
+          'authentication.kubernetes.io/pod-name': ['web'],
+          'authentication.kubernetes.io/pod-uid': ['web-uid'],
+          'authentication.kubernetes.io/node-name': ['n1'],
+          'authentication.kubernetes.io/node-uid': ['n1-uid'],
+        },
+      },
+    });
+  });
+
+  test('audiences: for others it is no token of the server', async () => {
+    const { ask, tokens } = world();
+    const { token } = await ask({ audiences: ['vault', 'x'] });
+    await expect(tokens.authenticateToken(token, [])).rejects.toThrow(
+      'token audiences ["vault" "x"] is invalid for the target audiences ["api"]',
+    );
+    expect((await tokens.authenticateToken(token, ['vault']))?.audiences).toEqual(['vault']);
+  });
+
+  test('a token ends with its time, its account and its pod', async () => {
+    const expired = world();
+    const { token } = await expired.ask({ expirationSeconds: 600 });
+    expired.pass(661);
+    await expect(expired.tokens.authenticateToken(token, [])).rejects.toThrow('has expired');
+
+    const early = world();
+    const future = (await early.ask({})).token;
+    early.pass(-120);
+    await expect(early.tokens.authenticateToken(future, [])).rejects.toThrow('could not be validated');
+
+    const reborn = world();
+    const old = (await reborn.ask({})).token;
+    reborn.lookups.put('ServiceAccount', 'red', 'robot', {}, { uid: 'new' });
+    await expect(reborn.tokens.authenticateToken(old, [])).rejects.toThrow(
+      'service account UID (new) does not match claim (robot-uid)',
+    );
+
+    const gone = world();
+    const bound = (await gone.ask({ boundObjectRef: POD })).token;
+    gone.lookups.put('Pod', 'red', 'web', {}, { deletionTimestamp: new Date(NOW).toISOString() });
+    expect(await gone.tokens.authenticateToken(bound, [])).toBeDefined();
+    gone.pass(61);
+    await expect(gone.tokens.authenticateToken(bound, [])).rejects.toThrow('has been invalidated');
+    gone.lookups.all.delete('Pod/red/web');
+    await expect(gone.tokens.authenticateToken(bound, [])).rejects.toThrow('has been invalidated');
+  });
+
+  test('tokens of another issuer are for others; of another key they are wrong', async () => {
+    const { tokens, lookups, account } = world();
+    const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const mint = async (issuer: string): Promise<string> => {
+      const other = new TokenIssuer({
+        issuer,
+        privateKey: keys.privateKey,
+        audiences: ['api'],
+        lookups,
+        nowMs: () => NOW,
+        uuid: randomUUID,
+      });
+      const answer = await other.request(account, { apiVersion: '', kind: '', metadata: {}, spec: {} });
+      return (answer.status as { token: string }).token;
+    };
+    expect(await tokens.authenticateToken(await mint('https://elsewhere'), [])).toBeUndefined();
+    expect(await tokens.authenticateToken('opaque', [])).toBeUndefined();
+    await expect(tokens.authenticateToken(await mint(ISSUER), [])).rejects.toThrow('invalid signature');
+  });
+
+  test('a token of an hour and seven seconds lives a year, with a warning', async () => {
+    const { ask, tokens, pass, stale } = world();
+    const { answer, token } = await ask({ boundObjectRef: POD, expirationSeconds: 3607 });
+    expect(answer.status).toMatchObject({ expirationTimestamp: '2030-01-02T01:00:07Z' });
+    pass(3608 + 59);
+    expect(await tokens.authenticateToken(token, [])).toBeDefined();
+    expect(stale).toEqual([['system:serviceaccount:red:robot', 60]]);
+  });
+
+  test.each<[string, object, number, string]>([
+    ['too short', { expirationSeconds: 599 }, 422, 'may not specify a duration less than 10 minutes'],
+    [
+      'too long',
+      { expirationSeconds: 2 ** 32 + 1 },
+      422,
+      'may not specify a duration larger than 2^32 seconds',
+    ],
+    [
+      'another kind',
+      { boundObjectRef: { kind: 'ConfigMap', apiVersion: 'v1', name: 'x' } },
+      400,
+      'cannot bind token to object of type v1, Kind=ConfigMap',
+    ],
+    ['no such pod', { boundObjectRef: { ...POD, name: 'gone' } }, 404, 'pods "gone" not found'],
+    [
+      'another pod of the name',
+      { boundObjectRef: { ...POD, uid: 'old' } },
+      409,
+      'the UID in the bound object reference (old) does not match the UID in record',
+    ],
+  ])('a request that is %s', async (_name, spec, code, text) => {
+    const error: unknown = await world()
+      .ask(spec)
+      .catch((reason: unknown) => reason);
+    if (!(error instanceof ApiError)) throw new Error(String(error));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(text);
+  });
+
+  test('a pod of another account binds no token', async () => {
+    const { ask, lookups } = world();
+    lookups.put('Pod', 'red', 'web', { spec: { serviceAccountName: 'other' } });
+    await expect(ask({ boundObjectRef: POD })).rejects.toThrow(
+      'cannot bind token for serviceaccount "robot" to pod running with different serviceaccount name.',
+    );
+  });
+
+  test('the old tokens live with their Secret', async () => {
+    const { issuer, account, tokens, lookups } = world();
+    const token = issuer.legacyToken(account, 'robot-token');
+    await expect(tokens.authenticateToken(token, [])).rejects.toThrow('has been invalidated');
+    const data = { token: Buffer.from(token).toString('base64') };
+    lookups.put('Secret', 'red', 'robot-token', { data });
+    expect((await tokens.authenticateToken(token, []))?.user.name).toBe('system:serviceaccount:red:robot');
+    lookups.put('Secret', 'red', 'robot-token', { data: { token: 'AAAA' } });
+    await expect(tokens.authenticateToken(token, [])).rejects.toThrow("token does not match server's copy");
+    const labels = { 'kubernetes.io/legacy-token-invalid-since': '2029-01-01' };
+    lookups.put('Secret', 'red', 'robot-token', { data }, { labels });
+    await expect(tokens.authenticateToken(token, [])).rejects.toThrow('token has been marked as invalid');
+  });
+
+  test('the issuer tells where its keys are', () => {
+    expect(discoveryDocument(ISSUER, `${ISSUER}/openid/v1/jwks`, [publicKey])).toEqual({
+      issuer: ISSUER,
+      jwks_uri: `${ISSUER}/openid/v1/jwks`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: [type === 'ec' ? 'ES256' : 'RS256'],
+    });
+  });
+});
+
+describe('bootstrap tokens', () => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const good = {
+    'token-id': 'abcdef',
+    'token-secret': '0123456789abcdef',
+    'usage-bootstrap-authentication': 'true',
+    'auth-extra-groups': 'system:bootstrappers:kubeadm:default-node-token',
+    expiration: '2031-01-01T00:00:00Z',
+  };
+
+  test.each<[string, Record<string, string>, string, boolean]>([
+    ['good', {}, 'abcdef.0123456789abcdef', true],
+    ['another secret', {}, 'abcdef.0123456789abcdeX', false],
+    ['wrong secret', {}, 'abcdef.0123456789abcde0', false],
+    ['expired', { expiration: '2029-01-01T00:00:00Z' }, 'abcdef.0123456789abcdef', false],
+    ['an end that is no time', { expiration: 'soon' }, 'abcdef.0123456789abcdef', false],
+    ['not for this', { 'usage-bootstrap-authentication': 'false' }, 'abcdef.0123456789abcdef', false],
+    ['a group of others', { 'auth-extra-groups': 'system:masters' }, 'abcdef.0123456789abcdef', false],
+    ['another id inside', { 'token-id': 'fedcba' }, 'abcdef.0123456789abcdef', false],
+  ])('%s', async (_name, more, token, want) => {
+    const data = Object.fromEntries(
+      Object.entries({ ...good, ...more }).map(([key, value]) => [key, base64(value)]),
+    );
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      type: 'bootstrap.kubernetes.io/token',
+      metadata: { name: 'bootstrap-token-abcdef' },
+      data,
+    };
+    const tokens = new BootstrapTokens(
+      (name) => Promise.resolve(name === 'bootstrap-token-abcdef' ? secret : undefined),
+      () => NOW,
+    );
+    const found = await tokens.authenticateToken(token);
+    expect(found?.user).toEqual(
+      want
+        ? {
+            name: 'system:bootstrap:abcdef',
+            uid: '',
+            groups: ['system:bootstrappers', 'system:bootstrappers:kubeadm:default-node-token'],
+            extra: {},
+          }
+        : undefined,
+    );
+  });
+});
+
+test('the cache asks once for ten seconds, and anew for failures and other audiences', async () => {
+  let asked = 0;
+  let now = 0;
+  const inner: TokenAuthenticator = {
+    authenticateToken: (token) => {
+      asked += 1;
+      if (token === 'bad') return Promise.reject(new AuthenticationError('bad'));
+      return Promise.resolve({ user: JANE });
+    },
+  };
+  const cache = new TokenCache(inner, () => now);
+  await Promise.all([cache.authenticateToken('t', []), cache.authenticateToken('t', [])]);
+  await cache.authenticateToken('t', []);
+  expect(asked).toBe(1);
+  await cache.authenticateToken('t', ['x']);
+  expect(asked).toBe(2);
+  now = 10_001;
+  await cache.authenticateToken('t', []);
+  expect(asked).toBe(3);
+  await expect(cache.authenticateToken('bad', [])).rejects.toThrow('bad');
+  await expect(cache.authenticateToken('bad', [])).rejects.toThrow('bad');
+  expect(asked).toBe(5);
+});
+
+test('a webhook is asked by TokenReview and believed by its status', async () => {
+  const posted: unknown[] = [];
+  const answers: object[] = [
+    { status: { authenticated: true, user: { username: 'w', groups: ['g'], extra: { A: ['1'] } } } },
+    { status: { authenticated: false, error: 'expired' } },
+    { status: {} },
+    { status: { authenticated: true, user: { username: 'w' }, audiences: ['other'] } },
+  ];
+  const webhook = new WebhookTokens(
+    (review) => {
+      posted.push(review);
+      return Promise.resolve(answers.shift());
+    },
+    ['api'],
+  );
+  expect(await webhook.authenticateToken('t', [])).toEqual({
+    user: { name: 'w', uid: '', groups: ['g'], extra: { a: ['1'] } },
+    audiences: ['api'],
+  });
+  await expect(webhook.authenticateToken('t', [])).rejects.toThrow('expired');
+  expect(await webhook.authenticateToken('t', [])).toBeUndefined();
+  await expect(webhook.authenticateToken('t', [])).rejects.toThrow('is invalid for the target audiences');
+  expect(posted[0]).toMatchObject({ kind: 'TokenReview', spec: { token: 't', audiences: ['api'] } });
+});
+
+describe('OpenID Connect', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const issuer = 'https://id.example.com';
+  const mint = (claims: Record<string, unknown>): Promise<string> =>
+    new SignJWT({ iss: issuer, aud: 'kube', sub: 'jane', exp: NOW / 1000 + 60, ...claims })
+      .setProtectedHeader({ alg: 'RS256', kid: 'k' })
+      .sign(privateKey);
+  const tokens = (more: Partial<OidcOptions> = {}): OidcTokens =>
+    new OidcTokens({
+      issuer,
+      audiences: ['kube'],
+      keys: () => Promise.resolve([{ id: 'k', key: publicKey }]),
+      nowMs: () => NOW,
+      ...more,
+    });
+
+  test.each<[string, Record<string, unknown>, Partial<OidcOptions>, string]>([
+    ['the subject, with the issuer before it', {}, {}, 'https://id.example.com#jane'],
+    ['an address, as it is', { email: 'j@x', email_verified: true }, { usernameClaim: 'email' }, 'j@x'],
+    ['a prefix', {}, { usernamePrefix: 'oidc:' }, 'oidc:jane'],
+    ['no prefix', {}, { usernamePrefix: '-' }, 'jane'],
+  ])('%s', async (_name, claims, more, want) => {
+    const found = await tokens(more).authenticateToken(await mint(claims));
+    expect(found?.user.name).toBe(want);
+  });
+
+  test('groups', async () => {
+    const more = { groupsClaim: 'groups', groupsPrefix: 'g:' };
+    const found = await tokens(more).authenticateToken(await mint({ groups: ['a', 'b'] }));
+    expect(found?.user.groups).toEqual(['g:a', 'g:b']);
+  });
+
+  test.each<[string, Record<string, unknown>, Partial<OidcOptions>, string]>([
+    ['another audience', { aud: 'x' }, {}, 'expected audience'],
+    ['expired', { exp: NOW / 1000 - 1 }, {}, 'token is expired'],
+    [
+      'an address nobody checked',
+      { email: 'j@x', email_verified: false },
+      { usernameClaim: 'email' },
+      'email not verified',
+    ],
+    [
+      'a claim that must be',
+      { hd: 'y' },
+      { requiredClaims: { hd: 'x' } },
+      'required claim hd value does not match',
+    ],
+    ['another algorithm', {}, { algorithms: ['ES256'] }, 'failed to verify signature'],
+  ])('%s', async (_name, claims, more, text) => {
+    await expect(tokens(more).authenticateToken(await mint(claims))).rejects.toThrow(text);
+  });
+
+  test('of another issuer: for others', async () => {
+    expect(await tokens().authenticateToken(await mint({ iss: 'https://other' }))).toBeUndefined();
+  });
+});
+
+test('several ways: the first that knows wins, errors count when none does', async () => {
+  const bad: TokenAuthenticator = { authenticateToken: () => Promise.reject(new AuthenticationError('no')) };
+  const both = firstToken([bad, FILE]);
+  expect((await both.authenticateToken('t0ken', []))?.user.name).toBe('jane');
+  await expect(both.authenticateToken('x', [])).rejects.toThrow('no');
+});
+
+test('reviews of tokens and of oneself', async () => {
+  const review = (spec: object): KubeObject => ({ apiVersion: 'a', kind: 'TokenReview', metadata: {}, spec });
+  expect((await reviewToken(review({ token: 't0ken' }), FILE, ['api'])).status).toEqual({
+    authenticated: true,
+    user: { username: 'jane', uid: 'u1', groups: ['dev', 'system:authenticated'] },
+  });
+  expect((await reviewToken(review({ token: 'x' }), FILE, ['api'])).status).toEqual({ user: {} });
+  await expect(reviewToken(review({}), FILE, ['api'])).rejects.toThrow('token is required');
+  expect(reviewSelf(review({}), JANE).status).toEqual({
+    userInfo: { username: 'jane', uid: 'u1', groups: ['dev'] },
+  });
+});
