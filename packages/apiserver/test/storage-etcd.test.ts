@@ -8,7 +8,7 @@ import { overClient } from './contract/etcd-backend.ts';
 import { storageContract } from './contract/storage-contract.ts';
 
 if (etcdVersion === undefined) {
-  test.skip('storage contract: etcd (none is installed)', () => undefined);
+  test.skip('storage contract: etcd (needs an installed etcd)', () => undefined);
 } else {
   const version = etcdVersion;
   storageContract(`etcd ${version}`, async () => {

@@ -22,7 +22,7 @@ test('a key of another list has no token', () => {
 test('what was encoded comes back, and stays below the prefix', () => {
   const segment = fc
     .string({ unit: 'grapheme', minLength: 1 })
-    .filter((text) => !text.includes('/') && text !== '.' && text !== '..' && text.isWellFormed());
+    .filter((text) => !text.includes('/') && text !== '.' && text !== '..');
   fc.assert(
     fc.property(
       fc.array(segment, { minLength: 1, maxLength: 3 }),

@@ -16,7 +16,7 @@ class Grants {
   }
 }
 
-function pool(): { grants: Grants; pool: LeasePool; pass(seconds: number): void } {
+function pool(): { grants: Grants; pool: LeasePool; pass: (seconds: number) => void } {
   let nowMs = 5_000;
   const clock: Clock = {
     nowMs: () => nowMs,
