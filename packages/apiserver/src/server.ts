@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock, Logger } from '@keelson/base';
 
 import { AdmissionChain } from './admission/chain.ts';
-import type { Filter, Handler } from './api/exchange.ts';
+import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
 import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
 import { BUILT_IN_DEFAULTS } from './defaults/built-in-defaults.ts';
@@ -49,6 +49,8 @@ export interface ApiServerOptions {
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
   readonly authenticate?: Filter;
   readonly authorize?: Filter;
+  /** Whether a PUT or an apply may create what is not there. @throws ApiError Forbidden */
+  readonly mayCreate?: (request: ApiRequest) => Promise<void>;
   readonly audit?: Filter;
   readonly impersonate?: Filter;
   readonly fairness?: Filter;
@@ -101,6 +103,7 @@ export class ApiServer {
           setTimer: (delayMs, task) => clock.setTimer(delayMs, task),
           uuid,
           random,
+          ...(options.mayCreate === undefined ? {} : { mayCreate: options.mayCreate }),
           watchSecondsMin: options.watchSecondsMin ?? WATCH_SECONDS_MIN,
         }),
       ),

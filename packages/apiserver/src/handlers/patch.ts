@@ -123,7 +123,10 @@ async function write(
         forceAllowCreate: creates && scope.view === undefined,
         ...(strategy === undefined ? {} : { strategy }),
         validations: {
-          create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
+          create: async (value) => {
+            await scope.parts.mayCreate?.(request);
+            await validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun);
+          },
           update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
         },
       });

@@ -36,6 +36,12 @@ export interface HandlerParts {
   setTimer(delayMs: number, task: () => void): { cancel(): void };
   uuid(): string;
   random(limit: number): number;
+  /**
+   * Asks authorization whether the request may create as well: an update or an apply of what is not there does.
+   *
+   * @throws ApiError Forbidden
+   */
+  mayCreate?(request: ApiRequest): Promise<void>;
   /** --min-request-timeout: a watch without a timeout of its own lasts once to twice as long. */
   readonly watchSecondsMin: number;
 }

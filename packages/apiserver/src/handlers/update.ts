@@ -53,7 +53,10 @@ export async function update(scope: Scope): Promise<ApiResponse> {
     uid: uid === '' || view !== undefined ? undefined : uid,
     ...(strategy === undefined ? {} : { strategy }),
     validations: {
-      create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
+      create: async (value) => {
+        await scope.parts.mayCreate?.(request);
+        await validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun);
+      },
       update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
     },
   });

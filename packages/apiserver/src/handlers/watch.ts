@@ -109,7 +109,6 @@ class EventShape {
       apiVersion: served.apiVersion,
       metadata: {
         resourceVersion: String(revision),
-        creationTimestamp: null,
         ...(initialEventsEnd ? { annotations: { [INITIAL_EVENTS_END]: 'true' } } : {}),
       },
     };
