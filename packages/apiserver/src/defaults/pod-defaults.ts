@@ -13,7 +13,7 @@ import type { DefaultRules } from './defaulter.ts';
 const RESTART_ALWAYS = 'Always';
 
 /** The names a Volume's source may have: one that has none is an emptyDir. */
-const VOLUME_SOURCES = [
+const VOLUME_SOURCES: readonly string[] = [
   'hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs',
   'persistentVolumeClaim rbd flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap vsphereVolume',
   'quobyte azureDisk photonPersistentDisk projected portworxVolume scaleIO storageos csi ephemeral image',

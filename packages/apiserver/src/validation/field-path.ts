@@ -19,9 +19,7 @@ export class FieldPath {
 
   /** A path that starts where another ends. */
   child(...names: readonly string[]): FieldPath {
-    let path: FieldPath = this;
-    for (const name of names) path = new FieldPath(path, `.${name}`);
-    return path;
+    return names.reduce((path: FieldPath, name) => new FieldPath(path, `.${name}`), this);
   }
 
   index(index: number): FieldPath {
@@ -33,8 +31,6 @@ export class FieldPath {
   }
 
   toString(): string {
-    const segments: string[] = [];
-    for (let at: FieldPath | undefined = this; at !== undefined; at = at.parent) segments.push(at.segment);
-    return segments.toReversed().join('');
+    return this.parent === undefined ? this.segment : this.parent.toString() + this.segment;
   }
 }

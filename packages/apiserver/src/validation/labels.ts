@@ -41,7 +41,7 @@ export function checkAnnotations(
   if (bytes > ANNOTATIONS_BYTES_MAX) errors.tooLong(path, ANNOTATIONS_BYTES_MAX);
 }
 
-const OPERATORS = new Set(['In', 'NotIn', 'Exists', 'DoesNotExist']);
+const OPERATORS: ReadonlySet<string> = new Set(['In', 'NotIn', 'Exists', 'DoesNotExist']);
 
 /** metav1.LabelSelector; undefined is right, whoever needs one says so. */
 export function checkLabelSelector(

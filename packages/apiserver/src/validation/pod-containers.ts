@@ -22,9 +22,9 @@ export interface PodSurroundings {
   readonly restartPolicy: string;
 }
 
-const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
-const TERMINATION_POLICIES = ['FallbackToLogsOnError', 'File'];
+const PULL_POLICIES: readonly string[] = ['Always', 'IfNotPresent', 'Never'];
+const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
+const TERMINATION_POLICIES: readonly string[] = ['FallbackToLogsOnError', 'File'];
 
 export function checkContainers(
   errors: FieldErrors,
@@ -96,7 +96,7 @@ export function checkInitContainers(
 }
 
 /** Fields a container that is put in later may have. */
-const EPHEMERAL_FIELDS = new Set(
+const EPHEMERAL_FIELDS: ReadonlySet<string> = new Set(
   [
     'name image command args workingDir envFrom env resources volumeMounts volumeDevices terminationMessagePath',
     'terminationMessagePolicy imagePullPolicy securityContext stdin stdinOnce tty targetContainerName',

@@ -8,13 +8,13 @@ import { configKeyErrors, environmentNameErrors, qualifiedNameErrors } from './n
 import { checkDnsSubdomain, quantity } from './scalars.ts';
 import { has, part, partOf, text } from './value.ts';
 
-const ENV_FIELDS = [
+const ENV_FIELDS: readonly string[] = [
   'metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP',
   'status.hostIPs status.podIP status.podIPs',
 ]
   .flatMap((names) => names.split(' '))
   .toSorted();
-const RESOURCES = [
+const RESOURCES: readonly string[] = [
   'limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory',
 ].flatMap((names) => names.split(' '));
 
@@ -113,7 +113,7 @@ export function checkFieldRef(
 }
 
 /** What a pod's fields may be called in a reference at all. */
-const KNOWN_FIELDS = new Set(
+const KNOWN_FIELDS: ReadonlySet<string> = new Set(
   [
     ...ENV_FIELDS,
     'metadata.annotations metadata.labels spec.restartPolicy spec.schedulerName spec.hostNetwork status.phase',

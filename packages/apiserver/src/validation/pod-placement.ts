@@ -148,7 +148,7 @@ function checkLabelKeys(errors: FieldErrors, path: FieldPath, term: JsonObject, 
   }
 }
 
-const EFFECTS = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
+const EFFECTS: readonly string[] = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
 
 export function checkTolerations(
   errors: FieldErrors,
@@ -205,7 +205,7 @@ export function checkTaints(errors: FieldErrors, path: FieldPath, taints: readon
   }
 }
 
-const POLICIES = ['Honor', 'Ignore'];
+const POLICIES: readonly string[] = ['Honor', 'Ignore'];
 
 export function checkSpread(errors: FieldErrors, path: FieldPath, constraints: readonly JsonObject[]): void {
   const seen = new Set<string>();

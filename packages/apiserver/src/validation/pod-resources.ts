@@ -10,15 +10,15 @@ import { qualifiedNameErrors } from './names.ts';
 import { checkQuantityNotNegative, quantity } from './scalars.ts';
 import { has, part, parts, text } from './value.ts';
 
-const STANDARD_CONTAINER = new Set(['cpu', 'memory', 'ephemeral-storage']);
-const STANDARD = new Set(
+const STANDARD_CONTAINER: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage']);
+const STANDARD: ReadonlySet<string> = new Set(
   [
     'cpu memory ephemeral-storage requests.cpu requests.memory requests.ephemeral-storage limits.cpu',
     'limits.memory limits.ephemeral-storage pods resourcequotas services replicationcontrollers secrets configmaps',
     'persistentvolumeclaims storage requests.storage services.loadbalancers services.nodeports',
   ].flatMap((names) => names.split(' ')),
 );
-const WHOLE = new Set(
+const WHOLE: ReadonlySet<string> = new Set(
   [
     'pods resourcequotas services replicationcontrollers secrets configmaps persistentvolumeclaims',
     'services.nodeports services.loadbalancers',
@@ -121,10 +121,14 @@ export function checkResourceRequirements(
         errors.invalid(
           path.child('requests'),
           value,
-          `must be less than or equal to ${name} limit of ${String(limit)}`,
+          `must be less than or equal to ${name} limit of ${quantity(limit).toString()}`,
         );
       } else if (order !== 0 && !isOvercommitted(name)) {
-        errors.invalid(path.child('requests'), value, `must be equal to ${name} limit of ${String(limit)}`);
+        errors.invalid(
+          path.child('requests'),
+          value,
+          `must be equal to ${name} limit of ${quantity(limit).toString()}`,
+        );
       }
     } else if (!isOvercommitted(name)) {
       errors.required(path.child('limits'), 'Limit must be set for non overcommitable resources');

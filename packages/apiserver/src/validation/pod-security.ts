@@ -8,7 +8,7 @@ import { asNumber, countOf, flag, has, items, part, partOf, parts, text } from '
 
 const ID = 'must be between 0 and 2147483647, inclusive';
 const ID_MAX = 2 ** 31 - 1;
-const SECCOMP = ['Localhost', 'RuntimeDefault', 'Unconfined'];
+const SECCOMP: readonly string[] = ['Localhost', 'RuntimeDefault', 'Unconfined'];
 
 function checkId(errors: FieldErrors, path: FieldPath, id: number | undefined): void {
   if (id !== undefined && (id < 0 || id > ID_MAX)) errors.invalid(path, id, ID);

@@ -26,8 +26,8 @@ import { checkVolumes } from './pod-volumes.ts';
 import { checkAddress, checkDnsLabel, checkDnsSubdomain, checkEnum, checkQualifiedName } from './scalars.ts';
 import { countOf, flag, has, part, partOf, parts, text, textMap, texts } from './value.ts';
 
-const RESTART_POLICIES = ['Always', 'Never', 'OnFailure'];
-const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
+const RESTART_POLICIES: readonly string[] = ['Always', 'Never', 'OnFailure'];
+const DNS_POLICIES: readonly string[] = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
 const NAME_SERVERS_MAX = 3;
 const SEARCH_PATHS_MAX = 32;
 const SEARCH_CHARACTERS_MAX = 2048;

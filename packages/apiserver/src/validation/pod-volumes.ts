@@ -14,14 +14,14 @@ import { count, countOf, flag, has, part, partOf, parts, text, textMap } from '.
 import { checkAnnotations, checkLabels, checkLabelSelector } from './labels.ts';
 
 const MODE = 'must be a number between 0 and 0777 (octal), both inclusive';
-const DOWNWARD_FIELDS = [
+const DOWNWARD_FIELDS: readonly string[] = [
   'metadata.annotations',
   'metadata.labels',
   'metadata.name',
   'metadata.namespace',
   'metadata.uid',
 ];
-const HOST_PATH_TYPES = [
+const HOST_PATH_TYPES: readonly string[] = [
   '',
   'BlockDevice',
   'CharDevice',

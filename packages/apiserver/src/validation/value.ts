@@ -4,7 +4,7 @@
  * in place, never refuses: what a member may be is for those who call.
  */
 
-import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { JsonFloat, type JsonObject } from '../api/json.ts';
 
 /** An object or the part of one: JsonObject and KubeObject alike. */
 export interface Fields {
@@ -141,5 +141,7 @@ function isEmpty(value: unknown): boolean {
 }
 
 function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && isJsonObject(value as Json);
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonFloat)
+  );
 }

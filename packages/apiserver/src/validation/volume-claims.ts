@@ -8,8 +8,13 @@ import { checkDnsSubdomain, quantity } from './scalars.ts';
 import { checkResourceName } from './pod-resources.ts';
 import { has, part, partOf, text, texts } from './value.ts';
 
-export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
-export const VOLUME_MODES = ['Block', 'Filesystem'];
+export const ACCESS_MODES: readonly string[] = [
+  'ReadOnlyMany',
+  'ReadWriteMany',
+  'ReadWriteOnce',
+  'ReadWriteOncePod',
+];
+export const VOLUME_MODES: readonly string[] = ['Block', 'Filesystem'];
 
 export function checkAccessModes(errors: FieldErrors, path: FieldPath, modes: readonly string[]): void {
   for (const [index, mode] of modes.entries()) {

@@ -19,7 +19,7 @@ const GROUP = {
   scope: 'Cluster',
   categories: ['api-extensions'],
 } as const;
-const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
+const REASONS: readonly string[] = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
 
 function checkConstraints(
   errors: FieldErrors,

@@ -9,7 +9,7 @@ import { dnsSubdomainErrors, portNumberErrors, qualifiedNameErrors } from '../..
 import { count, countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 
-const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
+const OPERATIONS: readonly string[] = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const CONDITIONS_MAX = 64;
 
 function checkWebhooks(errors: FieldErrors, object: KubeObject, mutating: boolean): void {

@@ -15,7 +15,7 @@ import { checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
 import { checkSelectorAndTemplate } from './selector.ts';
 
-const MUTABLE = [
+const MUTABLE: readonly string[] = [
   'replicas',
   'ordinals',
   'template',

@@ -22,7 +22,8 @@ import {
   text,
   withField,
 } from '../../validation/value.ts';
-import { defineKind, METADATA, SPEC } from '../kinds/kind.ts';
+import { withMetadata } from '../generation.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 const METRICS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/metrics';
 const BEHAVIOR_ANNOTATION = 'autoscaling.alpha.kubernetes.io/behavior';
@@ -70,8 +71,7 @@ export const horizontalPodAutoscalers = defineKind({
       check(errors, object) {
         for (const name of ['currentReplicas', 'desiredReplicas']) {
           const value = count(part(object, 'status'), name);
-          if (value < 0)
-            errors.invalid(METADATA.child('status', name), value, 'must be greater than or equal to 0');
+          if (value < 0) errors.invalid(STATUS.child(name), value, 'must be greater than or equal to 0');
         }
       },
     },
@@ -272,7 +272,7 @@ function toV2(object: KubeObject, apiVersion: string): KubeObject {
     apiVersion,
     metadata:
       Object.keys(annotations).length === 0
-        ? withField(object.metadata as KubeMetadata, 'annotations', undefined)
+        ? withMetadata(object, { annotations: undefined }).metadata
         : { ...object.metadata, annotations },
     spec: {
       ...spec,
@@ -286,8 +286,6 @@ function toV2(object: KubeObject, apiVersion: string): KubeObject {
     },
   };
 }
-
-type KubeMetadata = KubeObject['metadata'] & { readonly [name: string]: unknown };
 
 /** What an annotation holds; what does not parse was written by somebody else and counts as absent. */
 function parsed(annotation: string | undefined): unknown {

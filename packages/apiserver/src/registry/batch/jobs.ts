@@ -25,7 +25,7 @@ import {
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
 
 const INDEXED_MAX = 100_000;
-const LABELS = [
+const LABELS: readonly string[] = [
   'controller-uid',
   'batch.kubernetes.io/controller-uid',
   'job-name',
@@ -194,7 +194,7 @@ export function checkJobSpec(errors: FieldErrors, path: FieldPath, spec: JsonObj
   }
 }
 
-const ACTIONS = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
+const ACTIONS: readonly string[] = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
 const RULES_MAX = 20;
 
 function checkFailurePolicy(

@@ -9,7 +9,7 @@ import { keepField } from '../generation.ts';
 import { UPDATE_VERBS } from '../resource.ts';
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
 
-const USAGES = [
+const USAGES: readonly string[] = [
   'any|cert sign|client auth|code signing|content commitment|crl sign|data encipherment|decipher only|digital signature',
   'email protection|encipher only|ipsec end system|ipsec tunnel|ipsec user|key agreement|key encipherment',
   'microsoft sgc|netscape sgc|ocsp signing|s/mime|server auth|signing|timestamping',

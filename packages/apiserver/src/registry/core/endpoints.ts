@@ -9,7 +9,7 @@ import { checkAddress, checkDnsLabel, checkDnsSubdomain, checkEnum } from '../..
 import { count, parts, text } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
 
 export const endpoints = defineKind({
   group: '',

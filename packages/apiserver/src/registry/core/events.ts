@@ -73,7 +73,7 @@ const checks: KindChecks = {
   },
 };
 
-const FIELDS = [
+const FIELDS: readonly string[] = [
   'involvedObject.kind',
   'involvedObject.namespace',
   'involvedObject.name',

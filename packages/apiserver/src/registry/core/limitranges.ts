@@ -38,7 +38,7 @@ export const limitRanges = defineKind({
   },
 });
 
-const MAPS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'];
+const MAPS: readonly string[] = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'];
 
 function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type: string): void {
   const keys = new Set<string>();

@@ -1,10 +1,11 @@
 /** Namespace: stays until its own finalizers are gone, which the finalize subresource takes. */
 
 import { dnsLabelErrors, forName, qualifiedNameErrors } from '../../validation/names.ts';
-import { has, part, texts, withField, withFieldAt } from '../../validation/value.ts';
+import { part, texts, withField, withFieldAt } from '../../validation/value.ts';
 import { text } from '../../validation/value.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
+import { isDeleting } from '../deletion.ts';
 import { keepField } from '../generation.ts';
 import { defineKind, selectableAt, SPEC, STATUS, type KindChecks } from '../kinds/kind.ts';
 
@@ -35,7 +36,7 @@ const checks: KindChecks = {
   status: {
     check(errors, object) {
       const phase = text(part(object, 'status'), 'phase');
-      const terminating = has(object.metadata as { readonly [name: string]: unknown }, 'deletionTimestamp');
+      const terminating = isDeleting(object);
       if (!terminating && phase !== 'Active') {
         errors.invalid(STATUS.child('Phase'), phase, "may only be 'Active' if `deletionTimestamp` is empty");
       } else if (terminating && phase !== 'Terminating') {

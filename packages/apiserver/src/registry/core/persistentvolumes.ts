@@ -8,13 +8,22 @@ import { checkDnsSubdomain, quantity } from '../../validation/scalars.ts';
 import { has, part, partOf, same, text, texts } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
-const SOURCES = [
+const SOURCES: readonly string[] = [
   'hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd cephfs iscsi cinder fc flexVolume',
   'azureFile vsphereVolume quobyte photonPersistentDisk azureDisk portworxVolume scaleIO local storageos csi',
 ].flatMap((names) => names.split(' '));
 /** Those that may name objects of other namespaces, and so are checked here alone. */
-const OWN = new Set(['csi', 'local', 'flexVolume', 'azureFile', 'scaleIO', 'storageos', 'cephfs', 'rbd']);
-const POLICIES = ['Delete', 'Recycle', 'Retain'];
+const OWN: ReadonlySet<string> = new Set([
+  'csi',
+  'local',
+  'flexVolume',
+  'azureFile',
+  'scaleIO',
+  'storageos',
+  'cephfs',
+  'rbd',
+]);
+const POLICIES: readonly string[] = ['Delete', 'Recycle', 'Retain'];
 
 export const persistentVolumes = defineKind({
   group: '',

@@ -7,7 +7,7 @@ import type { FieldPath } from '../../validation/field-path.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
-const SCOPES = [
+const SCOPES: readonly string[] = [
   'BestEffort',
   'CrossNamespacePodAffinity',
   'NotBestEffort',

@@ -33,8 +33,8 @@ import {
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
 import { serviceHooks } from './service-addresses.ts';
 
-const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const TYPES: readonly string[] = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
 const AFFINITY_SECONDS_MAX = 86_400;
 const KUBELET_PORT = 10_250;
 

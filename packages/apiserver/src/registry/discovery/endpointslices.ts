@@ -16,7 +16,7 @@ import {
 import { has, part, parts, text, textMap, texts } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 
-const TYPES = ['FQDN', 'IPv4', 'IPv6'];
+const TYPES: readonly string[] = ['FQDN', 'IPv4', 'IPv6'];
 const ADDRESSES_MAX = 100;
 const ENDPOINTS_MAX = 1000;
 const PORTS_MAX = 20_000;

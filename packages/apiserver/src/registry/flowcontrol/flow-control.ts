@@ -10,7 +10,7 @@ import { defineKind, METADATA, SPEC } from '../kinds/kind.ts';
 
 const GROUP = { group: 'flowcontrol.apiserver.k8s.io', types: 'flowcontrol', scope: 'Cluster' } as const;
 const QUEUES_MAX = 10_000_000;
-const VERBS = [
+const VERBS: readonly string[] = [
   '*',
   'create',
   'delete',

@@ -25,8 +25,12 @@ export const STATUS = FieldPath.of('status');
 export const METADATA = FieldPath.of('metadata');
 
 /** What a kind refuses and keeps. */
-export interface KindChecks extends DeleteStrategy {
-  nameErrors?(name: string, prefix: boolean): string[];
+export interface KindChecks {
+  readonly checkGracefulDelete?: DeleteStrategy['checkGracefulDelete'];
+  readonly defaultPropagationPolicy?: DeleteStrategy['defaultPropagationPolicy'];
+  readonly validateDelete?: DeleteStrategy['validateDelete'];
+  readonly warningsOnDelete?: DeleteStrategy['warningsOnDelete'];
+  readonly nameErrors?: (name: string, prefix: boolean) => string[];
   /** Holds for every object of the kind, on create and on update. */
   check(errors: FieldErrors, object: KubeObject): void;
   /** Holds on create alone. */
@@ -46,7 +50,7 @@ export interface KindChecks extends DeleteStrategy {
   prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;
   prepareForUpdate?(object: KubeObject, old: KubeObject, context: StrategyContext): KubeObject;
   warnings?(object: KubeObject, old: KubeObject | undefined): string[];
-  canonicalize?(object: KubeObject): KubeObject;
+  readonly canonicalize?: (object: KubeObject) => KubeObject;
   readonly allowCreateOnUpdate?: boolean;
   readonly allowUnconditionalUpdate?: boolean;
 }
@@ -117,7 +121,7 @@ export function statusOf(kind: KindChecks): SubresourceDefinition {
   return { name: 'status', verbs: UPDATE_VERBS, backing: { kind: 'update', strategy } };
 }
 
-const STATUS_KEEPS = new Set(['apiVersion', 'kind', 'metadata', 'status']);
+const STATUS_KEEPS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'status']);
 
 /** A kind's row in the table of resources. */
 export interface KindFile {
@@ -141,8 +145,8 @@ export interface KindFile {
   readonly selectable?: SelectableFields;
   readonly hooks?: ResourceHooks;
   readonly returnsDeletedObject?: boolean;
-  convert?(object: KubeObject, to: GroupVersion): KubeObject;
-  ttlSeconds?(object: KubeObject): number;
+  readonly convert?: (object: KubeObject, to: GroupVersion) => KubeObject;
+  readonly ttlSeconds?: (object: KubeObject) => number;
 }
 
 export function defineKind(file: KindFile): ResourceDefinition {

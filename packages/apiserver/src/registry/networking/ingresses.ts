@@ -16,7 +16,7 @@ import { count, has, part, partOf, parts, text, texts } from '../../validation/v
 import { defineKind, METADATA, SPEC, STATUS } from '../kinds/kind.ts';
 
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
-const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix'];
+const PATH_TYPES: readonly string[] = ['Exact', 'ImplementationSpecific', 'Prefix'];
 
 export const ingresses = defineKind({
   group: 'networking.k8s.io',

@@ -10,7 +10,7 @@ import { checkNetwork, checkPort } from '../../validation/scalars.ts';
 import { asNumber, countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
 
 export const networkPolicies = defineKind({
   group: 'networking.k8s.io',
