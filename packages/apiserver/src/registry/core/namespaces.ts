@@ -6,7 +6,7 @@ import { text } from '../../validation/value.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { isDeleting } from '../deletion.ts';
-import { keepField } from '../generation.ts';
+import { keepField, withMetadata } from '../generation.ts';
 import { defineKind, selectableAt, SPEC, STATUS, type KindChecks } from '../kinds/kind.ts';
 
 const checks: KindChecks = {
@@ -74,7 +74,15 @@ export const namespaces = defineKind({
   checks,
   returnsDeletedObject: true,
   selectable: selectableAt(['status.phase']),
-  hooks: { removable: (object) => texts(part(object, 'spec'), 'finalizers').length === 0 },
+  hooks: {
+    removable: (object) => texts(part(object, 'spec'), 'finalizers').length === 0,
+    // A namespace has no grace period; it says by its phase that it is going.
+    terminating: (object) =>
+      withField(withMetadata(object, { deletionGracePeriodSeconds: undefined }), 'status', {
+        ...part(object, 'status'),
+        phase: 'Terminating',
+      }),
+  },
   subresources: [
     {
       name: 'finalize',
