@@ -159,8 +159,10 @@ export class Runner {
     if (typeof reference === 'string') return this.typeOf(reference.replace('#/definitions/', ''));
     const keeps = inherited || given['x-kubernetes-preserve-unknown-fields'] === true;
     switch (given['type']) {
-      case 'string':
-        return scalar(STRINGS[String(given['format'])] ?? 'string');
+      case 'string': {
+        const { format } = given;
+        return scalar((typeof format === 'string' ? STRINGS[format] : undefined) ?? 'string');
+      }
       case 'integer':
         return scalar('int64');
       case 'number':

@@ -170,7 +170,9 @@ describe('the edges', () => {
       at(2, { failed: ({ message }) => told.push(message) }),
     );
     expect(managedFieldsOf(next)).toBeUndefined();
-    expect(told).toEqual(['.spec.nope: field not declared in schema']);
+    expect(told).toEqual([
+      'failed to convert new object (/it; example.dev/v1, Kind=Test) to smd typed: .spec.nope: field not declared in schema',
+    ]);
   });
 
   test('owners are forgotten when the client sent an empty list that the codec dropped', () => {

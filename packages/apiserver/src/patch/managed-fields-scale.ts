@@ -19,7 +19,7 @@ import {
 export type ReplicasPaths = ReadonlyMap<string, FieldPath | undefined>;
 
 const SCALE_VERSION = 'autoscaling/v1';
-const SCALE_PATH: FieldPath = [PathElement.field('spec'), PathElement.field('replicas')];
+const SCALE_PATH: readonly PathElement[] = [PathElement.field('spec'), PathElement.field('replicas')];
 
 /**
  * The parent's entries as a Scale shows them: those that own the replicas, and only that.

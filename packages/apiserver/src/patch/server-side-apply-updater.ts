@@ -335,7 +335,7 @@ function asObject(value: Json): JsonObject {
 }
 
 /** Says which step failed, in the original's words; conflicts pass as they are. */
-function step<T>(what: string, run: () => T): T {
+export function step<T>(what: string, run: () => T): T {
   try {
     return run();
   } catch (error) {

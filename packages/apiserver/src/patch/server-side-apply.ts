@@ -8,10 +8,11 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { parseApiVersion } from '../api/meta.ts';
-import { ApiError, applyConflict, badRequest } from '../api/status.ts';
+import { ApiError, badRequest } from '../api/status.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
-import { compareText, goQuote, PathElement, pathText } from './field-path.ts';
+import { PathElement } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
+import { capUpdaters } from './managed-fields-cap.ts';
 import {
   decodeManagedFields,
   encodeManagedFields,
@@ -19,19 +20,19 @@ import {
   ManagedFieldsError,
   managerIdentifier,
   resetsManagedFields,
-  timeSeconds,
   withManagedFields,
   type Manager,
   type Managers,
   type Operation,
 } from './managed-fields.ts';
+import { conflictError } from './server-side-apply-conflict.ts';
 import { fieldsOfLastApplied, KUBECTL, withLastApplied } from './server-side-apply-last-applied.ts';
 import {
   applyConfiguration,
   ConflictsError,
   MergeStepError,
+  step,
   updateManagers,
-  type Conflict,
   type Versions,
 } from './server-side-apply-updater.ts';
 import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
@@ -53,10 +54,6 @@ export interface FieldOptions {
   readonly failed?: (error: Error) => void;
 }
 
-/** Updaters that an object remembers; older ones are merged into one per version. */
-const UPDATERS_MAX = 10;
-
-const ANCIENT = 'ancient-changes';
 const BEFORE_FIRST_APPLY = 'before-first-apply';
 
 /** Stands for the writer until it is known whether it changed anything. No identifier, since those are JSON. */
@@ -102,7 +99,7 @@ export function trackUpdate(
     if (managers.size === 0 && exists) return bare;
     const before = live === undefined ? undefined : withManagedFields(live, undefined);
     const after = track(before, bare, manager, managers, options);
-    return withManagedFields(bare, encodeManagedFields(cap(after)));
+    return withManagedFields(bare, encodeManagedFields(capUpdaters(after)));
   } catch (error) {
     if (!(error instanceof TypedMergeError || error instanceof MergeStepError)) throw error;
     options.failed?.(error);
@@ -122,7 +119,7 @@ function managersBefore(live: JsonObject | undefined, next: JsonObject, options:
   return sent === undefined || sent.size === 0 ? stored() : sent;
 }
 
-const NOBODY: Managers = new Map();
+const NOBODY: ReadonlyMap<string, Manager> = new Map();
 
 /** undefined for entries that cannot be read. */
 function readable(entries: readonly Json[] | undefined): Managers | undefined {
@@ -146,16 +143,16 @@ function track(
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
   const live = before ?? startOf(type, options);
-  validateTyped(next, type, true);
-  validateTyped(live, type, true);
+  step(`failed to convert new object (${describe(next)}) to smd typed`, () => {
+    validateTyped(next, type, true);
+  });
+  step(`failed to convert live object (${describe(live)}) to smd typed`, () => {
+    validateTyped(live, type, true);
+  });
   const manager = managerOf(name, 'Update', options);
-  const after = updateManagers(
-    live,
-    next,
-    apiVersion,
-    managers,
-    { identifier: SELF, manager: { ...manager, time: undefined } },
-    versions,
+  const writer = { identifier: SELF, manager: { ...manager, time: undefined } };
+  const after = step(`failed to update ManagedFields (${describe(next)})`, () =>
+    updateManagers(live, next, apiVersion, managers, writer, versions),
   );
   const self = strip(after, SELF);
   if (self !== undefined) {
@@ -192,38 +189,6 @@ function strip(managers: Map<string, Manager>, identifier: string): Manager | un
   const stripped = { ...manager, fields };
   managers.set(identifier, stripped);
   return stripped;
-}
-
-/** At most ten updaters: the oldest of each version are merged into one. */
-function cap(managers: Map<string, Manager>): Managers {
-  const updaters = [...managers].filter(([, { operation }]) => operation === 'Update');
-  if (updaters.length <= UPDATERS_MAX) return managers;
-  updaters.sort(
-    ([a, left], [b, right]) => timeSeconds(left.time) - timeSeconds(right.time) || compareText(a, b),
-  );
-  const first = new Map<string, string>();
-  let count = updaters.length;
-  for (const [identifier, manager] of updaters) {
-    if (count <= UPDATERS_MAX) break;
-    const { apiVersion } = manager;
-    const oldest = first.get(apiVersion);
-    if (oldest === undefined) {
-      first.set(apiVersion, identifier);
-      continue;
-    }
-    const ancient = { name: ANCIENT, operation: 'Update', apiVersion, subresource: '' } as const;
-    const bucket = managerIdentifier(ancient);
-    const merged = managers.get(bucket) ?? managers.get(oldest);
-    managers.delete(managers.has(bucket) ? bucket : oldest);
-    managers.delete(identifier);
-    managers.set(bucket, {
-      ...ancient,
-      fields: manager.fields.union(merged?.fields ?? FieldSet.EMPTY),
-      time: manager.time,
-    });
-    count -= 1;
-  }
-  return managers;
 }
 
 /**
@@ -313,13 +278,18 @@ function apply(
   options: FieldOptions,
 ): Result {
   const { apiVersion, versions, now } = options;
-  const before = managers.size > 0 ? managers : track(undefined, live, BEFORE_FIRST_APPLY, managers, options);
+  const before =
+    managers.size > 0
+      ? managers
+      : step('failed to create manager for existing fields', () =>
+          track(undefined, live, BEFORE_FIRST_APPLY, managers, options),
+        );
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
-  validate('failed to create typed patch object', patch, () => {
+  step(`failed to create typed patch object (${describe(patch)})`, () => {
     validateTyped(patch, type, false);
   });
-  validate('failed to create typed live object', live, () => {
+  step(`failed to create typed live object (${describe(live)})`, () => {
     validateTyped(live, type, true);
   });
   const self = managerOf(name, 'Apply', options);
@@ -339,14 +309,9 @@ function apply(
   return { object: object ?? live, managers: after };
 }
 
-function validate(what: string, object: JsonObject, run: () => void): void {
-  try {
-    run();
-  } catch (error) {
-    if (!(error instanceof TypedMergeError)) throw error;
-    const where = `${textIn(object, 'namespace')}/${textIn(object, 'name')}; ${describeKind(object)}`;
-    throw new MergeStepError(`${what} (${where}): ${error.message}`, { cause: error });
-  }
+/** Which object, as the original names it: `default/web; apps/v1, Kind=Deployment`. */
+function describe(object: JsonObject): string {
+  return `${textIn(object, 'namespace')}/${textIn(object, 'name')}; ${describeKind(object)}`;
 }
 
 function textIn(object: JsonObject, name: string): string {
@@ -369,34 +334,4 @@ function describeKind(object: JsonObject): string {
 /** What the original answers to an error without a status: 500 without a reason, the text as it is. */
 function plainError(message: string, cause: Error): ApiError {
   return new ApiError({ code: 500, reason: '', message }, { cause });
-}
-
-/** 409 Conflict with one cause a field, and a text that lists the fields by manager. */
-function conflictError(conflicts: readonly Conflict[]): ApiError {
-  const causes = conflicts.map(({ manager, path }) => ({
-    reason: 'FieldManagerConflict',
-    message: `conflict with ${describeManager(manager)}`,
-    field: pathText(path),
-  }));
-  if (conflicts.length === 1) {
-    const [{ manager, path }] = conflicts;
-    return applyConflict(
-      causes,
-      `Apply failed with 1 conflict: conflict with ${describeManager(manager)}: ${pathText(path)}`,
-    );
-  }
-  const lines: string[] = [];
-  let last: string | undefined;
-  for (const { identifier, manager, path } of conflicts) {
-    if (identifier !== last) lines.push(`conflicts with ${describeManager(manager)}:`);
-    last = identifier;
-    lines.push(`- ${pathText(path)}`);
-  }
-  return applyConflict(causes, `Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`);
-}
-
-/** The original can name a time as well, but its identifiers of managers have none. */
-function describeManager({ name, operation, apiVersion, subresource }: Manager): string {
-  const where = subresource === '' ? '' : ` with subresource ${goQuote(subresource)}`;
-  return `${goQuote(name)}${where}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
 }
