@@ -96,3 +96,5 @@ export {
   reviewSubjectAccess,
 } from './authz/reviews.ts';
 export { builtInResources } from './registry/kinds/built-in.ts';
+export { NodeAuthorizer } from './authz/node-authorizer.ts';
+export { NodeGraph } from './authz/node-graph.ts';

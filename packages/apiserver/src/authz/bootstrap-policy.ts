@@ -25,7 +25,7 @@ const LEADER_LEASE = (name: string): PolicyRule[] => [
   on('create', 'coordination.k8s.io', 'leases'),
   on('get update', 'coordination.k8s.io', 'leases', name),
 ];
-const REVIEWS = [
+const REVIEWS: readonly PolicyRule[] = [
   on('create', 'authentication.k8s.io', 'tokenreviews'),
   on('create', 'authorization.k8s.io', 'subjectaccessreviews'),
 ];
