@@ -13,6 +13,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   Pair,
   parseDocument,
@@ -54,6 +55,7 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
     const json = jsonOf(text);
     if (json !== undefined) return json;
   }
+  if (isTooDeep(text)) throw new YamlError('yaml: exceeded max depth');
   const lines = new LineCounter();
   let document: Document.Parsed;
   try {
@@ -77,12 +79,30 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
     if (error.message.includes('call stack')) throw new YamlError('yaml: exceeded max depth');
     throw new YamlError(`yaml: line ${lines.linePos(error.pos[0]).line}: ${error.message}`, { cause: error });
   }
-  const reader = new YamlReader(document, lines);
+  const reader = new YamlReader(lines);
   const value = reader.value(document.contents, 0);
   if (reader.repeated.length > 0) {
     options.duplicates?.(`yaml: unmarshal errors:\n${reader.repeated.join('\n')}`);
   }
   return value;
+}
+
+/**
+ * Whether flow collections, or lists within lists on one line, are nested deeper than anything may be: told before the
+ * library builds them, for which it takes seconds. Only a text with that many signs is looked at closely.
+ */
+function isTooDeep(text: string): boolean {
+  if (text.split(/[[{]|[-?][ \t]/, DEPTH_MAX + 2).length <= DEPTH_MAX + 1) return false;
+  let flow = 0;
+  let line = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '[' || token === '{') flow += 1;
+    else if (token === ']' || token === '}') flow -= 1;
+    else if (token === '-' || token === '?') line += 1;
+    else if (token.startsWith('\n')) line = 0;
+    if (flow + line > DEPTH_MAX) return true;
+  }
+  return false;
 }
 
 /** JSON that repeats no key; anything else goes the long way. */
@@ -103,14 +123,14 @@ function isLeftOut(tag: ScalarTag): boolean {
 
 class YamlReader {
   readonly repeated: string[] = [];
-  private readonly document: Document.Parsed;
   private readonly lines: LineCounter;
+  /** What each anchor met so far stands for; the library would look through the whole document for each alias. */
+  private readonly anchors = new Map<string, Node>();
   private expanded = 0;
   /** Depth of aliases that are being expanded: their values count against the budget. */
   private aliases = 0;
 
-  constructor(document: Document.Parsed, lines: LineCounter) {
-    this.document = document;
+  constructor(lines: LineCounter) {
     this.lines = lines;
   }
 
@@ -122,17 +142,23 @@ class YamlReader {
     }
     if (node === null) return null;
     if (isAlias(node)) {
-      const target = node.resolve(this.document);
+      const target = this.anchors.get(node.source);
       if (target === undefined) throw new YamlError(`yaml: unknown anchor '${node.source}' referenced`);
       this.aliases += 1;
       const value = this.value(target, depth + 1);
       this.aliases -= 1;
       return value;
     }
+    this.remember(node);
     if (isMap(node)) return this.map(node, depth);
     if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
     if (isScalar(node)) return scalarOf(node.value);
     throw new YamlError('yaml: unknown node');
+  }
+
+  private remember(node: unknown): void {
+    if (this.aliases > 0 || !(isMap(node) || isSeq(node) || isScalar(node))) return;
+    if (node.anchor !== undefined) this.anchors.set(node.anchor, node as Node);
   }
 
   private map(node: YAMLMap, depth: number): JsonObject {
@@ -140,6 +166,7 @@ class YamlReader {
     const own = new Set<string>();
     for (const pair of node.items as Pair<Node, Node | null>[]) {
       if (isMerge(pair.key)) continue;
+      this.remember(pair.key);
       const key = keyOf(pair.key);
       if (own.has(key)) this.tellRepeated(pair.key, key);
       own.add(key);
