@@ -574,6 +574,30 @@ describe('delete', () => {
   });
 });
 
+test('the built-in kinds are served, with their defaults', async () => {
+  const whole = smallServer({ resources: 'built-in' });
+  const { code, json } = await whole.ask('POST', '/apis/apps/v1/namespaces/default/deployments', {
+    metadata: { name: 'web' },
+    spec: {
+      selector: { matchLabels: { app: 'web' } },
+      template: {
+        metadata: { labels: { app: 'web' } },
+        spec: { containers: [{ name: 'c', image: 'nginx' }] },
+      },
+    },
+  });
+  expect(code).toBe(201);
+  expect(member(json, 'spec', 'replicas')).toBe(1);
+  expect(member(json, 'spec', 'template', 'spec', 'containers', '0', 'imagePullPolicy')).toBe('Always');
+  const scaled = await whole.ask('PATCH', '/apis/apps/v1/namespaces/default/deployments/web/scale', {
+    spec: { replicas: 3 },
+  });
+  expect([scaled.code, member(scaled.json, 'spec', 'replicas')]).toEqual([200, 3]);
+  const groups = await whole.ask('GET', '/apis');
+  expect(groups.json.kind).toBe('APIGroupList');
+  await whole.stop();
+});
+
 describe('what is not served', () => {
   test.each<[string, string, number, string]>([
     ['GET', '/api/v1/nothings', 404, '404 page not found\n'],

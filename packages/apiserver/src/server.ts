@@ -11,8 +11,6 @@ import { AdmissionChain } from './admission/chain.ts';
 import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
 import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
-import { BUILT_IN_DEFAULTS } from './defaults/built-in-defaults.ts';
-import { Defaulter } from './defaults/defaulter.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { Patchers } from './handlers/patchers.ts';
@@ -26,6 +24,7 @@ import { Listener, type TlsIdentity } from './http/listener.ts';
 import { isForPeople } from './http/negotiate.ts';
 import { apiPipeline } from './http/pipeline.ts';
 import { HttpWire } from './http/wire.ts';
+import { builtInResources } from './registry/kinds/built-in.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
 import { Scheme } from './registry/scheme.ts';
 import type { StrategyContext } from './registry/strategy.ts';
@@ -40,8 +39,8 @@ export interface ApiServerOptions {
   readonly uuid: () => string;
   /** A random whole number, 0 ≤ n < limit; of names and of timeouts. */
   readonly random: (limit: number) => number;
-  /** The kinds that are served from the start. */
-  readonly resources: readonly ResourceDefinition[];
+  /** The kinds that are served from the start; all built-in ones unless said. */
+  readonly resources?: readonly ResourceDefinition[];
   readonly patchers: Patchers;
   /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
   readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
@@ -84,12 +83,11 @@ export class ApiServer {
     this.scheme = new Scheme({
       types,
       protobuf: new ProtobufCodec(this.codec.schemaProps),
-      defaulter: new Defaulter(types, BUILT_IN_DEFAULTS),
       storage: options.storage ?? ((resource) => backend.storage(resource)),
       context: (dryRun) => this.internalContext(dryRun),
       ...(options.runtimeConfig === undefined ? {} : { runtimeConfig: options.runtimeConfig }),
     });
-    for (const definition of options.resources) this.scheme.add(definition);
+    for (const definition of options.resources ?? builtInResources(types)) this.scheme.add(definition);
     const handler = apiPipeline({
       clock,
       uuid,

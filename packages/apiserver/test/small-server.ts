@@ -211,7 +211,8 @@ export function smallServer(
   options: {
     readonly plugins?: readonly AdmissionPlugin[];
     readonly clock?: Clock;
-    readonly resources?: readonly ResourceDefinition[];
+    /** `built-in`: all of Kubernetes' own. */
+    readonly resources?: readonly ResourceDefinition[] | 'built-in';
     readonly random?: (limit: number) => number;
   } = {},
 ): SmallServer {
@@ -225,7 +226,9 @@ export function smallServer(
     logger: silentLogger,
     uuid: () => `00000000-0000-4000-8000-${String((serial += 1)).padStart(12, '0')}`,
     random: options.random ?? ((limit) => prng.below(limit)),
-    resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES],
+    ...(options.resources === 'built-in'
+      ? {}
+      : { resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES] }),
     patchers: PLAIN_PATCHERS,
     admission: new AdmissionChain(options.plugins ?? []),
   });

@@ -38,8 +38,6 @@ export interface SchemeOptions {
   readonly protobuf: ProtobufCodec;
   /** Opens what holds a resource's objects. */
   storage(resource: StorageResource, definition: ResourceDefinition): Storage;
-  /** Defaults of built-in types; a version's own come after them. */
-  readonly defaulter?: { forType(typeName: string): Defaults | undefined };
   /** The context of what hooks and controllers do. */
   context(dryRun: boolean): StrategyContext;
   /** --runtime-config: `apps/v1`, `api/beta`, `resource.k8s.io/v1beta1/deviceclasses` to whether it is served. */
@@ -109,7 +107,7 @@ export class Scheme implements Stores {
         listKind: listKindOf(definition),
         schema: this.schemaOf(version),
         store,
-        defaults: this.defaultsOf(version),
+        defaults: version.defaults?.bind(version) ?? ((object) => object),
       });
     }
     this.changes += 1;
@@ -179,14 +177,6 @@ export class Scheme implements Stores {
     return this.types.struct('apiextensions.v1.JSONSchemaProps');
   }
 
-  private defaultsOf(version: VersionDefinition): Defaults {
-    const byType =
-      version.schema === undefined ? this.options.defaulter?.forType(version.typeName) : undefined;
-    const own = version.defaults?.bind(version);
-    if (byType === undefined) return own ?? ((object) => object);
-    return own === undefined ? byType : (object) => own(byType(object));
-  }
-
   private schemaOf(version: VersionDefinition): StructSchema {
     return version.schema ?? this.types.struct(version.typeName);
   }
@@ -211,8 +201,8 @@ export class Scheme implements Stores {
       backing.version.group === definition.group ? versionOf(definition, backing.version.version) : undefined;
     const codec =
       stored?.schema === undefined ? this.builtInCodec(definition, backing, stored) : customCodec();
-    if (stored === undefined) return codec;
-    const defaults = this.defaultsOf(stored);
+    const defaults = stored?.defaults?.bind(stored);
+    if (defaults === undefined) return codec;
     return {
       encode: (value) => codec.encode(value),
       decode: (bytes, resourceVersion) => defaults(codec.decode(bytes, resourceVersion)),
