@@ -208,12 +208,12 @@ function checkRules(errors: FieldErrors, path: FieldPath, rules: JsonObject): vo
   }
 }
 
-function isCpu(metric: JsonObject): boolean {
+function isCpu(metric: JsonObject, member: 'target' | 'current'): boolean {
   const resource = part(metric, 'resource');
   return (
     text(metric, 'type') === 'Resource' &&
     text(resource, 'name') === 'cpu' &&
-    has(part(resource, 'target'), 'averageUtilization')
+    has(part(resource, member), 'averageUtilization')
   );
 }
 
@@ -225,31 +225,41 @@ function convert(object: KubeObject, to: GroupVersion): KubeObject {
 
 function toV1(object: KubeObject, apiVersion: string): KubeObject {
   const { metrics: _metrics, behavior, ...spec } = part(object, 'spec');
-  const { currentMetrics, conditions, ...status } = part(object, 'status');
+  const { currentMetrics: _current, conditions, ...status } = part(object, 'status');
   const metrics = parts(part(object, 'spec'), 'metrics');
-  const cpu = metrics.find(isCpu);
-  const others = metrics.filter((metric) => metric !== cpu);
+  const current = parts(part(object, 'status'), 'currentMetrics');
+  const cpu = metrics.find((metric) => isCpu(metric, 'target'));
+  const used = current.find((metric) => isCpu(metric, 'current'));
   const annotations: Record<string, string> = { ...object.metadata.annotations };
-  if (others.length > 0) annotations[METRICS_ANNOTATION] = JSON.stringify(others);
-  if (behavior !== undefined) annotations[BEHAVIOR_ANNOTATION] = JSON.stringify(behavior);
-  if (conditions !== undefined && conditions !== null)
-    annotations[CONDITIONS_ANNOTATION] = JSON.stringify(conditions);
-  if (currentMetrics !== undefined && currentMetrics !== null)
-    annotations[CURRENT_ANNOTATION] = JSON.stringify(currentMetrics);
-  const utilization =
-    cpu === undefined ? undefined : part(part(cpu, 'resource'), 'target')['averageUtilization'];
+  const carry = (name: string, value: Json | undefined): void => {
+    const empty = value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+    if (!empty) annotations[name] = JSON.stringify(value);
+  };
+  carry(
+    METRICS_ANNOTATION,
+    metrics.filter((metric) => metric !== cpu),
+  );
+  carry(BEHAVIOR_ANNOTATION, behavior);
+  carry(CONDITIONS_ANNOTATION, conditions);
+  carry(
+    CURRENT_ANNOTATION,
+    current.filter((metric) => metric !== used),
+  );
   return {
-    ...object,
+    ...withAnnotations(object, annotations),
     apiVersion,
-    metadata: Object.keys(annotations).length === 0 ? object.metadata : { ...object.metadata, annotations },
-    spec: withField(asObject(spec) ?? {}, 'targetCPUUtilizationPercentage', utilization),
-    status,
+    spec: withField(asObject(spec) ?? {}, 'targetCPUUtilizationPercentage', utilizationOf(cpu, 'target')),
+    status: withField(
+      asObject(status) ?? {},
+      'currentCPUUtilizationPercentage',
+      utilizationOf(used, 'current'),
+    ),
   };
 }
 
 function toV2(object: KubeObject, apiVersion: string): KubeObject {
-  const { targetCPUUtilizationPercentage: utilization, ...spec } = part(object, 'spec');
-  const { currentCPUUtilizationPercentage: _current, ...status } = part(object, 'status');
+  const { targetCPUUtilizationPercentage: target, ...spec } = part(object, 'spec');
+  const { currentCPUUtilizationPercentage: used, ...status } = part(object, 'status');
   const {
     [METRICS_ANNOTATION]: metrics,
     [BEHAVIOR_ANNOTATION]: behavior,
@@ -257,34 +267,43 @@ function toV2(object: KubeObject, apiVersion: string): KubeObject {
     [CURRENT_ANNOTATION]: current,
     ...annotations
   } = object.metadata.annotations ?? {};
-  const list: Json[] = [...items({ list: parsed(metrics) }, 'list')].flatMap(
-    (metric) => asObject(metric) ?? [],
-  );
-  if (typeof utilization === 'number') {
-    list.unshift({
-      type: 'Resource',
-      resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: utilization } },
-    });
-  }
-  const held = parsed(behavior);
+  const targets = [...(target === undefined ? [] : [cpuMetric('target', target)]), ...listed(metrics)];
+  const measured = [...(used === undefined ? [] : [cpuMetric('current', used)]), ...listed(current)];
+  const held = asObject(parsed(behavior));
   return {
-    ...object,
+    ...withAnnotations(object, annotations),
     apiVersion,
-    metadata:
-      Object.keys(annotations).length === 0
-        ? withMetadata(object, { annotations: undefined }).metadata
-        : { ...object.metadata, annotations },
     spec: {
       ...spec,
-      ...(list.length === 0 ? {} : { metrics: list }),
-      ...(asObject(held) === undefined ? {} : { behavior: held }),
+      ...(targets.length === 0 ? {} : { metrics: targets }),
+      ...(held === undefined ? {} : { behavior: held }),
     },
     status: {
       ...status,
-      currentMetrics: parsed(current) ?? null,
-      ...(parsed(conditions) === undefined ? {} : { conditions: parsed(conditions) }),
+      currentMetrics: measured.length === 0 ? null : measured,
+      ...(conditions === undefined ? {} : { conditions: listed(conditions) }),
     },
   };
+}
+
+function cpuMetric(member: 'target' | 'current', averageUtilization: Json): JsonObject {
+  const type = member === 'target' ? { type: 'Utilization' } : {};
+  return { type: 'Resource', resource: { name: 'cpu', [member]: { ...type, averageUtilization } } };
+}
+
+function utilizationOf(metric: JsonObject | undefined, member: 'target' | 'current'): Json | undefined {
+  return metric === undefined ? undefined : part(part(metric, 'resource'), member)['averageUtilization'];
+}
+
+function withAnnotations(object: KubeObject, annotations: Readonly<Record<string, string>>): KubeObject {
+  const none = Object.keys(annotations).length === 0;
+  return withMetadata(object, { annotations: none ? undefined : annotations });
+}
+
+function listed(annotation: string | undefined): JsonObject[] {
+  return items({ list: parsed(annotation) }, 'list')
+    .map((item) => asObject(item))
+    .filter((item) => item !== undefined);
 }
 
 /** What an annotation holds; what does not parse was written by somebody else and counts as absent. */
