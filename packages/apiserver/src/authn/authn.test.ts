@@ -176,6 +176,8 @@ describe('certificates', () => {
     const server = users.server('jane', ['localhost'], NOW);
     await expect(x509.authenticate(shown(server.certificate))).rejects.toThrow('incompatible key usage');
     expect(await run(x509, shown(other.certificate), { enabled: true })).toBe(401);
+    const peer = { address: '::1', certificates: [], secure: true, certificateError: 'unknown ca' };
+    expect(await run(x509, { ...request(), peer }, { enabled: true })).toBe(401);
   });
 
   test('an authority that the client shows himself is not trusted', async () => {

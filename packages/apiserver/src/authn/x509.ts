@@ -25,7 +25,8 @@ export class X509Users implements RequestAuthenticator {
   }
 
   async authenticate(request: ApiRequest): Promise<Authenticated | undefined> {
-    const { certificates } = request.peer;
+    const { certificates, certificateError } = request.peer;
+    if (certificateError !== undefined) throw new AuthenticationError(certificateError);
     if (certificates.length === 0) return undefined;
     this.chain.verify(certificates, this.nowMs());
     const user = userOfCertificate(certificates[0]);

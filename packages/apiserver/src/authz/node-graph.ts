@@ -182,7 +182,12 @@ function addEnvironment(
 }
 
 /** Fields of volume sources that name a secret as an object. */
-const SECRET_FIELDS = ['secretRef', 'nodePublishSecretRef', 'nodeStageSecretRef', 'nodeExpandSecretRef'];
+const SECRET_FIELDS: readonly string[] = [
+  'secretRef',
+  'nodePublishSecretRef',
+  'nodeStageSecretRef',
+  'nodeExpandSecretRef',
+];
 
 /** Namespace and name of the secrets that a volume's source is mounted with. */
 function* secretRefs(
