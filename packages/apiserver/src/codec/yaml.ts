@@ -19,6 +19,7 @@ import {
   parseDocument,
   YAMLMap,
   YAMLSeq,
+  type CollectionTag,
   type Node,
   type ScalarTag,
 } from 'yaml';
@@ -68,7 +69,7 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
       prettyErrors: false,
       stringKeys: false,
       lineCounter: lines,
-      customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isLeftOut(tag as ScalarTag)),
+      customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isLeftOut(tag)),
     });
   } catch (error) {
     if (error instanceof RangeError) throw new YamlError('yaml: exceeded max depth', { cause: error });
@@ -117,8 +118,10 @@ function jsonOf(text: string): Json | undefined {
   }
 }
 
-function isLeftOut(tag: ScalarTag): boolean {
-  return LEFT_OUT.has(tag.tag.replace('tag:yaml.org,2002:', '')) || tag.format === 'TIME';
+function isLeftOut(tag: CollectionTag | ScalarTag): boolean {
+  return (
+    LEFT_OUT.has(tag.tag.replace('tag:yaml.org,2002:', '')) || ('format' in tag && tag.format === 'TIME')
+  );
 }
 
 class YamlReader {
@@ -134,13 +137,13 @@ class YamlReader {
     this.lines = lines;
   }
 
-  value(node: Node | null, depth: number): Json {
+  value(node: unknown, depth: number): Json {
     if (depth > DEPTH_MAX) throw new YamlError('yaml: exceeded max depth');
     if (this.aliases > 0) {
       this.expanded += 1;
       if (this.expanded > EXPANDED_MAX) throw new YamlError('yaml: document contains excessive aliasing');
     }
-    if (node === null) return null;
+    if (node === null || node === undefined) return null;
     if (isAlias(node)) {
       const target = this.anchors.get(node.source);
       if (target === undefined) throw new YamlError(`yaml: unknown anchor '${node.source}' referenced`);
@@ -151,20 +154,20 @@ class YamlReader {
     }
     this.remember(node);
     if (isMap(node)) return this.map(node, depth);
-    if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
+    if (isSeq(node)) return node.items.map((item) => this.value(item, depth + 1));
     if (isScalar(node)) return scalarOf(node.value);
     throw new YamlError('yaml: unknown node');
   }
 
   private remember(node: unknown): void {
     if (this.aliases > 0 || !(isMap(node) || isSeq(node) || isScalar(node))) return;
-    if (node.anchor !== undefined) this.anchors.set(node.anchor, node as Node);
+    if (node.anchor !== undefined) this.anchors.set(node.anchor, node);
   }
 
   private map(node: YAMLMap, depth: number): JsonObject {
     const object: Record<string, Json> = {};
     const own = new Set<string>();
-    for (const pair of node.items as Pair<Node, Node | null>[]) {
+    for (const pair of node.items) {
       if (isMerge(pair.key)) continue;
       this.remember(pair.key);
       const key = keyOf(pair.key);
@@ -172,16 +175,17 @@ class YamlReader {
       own.add(key);
       setMember(object, key, this.value(pair.value, depth + 1));
     }
-    for (const pair of node.items as Pair<Node, Node | null>[]) {
+    for (const pair of node.items) {
       if (isMerge(pair.key)) this.merge(object, pair.value, depth);
     }
     return object;
   }
 
   /** `<<`: members that are not there yet, from one map or from a list of them, the first with most say. */
-  private merge(object: Record<string, Json>, node: Node | null, depth: number): void {
+  private merge(object: Record<string, Json>, node: unknown, depth: number): void {
     const value = this.value(node, depth + 1);
-    for (const source of Array.isArray(value) ? (value as Json[]) : [value]) {
+    const sources: readonly Json[] = Array.isArray(value) ? value : [value];
+    for (const source of sources) {
       if (!isJsonObject(source)) {
         throw new YamlError('yaml: map merge requires map or sequence of maps as the value');
       }
@@ -191,8 +195,9 @@ class YamlReader {
     }
   }
 
-  private tellRepeated(node: Node, key: string): void {
-    const line = this.lines.linePos(node.range?.[0] ?? 0).line;
+  private tellRepeated(node: unknown, key: string): void {
+    const start = isScalar(node) ? (node.range?.[0] ?? 0) : 0;
+    const { line } = this.lines.linePos(start);
     this.repeated.push(`  line ${line}: key ${JSON.stringify(key)} already set in map`);
   }
 }

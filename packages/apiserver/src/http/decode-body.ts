@@ -121,14 +121,11 @@ class BodyDecoder {
 
   private kindOf(value: JsonObject): GroupVersionKind {
     const { apiVersion, kind } = value;
-    const wrong = [
-      ['apiVersion', apiVersion],
-      ['kind', kind],
-    ].find(([, text]) => text !== undefined && text !== null && typeof text !== 'string');
-    if (wrong !== undefined) {
+    for (const [name, text] of Object.entries({ apiVersion, kind })) {
+      if (text === undefined || text === null || typeof text === 'string') continue;
       throw this.unreadable(
         undefined,
-        `couldn't get version/kind; json parse error: json: cannot unmarshal ${goWord(typeof wrong[1])} into Go struct field .${String(wrong[0])} of type string`,
+        `couldn't get version/kind; json parse error: json: cannot unmarshal ${goWord(typeof text)} into Go struct field .${name} of type string`,
       );
     }
     return this.actual(

@@ -20,8 +20,8 @@ export class Http2Incoming implements Incoming {
 
   /** @param raw names and values in turn, as the stream event gives them */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], peer: Peer) {
-    this.method = String(headers[':method'] ?? 'GET');
-    this.target = String(headers[':path'] ?? '/');
+    this.method = headers[':method'] ?? 'GET';
+    this.target = headers[':path'] ?? '/';
     this.headers = fieldsOf(raw);
     this.peer = peer;
     const length = headers['content-length'];

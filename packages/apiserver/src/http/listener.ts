@@ -12,7 +12,7 @@ import {
   type IncomingMessage,
   type Server,
 } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import { createServer as createHttp2Server, type Http2Server, type Http2Session } from 'node:http2';
 import {
   createServer as createTcpServer,
   type AddressInfo,
@@ -104,7 +104,7 @@ export class Listener {
   private readonly http2: Http2Server;
   private readonly sockets = new Set<Socket>();
   /** Sessions with their open streams. */
-  private readonly sessions = new Map<ServerHttp2Session, number>();
+  private readonly sessions = new Map<Http2Session, number>();
   private readonly taken = new Set<Duplex>();
   /** A connection's certificates are taken apart once. */
   private readonly peers = new WeakMap<object, Peer>();
@@ -310,32 +310,25 @@ export class Listener {
       const { session } = stream;
       const out = new Http2Outgoing(stream);
       if (session === undefined || stream.destroyed) return;
-      const known = session as ServerHttp2Session;
-      this.count(known, 1);
-      stream.once('close', () => this.count(known, -1));
-      const incoming = new Http2Incoming(stream, headers, raw, this.peer(socketOf(known)));
+      this.count(session, 1);
+      stream.once('close', () => this.count(session, -1));
+      const incoming = new Http2Incoming(stream, headers, raw, this.peer(session.socket));
       void this.door.serve(incoming, out);
     });
     server.on('sessionError', () => {});
     return server;
   }
 
-  private count(session: ServerHttp2Session, change: number): void {
+  private count(session: Http2Session, change: number): void {
     const streams = this.sessions.get(session);
     if (streams !== undefined) this.sessions.set(session, streams + change);
   }
 
   /** A connection on which nothing moved: idle watches keep it, nothing else does. */
-  private letIdleGo(session: ServerHttp2Session): void {
+  private letIdleGo(session: Http2Session): void {
     if ((this.sessions.get(session) ?? 0) > 0) session.setTimeout(this.limits.idleMs);
     else session.close();
   }
-}
-
-/** The connection of a session; Node hands out a guarded view of it, the same one each time. */
-function socketOf(session: ServerHttp2Session): Socket {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sessions are made of sockets here
-  return session.socket as Socket;
 }
 
 function contextOf({ cert, key, clientCa }: TlsIdentity): {
