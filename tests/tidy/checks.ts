@@ -188,8 +188,8 @@ export function checkOutside(sources: readonly Source[]): string[] {
         );
         if (!let_in) violations.push(`${source.path} may not import ${specifier}`);
       } else {
-        const place = OUTSIDE_IMPORTS[specifier];
-        if (place === undefined || !within(source.path, place))
+        const places = [OUTSIDE_IMPORTS[specifier] ?? []].flat();
+        if (!places.some((place) => within(source.path, place)))
           violations.push(`${source.path} may not import ${specifier}`);
       }
     }
