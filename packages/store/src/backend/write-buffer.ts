@@ -118,6 +118,8 @@ class RevisionPuts {
 /** The operations of one batch. */
 class Batch {
   readonly revisions = new RevisionPuts();
+  /** Revisions that nobody will read again. */
+  private readonly dropped: string[] = [];
   /** All others by bucket; an operation without a value is a delete, which hides a put of a revision. */
   private readonly buckets = new Map<Bucket, Map<string, BatchOperation>>();
   count = 0;
@@ -134,6 +136,12 @@ class Batch {
     this.revisions.push(key, block, start, end);
     this.count++;
     this.bytes += key.length + end - start;
+  }
+
+  drop(key: string): void {
+    this.dropped.push(key);
+    this.count++;
+    this.bytes += key.length;
   }
 
   set(bucket: Bucket, key: string, value: Buffer | undefined): void {
@@ -154,6 +162,7 @@ class Batch {
     const { keys } = revisions;
     for (let i = 0; i < keys.length; i++)
       all.push({ key: Buckets.key.prefix + keys[i], value: revisions.value(i) });
+    for (const key of this.dropped) all.push({ key: Buckets.key.prefix + key, value: undefined });
     for (const operations of this.buckets.values())
       for (const operation of operations.values()) all.push(operation);
     return all;
@@ -271,6 +280,15 @@ export class WriteBuffer {
 
   delete(bucket: Bucket, key: string): void {
     this.filling.set(bucket, key, undefined);
+    this.dirty = true;
+  }
+
+  /**
+   * Deletes from the key bucket a revision that nobody will read again: until its batch is written, get() may still
+   * find it. Cheaper than delete(), for a compaction drops as many as were ever put.
+   */
+  drop(key: string): void {
+    this.filling.drop(key);
     this.dirty = true;
   }
 

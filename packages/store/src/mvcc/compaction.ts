@@ -22,6 +22,8 @@ const FINISHED = 'finishedCompactRev';
 
 /** Keys looked at in one slice at most: about 1 ms when none of them has anything to drop. */
 const SLICE_KEYS = 20_000;
+/** Revisions taken out of the index in one slice at most; they are deleted later, so many at a time as etcd's flag says. */
+const SLICE_REVISIONS = 10_000;
 
 /** Waits between two slices; rejects when the store is to stop, which ends the work for now. */
 export type Pause = () => Promise<void>;
@@ -95,25 +97,46 @@ export class Compaction {
         if (this.hashes.length > HASHES_MAX) this.hashes.shift();
         await pause();
       }
-      const cursor = { revision, nextKey: '', position: 0 };
-      const dropped = new DroppedBytes();
-      const drop = (main: number, sub: number, tombstone: boolean): void => {
-        const key = tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub);
-        if (dropped.wantsMore) dropped.look(key, state.buffer.get(Buckets.key, key));
-        dropped.count++;
-        state.buffer.delete(Buckets.key, key);
-        state.counters.compactedRevisions++;
-      };
-      for (let more = true; more;) {
-        more = state.index.compactSlice(cursor, SLICE_KEYS, this.batchLimit, drop);
-        state.storedBytes = Math.max(0, state.storedBytes - dropped.take());
-        if (more) await pause();
-      }
+      const superseded = await this.takeFromIndex(revision, pause);
+      await this.deleteRevisions(superseded, pause);
       await this.dropBatchRecords(revision, pause);
       state.changeCounts.dropBelow(revision);
       state.buffer.put(Buckets.meta, FINISHED, revisionBytes(revision));
       state.finishedCompactRevision = revision;
     }
+  }
+
+  /** What the index no longer knows from here on; until all of it is deleted the compaction is pending. */
+  private async takeFromIndex(revision: number, pause: Pause): Promise<Superseded> {
+    const superseded = new Superseded();
+    const cursor = { revision, nextKey: '', position: 0 };
+    const take = (main: number, sub: number, tombstone: boolean): void =>
+      superseded.add(main, sub, tombstone);
+    while (this.state.index.compactSlice(cursor, SLICE_KEYS, SLICE_REVISIONS, take)) await pause();
+    return superseded;
+  }
+
+  /**
+   * In the order of revisions: LevelDB writes what is deleted together into tables, and merges these with each table
+   * that has anything between their first and last key. In the order of keys that is every one, again and again.
+   */
+  private async deleteRevisions(superseded: Superseded, pause: Pause): Promise<void> {
+    const { state } = this;
+    const dropped = new DroppedBytes();
+    const account = (): void => {
+      state.storedBytes = Math.max(0, state.storedBytes - dropped.take());
+    };
+    for (const key of superseded.ascending()) {
+      if (dropped.wantsMore) dropped.look(key, state.buffer.get(Buckets.key, key));
+      dropped.count++;
+      state.buffer.drop(key);
+      state.counters.compactedRevisions++;
+      if (dropped.count === this.batchLimit) {
+        account();
+        await pause();
+      }
+    }
+    account();
   }
 
   /** Batch records lie between revisions, at places only the disk knows. Those already looked at are not read again. */
@@ -130,6 +153,41 @@ export class Compaction {
       await pause();
     }
     this.recordsFrom = revision;
+  }
+}
+
+/** Main revisions of one page of what is superseded. */
+const PAGE_REVISIONS = 4096;
+const SUBS = 2 ** 32;
+
+/**
+ * Revisions that come in the order of keys and leave in their own, without one long sort: 8 bytes each, by pages of
+ * main revisions, each sorted when its turn comes (0.2 ms for a full one).
+ */
+class Superseded {
+  private readonly pages = new Map<number, number[]>();
+
+  add(main: number, sub: number, tombstone: boolean): void {
+    const page = Math.floor(main / PAGE_REVISIONS);
+    const place = ((main - page * PAGE_REVISIONS) * SUBS + sub) * 2 + (tombstone ? 1 : 0);
+    const places = this.pages.get(page);
+    if (places === undefined) this.pages.set(page, [place]);
+    else places.push(place);
+  }
+
+  /** Keys in the key bucket. A page is forgotten once it is begun. */
+  *ascending(): Generator<string> {
+    for (const page of Float64Array.from(this.pages.keys()).sort()) {
+      const places = Float64Array.from(this.pages.get(page) ?? []).sort();
+      this.pages.delete(page);
+      for (const place of places) {
+        const tombstone = place % 2 === 1;
+        const revision = Math.floor(place / 2);
+        const sub = revision % SUBS;
+        const main = page * PAGE_REVISIONS + (revision - sub) / SUBS;
+        yield tombstone ? encodeTombstone(main, sub) : encodeRevision(main, sub);
+      }
+    }
   }
 }
 
