@@ -61,8 +61,13 @@ export interface SoakResult {
   readonly flat: boolean;
 }
 
-/** The longest the maximum is looked for; a short soak looks for a third of its length. */
-const MAXIMUM_MS = 10_000;
+/**
+ * The longest the maximum is looked for, behind the longest wait before: history of a minute is compacted each minute
+ * from the second on, and what a cluster carries is what it carries with that. A short soak looks for a third of its
+ * length behind a sixth of it.
+ */
+const MAXIMUM_MS = 120_000;
+const MAXIMUM_WARMUP_MS = 65_000;
 const MIB = 2 ** 20;
 
 /** Over half a soak. A leak of 1 % a minute shows in twenty; teeth of the collector do not. */
@@ -94,8 +99,9 @@ async function findMaximum(
 ): Promise<number> {
   progress.phase(`${cluster.label} soak: the maximum`);
   const durationMs = Math.min(MAXIMUM_MS, settings.durationMs / 3);
+  const warmupMs = Math.min(MAXIMUM_WARMUP_MS, settings.durationMs / 6);
   const closed = new Load(
-    { ...settings, ratePerSecond: 0, total: Infinity, durationMs, stopped: () => cluster.gone },
+    { ...settings, ratePerSecond: 0, total: Infinity, warmupMs, durationMs, stopped: () => cluster.gone },
     load.call,
   );
   progress.follow(() => ({ fraction: closed.fraction, text: `${closed.completed} calls` }));
