@@ -94,6 +94,8 @@ describe('reading', () => {
       });
     fc.assert(
       fc.property(almost, (text) => {
+        // What is larger than a float64 holds is infinite to JSON.parse, and refused here as Go refuses it.
+        fc.pre(!/\d[eE]\+?\d{3}/.test(text));
         let parses = true;
         try {
           JSON.parse(text);
