@@ -95,7 +95,8 @@ test('what is written reads as the same amount, and is canonical already', () =>
     fc.property(amount, (text) => {
       const quantity = Quantity.parse(text);
       const written = quantity.toString();
-      expect(canonicalQuantity(written)).toBe(written);
+      // A binary amount without a suffix reads as a decimal one: `1.953125Ki` is written `2000`, which reads as `2k`.
+      if (!text.endsWith('i') || written.endsWith('i')) expect(canonicalQuantity(written)).toBe(written);
       // A binary amount is written in whole units.
       if (!text.endsWith('i')) expect(Quantity.parse(written).compare(quantity)).toBe(0);
     }),
