@@ -5,6 +5,9 @@
 import type { KubeObject } from '../api/meta.ts';
 import { kindOf, type Scope } from './scope.ts';
 
+/** Largest body of any request, as the original. */
+export const BODY_BYTES_MAX = 3 * 1024 * 1024;
+
 export interface Body {
   /** In the request's version, with defaults. */
   readonly object: KubeObject;

@@ -25,6 +25,7 @@ import { applyPatch } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
 import type { Written } from '../registry/store.ts';
 import { answer } from './answer.ts';
+import { BODY_BYTES_MAX } from './body.ts';
 import { optionsObject, writeOptions, type WriteOptions } from './options.ts';
 import type { PatchKind } from './patchers.ts';
 import {
@@ -48,9 +49,6 @@ const KINDS: ReadonlyMap<string, PatchKind | 'apply'> = new Map([
   ['application/strategic-merge-patch+json', 'strategic'],
   ['application/apply-patch+yaml', 'apply'],
 ]);
-
-/** As any body. */
-const BODY_BYTES_MAX = 3 * 1024 * 1024;
 
 /** How often a patch that names no version is laid on again after a conflict. */
 const ATTEMPTS = 5;

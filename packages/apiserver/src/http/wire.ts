@@ -7,13 +7,11 @@ import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest } from '../api/status.ts';
 import { isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
+import { BODY_BYTES_MAX } from '../handlers/body.ts';
 import type { AnswerForm, ExpectedBody, Wire, WireEvent } from '../handlers/wire.ts';
 import { decodeBody, fieldValidation } from './decode-body.ts';
 import { answerForm, bodyForm, JSON_TYPE, PROTOBUF_TYPE } from './negotiate.ts';
 import { WatchFrames } from './watch-frames.ts';
-
-/** Largest body of any request, as the original. */
-export const BODY_BYTES_MAX = 3 * 1024 * 1024;
 
 /** Options kinds whose refusal names them, by method. */
 const OPTIONS: Readonly<Record<string, string>> = {

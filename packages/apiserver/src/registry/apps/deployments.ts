@@ -10,7 +10,7 @@ import {
 import type { JsonObject } from '../../api/json.ts';
 import { count, countOf, has, part, partOf, text } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
-import { checkParts } from '../kinds/replica-status.ts';
+import { checkAvailable, checkCollisions, checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
 import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
 
@@ -58,20 +58,8 @@ export const deployments = defineKind({
           checkNotNegative(errors, STATUS.child(name), countOf(status, name));
         }
         checkParts(errors, STATUS, status, ['updatedReplicas', 'readyReplicas', 'availableReplicas']);
-        if (count(status, 'availableReplicas') > count(status, 'readyReplicas')) {
-          errors.invalid(
-            STATUS.child('availableReplicas'),
-            count(status, 'availableReplicas'),
-            'cannot be greater than readyReplicas',
-          );
-        }
-        if (count(status, 'collisionCount') < count(part(old, 'status'), 'collisionCount')) {
-          errors.invalid(
-            STATUS.child('collisionCount'),
-            count(status, 'collisionCount'),
-            'cannot be decremented',
-          );
-        }
+        checkAvailable(errors, STATUS, status, 'readyReplicas');
+        checkCollisions(errors, STATUS, status, part(old, 'status'));
       },
     },
   },

@@ -11,7 +11,7 @@ import {
 } from '../../validation/scalars.ts';
 import { count, countOf, has, part, partOf, parts, same, text, without } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
-import { checkParts } from '../kinds/replica-status.ts';
+import { checkAvailable, checkCollisions, checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
 import { checkSelectorAndTemplate } from './selector.ts';
 
@@ -97,20 +97,8 @@ export const statefulSets = defineKind({
           'updatedReplicas',
           'availableReplicas',
         ]);
-        if (count(status, 'availableReplicas') > count(status, 'readyReplicas')) {
-          errors.invalid(
-            STATUS.child('availableReplicas'),
-            count(status, 'availableReplicas'),
-            'cannot be greater than status.readyReplicas',
-          );
-        }
-        if (count(status, 'collisionCount') < count(part(old, 'status'), 'collisionCount')) {
-          errors.invalid(
-            STATUS.child('collisionCount'),
-            count(status, 'collisionCount'),
-            'cannot be decremented',
-          );
-        }
+        checkAvailable(errors, STATUS, status, 'status.readyReplicas');
+        checkCollisions(errors, STATUS, status, part(old, 'status'));
       },
     },
   },

@@ -16,12 +16,38 @@ export function checkReplicaStatus(errors: FieldErrors, path: FieldPath, status:
   ];
   for (const name of names) checkNotNegative(errors, path.child(name), count(status, name));
   checkParts(errors, path, status, ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']);
+  checkAvailable(errors, path, status, 'readyReplicas');
+}
+
+/**
+ * What is available is ready.
+ *
+ * @param limit how the kind's message names what is ready: with or without `status.`
+ */
+export function checkAvailable(
+  errors: FieldErrors,
+  path: FieldPath,
+  status: JsonObject,
+  limit: 'readyReplicas' | 'status.readyReplicas',
+): void {
   if (count(status, 'availableReplicas') > count(status, 'readyReplicas')) {
     errors.invalid(
       path.child('availableReplicas'),
       count(status, 'availableReplicas'),
-      'cannot be greater than readyReplicas',
+      `cannot be greater than ${limit}`,
     );
+  }
+}
+
+/** The count of hash collisions only grows. */
+export function checkCollisions(
+  errors: FieldErrors,
+  path: FieldPath,
+  status: JsonObject,
+  old: JsonObject,
+): void {
+  if (count(status, 'collisionCount') < count(old, 'collisionCount')) {
+    errors.invalid(path.child('collisionCount'), count(status, 'collisionCount'), 'cannot be decremented');
   }
 }
 
