@@ -74,6 +74,7 @@ export { applyPatch, trackUpdate, type FieldOptions } from './patch/server-side-
 export { EtcdBackend, type EtcdBackendOptions } from './storage/etcd-storage.ts';
 export { CertificateAuthority, type CertificatePair } from './pki/authority.ts';
 export { kubeconfig, type Credentials, type KubeconfigFacts } from './pki/kubeconfig.ts';
+export { CachedBackend, type CachedBackendOptions } from './storage/cacher-backend.ts';
 export { ApiServer, type ApiServerOptions } from './server.ts';
 export { authenticate, type AuthenticateOptions } from './authn/authenticate.ts';
 export { AuthenticationError, firstRequest, firstToken } from './authn/authenticator.ts';

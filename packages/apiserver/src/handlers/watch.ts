@@ -29,14 +29,15 @@ export async function watch(scope: Scope): Promise<ApiResponse> {
   // A watch that names no version begins with the state, and says where it ends as a streaming list does.
   const fromState = options.resourceVersion === '' || options.resourceVersion === '0';
   const sendInitialEvents = options.sendInitialEvents ?? (fromState ? true : undefined);
+  const seconds = options.timeoutSeconds ?? parts.watchSecondsMin * (1 + parts.random(1000) / 1000);
   const source = await served.store.watch(namespaceOf(scope), {
     resourceVersion: options.resourceVersion,
     selection,
     bookmarks: options.allowWatchBookmarks,
     sendInitialEvents,
+    timeoutMs: seconds * 1000,
     signal: request.signal,
   });
-  const seconds = options.timeoutSeconds ?? parts.watchSecondsMin * (1 + parts.random(1000) / 1000);
   const include = form.as === 'Table' ? includeOf(scope) : 'None';
   return parts.wire.watchResponse(request, form, events(scope, form, include, source, seconds * 1000));
 }

@@ -186,7 +186,7 @@ function placeOf(keyPrefix: string, options: ListOptions): Place {
 }
 
 /** Gives the event loop its turn when work has gone on for a while. */
-class Turns {
+export class Turns {
   private readonly clock: Clock;
   private sinceMs: number;
   private steps = 0;

@@ -150,6 +150,8 @@ export interface WatchOptions extends ReadOptions {
   readonly sendInitialEvents?: boolean | undefined;
   /** Asks for BOOKMARKs when nothing happens. Default: false. */
   readonly bookmarks?: boolean;
+  /** The reader will stop it after as long; a cache tells a BOOKMARK shortly before. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export type WatchEvent = ObjectEvent | BookmarkEvent | ErrorEvent;

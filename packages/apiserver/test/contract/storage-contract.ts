@@ -9,7 +9,12 @@ import { WRITE_CASES } from './storage-write-cases.ts';
 
 export const STORAGE_CASES: readonly Case[] = [...WRITE_CASES, ...LIST_CASES, ...WATCH_CASES];
 
-export function storageContract(name: string, open: () => Promise<BackendUnderTest>): void {
+/** @param otherwise names of cases that this storage answers otherwise, by right */
+export function storageContract(
+  name: string,
+  open: () => Promise<BackendUnderTest>,
+  otherwise: ReadonlySet<string> = new Set(),
+): void {
   describe(`storage contract: ${name}`, () => {
     let under: BackendUnderTest;
     beforeAll(async () => {
@@ -17,7 +22,7 @@ export function storageContract(name: string, open: () => Promise<BackendUnderTe
     });
     afterAll(() => under.close());
 
-    test.each(STORAGE_CASES.map((each, serial) => ({ ...each, serial })))(
+    test.each(STORAGE_CASES.filter(({ name: each }) => !otherwise.has(each)).map((each, serial) => ({ ...each, serial })))(
       '$name',
       async ({ run, serial, needsProgress = false }) => {
         if (needsProgress && !under.reportsProgress) {

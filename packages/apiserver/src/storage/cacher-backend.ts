@@ -1,0 +1,48 @@
+/**
+ * A backend with a watch cache before each resource, where one is wanted: what a server is given in place of the
+ * backend itself. The caches are filled as they are needed and end with it.
+ */
+
+import type { GroupResource } from '../api/meta.ts';
+import { Cacher, type CacherOptions } from './cacher.ts';
+import type { ReadOptions, Storage, StorageBackend, StorageResource } from './storage.ts';
+
+export interface CachedBackendOptions extends CacherOptions {
+  /** Whether a resource has a cache. Default: all but events, which are many, short-lived and seldom read. */
+  readonly cached?: (resource: GroupResource) => boolean;
+}
+
+export class CachedBackend implements StorageBackend {
+  /** Those that were opened. */
+  readonly cachers: Cacher[] = [];
+  private readonly backend: StorageBackend;
+  private readonly options: CachedBackendOptions;
+
+  /** @param backend closed with this one */
+  constructor(backend: StorageBackend, options: CachedBackendOptions) {
+    this.backend = backend;
+    this.options = options;
+  }
+
+  storage(resource: StorageResource): Storage {
+    const storage = this.backend.storage(resource);
+    const { cached = isNoEvent } = this.options;
+    if (!cached(resource.resource)) return storage;
+    const cacher = new Cacher(storage, this.options);
+    this.cachers.push(cacher);
+    return cacher;
+  }
+
+  ready(options?: ReadOptions): Promise<void> {
+    return this.backend.ready(options);
+  }
+
+  close(): void {
+    for (const cacher of this.cachers) cacher.stop();
+    this.backend.close();
+  }
+}
+
+function isNoEvent({ resource }: GroupResource): boolean {
+  return resource !== 'events';
+}

@@ -1,0 +1,73 @@
+/** The storage contract on a watch cache before the backend in memory; where it differs, upstream's cache does too. */
+
+import { silentLogger, systemClock } from '@keelson/base';
+
+import { Cacher } from '../src/storage/cacher.ts';
+import { MemoryBackend } from '../src/storage/memory-storage.ts';
+import type { Storage, StorageResource } from '../src/storage/storage.ts';
+import { storageContract } from './contract/storage-contract.ts';
+
+/** Waits before each read until the cache has what was written, so that it is the cache that answers, and as expected. */
+function filled(cacher: Cacher): Storage {
+  const ready = cacher.whenReady(20_000);
+  return new Proxy<Storage>(cacher, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      const call = (...words: unknown[]): unknown => Reflect.apply(member, target, words);
+      if (name !== 'list' && name !== 'get' && name !== 'watch') return call;
+      return async (...words: unknown[]) => {
+        await ready;
+        if (cacher.ready) await cacher.list(cacher.resource.prefix, { limit: 1 });
+        return await call(...words);
+      };
+    },
+  });
+}
+
+/** What a cache answers otherwise, or does not know of what is done behind its back. */
+const OTHERWISE: ReadonlySet<string> = new Set([
+  // The cache passes over the limit where any state will do.
+  'list: 0, limit (TestList)',
+  // It has the history still, and speaks of its own oldest revision.
+  'list: a token whose revision is compacted away goes on at another (TestListInconsistentContinuation)',
+  'watch: from what is compacted away (TestWatchError…, compaction)',
+  // It loses its source by it, and ends its watches without a word.
+  'watch: an object that cannot be read ends it (TestWatchError)',
+]);
+
+storageContract(
+  'watch cache',
+  async () => {
+    const backend = new MemoryBackend({ clock: systemClock });
+    const { space } = backend;
+    const cachers: Cacher[] = [];
+    return {
+      backend: {
+        storage(resource: StorageResource) {
+          const cacher = new Cacher(backend.storage(resource), {
+            clock: systemClock,
+            logger: silentLogger,
+            waitMs: 200,
+          });
+          cachers.push(cacher);
+          return filled(cacher);
+        },
+        ready: () => backend.ready(),
+        close: () => backend.close(),
+      },
+      reportsProgress: true,
+      compact: async (revision) => space.compact(revision),
+      read: async (key) => (await space.get(key, undefined)).pair?.value,
+      async write(key, value) {
+        const { pair } = await space.get(key, undefined);
+        await space.put(key, value, pair?.revision ?? 0, 0, false, undefined);
+      },
+      async close() {
+        for (const cacher of cachers) cacher.stop();
+        backend.close();
+      },
+    };
+  },
+  OTHERWISE,
+);
