@@ -150,6 +150,7 @@ describe('waiting', () => {
     ]);
     let settled = false;
     void refused.then(() => (settled = true));
+    await turns();
     await clock.pass(2_900);
     expect(settled).toBe(false);
     await clock.pass(200);
@@ -173,6 +174,7 @@ describe('waiting', () => {
     // Elsewhere: the cache cannot know of it without being told.
     await backend.storage({ ...PODS, prefix: '/other' }).create('/other/x/y', pod('x', 'y'));
     const list = cacher.list('/pods');
+    await turns();
     await clock.pass(1_000);
     expect(asked).toBeGreaterThanOrEqual(10);
     expect(asked).toBeLessThanOrEqual(12);
@@ -247,6 +249,7 @@ describe('before it is filled', () => {
     await create('a');
     expect((await cacher.list('/pods', { resourceVersion: '0' })).objects).toHaveLength(1);
     const refused = refusal(cacher.watch('/pods', { resourceVersion: '0' }));
+    await turns();
     await clock.pass(3_100);
     const { code, reason, message, status } = await refused;
     expect([code, reason, message]).toEqual([429, 'TooManyRequests', 'storage is (re)initializing']);

@@ -339,7 +339,7 @@ export class Cacher implements Storage {
   private backlogOf(fromState: boolean, from: number, place: Place, ended: boolean): Backlog | undefined {
     const { metrics, cache } = this;
     if (!fromState) {
-      const events = from >= cache.revision ? [] : cache.after(from);
+      const events = from >= cache.revision ? [] : cache.after(from, place);
       metrics.initEvents += events?.length ?? 0;
       return events === undefined ? undefined : { kind: 'events', events };
     }

@@ -109,9 +109,10 @@ export class WatchCache {
     return this.objects.get(order);
   }
 
-  /** What happened after `revision`; undefined when some of it is forgotten. */
-  after(revision: number): CacheEvent[] | undefined {
-    return this.ring.after(revision);
+  /** What happened to keys of the place after `revision`; undefined when some of it is forgotten. */
+  after(revision: number, { low, high }: Pick<Place, 'low' | 'high'>): CacheEvent[] | undefined {
+    const events = this.ring.after(revision);
+    return events?.filter(({ object: { order } }) => order >= low && (high === undefined || order < high));
   }
 
   /** Whether the field has an index. */
@@ -157,12 +158,10 @@ export class WatchCache {
   private undone({ revision, low, high }: Place): Map<string, CachedObject | undefined> | undefined {
     const undone = new Map<string, CachedObject | undefined>();
     if (revision > this.current) return undefined;
-    const events = this.ring.after(revision);
+    const events = this.after(revision, { low, high });
     if (events === undefined) return undefined;
     for (const { object, before } of events) {
-      const { order } = object;
-      if (order < low || (high !== undefined && order >= high) || undone.has(order)) continue;
-      undone.set(order, before);
+      if (!undone.has(object.order)) undone.set(object.order, before);
     }
     return undone;
   }
