@@ -91,7 +91,9 @@ async function setUp(options: Partial<CacherOptions> = {}, wrap: (storage: Stora
     (
       await storage.guaranteedUpdate(
         `/pods/${namespace}/${name}`,
-        (current) => ({ value: { ...(current?.value ?? pod(namespace, name)), ...pod(namespace, name, labels, node) } }),
+        (current) => ({
+          value: { ...(current?.value ?? pod(namespace, name)), ...pod(namespace, name, labels, node) },
+        }),
         { ignoreNotFound: true },
       )
     ).revision;
@@ -109,7 +111,8 @@ class Seen {
 
   brief(): string[] {
     return this.events.map((event) => {
-      if (event.type === 'BOOKMARK') return `BOOKMARK ${event.revision}${event.initialEventsEnd ? ' end' : ''}`;
+      if (event.type === 'BOOKMARK')
+        return `BOOKMARK ${event.revision}${event.initialEventsEnd ? ' end' : ''}`;
       if (event.type === 'ERROR') return `ERROR ${event.error.code} ${event.error.message}`;
       const { value, revision } = event.object;
       expect(value.metadata.resourceVersion).toBe(String(revision));
@@ -292,7 +295,9 @@ describe('watches', () => {
     await create('a');
     const options = { resourceVersion: '0', bookmarks: true };
     const long = new Seen(await cacher.watch('/pods', { ...options, timeoutMs: 1_800_000 }));
-    const short = new Seen(await cacher.watch('/pods', { ...options, timeoutMs: 20_000, sendInitialEvents: true }));
+    const short = new Seen(
+      await cacher.watch('/pods', { ...options, timeoutMs: 20_000, sendInitialEvents: true }),
+    );
     const none = new Seen(await cacher.watch('/pods', { resourceVersion: '0' }));
     await backend.storage({ ...PODS, prefix: '/other' }).create('/other/x/y', pod('x', 'y'));
     await clock.pass(17_000);
@@ -355,9 +360,9 @@ describe('watches', () => {
           const member: unknown = Reflect.get(target, name, target);
           if (typeof member !== 'function') return member;
           if (name !== 'watch') return member.bind(target);
-          return async (...words: unknown[]) => {
+          return async (...words: Parameters<Storage['watch']>) => {
             await hold;
-            running = await Reflect.apply(target.watch, target, words);
+            running = await target.watch('/pods', words[1] ?? {});
             return running;
           };
         },

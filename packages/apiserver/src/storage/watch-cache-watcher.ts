@@ -21,7 +21,11 @@ const BEFORE_DEADLINE_MS = 2_000;
 
 /** What a watch begins with. */
 export type Backlog =
-  | { readonly kind: 'state'; readonly objects: readonly CachedObject[]; readonly endedAt: number | undefined }
+  | {
+      readonly kind: 'state';
+      readonly objects: readonly CachedObject[];
+      readonly endedAt: number | undefined;
+    }
   | { readonly kind: 'events'; readonly events: readonly CacheEvent[] };
 
 export interface CacheWatcherOptions {

@@ -83,7 +83,12 @@ export class WatchCache {
    * @param now undefined: it is gone
    * @returns undefined when what is gone was not there
    */
-  apply(order: string, now: CachedObject | undefined, revision: number, atMs: number): CacheEvent | undefined {
+  apply(
+    order: string,
+    now: CachedObject | undefined,
+    revision: number,
+    atMs: number,
+  ): CacheEvent | undefined {
     assert(revision > this.current, 'a change is newer than the state');
     const before = this.objects.get(order);
     if (before !== undefined) this.leave(before);

@@ -22,16 +22,18 @@ export function storageContract(
     });
     afterAll(() => under.close());
 
-    test.each(STORAGE_CASES.filter(({ name: each }) => !otherwise.has(each)).map((each, serial) => ({ ...each, serial })))(
-      '$name',
-      async ({ run, serial, needsProgress = false }) => {
-        if (needsProgress && !under.reportsProgress) {
-          const { storage } = new Context(under, serial);
-          expect(await storage.supportsProgress()).toBe(false);
-          return;
-        }
-        await run(new Context(under, serial));
-      },
-    );
+    test.each(
+      STORAGE_CASES.filter(({ name: each }) => !otherwise.has(each)).map((each, serial) => ({
+        ...each,
+        serial,
+      })),
+    )('$name', async ({ run, serial, needsProgress = false }) => {
+      if (needsProgress && !under.reportsProgress) {
+        const { storage } = new Context(under, serial);
+        expect(await storage.supportsProgress()).toBe(false);
+        return;
+      }
+      await run(new Context(under, serial));
+    });
   });
 }

@@ -63,19 +63,22 @@ function pod(index: number): KubeObject {
   };
 }
 
-/** The longest time the event loop did not turn. */
+/** The most CPU time between two turns of the event loop: others on the machine do not count. */
 class LoopGap {
   longestMs = 0;
-  private last = performance.now();
-  private readonly timer = setInterval(() => {
-    const now = performance.now();
-    this.longestMs = Math.max(this.longestMs, now - this.last - 1);
-    this.last = now;
-  }, 1);
+  private last = process.cpuUsage();
+  private readonly timer = setInterval(() => this.look(), 1);
 
   stop(): number {
     clearInterval(this.timer);
+    this.look();
     return this.longestMs;
+  }
+
+  private look(): void {
+    const { user, system } = process.cpuUsage(this.last);
+    this.longestMs = Math.max(this.longestMs, (user + system) / 1000);
+    this.last = process.cpuUsage();
   }
 }
 
@@ -92,7 +95,7 @@ async function lists(): Promise<void> {
   const filling = performance.now();
   const gap = new LoopGap();
   await cacher.whenReady(60_000);
-  report('fill', { ms: performance.now() - filling, 'ms longest turn': gap.stop() });
+  report('fill', { ms: performance.now() - filling, 'CPU ms longest turn': gap.stop() });
   const node = { labels: [], fields: [{ field: 'spec.nodeName', operator: '=' as const, value: 'node-7' }] };
   const label = { labels: [{ key: 'app', operator: '=' as const, values: ['app-7'] }], fields: [] };
   for (const [name, options] of [
@@ -143,6 +146,8 @@ async function fanOut(): Promise<void> {
     await storage.guaranteedUpdate(`/pods/ns-7/pod-7`, (current) => ({
       value: { ...(current?.value ?? pod(7)), status: { phase: 'Running', message: `update ${index}` } },
     }));
+    // As if it came from a socket.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   const seen = (await Promise.all(done)).reduce((sum, count) => sum + count, 0);
   const seconds = (performance.now() - start) / 1000;
@@ -150,7 +155,7 @@ async function fanOut(): Promise<void> {
     watchers: WATCHERS,
     'events/s': seen / seconds,
     'MB/s of shared bytes': bytes / 1e6 / seconds,
-    'ms longest turn': gap.stop(),
+    'CPU ms longest turn': gap.stop(),
   });
 }
 
