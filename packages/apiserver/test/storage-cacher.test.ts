@@ -1,11 +1,14 @@
-/** The storage contract on a watch cache before the backend in memory; where it differs, upstream's cache does too. */
+/** The storage contract on a watch cache, before memory and before our store; where it differs, upstream's cache does too. */
 
 import { silentLogger, systemClock } from '@keelson/base';
 
 import { Cacher } from '../src/storage/cacher.ts';
 import { MemoryBackend } from '../src/storage/memory-storage.ts';
 import type { Storage, StorageResource } from '../src/storage/storage.ts';
+import { MemberCluster } from '../../store/test/members.ts';
+import { overClient } from './contract/etcd-backend.ts';
 import { storageContract } from './contract/storage-contract.ts';
+import type { BackendUnderTest } from './contract/storage-harness.ts';
 
 /** Waits before each read until the cache has what was written, so that it is the cache that answers, and as expected. */
 function filled(cacher: Cacher): Storage {
@@ -36,26 +39,36 @@ const OTHERWISE: ReadonlySet<string> = new Set([
   'watch: an object that cannot be read ends it (TestWatchError)',
 ]);
 
+/** A backend with caches of its own before it. */
+function withCaches(under: BackendUnderTest): BackendUnderTest {
+  const { backend } = under;
+  const cachers: Cacher[] = [];
+  return {
+    ...under,
+    backend: {
+      storage(resource: StorageResource) {
+        const options = { clock: systemClock, logger: silentLogger, waitMs: 1_000 };
+        const cacher = new Cacher(backend.storage(resource), options);
+        cachers.push(cacher);
+        return filled(cacher);
+      },
+      ready: () => backend.ready(),
+      close: () => backend.close(),
+    },
+    async close() {
+      for (const cacher of cachers) cacher.stop();
+      await under.close();
+    },
+  };
+}
+
 storageContract(
-  'watch cache',
+  'watch cache before memory',
   async () => {
     const backend = new MemoryBackend({ clock: systemClock });
     const { space } = backend;
-    const cachers: Cacher[] = [];
-    return {
-      backend: {
-        storage(resource: StorageResource) {
-          const cacher = new Cacher(backend.storage(resource), {
-            clock: systemClock,
-            logger: silentLogger,
-            waitMs: 200,
-          });
-          cachers.push(cacher);
-          return filled(cacher);
-        },
-        ready: () => backend.ready(),
-        close: () => backend.close(),
-      },
+    return withCaches({
+      backend,
       reportsProgress: true,
       compact: async (revision) => space.compact(revision),
       read: async (key) => (await space.get(key, undefined)).pair?.value,
@@ -63,11 +76,17 @@ storageContract(
         const { pair } = await space.get(key, undefined);
         await space.put(key, value, pair?.revision ?? 0, 0, false, undefined);
       },
-      async close() {
-        for (const cacher of cachers) cacher.stop();
-        backend.close();
-      },
-    };
+      close: async () => backend.close(),
+    });
+  },
+  OTHERWISE,
+);
+
+storageContract(
+  'watch cache before our store',
+  async () => {
+    const cluster = await MemberCluster.start({ members: 1 });
+    return withCaches(overClient(cluster.client(), true, () => cluster.stop()));
   },
   OTHERWISE,
 );
