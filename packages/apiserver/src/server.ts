@@ -13,6 +13,7 @@ import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
+import { PATCHERS } from './handlers/patch-kinds.ts';
 import type { Patchers } from './handlers/patchers.ts';
 import { pathsHandler } from './handlers/paths.ts';
 import { resourceCatalog } from './handlers/resource-catalog.ts';
@@ -41,7 +42,8 @@ export interface ApiServerOptions {
   readonly random: (limit: number) => number;
   /** The kinds that are served from the start; all built-in ones unless said. */
   readonly resources?: readonly ResourceDefinition[];
-  readonly patchers: Patchers;
+  /** How patches other than apply are laid on; as Kubernetes unless said. */
+  readonly patchers?: Patchers;
   /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
   readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
   readonly admission?: AdmissionChain;
@@ -96,7 +98,7 @@ export class ApiServer {
           scheme: this.scheme,
           wire: new HttpWire(this.codec),
           admission: options.admission ?? new AdmissionChain([]),
-          patchers: options.patchers,
+          patchers: options.patchers ?? PATCHERS,
           nowMs: () => clock.nowMs(),
           setTimer: (delayMs, task) => clock.setTimer(delayMs, task),
           uuid,

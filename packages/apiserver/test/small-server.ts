@@ -7,11 +7,9 @@ import { Prng, silentLogger, systemClock, type Clock } from '@keelson/base';
 
 import { AdmissionChain } from '../src/admission/chain.ts';
 import type { AdmissionPlugin } from '../src/admission/admission.ts';
-import { isJsonObject, type Json, type JsonObject } from '../src/api/json.ts';
+import type { Json, JsonObject } from '../src/api/json.ts';
 import type { KubeObject } from '../src/api/meta.ts';
-import { badRequest } from '../src/api/status.ts';
 import { readJson } from '../src/codec/json-reader.ts';
-import type { PatchInput, Patchers } from '../src/handlers/patchers.ts';
 import { firstGeneration, keepField, nextGeneration, withoutField } from '../src/registry/generation.ts';
 import { ALL_VERBS, UPDATE_VERBS, type ResourceDefinition } from '../src/registry/resource.ts';
 import type { Strategy } from '../src/registry/strategy.ts';
@@ -229,7 +227,6 @@ export function smallServer(
     ...(options.resources === 'built-in'
       ? {}
       : { resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES] }),
-    patchers: PLAIN_PATCHERS,
     admission: new AdmissionChain(options.plugins ?? []),
   });
   return {
@@ -256,25 +253,4 @@ export function smallServer(
     },
     stop: () => server.stop(1_000),
   };
-}
-
-/** Merge patches; a strategic one is laid on as a merge, which is the same for maps of texts. */
-export const PLAIN_PATCHERS: Patchers = {
-  patch({ kind, body, current }: PatchInput): JsonObject {
-    if (kind === 'json') throw badRequest('no JSON patches here');
-    const patch = readJson(body.toString('utf8'));
-    const merged = merge(current, patch);
-    if (!isJsonObject(merged)) throw badRequest('the patch is no object');
-    return merged;
-  },
-};
-
-function merge(value: Json | undefined, patch: Json): Json {
-  if (!isJsonObject(patch)) return patch;
-  const merged: Record<string, Json> = isJsonObject(value) ? { ...value } : {};
-  for (const [name, member_] of Object.entries(patch)) {
-    if (member_ === null) Reflect.deleteProperty(merged, name);
-    else merged[name] = merge(merged[name], member_);
-  }
-  return merged;
 }

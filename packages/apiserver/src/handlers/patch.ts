@@ -151,7 +151,7 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
       body,
       current: asJson(live),
       schema: scope.view?.schema ?? served.schema,
-      duplicate: (path) => strict.push(`duplicate field "${path}"`),
+      strict: (problem) => strict.push(problem),
     });
     const object = typed(scope, patched, strict);
     settleStrict(

@@ -15,11 +15,11 @@ export interface PatchInput {
   /** The object in the request's version. Not changed. */
   readonly current: JsonObject;
   readonly schema: StructSchema;
-  /** Told each repeated member of the patch. */
-  duplicate(path: string): void;
+  /** Told each member of the patch that is repeated or unknown, in the words of a strict reader. */
+  readonly strict: (problem: string) => void;
 }
 
 export interface Patchers {
-  /** @throws ApiError BadRequest for a patch that is none, Invalid for one that cannot be applied */
+  /** @throws ApiError BadRequest for a patch that is none, Invalid or a 500 for one that cannot be applied */
   patch(input: PatchInput): JsonObject;
 }

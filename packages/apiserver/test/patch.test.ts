@@ -1,0 +1,346 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+
+import { isJsonObject, type Json, type JsonObject } from '../src/api/json.ts';
+import { ApiError } from '../src/api/status.ts';
+import { readJson } from '../src/codec/json-reader.ts';
+import { PATCHERS } from '../src/handlers/patch-kinds.ts';
+import type { PatchKind } from '../src/handlers/patchers.ts';
+import { canonicalJson } from '../src/patch/field-path.ts';
+import { jsonPatch, JsonPatchError } from '../src/patch/json-patch.ts';
+import { mergePatch } from '../src/patch/merge-patch.ts';
+import { strategicMergePatch } from '../src/patch/strategic-merge.ts';
+import { frozen, outcomeOf, readPatchCases, typeOf, type PatchCase } from './patch-cases.ts';
+
+type Patch = (given: PatchCase) => Json;
+
+/** By folder: what it tests, and what its cases cover; a rule without a case, or an unknown one, is a mistake. */
+const FOLDERS: readonly [string, Patch, string][] = [
+  [
+    'strategic-merge',
+    ({ object, patch, type }) => strategicMergePatch(object, asObject(patch), typeOf(type ?? '')),
+    `atomic-list bad-directive delete-format delete-item delete-map delete-scalars error keyless list-of-lists
+     list-order map-type merge-list merge-map merge-scalars missing-key mixed names null order order-check
+     remove-directives replace-list replace-map replace-strategy retain retain-check server-only type-change unknown`,
+  ],
+  [
+    'json-patch',
+    ({ object, patch }) => jsonPatch(object, patch as readonly Json[]),
+    `add all-or-none array builtin copy copy-limit end error escape form liberty missing move names null remove replace
+     root test unknown-member`,
+  ],
+  [
+    'merge-patch',
+    ({ object, patch }) => mergePatch(object, asObject(patch)),
+    'appendix builtin nested null replace',
+  ],
+];
+
+function asObject(value: Json): JsonObject {
+  if (!isJsonObject(value)) throw new Error('no object');
+  return value;
+}
+
+describe.each(FOLDERS)('%s', (folder, apply, rules) => {
+  const cases = readPatchCases(folder);
+
+  test.each(cases.map((one): [string, PatchCase] => [one.name, one]))('%s', (_name, given) => {
+    frozen(given.object);
+    frozen(given.patch);
+    const outcome = outcomeOf(() => apply(given));
+    if (given.error === undefined) expect(outcome).toEqual({ result: given.result });
+    else expect(outcome).toEqual({ error: given.error });
+  });
+
+  test('every rule has a case, every case a rule', () => {
+    expect([...new Set(cases.flatMap((one) => one.rules))].toSorted()).toEqual(rules.split(/\s+/).toSorted());
+    expect(new Set(cases.map((one) => one.name)).size).toBe(cases.length);
+  });
+});
+
+const POD: JsonObject = frozen({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'p', finalizers: ['a/b'] },
+  spec: { containers: [{ name: 'a' }] },
+});
+
+function patched(kind: PatchKind, body: string): { object?: JsonObject; error?: ApiError; strict: string[] } {
+  const strict: string[] = [];
+  try {
+    const object = PATCHERS.patch({
+      kind,
+      body: Buffer.from(body),
+      current: POD,
+      schema: typeOf('core.v1.Pod'),
+      strict: (problem) => strict.push(problem),
+    });
+    return { object, strict };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return { error, strict };
+  }
+}
+
+const GENERIC = 'the server rejected our request due to an error in our request';
+
+describe('what a client is told', () => {
+  test.each<[string, PatchKind, string, number, string, string]>([
+    ['no JSON', 'json', '[', 400, 'BadRequest', 'error decoding patch: unexpected end of JSON input'],
+    [
+      'no list',
+      'json',
+      '{}',
+      400,
+      'BadRequest',
+      'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+    ],
+    [
+      'no operation',
+      'json',
+      '[1]',
+      400,
+      'BadRequest',
+      'error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp',
+    ],
+    [
+      'a path that is no text',
+      'json',
+      '[{"op":"add","path":7}]',
+      400,
+      'BadRequest',
+      'error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.path of type string',
+    ],
+    ['a failed test', 'json', '[{"op":"test","path":"/kind","value":"x"}]', 422, 'Invalid', GENERIC],
+    ['an operation that is null', 'json', '[null]', 422, 'Invalid', GENERIC],
+    [
+      'too many operations',
+      'json',
+      `[${'{},'.repeat(10_000)}{}]`,
+      413,
+      'RequestEntityTooLarge',
+      'Request entity is too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
+    ],
+    [
+      'a list in place of the object',
+      'json',
+      '[{"op":"replace","path":"","value":[]}]',
+      422,
+      'Invalid',
+      String.raw` "" is invalid: patch: Invalid value: "[]": couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`,
+    ],
+    ['no JSON', 'merge', '{', 400, 'BadRequest', 'error decoding patch: unexpected end of JSON input'],
+    [
+      'a list',
+      'merge',
+      '[]',
+      400,
+      'BadRequest',
+      'error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}',
+    ],
+    ['null', 'merge', 'null', 400, 'BadRequest', 'Invalid JSON Patch'],
+    ['nothing', 'strategic', '', 400, 'BadRequest', 'unexpected end of JSON input'],
+    [
+      'a text',
+      'strategic',
+      '"x"',
+      400,
+      'BadRequest',
+      'json: cannot unmarshal string into Go value of type map[string]interface {}',
+    ],
+    [
+      'a directive of the wrong form',
+      'strategic',
+      '{"$retainKeys":1}',
+      400,
+      'BadRequest',
+      'invalid patch format of retainKeys',
+    ],
+    [
+      'a list of lists',
+      'strategic',
+      '{"metadata":{"$deleteFromPrimitiveList/finalizers":[[1]]}}',
+      500,
+      '',
+      '',
+    ],
+    [
+      'a container without a name',
+      'strategic',
+      '{"spec":{"containers":[{"image":"x"}]}}',
+      500,
+      '',
+      'map: map[image:x] does not contain declared merge key: name',
+    ],
+  ])('%s (%s)', (_name, kind, body, code, reason, message) => {
+    const { error } = patched(kind, body);
+    expect([error?.code, error?.reason]).toEqual([code, reason]);
+    if (message !== '') expect(error?.message).toBe(message);
+  });
+
+  test.each<[PatchKind, string, string[]]>([
+    [
+      'json',
+      '[{"op":"test","op":"add","path":"/x","value":{"a":1,"a":2},"more":1}]',
+      [
+        'json patch duplicate field "[0].op"',
+        'json patch duplicate field "[0].value.a"',
+        'json patch unknown field "[0].more"',
+      ],
+    ],
+    ['merge', '{"metadata":{"name":"x","name":"p"}}', ['duplicate field "metadata.name"']],
+    ['strategic', '{"metadata":{"name":"x","name":"p"}}', ['duplicate field "metadata.name"']],
+  ])('a strict reader of a %s patch complains', (kind, body, problems) => {
+    expect(patched(kind, body).strict).toEqual(problems);
+  });
+
+  test('null changes nothing strategically', () => {
+    expect(patched('strategic', 'null').object).toBe(POD);
+  });
+});
+
+const key = fc.constantFrom('a', 'b', 'name', '__proto__', 'constructor', '$patch', 'x/y', '0');
+const { tree } = fc.letrec<{ tree: Json }>((tie) => ({
+  tree: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom<Json>(null, true, 0, 1, 'x', 'replace', 'delete'),
+    fc.array(tie('tree'), { maxLength: 3 }),
+    fc.array(fc.tuple(key, tie('tree')), { maxLength: 4 }).map((members) => objectOf(members)),
+  ),
+}));
+const tree2 = fc.array(fc.tuple(key, tree), { maxLength: 4 }).map((members) => objectOf(members));
+
+/** An object with members of any name, as the reader makes it. */
+function objectOf(members: readonly (readonly [string, Json])[]): JsonObject {
+  const text = members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',');
+  return asObject(readJson(`{${text}}`));
+}
+
+const item = (depth: number): fc.Arbitrary<JsonObject> => {
+  const name = fc.constantFrom('a', 'b', 'c', 'd');
+  const list = depth === 0 ? fc.constant<Json>([]) : fc.array(item(depth - 1), { maxLength: 4 });
+  const numbers = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
+  const order = fc.array(fc.record({ name }), { maxLength: 4 });
+  return fc.record<Record<string, Json>>(
+    {
+      name,
+      value: fc.constantFrom('1', '2', null),
+      mergingList: list,
+      nonMergingList: list,
+      mergingIntList: numbers,
+      '$deleteFromPrimitiveList/mergingIntList': numbers,
+      '$setElementOrder/mergingIntList': numbers,
+      '$setElementOrder/mergingList': order,
+      $retainKeys: fc.subarray(['name', 'mergingList', 'mergingIntList', 'value']),
+      $patch: fc.constantFrom('delete', 'replace', 'merge'),
+      sub: depth === 0 ? fc.constant<Json>(null) : item(depth - 1),
+    },
+    { requiredKeys: ['name'] },
+  );
+};
+
+describe('whatever comes', () => {
+  test('a merge patch leaves what it was given, comes to rest, and lets nothing inherit', () => {
+    fc.assert(
+      fc.property(tree2, tree2, (object, patch) => {
+        frozen(object);
+        frozen(patch);
+        const once = mergePatch(object, patch);
+        // A list that took the place of an object loses the nulls within the second time, as in the original.
+        const twice = mergePatch(frozen(once), patch);
+        expect(canonicalJson(mergePatch(frozen(twice), patch))).toBe(canonicalJson(twice));
+        expect(Object.getPrototypeOf(once)).toBe(Object.prototype);
+      }),
+    );
+    expect(Object.keys(Object.prototype)).toEqual([]);
+  });
+
+  test('JSON patches leave what they were given, and refuse with their own error only', () => {
+    const at = fc
+      .array(fc.constantFrom('a', 'b', '0', '1', '-', '__proto__', 'constructor', '-1'), { maxLength: 3 })
+      .map((names) => names.map((name) => `/${name}`).join(''));
+    const operation = fc.record({
+      op: fc.constantFrom('add', 'remove', 'replace', 'move', 'copy', 'test'),
+      path: at,
+      from: at,
+      value: tree,
+    });
+    fc.assert(
+      fc.property(tree2, fc.array(operation, { maxLength: 6 }), (object, operations) => {
+        frozen(object);
+        frozen(operations);
+        const before = canonicalJson(object);
+        // As long as they can be carried out; one after the other they come to the same.
+        let document: Json = object;
+        let done = 0;
+        for (; done < operations.length; done += 1) {
+          try {
+            document = jsonPatch(frozen(document), [operations[done]]);
+          } catch (error) {
+            if (!(error instanceof JsonPatchError)) throw error;
+            break;
+          }
+        }
+        const whole = jsonPatch(object, operations.slice(0, done));
+        expect(canonicalJson(whole)).toBe(canonicalJson(document));
+        expect(canonicalJson(object)).toBe(before);
+      }),
+    );
+    expect(Object.keys(Object.prototype)).toEqual([]);
+  });
+
+  test('strategic merges leave what they were given, and refuse with an ApiError only', () => {
+    fc.assert(
+      fc.property(item(2), item(2), (object, patch) => {
+        frozen(object);
+        frozen(patch);
+        try {
+          strategicMergePatch(object, patch, typeOf('test.Item'));
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+        }
+      }),
+    );
+  });
+
+  test('a strategic merge of what is of no type at all', () => {
+    fc.assert(
+      fc.property(tree2, tree2, (object, patch) => {
+        frozen(object);
+        frozen(patch);
+        try {
+          strategicMergePatch(object, patch, typeOf('core.v1.Pod'));
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+        }
+      }),
+    );
+    expect(Object.keys(Object.prototype)).toEqual([]);
+  });
+});
+
+describe('bounds', () => {
+  test('copies beyond 3 MiB are refused', () => {
+    const copies = Array.from({ length: 30 }, (_, at) => ({ op: 'copy', from: '/a', path: `/a/${at}` }));
+    expect(() => jsonPatch({ a: { x: 'y'.repeat(100) } }, copies)).toThrow(
+      /^Unable to complete the copy, the accumulated size increase of copy is \d+, exceeding the limit 3145728$/,
+    );
+  });
+
+  test('copies that nest too deep are refused', () => {
+    const copies: Json[] = [];
+    let path = '/a';
+    for (let at = 0; at < 12; at += 1) {
+      copies.push({ op: 'copy', from: '/a', path: `${path}/a` });
+      path += '/a'.repeat(2 ** at);
+    }
+    expect(() => jsonPatch({ a: {} }, copies)).toThrow('exceeded max depth');
+  });
+
+  test('a long list is merged in time that grows with it', () => {
+    const names = Array.from({ length: 50_000 }, (_, at) => ({ name: `n${at}` }));
+    const patch = { '$setElementOrder/mergingList': names.toReversed(), mergingList: names.toReversed() };
+    const merged = strategicMergePatch({ mergingList: names }, patch, typeOf('test.Item'));
+    expect(merged['mergingList']).toEqual(names.toReversed());
+  }, 60_000);
+});
