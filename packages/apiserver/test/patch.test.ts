@@ -10,6 +10,7 @@ import { canonicalJson } from '../src/patch/field-path.ts';
 import { jsonPatch, JsonPatchError } from '../src/patch/json-patch.ts';
 import { mergePatch } from '../src/patch/merge-patch.ts';
 import { strategicMergePatch } from '../src/patch/strategic-merge.ts';
+import { member, smallServer } from './small-server.ts';
 import { frozen, outcomeOf, readPatchCases, typeOf, type PatchCase } from './patch-cases.ts';
 
 type Patch = (given: PatchCase) => Json;
@@ -317,6 +318,42 @@ describe('whatever comes', () => {
     );
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
+});
+
+test('a server has the patches of Kubernetes unless it is told others', async () => {
+  const small = smallServer();
+  const all = '/apis/apps/v1/namespaces/default/deployments';
+  const one = `${all}/web`;
+  const containers = [
+    { name: 'a', image: 'x' },
+    { name: 'proxy', image: 'p' },
+  ];
+  const spec = { selector: { matchLabels: { a: 'b' } }, template: { spec: { containers } } };
+  const send = (type: string, patch: object): ReturnType<typeof small.ask> =>
+    small.ask('PATCH', one, patch, { 'content-type': `application/${type}+json` });
+  try {
+    expect((await small.ask('POST', all, { metadata: { name: 'web' }, spec })).code).toBe(201);
+    const strategic = await send('strategic-merge-patch', {
+      spec: { template: { spec: { containers: [{ name: 'a', image: 'y' }] } } },
+    });
+    expect(strategic.code).toBe(200);
+    expect(member(strategic.json, 'spec', 'template', 'spec', 'containers')).toEqual([
+      expect.objectContaining({ name: 'a', image: 'y' }),
+      expect.objectContaining({ name: 'proxy', image: 'p' }),
+    ]);
+    const json = await send('json-patch', [
+      { op: 'test', path: '/spec/template/spec/containers/1/name', value: 'proxy' },
+      { op: 'remove', path: '/spec/template/spec/containers/1', more: 1 },
+    ]);
+    expect([json.code, json.warnings]).toEqual([200, [expect.stringContaining('json patch unknown field')]]);
+    expect(member(json.json, 'spec', 'template', 'spec', 'containers')).toHaveLength(1);
+    const failed = await send('json-patch', [{ op: 'remove', path: '/nope' }]);
+    expect([failed.code, failed.json['reason'], failed.json['message']]).toEqual([422, 'Invalid', GENERIC]);
+    const merge = await send('merge-patch', { metadata: { labels: { a: 'b' } }, spec: { replicas: 3 } });
+    expect([merge.code, member(merge.json, 'spec', 'replicas')]).toEqual([200, 3]);
+  } finally {
+    await small.stop();
+  }
 });
 
 describe('bounds', () => {

@@ -241,12 +241,12 @@ class Patching {
         return undefined;
       }
       if (!isContainer(next)) return undefined;
-      if (write && !this.own.has(next)) {
-        next = this.owned(next);
-        if (Array.isArray(container)) container[indexWithin(container, name)] = next;
-        else setMember(container, name, next);
+      const inner: Container = write ? this.owned(next) : next;
+      if (inner !== next) {
+        if (Array.isArray(container)) container[indexWithin(container, name)] = inner;
+        else setMember(container, name, inner);
       }
-      container = next;
+      container = inner;
     }
     return { container, key: unescapeName(names[names.length - 1]) };
   }

@@ -4,7 +4,8 @@
  * patch are left as they are.
  *
  * Modelled on apimachinery's strategicpatch, whose texts are kept. Where the original's outcome hangs on the random
- * order of a Go map, members of $deleteFromPrimitiveList come last, as they do beside $setElementOrder.
+ * order of a Go map, members of $deleteFromPrimitiveList come last, as they do beside $setElementOrder; the order in a
+ * list whose items are not distinct is an accident of Go's arrays there, and here that of first occurrence.
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
@@ -93,16 +94,40 @@ function setOrder(merged: Draft, rest: Draft, directive: string, type: GoType): 
   const rule = listRule(type, name);
   checkOrder(patch ?? [], order, rule.mergeKey);
   let list: readonly Json[];
+  let liveOrder = live ?? [];
   if (live === undefined) {
     if (patch === undefined) return;
     list = patch.flatMap((item: Json) => withoutDirected(item));
   } else {
     list = patch === undefined ? live : mergeLists(live, patch, rule, false);
+    if (patch !== undefined) liveOrder = orderAfterDeletions(live, patch, rule);
   }
   const { named, others } = partition(list, order, rule.mergeKey);
   const objects = elementsAreObjects(live ?? [], patch ?? []);
-  setMember(merged, name, weave(named, others, order, live ?? [], rule.mergeKey, objects));
+  setMember(merged, name, weave(named, others, order, liveOrder, rule.mergeKey, objects));
   Reflect.deleteProperty(rest, name);
+}
+
+/**
+ * The order that the object's own items are held to: new items stand where deleted ones made room, at the end, so that
+ * what only the object has comes before them. In the original this follows from both sharing one array.
+ */
+function orderAfterDeletions(
+  live: readonly Json[],
+  patch: readonly Json[],
+  { strategy, mergeKey }: MemberRule,
+): readonly Json[] {
+  if (strategy !== 'merge' || !patch.some((item) => hasDirective(item))) return live;
+  const { base, plain } = specialItems(live, patch, mergeKey);
+  if (base === plain || plain.length === 0 || base.length === live.length) return live;
+  const known = new Set(base.map((item) => itemId(item, mergeKey)));
+  const added = plain.filter((item) => {
+    const id = itemId(item, mergeKey);
+    const isNew = !known.has(id);
+    known.add(id);
+    return isNew;
+  });
+  return [...base, ...added.slice(0, live.length - base.length)];
 }
 
 /** The order of the patch's items must be that of $setElementOrder, which names all of them. */
