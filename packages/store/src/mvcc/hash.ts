@@ -6,7 +6,8 @@
  *
  * Of the revisions at or below the compacted one only those count that are the newest of a key existing at
  * the hashed revision; a tombstone exactly at the compacted revision never counts, because older versions of
- * etcd remove it. So the hash does not depend on how far the removing has got.
+ * etcd remove it. So the hash does not depend on how far the removing has got. With no key existing there etcd
+ * counts all that is stored; here what finished removing leaves, which is as much and does not depend on it either.
  */
 import { assert, crc32c } from '@keelson/base';
 import type { BackendPair } from '../backend/backend.ts';
@@ -52,22 +53,25 @@ export async function hashBeforeCompaction(
   hashRevision: number,
 ): Promise<HashResult> {
   const { currentRevision } = state;
-  const hash = await hashOnce(state, compactRevision, hashRevision, () => false);
+  const hash = await hashOnce(state, compactRevision, hashRevision, true);
   assert(hash !== undefined, 'a hash was given up that nothing disturbs');
   return { hash, compactRevision, hashRevision, currentRevision };
 }
 
-/** Undefined as soon as the index is `stale` for what it is still asked. */
+/**
+ * Undefined as soon as the index cannot tell any more what it is asked.
+ * @param removed nothing is stored any more that the compaction at `compactRevision` drops
+ */
 async function hashOnce(
   state: MvccState,
   compactRevision: number,
   hashRevision: number,
-  stale: () => boolean = () => state.compactRevision !== compactRevision,
+  removed = false,
 ): Promise<number | undefined> {
   const snapshot = await state.buffer.snapshot();
   try {
-    // With no key left at all etcd skips nothing.
-    const skipsOld = state.index.anyAt(hashRevision);
+    // With no key left at all etcd skips nothing but what compaction drops.
+    const keptAt = state.index.anyAt(hashRevision) ? hashRevision : removed ? undefined : compactRevision;
     let hash = crc32c(Buffer.from(Buckets.key.name, 'latin1'));
     for await (const pairs of snapshot.iterate(bucketRange(Buckets.key))) {
       const counted: BackendPair[] = [];
@@ -77,9 +81,9 @@ async function hashOnce(
         const main = revisionMain(pair.key, 1);
         if (main > hashRevision) continue;
         if (main <= compactRevision) {
-          if (stale()) return undefined;
+          if (!removed && state.compactRevision !== compactRevision) return undefined;
           if (main === compactRevision && isTombstone(pair.key, 1)) continue;
-          if (skipsOld && !isKept(state, pair, main, hashRevision)) continue;
+          if (keptAt !== undefined && !isKept(state, pair, main, keptAt)) continue;
         }
         counted.push(pair);
         bytes += pair.key.length - 1 + pair.value.length;
@@ -92,9 +96,9 @@ async function hashOnce(
   }
 }
 
-/** Whether the revision is what a reader at `hashRevision` sees of its key. */
-function isKept(state: MvccState, pair: BackendPair, main: number, hashRevision: number): boolean {
-  const version = state.index.at(KeyValue.read(pair.value).keyString, hashRevision);
+/** Whether the revision is what a reader at `atRevision` sees of its key. */
+function isKept(state: MvccState, pair: BackendPair, main: number, atRevision: number): boolean {
+  const version = state.index.at(KeyValue.read(pair.value).keyString, atRevision);
   return version !== undefined && version.main === main && version.sub === revisionSub(pair.key, 1);
 }
 
