@@ -58,7 +58,41 @@ function sameChange(a: WatchEvent, b: WatchEvent): boolean {
   return a.kind === b.kind && a.kv.key === b.kv.key && (a.kind === 'delete' || sameKv(a.kv, b.kv));
 }
 
+const FOR_LEARNERS_NOT = 'etcdserver: rpc not supported for learner';
+
+/**
+ * What tells that a member which only learns knows it, in the life it has then. Before it has applied its own addition it cannot:
+ * what it is asked until then it asks the leader, and answers once it has caught up, as etcd does.
+ */
+class Learning {
+  /** By member: places of starts, and of signs that it knew. */
+  private readonly starts = new Map<string, number[]>();
+  private readonly signs = new Map<string, number[]>();
+
+  constructor(history: History) {
+    for (const fact of history.facts)
+      if (fact.type === 'start') add(this.starts, fact.member, fact.seq);
+      else if (fact.type === 'learns') add(this.signs, fact.member, fact.seq);
+    for (const { outcome, member, returned } of history.operations)
+      if (outcome.kind === 'refused' && outcome.text === FOR_LEARNERS_NOT && member !== undefined)
+        add(this.signs, member, returned ?? Infinity);
+  }
+
+  /** Whether the member knew at `place` that it learns. */
+  knew(member: string, place: number): boolean {
+    const born = Math.max(-1, ...(this.starts.get(member) ?? []).filter((start) => start < place));
+    return (this.signs.get(member) ?? []).some((sign) => born < sign && sign < place);
+  }
+}
+
+function add(places: Map<string, number[]>, member: string, place: number): void {
+  const known = places.get(member);
+  if (known === undefined) places.set(member, [place]);
+  else known.push(place);
+}
+
 export function checkMembership(history: History, findings: Findings): void {
+  const learning = new Learning(history);
   const removed = new Map<string, Operation>();
   const learners = new Map<string, { readonly added: Operation; promoteAsked: number }>();
   for (const operation of history.operations) {
@@ -86,7 +120,8 @@ export function checkMembership(history: History, findings: Findings): void {
     if (
       learner !== undefined &&
       called > (learner.added.returned ?? Infinity) &&
-      returned < learner.promoteAsked
+      returned < learner.promoteAsked &&
+      learning.knew(member, called)
     )
       findings.report('M3', `member ${member} only learns, and answered for the cluster`, () => [
         operationText(learner.added),

@@ -31,6 +31,7 @@ export class HistoryFormatError extends Error {
 const FACTS: ReadonlySet<string> = new Set([
   'crash',
   'start',
+  'learns',
   'fault',
   'leader',
   'hash',

@@ -106,6 +106,8 @@ export type Fact =
   /** A member's process ended without warning, or all its state in memory was lost. */
   | { readonly type: 'crash'; readonly seq: number; readonly ms: number; readonly member: string }
   | { readonly type: 'start'; readonly seq: number; readonly ms: number; readonly member: string }
+  /** A member that runs has come to know that it only learns. */
+  | { readonly type: 'learns'; readonly seq: number; readonly ms: number; readonly member: string }
   /** Any other fault, or its end (`heals`). `writesWithinMs`: a write must be acknowledged within this time from now. */
   | {
       readonly type: 'fault';
