@@ -139,7 +139,8 @@ function checkStreamable(request: etcdserverpb.RangeRequest): void {
 
 /**
  * One range at one revision as several messages: chunks grow and shrink with their encoded size; header,
- * more and count come only with the last.
+ * more and count come only with the last. The header's revision is the newest when the stream began: who watches
+ * from the one behind it misses nothing.
  */
 async function streamRange(
   replica: Replica,
@@ -149,7 +150,8 @@ async function streamRange(
   still: () => void,
 ): Promise<void> {
   const mvcc = replica.state.mvcc;
-  const revision = request.revision > 0 ? request.revision : mvcc.currentRevision;
+  const { currentRevision } = mvcc;
+  const revision = request.revision > 0 ? request.revision : currentRevision;
   let chunkKeys = STREAM_CHUNK_KEYS;
   let key = request.key;
   let left = request.limit;
@@ -166,7 +168,7 @@ async function streamRange(
     left -= part.kvs.length;
     const last = request.countOnly || !part.more || (request.limit > 0 && left <= 0);
     if (last) {
-      part.header = header(replica);
+      part.header = header(replica, currentRevision);
       part.count = count;
     } else {
       part.more = false;
