@@ -99,3 +99,7 @@ export {
 export { builtInResources } from './registry/kinds/built-in.ts';
 export { NodeAuthorizer } from './authz/node-authorizer.ts';
 export { NodeGraph } from './authz/node-graph.ts';
+export { Access, type AccessOptions } from './bootstrap/access.ts';
+export { withAccessResources } from './bootstrap/access-resources.ts';
+export { Bootstrap, type BootstrapOptions } from './bootstrap/bootstrap.ts';
+export { TokenObjects } from './bootstrap/token-objects.ts';

@@ -66,7 +66,7 @@ export class NodeAuthorizer implements Authorizer {
       case 'volumeattachments.storage.k8s.io':
         return this.get(node, 'volumeattachment', attributes);
       case 'serviceaccounts':
-        return subresource === ''
+        return subresource === '' && verb === 'get'
           ? this.read(node, 'serviceaccount', attributes)
           : this.token(node, attributes);
       case 'leases.coordination.k8s.io':
@@ -74,7 +74,7 @@ export class NodeAuthorizer implements Authorizer {
       case 'csinodes.storage.k8s.io':
         return own(node, attributes, 'a CSINode', 'CSINode');
       case 'resourceslices.resource.k8s.io':
-        return slice(node, attributes);
+        return this.slice(node, attributes);
       case 'nodes':
         return nodes(node, attributes);
       case 'pods':
@@ -88,7 +88,7 @@ export class NodeAuthorizer implements Authorizer {
     if (name === '') return no('No Object name found');
     return this.graph.reaches(kind, namespace, name, node)
       ? ALLOW
-      : no(`no relationship found between node ${JSON.stringify(node)} and this object`);
+      : no(`no relationship found between node '${node}' and this object`);
   }
 
   private read(node: string, kind: NodeGraphKind, attributes: AuthorizationAttributes): Decision {
@@ -120,15 +120,51 @@ export class NodeAuthorizer implements Authorizer {
     return this.related(node, 'serviceaccount', attributes);
   }
 
-  private pods(node: string, attributes: AuthorizationAttributes): Decision | undefined {
+  private slice(node: string, attributes: AuthorizationAttributes): Decision {
+    if (attributes.subresource !== '') return no('cannot authorize ResourceSlice subresources');
+    switch (attributes.verb) {
+      case 'create':
+        // Whose slice it will be stands in it: the NodeRestriction plugin looks.
+        return ALLOW;
+      case 'get':
+      case 'update':
+      case 'patch':
+      case 'delete':
+        return this.related(node, 'resourceslice', attributes);
+      case 'list':
+      case 'watch':
+      case 'deletecollection':
+        return selects(attributes, 'spec.nodeName', node)
+          ? ALLOW
+          : no('can only list/watch/deletecollection resourceslices with nodeName field selector');
+      default:
+        return no(
+          'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection',
+        );
+    }
+  }
+
+  private pods(node: string, attributes: AuthorizationAttributes): Decision {
     const { verb, subresource, name } = attributes;
-    if (!READ_VERBS.has(verb)) return undefined;
-    if (subresource !== '') return no('cannot read subresource');
-    if (verb === 'get') return this.related(node, 'pod', attributes);
-    if (name !== '' && this.graph.reaches('pod', attributes.namespace, name, node)) return ALLOW;
-    return selects(attributes, 'spec.nodeName', node)
-      ? ALLOW
-      : no('can only list/watch pods with spec.nodeName field selector');
+    switch (`${verb} ${subresource}`) {
+      case 'get ':
+        return this.related(node, 'pod', attributes);
+      case 'list ':
+      case 'watch ':
+        if (selects(attributes, 'spec.nodeName', node)) return ALLOW;
+        return name === ''
+          ? no('can only list/watch pods with spec.nodeName field selector')
+          : this.related(node, 'pod', attributes);
+      case 'create ':
+      case 'delete ':
+      case 'update status':
+      case 'patch status':
+      case 'create eviction':
+        // Whose pod it is stands in it: the NodeRestriction plugin looks.
+        return ALLOW;
+      default:
+        return no('');
+    }
   }
 }
 
@@ -137,10 +173,26 @@ function selects({ fieldSelector = [] }: AuthorizationAttributes, field: string,
   return fieldSelector.some((one) => one.field === field && one.operator === '=' && one.value === node);
 }
 
-function nodes(node: string, attributes: AuthorizationAttributes): Decision | undefined {
-  const { verb, name } = attributes;
-  if (!READ_VERBS.has(verb) || attributes.subresource !== '') return undefined;
-  return name === node ? ALLOW : no('node can only read its own Node object');
+function nodes(node: string, { verb, subresource, name }: AuthorizationAttributes): Decision {
+  switch (`${verb} ${subresource}`) {
+    case 'create ':
+    case 'update ':
+    case 'patch ':
+    case 'update status':
+    case 'patch status':
+      // That it is its own the NodeRestriction plugin sees to.
+      return ALLOW;
+    case 'get ':
+    case 'list ':
+    case 'watch ':
+      // By name and not by the graph: a kubelet looks for its node before there is one.
+      if (name === node) return ALLOW;
+      return name === ''
+        ? no(`node '${node}' cannot read all nodes, only its own Node object`)
+        : no(`node '${node}' cannot read '${name}', only its own Node object`);
+    default:
+      return no('');
+  }
 }
 
 function lease(node: string, { verb, namespace, name }: AuthorizationAttributes): Decision {
@@ -161,26 +213,4 @@ function own(node: string, attributes: AuthorizationAttributes, a: string, kind:
   return verb === 'create' || name === node
     ? ALLOW
     : no(`can only access ${kind} with the same name as the requesting node`);
-}
-
-function slice(node: string, attributes: AuthorizationAttributes): Decision {
-  const { verb, subresource } = attributes;
-  if (subresource !== '') return no('cannot authorize ResourceSlice subresources');
-  switch (verb) {
-    case 'create':
-    case 'get':
-    case 'update':
-    case 'patch':
-    case 'delete':
-      // Whose slice it is stands in it: the NodeRestriction plugin looks.
-      return ALLOW;
-    case 'list':
-    case 'watch':
-    case 'deletecollection':
-      return selects(attributes, 'spec.nodeName', node)
-        ? ALLOW
-        : no('can only list/watch/deletecollection resourceslices with nodeName field selector');
-    default:
-      return no('can only use known verbs on resourceslices');
-  }
 }

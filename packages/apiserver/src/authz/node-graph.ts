@@ -1,7 +1,7 @@
 /**
  * Which objects a node may see because of the pods on it: an edge from each object a pod uses to the pod, and
  * from the pod to its node; likewise from what a claim or a volume uses to it. Fed by watches of pods, volumes,
- * volume attachments and claims; asked whether a way leads from an object to a node.
+ * volume attachments and resource slices; asked whether a way leads from an object to a node.
  *
  * Modelled on kubernetes' Node authorizer graph. Mirror pods count for nothing: who makes them is the node itself.
  */
@@ -17,6 +17,7 @@ export type NodeGraphKind =
   | 'serviceaccount'
   | 'resourceclaim'
   | 'volumeattachment'
+  | 'resourceslice'
   | 'pod'
   | 'node';
 
@@ -74,16 +75,16 @@ export class NodeGraph {
 
   /** Takes an attachment of a volume to a node. */
   putVolumeAttachment(attachment: KubeObject): void {
-    const self = vertex('volumeattachment', '', attachment.metadata.name ?? '');
-    const old = this.userOf.get(self);
-    if (old !== undefined) this.drop(self, old);
-    const node = vertex('node', '', textOf(fieldsOf(attachment.spec).nodeName));
-    this.edge(self, node);
-    this.userOf.set(self, node);
+    this.putOnNode('volumeattachment', attachment);
+  }
+
+  /** Takes a slice of devices; one that is of no single node is nobody's. */
+  putResourceSlice(slice: KubeObject): void {
+    this.putOnNode('resourceslice', slice);
   }
 
   /** Forgets an object that was deleted. */
-  remove(kind: 'pod' | 'pv' | 'volumeattachment', namespace: string, name: string): void {
+  remove(kind: 'pod' | 'pv' | 'volumeattachment' | 'resourceslice', namespace: string, name: string): void {
     const self = vertex(kind, namespace, name);
     for (const one of this.used.get(self) ?? []) this.drop(one, self);
     this.used.delete(self);
@@ -107,6 +108,19 @@ export class NodeGraph {
       }
     }
     return false;
+  }
+
+  /** What belongs to the node its spec names. */
+  private putOnNode(kind: 'volumeattachment' | 'resourceslice', { metadata, spec }: KubeObject): void {
+    const self = vertex(kind, '', metadata.name ?? '');
+    const old = this.userOf.get(self);
+    if (old !== undefined) this.drop(self, old);
+    this.userOf.delete(self);
+    const name = textOf(fieldsOf(spec).nodeName);
+    if (name === '') return;
+    const node = vertex('node', '', name);
+    this.edge(self, node);
+    this.userOf.set(self, node);
   }
 
   private put(self: string, uses: readonly string[]): void {

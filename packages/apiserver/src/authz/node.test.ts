@@ -53,6 +53,12 @@ function world(): { readonly graph: NodeGraph; readonly nodes: NodeAuthorizer } 
     metadata: { name: 'va' },
     spec: { nodeName: 'n1' },
   });
+  graph.putResourceSlice({
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceSlice',
+    metadata: { name: 'slice' },
+    spec: { nodeName: 'n1' },
+  });
   return { graph, nodes: new NodeAuthorizer(graph) };
 }
 
@@ -82,6 +88,8 @@ describe('the node of a pod, and no other one', () => {
       'update',
       { group: 'coordination.k8s.io', resource: 'leases', namespace: 'kube-node-lease', name: 'n1' },
     ],
+    ['slice', 'update', { group: 'resource.k8s.io', resource: 'resourceslices', name: 'slice' }],
+    ['account', 'get', { resource: 'serviceaccounts', namespace: 'red', name: 'robot' }],
     ['CSINode', 'patch', { group: 'storage.k8s.io', resource: 'csinodes', name: 'n1' }],
     [
       'pods on it',
@@ -113,10 +121,36 @@ test.each<[string, string, Named, string]>([
     'another secret',
     'get',
     { resource: 'secrets', namespace: 'red', name: 'x' },
-    'no relationship found between node "n1" and this object',
+    "no relationship found between node 'n1' and this object",
   ],
   ['all pods', 'list', { resource: 'pods' }, 'can only list/watch pods with spec.nodeName field selector'],
-  ['all nodes', 'list', { resource: 'nodes' }, 'node can only read its own Node object'],
+  ['all nodes', 'list', { resource: 'nodes' }, "node 'n1' cannot read all nodes, only its own Node object"],
+  [
+    'another node',
+    'get',
+    { resource: 'nodes', name: 'n3' },
+    "node 'n1' cannot read 'n3', only its own Node object",
+  ],
+  ['the deletion of a node', 'delete', { resource: 'nodes', name: 'n1' }, ''],
+  ['a log', 'get', { resource: 'pods', subresource: 'log', namespace: 'red', name: 'web' }, ''],
+  [
+    'all service accounts',
+    'list',
+    { resource: 'serviceaccounts', namespace: 'red' },
+    'can only create tokens for individual service accounts',
+  ],
+  [
+    'all slices',
+    'list',
+    { group: 'resource.k8s.io', resource: 'resourceslices' },
+    'can only list/watch/deletecollection resourceslices with nodeName field selector',
+  ],
+  [
+    'a proxied slice',
+    'proxy',
+    { group: 'resource.k8s.io', resource: 'resourceslices', name: 'slice' },
+    'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection',
+  ],
 ])('%s: %s is refused', (_name, verb, named, reason) => {
   const { nodes } = world();
   expect(nodes.decide(resourceAttributes(N1, verb, named))).toEqual({ kind: 'no-opinion', reason });

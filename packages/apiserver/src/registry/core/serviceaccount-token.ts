@@ -1,0 +1,27 @@
+/**
+ * serviceaccounts/NAME/token: a token on request. What may be asked for and what the token says is the issuer's;
+ * here the account is found, and a client is told when its wish was cut.
+ */
+
+import type { TokenIssuer } from '../../authn/token-request.ts';
+import { badRequest, internalError } from '../../api/status.ts';
+import type { SubresourceDefinition } from '../resource.ts';
+
+/** @param issuer has the key that signs */
+export function serviceAccountToken(issuer: TokenIssuer): SubresourceDefinition {
+  return {
+    name: 'token',
+    kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
+    typeName: 'authentication.v1.TokenRequest',
+    verbs: ['create'],
+    backing: {
+      kind: 'create',
+      async create({ body, namespace, name, stores }) {
+        if (body === undefined) throw badRequest('a TokenRequest is required');
+        const accounts = stores.of({ group: '', resource: 'serviceaccounts' });
+        if (accounts === undefined) throw internalError('service accounts are not served');
+        return await issuer.request(await accounts.get(namespace, name), body);
+      },
+    },
+  };
+}
