@@ -5,7 +5,9 @@
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest } from '../api/status.ts';
+import type { TablePrinter } from '../printers/printer.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
+import { scalePrinter } from '../printers/workload-printers.ts';
 import type { Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
 
@@ -42,7 +44,7 @@ function shaped(scope: Scope, form: AnswerForm, object: KubeObject): KubeObject 
     case 'Table': {
       const { resourceVersion } = object.metadata;
       return tableOf([object], resourceVersion === undefined ? {} : { resourceVersion }, {
-        printer: scope.subresource?.kind === undefined ? scope.served.version.printer : undefined,
+        printer: printerOf(scope),
         version: form.version,
         include: includeOf(scope),
         nowMs: scope.parts.nowMs(),
@@ -55,4 +57,10 @@ function shaped(scope: Scope, form: AnswerForm, object: KubeObject): KubeObject 
     case 'object':
       return object;
   }
+}
+
+/** A subresource that is another kind has that kind's columns. */
+function printerOf({ subresource, served }: Scope): TablePrinter | undefined {
+  if (subresource?.kind === undefined) return served.version.printer;
+  return subresource.kind.kind === 'Scale' ? scalePrinter : undefined;
 }

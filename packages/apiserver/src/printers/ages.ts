@@ -4,7 +4,7 @@
  * Modelled on apimachinery's util/duration HumanDuration.
  */
 
-import { parseTime } from '../codec/times.ts';
+import { parseTime, ZERO_SECONDS } from '../codec/times.ts';
 
 /** `5s`, `3m20s`, `4h5m`, `2d3h`, `10d`, `2y30d`. */
 export function humanDuration(ms: number): string {
@@ -30,8 +30,15 @@ function withRest(text: string, rest: number, unit: string): string {
   return rest === 0 ? text : `${text}${rest}${unit}`;
 }
 
+/** A time in milliseconds since 1970; undefined for none: absent, not a time, or the zero of Go's. */
+export function timeMs(time: string | null | undefined): number | undefined {
+  const instant = parseTime(time ?? '');
+  if (instant === undefined || instant.seconds === ZERO_SECONDS) return undefined;
+  return instant.seconds * 1000 + instant.nanos / 1e6;
+}
+
 /** How long ago a time was; `<unknown>` for none. */
 export function ageOf(time: string | null | undefined, nowMs: number): string {
-  const instant = parseTime(time ?? '');
-  return instant === undefined ? '<unknown>' : humanDuration(nowMs - instant.seconds * 1000);
+  const at = timeMs(time);
+  return at === undefined ? '<unknown>' : humanDuration(nowMs - at);
 }

@@ -1,21 +1,25 @@
 /**
  * Objects as meta.k8s.io Table, and as their metadata alone: what kubectl prints and what clients ask that
- * want no more. Pure; the columns come from the kind's printer, name and age where it has none.
+ * want no more. Pure; the columns come from the kind's printer, the name and when it was made where it has none.
  *
- * Modelled on apiserver's handlers/response.go.
+ * Modelled on apiserver's handlers/response.go and registry/rest/table.go.
  */
 
 import type { KubeObject, ListMeta } from '../api/meta.ts';
-import { ageOf } from './ages.ts';
-import { AGE_COLUMN, NAME_COLUMN, type PrinterColumn, type TablePrinter } from './printer.ts';
+import { formatTime, ZERO_SECONDS } from '../codec/times.ts';
+import { timeMs } from './ages.ts';
+import { CREATED_COLUMN, NAME_COLUMN, type PrinterColumn, type TablePrinter } from './printer.ts';
 
 /** What a row carries of its object. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
-/** Name and age. */
+/** Name and time of creation. */
 export const DEFAULT_PRINTER: TablePrinter = {
-  columns: [NAME_COLUMN, AGE_COLUMN],
-  cells: ({ metadata }, nowMs) => [metadata.name ?? '', ageOf(metadata.creationTimestamp, nowMs)],
+  columns: [NAME_COLUMN, CREATED_COLUMN],
+  cells({ metadata }) {
+    const ms = timeMs(metadata.creationTimestamp);
+    return [metadata.name ?? '', formatTime(ms === undefined ? ZERO_SECONDS : ms / 1000)];
+  },
 };
 
 const GROUP = 'meta.k8s.io';
@@ -38,15 +42,20 @@ export function tableOf(
 ): KubeObject {
   // A list's metadata knows neither names nor labels, which is all right: an object's may lack them too.
   const metadata: KubeObject['metadata'] & ListMeta = listMeta;
+  const rows = printer.together?.(objects) ?? { objects, cells: printer.cells.bind(printer) };
   return {
     kind: 'Table',
     apiVersion: `${GROUP}/${version}`,
     metadata,
     columnDefinitions: columns ? printer.columns.map(definitionOf) : null,
-    rows: objects.map((object) => ({
-      cells: printer.cells(object, nowMs),
-      ...rowObject(object, version, include),
-    })),
+    rows: rows.objects.map((object) => {
+      const conditions = printer.conditions?.(object) ?? [];
+      return {
+        cells: rows.cells(object, nowMs),
+        ...(conditions.length === 0 ? {} : { conditions }),
+        ...rowObject(object, version, include),
+      };
+    }),
   };
 }
 

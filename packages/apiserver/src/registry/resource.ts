@@ -172,14 +172,21 @@ export interface ResourceHooks {
   terminating?(object: KubeObject): KubeObject;
 }
 
-/** A field of an object that selectors may name. */
+/**
+ * Fields of a kind that selectors may name beyond metadata.name, and metadata.namespace where it has namespaces.
+ * (A kind without them takes both, as the original does.)
+ */
 export interface SelectableFields {
-  /** Names beyond metadata.name and metadata.namespace, sorted. */
+  /** Sorted. */
   readonly names: readonly string[];
   /** Their values for one object; a name that is missing counts as empty. */
   values(object: KubeObject): Readonly<Record<string, string>>;
-  /** Names as a version calls them, to those above (`regarding.name` of events.k8s.io); the same without. */
+  /** Other names clients may use, to those above: `regarding.name` of events.k8s.io. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** Those of `names` that clients may not use: they know them by another one. None unless said. */
+  readonly hidden?: readonly string[];
+  /** What is said of a name that is not known; `field label not supported: NAME` unless said. */
+  refusal?(field: string): string;
 }
 
 export interface ResourceDefinition {

@@ -48,17 +48,22 @@ export function selectionOf(
 }
 
 /** The requirement under the name the field has inside. */
-function known({ selectable }: ResourceDefinition, requirement: FieldRequirement): FieldRequirement {
+function known({ selectable, scope }: ResourceDefinition, requirement: FieldRequirement): FieldRequirement {
   const { field } = requirement;
-  const inside = selectable?.aliases?.[field] ?? field;
-  const own = selectable?.names.includes(inside) ?? false;
-  if (own || METADATA_FIELDS.includes(inside)) {
-    return inside === field ? requirement : { ...requirement, field: inside };
-  }
   if (selectable === undefined) {
-    throw badRequest(
-      `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
-    );
+    if (METADATA_FIELDS.includes(field)) return requirement;
+    throw badRequest(onlyMetadata(field));
   }
-  throw badRequest(`field label not supported: ${field}`);
+  const { aliases = {}, hidden = [], names } = selectable;
+  if (Object.hasOwn(aliases, field)) return { ...requirement, field: aliases[field] };
+  const own = names.includes(field) && !hidden.includes(field);
+  if (own || field === 'metadata.name' || (field === 'metadata.namespace' && scope === 'Namespaced')) {
+    return requirement;
+  }
+  throw badRequest(selectable.refusal?.(field) ?? `field label not supported: ${field}`);
+}
+
+/** What is said of a field by kinds that know none of their own. */
+export function onlyMetadata(field: string): string {
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
 }

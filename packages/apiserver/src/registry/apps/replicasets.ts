@@ -5,6 +5,7 @@ import { count, part } from '../../validation/value.ts';
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkReplicaStatus } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
+import { onlyMetadata } from '../selection.ts';
 import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
 
 export const replicaSets = defineKind({
@@ -31,6 +32,10 @@ export const replicaSets = defineKind({
       },
     },
   },
-  selectable: selectableAt(['status.replicas'], { 'status.replicas': '0' }),
+  // The documentation of field selectors has it; the text of the refusal is that of kinds without any.
+  selectable: {
+    ...selectableAt(['status.replicas'], { 'status.replicas': '0' }),
+    refusal: onlyMetadata,
+  },
   subresources: [scaleOf()],
 });

@@ -22,7 +22,7 @@ import {
   withFieldAt,
   without,
 } from '../../validation/value.ts';
-import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 const INDEXED_MAX = 100_000;
 const LABELS: readonly string[] = [
@@ -94,7 +94,11 @@ export const jobs = defineKind({
       },
     },
   },
-  selectable: selectableAt(['status.successful'], { 'status.successful': '0' }),
+  selectable: {
+    names: ['status.successful'],
+    values: (object) => ({ 'status.successful': String(count(part(object, 'status'), 'succeeded')) }),
+    refusal: (field) => `field label ${JSON.stringify(field)} not supported for Job`,
+  },
 });
 
 /** A job that did not start may still be placed elsewhere. */

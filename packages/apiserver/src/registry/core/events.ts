@@ -117,6 +117,7 @@ export const events = defineKind({
   types: 'events',
   selectable: {
     ...selectable,
+    hidden: FIELDS.filter((name) => name.startsWith('involvedObject.') || name === 'reportingComponent'),
     aliases: Object.fromEntries([
       ...FIELDS.filter((name) => name.startsWith('involvedObject.')).map((name) => [
         name.replace('involvedObject', 'regarding'),

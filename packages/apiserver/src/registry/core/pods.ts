@@ -111,6 +111,29 @@ const resize: SubresourceDefinition = {
   },
 };
 
+const podFields = selectableAt(
+  [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    // Taken, but a list has no value to compare with: it counts as empty, in the original too.
+    'status.podIPs',
+    'status.nominatedNodeName',
+  ],
+  { 'spec.hostNetwork': 'false' },
+);
+
+/** podIP is what older kubelets write alone. */
+function podAddress(object: KubeObject): string {
+  const status = part(object, 'status');
+  const alone = text(status, 'podIP');
+  return alone === '' ? text(parts(status, 'podIPs').at(0) ?? {}, 'ip') : alone;
+}
+
 export const pods = defineKind({
   group: '',
   types: 'core',
@@ -146,19 +169,12 @@ export const pods = defineKind({
     },
   },
   returnsDeletedObject: true,
-  selectable: selectableAt(
-    [
-      'spec.nodeName',
-      'spec.restartPolicy',
-      'spec.schedulerName',
-      'spec.serviceAccountName',
-      'spec.hostNetwork',
-      'status.phase',
-      'status.podIP',
-      'status.nominatedNodeName',
-    ],
-    { 'spec.hostNetwork': 'false' },
-  ),
+  selectable: {
+    names: podFields.names,
+    values: (object) => ({ ...podFields.values(object), 'status.podIP': podAddress(object) }),
+    // What it was called before there were versions.
+    aliases: { 'spec.host': 'spec.nodeName' },
+  },
   subresources: [ephemeralContainers, resize, bindingOf('pods'), evictionOf()],
 });
 

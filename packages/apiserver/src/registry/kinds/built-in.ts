@@ -4,8 +4,11 @@
  * them for whole.
  */
 
+import { describeResource } from '../../api/meta.ts';
 import { BUILT_IN_DEFAULTS } from '../../defaults/built-in-defaults.ts';
 import { Defaulter } from '../../defaults/defaulter.ts';
+import { BUILT_IN_PRINTERS } from '../../printers/built-in-printers.ts';
+import { printedAs, type TablePrinter } from '../../printers/printer.ts';
 import type { TypeTable } from '../../schema/type-table.ts';
 import {
   mutatingAdmissionPolicies,
@@ -60,7 +63,7 @@ import {
   resourceClaimTemplates,
   resourceSlices,
 } from '../resource/devices.ts';
-import type { ResourceDefinition } from '../resource.ts';
+import type { ResourceDefinition, VersionDefinition } from '../resource.ts';
 import { priorityClasses } from '../scheduling/priorityclasses.ts';
 import { csiDrivers, csiNodes, csiStorageCapacities, volumeAttachments } from '../storage/csi.ts';
 import { storageClasses, volumeAttributesClasses } from '../storage/storageclasses.ts';
@@ -145,14 +148,28 @@ export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   pods: 'log, exec, attach, portforward and proxy are brought by who reaches nodes; status updates are not checked',
 };
 
-/** All kinds with the defaults of their types. */
+/** All kinds with the defaults of their types and the columns of `kubectl get`. */
 export function builtInResources(types: TypeTable): ResourceDefinition[] {
   const defaulter = new Defaulter(types, BUILT_IN_DEFAULTS);
   return [bindings, ...STORED_KINDS].map((definition) => ({
     ...definition,
     versions: definition.versions.map((version) => {
       const defaults = defaulter.forType(version.typeName);
-      return defaults === undefined ? version : { ...version, defaults };
+      const printer = printerOf(definition, version);
+      return {
+        ...version,
+        ...(defaults === undefined ? {} : { defaults }),
+        ...(printer === undefined ? {} : { printer }),
+      };
     }),
   }));
+}
+
+/** The columns of a kind; an object of another version than the stored one is read as that. */
+function printerOf(definition: ResourceDefinition, { version }: VersionDefinition): TablePrinter | undefined {
+  const printer = BUILT_IN_PRINTERS.get(describeResource(definition));
+  const { backing } = definition;
+  if (printer === undefined || backing.kind !== 'stored') return printer;
+  if (backing.version.group === definition.group && backing.version.version === version) return printer;
+  return printedAs(printer, (object) => definition.convert?.(object, backing.version) ?? object);
 }

@@ -4,7 +4,7 @@ import { addressErrors, formatAddress, parseAddress, parseNetwork } from '../../
 import { pathSegmentErrors } from '../../validation/names.ts';
 import { checkDnsSubdomain, checkNetwork } from '../../validation/scalars.ts';
 import { part, partOf, same, text, texts } from '../../validation/value.ts';
-import { defineKind, selectableAt, SPEC } from '../kinds/kind.ts';
+import { defineKind, SPEC } from '../kinds/kind.ts';
 
 export const ipAddresses = defineKind({
   group: 'networking.k8s.io',
@@ -40,7 +40,6 @@ export const ipAddresses = defineKind({
         errors.invalid(SPEC.child('parentRef'), part(object, 'spec')['parentRef'], 'field is immutable');
     },
   },
-  selectable: selectableAt(['spec.parentRef.name']),
 });
 
 export const serviceCidrs = defineKind({

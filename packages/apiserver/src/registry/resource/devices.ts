@@ -99,6 +99,7 @@ export const deviceClasses = defineKind({
   resource: 'deviceclasses',
   kind: 'DeviceClass',
   scope: 'Cluster',
+  returnsDeletedObject: true,
   checks: {
     generation: ['spec'],
     check(errors, object) {
@@ -119,6 +120,7 @@ export const resourceClaims = defineKind({
   resource: 'resourceclaims',
   kind: 'ResourceClaim',
   scope: 'Namespaced',
+  returnsDeletedObject: true,
   checks: {
     prepareForCreate: (object) => ({ ...object, status: {} }),
     check(errors, object) {
@@ -136,6 +138,7 @@ export const resourceClaimTemplates = defineKind({
   resource: 'resourceclaimtemplates',
   kind: 'ResourceClaimTemplate',
   scope: 'Namespaced',
+  returnsDeletedObject: true,
   checks: {
     check(errors, object) {
       const spec = part(object, 'spec');
@@ -155,6 +158,7 @@ export const resourceSlices = defineKind({
   resource: 'resourceslices',
   kind: 'ResourceSlice',
   scope: 'Cluster',
+  returnsDeletedObject: true,
   checks: {
     generation: ['spec'],
     check(errors, object) {
@@ -220,5 +224,8 @@ export const resourceSlices = defineKind({
       }
     },
   },
-  selectable: selectableAt(['spec.driver', 'spec.nodeName']),
+  selectable: {
+    ...selectableAt(['spec.driver', 'spec.nodeName']),
+    refusal: (field) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${field}`,
+  },
 });
