@@ -447,6 +447,7 @@ withKubectl('kubectl get (needs kubectl on the path)', () => {
       'NAMESPACE',
       [['shop', 'web-0', '1/1', 'Running', '2 (5m ago)', '60m']],
     ]);
+    expect((await get('pods', '--chunk-size=1')).map(([name]) => name)).toEqual(['NAME', 'aged', 'web-0']);
     expect(await get('pod', 'web-0', '-o', 'custom-columns=NODE:.spec.nodeName')).toEqual([['NODE'], ['n1']]);
   }, 120_000);
 

@@ -4,7 +4,7 @@
 
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { badRequest } from '../api/status.ts';
+import { ApiError, badRequest } from '../api/status.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { scalePrinter } from '../printers/workload-printers.ts';
@@ -53,10 +53,23 @@ function shaped(scope: Scope, form: AnswerForm, object: KubeObject): KubeObject 
     case 'PartialObjectMetadata':
       return metadataOf(object, form.version);
     case 'PartialObjectMetadataList':
-      throw badRequest(`${object.kind} is not a list`);
+      throw notInThisForm(
+        `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(scope, false)})`,
+      );
     case 'object':
       return object;
   }
+}
+
+/** The object there is cannot take the form that was asked for. */
+export function notInThisForm(message: string): ApiError {
+  return new ApiError({ code: 406, reason: 'NotAcceptable', message });
+}
+
+/** What the original calls the type of its objects in such texts, `*core.PodList`. */
+export function goType({ served }: Scope, list: boolean): string {
+  const types = served.version.typeName.split('.')[0];
+  return types === '' ? '*unstructured.Unstructured' : `*${types}.${list ? served.listKind : served.kind}`;
 }
 
 /** A subresource that is another kind has that kind's columns. */

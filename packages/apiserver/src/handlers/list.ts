@@ -5,11 +5,10 @@
 
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject, ListMeta } from '../api/meta.ts';
-import { badRequest } from '../api/status.ts';
 import { metadataListOf, tableOf } from '../printers/table.ts';
 import type { ListResult } from '../storage/storage.ts';
 import { selectionOf } from '../registry/selection.ts';
-import { formOf, includeOf } from './answer.ts';
+import { formOf, goType, includeOf, notInThisForm } from './answer.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
@@ -72,7 +71,9 @@ export function listObject(
     case 'PartialObjectMetadataList':
       return metadataListOf(objects, meta, form.version);
     case 'PartialObjectMetadata':
-      throw badRequest(`${served.listKind} is a list, PartialObjectMetadataList is its metadata`);
+      throw notInThisForm(
+        `you requested PartialObjectMetadata, but the requested object is a list (${goType(scope, true)})`,
+      );
     case 'object': {
       const metadata: KubeObject['metadata'] & ListMeta = meta;
       return {

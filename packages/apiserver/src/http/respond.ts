@@ -14,7 +14,7 @@ import type { ApiResponse, Headers } from '../api/exchange.ts';
 import { parseApiVersion, type KubeObject } from '../api/meta.ts';
 import { ApiError, notAcceptable, statusObject } from '../api/status.ts';
 import { writeJson } from '../codec/json-writer.ts';
-import { asObject, isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
+import { asJson, asObject, isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
 import type { AnswerForm } from '../handlers/wire.ts';
 import { answerForm, header, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
 import type { HttpRequest } from './request.ts';
@@ -73,10 +73,13 @@ export class Responder {
     try {
       body = this.bodyOf(request, response);
     } catch (error) {
-      // What cannot be said in the client's words is said in JSON: the refusal itself.
+      // What cannot be said in the client's words is said in JSON: that there are no such words, unless there was
+      // something else to refuse.
       if (!(error instanceof ApiError)) throw error;
-      code = error.code;
-      body = { contentType: JSON_TYPE, parts: [pretty(statusObject(error.status))] };
+      const refused = response.kind === 'object' && response.code >= 400;
+      if (!refused) code = error.code;
+      const said = refused ? asJson(response.object) : statusObject(error.status);
+      body = { contentType: JSON_TYPE, parts: [pretty(said)] };
     }
     const headers = commonHeaders(request, response.headers);
     if (!headers.has('content-type') && body.contentType !== '') {
