@@ -81,16 +81,17 @@ export class Leases {
     const { lessor } = this.member;
     // To be told that a lease is over, and then to see it live on under another leader, would be wrong: who asks for
     // one that is due waits until its end is applied, or asks the next leader (as in etcd).
-    while (lessor.isDue(id, this.options.monotonicMs())) {
-      await this.schedule.delay(REVOKED_POLL_MS);
-      if (this.schedule.stopped) throw new StoreError('STOPPED');
-      await this.confirm();
+    for (;;) {
+      if (lessor.isDue(id, this.options.monotonicMs())) {
+        await this.schedule.delay(REVOKED_POLL_MS);
+        if (this.schedule.stopped) throw new StoreError('STOPPED');
+        await this.confirm();
+      } else if (lessor.isCheckpointed(id)) {
+        // Its time may be up when that is done.
+        await this.clearCheckpoint(id);
+        if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
+      } else return lessor.renew(id, this.options.monotonicMs());
     }
-    while (lessor.isCheckpointed(id)) {
-      await this.clearCheckpoint(id);
-      if (!this.member.isLeader) throw new StoreError('NOT_PRIMARY');
-    }
-    return lessor.renew(id, this.options.monotonicMs());
   }
 
   /**

@@ -131,6 +131,32 @@ test('whose time is up is told so when the end is applied, or by the next leader
   expect(await kept).toBe('NOT_PRIMARY');
 });
 
+test('whose time ran out while its checkpoint was taken back waits for its end as well', async () => {
+  const member = new Member();
+  member.isLeader = true;
+  member.lessor.grant(1n, 10);
+  member.lessor.checkpoint(1n, 5);
+  member.lessor.promote(0, 0);
+  const { leases: tested, clock } = leases(member);
+  const { propose } = member;
+  let syncs = (): void => {};
+  member.propose = async (kind, body) => {
+    await new Promise<void>((resolve) => (syncs = resolve));
+    return propose.call(member, kind, body);
+  };
+  let answered = 0;
+  const ended = tested.renew(1n).finally(() => answered++);
+  await clock.pass(1);
+  await clock.pass(6000);
+  syncs();
+  await clock.pass(20);
+  expect(member.proposed).toHaveLength(1);
+  expect(answered).toBe(0);
+  member.lessor.revoke(1n);
+  await clock.pass(20);
+  expect(await ended).toBeUndefined();
+});
+
 test('elsewhere the leader of the moment is asked, until one answers or the time is up', async () => {
   const member = new Member();
   const asked: bigint[] = [];
