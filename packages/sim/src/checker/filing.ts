@@ -284,10 +284,9 @@ export class Filing {
       const { request, outcome } = operation;
       if (outcome.kind !== 'ok' || !isKeyResponse(outcome.response)) continue;
       const revision = headerOf(operation);
-      const asked = request.kind === 'range' ? (request.revision ?? 0) : 0;
       // What a write tells of keys was so before it, at least.
-      const at = changed(outcome.response) ? revision - 1 : asked > 0 ? asked : revision;
-      this.claimAnswer(outcome.response, at);
+      const at = changed(outcome.response) ? revision - 1 : revision;
+      if (isKeyRequest(request)) this.claimAnswer(request, outcome.response, at);
     }
     // Watches of everything that have just been told a whole response: the next one begins with a revision's first event.
     const whole = new Map<number, boolean>();
@@ -340,19 +339,26 @@ export class Filing {
   }
 
   /** @param at the newest revision at which what it tells was so */
-  private claimAnswer(response: TxnOpResponse, at: number): void {
+  /** @param at where the request was done; a range may say for itself of when it is */
+  private claimAnswer(request: TxnOp, response: TxnOpResponse, at: number): void {
     switch (response.kind) {
-      case 'range':
-        for (const kv of response.kvs ?? []) this.claimKv(kv, at);
+      case 'range': {
+        const asked = request.kind === 'range' ? (request.revision ?? 0) : 0;
+        for (const kv of response.kvs ?? []) this.claimKv(kv, asked > 0 ? asked : at);
         return;
+      }
       case 'put':
         this.claimKv(response.prev, at);
         return;
       case 'delete':
         for (const kv of response.prevs ?? []) this.claimKv(kv, at);
         return;
-      case 'txn':
-        for (const nested of response.responses ?? []) this.claimAnswer(nested, at);
+      case 'txn': {
+        if (request.kind !== 'txn') return;
+        const ops = (response.succeeded === true ? request.then : request.else) ?? [];
+        for (const [i, nested] of (response.responses ?? []).entries())
+          if (i < ops.length) this.claimAnswer(ops[i], nested, at);
+      }
     }
   }
 

@@ -4,7 +4,7 @@
  * model and taken back, so that only those are offered that do what was told.
  */
 import type { Operation, WatchEvent } from '../history/record.ts';
-import type { LeaseId, Request } from '../history/request.ts';
+import type { KeyValue, LeaseId, Request } from '../history/request.ts';
 import type { Claim, Filing } from './filing.ts';
 import { isKeyRequest, putsOf } from './filing.ts';
 import { leaseOf, type KeySpace } from './key-space.ts';
@@ -242,17 +242,25 @@ function mayDelete(request: Request): boolean {
   return request.kind === 'txn' && [...(request.then ?? []), ...(request.else ?? [])].some(mayDelete);
 }
 
-/** Whether events are what was told of them. */
+/** Whether events are what was told of them. A txn may change a key more than once, and each change was told. */
 function agrees(events: readonly WatchEvent[], claim: Claim | undefined): boolean {
   if (claim === undefined) return true;
-  const byKey = new Map(events.map((event) => [event.kv.key, event]));
-  if (claim.complete !== undefined && claim.complete.length !== events.length) return false;
-  for (const [key, kv] of claim.puts) {
-    const event = byKey.get(key);
-    if (event?.kind !== 'put' || event.kv.version !== kv.version || event.kv.create !== kv.create)
-      return false;
-    if (kv.value !== '' && (event.kv.value !== kv.value || leaseOf(event.kv) !== leaseOf(kv))) return false;
+  const { complete } = claim;
+  if (complete !== undefined) {
+    if (complete.length !== events.length) return false;
+    return complete.every((told, i) => told.kind === events[i].kind && isSame(events[i], told.kv));
   }
-  for (const key of claim.deletes) if (byKey.get(key)?.kind !== 'delete') return false;
+  for (const kv of claim.puts.values())
+    if (!events.some((event) => event.kind === 'put' && isSame(event, kv))) return false;
+  for (const key of claim.deletes)
+    if (!events.some((event) => event.kind === 'delete' && event.kv.key === key)) return false;
   return true;
+}
+
+/** Whether it is what was told of a key; a value may have been left out. */
+function isSame({ kind, kv }: WatchEvent, told: KeyValue): boolean {
+  if (kv.key !== told.key) return false;
+  if (kind === 'delete') return true;
+  if (kv.version !== told.version || kv.create !== told.create) return false;
+  return told.value === '' || (kv.value === told.value && leaseOf(kv) === leaseOf(told));
 }

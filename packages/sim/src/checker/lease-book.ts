@@ -1,6 +1,7 @@
 /** What clients know of leases: when each was granted, kept alive and asked to end, by the recorder's places and clock. */
 import type { History, Operation } from '../history/record.ts';
-import type { LeaseId } from '../history/request.ts';
+import type { LeaseId, Request, Response } from '../history/request.ts';
+import { leaseOf } from './key-space.ts';
 
 export interface Renewal {
   readonly operation: Operation;
@@ -43,6 +44,8 @@ export class LeaseBook {
       ) {
         if (outcome.response.ttl >= 0) this.seeAlive(request.id, operation.called);
       }
+      if (outcome.kind === 'ok')
+        for (const lease of attachedBy(request, outcome.response)) this.seeAlive(lease, operation.called);
       if (request.kind === 'leaseRevoke') this.leases.get(request.id)?.revokes.push(operation);
       if (
         request.kind !== 'leaseKeepAlive' ||
@@ -87,5 +90,17 @@ export class LeaseBook {
   private renew(id: LeaseId, operation: Operation, ttl: number): void {
     this.leases.get(id)?.renewals.push({ operation, ttlMs: ttl * 1000 });
     if (operation.request.kind === 'leaseKeepAlive') this.seeAlive(id, operation.called);
+  }
+}
+
+/** Leases that a request has put keys to, as its answer says: they were there. */
+function* attachedBy(request: Request, response: Response): Generator<LeaseId> {
+  if (request.kind === 'put') {
+    const lease = leaseOf(request);
+    if (lease !== undefined && request.ignoreLease !== true) yield lease;
+  } else if (request.kind === 'txn' && response.kind === 'txn') {
+    const ops = (response.succeeded === true ? request.then : request.else) ?? [];
+    for (const [i, nested] of (response.responses ?? []).entries())
+      if (i < ops.length) yield* attachedBy(ops[i], nested);
   }
 }

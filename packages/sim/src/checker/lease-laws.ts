@@ -55,6 +55,22 @@ export function checkLeases(filing: Filing, book: LeaseBook, replay: Replay, fin
   }
   checkTimes(filing.history, book, ends, findings);
   checkLate(filing, book, replay, findings);
+  countExpiries(filing, book, replay, findings);
+}
+
+/** Leases that ran out with keys, and those of them that another leader ended than the one that granted them. */
+function countExpiries(filing: Filing, book: LeaseBook, replay: Replay, findings: Findings): void {
+  const { facts } = filing.history;
+  const elections = facts.filter((fact) => fact.type === 'leader').map((fact) => fact.seq);
+  for (const fact of facts) {
+    if (fact.type !== 'applied') continue;
+    const origin = replay.originOf(fact.revision);
+    if (origin.kind !== 'expired') continue;
+    findings.count('leases expired with keys');
+    const granted = book.leases.get(origin.lease)?.grant?.returned ?? Infinity;
+    if (elections.some((seq) => seq > granted && seq < fact.seq))
+      findings.count('leases ended by a later leader');
+  }
 }
 
 function renewalsBefore({ renewals }: LeaseRecord, place: number): Operation[] {

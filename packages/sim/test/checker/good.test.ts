@@ -4,7 +4,7 @@ import { checkHistory } from '../../src/checker/check-history.ts';
 import { verdictText } from '../../src/checker/verdict.ts';
 import type { History } from '../../src/history/record.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
-import type { Response } from '../../src/history/request.ts';
+import type { Response, TxnOp, TxnRequest } from '../../src/history/request.ts';
 
 const READ = { kind: 'range', key: 'k' } as const;
 const NOTHING: Response = { kind: 'range', revision: 1 };
@@ -23,9 +23,7 @@ function learner(learns: 'before the read' | 'by a refusal' | 'in the read' | 'i
     recorder.fact({ type: 'start', member: 'd' });
     const asker = { client: 1, member: 'd' };
     if (learns === 'by a refusal')
-      recorder
-        .call(asker, READ)
-        .failed('FailedPrecondition', 'etcdserver: rpc not supported for learner');
+      recorder.call(asker, READ).failed('FailedPrecondition', 'etcdserver: rpc not supported for learner');
     if (learns === 'before the read' || learns === 'in an earlier life')
       recorder.fact({ type: 'learns', member: 'd' });
     if (learns === 'in an earlier life') {
@@ -45,4 +43,91 @@ test.each([
   ['in an earlier life', /^ok: /],
 ] as const)('a learner answers a read, and knows what it is: %s', (learns, says) => {
   expect(verdictText(checkHistory(learner(learns)))).toMatch(says);
+});
+
+const ASKER = { client: 1 };
+const LOST = ['Unavailable', 'the connection was lost'] as const;
+
+function txn(...ops: readonly TxnOp[]): TxnRequest {
+  // oxlint-disable-next-line unicorn/no-thenable -- a history's word for it
+  return { kind: 'txn', then: ops };
+}
+
+function put(recorder: HistoryRecorder, key: string, value: string, revision: number, lease?: string): void {
+  const request = { kind: 'put', key, value, ...(lease !== undefined && { lease }) } as const;
+  recorder.call(ASKER, request).ok({ kind: 'put', revision });
+}
+
+test('an unanswered txn changes a key twice, and deletes what it has put', () => {
+  const history = recorded((recorder) => {
+    put(recorder, 'a', '1', 2);
+    const request = txn(
+      { kind: 'put', key: 'b', value: '2' },
+      { kind: 'delete', key: 'a', end: '\0' },
+      { kind: 'put', key: 'a', value: '3' },
+    );
+    recorder.call(ASKER, request).failed(...LOST);
+    const gone = { value: '', create: 0, mod: 3, version: 0 };
+    const events = [
+      { kind: 'put', kv: { key: 'b', value: '2', create: 3, mod: 3, version: 1 } },
+      { kind: 'delete', kv: { key: 'a', ...gone } },
+      { kind: 'delete', kv: { key: 'b', ...gone } },
+      { kind: 'put', kv: { key: 'a', value: '3', create: 3, mod: 3, version: 1 } },
+    ] as const;
+    recorder.fact({ type: 'applied', member: 'm', revision: 3, events });
+    const kvs = [{ key: 'a', value: '3', create: 3, mod: 3, version: 1 }];
+    recorder
+      .call(ASKER, { kind: 'range', key: '\0', end: '\0' })
+      .ok({ kind: 'range', revision: 3, kvs, count: 1 });
+  });
+  expect(verdictText(checkHistory(history))).toMatch(/^ok: /);
+});
+
+/** A key of a lease is deleted by a request nobody answered: who thinks the lease ran out is told otherwise later. */
+function deletedUnanswered(after: (recorder: HistoryRecorder) => void): History {
+  return recorded((recorder) => {
+    recorder
+      .call(ASKER, { kind: 'leaseGrant', ttl: 1 })
+      .ok({ kind: 'leaseGrant', revision: 1, id: 'a1', ttl: 1 });
+    put(recorder, 'k', '1', 2, 'a1');
+    recorder.call(ASKER, { kind: 'delete', key: 'k' }).failed(...LOST);
+    // Its second is over, as far as clients know.
+    for (let i = 0; i < 1000; i++) recorder.fact({ type: 'fault', name: 'weather' });
+    const kv = { key: 'k', value: '', create: 0, mod: 3, version: 0 };
+    recorder.fact({ type: 'applied', member: 'm', revision: 3, events: [{ kind: 'delete', kv }] });
+    recorder.call(ASKER, READ).ok({ kind: 'range', revision: 3 });
+    after(recorder);
+  });
+}
+
+test.each<[string, (recorder: HistoryRecorder) => void]>([
+  [
+    'a renewal',
+    (recorder) =>
+      recorder.call(ASKER, { kind: 'leaseKeepAlive', id: 'a1' }).ok({ kind: 'leaseKeepAlive', ttl: 1 }),
+  ],
+  ['a put to it', (recorder) => put(recorder, 'j', '2', 4, 'a1')],
+  [
+    'a put to it in a txn',
+    (recorder) => {
+      recorder
+        .call(ASKER, txn({ kind: 'put', key: 'j', value: '2', lease: 'a1' }))
+        .ok({ kind: 'txn', revision: 4, succeeded: true, responses: [{ kind: 'put' }] });
+    },
+  ],
+  [
+    'and a txn reads a revision of before',
+    (recorder) => {
+      put(recorder, 'j', '2', 4, 'a1');
+      const kvs = [{ key: 'k', value: '1', create: 2, mod: 2, version: 1, lease: 'a1' }];
+      recorder.call(ASKER, txn({ ...READ, revision: 2 }, { kind: 'put', key: 'i', value: '3' })).ok({
+        kind: 'txn',
+        revision: 5,
+        succeeded: true,
+        responses: [{ kind: 'range', kvs, count: 1 }, { kind: 'put' }],
+      });
+    },
+  ],
+])('a lease whose key somebody deleted lives on: %s', (_name, after) => {
+  expect(verdictText(checkHistory(deletedUnanswered(after)))).toMatch(/^ok: /);
 });
