@@ -60,6 +60,15 @@ describe('shrink', () => {
     expect(commandOf(WEATHER, PLAN)).toBe('node weather.ts --seed 5');
   });
 
+  test('it stops when there is no patience left, with what it has', () => {
+    let runs = 0;
+    const failure = { law: 'X', message: 'X: broken', events: 700 };
+    const shrunk = shrink(WEATHER, PLAN, failure, () => runs++ < 1);
+    expect(shrunk.runs).toBe(1);
+    expect(shrunk.failure.law).toBe('X');
+    expect(shrink(WEATHER, PLAN, failure, () => false)).toEqual({ plan: PLAN, failure, runs: 0 });
+  });
+
   test('the story names the law and the command', () => {
     const lines = story(WEATHER, PLAN, { law: 'X', message: 'X: broken', events: 700 }, false);
     expect(lines[0]).toBe('seed 5 after 700 events: X: broken');

@@ -34,11 +34,20 @@ export function runPlan(
   };
 }
 
-/** What is printed about a failing plan, with the command that repeats it. */
-export function story(simulation: Simulation, plan: Plan, failure: Failure, small: boolean): string[] {
+/**
+ * What is printed about a failing plan, with the command that repeats it.
+ * @param patient whether it may still be made smaller
+ */
+export function story(
+  simulation: Simulation,
+  plan: Plan,
+  failure: Failure,
+  small: boolean,
+  patient?: () => boolean,
+): string[] {
   const lines = [`seed ${plan.seed} after ${failure.events} events: ${failure.message}`];
   if (small || failure.law === 'trace') return [...lines, `  ${commandOf(simulation, plan)}`];
-  const { plan: best, failure: last, runs } = shrink(simulation, plan, failure);
+  const { plan: best, failure: last, runs } = shrink(simulation, plan, failure, patient);
   lines.push(`  in ${runs} runs made smaller: ${last.message}`, `  ${commandOf(simulation, best)}`);
   return lines;
 }

@@ -247,6 +247,27 @@ export class MemoryDisk implements Disk {
     }
   }
 
+  /** Numbers of the sectors of a file that hold anything but zeros. */
+  filledSectors(path: string): number[] {
+    const { durable } = this.file(path);
+    const found: number[] = [];
+    for (let at = 0; at < durable.size; at += SECTOR_BYTES)
+      if (durable.read(at, SECTOR_BYTES).some((byte) => byte !== 0)) found.push(at / SECTOR_BYTES);
+    return found;
+  }
+
+  /** A write that went astray: one sector's content over another's, now and after every crash. @returns whether it differed */
+  copySector(path: string, from: number, to: number): boolean {
+    const node = this.file(path);
+    const content = node.durable.read(from * SECTOR_BYTES, SECTOR_BYTES);
+    const before = node.durable.read(to * SECTOR_BYTES, SECTOR_BYTES);
+    if (content.equals(before) || content.length < before.length) return false;
+    for (const pages of [node.current, node.durable])
+      if (pages.size >= to * SECTOR_BYTES + before.length)
+        pages.write(to * SECTOR_BYTES, content.subarray(0, before.length));
+    return true;
+  }
+
   /** Paths of all files that have a name, in order. */
   paths(): string[] {
     const found: string[] = [];

@@ -8,6 +8,7 @@
  *   --events E      events of a seed before its faults stop
  *   --without a,b   fault kinds left out        --plain a,b   constants that keep their plain value
  *   --again         every seed twice, not one in a hundred
+ *   --shrink S      seconds in which a failing seed is made smaller (120)
  *   --ledger        prints the row for docs/ledger.md
  */
 import { execFileSync, fork } from 'node:child_process';
@@ -20,6 +21,8 @@ import { Tally, type TallyData } from './tally.ts';
 const FAILURES_MAX = 10;
 /** A campaign of so many seeds must have met every goal. */
 const SEEDS_FOR_GOALS = 1000;
+/** A failing seed is made smaller for so long, by the clock. */
+const SHRINK_SECONDS = 120;
 const PROGRESS_EVERY_MS = 10_000;
 
 interface Orders {
@@ -31,6 +34,8 @@ interface Orders {
   readonly share: number | undefined;
   readonly again: boolean;
   readonly small: boolean;
+  /** How long a failing seed is made smaller. */
+  readonly shrinkMs: number;
   readonly plan: (seed: number) => Plan;
 }
 
@@ -60,6 +65,7 @@ function read(simulation: Simulation, args: readonly string[]): Orders {
     share: share === undefined ? undefined : Number(share),
     again: args.includes('--again'),
     small: one !== undefined,
+    shrinkMs: Number(option('shrink') ?? SHRINK_SECONDS) * 1000,
     plan: (seed) => ({ seed, events, without, plain }),
   };
 }
@@ -102,8 +108,10 @@ async function runShare(
     const again = orders.again || plan.seed % RERUN_EVERY === 0;
     const failure = await ownTurn(() => {
       const found = runPlan(simulation, plan, again, tally);
+      const endMs = systemClock.monotonicMs() + orders.shrinkMs;
+      const patient = (): boolean => systemClock.monotonicMs() < endMs;
       if (found !== undefined)
-        failures.push({ seed: plan.seed, lines: story(simulation, plan, found, orders.small) });
+        failures.push({ seed: plan.seed, lines: story(simulation, plan, found, orders.small, patient) });
       return found;
     });
     if (failure !== undefined) failed++;

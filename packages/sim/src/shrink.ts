@@ -1,6 +1,7 @@
 /**
  * Makes a failing plan smaller: fault kinds away, constants back to plain, fewer events; whatever leaves the
- * same law broken is kept. A smaller plan that breaks another law is another story and is not followed.
+ * same law broken is kept. A smaller plan that breaks another law is another story and is not followed. It stops
+ * when its caller has waited long enough, with the smallest plan found until then.
  */
 import type { Failure, Plan, Simulation } from './simulation.ts';
 
@@ -11,11 +12,18 @@ export interface Shrunk {
   readonly runs: number;
 }
 
-export function shrink(simulation: Simulation, plan: Plan, failure: Failure): Shrunk {
+/** @param patient asked before each run */
+export function shrink(
+  simulation: Simulation,
+  plan: Plan,
+  failure: Failure,
+  patient: () => boolean = () => true,
+): Shrunk {
   let best = plan;
   let found = failure;
   let runs = 0;
   const attempt = (smaller: Plan): boolean => {
+    if (!patient()) return false;
     runs++;
     const { failure: other } = simulation.run(smaller);
     if (other === undefined || other.law !== failure.law) return false;
