@@ -60,6 +60,8 @@ export async function offlineHashKV(database: Database, revision: number): Promi
   const compactRevision = await compactRevisionOf(database);
   const bucket = bucketNamed(database, Buckets.key.name);
   const kept = new Map<string, string>();
+  // What finished removing leaves; it counts where nothing is kept.
+  const left = new Map<string, string>();
   let newest = 0;
   // The newest revision is known only at the end; without a wish, all of them count.
   const limit = revision <= 0 ? Infinity : revision;
@@ -69,8 +71,9 @@ export async function offlineHashKV(database: Database, revision: number): Promi
       newest = mainOf(pair.key);
       if (compactRevision < 0 || newest > limit) continue;
       const name = KeyValue.read(pair.value).keyString;
-      if (isTombstone(key)) kept.delete(name);
-      else kept.set(name, key);
+      for (const keys of newest <= compactRevision ? [kept, left] : [kept])
+        if (isTombstone(key)) keys.delete(name);
+        else keys.set(name, key);
     }
   }
   const currentRevision = Math.max(newest, compactRevision, 1);
@@ -78,6 +81,7 @@ export async function offlineHashKV(database: Database, revision: number): Promi
   if (hashRevision > currentRevision) throw new FatalError(textOf('FUTURE_REVISION'));
   if (hashRevision < compactRevision) throw new FatalError(textOf('COMPACTED'));
 
+  const counted = kept.size > 0 ? kept : left;
   let hash = crc32c(Buffer.from(Buckets.key.name, 'latin1'));
   for await (const pairs of bucket?.entries() ?? []) {
     for (const pair of pairs) {
@@ -86,7 +90,7 @@ export async function offlineHashKV(database: Database, revision: number): Promi
       if (main > hashRevision) continue;
       if (main <= compactRevision) {
         if (main === compactRevision && isTombstone(key)) continue;
-        if (kept.size > 0 && kept.get(KeyValue.read(pair.value).keyString) !== key) continue;
+        if (counted.get(KeyValue.read(pair.value).keyString) !== key) continue;
       }
       hash = crc32c(pair.value, crc32c(pair.key, hash));
     }
