@@ -138,11 +138,11 @@ test('whose time ran out while its checkpoint was taken back waits for its end a
   member.lessor.checkpoint(1n, 5);
   member.lessor.promote(0, 0);
   const { leases: tested, clock } = leases(member);
-  const { propose } = member;
+  const propose = member.propose.bind(member);
   let syncs = (): void => {};
   member.propose = async (kind, body) => {
     await new Promise<void>((resolve) => (syncs = resolve));
-    return propose.call(member, kind, body);
+    return propose(kind, body);
   };
   let answered = 0;
   const ended = tested.renew(1n).finally(() => answered++);
