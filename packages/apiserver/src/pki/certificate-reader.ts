@@ -28,7 +28,8 @@ export function readNames(der: Buffer): CertificateNames {
   return { subject: nameParts(subject), subjectBytes: Buffer.from(subject.bytes) };
 }
 
-function nameParts(name: DerValue | undefined): NamePart[] {
+/** The parts of a name. @throws DerError when it is none */
+export function nameParts(name: DerValue | undefined): NamePart[] {
   const found: NamePart[] = [];
   for (const part of inside(name)) {
     for (const pair of inside(part, 0x31)) {
