@@ -1,5 +1,5 @@
 /**
- * Writes packages/apiserver/src/schema/gen/facts.ts from the published descriptions of the Kubernetes API.
+ * Writes packages/apiserver/src/schema/gen/facts.ts and src/openapi/gen/enums.ts from the published descriptions of the Kubernetes API.
  *
  *   node packages/apiserver/generate/main.ts [FOLDER]
  *
@@ -10,7 +10,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { factsModule } from './facts.ts';
+import { enumsModule, factsModule } from './facts.ts';
 
 const root = path.join(import.meta.dirname, '../../..');
 const folder = process.argv[2] ?? path.join(root, '../shared/kubernetes');
@@ -25,3 +25,7 @@ const text = factsModule(
   read('openapi-v2-1.36.json'),
 );
 writeFileSync(path.join(root, 'packages/apiserver/src/schema/gen/facts.ts'), text);
+writeFileSync(
+  path.join(root, 'packages/apiserver/src/openapi/gen/enums.ts'),
+  enumsModule(read('go-fields-1.36.json')),
+);

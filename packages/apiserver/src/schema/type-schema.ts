@@ -108,6 +108,8 @@ export interface FieldSchema {
   /** omitzero: a zero struct is left out as well, which omitempty does not do. */
   readonly omitZero: boolean;
   readonly required: boolean;
+  /** The API says itself that the list is atomic: OpenAPI repeats it, and is silent where nothing is said. */
+  readonly saidAtomic?: boolean;
   /** Default the API's own marks state ("+default"), where there is one. */
   readonly default?: Json;
   /** How a strategic merge patch treats the field; `replace` where nothing is said. */

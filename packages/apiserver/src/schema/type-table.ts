@@ -247,6 +247,7 @@ class Field implements FieldSchema {
   readonly omitEmpty: boolean;
   readonly omitZero: boolean;
   readonly required: boolean;
+  readonly saidAtomic: boolean;
   readonly patchStrategy: 'replace' | 'merge';
   readonly retainKeys: boolean;
   readonly patchMergeKey: string;
@@ -265,6 +266,7 @@ class Field implements FieldSchema {
     this.omitEmpty = flags.includes('?');
     this.omitZero = flags.includes('z');
     this.required = flags.includes('!');
+    this.saidAtomic = flags.includes('a');
     this.patchStrategy = marks.merge ? 'merge' : 'replace';
     this.retainKeys = marks.retain;
     this.patchMergeKey = marks.by;

@@ -47,7 +47,6 @@ export const endpoints = defineKind({
       }
     },
   },
-  returnsDeletedObject: true,
 });
 
 function checkOne(errors: FieldErrors, path: FieldPath, address: JsonObject): void {

@@ -21,6 +21,7 @@ export const csiDrivers = defineKind({
   resource: 'csidrivers',
   kind: 'CSIDriver',
   scope: 'Cluster',
+  returnsDeletedObject: true,
   checks: {
     generation: ['spec'],
     check(errors, object) {
@@ -71,6 +72,7 @@ export const csiNodes = defineKind({
   resource: 'csinodes',
   kind: 'CSINode',
   scope: 'Cluster',
+  returnsDeletedObject: true,
   checks: {
     check(errors, object) {
       const names = new Set<string>();
@@ -138,6 +140,7 @@ export const volumeAttachments = defineKind({
   resource: 'volumeattachments',
   kind: 'VolumeAttachment',
   scope: 'Cluster',
+  returnsDeletedObject: true,
   checks: {
     check(errors, object) {
       const spec = part(object, 'spec');

@@ -32,6 +32,7 @@ export const storageClasses = defineKind({
   kind: 'StorageClass',
   scope: 'Cluster',
   shortNames: ['sc'],
+  returnsDeletedObject: true,
   checks: {
     check(errors, object) {
       const provisioner = text(object, 'provisioner');
@@ -79,6 +80,7 @@ export const volumeAttributesClasses = defineKind({
   kind: 'VolumeAttributesClass',
   scope: 'Cluster',
   shortNames: ['vac'],
+  returnsDeletedObject: true,
   checks: {
     check(errors, object) {
       checkDriverName(errors, FieldPath.of('driverName'), text(object, 'driverName'));
