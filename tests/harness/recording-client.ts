@@ -6,7 +6,12 @@
 import { etcdserverpb as pb, services } from '@keelson/proto';
 import { Metadata, nativeChannel, RpcError, statusName, StatusCode, type Channel } from '@keelson/rpc';
 import type { HistoryRecorder, PendingOperation, Request, Response } from '@keelson/sim';
-import { keepAliveAnswer, keepAliveMessage, translate, type Names } from './recorded-wire.ts';
+import {
+  keepAliveRequest,
+  keepAliveResponse,
+  wireCall,
+  type Names,
+} from '../../packages/store/test/wire/calls.ts';
 
 export interface RecordingClientOptions {
   readonly recorder: HistoryRecorder;
@@ -117,8 +122,8 @@ export class RecordingClient {
     request: Request,
     options: { readonly timeoutMs: number },
   ): Promise<Response> {
-    const { method, message, answer } = translate(request, this.options.names);
-    return answer(await this.channel(member).unary(method, message, options));
+    const { method, message, read } = wireCall(request, this.options.names);
+    return read(await this.channel(member).unary(method, message, options));
   }
 
   /** One message of a stream of its own. */
@@ -128,9 +133,9 @@ export class RecordingClient {
     options: { readonly timeoutMs: number },
   ): Promise<Response> {
     const stream = this.channel(member).bidi(services.Lease.methods.leaseKeepAlive, options);
-    stream.write(keepAliveMessage(id));
+    stream.write(keepAliveRequest(id));
     try {
-      for await (const message of stream) return keepAliveAnswer(message);
+      for await (const message of stream) return keepAliveResponse(message);
     } finally {
       stream.cancel();
     }

@@ -5,7 +5,7 @@
 import { etcdserverpb as pb, services } from '@keelson/proto';
 import { statusName, type ClientStream } from '@keelson/rpc';
 import type { Asker, HistoryRecorder, Watch, WatchResponse } from '@keelson/sim';
-import { watchEvent } from './recorded-wire.ts';
+import { eventOf } from '../../packages/store/test/wire/values.ts';
 import type { RecordingClient } from './recording-client.ts';
 
 export type WatchShape = Pick<Watch, 'key'> &
@@ -153,7 +153,7 @@ export class RecordingStream {
       ...(message.compactRevision > 0 ? { compactRevision: message.compactRevision } : {}),
       ...(message.cancelReason === '' ? {} : { reason: message.cancelReason }),
       ...(message.fragment ? { fragment: true } : {}),
-      ...(message.events.length === 0 ? {} : { events: message.events.map(watchEvent) }),
+      ...(message.events.length === 0 ? {} : { events: message.events.map(eventOf) }),
     };
     this.recorder.watchResponse(response);
     this.took(response);

@@ -12,7 +12,7 @@ import type { HistoryRecorder } from '@keelson/sim';
 import type { MemberProcess } from '../../harness/member-process.ts';
 import type { Network, Place } from '../../harness/network.ts';
 import { ProcessCluster } from '../../harness/process-cluster.ts';
-import type { Names } from '../../harness/recorded-wire.ts';
+import type { Names } from '../../../packages/store/test/wire/calls.ts';
 import { Relays } from '../../harness/relays.ts';
 import { SmallDisk } from '../../harness/small-disk.ts';
 import type { TamperedSyncs } from '../../harness/syscalls.ts';

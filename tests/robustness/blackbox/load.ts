@@ -7,7 +7,7 @@ import { Prng } from '@keelson/base';
 import type { Compare, HistoryRecorder, Request, Response, TxnOp, TxnRequest } from '@keelson/sim';
 import { RecordingClient } from '../../harness/recording-client.ts';
 import { ROOT } from './field.ts';
-import type { Names } from '../../harness/recorded-wire.ts';
+import type { Names } from '../../../packages/store/test/wire/calls.ts';
 import { pause, waitUntil } from '../../harness/waiting.ts';
 
 export interface LoadOptions {

@@ -6,13 +6,16 @@ import { Prng } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import { statusName, type RpcError } from '@keelson/rpc';
 import type { PendingOperation, Request, Response } from '@keelson/sim';
+import { isStreamable, rangeInParts, snapshotInParts } from './in-parts.ts';
+import { Locks } from './locks.ts';
 import type { Requests } from './requests.ts';
 import type { Show } from './show.ts';
 import { Connection, type SimStream } from './connection.ts';
 import { goalOfAnswer, goalOfFailure } from './goal-watch.ts';
 import { ROOT } from './options.ts';
 import { Watching, type Watcher } from './watching.ts';
-import { wireCall, type Names } from './wire-forms.ts';
+import { keepAliveRequest, keepAliveResponse, wireCall, type Names } from '../wire/calls.ts';
+import { rangeRequest } from '../wire/values.ts';
 
 const RETRY_MS = 300;
 /** After a name was refused one asks without for so long. */
@@ -43,6 +46,7 @@ export class Client implements Watcher {
   /** The place it always asks; undefined: any. */
   private readonly pinned: number | undefined;
   private readonly watching: Watching;
+  private readonly locks: Locks;
   private keepAlive: KeepAlive | undefined;
   private finalsLeft = 0;
   /** Simulated ms until which it asks without a name. */
@@ -56,6 +60,7 @@ export class Client implements Watcher {
     this.prng = new Prng(seed ^ Math.imul(id + 1, 0x51ed));
     this.pinned = this.prng.chance(1, 2) ? 1 + (id % cluster.options.members) : undefined;
     this.watching = new Watching(this);
+    this.locks = new Locks(this);
   }
 
   get place(): number {
@@ -91,6 +96,7 @@ export class Client implements Watcher {
     const dice = prng.below(100);
     if (!cluster.healed && this.pinned === undefined && dice === 0) this.connection?.break();
     else if (!cluster.healed && dice < 9) this.watching.act();
+    else if (!cluster.healed && dice < 12) this.locks.act();
     if (this.connection?.open !== true) {
       this.start(RETRY_MS);
       return;
@@ -172,31 +178,60 @@ export class Client implements Watcher {
     const { method, message, read } = wireCall(request, this.clients.names);
     this.pending++;
     cluster.count('asked');
+    const timeoutMs = cluster.healed || this.patient ? 20_000 : prng.pick([300, 2000, 10_000]);
+    const answered = (answer: unknown, error: RpcError | undefined): void => {
+      this.pending--;
+      if (error !== undefined) {
+        this.refused(operation, request, error);
+        done(undefined, error);
+        return;
+      }
+      const response = read(answer);
+      operation.ok(response);
+      cluster.count('answered');
+      this.clients.learn(request, response);
+      const goal = goalOfAnswer(request, response, connection.member);
+      if (goal !== undefined) cluster.reach(goal);
+      done(response);
+    };
+    if (request.kind === 'range' && isStreamable(request) && prng.chance(1, 6)) {
+      const patience = { token: this.token, timeoutMs, pace: () => this.slowness };
+      rangeInParts(cluster, connection, rangeRequest(request), patience, (answer, error) => {
+        if (error === undefined) cluster.reach('range told in a stream');
+        answered(answer, error);
+      });
+      return;
+    }
     connection.call(
       method,
       message,
       {
         token: this.token,
-        timeoutMs: cluster.healed || this.patient ? 20_000 : prng.pick([300, 2000, 10_000]),
+        timeoutMs,
         tellsTimeout: prng.chance(1, 2),
         cancelAfterMs: !cluster.healed && !this.patient && prng.chance(1, 60) ? prng.below(50) : undefined,
       },
-      (answer, error) => {
-        this.pending--;
-        if (error !== undefined) {
-          this.refused(operation, request, error);
-          done(undefined, error);
-          return;
-        }
-        const response = read(answer);
-        operation.ok(response);
-        cluster.count('answered');
-        this.clients.learn(request, response);
-        const goal = goalOfAnswer(request, response, connection.member);
-        if (goal !== undefined) cluster.reach(goal);
-        done(response);
-      },
+      answered,
     );
+  }
+
+  /** Saves a snapshot of the member it is connected to. @param done with its bytes; undefined when there were none */
+  save(done: (image: Buffer | undefined) => void): void {
+    const { connection, cluster } = this;
+    if (connection?.open !== true) {
+      done(undefined);
+      return;
+    }
+    const operation = cluster.recorder.call(this.asker, { kind: 'snapshot' });
+    const patience = { token: this.token, timeoutMs: 20_000, pace: () => 0 };
+    snapshotInParts(cluster, connection, patience, (image, error) => {
+      if (error !== undefined) this.refused(operation, { kind: 'snapshot' }, error);
+      else {
+        operation.ok({ kind: 'snapshot' });
+        cluster.reach('snapshot saved by a client');
+      }
+      done(image);
+    });
   }
 
   private refused(operation: PendingOperation, request: Request, error: RpcError): void {
@@ -249,14 +284,8 @@ export class Client implements Watcher {
       const stream: KeepAliveStream = connection.stream(services.Lease.methods.leaseKeepAlive, this.token, {
         pace: () => 0,
         message: (answer) => {
-          const { header, TTL } = answer;
-          const ttl = TTL > 0 ? { ttl: TTL } : {};
-          waiting.shift()?.ok({
-            kind: 'leaseKeepAlive',
-            ...(header !== undefined && { revision: header.revision, term: header.raftTerm }),
-            ...ttl,
-          });
-          if (TTL > 0) {
+          waiting.shift()?.ok(keepAliveResponse(answer));
+          if (answer.TTL > 0) {
             if (connection.member.server?.replica.isLeader === false)
               cluster.reach('lease renewed through a follower');
           } else cluster.reach('renewal of an ended lease refused');
@@ -270,7 +299,7 @@ export class Client implements Watcher {
       this.keepAlive = { stream, waiting, asker: this.asker };
     }
     this.keepAlive.waiting.push(cluster.recorder.call(this.keepAlive.asker, request));
-    this.keepAlive.stream.write(new etcdserverpb.LeaseKeepAliveRequest({ ID: BigInt(`0x${request.id}`) }));
+    this.keepAlive.stream.write(keepAliveRequest(request.id));
   }
 }
 

@@ -3,17 +3,21 @@
  * alarms, and, where a seed has users, gives them roles and takes them away again.
  */
 import { Prng } from '@keelson/base';
-import type { Request, Response } from '@keelson/sim';
+import type { Beginning, Request, Response } from '@keelson/sim';
 import { Client } from './client.ts';
 import type { Show } from './show.ts';
 import type { Life } from './life.ts';
 import type { SimMember } from './member.ts';
 import { ROOT } from './options.ts';
 import { Requests } from './requests.ts';
-import type { Names } from './wire-forms.ts';
+import type { Names } from '../wire/calls.ts';
 import { peerUrl, placeOfUrl } from './wires.ts';
 
 const USERS = ['ann', 'bob', 'cid'] as const;
+/** In one seed. */
+const SAVES_MAX = 3;
+/** Of the keeper's requests so many are for one of them. */
+const SAVE_ONE_IN = 30;
 const ROLES = ['r0', 'r1', 'r2'] as const;
 
 export class Clients {
@@ -27,15 +31,18 @@ export class Clients {
   /** Asks what the operator wants. */
   private readonly operator: Client;
   private readonly compactEveryMs: number;
+  /** The last snapshot that a client saved. */
+  saved: Buffer | undefined = undefined;
+  private savesLeft = SAVES_MAX;
 
   constructor(cluster: Show, seed: number) {
     const { options } = cluster;
     this.cluster = cluster;
     this.prng = new Prng(seed ^ 0xc11e);
-    this.requests = new Requests(options);
+    this.requests = new Requests(options, cluster.origin === undefined ? 'v' : 'w');
     this.names = {
       idOf: (name) => cluster.members.findLast((member) => member.name === name)?.memberId ?? 1n,
-      urlOf: (name) => peerUrl(Number(name.slice(1))),
+      peerUrlOf: (name) => peerUrl(Number(name.slice(1))),
       nameOf: (id) => {
         const known = cluster.members.findLast((member) => member.memberId === id);
         if (known !== undefined) return known.name;
@@ -57,6 +64,12 @@ export class Clients {
     this.compactEveryMs = this.prng.pick([100, 300, 1000, 5000]);
     this.upkeep();
     if (options.auth) this.auth();
+  }
+
+  /** What a restored cluster holds is known to who restored it. */
+  began({ revision = 1, leases = [] }: Partial<Beginning>): void {
+    this.requests.knowledge.revision = revision;
+    for (const { id } of leases) this.requests.learnLease(id);
   }
 
   // ---- told by the cluster ----------------------------------------------------------------------------
@@ -84,6 +97,19 @@ export class Clients {
     this.cluster.happened('slowClient');
     const client = prng.pick(this.clients);
     client.slowness = client.slowness > 0 ? 0 : prng.between(20, 1500);
+  }
+
+  cutOff(prng: Prng): void {
+    const { cluster } = this;
+    const { place, connection } = prng.pick(this.clients);
+    if (connection === undefined) return;
+    const member = connection.member.place;
+    const ways = [`${place}>${member}`, `${member}>${place}`];
+    const cut = prng.chance(1, 2) ? ways : [prng.pick(ways)];
+    for (const way of cut) cluster.wires.cutOff.add(way);
+    cluster.scheduler.later(prng.between(200, 8000), 'client mended', place, () => {
+      for (const way of cut) cluster.wires.cutOff.delete(way);
+    });
   }
 
   learn(request: Request, response: Response): void {
@@ -134,10 +160,29 @@ export class Clients {
     });
   }
 
+  private save(done: () => void): void {
+    const { keeper } = this;
+    if (keeper.connection?.open !== true && !keeper.connect()) {
+      this.cluster.scheduler.later(500, 'no member', keeper.place, done);
+      return;
+    }
+    keeper.withToken(() =>
+      keeper.save((image) => {
+        this.saved = image ?? this.saved;
+        done();
+      }),
+    );
+  }
+
   private upkeep(): void {
     const { cluster, prng } = this;
     cluster.scheduler.later(1 + prng.below(2 * this.compactEveryMs), 'upkeep', 0, () => {
       if (cluster.healed) return;
+      if (this.savesLeft > 0 && prng.chance(1, SAVE_ONE_IN)) {
+        this.savesLeft--;
+        this.save(() => this.upkeep());
+        return;
+      }
       const dice = prng.below(40);
       const request: Request =
         dice === 0

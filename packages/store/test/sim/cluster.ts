@@ -5,6 +5,7 @@
  */
 import { AssertionError, Prng } from '@keelson/base';
 import { HistoryRecorder, law, Scheduler, type History } from '@keelson/sim';
+import type { Reads } from '../../src/consensus/reads.ts';
 import { RemovedError } from '../../src/errors.ts';
 import type { StoreServer } from '../../src/server.ts';
 import { Clients } from './clients.ts';
@@ -12,8 +13,10 @@ import type { Goal } from './goals.ts';
 import { heal } from './healing.ts';
 import { Ledger } from './ledger.ts';
 import type { Life } from './life.ts';
+import type { Origin } from './origin.ts';
 import { SimMember, type MemberWatcher } from './member.ts';
 import { assertSettles, settle } from './microtasks.ts';
+import { LockBook } from './locks.ts';
 import { Mischief } from './mischief.ts';
 import { Operator } from './operator.ts';
 import type { Fault, SimOptions } from './options.ts';
@@ -27,6 +30,25 @@ const QUIET: ReadonlySet<Fault> = new Set<Fault>(['drop', 'duplicate', 'delay', 
 /** Ten times what the busiest seeds take: something goes round and round. */
 const EVENTS_MAX = 5_000_000;
 
+/** What was seen of a member when it last did something. */
+interface Looked {
+  index: number;
+  led: boolean;
+  learns: boolean;
+  authRevision: number;
+  authSince: number;
+}
+
+function unseen(now: number): Looked {
+  return { index: -1, led: false, learns: false, authRevision: -1, authSince: now };
+}
+
+/** Reads for which the leader had to be asked again; a metric's, with no other door. */
+function slowReadsOf(replica: StoreServer['replica']): number {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- consensus/replica.ts has it
+  return (Reflect.get(replica, 'reads') as Reads).counters.slow;
+}
+
 export class Cluster implements Show, MemberWatcher {
   readonly options: SimOptions;
   readonly scheduler: Scheduler;
@@ -34,6 +56,7 @@ export class Cluster implements Show, MemberWatcher {
   readonly goals = new Set<string>();
   readonly recorder: HistoryRecorder;
   readonly ledger: Ledger;
+  readonly locks = new LockBook();
   readonly wires: SimWires;
   /** Every machine that ever was, by when it came. */
   readonly members: SimMember[] = [];
@@ -44,12 +67,15 @@ export class Cluster implements Show, MemberWatcher {
   /** Nothing is to happen any more. */
   over = false;
   history: History | undefined = undefined;
+  readonly origin: Origin | undefined;
   private readonly prints: boolean;
   private failure: unknown = undefined;
-  private readonly looked = new Map<SimMember, { index: number; led: boolean }>();
+  private readonly looked = new Map<SimMember, Looked>();
 
-  constructor(options: SimOptions, prints = false) {
+  /** @param origin what it is restored from */
+  constructor(options: SimOptions, prints = false, origin?: Origin) {
     const { seed } = options;
+    this.origin = origin;
     this.options = options;
     this.prints = prints;
     this.scheduler = new Scheduler(seed);
@@ -61,7 +87,7 @@ export class Cluster implements Show, MemberWatcher {
         electionTimeoutMs: options.heartbeatMs * options.electionTicks,
       },
     });
-    this.ledger = new Ledger(this.recorder);
+    this.ledger = new Ledger(this.recorder, this.locks);
     this.wires = new Wires(this, new Prng(seed ^ 0x31e5), new Prng(seed ^ 0x0e7));
     for (let place = 1; place <= options.members; place++) this.addMachine(place);
     this.operator = new Operator(this, seed);
@@ -109,7 +135,7 @@ export class Cluster implements Show, MemberWatcher {
     if (server === undefined || member.life !== life) return;
     const { replica } = server;
     let seen = this.looked.get(member);
-    if (seen === undefined) this.looked.set(member, (seen = { index: -1, led: false }));
+    if (seen === undefined) this.looked.set(member, (seen = unseen(this.scheduler.now)));
     const index = replica.state.consistentIndex;
     if (index !== seen.index) {
       seen.index = index;
@@ -121,6 +147,27 @@ export class Cluster implements Show, MemberWatcher {
       this.operator.elected(member);
     }
     seen.led = leads;
+    this.lookFurther(member, server, seen);
+  }
+
+  private lookFurther(member: SimMember, { replica }: StoreServer, seen: Looked): void {
+    const { auth, membership } = replica.state;
+    if (auth.revision !== seen.authRevision) {
+      seen.authRevision = auth.revision;
+      seen.authSince = this.scheduler.now;
+    }
+    if (slowReadsOf(replica) > 0) this.reach('read index asked again');
+    const learns = membership.get(member.memberId)?.isLearner === true;
+    if (learns && !seen.learns) this.recorder.fact({ type: 'learns', member: member.name });
+    seen.learns = learns;
+  }
+
+  authSince(member: SimMember): number {
+    return Math.max(this.looked.get(member)?.authSince ?? this.scheduler.now, member.pausedUntil);
+  }
+
+  broken(error: unknown): void {
+    this.failure ??= error;
   }
 
   crashesHere(life: Life): boolean {
@@ -130,9 +177,14 @@ export class Cluster implements Show, MemberWatcher {
   // ---- MemberWatcher --------------------------------------------------------------------------------
 
   started(member: SimMember, { replica }: StoreServer): void {
-    this.looked.set(member, { index: -1, led: false });
+    this.looked.set(member, unseen(this.scheduler.now));
     this.recorder.fact({ type: 'start', member: member.name });
     const { state, hub } = replica;
+    if (this.origin?.check(member.memberId, state) === true) {
+      this.ledger.began(state.mvcc.currentRevision);
+      this.clients.began(this.origin.beginning);
+    }
+    this.hearCheckpoints(replica.lessor);
     state.setListener({
       notify: (events) => {
         this.ledger.changed(member, events);
@@ -144,6 +196,14 @@ export class Cluster implements Show, MemberWatcher {
       },
     });
     this.operator.started(member);
+  }
+
+  private hearCheckpoints(lessor: StoreServer['replica']['lessor']): void {
+    const checkpoint = lessor.checkpoint.bind(lessor);
+    lessor.checkpoint = (id, remainingSeconds) => {
+      if (remainingSeconds > 0) this.reach('lease checkpointed');
+      checkpoint(id, remainingSeconds);
+    };
   }
 
   ready(member: SimMember): void {
@@ -195,6 +255,20 @@ export class Cluster implements Show, MemberWatcher {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /** Every member's machine gets the data that the operator's tool makes of the snapshot. */
+  private restore(origin: Origin): void {
+    const cluster = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join();
+    let restored = 0;
+    for (const member of this.members)
+      member.restore(origin, cluster).then(
+        () => restored++,
+        (error: unknown) => this.broken(error),
+      );
+    settle();
+    if (this.failure !== undefined) throw this.failure;
+    law('N3', restored === this.members.length, () => 'a snapshot is still being restored');
+  }
+
   run(): void {
     assertSettles();
     const rejected = (error: unknown): void => {
@@ -202,13 +276,15 @@ export class Cluster implements Show, MemberWatcher {
     };
     process.on('unhandledRejection', rejected);
     try {
+      if (this.origin !== undefined) this.restore(this.origin);
       this.operator.begin();
       this.until(this.options.durationMs);
       heal(this, new Prng(this.options.seed ^ 0x4ea1));
     } finally {
       this.over = true;
       process.off('unhandledRejection', rejected);
-      this.history = this.recorder.finish();
+      const history = this.recorder.finish();
+      this.history = { ...history, beginning: { ...history.beginning, ...this.origin?.beginning } };
     }
   }
 }

@@ -18,6 +18,8 @@ import type { SimMember } from './member.ts';
 import { settle } from './microtasks.ts';
 import type { SimWires } from './transport.ts';
 
+/** Where nothing passes, a connection is given up by its client after so long at most. */
+const SILENCE_MS = 5000;
 /** Messages on their way to a client that is slow, above which it reads no more for now. */
 const READ_AHEAD = 4;
 
@@ -39,6 +41,8 @@ export class Connection {
   readonly member: SimMember;
   readonly life: Life;
   open = true;
+  /** Something was lost on its way: what is sent behind it waits for it, and in the end nobody waits any more. */
+  private stalled = false;
   private readonly stage: Stage;
   private readonly wires: SimWires;
   private readonly place: number;
@@ -61,6 +65,19 @@ export class Connection {
       defer: life.defer,
       maxReceiveBytes: stage.options.requestBytesMax + 512 * 1024,
     });
+  }
+
+  /** Whether what is sent now arrives. @param outward from the client to the member */
+  passes(outward: boolean): boolean {
+    const { wires, place, stage, member } = this;
+    if (this.stalled) return false;
+    const way = outward ? `${place}>${member.place}` : `${member.place}>${place}`;
+    if (wires.cutOff.size === 0 || !wires.cutOff.has(way)) return true;
+    this.stalled = true;
+    stage.happened('clientPartition', way);
+    stage.reach('client cut off from its member');
+    stage.scheduler.later(SILENCE_MS / 10 + wires.delay() * 10, 'client silence', place, () => this.break());
+    return false;
   }
 
   /** Told once when it breaks. */
@@ -96,6 +113,7 @@ export class Connection {
     if (settings.cancelAfterMs !== undefined)
       give(settings.cancelAfterMs, StatusCode.Cancelled, 'context canceled');
     give(settings.timeoutMs, StatusCode.DeadlineExceeded, 'context deadline exceeded');
+    if (!this.passes(true)) return;
     life.later(this.wires.delay(), 'call', () => {
       if (!this.open || over) return;
       const options = {
@@ -118,7 +136,7 @@ export class Connection {
 
   /** What the member says reaches the client later, if it still can. */
   private back(task: () => void): void {
-    if (this.life.ended || !this.open) return;
+    if (this.life.ended || !this.open || !this.passes(false)) return;
     this.stage.scheduler.later(this.wires.delay(), 'answer', this.place, () => {
       if (!this.open) return;
       task();
@@ -131,9 +149,23 @@ export class Connection {
     token: string | undefined,
     handlers: StreamHandlers<Res>,
   ): SimStream<Req, Res> {
-    const stream = new SimStream<Req, Res>(this.stage, this.wires, this, this.place, handlers, () =>
-      this.channel.bidi(method, token === undefined ? {} : { metadata: metadataOf(token) }),
-    );
+    const options = token === undefined ? {} : { metadata: metadataOf(token) };
+    return this.opened(handlers, () => this.channel.bidi(method, options));
+  }
+
+  /** One question, many messages. */
+  reader<Req, Res>(
+    method: MethodDescriptor<Req, Res>,
+    message: Req,
+    token: string | undefined,
+    handlers: StreamHandlers<Res>,
+  ): SimStream<never, Res> {
+    const options = token === undefined ? {} : { metadata: metadataOf(token) };
+    return this.opened(handlers, () => this.channel.serverStream(method, message, options));
+  }
+
+  private opened<Req, Res>(handlers: StreamHandlers<Res>, open: () => Opened<Req, Res>): SimStream<Req, Res> {
+    const stream = new SimStream<Req, Res>(this.stage, this.wires, this, this.place, handlers, open);
     const broken = (): void => stream.broke();
     this.breakTasks.add(broken);
     stream.forget = () => this.breakTasks.delete(broken);
@@ -152,7 +184,15 @@ export class Connection {
   }
 }
 
+/** What a channel gives for a stream, without what nobody here asks of it. */
+type Opened<Req, Res> = Pick<
+  ClientStream<Req, Res>,
+  'onMessage' | 'onEnd' | 'pause' | 'resume' | 'cancel'
+> & { write?(message: Req): unknown };
+
 export interface StreamHandlers<Res> {
+  /** The member says it, at its own time; `late`: it may have said it before, to a client that did not read. */
+  readonly said?: (message: Res, late: boolean) => void;
   readonly message: (message: Res) => void;
   readonly end: (error: RpcError | undefined) => void;
   /** Ms the client takes for a message. */
@@ -167,11 +207,12 @@ export class SimStream<Req, Res> {
   private readonly connection: Connection;
   private readonly place: number;
   private readonly handlers: StreamHandlers<Res>;
-  private stream: ClientStream<Req, Res> | undefined = undefined;
+  private stream: Opened<Req, Res> | undefined = undefined;
   private readonly outward: (() => void)[] = [];
   private readonly inward: (() => void)[] = [];
   private busyUntil = 0;
   private paused = false;
+  private wasPaused = false;
 
   constructor(
     stage: Stage,
@@ -179,7 +220,7 @@ export class SimStream<Req, Res> {
     connection: Connection,
     place: number,
     handlers: StreamHandlers<Res>,
-    open: () => ClientStream<Req, Res>,
+    open: () => Opened<Req, Res>,
   ) {
     this.stage = stage;
     this.wires = wires;
@@ -189,13 +230,16 @@ export class SimStream<Req, Res> {
     this.toMember(() => {
       const stream = open();
       this.stream = stream;
-      stream.onMessage((message) => this.toClient(() => handlers.message(message)));
+      stream.onMessage((message) => {
+        if (!this.connection.life.ended) handlers.said?.(message, this.wasPaused);
+        this.toClient(() => handlers.message(message));
+      });
       stream.onEnd((error) => this.toClient(() => this.finish(error)));
     });
   }
 
   write(message: Req): void {
-    this.toMember(() => this.stream?.write(message));
+    this.toMember(() => this.stream?.write?.(message));
   }
 
   /** The client ends the stream. */
@@ -217,6 +261,10 @@ export class SimStream<Req, Res> {
   private toMember(task: () => void): void {
     this.outward.push(task);
     const { connection } = this;
+    if (!connection.passes(true)) {
+      this.outward.pop();
+      return;
+    }
     connection.life.later(this.wires.delay(), 'stream out', () => {
       const next = this.outward.shift();
       if (connection.open) next?.();
@@ -225,13 +273,14 @@ export class SimStream<Req, Res> {
 
   private toClient(task: () => void): void {
     const { stage, connection } = this;
-    if (connection.life.ended || !connection.open || this.over) return;
+    if (connection.life.ended || !connection.open || this.over || !connection.passes(false)) return;
     this.inward.push(task);
     const pace = this.handlers.pace();
     const { now } = stage.scheduler;
     this.busyUntil = Math.max(this.busyUntil, now) + pace;
     if (pace > 0 && !this.paused && this.inward.length > READ_AHEAD) {
       this.paused = true;
+      this.wasPaused = true;
       this.stream?.pause();
     }
     stage.scheduler.later(this.busyUntil - now + this.wires.delay(), 'stream in', this.place, () => {

@@ -22,6 +22,7 @@ export function heal(cluster: Show, prng: Prng): void {
   const { scheduler, options } = cluster;
   cluster.healed = true;
   cluster.wires.network.heal();
+  cluster.wires.cutOff.clear();
   const timeoutMs = options.heartbeatMs * options.electionTicks;
   cluster.recorder.fact({ type: 'fault', name: 'all', heals: true });
   for (const member of cluster.members) {
@@ -29,6 +30,8 @@ export function heal(cluster: Show, prng: Prng): void {
     member.slowUntil = 0;
     member.fullUntil = 0;
     member.syncFails = 'none';
+    member.readFails = false;
+    member.writeFails = false;
   }
   chooseCore(cluster, prng);
   for (const member of cluster.members) if (member.phase === 'down') cluster.operator.startIn(member, 1);

@@ -7,6 +7,7 @@ import { crc32c } from '@keelson/base';
 import { law, type HistoryRecorder } from '@keelson/sim';
 import type { StateMachine } from '../../src/apply/state-machine.ts';
 import { EventType, type WatchEvent } from '../../src/mvcc/event.ts';
+import type { LockBook } from './locks.ts';
 import type { SimMember } from './member.ts';
 
 interface Applied {
@@ -21,13 +22,20 @@ export class Ledger {
   private readonly revisions = new Map<number, Applied>();
   private readonly leaders = new Map<number, string>();
   private readonly recorder: HistoryRecorder;
+  private readonly locks: LockBook;
   /** Highest index that any member has applied. */
   appliedMax = 0;
   revisionMax = 1;
   elections = 0;
 
-  constructor(recorder: HistoryRecorder) {
+  constructor(recorder: HistoryRecorder, locks: LockBook) {
     this.recorder = recorder;
+    this.locks = locks;
+  }
+
+  /** A restored cluster goes on from here. */
+  began(revision: number): void {
+    this.revisionMax = revision;
   }
 
   /** A member leads. */
@@ -90,6 +98,7 @@ export class Ledger {
       () => `${member.name} is first at revision ${revision} after ${this.revisionMax}`,
     );
     this.revisions.set(revision, { digest, by: member.name });
+    for (const { type, kv } of events) if (type !== EventType.PUT) this.locks.deleted(kv.keyString);
     this.revisionMax = revision;
     this.recorder.fact({
       type: 'applied',

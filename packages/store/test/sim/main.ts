@@ -19,7 +19,13 @@ if (import.meta.main) {
   const file = args.includes('--history') ? args[args.indexOf('--history') + 1] : undefined;
   const prints = args.includes('--trace');
   const lines: string[] = [];
-  const watched = { prints, ...(file !== undefined && { line: (line: string) => void lines.push(line) }) };
+  const watched = {
+    prints,
+    ...(file !== undefined && {
+      line: (line: string) => void lines.push(line),
+      begins: () => void lines.splice(0),
+    }),
+  };
   const simulation =
     prints || file !== undefined
       ? { ...STORE, run: (plan: Parameters<typeof runPlan>[0]) => runPlan(plan, watched) }

@@ -2,16 +2,20 @@
  * A machine with a member of the cluster on it: its disk and backend, which survive, and the production member that
  * lives on it for a while. It starts, ends and fails as it is told; why and when is decided elsewhere.
  */
-import { Prng, type Logger } from '@keelson/base';
+import { Prng, silentLogger, type Logger } from '@keelson/base';
 import { MemoryDisk, type DiskOperation } from '@keelson/sim';
 import { defaultServerConfig } from '../../src/config/config.ts';
+import { defaultFeatureGates } from '../../src/config/feature-gates.ts';
 import type { ServerConfig } from '../../src/config/flag-table.ts';
 import { parseUniqueUrls } from '../../src/config/urls.ts';
 import { DirectoryHome } from '../../src/backend/home.ts';
 import { StoreServer } from '../../src/server.ts';
+import { restoreSnapshot } from '../../src/transfer/restore.ts';
 import type { World } from '../../src/world.ts';
 import { carrierOf } from './carrier.ts';
 import { Life, type Machine, type Stage } from './life.ts';
+import type { SimOptions } from './options.ts';
+import type { Origin } from './origin.ts';
 import { openSimBackend, Platter } from './sim-backend.ts';
 import { simSecrets } from './sim-secrets.ts';
 import { SimTransport, type SimWires } from './transport.ts';
@@ -47,16 +51,21 @@ export class SimMember implements Machine {
   fullUntil = 0;
   /** The next sync of a file of the log, or of any, fails. */
   syncFails: 'none' | 'log' | 'any' = 'none';
+  /** The next read, or write, of a file fails; it waits for the next life where this one has none. */
+  readFails = false;
+  writeFails = false;
   phase: Phase = 'down';
   life: Life | undefined = undefined;
   server: StoreServer | undefined = undefined;
   /** Known from the first start on. */
   memberId = 0n;
   /** Its data was damaged on purpose: it may refuse to start. */
-  damaged = false;
+  damaged: 'no' | 'log' | 'misdirected' | 'backend' = 'no';
   /** Never starts again: replaced, or outside the core that comes back. */
   retired = false;
   starts = 0;
+  /** No process runs, and a tool uses the disk. */
+  private atRest = false;
   private readonly stage: Stage;
   private readonly wires: SimWires;
   private readonly prng: Prng;
@@ -159,6 +168,36 @@ export class SimMember implements Machine {
     this.watcher.ended(this, error instanceof Error ? error : new Error(String(error)), started);
   }
 
+  /** Its data dir is made of a saved snapshot, as a tool makes it on a machine where nothing runs. */
+  async restore(origin: Origin, initialCluster: string): Promise<void> {
+    const disk = this.disk.boot();
+    this.atRest = true;
+    const snapshotPath = '/saved.db';
+    await disk.writeFileAtomic(snapshotPath, origin.image);
+    await restoreSnapshot(
+      {
+        snapshotPath,
+        name: this.name,
+        dataDir: `/${this.name}`,
+        walDir: '',
+        peerUrls: [this.peerUrl],
+        initialCluster,
+        initialClusterToken: 'restored',
+        skipHashCheck: false,
+        bumpRevision: origin.bumpRevision,
+      },
+      {
+        disk,
+        homeAt: (directory) =>
+          new DirectoryHome(disk, directory, (path) => openSimBackend(disk, this.platter, path, undefined)),
+        logger: silentLogger,
+        isLocked: () => Promise.resolve(false),
+        resolve: () => Promise.resolve(new Map()),
+      },
+    );
+    this.atRest = false;
+  }
+
   /** As SIGTERM. `done` when the process has ended. */
   stop(done: () => void): void {
     const { life, server } = this;
@@ -199,6 +238,7 @@ export class SimMember implements Machine {
 
   private delay(operation: DiskOperation): Promise<void> | undefined {
     const { life, stage, prng } = this;
+    if (this.atRest) return undefined;
     // What an earlier life still wants from the disk it never gets.
     if (life === undefined || stage.crashesHere(life)) return new Promise(() => {});
     const syncs = operation.kind === 'sync' || operation.kind === 'syncDirectory';
@@ -213,6 +253,16 @@ export class SimMember implements Machine {
       if (this.syncFails === 'log' && !path.includes('/wal/')) return undefined;
       this.syncFails = 'none';
       stage.happened('syncError', `${this.name} ${path}`);
+      return 'EIO';
+    }
+    if (kind === 'read' && this.readFails) {
+      this.readFails = false;
+      stage.happened('readError', `${this.name} ${path}`);
+      return 'EIO';
+    }
+    if (kind === 'write' && this.writeFails) {
+      this.writeFails = false;
+      stage.happened('writeError', `${this.name} ${path}`);
       return 'EIO';
     }
     if (this.fullUntil > stage.scheduler.now && kind === 'write' && this.prng.chance(1, 2)) {
@@ -247,8 +297,19 @@ export class SimMember implements Machine {
       maxTxnOps: options.txnOpsMax,
       maxRequestBytes: options.requestBytesMax,
       watchProgressNotifyIntervalMs: options.progressMs,
+      featureGates: gatesOf(options),
     };
   }
+}
+
+function gatesOf({ leaseCheckpoints }: SimOptions): ServerConfig['featureGates'] {
+  const gates = defaultFeatureGates();
+  const enabled = {
+    ...gates.enabled,
+    LeaseCheckpoint: leaseCheckpoints !== 'off',
+    LeaseCheckpointPersist: leaseCheckpoints === 'persist',
+  };
+  return { ...gates, enabled };
 }
 
 function tuningOf({ options }: Stage): NonNullable<World['tuning']> {

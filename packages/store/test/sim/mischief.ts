@@ -23,8 +23,12 @@ const AT_A_MACHINE = [
   'clockStep',
   'slowDisk',
   'syncError',
+  'readError',
+  'writeError',
   'diskFull',
   'bitRot',
+  'misdirected',
+  'backendRot',
   'wipe',
 ] as const satisfies readonly Fault[];
 type MachineFault = (typeof AT_A_MACHINE)[number];
@@ -92,6 +96,7 @@ export class Mischief {
     else if (fault === 'blackout') this.blackout();
     else if (fault === 'clientReset') cluster.clients.reset(prng);
     else if (fault === 'slowClient') cluster.clients.slow(prng);
+    else if (fault === 'clientPartition') cluster.clients.cutOff(prng);
   }
 
   private strike(member: SimMember, fault: MachineFault): void {
@@ -130,10 +135,20 @@ export class Mischief {
         // Counted when a sync fails.
         member.syncFails = prng.pick(['log', 'any'] as const);
         break;
+      case 'readError':
+        // Counted when something is read: mostly at the next start.
+        member.readFails = true;
+        if (prng.chance(1, 2)) this.end(member, false);
+        break;
+      case 'writeError':
+        member.writeFails = true;
+        break;
       case 'diskFull':
         member.fullUntil = now + prng.between(100, 3000);
         break;
       case 'bitRot':
+      case 'misdirected':
+      case 'backendRot':
       case 'wipe':
         this.damage(member, fault);
         break;
@@ -141,7 +156,7 @@ export class Mischief {
   }
 
   /** A machine that loses data, or has it changed: as many as the others can make up for. */
-  private damage(member: SimMember, fault: 'bitRot' | 'wipe'): void {
+  private damage(member: SimMember, fault: 'bitRot' | 'misdirected' | 'backendRot' | 'wipe'): void {
     const { cluster, prng } = this;
     if (!cluster.operator.mayDamage(member)) return;
     this.end(member, true, false);
@@ -150,19 +165,43 @@ export class Mischief {
       cluster.operator.lost(member);
       return;
     }
+    if (fault === 'backendRot') {
+      cluster.happened(fault, member.name);
+      member.damaged = 'backend';
+      member.platter.rot();
+      cluster.operator.startIn(member, prng.between(100, 2000));
+      return;
+    }
     const path = this.rottenFile(member);
-    if (path === undefined) {
+    if (path === undefined || (fault === 'misdirected' && !this.misdirect(member, path))) {
       cluster.operator.startIn(member, 100);
       return;
     }
-    cluster.happened('bitRot', `${member.name} ${path}`);
-    member.damaged = true;
+    cluster.happened(fault, `${member.name} ${path}`);
+    member.damaged = fault === 'misdirected' ? 'misdirected' : 'log';
+    if (fault === 'misdirected') {
+      cluster.operator.startIn(member, prng.between(100, 2000));
+      return;
+    }
     const size = member.disk.sizeOf(path);
     // What is read at a start is mostly at a file's beginning.
     const offset = prng.chance(1, 2) ? prng.below(Math.max(1, Math.min(size, 2000))) : prng.below(size);
     for (let i = prng.pick([1, 1, 8]); i > 0; i--)
       member.disk.flip(path, Math.min(size - 1, offset + i), 1 << prng.below(8));
     cluster.operator.startIn(member, prng.between(100, 2000));
+  }
+
+  /**
+   * A sector of a file was written over another one. Not over its last ones: that nothing behind them is gone too cannot be told
+   * from a torn write (docs/disk-faults.md).
+   */
+  private misdirect(member: SimMember, path: string): boolean {
+    const { prng } = this;
+    const sectors = member.disk.filledSectors(path);
+    if (sectors.length < 4) return false;
+    const from = prng.pick(sectors);
+    const to = sectors[prng.below(sectors.length - 2)];
+    return member.disk.copySector(path, from, to);
   }
 
   private rottenFile(member: SimMember): string | undefined {

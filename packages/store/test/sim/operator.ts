@@ -14,6 +14,19 @@ import { placeOfUrl } from './wires.ts';
 const ROUND_MS = 700;
 const MEMBERS_MAX = 5;
 
+const CONF_CHANGES: ReadonlySet<Request['kind']> = new Set<Request['kind']>([
+  'memberAdd',
+  'memberRemove',
+  'memberPromote',
+  'memberUpdate',
+]);
+/** What a member that refuses its damaged data shows. */
+const REFUSED = {
+  log: 'rotted log refused at start',
+  misdirected: 'misdirected write refused at start',
+  backend: 'rotted backend refused at start',
+} as const;
+
 interface Flags {
   readonly cluster: string;
   readonly joins: boolean;
@@ -61,7 +74,7 @@ export class Operator {
   started(member: SimMember): void {
     this.startedOnce.add(member);
     // What rotted was not needed, or has been cut off for good reason.
-    member.damaged = false;
+    member.damaged = 'no';
   }
 
   elected(_member: SimMember): void {
@@ -79,12 +92,12 @@ export class Operator {
     const { cluster } = this;
     const code = codeIn(error);
     if (code === 'EIO' || code === 'ENOSPC') {
-      cluster.reach(code === 'EIO' ? 'member stopped by a failed sync' : 'member stopped by a full disk');
+      cluster.reach(code === 'ENOSPC' ? 'member stopped by a full disk' : goalOfEio(error));
       return true;
     }
     if (started) return false;
-    if (member.damaged) {
-      cluster.reach('rotted log refused at start');
+    if (member.damaged !== 'no') {
+      cluster.reach(REFUSED[member.damaged]);
       this.lost(member);
       return true;
     }
@@ -110,7 +123,7 @@ export class Operator {
     if (truth === undefined || this.gone.size > 0 || this.waiting.size > 0) return false;
     const voters = truth.filter(({ isLearner }) => !isLearner);
     if (voters.length < 3) return false;
-    if (this.cluster.members.some((each) => each.damaged)) return false;
+    if (this.cluster.members.some((each) => each.damaged !== 'no')) return false;
     return truth.some(({ peerUrls }) => placeOfUrl(peerUrls) === member.place);
   }
 
@@ -258,6 +271,7 @@ export class Operator {
       this.busy = false;
       if (response === undefined) return;
       cluster.count(`operator ${request.kind}`);
+      if (CONF_CHANGES.has(request.kind)) cluster.count('confChanges');
       if (request.kind === 'memberAdd' && request.learner !== true) return;
       if (goal !== undefined) cluster.reach(goal);
     });
@@ -266,6 +280,14 @@ export class Operator {
 
 function nameOf({ peerUrls }: Member): string {
   return `m${placeOfUrl(peerUrls)}`;
+}
+
+function goalOfEio(error: unknown): Parameters<Show['reach']>[0] {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at.message.includes('injected at read')) return 'member stopped by a failed read';
+    if (at.message.includes('injected at write')) return 'member stopped by a failed write';
+  }
+  return 'member stopped by a failed sync';
 }
 
 function codeIn(error: unknown): string | undefined {

@@ -18,11 +18,16 @@ export const FAULTS = [
   'clockStep',
   'slowDisk',
   'syncError',
+  'readError',
+  'writeError',
   'diskFull',
   'bitRot',
+  'misdirected',
+  'backendRot',
   'wipe',
   'clientReset',
   'slowClient',
+  'clientPartition',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -62,6 +67,8 @@ export interface SimOptions extends NetworkConstants {
   readonly progressMs: number;
   readonly leaseBatch: number;
   readonly leaseCheckpointMs: number;
+  /** Whether the leader tells the others what long leases have left, and whether that outlives it. */
+  readonly leaseCheckpoints: 'off' | 'on' | 'persist';
   readonly quotaBytes: number;
   readonly txnOpsMax: number;
   readonly requestBytesMax: number;
@@ -104,6 +111,7 @@ const PLAIN: Constants = {
   progressMs: 10_000,
   leaseBatch: 500,
   leaseCheckpointMs: 300_000,
+  leaseCheckpoints: 'off',
   quotaBytes: 0,
   txnOpsMax: 128,
   requestBytesMax: 1_572_864,
@@ -150,6 +158,7 @@ export function optionsOf(plan: Plan): SimOptions {
     progressMs: prng.pick([100, 1000, 10_000]),
     leaseBatch: prng.pick([1, 4, 500]),
     leaseCheckpointMs: prng.pick([1000, 5000, 300_000]),
+    leaseCheckpoints: prng.pick(['off', 'on', 'persist'] as const),
     quotaBytes: prng.pick([0, 0, 64 * 1024, 256 * 1024]),
     txnOpsMax: prng.pick([4, 16, 128]),
     requestBytesMax: prng.pick([2048, 65_536, 1_572_864]),

@@ -22,10 +22,13 @@ const REVISIONS_AROUND = 100;
 export class Requests {
   readonly knowledge: Knowledge = { revision: 1, leases: [], seen: new Map() };
   private readonly options: SimOptions;
+  private readonly prefix: string;
   private serial = 0;
 
-  constructor(options: SimOptions) {
+  /** @param prefix of values: no two histories of one store have the same */
+  constructor(options: SimOptions, prefix: string) {
     this.options = options;
+    this.prefix = prefix;
   }
 
   learnLease(id: string): void {
@@ -49,7 +52,7 @@ export class Requests {
   }
 
   value(prng: Prng): string {
-    const name = `v${this.serial++}`;
+    const name = `${this.prefix}${this.serial++}`;
     const dice = prng.below(100);
     if (dice < 92) return name;
     if (dice < 99) return name.padEnd(prng.between(100, 2000), '.');

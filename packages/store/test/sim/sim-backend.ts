@@ -6,6 +6,7 @@
  */
 import { assert, type Disk, type DiskFile, type Prng } from '@keelson/base';
 import { MemoryBackend } from '../../src/backend/memory-backend.ts';
+import { FatalError } from '../../src/errors.ts';
 import type {
   Backend,
   BackendPair,
@@ -19,6 +20,8 @@ class Content {
   map = new MemoryBackend();
   /** A batch whose fate a crash decides. */
   underway: readonly BatchOperation[] | undefined = undefined;
+  /** Found at the next opening, as LevelDB's checksums of blocks are: the member must not serve it. */
+  rotten = false;
   /** Counts crashes: what a process of before still wanted to write comes too late. */
   crashes = 0;
 
@@ -41,6 +44,11 @@ export class Platter {
   create(): number {
     this.contents.set(++this.count, new Content());
     return this.count;
+  }
+
+  /** All of it goes bad. */
+  rot(): void {
+    for (const content of this.contents.values()) content.rotten = true;
   }
 
   content(id: number): Content | undefined {
@@ -84,6 +92,7 @@ export async function openSimBackend(
   }
   const content = platter.content(id);
   assert(content !== undefined, 'a backend that was just made');
+  if (content.rotten) throw new FatalError(`backend: ${path} is damaged in the block at offset 0`);
   return new SimBackend(content, await disk.open(path, 'write'), id, turn);
 }
 

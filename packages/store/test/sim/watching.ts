@@ -4,15 +4,18 @@
  */
 import { etcdserverpb, services } from '@keelson/proto';
 import { statusName } from '@keelson/rpc';
+import { law, LawBroken, type Asker } from '@keelson/sim';
 import type { Prng } from '@keelson/base';
-import type { Asker } from '@keelson/sim';
+import { authorize } from '../../src/auth/authorize.ts';
 import type { Connection, SimWatchStream } from './connection.ts';
 import type { Requests } from './requests.ts';
 import type { Show } from './show.ts';
-import { bytes, eventOf } from './wire-forms.ts';
+import { bytes, eventOf } from '../wire/values.ts';
 
 const STREAMS_MAX = 2;
 const WATCHES_MAX = 4;
+/** Within this time of losing a permission a watch ends. */
+const REVOKED_MS = 1000;
 const { FilterType } = etcdserverpb;
 
 /** Whose watches they are. */
@@ -27,13 +30,21 @@ export interface Watcher {
   readonly clients: { readonly requests: Requests };
 }
 
+interface Shape {
+  readonly key: string;
+  readonly end?: string;
+}
+
 interface OpenStream {
   readonly stream: SimWatchStream;
   readonly number: number;
   /** As whom, and where, it was opened: its token is the stream's for good. */
   readonly asker: Asker;
   /** Asked for and not yet created, in order. */
-  readonly asked: { readonly watch: number; readonly start: number }[];
+  readonly asked: { readonly watch: number | undefined; readonly start: number }[];
+  /** The same as the member sees it, which is sooner. */
+  readonly asking: Shape[];
+  readonly shapes: Map<bigint, Shape>;
   /** By the id the member gave. */
   readonly watches: Map<bigint, number>;
   progressAsked: boolean;
@@ -82,10 +93,13 @@ export class Watching {
       number,
       asker: client.asker,
       asked: [],
+      asking: [],
+      shapes: new Map(),
       watches: new Map(),
       progressAsked: false,
       stream: connection.stream(services.Watch.methods.watch, client.token, {
         pace: () => client.slowness,
+        said: (response, late) => this.said(opened, connection, response, late),
         message: (response) => this.told(opened, response),
         end: (error) => {
           this.streams.delete(opened);
@@ -116,8 +130,13 @@ export class Watching {
       ...(some() && { progressNotify: true }),
       ...(some() && { fragment: true }),
     };
-    const watch = cluster.recorder.watch(opened.asker, opened.number, { ...shape, ...flags });
+    // A negative start is refused; no law of a history knows of it.
+    const negative = start === 0 && prng.chance(1, 12);
+    const watch = negative
+      ? undefined
+      : cluster.recorder.watch(opened.asker, opened.number, { ...shape, ...flags });
     opened.asked.push({ watch, start });
+    opened.asking.push(shape);
     if (start > requests.knowledge.revision) cluster.reach('watch begun in the future');
     const filters: number[] = [];
     if ('noPut' in flags) filters.push(FilterType.NOPUT);
@@ -127,16 +146,44 @@ export class Watching {
         createRequest: new etcdserverpb.WatchCreateRequest({
           key: bytes(shape.key),
           rangeEnd: bytes('end' in shape ? shape.end : ''),
-          startRevision: start,
+          startRevision: negative ? -1 - prng.below(1000) : start,
           filters,
           prevKv: 'prevKv' in flags,
           progressNotify: 'progressNotify' in flags,
           fragment: 'fragment' in flags,
           // One's own number, now and then.
-          watchId: prng.chance(1, 5) ? BigInt(1000 + watch) : 0n,
+          watchId: watch !== undefined && prng.chance(1, 5) ? BigInt(1000 + watch) : 0n,
         }),
       }),
     );
+  }
+
+  /** What the member says, when it says it: nothing of what the user lost the permission for a second ago (W14). */
+  private said(
+    opened: OpenStream,
+    { member }: Connection,
+    response: etcdserverpb.WatchResponse,
+    late: boolean,
+  ): void {
+    const { watchId, created, canceled, events } = response;
+    if (created) {
+      const shape = opened.asking.shift();
+      if (shape !== undefined && !canceled) opened.shapes.set(watchId, shape);
+    }
+    const state = member.server?.replica.state;
+    const shape = opened.shapes.get(watchId);
+    if (late || events.length === 0 || shape === undefined || state?.auth.enabled !== true) return;
+    const { cluster } = this.client;
+    if (cluster.scheduler.now - cluster.authSince(member) <= REVOKED_MS) return;
+    const { user } = opened.asker;
+    const identity = user === undefined ? undefined : { username: user, revision: state.auth.revision };
+    try {
+      authorize(state.auth, state.lessor, identity, [{ kind: 'read', key: shape.key, end: shape.end ?? '' }]);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      const what = `${member.name} told user ${user} of ${shape.key} more than ${REVOKED_MS} ms after: ${text}`;
+      cluster.broken(new LawBroken('W14', what));
+    }
   }
 
   private told(opened: OpenStream, response: etcdserverpb.WatchResponse): void {
@@ -145,7 +192,13 @@ export class Watching {
     const revision = response.header?.revision ?? 0;
     let watch = opened.watches.get(watchId);
     if (created) {
-      watch = opened.asked.shift()?.watch;
+      const asked = opened.asked.shift();
+      watch = asked?.watch;
+      if (asked !== undefined && watch === undefined) {
+        law('W11', canceled && watchId === -1n, () => 'a watch with a negative start was created');
+        cluster.reach('watch with a negative start');
+        return;
+      }
       if (watch !== undefined && !canceled) opened.watches.set(watchId, watch);
     }
     if (canceled && !created) opened.watches.delete(watchId);

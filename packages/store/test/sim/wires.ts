@@ -39,6 +39,8 @@ export class Wires<End extends Port<End>> {
   readonly network: Network<number, Packet<End>>;
   readonly throughCodec: boolean;
   readonly snapshotPieceBytes: number;
+  /** Ways between clients and members on which nothing passes, as FROM>TO, by place. */
+  readonly cutOff = new Set<string>();
   /** A message leaves. */
   sent: (life: Life, message: Message) => void = () => {};
   private readonly stage: Stage;

@@ -1,30 +1,30 @@
 /**
- * Requests of a history as the wire's messages, and the wire's answers as a history keeps them. Data only: who asks whom,
- * and when, is not known here.
+ * Requests of a history as calls, and the wire's answers as a history keeps them. Data only: who asks whom, and when, is not
+ * known here. It serves the simulation (test/sim) and the tests of real processes (tests/harness) alike, etcd's too.
  */
-import { asBuffer, EMPTY, keyFromBytes, keyToBytes } from '@keelson/base';
-import { authpb, etcdserverpb, services, type mvccpb } from '@keelson/proto';
+import { keyFromBytes } from '@keelson/base';
+import { authpb, etcdserverpb, services } from '@keelson/proto';
 import type { MethodDescriptor } from '@keelson/rpc';
-import type {
-  Compare,
-  DeleteRequest,
-  DeleteResponse,
-  KeyValue,
-  PutRequest,
-  PutResponse,
-  RangeRequest,
-  RangeResponse,
-  Request,
-  Response,
-  TxnOp,
-  TxnOpResponse,
-  TxnRequest,
-  TxnResponse,
-  WatchEvent,
-} from '@keelson/sim';
+import type { Request, Response } from '@keelson/sim';
+import {
+  bytes,
+  deleteRequest,
+  deleteResponse,
+  leaseId,
+  leaseName,
+  putRequest,
+  putResponse,
+  rangeRequest,
+  rangeResponse,
+  txnRequest,
+  txnResponse,
+} from './values.ts';
 
 const { KV, Lease, Maintenance, Cluster, Auth } = services;
-const { SortOrder, SortTarget, CompareResult, CompareTarget, AlarmAction, AlarmType } = etcdserverpb;
+const { AlarmAction } = etcdserverpb;
+
+/** By their numbers. */
+const ALARMS: readonly string[] = ['NONE', 'NOSPACE', 'CORRUPT'];
 
 /** A call: what is asked, and what becomes of its answer. */
 export interface WireCall {
@@ -63,12 +63,13 @@ function plain<Req, Res extends Headed>(
   });
 }
 
+/** What the translation must be told of the cluster. */
 export interface Names {
-  /** A member's id by the name it has in the history. */
-  readonly idOf: (member: string) => bigint;
-  readonly urlOf: (member: string) => string;
-  readonly nameOf: (id: bigint) => string;
-  readonly passwordOf: (user: string) => string;
+  /** A member's id by the name it has in the history. @throws Error when there is no member of that name */
+  idOf(member: string): bigint;
+  nameOf(id: bigint): string | undefined;
+  peerUrlOf(member: string): string;
+  passwordOf(user: string): string;
 }
 
 /** What is a stream on the wire (keepalives) is not here. @throws Error for those */
@@ -110,7 +111,7 @@ export function wireCall(request: Request, names: Names): WireCall {
         (answer) => ({
           kind: 'leaseGrant',
           ...headOf(answer),
-          id: answer.ID.toString(16),
+          id: leaseName(answer.ID),
           ttl: answer.TTL,
         }),
       );
@@ -136,7 +137,7 @@ export function wireCall(request: Request, names: Names): WireCall {
       return call(Lease.methods.leaseLeases, new etcdserverpb.LeaseLeasesRequest(), (answer) => ({
         kind: 'leaseLeases',
         ...headOf(answer),
-        ids: answer.leases.map(({ ID }) => ID.toString(16)),
+        ids: answer.leases.map(({ ID }) => leaseName(ID)),
       }));
     case 'hashKv':
       return call(
@@ -147,7 +148,8 @@ export function wireCall(request: Request, names: Names): WireCall {
           ...headOf(answer),
           hash: answer.hash,
           compactRevision: answer.compactRevision,
-          hashRevision: answer.hashRevision,
+          // 3.4 does not say of which revision it is.
+          hashRevision: answer.hashRevision || request.revision || (answer.header?.revision ?? 0),
         }),
       );
     case 'status':
@@ -156,7 +158,7 @@ export function wireCall(request: Request, names: Names): WireCall {
         ...headOf(answer),
         raftIndex: answer.raftIndex,
         appliedIndex: answer.raftAppliedIndex,
-        ...(answer.leader !== 0n && { leader: names.nameOf(answer.leader) }),
+        ...leaderOf(answer.leader === 0n ? undefined : names.nameOf(answer.leader)),
       }));
     case 'defragment':
       return plain(Maintenance.methods.defragment, new etcdserverpb.DefragmentRequest(), 'defragment');
@@ -173,19 +175,22 @@ export function wireCall(request: Request, names: Names): WireCall {
           : request.action === 'activate'
             ? AlarmAction.ACTIVATE
             : AlarmAction.DEACTIVATE;
-      const alarm = request.alarm === 'NOSPACE' ? AlarmType.NOSPACE : AlarmType.NONE;
+      const alarm = ALARMS.indexOf(request.alarm ?? 'NONE');
       return plain(
         Maintenance.methods.alarm,
         new etcdserverpb.AlarmRequest({ action, alarm }),
         'alarm',
-        ({ alarms }) => alarms.map((each) => `${names.nameOf(each.memberID)} ${each.alarm}`),
+        ({ alarms }) =>
+          alarms.map(
+            (each) => `${names.nameOf(each.memberID) ?? leaseName(each.memberID)}:${ALARMS[each.alarm]}`,
+          ),
       );
     }
     case 'memberAdd':
       return plain(
         Cluster.methods.memberAdd,
         new etcdserverpb.MemberAddRequest({
-          peerURLs: [names.urlOf(request.member)],
+          peerURLs: [names.peerUrlOf(request.member)],
           isLearner: request.learner ?? false,
         }),
         'memberAdd',
@@ -208,7 +213,7 @@ export function wireCall(request: Request, names: Names): WireCall {
         Cluster.methods.memberUpdate,
         new etcdserverpb.MemberUpdateRequest({
           ID: names.idOf(request.member),
-          peerURLs: [names.urlOf(request.member)],
+          peerURLs: [names.peerUrlOf(request.member)],
         }),
         'memberUpdate',
       );
@@ -217,7 +222,7 @@ export function wireCall(request: Request, names: Names): WireCall {
         Cluster.methods.memberList,
         new etcdserverpb.MemberListRequest({ linearizable: true }),
         'memberList',
-        ({ members }) => members.map(({ ID }) => names.nameOf(ID)),
+        ({ members }) => members.map(({ ID, name }) => names.nameOf(ID) ?? name),
       );
     default:
       return authCall(request, names);
@@ -336,164 +341,14 @@ function authCall(request: Request, names: Names): WireCall {
   }
 }
 
-export function bytes(text: string | undefined): Buffer {
-  return text === undefined || text === '' ? EMPTY : keyToBytes(text);
+function leaderOf(leader: string | undefined): { readonly leader?: string } {
+  return leader === undefined ? {} : { leader };
 }
 
-export function leaseId(id: string | undefined): bigint {
-  return id === undefined ? 0n : BigInt(`0x${id}`);
+export function keepAliveRequest(id: string): etcdserverpb.LeaseKeepAliveRequest {
+  return new etcdserverpb.LeaseKeepAliveRequest({ ID: leaseId(id) });
 }
 
-const TARGETS = {
-  key: SortTarget.KEY,
-  version: SortTarget.VERSION,
-  create: SortTarget.CREATE,
-  mod: SortTarget.MOD,
-  value: SortTarget.VALUE,
-} as const;
-
-function rangeRequest(request: RangeRequest): etcdserverpb.RangeRequest {
-  return new etcdserverpb.RangeRequest({
-    key: bytes(request.key),
-    rangeEnd: bytes(request.end),
-    limit: request.limit ?? 0,
-    revision: request.revision ?? 0,
-    sortOrder:
-      request.order === undefined
-        ? SortOrder.NONE
-        : request.order === 'ascend'
-          ? SortOrder.ASCEND
-          : SortOrder.DESCEND,
-    sortTarget: TARGETS[request.target ?? 'key'],
-    serializable: request.serializable ?? false,
-    keysOnly: request.keysOnly ?? false,
-    countOnly: request.countOnly ?? false,
-    minModRevision: request.minMod ?? 0,
-    maxModRevision: request.maxMod ?? 0,
-    minCreateRevision: request.minCreate ?? 0,
-    maxCreateRevision: request.maxCreate ?? 0,
-  });
-}
-
-function putRequest(request: PutRequest): etcdserverpb.PutRequest {
-  return new etcdserverpb.PutRequest({
-    key: bytes(request.key),
-    value: request.ignoreValue === true ? EMPTY : bytes(request.value),
-    lease: leaseId(request.lease),
-    prevKv: request.prevKv ?? false,
-    ignoreValue: request.ignoreValue ?? false,
-    ignoreLease: request.ignoreLease ?? false,
-  });
-}
-
-function deleteRequest(request: DeleteRequest): etcdserverpb.DeleteRangeRequest {
-  return new etcdserverpb.DeleteRangeRequest({
-    key: bytes(request.key),
-    rangeEnd: bytes(request.end),
-    prevKv: request.prevKv ?? false,
-  });
-}
-
-const RESULTS = {
-  equal: CompareResult.EQUAL,
-  greater: CompareResult.GREATER,
-  less: CompareResult.LESS,
-  notEqual: CompareResult.NOT_EQUAL,
-} as const;
-
-function compareOf({ key, end, target, result, operand }: Compare): etcdserverpb.Compare {
-  const text = String(operand);
-  const count = Number(operand);
-  return new etcdserverpb.Compare({
-    key: bytes(key),
-    rangeEnd: bytes(end),
-    result: RESULTS[result],
-    ...(target === 'version'
-      ? { target: CompareTarget.VERSION, version: count }
-      : target === 'create'
-        ? { target: CompareTarget.CREATE, createRevision: count }
-        : target === 'mod'
-          ? { target: CompareTarget.MOD, modRevision: count }
-          : target === 'value'
-            ? { target: CompareTarget.VALUE, value: bytes(text) }
-            : { target: CompareTarget.LEASE, lease: leaseId(text) }),
-  });
-}
-
-function opOf(op: TxnOp): etcdserverpb.RequestOp {
-  switch (op.kind) {
-    case 'range':
-      return new etcdserverpb.RequestOp({ requestRange: rangeRequest(op) });
-    case 'put':
-      return new etcdserverpb.RequestOp({ requestPut: putRequest(op) });
-    case 'delete':
-      return new etcdserverpb.RequestOp({ requestDeleteRange: deleteRequest(op) });
-    case 'txn':
-      return new etcdserverpb.RequestOp({ requestTxn: txnRequest(op) });
-  }
-}
-
-function txnRequest(request: TxnRequest): etcdserverpb.TxnRequest {
-  return new etcdserverpb.TxnRequest({
-    compare: (request.compare ?? []).map(compareOf),
-    success: (request.then ?? []).map(opOf),
-    failure: (request.else ?? []).map(opOf),
-  });
-}
-
-function rangeResponse(answer: etcdserverpb.RangeResponse): RangeResponse {
-  return {
-    kind: 'range',
-    ...(answer.kvs.length > 0 && { kvs: answer.kvs.map(kvOf) }),
-    ...(answer.count !== 0 && { count: answer.count }),
-    ...(answer.more && { more: true }),
-  };
-}
-
-function putResponse(answer: etcdserverpb.PutResponse): PutResponse {
-  return { kind: 'put', ...(answer.prevKv !== undefined && { prev: kvOf(answer.prevKv) }) };
-}
-
-function deleteResponse(answer: etcdserverpb.DeleteRangeResponse): DeleteResponse {
-  return {
-    kind: 'delete',
-    ...(answer.deleted !== 0 && { deleted: answer.deleted }),
-    ...(answer.prevKvs.length > 0 && { prevs: answer.prevKvs.map(kvOf) }),
-  };
-}
-
-function txnResponse(answer: etcdserverpb.TxnResponse): TxnResponse {
-  return {
-    kind: 'txn',
-    ...(answer.succeeded && { succeeded: true }),
-    ...(answer.responses.length > 0 && { responses: answer.responses.map(opResponse) }),
-  };
-}
-
-function opResponse(op: etcdserverpb.ResponseOp): TxnOpResponse {
-  if (op.responseRange !== undefined) return rangeResponse(op.responseRange);
-  if (op.responsePut !== undefined) return putResponse(op.responsePut);
-  if (op.responseDeleteRange !== undefined) return deleteResponse(op.responseDeleteRange);
-  if (op.responseTxn !== undefined) return txnResponse(op.responseTxn);
-  throw new Error('a response of a txn that is none');
-}
-
-function kvOf(kv: mvccpb.KeyValue): KeyValue {
-  return {
-    key: keyFromBytes(kv.key),
-    value: keyFromBytes(asBuffer(kv.value)),
-    create: kv.createRevision,
-    mod: kv.modRevision,
-    version: kv.version,
-    ...(kv.lease !== 0n && { lease: kv.lease.toString(16) }),
-  };
-}
-
-export function eventOf(event: mvccpb.Event): WatchEvent {
-  if (event.kv === undefined) throw new Error('an event without its key');
-  return {
-    kind: event.type === 0 ? 'put' : 'delete',
-    kv: kvOf(event.kv),
-    ...(event.prevKv !== undefined && { prev: kvOf(event.prevKv) }),
-  };
+export function keepAliveResponse(answer: etcdserverpb.LeaseKeepAliveResponse): Response {
+  return { kind: 'leaseKeepAlive', ...headOf(answer), ...(answer.TTL > 0 && { ttl: answer.TTL }) };
 }
