@@ -17,6 +17,8 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   store: ['base', 'proto', 'raft', 'rpc'],
   proxy: ['base', 'client', 'proto', 'rpc', 'store'],
   apiserver: ['base', 'client', 'proto', 'rpc'],
+  'kube-client': ['base'],
+  controllers: ['base', 'kube-client'],
   bench: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
   cli: ['base', 'bench', 'client', 'proto', 'proxy', 'raft', 'rpc', 'store'],
 };

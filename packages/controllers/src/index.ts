@@ -1,0 +1,9 @@
+export { ControllerNameError, type ControllerName } from './controller-names.ts';
+export {
+  CONTROLLER_NAMES,
+  startControllers,
+  type ControllersOptions,
+  type RunningControllers,
+} from './start-controllers.ts';
+export type { GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
+export type { NamespaceOptions } from './namespace/namespace-controller.ts';

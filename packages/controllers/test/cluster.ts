@@ -1,0 +1,84 @@
+/** An API server in memory with control loops on it, for tests that look at what becomes of objects. */
+
+import { Prng, silentLogger, systemClock } from '@keelson/base';
+import { isKubeObject, isRecord, type KubeObject } from '@keelson/kube-client';
+
+import { smallServer, type Answer, type SmallServer } from '../../apiserver/test/small-server.ts';
+import { until } from '../../kube-client/test/hand-clock.ts';
+import {
+  startControllers,
+  type ControllersOptions,
+  type RunningControllers,
+} from '../src/start-controllers.ts';
+
+export interface Cluster {
+  readonly small: SmallServer;
+  readonly controllers: RunningControllers;
+  /** @returns the object made. @throws Error when it is refused */
+  readonly create: (path: string, object: unknown) => Promise<KubeObject>;
+  readonly get: (path: string) => Promise<KubeObject | undefined>;
+  /** Names of what a list has, sorted. */
+  readonly names: (path: string) => Promise<string[]>;
+  readonly delete: (path: string, query?: string) => Promise<Answer>;
+  /** Resolves when the loops have caught up and have nothing to do. */
+  readonly calm: () => Promise<void>;
+  stop(): Promise<void>;
+}
+
+type Options = Partial<ControllersOptions> & { readonly server?: Parameters<typeof smallServer>[0] };
+
+export async function cluster({ server, ...options }: Options = {}): Promise<Cluster> {
+  const small = smallServer({ resources: 'built-in', ...server });
+  const controllers = startControllers({
+    transport: small.server,
+    clock: systemClock,
+    prng: new Prng(1),
+    logger: silentLogger,
+    namespace: { graceMs: 0 },
+    ...options,
+  });
+  await until(() => controllers.unsynced().length === 0, 'the loops have seen all there is');
+  const names = async (path: string): Promise<string[]> => {
+    const { json } = await small.ask('GET', path);
+    const items: unknown = json['items'];
+    return Array.isArray(items) ? items.map((item: KubeObject) => item.metadata.name ?? '').toSorted() : [];
+  };
+  return {
+    small,
+    controllers,
+    names,
+    async create(path, object) {
+      const { code, json, text } = await small.ask('POST', path, object);
+      if (code !== 201 || !isKubeObject(json)) throw new Error(`not created: ${text}`);
+      return json;
+    },
+    async get(path) {
+      const { code, json } = await small.ask('GET', path);
+      return code === 404 ? undefined : (json as unknown as KubeObject);
+    },
+    delete: (path, query = '') => small.ask('DELETE', `${path}${query}`),
+    calm: () => until(() => controllers.quiet(), 'the loops have nothing to do'),
+    async stop() {
+      await controllers.stop();
+      await small.stop();
+    },
+  };
+}
+
+/** A reference to what was made. */
+export function ownedBy(owner: KubeObject, more: object = {}): unknown {
+  const { apiVersion, kind, metadata } = owner;
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid, ...more };
+}
+
+/** A condition of a status. */
+export function conditionOf(object: KubeObject | undefined, type: string): Readonly<Record<string, unknown>> {
+  const status = isRecord(object?.['status']) ? object['status'] : {};
+  const conditions: unknown = status['conditions'];
+  const found: unknown = Array.isArray(conditions)
+    ? conditions.find((one: unknown) => isRecord(one) && one['type'] === type)
+    : undefined;
+  return isRecord(found) ? found : {};
+}
+
+export { until };
