@@ -75,6 +75,8 @@ test('the rest of a lease survives a change of leaders and a restart of all; a r
 
   const renewed = await cluster.server(third).replica.leases.renew(ID);
   expect(renewed).toBe(1_000);
+  // Before it was answered: whoever leads next counts from the renewal.
+  expect(cluster.server(third).replica.lessor.lookup(ID)?.remainingSeconds).toBe(0);
   await until('all to forget it', () => remaining(cluster).every((seconds) => seconds === 0));
   await cluster.stopMember(third);
   expect(await timeToLive(cluster, await cluster.leader())).toBeGreaterThan(990);

@@ -314,6 +314,7 @@ describe('reads', () => {
     expect(bench.take(MessageType.ReadIndex)).toHaveLength(1);
     bench.follow(3n, 3);
     await bench.sync();
+    expect(bench.reads.waitingCount).toBe(0);
     expect(await early).toBe('LEADER_CHANGED');
   });
 });

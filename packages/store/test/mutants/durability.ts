@@ -334,20 +334,8 @@ export const DURABILITY: readonly Mutant[] = [
     file: 'store/src/consensus/snapshotter.ts',
     find: '        await file.sync();\n',
     replace: '',
-    by: ['images', 'sim'],
+    by: ['images'],
     why: 'the name of the received database outlives its content',
-  },
-  {
-    name: 'name-of-a-received-database-is-not-synced',
-    rows: [33, 49],
-    law: 'N1',
-    file: 'store/src/consensus/snapshotter.ts',
-    find: `      await disk.rename(temporary, path);
-      await disk.syncDirectory(this.options.directory);
-`,
-    replace: '      await disk.rename(temporary, path);\n',
-    by: ['images', 'sim'],
-    why: 'the log begins at a snapshot whose database is gone',
   },
   {
     name: 'short-write-is-taken-for-a-whole-one',
@@ -356,7 +344,7 @@ export const DURABILITY: readonly Mutant[] = [
     file: 'store/src/disk/node-disk.ts',
     find: '    if (first === buffers.length) return done(null);\n',
     replace: '    if (first === buffers.length || written > 0) return done(null);\n',
-    by: ['packages/store/src/disk'],
+    by: ['packages/store/src/disk/short-writes'],
     why: 'a nearly full disk leaves half a record that counts as written',
   },
   {

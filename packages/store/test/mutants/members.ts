@@ -41,7 +41,7 @@ export const MEMBERS: readonly Mutant[] = [
     file: 'store/src/consensus/driver.ts',
     find: '        this.reads.leaderChanged();\n',
     replace: '',
-    by: ['packages/store/src/consensus/driver', 'sim'],
+    by: ['packages/store/src/consensus/driver.test'],
     why: 'a question to a leader that is gone is not given up (etcd #21375)',
   },
   {

@@ -176,6 +176,9 @@ function linesOf(output: string): string[] {
 const NONSENSE =
   /TypeError|ERR_[A-Z]|ReferenceError|SyntaxError|Cannot read propert|is not a function|is not defined|is not iterable|is out of range\. It must/;
 
+/** What a start may refuse with; it should have been caught and told in one line. */
+const OWN_ERROR = /^(?:Bbolt|Wal|BackendOpen|Fatal|Checkpoint)Error$/;
+
 /** A law is named at the start; a failed assertion of the store's own is one, too. */
 function readSeeds(output: string): Finding[] {
   const found: Finding[] = [];
@@ -194,8 +197,11 @@ function readImages(output: string): Finding[] {
     const { name, failure } = JSON.parse(line) as ImageLine;
     if (failure === undefined) continue;
     const [first = ''] = failure.split('\n');
-    // What a start throws and no judge has judged stands there with its stack.
-    const said = failure.includes('\n    at ') ? isAssertion(failure) : !NONSENSE.test(failure);
+    // What a start throws stands there with its stack: to the campaign that is a failure, too, if it is an error of ours.
+    const thrown = / kept: (\w+): /.exec(first)?.[1];
+    const said = failure.includes('\n    at ')
+      ? isAssertion(failure) || (thrown !== undefined && OWN_ERROR.test(thrown))
+      : !NONSENSE.test(failure);
     found.push({ how: said ? 'assertion' : 'crash', text: `${name}: ${first}` });
   }
   return found;
