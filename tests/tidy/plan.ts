@@ -20,7 +20,8 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   'kube-client': ['base'],
   controllers: ['base', 'kube-client'],
   bench: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
-  cli: ['base', 'bench', 'client', 'proto', 'proxy', 'raft', 'rpc', 'store'],
+  embed: ['apiserver', 'base', 'client', 'rpc', 'store'],
+  cli: ['apiserver', 'base', 'bench', 'client', 'proto', 'proxy', 'raft', 'rpc', 'store'],
 };
 
 /** Files that nothing needs to import: a package's doors, programs, and scripts that are started by hand. */
@@ -65,24 +66,44 @@ const TOWER: readonly string[] = [
 export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
   apiserver: [
     { rank: 0, members: ['api/'] },
+    { rank: 0, members: ['logging/'] },
+    { rank: 0, members: ['metrics/'] },
     { rank: 1, members: ['schema/'] },
     { rank: 1, members: ['validation/'] },
     { rank: 1, members: ['pki/'] },
     { rank: 2, members: ['codec/'] },
     { rank: 2, members: ['defaults/'] },
     { rank: 2, members: ['patch/'] },
+    { rank: 3, members: ['options/'] },
     { rank: 3, members: ['printers/'] },
     { rank: 3, members: ['storage/'] },
     { rank: 4, members: ['authn/'] },
     { rank: 4, members: ['authz/'] },
     { rank: 4, members: ['informer/'] },
     { rank: 5, members: ['admission/'] },
+    { rank: 5, members: ['credentials/'] },
     { rank: 6, members: ['registry/'] },
+    { rank: 7, members: ['openapi/'] },
     { rank: 8, members: ['bootstrap/'] },
     { rank: 8, members: ['filters/'] },
     { rank: 8, members: ['handlers/'] },
     { rank: 9, members: ['http/'] },
-    { rank: 10, members: ['index.ts', 'server.ts'] },
+    {
+      rank: 10,
+      members: [
+        'authentication.ts',
+        'etcd-client.ts',
+        'fetch-json.ts',
+        'index.ts',
+        'kube-apiserver.ts',
+        'main.ts',
+        'oidc-provider.ts',
+        'process-metrics.ts',
+        'server.ts',
+        'serving-names.ts',
+        'storage-metrics.ts',
+      ],
+    },
   ],
   raft: TOWER.map((name, rank) => ({ rank, members: [`${name}.ts`] })),
   store: [
@@ -171,14 +192,19 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/authn/': ['crypto'],
   'packages/apiserver/src/bootstrap/authentication-config-map.ts': ['crypto'], // when certificates end
   'packages/apiserver/src/bootstrap/identity-lease.ts': ['crypto'], // the name of a host as a hash
+  'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder
+  'packages/apiserver/src/fetch-json.ts': ['https'], // an OpenID provider's documents
   'packages/apiserver/src/handlers/discovery.ts': ['crypto'], // the tag of a document
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version
+  'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
   'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'tls', 'util', 'zlib'], // the port
+  'packages/apiserver/src/main.ts': ['crypto', 'fs', 'os', 'url'],
   'packages/apiserver/src/pki/': ['crypto', 'net'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
+  'packages/embed/src/': ['crypto', 'path', 'path/posix'],
   'packages/proxy/src/grpc/': ['crypto', 'dns/promises', 'http', 'https', 'net', 'os', 'path'], // its ports, its members' metrics
   'packages/proxy/src/tcp/': ['dns/promises', 'net'], // forwards connections
   'packages/rpc/src/': ['crypto', 'fs', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates

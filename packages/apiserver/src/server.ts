@@ -13,6 +13,7 @@ import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
+import type { InFlightLimits } from './filters/in-flight.ts';
 import { PATCHERS } from './handlers/patch-kinds.ts';
 import type { Patchers } from './handlers/patchers.ts';
 import { pathsHandler } from './handlers/paths.ts';
@@ -21,7 +22,7 @@ import { resourceHandler } from './handlers/resources.ts';
 import { API_VERSION, versionHandler } from './handlers/version.ts';
 import { Door } from './http/door.ts';
 import { callInProcess, type CallAnswer, type CallOptions } from './http/in-process.ts';
-import { Listener, type TlsIdentity } from './http/listener.ts';
+import { Listener, type ListenerLimits, type TlsIdentity } from './http/listener.ts';
 import { isForPeople } from './http/negotiate.ts';
 import { apiPipeline } from './http/pipeline.ts';
 import { HttpWire } from './http/wire.ts';
@@ -32,22 +33,61 @@ import type { StrategyContext } from './registry/strategy.ts';
 import { TypeTable } from './schema/type-table.ts';
 import type { Storage, StorageBackend, StorageResource } from './storage/storage.ts';
 
-export interface ApiServerOptions {
+/** What a scheme is made of. */
+export interface SchemeParts {
   readonly backend: StorageBackend;
   readonly clock: Clock;
-  readonly logger: Logger;
   /** A new random UUID (version 4). */
   readonly uuid: () => string;
   /** A random whole number, 0 ≤ n < limit; of names and of timeouts. */
   readonly random: (limit: number) => number;
   /** The kinds that are served from the start; all built-in ones unless said. */
-  readonly resources?: readonly ResourceDefinition[];
-  /** How patches other than apply are laid on; as Kubernetes unless said. */
-  readonly patchers?: Patchers;
+  readonly resources?: readonly ResourceDefinition[] | ((types: TypeTable) => readonly ResourceDefinition[]);
   /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
   readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
-  readonly admission?: AdmissionChain;
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+}
+
+/** What is served, and the codec that reads and writes it: made before a server where others need it first. */
+export interface ServedScheme {
+  readonly scheme: Scheme;
+  readonly codec: ObjectCodec;
+}
+
+export function makeScheme(parts: SchemeParts): ServedScheme {
+  const { backend, clock, uuid, random, runtimeConfig } = parts;
+  const types = new TypeTable();
+  const codec = new ObjectCodec(types);
+  const scheme = new Scheme({
+    types,
+    protobuf: new ProtobufCodec(codec.schemaProps),
+    storage: parts.storage ?? ((resource) => backend.storage(resource)),
+    context: (dryRun): StrategyContext => ({
+      user: undefined,
+      info: undefined,
+      nowMs: clock.nowMs(),
+      dryRun,
+      uuid,
+      random,
+    }),
+    ...(runtimeConfig === undefined ? {} : { runtimeConfig }),
+  });
+  const { resources = builtInResources } = parts;
+  for (const definition of typeof resources === 'function' ? resources(types) : resources) {
+    scheme.add(definition);
+  }
+  return { scheme, codec };
+}
+
+export interface ApiServerOptions extends SchemeParts {
+  readonly logger: Logger;
+  /** What is served, instead of what would be made of the parts. */
+  readonly served?: ServedScheme;
+  /** How patches other than apply are laid on; as Kubernetes unless said. */
+  readonly patchers?: Patchers;
+  readonly admission?: AdmissionChain;
+  /** Before all others: counts, adds headers. */
+  readonly outermost?: readonly Filter[];
   readonly authenticate?: Filter;
   readonly authorize?: Filter;
   /** Whether a PUT or an apply may create what is not there. @throws ApiError Forbidden */
@@ -55,7 +95,15 @@ export interface ApiServerOptions {
   readonly audit?: Filter;
   readonly impersonate?: Filter;
   readonly fairness?: Filter;
+  /** Without fairness. */
+  readonly inFlight?: InFlightLimits;
+  /** --request-timeout. */
+  readonly timeoutMs?: number;
+  /** Of each connection and port. */
+  readonly limits?: Partial<ListenerLimits>;
   readonly healthChecks?: readonly HealthCheck[];
+  /** Told why a check failed, which clients are not; the log is, unless said. */
+  readonly unhealthy?: (endpoint: string, check: string, reason: string) => void;
   /** Further paths: `/metrics`, `/openapi/v2`. */
   readonly paths?: ReadonlyMap<string, Handler>;
   /** Further paths that begin so, with a slash at the end. */
@@ -78,18 +126,9 @@ export class ApiServer {
   private address = '';
 
   constructor(options: ApiServerOptions) {
-    const { backend, clock, logger, uuid, random } = options;
+    const { clock, logger, uuid, random } = options;
     this.options = options;
-    const types = new TypeTable();
-    this.codec = new ObjectCodec(types);
-    this.scheme = new Scheme({
-      types,
-      protobuf: new ProtobufCodec(this.codec.schemaProps),
-      storage: options.storage ?? ((resource) => backend.storage(resource)),
-      context: (dryRun) => this.internalContext(dryRun),
-      ...(options.runtimeConfig === undefined ? {} : { runtimeConfig: options.runtimeConfig }),
-    });
-    for (const definition of options.resources ?? builtInResources(types)) this.scheme.add(definition);
+    ({ scheme: this.scheme, codec: this.codec } = options.served ?? makeScheme(options));
     const handler = apiPipeline({
       clock,
       uuid,
@@ -119,8 +158,14 @@ export class ApiServer {
    * @returns its address, the port chosen where 0 was asked for
    */
   async listen(port: number, host: string, tls?: TlsIdentity): Promise<AddressInfo> {
-    const { clock, logger } = this.options;
-    const listener = new Listener({ door: this.door, clock, logger, ...(tls === undefined ? {} : { tls }) });
+    const { clock, logger, limits } = this.options;
+    const listener = new Listener({
+      door: this.door,
+      clock,
+      logger,
+      ...(tls === undefined ? {} : { tls }),
+      ...(limits === undefined ? {} : { limits }),
+    });
     const address = await listener.listen(port, host);
     this.listeners = [...this.listeners, listener];
     if (this.address === '') this.address = `${address.address}:${address.port}`;
@@ -162,9 +207,10 @@ export class ApiServer {
           { name: 'etcd', check: (signal) => this.storeIsReady(signal) },
           ...(options.healthChecks ?? []),
         ],
-        (endpoint, check, reason) => {
-          options.logger.warn('a health check failed', { endpoint, check, reason });
-        },
+        options.unhealthy ??
+          ((endpoint, check, reason) => {
+            options.logger.warn('a health check failed', { endpoint, check, reason });
+          }),
       ),
       exact: new Map([['/version', version], ...(options.paths ?? [])]),
       ...(options.prefixes === undefined ? {} : { prefixes: options.prefixes }),
@@ -176,23 +222,24 @@ export class ApiServer {
     await this.options.backend.ready({ signal });
     return undefined;
   }
-
-  private internalContext(dryRun: boolean): StrategyContext {
-    const { clock, uuid, random } = this.options;
-    return { user: undefined, info: undefined, nowMs: clock.nowMs(), dryRun, uuid, random };
-  }
 }
 
-/** The filters that were given. */
-function stationsOf(
-  options: ApiServerOptions,
-): Partial<Record<'authenticate' | 'authorize' | 'audit' | 'impersonate' | 'fairness', Filter>> {
-  const { authenticate, authorize, audit, impersonate, fairness } = options;
+type Given = Pick<
+  ApiServerOptions,
+  'authenticate' | 'authorize' | 'audit' | 'impersonate' | 'fairness' | 'inFlight' | 'timeoutMs' | 'outermost'
+>;
+
+/** What was given of the stations on a request's way. */
+function stationsOf(options: ApiServerOptions): Given {
+  const { authenticate, authorize, audit, impersonate, fairness, inFlight, timeoutMs, outermost } = options;
   return {
     ...(authenticate === undefined ? {} : { authenticate }),
     ...(authorize === undefined ? {} : { authorize }),
     ...(audit === undefined ? {} : { audit }),
     ...(impersonate === undefined ? {} : { impersonate }),
     ...(fairness === undefined ? {} : { fairness }),
+    ...(inFlight === undefined ? {} : { inFlight }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(outermost === undefined ? {} : { outermost }),
   };
 }

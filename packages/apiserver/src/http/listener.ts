@@ -38,6 +38,8 @@ export interface TlsIdentity {
   readonly key: string | Buffer;
   /** Certificates of CAs for client certificates; without any, no client is asked for one. */
   readonly clientCa?: readonly (string | Buffer)[];
+  /** --tls-min-version; 1.2 unless said. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
 }
 
 export interface ListenerOptions {
@@ -195,7 +197,7 @@ export class Listener {
       {
         ...contextOf(identity),
         ALPNProtocols: ['h2', 'http/1.1'],
-        minVersion: 'TLSv1.2',
+        minVersion: identity.minVersion ?? 'TLSv1.2',
         requestCert: (identity.clientCa ?? []).length > 0,
         // A certificate that we do not know is a matter of authentication, not of the handshake.
         rejectUnauthorized: false,

@@ -20,6 +20,8 @@ export interface Stations {
   /** A new random UUID (version 4). */
   readonly uuid: () => string;
   readonly timeoutMs?: number;
+  /** Before all others: what counts requests or adds headers to every answer. */
+  readonly outermost?: readonly Filter[];
   readonly authenticate?: Filter;
   readonly audit?: Filter;
   readonly impersonate?: Filter;
@@ -33,6 +35,7 @@ export interface Stations {
 export function apiPipeline(stations: Stations): Handler {
   const { clock, uuid, timeoutMs } = stations;
   const filters: readonly (Filter | undefined)[] = [
+    ...(stations.outermost ?? []),
     auditId(uuid),
     deadline({ clock, abort: abortRequest, ...(timeoutMs !== undefined && { timeoutMs }) }),
     stations.authenticate,

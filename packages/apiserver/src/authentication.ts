@@ -1,0 +1,176 @@
+/**
+ * The ways of authentication a server was started with, joined in the original's order: front proxy, certificate, then
+ * tokens of a file, of service accounts, of joining nodes and of an OpenID provider; nobody's name at the end. Also
+ * what signs tokens here, and the documents by which others verify them.
+ */
+
+import type { Clock, Logger } from '@keelson/base';
+
+import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
+import { GROUP_MASTERS } from './api/user-info.ts';
+import { authenticate } from './authn/authenticate.ts';
+import {
+  firstRequest,
+  firstToken,
+  type Authenticated,
+  type RequestAuthenticator,
+  type TokenAuthenticator,
+} from './authn/authenticator.ts';
+import { BearerToken, WebSocketToken } from './authn/bearer-token.ts';
+import { BootstrapTokens } from './authn/bootstrap-token.ts';
+import { CertificateChain } from './authn/certificate-chain.ts';
+import type { VerificationKey } from './authn/jwt.ts';
+import { OidcTokens } from './authn/oidc.ts';
+import { proxyHeaders, RequestHeaderUsers } from './authn/request-header.ts';
+import { ServiceAccountTokens, type TokenLookups } from './authn/service-account.ts';
+import { TokenCache } from './authn/token-cache.ts';
+import { TokenFile } from './authn/token-file.ts';
+import { discoveryDocument, keySet, TokenIssuer } from './authn/token-request.ts';
+import { X509Users } from './authn/x509.ts';
+import type { ServerCredentials } from './credentials/credentials.ts';
+import type { OidcConfig, ServerConfig } from './options/config.ts';
+
+/** The issuer of a cluster that was told none. */
+const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+
+export interface AuthenticationParts {
+  readonly config: ServerConfig;
+  readonly credentials: ServerCredentials;
+  /** Where the objects are that tokens are bound to. */
+  readonly lookups: TokenLookups;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly uuid: () => string;
+  /** A secret that only this process knows: whoever shows it is the server itself. */
+  readonly loopbackToken: string;
+  readonly readFile: (path: string) => string;
+  /** The keys of an OpenID provider; `refresh` fetches them anew. */
+  readonly oidcKeys: (oidc: OidcConfig) => (refresh: boolean) => Promise<readonly VerificationKey[]>;
+}
+
+export interface Authentication {
+  readonly filter: Filter;
+  /** Tokens alone, for TokenReview. */
+  readonly tokens: TokenAuthenticator;
+  readonly issuer: TokenIssuer;
+  /** Those of the server. */
+  readonly audiences: readonly string[];
+  /** /.well-known/openid-configuration and /openid/v1/jwks. */
+  readonly paths: ReadonlyMap<string, Handler>;
+}
+
+/** @throws Error for a file that cannot be used */
+export function makeAuthentication(parts: AuthenticationParts): Authentication {
+  const { config, credentials, lookups, clock, logger, uuid } = parts;
+  const { serviceAccounts, requestHeader } = config;
+  const nowMs = (): number => clock.nowMs();
+  const issuers = serviceAccounts.issuers.length === 0 ? [ISSUER] : serviceAccounts.issuers;
+  const audiences = serviceAccounts.audiences.length === 0 ? issuers : serviceAccounts.audiences;
+  const issuer = new TokenIssuer({
+    issuer: issuers[0],
+    privateKey: credentials.signingKey,
+    audiences,
+    ...(serviceAccounts.maxSeconds === 0 ? {} : { maxSeconds: serviceAccounts.maxSeconds }),
+    extend: serviceAccounts.extend,
+    lookups,
+    nowMs,
+    uuid,
+  });
+  const tokens = new TokenCache(
+    firstToken([
+      loopback(parts.loopbackToken, uuid()),
+      ...(config.tokenFile === '' ? [] : [new TokenFile(parts.readFile(config.tokenFile), config.tokenFile)]),
+      new ServiceAccountTokens({
+        issuers,
+        keys: credentials.verificationKeys,
+        audiences,
+        lookups,
+        nowMs,
+        stale: (subject, secondsLate) =>
+          logger.debug('a stale token of a service account is used', { subject, secondsLate }),
+      }),
+      ...(config.bootstrapTokens
+        ? [new BootstrapTokens((name) => lookups.secret('kube-system', name), nowMs)]
+        : []),
+      ...(config.oidc === undefined ? [] : [oidcTokens(config.oidc, parts.oidcKeys(config.oidc), nowMs)]),
+    ]),
+    () => clock.monotonicMs(),
+  );
+  const ways: RequestAuthenticator[] = [
+    ...(requestHeader === undefined || credentials.requestHeaderCa === undefined
+      ? []
+      : [new RequestHeaderUsers(requestHeader, new CertificateChain(credentials.requestHeaderCa), nowMs)]),
+    new X509Users(new CertificateChain(credentials.clientCa), nowMs),
+    new BearerToken(tokens),
+    new WebSocketToken(tokens),
+  ];
+  // As the original: whoever may do everything has to have a name.
+  const named = config.authorizationModes.includes('AlwaysAllow');
+  return {
+    filter: authenticate(firstRequest(ways), {
+      anonymous: { enabled: config.anonymous && !named },
+      ...(requestHeader === undefined ? {} : { proxyHeaders: proxyHeaders(requestHeader) }),
+      refused: (request: ApiRequest, error) =>
+        logger.info('Unable to authenticate the request', {
+          path: request.path,
+          auditId: request.context.auditId,
+          error: error.message,
+        }),
+    }),
+    tokens,
+    issuer,
+    audiences,
+    paths: issuerPaths(issuers[0], serviceAccounts.jwksUri, credentials.verificationKeys),
+  };
+}
+
+/** The server's own name for itself, by the token it made at its start. */
+function loopback(secret: string, uid: string): TokenAuthenticator {
+  const found: Authenticated = {
+    user: { name: 'system:apiserver', uid, groups: [GROUP_MASTERS], extra: {} },
+  };
+  return { authenticateToken: (token) => Promise.resolve(token === secret ? found : undefined) };
+}
+
+function oidcTokens(
+  oidc: OidcConfig,
+  keys: (refresh: boolean) => Promise<readonly VerificationKey[]>,
+  nowMs: () => number,
+): OidcTokens {
+  const { issuer, clientId, usernameClaim, usernamePrefix, groupsClaim, groupsPrefix } = oidc;
+  return new OidcTokens({
+    issuer,
+    audiences: [clientId],
+    usernameClaim,
+    ...(usernamePrefix === undefined ? {} : { usernamePrefix }),
+    ...(groupsClaim === '' ? {} : { groupsClaim }),
+    groupsPrefix,
+    requiredClaims: Object.fromEntries(oidc.requiredClaims),
+    algorithms: oidc.algorithms,
+    keys,
+    nowMs,
+  });
+}
+
+function issuerPaths(
+  issuer: string,
+  jwksUri: string,
+  keys: readonly VerificationKey[],
+): ReadonlyMap<string, Handler> {
+  // Documents are for who fetches them from the issuer's address: one that is no https URL has none.
+  if (!issuer.startsWith('https://')) return new Map();
+  const publicKeys = keys.map(({ key }) => key);
+  const uri = jwksUri === '' ? `${issuer.replace(/\/$/, '')}/openid/v1/jwks` : jwksUri;
+  const document = (contentType: string, value: object): Handler => {
+    const body = Buffer.from(JSON.stringify(value));
+    const headers = new Map([['cache-control', ['public, max-age=3600']]]);
+    return () => Promise.resolve({ kind: 'bytes', code: 200, contentType, body, headers });
+  };
+  return new Map([
+    [
+      '/.well-known/openid-configuration',
+      document('application/json', discoveryDocument(issuer, uri, publicKeys)),
+    ],
+    ['/openid/v1/jwks', document('application/jwk-set+json', keySet(publicKeys))],
+  ]);
+}

@@ -1,0 +1,132 @@
+/**
+ * What a server shows, believes and signs with, gathered from the files that flags name and, where they name none, from
+ * what it makes for itself (own-pairs.ts). A file that is named and cannot be used ends the start.
+ */
+
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+
+import { keyIdOf, type VerificationKey } from '../authn/jwt.ts';
+import type { ServerConfig } from '../options/config.ts';
+import type { CertificatePair } from '../pki/authority.ts';
+import type { CredentialStore } from './credential-store.ts';
+import {
+  foreignServerPair,
+  ownAdminPair,
+  ownAuthority,
+  ownServerPair,
+  ownTokenKey,
+  publicKeysOf,
+} from './own-pairs.ts';
+
+/** The administrator as the server itself made him. */
+export interface AdminCredentials {
+  /** PEM of who signed the server's certificate. */
+  readonly authority: string;
+  readonly pair: CertificatePair;
+}
+
+export interface ServerCredentials {
+  /** What the port shows. */
+  readonly serving: CertificatePair;
+  /** PEM of authorities whose certificates name users. */
+  readonly clientCa: string;
+  /** PEM of front proxies' authorities. */
+  readonly requestHeaderCa: string | undefined;
+  readonly signingKey: KeyObject;
+  /** The signing key's own half among them. */
+  readonly verificationKeys: readonly VerificationKey[];
+  /** The authority's own key signs users' certificates; undefined with --client-ca-file, whose key we do not have. */
+  readonly clientAuthority: CertificatePair | undefined;
+  /** Undefined where certificates of users are another authority's to issue. */
+  readonly admin: AdminCredentials | undefined;
+}
+
+export interface CredentialSources {
+  readonly config: ServerConfig;
+  readonly store: CredentialStore;
+  /** A file's text. @throws with a message that names it */
+  readonly readFile: (path: string) => string;
+  /** DNS names and addresses clients reach the server by. */
+  readonly names: readonly string[];
+  readonly nowMs: number;
+}
+
+/** @throws Error naming the flag or file that is at fault */
+export function gatherCredentials({
+  config,
+  store,
+  readFile,
+  names,
+  nowMs,
+}: CredentialSources): ServerCredentials {
+  const ownClients = config.clientCaFile === '';
+  const given = givenServerPair(config, store, readFile);
+  const authority = given === undefined || ownClients ? ownAuthority(store, nowMs) : undefined;
+  const serving = given ?? ownServerPair(store, authority ?? ownAuthority(store, nowMs), names, nowMs);
+  const signingKey = tokenKey(config, store, readFile);
+  const { requestHeader } = config;
+  return {
+    serving,
+    clientCa: ownClients && authority !== undefined ? authority.certificate : readFile(config.clientCaFile),
+    requestHeaderCa: requestHeader === undefined ? undefined : readFile(requestHeader.caFile),
+    signingKey,
+    verificationKeys: verificationKeys(config, signingKey, readFile),
+    clientAuthority:
+      ownClients && authority !== undefined
+        ? { certificate: authority.certificate, key: authority.key }
+        : undefined,
+    admin:
+      ownClients && authority !== undefined
+        ? {
+            // A certificate of somebody else's, self-signed mostly, is its own authority.
+            authority: given === undefined ? authority.certificate : given.certificate,
+            pair: ownAdminPair(store, authority, nowMs),
+          }
+        : undefined,
+  };
+}
+
+function givenServerPair(
+  { certFile, keyFile }: ServerConfig,
+  store: CredentialStore,
+  readFile: (path: string) => string,
+): CertificatePair | undefined {
+  if (certFile === '') return foreignServerPair(store);
+  return { certificate: readFile(certFile), key: readFile(keyFile) };
+}
+
+function tokenKey(
+  { serviceAccounts: { signingKeyFile } }: ServerConfig,
+  store: CredentialStore,
+  readFile: (path: string) => string,
+): KeyObject {
+  if (signingKeyFile === '') return ownTokenKey(store);
+  try {
+    return createPrivateKey(readFile(signingKeyFile));
+  } catch (error) {
+    throw new Error(`failed to parse service-account-issuer-key-file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Each key once; that of the signing key counts beside others that are named. */
+function verificationKeys(
+  { serviceAccounts: { keyFiles } }: ServerConfig,
+  signingKey: KeyObject,
+  readFile: (path: string) => string,
+): VerificationKey[] {
+  const own = publicKeysOf(signingKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+  const named = keyFiles.flatMap((path) => {
+    try {
+      return publicKeysOf(readFile(path));
+    } catch (error) {
+      throw new Error(`error reading public key file ${path}: ${messageOf(error)}`, { cause: error });
+    }
+  });
+  const keys = new Map<string, VerificationKey>();
+  for (const key of [...named, ...own]) keys.set(keyIdOf(key), { id: keyIdOf(key), key });
+  return [...keys.values()];
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,333 @@
+/**
+ * A whole kube-apiserver out of its configuration: storage with caches, who may ask and do what, what is let in, the
+ * steps a fresh cluster needs, the port. Joins rooms and settles the order in which they start and stop; decides
+ * nothing. Many live in one process: what a process has one of (files, dice, the client of the store) is given.
+ */
+
+import type { Clock, Logger, Timer } from '@keelson/base';
+import type { Client } from '@keelson/client';
+
+import { AdmissionChain } from './admission/chain.ts';
+import type { ApiResponse, Filter } from './api/exchange.ts';
+import { describeResource } from './api/meta.ts';
+import { makeAuthentication } from './authentication.ts';
+import type { VerificationKey } from './authn/jwt.ts';
+import { authorize } from './authz/authorize.ts';
+import { impersonate } from './authz/impersonate.ts';
+import { withAccessResources } from './bootstrap/access-resources.ts';
+import { Access } from './bootstrap/access.ts';
+import { Bootstrap } from './bootstrap/bootstrap.ts';
+import { TokenObjects } from './bootstrap/token-objects.ts';
+import type { ServerCredentials } from './credentials/credentials.ts';
+import { cors } from './filters/cors.ts';
+import { requestMetrics } from './filters/request-metrics.ts';
+import { strictTransportSecurity } from './filters/strict-transport-security.ts';
+import type { HealthCheck } from './handlers/health.ts';
+import type { CallAnswer, CallOptions } from './http/in-process.ts';
+import { MetricsRegistry } from './metrics/registry.ts';
+import type { OidcConfig, ServerConfig } from './options/config.ts';
+import { builtInResources } from './registry/kinds/built-in.ts';
+import { parseRuntimeConfig } from './registry/scheme.ts';
+import { ApiServer, makeScheme, type ServedScheme } from './server.ts';
+import { CachedBackend } from './storage/cacher-backend.ts';
+import { EtcdBackend } from './storage/etcd-storage.ts';
+import type { StorageBackend } from './storage/storage.ts';
+import { advertisedAddress, type Machine } from './serving-names.ts';
+import { storageMetrics } from './storage-metrics.ts';
+
+export interface KubeApiServerOptions {
+  readonly config: ServerConfig;
+  readonly credentials: ServerCredentials;
+  /** Closed by whoever made it, after the server. */
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A new random UUID (version 4). */
+  readonly uuid: () => string;
+  /** A random whole number, 0 ≤ n < limit. */
+  readonly random: (limit: number) => number;
+  readonly machine: Machine;
+  /** A file's text. @throws with a message that names it */
+  readonly readFile: (path: string) => string;
+  /** The keys of an OpenID provider. */
+  readonly oidcKeys: (oidc: OidcConfig) => (refresh: boolean) => Promise<readonly VerificationKey[]>;
+  /** What the process says of itself, as text for /metrics; nothing in a process that has several servers. */
+  readonly processMetrics?: (registry: MetricsRegistry) => void;
+  readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
+}
+
+/** Between looks whether the store answers, at a start before it does. */
+const STORE_POLL_MS = 25;
+const STORE_POLL_MAX_MS = 1_000;
+/** Once it is time to stop: answers that are under way get as long. The original's, without a flag for it. */
+const STOP_GRACE_MS = 10_000;
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+export class KubeApiServer {
+  readonly metrics = new MetricsRegistry();
+  private readonly options: KubeApiServerOptions;
+  private readonly backend: StorageBackend;
+  private readonly served: ServedScheme;
+  private readonly access: Access;
+  private readonly bootstrap: Bootstrap;
+  private readonly tokenObjects = new TokenObjects();
+  private readonly server: ApiServer;
+  private readonly loopbackToken: string;
+  private readonly stopping = new AbortController();
+  private port = 0;
+  private shuttingDown = false;
+  /** Every step of the start has succeeded once. */
+  private established = false;
+  /** What each check said last, so that a probe every second does not fill the log. */
+  private readonly complaints = new Map<string, string>();
+  private begun: Promise<void> = Promise.resolve();
+  private stopped: Promise<void> | undefined = undefined;
+
+  /** Opens nothing yet. @throws Error for a flag's value that cannot be, or a file that cannot be used */
+  constructor(options: KubeApiServerOptions) {
+    const { config, credentials, clock, logger, uuid, random, readFile, oidcKeys } = options;
+    this.options = options;
+    this.loopbackToken = `${uuid()}${uuid()}`;
+    this.backend = this.openBackend();
+    const parts = { backend: this.backend, clock, uuid, random };
+    const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
+    const authentication = makeAuthentication({
+      config,
+      credentials,
+      lookups: this.tokenObjects,
+      clock,
+      logger,
+      uuid,
+      loopbackToken: this.loopbackToken,
+      readFile,
+      oidcKeys,
+    });
+    this.access = new Access({ modes: config.authorizationModes, clock, logger });
+    this.bootstrap = this.makeBootstrap();
+    this.served = makeScheme({
+      ...parts,
+      runtimeConfig,
+      resources: (types) =>
+        withAccessResources(builtInResources(types), { access: this.access, ...authentication }),
+    });
+    this.server = new ApiServer({
+      ...parts,
+      logger,
+      served: this.served,
+      admission: new AdmissionChain([]),
+      outermost: this.outermost(),
+      authenticate: authentication.filter,
+      impersonate: impersonate(this.access.authorizer),
+      authorize: authorize(this.access.authorizer),
+      mayCreate: (request) => this.access.mayCreate(request),
+      inFlight: { readingMax: config.readingMax, mutatingMax: config.mutatingMax },
+      timeoutMs: config.requestTimeoutMs,
+      watchSecondsMin: config.minRequestSeconds,
+      ...(config.streamsMax === 0 ? {} : { limits: { streamsMax: config.streamsMax } }),
+      healthChecks: this.checks(),
+      unhealthy: (endpoint, check, reason) => this.reportCheck(endpoint, check, reason),
+      paths: new Map([...authentication.paths, ['/metrics', () => this.showMetrics()]]),
+      ...(options.build === undefined ? {} : { build: options.build }),
+    });
+    storageMetrics(this.metrics, this.backend);
+    options.processMetrics?.(this.metrics);
+  }
+
+  /**
+   * Opens the port and begins what runs behind it; resolves when the port is open. Ready is what /readyz says.
+   *
+   * @returns the port
+   */
+  async start(): Promise<number> {
+    const { config, credentials, logger } = this.options;
+    const { serving, clientCa, requestHeaderCa } = credentials;
+    const { address, port } = await this.server.listen(config.securePort, hostOf(config.bindAddress), {
+      cert: serving.certificate,
+      key: serving.key,
+      clientCa: [clientCa, ...(requestHeaderCa === undefined ? [] : [requestHeaderCa])],
+      minVersion: config.tlsMinVersion,
+    });
+    this.port = port;
+    logger.info(`Serving securely on ${address.includes(':') ? `[${address}]` : address}:${port}`);
+    this.begin();
+    return port;
+  }
+
+  /** Begins without a port, for a server that is asked in process only. */
+  begin(): void {
+    const { scheme } = this.served;
+    this.tokenObjects.start(scheme);
+    this.begun = this.untilStore().then((there) => {
+      if (!there) return;
+      this.access.start(scheme);
+      this.bootstrap.start(scheme, this.backend);
+      void this.bootstrap.whenDone().then(() => {
+        this.established = true;
+      });
+    });
+  }
+
+  /** The open port; 0 without. */
+  get securePort(): number {
+    return this.port;
+  }
+
+  /** A request from inside the process, as the server itself: it may do everything. */
+  call(target: string, options: CallOptions = {}): Promise<CallAnswer> {
+    const authorization = `Bearer ${this.loopbackToken}`;
+    return this.server.call(target, { ...options, headers: { authorization, ...options.headers } });
+  }
+
+  /** Resolves when /readyz is well. @param signal rejects with its reason */
+  async untilReady(signal: AbortSignal): Promise<void> {
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, STORE_POLL_MS)) {
+      signal.throwIfAborted();
+      if (this.stopping.signal.aborted) throw new Error('the server was stopped');
+      const answer = await this.call('/readyz');
+      await answer.bytes();
+      if (answer.code === 200) return;
+      await this.pause(waitMs);
+    }
+  }
+
+  /**
+   * Stops in the original's order: /readyz fails, after --shutdown-delay-duration no connection is taken, what is
+   * under way is answered, and what runs behind ends.
+   *
+   * @param now do not wait for what is under way
+   */
+  stop(now = false): Promise<void> {
+    this.stopped ??= this.stopInOrder(now);
+    return this.stopped;
+  }
+
+  private async stopInOrder(now: boolean): Promise<void> {
+    const { shutdownDelayMs, watchGraceMs } = this.options.config;
+    this.shuttingDown = true;
+    if (!now && shutdownDelayMs > 0) await this.pause(shutdownDelayMs);
+    this.stopping.abort();
+    await this.begun;
+    await this.bootstrap.stop();
+    await this.access.stop();
+    // The server closes the backend, and with it the caches.
+    await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
+  }
+
+  // ---- parts ----
+
+  private openBackend(): StorageBackend {
+    const { config, client, clock, logger } = this.options;
+    const { prefix, compactionIntervalMs } = config.etcd;
+    const backend = new EtcdBackend({ client, clock, logger, prefix, compactionIntervalMs });
+    if (!config.watchCache) return backend;
+    return new CachedBackend(backend, {
+      clock,
+      logger,
+      prefix,
+      cached: (resource) =>
+        resource.resource !== 'events' && !config.uncached.has(describeResource(resource)),
+    });
+  }
+
+  private makeBootstrap(): Bootstrap {
+    const { config, credentials, clock, logger, uuid, machine } = this.options;
+    const { clientCa, requestHeaderCa } = credentials;
+    const { requestHeader } = config;
+    return new Bootstrap({
+      clock,
+      logger,
+      serviceRanges: config.serviceNetworks,
+      advertised: () =>
+        this.port === 0 ? undefined : { address: advertisedAddress(config, machine), port: this.port },
+      hostname: machine.hostname,
+      instance: uuid(),
+      authentication: {
+        clientCA: clientCa,
+        ...(requestHeader === undefined || requestHeaderCa === undefined
+          ? {}
+          : { requestHeader: { ...requestHeader, clientCA: requestHeaderCa } }),
+      },
+      rbac: config.authorizationModes.includes('RBAC'),
+    });
+  }
+
+  private outermost(): Filter[] {
+    const { config, clock } = this.options;
+    return [
+      requestMetrics(this.metrics, clock),
+      ...(config.strictTransportSecurity.length === 0
+        ? []
+        : [strictTransportSecurity(config.strictTransportSecurity)]),
+      ...(config.corsOrigins.length === 0 ? [] : [cors(config.corsOrigins)]),
+    ];
+  }
+
+  private checks(): HealthCheck[] {
+    return [
+      ...this.access.checks,
+      ...this.bootstrap.checks,
+      {
+        name: 'shutdown',
+        endpoints: ['readyz'],
+        check: () => Promise.resolve(this.shuttingDown ? 'process is shutting down' : undefined),
+      },
+    ];
+  }
+
+  /** A server that starts or stops is not ready: that is no news. */
+  private reportCheck(endpoint: string, check: string, reason: string): void {
+    const level = this.established && !this.shuttingDown ? 'warn' : 'debug';
+    const name = `${endpoint}/${check}`;
+    if (level === 'warn' && this.complaints.get(name) === reason) return;
+    if (level === 'warn') this.complaints.set(name, reason);
+    this.options.logger.log(level, 'a health check failed', { endpoint, check, reason });
+  }
+
+  private showMetrics(): Promise<ApiResponse> {
+    const body = Buffer.from(this.metrics.text());
+    return Promise.resolve({ kind: 'bytes', code: 200, contentType: METRICS_TYPE, body });
+  }
+
+  /** Waits for the store's first answer. @returns whether it came before the stop */
+  private async untilStore(): Promise<boolean> {
+    const { signal } = this.stopping;
+    const { logger } = this.options;
+    for (
+      let waitMs = STORE_POLL_MS, told = false;
+      !signal.aborted;
+      waitMs = Math.min(waitMs * 2, STORE_POLL_MAX_MS)
+    ) {
+      try {
+        await this.backend.ready({ signal });
+        return true;
+      } catch (error) {
+        if (!told && !signal.aborted) {
+          logger.info('waiting for etcd', { error: error instanceof Error ? error.message : String(error) });
+        }
+        told = true;
+        await this.pause(waitMs);
+      }
+    }
+    return false;
+  }
+
+  /** Ends early when the server stops. */
+  private pause(ms: number): Promise<void> {
+    const { signal } = this.stopping;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer: Timer = this.options.clock.setTimer(ms, end);
+      signal.addEventListener('abort', end);
+    });
+  }
+}
+
+/** `0.0.0.0` of the flag means both families, as Go's listener takes it. */
+function hostOf(bindAddress: string): string {
+  return bindAddress === '' || bindAddress === '0.0.0.0' ? '::' : bindAddress;
+}

@@ -1,0 +1,191 @@
+/**
+ * The command: flags in, a running server, an exit code out. Opens what a process has one of (files, the network of the
+ * machine, dice, signals) and hands it to kube-apiserver.ts. The log goes to standard error, in klog's form.
+ */
+
+import { randomInt, randomUUID } from 'node:crypto';
+import { readFileSync, realpathSync } from 'node:fs';
+import { hostname, networkInterfaces } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+import { systemClock, toError, type Logger } from '@keelson/base';
+
+import { firstAddress } from './bootstrap/kubernetes-service.ts';
+import { CredentialFolder } from './credentials/credential-store.ts';
+import { gatherCredentials } from './credentials/credentials.ts';
+import { writeAdminConfig } from './credentials/own-pairs.ts';
+import { etcdClient } from './etcd-client.ts';
+import { API_VERSION } from './handlers/version.ts';
+import { KubeApiServer } from './kube-apiserver.ts';
+import { KlogLogger } from './logging/klog.ts';
+import type { MetricsRegistry } from './metrics/registry.ts';
+import { OidcProvider } from './oidc-provider.ts';
+import { parseConfig, usage, type Parsed, type ServerConfig } from './options/config.ts';
+import { processMetrics } from './process-metrics.ts';
+import { servingNames, type Machine } from './serving-names.ts';
+
+export const KUBERNETES_VERSION = `v${API_VERSION.major}.${API_VERSION.minor}.${API_VERSION.patch}+keelson`;
+
+/** Exit code of a process that ends itself by a signal a second time. */
+const FORCED_EXIT = 1;
+
+/** Where the command writes. */
+export interface Streams {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+const PROCESS_STREAMS: Streams = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+};
+
+/**
+ * Runs a server until a signal ends it.
+ *
+ * @param program how it was called, for the help
+ * @returns the exit code
+ */
+export async function main(
+  argv: readonly string[],
+  program = 'kube-apiserver',
+  streams = PROCESS_STREAMS,
+): Promise<number> {
+  const parsed = parseConfig(argv, program);
+  if (parsed.kind !== 'config') return refuse(parsed, program, streams);
+  const { config, warnings } = parsed;
+  const logger = new KlogLogger({
+    write: (line) => streams.err(line),
+    nowMs: () => systemClock.nowMs(),
+    pid: process.pid,
+    format: config.logFormat,
+    verbosity: config.verbosity,
+  });
+  logger.info('Version', { version: KUBERNETES_VERSION });
+  for (const warning of warnings) logger.warn(warning);
+  try {
+    return await serve(config, logger);
+  } catch (error) {
+    logger.error('command failed', { error: toError(error).message });
+    return 1;
+  }
+}
+
+async function serve(config: ServerConfig, logger: Logger): Promise<number> {
+  const store = new CredentialFolder(config.certDir);
+  const machine = thisMachine();
+  const credentials = gatherCredentials({
+    config,
+    store,
+    readFile,
+    names: servingNames(config, machine, firstAddress(config.serviceNetworks[0])),
+    nowMs: systemClock.nowMs(),
+  });
+  const client = etcdClient(config.etcd, systemClock);
+  try {
+    const server = new KubeApiServer({
+      config,
+      credentials,
+      client,
+      clock: systemClock,
+      logger,
+      uuid: randomUUID,
+      random: (limit) => randomInt(limit),
+      machine,
+      readFile,
+      oidcKeys: (oidc) => {
+        const ca = oidc.caFile === '' ? undefined : readFile(oidc.caFile);
+        const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>
+          (await import('./fetch-json.ts')).fetchJson(url, trusted);
+        const provider = new OidcProvider(oidc, ca, fetchJson, systemClock);
+        return (refresh) => provider.current(refresh);
+      },
+      processMetrics: (registry) => describeProcess(registry),
+      build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
+    });
+    const stop = untilStopped(logger);
+    const port = await server.start();
+    if (credentials.admin !== undefined) {
+      const { authority, pair } = credentials.admin;
+      const { path } = writeAdminConfig(store, `https://127.0.0.1:${port}`, authority, pair);
+      logger.info("The administrator's kubeconfig is written", { path });
+    }
+    const signal = await stop;
+    logger.info('Received termination signal, shutting down', { signal });
+    process.once(signal, () => process.exit(FORCED_EXIT));
+    await server.stop();
+    logger.info('Shutdown is complete');
+    return 0;
+  } finally {
+    client.close();
+  }
+}
+
+/** Listens from now on, so that a signal during the start counts. */
+function untilStopped(logger: Logger): Promise<'SIGTERM' | 'SIGINT'> {
+  process.on('uncaughtException', (error) => {
+    logger.log('fatal', 'unexpected failure', { error: error.stack ?? error.message });
+    process.exit(1);
+  });
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve('SIGTERM'));
+    process.once('SIGINT', () => resolve('SIGINT'));
+  });
+}
+
+/** @throws Error with Go's words for what is wrong with the file */
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+    const texts: Readonly<Record<string, string>> = {
+      ENOENT: 'no such file or directory',
+      EACCES: 'permission denied',
+      EISDIR: 'is a directory',
+    };
+    throw new Error(`open ${path}: ${texts[code] ?? toError(error).message}`, { cause: error });
+  }
+}
+
+function thisMachine(): Machine {
+  const found = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses);
+  const reachable = found.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
+  const ofFamily = (family: string): string[] =>
+    reachable.filter((one) => one.family === family).map(({ address }) => address);
+  return { hostname: hostname(), addresses: [...ofFamily('IPv4'), ...ofFamily('IPv6')] };
+}
+
+function describeProcess(registry: MetricsRegistry): void {
+  processMetrics(registry, {
+    residentBytes: () => process.memoryUsage.rss(),
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    },
+    startSeconds: (systemClock.nowMs() - process.uptime() * 1000) / 1000,
+  });
+}
+
+function refuse(parsed: Exclude<Parsed, { kind: 'config' }>, program: string, streams: Streams): number {
+  switch (parsed.kind) {
+    case 'help':
+      streams.out(parsed.text);
+      return 0;
+    case 'version':
+      streams.out(`Kubernetes ${KUBERNETES_VERSION}\n`);
+      return 0;
+    case 'usage-error':
+      streams.err(`${usage(program)}\nError: ${parsed.message}\n`);
+      return 1;
+    case 'invalid':
+      streams.err(`Error: ${parsed.message}\n`);
+      return 1;
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const code = await main(process.argv.slice(2));
+  // What was written must be out before the process goes.
+  process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
+}

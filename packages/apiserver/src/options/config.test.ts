@@ -1,0 +1,164 @@
+/** A command line of kube-apiserver: what it comes to, what it is refused with, what is only told. */
+import { describe, expect, test } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseConfig, type Parsed, type ServerConfig } from './config.ts';
+import { FLAG_GROUPS } from './flag-table-more.ts';
+
+const ETCD = '--etcd-servers=http://127.0.0.1:2379';
+const parse = (...argv: string[]): Parsed => parseConfig(argv, 'kube-apiserver');
+
+function config(...argv: string[]): ServerConfig {
+  const parsed = parse(ETCD, ...argv);
+  if (parsed.kind !== 'config') throw new Error(JSON.stringify(parsed));
+  return parsed.config;
+}
+
+test('without flags, the defaults of the original', () => {
+  expect(config()).toMatchObject({
+    etcd: { servers: ['http://127.0.0.1:2379'], prefix: '/registry', compactionIntervalMs: 300_000 },
+    watchCache: true,
+    bindAddress: '0.0.0.0',
+    securePort: 6443,
+    certDir: '/var/run/kubernetes',
+    anonymous: true,
+    authorizationModes: ['AlwaysAllow'],
+    readingMax: 400,
+    mutatingMax: 200,
+    requestTimeoutMs: 60_000,
+    minRequestSeconds: 1800,
+    eventTtlSeconds: 3600,
+    serviceNetworks: ['10.0.0.0/24'],
+    nodePorts: { first: 30_000, last: 32_767 },
+    allowPrivileged: false,
+    reconcilesEndpoints: true,
+    tlsMinVersion: 'TLSv1.2',
+    requestHeader: undefined,
+    oidc: undefined,
+  });
+});
+
+test('lists are told at once or one after the other, the last of what is one value counts', () => {
+  const found = config(
+    '--etcd-servers',
+    'http://a:1,http://b:2',
+    '--authorization-mode=Node',
+    '--authorization-mode=RBAC',
+    '--secure-port=1',
+    '--secure-port=2',
+    '--watch-cache-sizes=secrets#0,pods#100',
+    '--service-node-port-range=100+50',
+    '--event-ttl=90m',
+  );
+  expect(found.etcd.servers).toEqual(['http://127.0.0.1:2379', 'http://a:1', 'http://b:2']);
+  expect(found.authorizationModes).toEqual(['Node', 'RBAC']);
+  expect(found.securePort).toBe(2);
+  expect([...found.uncached]).toEqual(['secrets']);
+  expect(found.nodePorts).toEqual({ first: 100, last: 150 });
+  expect(found.eventTtlSeconds).toBe(5400);
+});
+
+test('an OpenID provider, a front proxy', () => {
+  const found = config(
+    '--oidc-issuer-url=https://id.example',
+    '--oidc-client-id=kube',
+    '--oidc-required-claim=hd=example.com',
+    '--requestheader-client-ca-file=proxy.crt',
+    '--requestheader-username-headers=X-Remote-User',
+  );
+  expect(found.oidc).toMatchObject({
+    issuer: 'https://id.example',
+    usernameClaim: 'sub',
+    algorithms: ['RS256'],
+  });
+  expect(found.oidc?.requiredClaims).toEqual(new Map([['hd', 'example.com']]));
+  expect(found.requestHeader).toMatchObject({ caFile: 'proxy.crt', usernameHeaders: ['X-Remote-User'] });
+});
+
+describe('refusals', () => {
+  test.each<[string[], Parsed['kind'], string]>([
+    [['--bogus'], 'usage-error', 'unknown flag: --bogus'],
+    [['-x'], 'usage-error', "unknown shorthand flag: 'x' in -x"],
+    [['--secure-port'], 'usage-error', 'flag needs an argument: --secure-port'],
+    [
+      ['--secure-port=y'],
+      'usage-error',
+      'invalid argument "y" for "--secure-port" flag: strconv.ParseInt: parsing "y": invalid syntax',
+    ],
+    [
+      ['--anonymous-auth=maybe'],
+      'usage-error',
+      'invalid argument "maybe" for "--anonymous-auth" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
+    ],
+    [
+      ['--request-timeout=1'],
+      'usage-error',
+      'invalid argument "1" for "--request-timeout" flag: time: invalid duration "1"',
+    ],
+    [['run', ETCD], 'usage-error', '"kube-apiserver" does not take any arguments, got ["run"]'],
+    [[], 'invalid', '--etcd-servers must be specified'],
+    [
+      [ETCD, '--authorization-mode=Nobody,RBAC'],
+      'invalid',
+      'authorization-mode "Nobody" is not a valid mode',
+    ],
+    [
+      [ETCD, '--authorization-mode=RBAC,RBAC'],
+      'invalid',
+      'authorization-mode ["RBAC" "RBAC"] has mode specified more than once',
+    ],
+    [
+      [ETCD, '--authorization-mode=ABAC', '--secure-port=70000'],
+      'invalid',
+      '[--secure-port 70000 must be between 0 and 65535, inclusive, authorization-mode ABAC is not supported by this build: start without]',
+    ],
+    [
+      [ETCD, '--encryption-provider-config=x'],
+      'invalid',
+      '--encryption-provider-config is not supported by this build: start without',
+    ],
+    [[ETCD, '--tls-cert-file=x'], 'invalid', 'missing TLS cert file or key file'],
+    [[ETCD, '--service-cluster-ip-range=10.0.0.1'], 'invalid', 'invalid CIDR address: 10.0.0.1'],
+    [
+      [ETCD, '--storage-backend=etcd2'],
+      'invalid',
+      `--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`,
+    ],
+  ])('%j', (argv, kind, message) => {
+    expect(parseConfig(argv, 'kube-apiserver')).toEqual({ kind, message });
+  });
+
+  test('a switch that says no asks for nothing', () => {
+    expect(parse(ETCD, '--encryption-provider-config-automatic-reload=false').kind).toBe('config');
+  });
+});
+
+test('what has no effect is told, one line each', () => {
+  const parsed = parse(ETCD, '--profiling=false', '--goaway-chance', '0.1', '--feature-gates=A=true,B=false');
+  expect(parsed.kind === 'config' && parsed.warnings).toEqual([
+    '--profiling has no effect in this build',
+    '--goaway-chance has no effect in this build',
+    '--feature-gates has no effect in this build on A, B',
+  ]);
+});
+
+test('help names every flag once, and no port without TLS', () => {
+  const parsed = parse('--help', '-v', '2');
+  if (parsed.kind !== 'help') throw new Error(parsed.kind);
+  const names = FLAG_GROUPS.flatMap(({ flags }) => flags.map(({ name }) => name));
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names) expect(parsed.text).toMatch(new RegExp(`--${name}( \\w+)?\\n`));
+  expect(parsed.text).not.toContain('insecure-port');
+  expect(parse('--version')).toEqual({ kind: 'version' });
+});
+
+const PAGE = resolve(import.meta.dirname, '../../../../../shared/kubernetes/apiserver-flags.md');
+const named = existsSync(PAGE) ? test : test.skip;
+named('every flag that is written down is known (skipped without ../shared)', () => {
+  const page = readFileSync(PAGE, 'utf8').split('These act from the first version')[0];
+  const known = new Set(FLAG_GROUPS.flatMap(({ flags }) => flags.map(({ name }) => name)));
+  const written = [...page.matchAll(/--([a-z][a-z0-9-]*)`/g)].map((match) => match[1]);
+  const help = written.filter((name) => name !== 'help' && !name.endsWith('-'));
+  expect(help.filter((name) => !known.has(name))).toEqual([]);
+  expect(help.length).toBeGreaterThan(150);
+});

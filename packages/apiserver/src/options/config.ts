@@ -1,0 +1,348 @@
+/**
+ * What a command line asks of the server, as one value: flags read, checked against each other, and made what the
+ * rooms take. It opens no file; paths stay paths. Texts of refusals are kube-apiserver's where it has the check.
+ */
+
+import { FLAG_GROUPS } from './flag-table-more.ts';
+import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
+
+export type AuthorizationMode = 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC';
+
+export interface EtcdConfig {
+  readonly servers: readonly string[];
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly prefix: string;
+  /** 0: never. */
+  readonly compactionIntervalMs: number;
+  readonly healthTimeoutMs: number;
+}
+
+export interface RequestHeaderConfig {
+  readonly caFile: string;
+  readonly allowedNames: readonly string[];
+  readonly usernameHeaders: readonly string[];
+  readonly uidHeaders: readonly string[];
+  readonly groupHeaders: readonly string[];
+  readonly extraHeaderPrefixes: readonly string[];
+}
+
+export interface OidcConfig {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly caFile: string;
+  readonly usernameClaim: string;
+  /** Undefined: as the issuer says. */
+  readonly usernamePrefix: string | undefined;
+  readonly groupsClaim: string;
+  readonly groupsPrefix: string;
+  readonly requiredClaims: ReadonlyMap<string, string>;
+  readonly algorithms: readonly string[];
+}
+
+export interface ServiceAccountConfig {
+  /** The first signs; empty: that of a cluster of one's own. */
+  readonly issuers: readonly string[];
+  readonly audiences: readonly string[];
+  readonly keyFiles: readonly string[];
+  readonly signingKeyFile: string;
+  /** Empty: under the first issuer. */
+  readonly jwksUri: string;
+  /** 0: no bound. */
+  readonly maxSeconds: number;
+  readonly extend: boolean;
+}
+
+export interface ServerConfig {
+  readonly etcd: EtcdConfig;
+  readonly watchCache: boolean;
+  /** `resource` or `resource.group` of those without a cache. */
+  readonly uncached: ReadonlySet<string>;
+  readonly bindAddress: string;
+  /** 0: the system chooses. */
+  readonly securePort: number;
+  /** Empty: the bind address, where it is one. */
+  readonly advertiseAddress: string;
+  readonly externalHostname: string;
+  readonly certDir: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** 0: the listener's own. */
+  readonly streamsMax: number;
+  readonly clientCaFile: string;
+  readonly anonymous: boolean;
+  readonly bootstrapTokens: boolean;
+  readonly tokenFile: string;
+  readonly requestHeader: RequestHeaderConfig | undefined;
+  readonly oidc: OidcConfig | undefined;
+  readonly serviceAccounts: ServiceAccountConfig;
+  readonly authorizationModes: readonly AuthorizationMode[];
+  readonly enabledPlugins: readonly string[];
+  readonly disabledPlugins: readonly string[];
+  readonly runtimeConfig: string;
+  readonly allowPrivileged: boolean;
+  readonly eventTtlSeconds: number;
+  /** One network, or two of different families. */
+  readonly serviceNetworks: readonly string[];
+  readonly nodePorts: { readonly first: number; readonly last: number };
+  readonly reconcilesEndpoints: boolean;
+  readonly proxyCertFile: string;
+  readonly proxyKeyFile: string;
+  readonly readingMax: number;
+  readonly mutatingMax: number;
+  readonly requestTimeoutMs: number;
+  readonly minRequestSeconds: number;
+  readonly shutdownDelayMs: number;
+  readonly watchGraceMs: number;
+  readonly corsOrigins: readonly string[];
+  readonly strictTransportSecurity: readonly string[];
+  readonly logFormat: 'text' | 'json';
+  /** -v. */
+  readonly verbosity: number;
+}
+
+/** What a command line comes to. */
+export type Parsed =
+  | { readonly kind: 'help'; readonly text: string }
+  | { readonly kind: 'version' }
+  /** A command line that cannot be read; the usage belongs before it. */
+  | { readonly kind: 'usage-error'; readonly message: string }
+  /** Flags that were read and cannot be. */
+  | { readonly kind: 'invalid'; readonly message: string }
+  | { readonly kind: 'config'; readonly config: ServerConfig; readonly warnings: readonly string[] };
+
+const SERVICE_NETWORK = '10.0.0.0/24';
+const MODES: readonly AuthorizationMode[] = ['AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC'];
+/** Modes of the original that this build has not. */
+const OTHER_MODES: readonly string[] = ['ABAC', 'Webhook'];
+
+/** @param program how the help calls it, `kube-apiserver` or `keelson apiserver` */
+export function parseConfig(argv: readonly string[], program: string): Parsed {
+  const specs = FLAG_GROUPS.flatMap(({ flags }) => flags);
+  let values: FlagValues;
+  let args: readonly string[];
+  try {
+    ({ values, args } = parseFlags(specs, argv));
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    return { kind: 'usage-error', message: error.message };
+  }
+  if (values.bool('help')) return { kind: 'help', text: usage(program) };
+  if (values.bool('version')) return { kind: 'version' };
+  if (args.length > 0) {
+    const told = args.map((word) => JSON.stringify(word)).join(' ');
+    return {
+      kind: 'usage-error',
+      message: `${JSON.stringify(program)} does not take any arguments, got [${told}]`,
+    };
+  }
+  const given = values.given();
+  const problems = [...refusals(given, values), ...contradictions(values)];
+  if (problems.length > 0) {
+    return { kind: 'invalid', message: problems.length === 1 ? problems[0] : `[${problems.join(', ')}]` };
+  }
+  return { kind: 'config', config: configOf(values), warnings: warningsOf(given, values) };
+}
+
+export function usage(program: string): string {
+  return `The Kubernetes API server: validates and keeps the objects of a cluster in etcd, and is the one place through which
+all its parts see them and each other.
+
+Usage:
+  ${program} [flags]
+${FLAG_GROUPS.map(groupHelp).join('')}`;
+}
+
+function refusals(given: readonly FlagSpec[], values: FlagValues): string[] {
+  return given
+    .filter(({ effect, kind, name }) => effect === 'refused' && (kind !== 'bool' || values.bool(name)))
+    .map(({ name }) => `--${name} is not supported by this build: start without`);
+}
+
+function warningsOf(given: readonly FlagSpec[], values: FlagValues): string[] {
+  const idle = given
+    .filter(({ effect }) => effect === 'no effect')
+    .map(({ name }) => `--${name} has no effect in this build`);
+  const gates = [...values.map('feature-gates').keys()].filter((name) => name !== '');
+  if (gates.length === 0) return idle;
+  return [...idle, `--feature-gates has no effect in this build on ${gates.join(', ')}`];
+}
+
+function contradictions(values: FlagValues): string[] {
+  const found: string[] = [];
+  const needs = (good: boolean, text: string): void => {
+    if (!good) found.push(text);
+  };
+  needs(values.strings('etcd-servers').length > 0, '--etcd-servers must be specified');
+  const backend = values.string('storage-backend');
+  needs(
+    backend === '' || backend === 'etcd3',
+    `--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`,
+  );
+  const port = values.int('secure-port');
+  needs(port >= 0 && port <= 65_535, `--secure-port ${port} must be between 0 and 65535, inclusive`);
+  const pair = (cert: string, key: string, text: string): void =>
+    needs((values.string(cert) === '') === (values.string(key) === ''), text);
+  pair('tls-cert-file', 'tls-private-key-file', 'missing TLS cert file or key file');
+  pair(
+    'proxy-client-cert-file',
+    'proxy-client-key-file',
+    '--proxy-client-cert-file and --proxy-client-key-file must be specified together',
+  );
+  pair('etcd-certfile', 'etcd-keyfile', '--etcd-certfile and --etcd-keyfile must be specified together');
+  const minimum = values.string('tls-min-version');
+  needs(
+    ['', 'VersionTLS12', 'VersionTLS13'].includes(minimum),
+    `unknown tls version ${JSON.stringify(minimum)}`,
+  );
+  for (const mode of values.strings('authorization-mode')) {
+    if (OTHER_MODES.includes(mode)) {
+      found.push(`authorization-mode ${mode} is not supported by this build: start without`);
+    } else if (!MODES.some((known) => known === mode)) {
+      found.push(`authorization-mode ${JSON.stringify(mode)} is not a valid mode`);
+    }
+  }
+  const modes = values.strings('authorization-mode');
+  needs(
+    new Set(modes).size === modes.length,
+    `authorization-mode [${modes.map((mode) => JSON.stringify(mode)).join(' ')}] has mode specified more than once`,
+  );
+  for (const issuer of values.strings('service-account-issuer')) {
+    needs(
+      !issuer.includes(':') || URL.canParse(issuer),
+      `service-account-issuer ${JSON.stringify(issuer)} contained a ':' but was not a valid URL`,
+    );
+  }
+  const max = values.durationMs('service-account-max-token-expiration');
+  needs(
+    max === 0 || (max >= 3_600_000 && max <= 2 ** 32 * 1000),
+    'the service-account-max-token-expiration must be between 1 hour and 2^32 seconds',
+  );
+  needs(
+    (values.string('oidc-issuer-url') === '') === (values.string('oidc-client-id') === ''),
+    'oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set',
+  );
+  const ranges = values.strings('service-cluster-ip-range');
+  needs(ranges.length <= 2, '--service-cluster-ip-range must not contain more than two entries');
+  for (const range of ranges) {
+    needs(/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(range), `invalid CIDR address: ${range}`);
+  }
+  needs(
+    nodePortsOf(values) !== undefined,
+    `invalid argument ${JSON.stringify(values.string('service-node-port-range'))} for "--service-node-port-range" flag: unable to parse port range`,
+  );
+  const format = values.string('logging-format');
+  needs(
+    format === 'text' || format === 'json',
+    `logging-format: Invalid value: ${JSON.stringify(format)}: Unsupported log format`,
+  );
+  for (const name of ['min-request-timeout', 'max-requests-inflight', 'max-mutating-requests-inflight']) {
+    needs(values.int(name) >= 0, `--${name} can not be negative value`);
+  }
+  needs(values.durationMs('request-timeout') > 0, '--request-timeout can not be negative value');
+  return found;
+}
+
+/** `30000-32767`, or `30000+100`. */
+function nodePortsOf(values: FlagValues): { first: number; last: number } | undefined {
+  const match = /^(\d{1,5})(?:([-+])(\d{1,5}))?$/.exec(values.string('service-node-port-range').trim());
+  if (match === null) return undefined;
+  const first = Number(match[1]);
+  const second = Number(match[3] ?? first);
+  const last = match[2] === '+' ? first + second : second;
+  return first <= last && last <= 65_535 ? { first, last } : undefined;
+}
+
+function configOf(values: FlagValues): ServerConfig {
+  const text = (name: string): string => values.string(name);
+  const list = (name: string): string[] => values.strings(name);
+  const modes = list('authorization-mode').flatMap((mode) => MODES.filter((known) => known === mode));
+  const networks = list('service-cluster-ip-range');
+  const uncached = list('watch-cache-sizes').flatMap((item) => {
+    const [resource, size] = item.split('#');
+    return size === '0' ? [resource] : [];
+  });
+  return {
+    etcd: {
+      servers: list('etcd-servers'),
+      caFile: text('etcd-cafile'),
+      certFile: text('etcd-certfile'),
+      keyFile: text('etcd-keyfile'),
+      prefix: text('etcd-prefix'),
+      compactionIntervalMs: values.durationMs('etcd-compaction-interval'),
+      healthTimeoutMs: values.durationMs('etcd-healthcheck-timeout'),
+    },
+    watchCache: values.bool('watch-cache'),
+    uncached: new Set(uncached),
+    bindAddress: text('bind-address'),
+    securePort: values.int('secure-port'),
+    advertiseAddress: text('advertise-address'),
+    externalHostname: text('external-hostname'),
+    certDir: text('cert-dir'),
+    certFile: text('tls-cert-file'),
+    keyFile: text('tls-private-key-file'),
+    tlsMinVersion: text('tls-min-version') === 'VersionTLS13' ? 'TLSv1.3' : 'TLSv1.2',
+    streamsMax: values.int('http2-max-streams-per-connection'),
+    clientCaFile: text('client-ca-file'),
+    anonymous: values.bool('anonymous-auth'),
+    bootstrapTokens: values.bool('enable-bootstrap-token-auth'),
+    tokenFile: text('token-auth-file'),
+    requestHeader:
+      text('requestheader-client-ca-file') === ''
+        ? undefined
+        : {
+            caFile: text('requestheader-client-ca-file'),
+            allowedNames: list('requestheader-allowed-names'),
+            usernameHeaders: list('requestheader-username-headers'),
+            uidHeaders: list('requestheader-uid-headers'),
+            groupHeaders: list('requestheader-group-headers'),
+            extraHeaderPrefixes: list('requestheader-extra-headers-prefix'),
+          },
+    oidc:
+      text('oidc-issuer-url') === ''
+        ? undefined
+        : {
+            issuer: text('oidc-issuer-url'),
+            clientId: text('oidc-client-id'),
+            caFile: text('oidc-ca-file'),
+            usernameClaim: text('oidc-username-claim'),
+            usernamePrefix: values.changed('oidc-username-prefix') ? text('oidc-username-prefix') : undefined,
+            groupsClaim: text('oidc-groups-claim'),
+            groupsPrefix: text('oidc-groups-prefix'),
+            requiredClaims: values.map('oidc-required-claim'),
+            algorithms: list('oidc-signing-algs'),
+          },
+    serviceAccounts: {
+      issuers: list('service-account-issuer'),
+      audiences: list('api-audiences'),
+      keyFiles: list('service-account-key-file'),
+      signingKeyFile: text('service-account-signing-key-file'),
+      jwksUri: text('service-account-jwks-uri'),
+      maxSeconds: values.durationMs('service-account-max-token-expiration') / 1000,
+      extend: values.bool('service-account-extend-token-expiration'),
+    },
+    authorizationModes: modes.length === 0 ? ['AlwaysAllow'] : modes,
+    enabledPlugins: list('enable-admission-plugins'),
+    disabledPlugins: list('disable-admission-plugins'),
+    runtimeConfig: list('runtime-config').join(','),
+    allowPrivileged: values.bool('allow-privileged'),
+    eventTtlSeconds: Math.floor(values.durationMs('event-ttl') / 1000),
+    serviceNetworks: networks.length === 0 ? [SERVICE_NETWORK] : networks,
+    nodePorts: nodePortsOf(values) ?? { first: 30_000, last: 32_767 },
+    reconcilesEndpoints: text('endpoint-reconciler-type') !== 'none',
+    proxyCertFile: text('proxy-client-cert-file'),
+    proxyKeyFile: text('proxy-client-key-file'),
+    readingMax: values.int('max-requests-inflight'),
+    mutatingMax: values.int('max-mutating-requests-inflight'),
+    requestTimeoutMs: values.durationMs('request-timeout'),
+    minRequestSeconds: values.int('min-request-timeout'),
+    shutdownDelayMs: values.durationMs('shutdown-delay-duration'),
+    watchGraceMs: values.durationMs('shutdown-watch-termination-grace-period'),
+    corsOrigins: list('cors-allowed-origins'),
+    strictTransportSecurity: list('strict-transport-security-directives'),
+    logFormat: text('logging-format') === 'json' ? 'json' : 'text',
+    verbosity: values.int('v'),
+  };
+}

@@ -1,0 +1,56 @@
+/** What the watch caches count, shown under the original's names. */
+
+import { Gauge, type MetricsRegistry } from './metrics/registry.ts';
+import { CachedBackend } from './storage/cacher-backend.ts';
+import type { CacherMetrics } from './storage/cacher-metrics.ts';
+import type { StorageBackend } from './storage/storage.ts';
+
+type Count = Exclude<keyof CacherMetrics, symbol>;
+
+const COUNTERS: readonly [name: string, count: Count, help: string][] = [
+  ['apiserver_watch_cache_initializations_total', 'initializations', 'Times a watch cache was filled.'],
+  ['apiserver_watch_cache_events_received_total', 'eventsReceived', 'Events that came from the store.'],
+  [
+    'apiserver_watch_cache_events_dispatched_total',
+    'eventsDispatched',
+    'Events that were given to watchers.',
+  ],
+  ['apiserver_cache_list_total', 'lists', 'Lists that were answered from memory.'],
+  [
+    'apiserver_cache_list_fetched_objects_total',
+    'listFetchedObjects',
+    'Objects that were looked at for lists.',
+  ],
+  ['apiserver_cache_list_returned_objects_total', 'listReturnedObjects', 'Objects that lists returned.'],
+  [
+    'apiserver_terminated_watchers_total',
+    'terminatedWatchers',
+    'Watchers that were ended because they were slow.',
+  ],
+  ['apiserver_init_events_total', 'initEvents', 'Events that watches began with.'],
+];
+
+/** @param backend one without caches has nothing to show */
+export function storageMetrics(registry: MetricsRegistry, backend: StorageBackend): void {
+  if (!(backend instanceof CachedBackend)) return;
+  const series = (count: Count) =>
+    function* read(): Generator<readonly [readonly string[], number]> {
+      for (const { resource, metrics } of backend.cachers) {
+        const { group, resource: name } = resource.resource;
+        // A cache that nobody needed yet has counted nothing.
+        if (metrics.initializations > 0) yield [[group, name], metrics[count]];
+      }
+    };
+  const labels = ['group', 'resource'];
+  for (const [name, count, help] of COUNTERS) {
+    registry.add(new Gauge(name, help, labels, series(count), 'counter'));
+  }
+  registry.add(
+    new Gauge(
+      'apiserver_watch_cache_resource_version',
+      'Revision that a watch cache has reached.',
+      labels,
+      series('resourceVersion'),
+    ),
+  );
+}

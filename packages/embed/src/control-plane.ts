@@ -1,0 +1,169 @@
+/**
+ * A control plane inside this process: a member of the store and a kube-apiserver, joined by a channel without a socket;
+ * clients come over TLS on a port of the loopback, or in process. Several live side by side, they share nothing; after
+ * `stop` nothing of one is left.
+ */
+import { randomInt, randomUUID } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import {
+  CredentialFolder,
+  CredentialMemory,
+  gatherCredentials,
+  KubeApiServer,
+  parseConfig,
+  servingNames,
+  type CallAnswer,
+  type CallOptions,
+  type ServerCredentials,
+  type ServerConfig,
+} from '@keelson/apiserver';
+import { silentLogger, systemClock, type Clock, type Logger } from '@keelson/base';
+import type { Client } from '@keelson/client';
+import { kubeConfigOf, type KubeConfig } from './kube-config.ts';
+import { StoreMember } from './store-member.ts';
+
+export interface ControlPlaneOptions {
+  /** Members of the store. A process is one point of failure whatever it holds: one is all there can be. */
+  readonly nodes?: 1;
+  /** `memory`, the default: gone with the process. A folder: found again by the next start. */
+  readonly disk?: 'memory' | { readonly path: string };
+  /** Of the loopback; the system chooses unless said. */
+  readonly port?: number;
+  /** Flags of kube-apiserver beside those that follow from the other options. */
+  readonly flags?: readonly string[];
+  /** Nothing is logged unless said. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** How long to wait for /readyz, ms; a minute unless said. */
+  readonly readyTimeoutMs?: number;
+}
+
+export interface ControlPlane {
+  /** `https://127.0.0.1:39123`. */
+  readonly url: string;
+  /** Talks to the store as any client of etcd does. */
+  readonly etcd: Client;
+  /** The administrator's credentials. JSON.stringify makes a kubeconfig file of it. */
+  kubeConfig(): KubeConfig;
+  /** A request without a socket, as the server itself. */
+  call(target: string, options?: CallOptions): Promise<CallAnswer>;
+  /** Ends everything; calling it again waits for the same end. */
+  stop(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+const READY_TIMEOUT_MS = 60_000;
+
+/**
+ * Starts one; resolves when it is ready.
+ *
+ * @throws Error for flags that cannot be, a folder in use, or when it is not ready in time; nothing is left then
+ */
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const { disk = 'memory', clock = systemClock, logger = silentLogger } = options;
+  const folder = disk === 'memory' ? undefined : resolve(disk.path);
+  const config = configOf(options);
+  const machine = { hostname: 'localhost', addresses: [] };
+  const credentials = gatherCredentials({
+    config,
+    store: folder === undefined ? new CredentialMemory() : new CredentialFolder(join(folder, 'apiserver')),
+    readFile: refuseFile,
+    names: servingNames(config, machine, ''),
+    nowMs: clock.nowMs(),
+  });
+  const member = await StoreMember.start({
+    folder: folder === undefined ? undefined : join(folder, 'store'),
+    clock,
+    logger,
+  });
+  const server = new KubeApiServer({
+    config,
+    credentials,
+    client: member.client,
+    clock,
+    logger,
+    uuid: randomUUID,
+    random: (limit) => randomInt(limit),
+    machine,
+    readFile: refuseFile,
+    oidcKeys: () => () => Promise.resolve([]),
+  });
+  const plane = new EmbeddedControlPlane(member, server, credentials);
+  try {
+    await plane.begin(options.readyTimeoutMs ?? READY_TIMEOUT_MS);
+    return plane;
+  } catch (error) {
+    await plane.stop();
+    throw error;
+  }
+}
+
+class EmbeddedControlPlane implements ControlPlane {
+  private readonly member: StoreMember;
+  private readonly server: KubeApiServer;
+  private readonly credentials: ServerCredentials;
+  private stopped: Promise<void> | undefined = undefined;
+
+  constructor(member: StoreMember, server: KubeApiServer, credentials: ServerCredentials) {
+    this.member = member;
+    this.server = server;
+    this.credentials = credentials;
+  }
+
+  get url(): string {
+    return `https://${HOST}:${this.server.securePort}`;
+  }
+
+  get etcd(): Client {
+    return this.member.client;
+  }
+
+  async begin(readyTimeoutMs: number): Promise<void> {
+    await this.server.start();
+    await this.server.untilReady(AbortSignal.timeout(readyTimeoutMs));
+  }
+
+  kubeConfig(): KubeConfig {
+    const { admin } = this.credentials;
+    if (admin === undefined) throw new Error('--client-ca-file leaves certificates of users to others');
+    return kubeConfigOf(this.url, admin.authority, admin.pair);
+  }
+
+  call(target: string, options?: CallOptions): Promise<CallAnswer> {
+    return this.server.call(target, options);
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.end();
+    return this.stopped;
+  }
+
+  /** What waits for an answer is not waited for: who stops a control plane is done with it. */
+  private async end(): Promise<void> {
+    await this.server.stop(true);
+    await this.member.stop();
+  }
+}
+
+/** @throws Error with the text the command would print */
+function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
+  const parsed = parseConfig(
+    [
+      '--etcd-servers=http://in-process',
+      `--bind-address=${HOST}`,
+      `--secure-port=${port}`,
+      '--authorization-mode=Node,RBAC',
+      '--enable-bootstrap-token-auth',
+      '--allow-privileged',
+      ...flags,
+    ],
+    'startControlPlane',
+  );
+  if (parsed.kind === 'config') return parsed.config;
+  throw new Error(parsed.kind === 'usage-error' || parsed.kind === 'invalid' ? parsed.message : 'no flags');
+}
+
+/** An embedded server has no files of its own: flags that name one are for the command. */
+function refuseFile(path: string): never {
+  throw new Error(`open ${path}: an embedded API server reads no files`);
+}
