@@ -16,8 +16,8 @@ interface Subcommand {
 const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'up',
-    usage: '[--nodes 3] [--data-dir .keelson] [--base-port N] [--ephemeral] [--tls]',
-    short: 'starts a cluster on this machine and looks after it',
+    usage: '[--nodes 3] [--data-dir .keelson] [--base-port N] [--ephemeral] [--no-apiserver] [--tls]',
+    short: 'starts a cluster and its API server on this machine and looks after them',
     run: async (argv, io) => (await import('./up/up.ts')).runUp(argv, io),
   },
   {
@@ -69,8 +69,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'apiserver',
     usage: '<kube-apiserver flags>',
-    short: 'the Kubernetes API server (not in this build)',
-    run: (_argv, io) => absent('apiserver', io),
+    short: 'the Kubernetes API server, as kube-apiserver, on any etcd',
+    run: async (argv, io) => (await import('@keelson/apiserver')).main(argv, 'keelson apiserver', io),
   },
   {
     name: 'bench',
@@ -88,11 +88,6 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     },
   },
 ];
-
-function absent(name: string, io: Io): Promise<number> {
-  io.err(`keelson ${name}: this build has no ${name}\n`);
-  return Promise.resolve(1);
-}
 
 export function usage(): string {
   const lines = SUBCOMMANDS.map(({ name, usage: how, short }) => {

@@ -52,6 +52,8 @@ function start(captured: Captured, ...args: string[]): Promise<number> {
     clock: hasty,
     probes: (clientUrl) => fakeProbe(clientUrl, (first ??= clientUrl)),
     program: [process.execPath, FAKE],
+    apiserverProgram: [process.execPath, FAKE, 'apiserver'],
+    apiserverProbe: () => ({ ...fakeProbe('', 'no'), status: () => Promise.resolve(undefined) }),
   });
 }
 
@@ -109,7 +111,8 @@ async function up(env: Record<string, string>, terminal: boolean, ...args: strin
   return captured;
 }
 
-const flags = (): string[] => [`--data-dir=${path.join(directory, 'd')}`, `--base-port=${basePort}`];
+const where = (): string[] => [`--data-dir=${path.join(directory, 'd')}`, `--base-port=${basePort}`];
+const flags = (): string[] => [...where(), '--no-apiserver'];
 const inside = (...names: string[]): string => path.join(directory, 'd', ...names);
 
 function upFile(): Record<string, unknown> {
@@ -192,7 +195,7 @@ describe('a run', () => {
 
   test('an ephemeral one leaves nothing behind', async () => {
     const captured = capture();
-    const ended = start(captured, '--ephemeral', `--base-port=${basePort}`, '--nodes=1');
+    const ended = start(captured, '--ephemeral', '--no-apiserver', `--base-port=${basePort}`, '--nodes=1');
     await captured.until(/export ETCDCTL_ENDPOINTS/);
     const log = /\S+m1\.log/.exec(captured.out())?.[0] ?? '';
     expect(existsSync(log)).toBe(true);
@@ -268,6 +271,60 @@ describe('a run', () => {
   });
 });
 
+describe('with an API server', () => {
+  beforeEach(async () => {
+    basePort = await freePorts(21);
+  });
+
+  async function upWithFront(env: Record<string, string>): Promise<Captured> {
+    const captured = capture({ PATH: process.env['PATH'], ...env });
+    running.push({ captured, ended: start(captured, ...where(), '--nodes=1') });
+    await captured.until(/export KUBECONFIG|keelson up: \w+ (?!member)/);
+    return captured;
+  }
+
+  test('it is told, has its port, and goes before the members', async () => {
+    const captured = await upWithFront({});
+    const url = `https://127.0.0.1:${basePort + 20}`;
+    const { m1, apiserver } = pids();
+    expect(captured.out()).toMatch(
+      /^keelson up: 1 member and the API server ready in \d+\.\d\d s, m1 leads\n/,
+    );
+    expect(captured.out()).toContain(`\n  apiserver  ${url} `);
+    expect(captured.out()).toContain(`export KUBECONFIG=${inside('kubeconfig')}\n`);
+    expect(upFile()['clients']).toEqual([`http://127.0.0.1:${basePort}`]);
+    expect(upFile()['apiserver']).toBe(url);
+    expect(readFileSync(inside('kubeconfig'), 'utf8')).toBe(`server: ${basePort + 20}\n`);
+    const log = readFileSync(inside('apiserver.log'), 'utf8');
+    expect(log).toContain(`etcd-servers=http://127.0.0.1:${basePort}\n`);
+
+    captured.stop();
+    expect(await running[0]?.ended).toBe(0);
+    expect([m1, apiserver].some((pid) => alive(pid ?? 0))).toBe(false);
+    // The member still ran when the server had gone.
+    const closed = (file: string): number =>
+      Number(/closed at (\d+)/.exec(readFileSync(inside(file), 'utf8'))?.[1]);
+    expect(closed('apiserver.log')).toBeLessThanOrEqual(closed('m1.log'));
+  });
+
+  test('one that cannot start, with its last words', async () => {
+    const captured = await upWithFront({ FAKE_apiserver: 'crash' });
+    expect(await running[0]?.ended).toBe(1);
+    expect(captured.err()).toBe(
+      `keelson up: apiserver exited with code 1 before it was ready, see ${inside('apiserver.log')}: command failed: the port is a lie\n`,
+    );
+  });
+
+  test('one that ends is started again when that is asked for', async () => {
+    const captured = await upWithFront({});
+    process.kill(pids()['apiserver'] ?? 0, 'SIGKILL');
+    await captured.until(/apiserver exited with signal SIGKILL, see /);
+    const asking = capture();
+    expect(await start(asking, '--restart=apiserver', `--data-dir=${inside()}`)).toBe(0);
+    expect(alive(pids()['apiserver'] ?? 0)).toBe(true);
+  });
+});
+
 describe('refusals', () => {
   const refused = async (...args: string[]): Promise<string> => {
     const captured = capture();
@@ -284,7 +341,11 @@ describe('refusals', () => {
       ['--nodes=x'],
       'invalid argument "x" for "--nodes" flag: strconv.ParseInt: parsing "x": invalid syntax (see keelson up --help)',
     ],
-    [['--base-port=65534'], '--base-port 65534 needs ports 65534 to 65539; they end at 65535'],
+    [
+      ['--base-port=65534', '--no-apiserver'],
+      '--base-port 65534 needs ports 65534 to 65539; they end at 65535',
+    ],
+    [['--base-port=65520'], '--base-port 65520 needs ports 65520 to 65540; they end at 65535'],
     [['--ephemeral', '--data-dir=x'], '--ephemeral makes a data directory of its own: leave out --data-dir'],
     [['--bogus'], 'unknown flag: --bogus (see keelson up --help)'],
     [['now'], 'unexpected argument "now" (see keelson up --help)'],
@@ -378,8 +439,8 @@ describe('refusals', () => {
 
   test('a directory that cannot be', async () => {
     writeFileSync(inside(), '');
-    expect(await refused(`--data-dir=${inside('below')}`, `--base-port=${basePort}`)).toMatch(
-      /^cannot use data directory .*: ENOTDIR/,
-    );
+    expect(
+      await refused('--no-apiserver', `--data-dir=${inside('below')}`, `--base-port=${basePort}`),
+    ).toMatch(/^cannot use data directory .*: ENOTDIR/);
   });
 });

@@ -6,6 +6,7 @@
  *   keelson.json   what it was made for          up.lock   who uses it      up.json   endpoints, while running
  *   m1/ m2/ …      the members' data             m1.log …  their logs, appended
  *   tls/           certificates, with --tls      restart.m2   asks to start m2 again
+ *   apiserver/     its keys and certificates     kubeconfig   the administrator's, for kubectl
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -25,9 +26,14 @@ import { errorCode, errorMessage, parseObject } from '../plain.ts';
 import type { MemberPorts } from './ports.ts';
 import { UpError } from './up-error.ts';
 
+/** The API server's name among the processes, and of its folder. */
+export const APISERVER = 'apiserver';
+/** The administrator's kubeconfig in that folder. */
+const ADMIN_FILE = 'admin.conf';
 const MARKER = 'keelson.json';
 const LOCK = 'up.lock';
 const UP_FILE = 'up.json';
+const KUBECONFIG = 'kubeconfig';
 const FORMAT = 1;
 /** Before a member's name: it is to be started again. */
 const RESTART = 'restart.';
@@ -46,6 +52,7 @@ interface Marker {
 
 export interface UpFile {
   readonly clients: readonly string[];
+  readonly apiserver?: string;
   /** Files for who connects, with --tls. */
   readonly tls?: { readonly cacert: string; readonly cert: string; readonly key: string };
   readonly pids: Readonly<Record<string, number>>;
@@ -120,6 +127,23 @@ export class DataDir {
   logFile(name: string): string {
     return path.join(this.path, `${name}.log`);
   }
+  /** The API server's keys and certificates; what it keeps else lies in the store. */
+  get apiserverDir(): string {
+    return path.join(this.path, APISERVER);
+  }
+  get kubeconfigFile(): string {
+    return path.join(this.path, KUBECONFIG);
+  }
+
+  /** Puts the administrator's kubeconfig, as the API server made it, where people look. @throws UpError */
+  writeKubeconfig(): void {
+    withReason(this.path, () => {
+      const text = readFileSync(path.join(this.apiserverDir, ADMIN_FILE), 'utf8');
+      const next = `${this.kubeconfigFile}.next`;
+      writeFileSync(next, text, { mode: 0o600 });
+      renameSync(next, this.kubeconfigFile);
+    });
+  }
 
   writeUpFile(file: UpFile): void {
     writeAtomically(path.join(this.path, UP_FILE), file);
@@ -156,7 +180,8 @@ export function requestRestart(directory: string, name: string): () => number | 
     const marker = readMarker(full);
     if (marker === undefined) throw new UpError(`${directory} was not made by keelson up`);
     const names = marker.ports.map((_, index) => `m${index + 1}`);
-    if (!names.includes(name))
+    // Whether the run has one is the run's to know: it starts again what it had.
+    if (!names.includes(name) && name !== APISERVER)
       throw new UpError(`no member ${JSON.stringify(name)} in ${directory}: there are ${names.join(', ')}`);
     const pids = readPids(full);
     if (pids === undefined)
@@ -208,6 +233,9 @@ function readMarker(directory: string): Marker | undefined {
   throw new UpError(`${file} cannot be read as what keelson up writes there`);
 }
 
+/** By which a process of a run is known, before its folder. */
+const OWN_FLAGS: readonly string[] = ['--data-dir=', '--cert-dir='];
+
 /** @throws UpError when members of a run that was killed still work on their data */
 function checkLeftovers(directory: string, shown: string): void {
   let text: string;
@@ -219,7 +247,8 @@ function checkLeftovers(directory: string, shown: string): void {
   }
   const left = Object.entries(parseObject(text)?.['pids'] ?? {}).filter(
     ([name, pid]) =>
-      typeof pid === 'number' && commandLineOf(pid).includes(`--data-dir=${path.join(directory, name)}`),
+      typeof pid === 'number' &&
+      commandLineOf(pid).some((word) => OWN_FLAGS.some((flag) => word === flag + path.join(directory, name))),
   );
   if (left.length === 0) return;
   const names = left.map(([name]) => name).join(', ');

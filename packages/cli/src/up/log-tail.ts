@@ -41,7 +41,7 @@ const LAST_BYTES = 256 * 1024;
 
 /** What a log says at its end. */
 export interface LastWords {
-  /** The last line of level fatal, panic or error, as "message: error". */
+  /** The last line of level fatal, panic or error, as "message: error"; an API server's also when it has no level. */
   readonly grave: string | undefined;
   /** The last line of all. */
   readonly last: string | undefined;
@@ -58,13 +58,26 @@ export function lastWords(file: string, offset: number): LastWords {
   }
   const tail = new LogTail(file, Math.max(offset, size - LAST_BYTES));
   const lines = tail.lines().filter((line) => line.trim() !== '');
-  const grave = lines.findLast((line) => /"level":"(?:fatal|panic|error)"/.test(line));
+  const grave = lines.findLast((line) => GRAVE.test(line));
   return { grave: grave === undefined ? undefined : said(grave), last: lines.at(-1) };
 }
 
+/** In zap's form, in klog's, and what a command says before it has a log. */
+const GRAVE = /"level":"(?:fatal|panic|error)"|^[EF]\d{4} |^Error: /;
+
 /** A log line as people say it. */
 function said(line: string): string {
+  const klog = /^[EF]\d{4} [^\]]*\] ("(?:[^"\\]|\\.)*")(?:.* err=("(?:[^"\\]|\\.)*"))?/.exec(line);
+  if (klog !== null) return [klog[1], klog[2]].flatMap((text) => textOf(text)).join(': ');
+  if (line.startsWith('Error: ')) return line.slice('Error: '.length);
   const { msg, error } = parseObject(line) ?? {};
   if (typeof msg !== 'string') return line;
   return typeof error === 'string' ? `${msg}: ${error}` : msg;
+}
+
+/** What a quoted text says; nothing without one. */
+function textOf(quoted: string | undefined): string[] {
+  if (quoted === undefined) return [];
+  const text: unknown = JSON.parse(quoted);
+  return typeof text === 'string' ? [text] : [];
 }

@@ -1,5 +1,5 @@
 /**
- * One member of `keelson up`: a process of its own with everything given by flags, its output appended to its
+ * One process of `keelson up`, a member of the store or the API server: a process of its own with everything given by flags, its output appended to its
  * log. It is in a process group of its own, so that Ctrl-C reaches only `up`, which then stops members in
  * order. It is never started again by itself.
  */
@@ -9,6 +9,8 @@ import { LogTail, lastWords, type LastWords } from './log-tail.ts';
 
 export interface MemberSpec {
   readonly name: string;
+  /** A member of the store, or the API server in front of them. */
+  readonly kind: 'store' | 'apiserver';
   /** "http://127.0.0.1:2379". */
   readonly clientUrl: string;
   readonly logFile: string;
@@ -28,8 +30,11 @@ type State =
   | { readonly kind: 'running'; readonly child: ChildProcess; readonly pid: number; readonly tail: LogTail }
   | { readonly kind: 'exited'; readonly exit: MemberExit };
 
-/** The log line of a member that serves clients: the same words in every etcd since 3.4. */
-const READY = 'ready to serve client requests';
+/** The log line of one that serves clients: the same words in every etcd since 3.4, and in every kube-apiserver. */
+const READY: Readonly<Record<MemberSpec['kind'], string>> = {
+  store: 'ready to serve client requests',
+  apiserver: 'Serving securely on',
+};
 
 export class Member {
   readonly spec: MemberSpec;
@@ -86,7 +91,8 @@ export class Member {
   /** Whether its log says that it serves clients. Reads what is new; ask often. */
   saysReady(): boolean {
     if (this.state.kind === 'running' && !this.sawReady) {
-      this.sawReady = this.state.tail.lines().some((line) => line.includes(READY));
+      const said = READY[this.spec.kind];
+      this.sawReady = this.state.tail.lines().some((line) => line.includes(said));
     }
     return this.sawReady;
   }

@@ -1,5 +1,6 @@
 /** The flags of `keelson up`, read and checked. */
 import { FlagError, describeFlags, parseFlags, type FlagSpec, type ParsedFlags } from '../flags.ts';
+import { APISERVER_OFFSET } from './ports.ts';
 import { UpError } from './up-error.ts';
 
 export interface UpOptions {
@@ -11,6 +12,8 @@ export interface UpOptions {
   readonly ephemeral: boolean;
   /** Clients and members speak TLS, with certificates made below the data directory. */
   readonly tls: boolean;
+  /** An API server runs before the members. */
+  readonly apiserver: boolean;
   /** Ask the run that uses the data directory to start this member again, and do nothing else. */
   readonly restart: string | undefined;
 }
@@ -24,7 +27,8 @@ const FLAGS: readonly FlagSpec[] = [
     name: 'base-port',
     kind: 'int',
     initial: '0',
-    usage: 'member i (from 0) takes port N+2i for clients and N+2i+1 for peers (0: 2379, 22379, 32379, …)',
+    usage:
+      'member i (from 0) takes port N+2i for clients and N+2i+1 for peers, the API server N+20 (0: 2379, 22379, 32379, …, 6443)',
   },
   {
     name: 'ephemeral',
@@ -36,7 +40,7 @@ const FLAGS: readonly FlagSpec[] = [
     name: 'restart',
     kind: 'string',
     initial: '',
-    usage: 'have the keelson up that runs on --data-dir start this member again, such as m2',
+    usage: 'have the keelson up that runs on --data-dir start this member again, such as m2, or apiserver',
   },
   { name: 'no-apiserver', kind: 'bool', initial: 'false', usage: 'start the store only' },
   {
@@ -50,8 +54,9 @@ const FLAGS: readonly FlagSpec[] = [
 export function upHelp(): string {
   return `Usage: keelson up [flags]
 
-Starts a cluster on this machine, one process a member, and looks after it until Ctrl-C or SIGTERM.
-Endpoints and process ids are in <data-dir>/up.json while it runs, logs in <data-dir>/m1.log and so on.
+Starts a cluster on this machine, one process a member, and an API server before it, and looks after them until Ctrl-C
+or SIGTERM. Endpoints and process ids are in <data-dir>/up.json while it runs, logs in <data-dir>/m1.log and so on, the
+administrator's credentials for kubectl in <data-dir>/kubeconfig.
 
 ${describeFlags(FLAGS)}`;
 }
@@ -72,7 +77,8 @@ export function parseUpOptions(argv: readonly string[]): UpOptions | undefined {
   const nodes = values.int('nodes');
   if (nodes < 1 || nodes > NODES_MAX) throw new UpError(`--nodes must be 1 to ${NODES_MAX}, not ${nodes}`);
   const basePort = values.int('base-port');
-  const last = basePort + 2 * nodes - 1;
+  const apiserver = !values.bool('no-apiserver');
+  const last = basePort + Math.max(2 * nodes - 1, apiserver ? APISERVER_OFFSET : 0);
   if (basePort < 0 || last > 65_535) {
     throw new UpError(`--base-port ${basePort} needs ports ${basePort} to ${last}; they end at 65535`);
   }
@@ -84,5 +90,13 @@ export function parseUpOptions(argv: readonly string[]): UpOptions | undefined {
   if (dataDir === '') throw new UpError('--data-dir must not be empty');
   const tls = values.bool('tls');
   const restart = values.changed('restart') ? values.string('restart') : undefined;
-  return { nodes, basePort: basePort === 0 ? undefined : basePort, dataDir, ephemeral, tls, restart };
+  return {
+    nodes,
+    basePort: basePort === 0 ? undefined : basePort,
+    dataDir,
+    ephemeral,
+    tls,
+    apiserver,
+    restart,
+  };
 }

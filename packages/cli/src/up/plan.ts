@@ -1,12 +1,15 @@
-/** The members of a cluster and the flags each gets: all of its configuration, so that a line of `ps` tells it. */
+/**
+ * The members of a cluster and the API server before them, and the flags each gets: all of its configuration, so that a
+ * line of `ps` tells it.
+ */
 import { totalmem } from 'node:os';
 import type { UpCertificates } from './certificates.ts';
-import type { DataDir } from './data-dir.ts';
+import { APISERVER, type DataDir } from './data-dir.ts';
 import type { MemberSpec } from './member.ts';
 import { HOST, type MemberPorts } from './ports.ts';
 
-/** How a member's program is called, before its flags: node, its flags as in bin/runtime.sh, the script. */
-export function storeCommand(script: string): string[] {
+/** How a program is called, before its flags: node, its flags as in bin/runtime.sh, the script. */
+export function programCommand(script: string): string[] {
   const heapMiB = Math.floor((totalmem() / 2 ** 20) * 0.75);
   const thrift = ['--max-semi-space-size=16', '--heap-growing-percent=160'];
   return [process.execPath, `--max-old-space-size=${heapMiB}`, ...thrift, '--no-warnings', script];
@@ -27,6 +30,7 @@ export function planMembers(
   const initialCluster = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
   return members.map(({ name, clientUrl, peerUrl }) => ({
     name,
+    kind: 'store',
     clientUrl,
     logFile: dataDir.logFile(name),
     command: [
@@ -52,4 +56,37 @@ function tlsFlags({ caFile, member }: UpCertificates): string[] {
     `--${prefix}key-file=${member.key}`,
     `--${prefix}trusted-ca-file=${caFile}`,
   ]);
+}
+
+/** @param members of the store, as planned */
+export function planApiserver(
+  program: readonly string[],
+  port: number,
+  dataDir: DataDir,
+  members: readonly MemberSpec[],
+  tls?: UpCertificates,
+): MemberSpec {
+  return {
+    name: APISERVER,
+    kind: 'apiserver',
+    clientUrl: `https://${HOST}:${port}`,
+    logFile: dataDir.logFile(APISERVER),
+    command: [
+      ...program,
+      `--etcd-servers=${members.map(({ clientUrl }) => clientUrl).join(',')}`,
+      ...(tls === undefined
+        ? []
+        : [
+            `--etcd-cafile=${tls.caFile}`,
+            `--etcd-certfile=${tls.client.cert}`,
+            `--etcd-keyfile=${tls.client.key}`,
+          ]),
+      `--cert-dir=${dataDir.apiserverDir}`,
+      `--bind-address=${HOST}`,
+      `--secure-port=${port}`,
+      '--authorization-mode=Node,RBAC',
+      '--enable-bootstrap-token-auth',
+      '--allow-privileged',
+    ],
+  };
 }

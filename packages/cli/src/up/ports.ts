@@ -22,9 +22,25 @@ export function memberPorts(nodes: number, basePort: number | undefined): Member
   });
 }
 
-/** @throws UpError naming the first port that is taken, and by whom as far as can be told */
-export async function checkPortsFree(ports: readonly MemberPorts[]): Promise<void> {
-  const all = ports.flatMap(({ client, peer }) => [client, peer]);
+/** Where kube-apiserver listens. */
+const APISERVER_PORT = 6443;
+/** Behind the ports of the seven members there may be, with some room. */
+export const APISERVER_OFFSET = 20;
+
+/** The port of the API server. */
+export function apiserverPort(basePort: number | undefined): number {
+  return basePort === undefined ? APISERVER_PORT : basePort + APISERVER_OFFSET;
+}
+
+/**
+ * @param others ports beside those of members
+ * @throws UpError naming the first port that is taken, and by whom as far as can be told
+ */
+export async function checkPortsFree(
+  ports: readonly MemberPorts[],
+  others: readonly number[] = [],
+): Promise<void> {
+  const all = [...ports.flatMap(({ client, peer }) => [client, peer]), ...others];
   const problems = await Promise.all(all.map(problemOf));
   const index = problems.findIndex((problem) => problem !== undefined);
   if (index < 0) return;

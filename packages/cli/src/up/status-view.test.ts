@@ -5,7 +5,7 @@ import { LiveBlock, changeLines, leaderOf, statusLines } from './status-view.ts'
 import type { MemberReport } from './supervisor.ts';
 
 const member = (name: string): Member =>
-  new Member({ name, clientUrl: 'http://127.0.0.1:1', logFile: '/dev/null', command: [] });
+  new Member({ name, kind: 'store', clientUrl: 'http://127.0.0.1:1', logFile: '/dev/null', command: [] });
 
 const follower: MemberStatus = {
   leads: false,

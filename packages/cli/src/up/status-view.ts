@@ -41,7 +41,8 @@ export function statusLines(reports: readonly MemberReport[]): string[] {
   );
 }
 
-function roleOf({ status }: MemberReport): string {
+function roleOf({ member, status }: MemberReport): string {
+  if (member.spec.kind === 'apiserver') return 'API';
   if (status === undefined) return '-';
   if (status.leads) return 'leader';
   return status.learner ? 'learner' : 'follower';

@@ -1,10 +1,10 @@
 /**
- * Starts members, waits until all serve, tells when one ends, and stops them. It prints nothing and restarts
+ * Starts members and the API server before them, waits until all serve, tells when one ends, and stops them. It prints nothing and restarts
  * nothing by itself: what to do about a member that ended is its user's to say.
  */
 import type { Clock } from '@keelson/base';
 import { Member, describeExit, type MemberExit, type MemberSpec } from './member.ts';
-import type { MemberStatus, Probe, ProbeFactory } from './probe.ts';
+import type { MemberStatus, Probe } from './probe.ts';
 import { UpError } from './up-error.ts';
 
 /** A log is read this often while its member starts: a fiftieth of the second that starting may take. */
@@ -46,11 +46,11 @@ export class Supervisor {
   constructor(
     specs: readonly MemberSpec[],
     env: Readonly<Record<string, string | undefined>>,
-    probes: ProbeFactory,
+    probes: (spec: MemberSpec) => Probe,
     clock: Clock,
     listener: SupervisorListener,
   ) {
-    this.watched = specs.map((spec) => ({ member: new Member(spec), probe: probes(spec.clientUrl) }));
+    this.watched = specs.map((spec) => ({ member: new Member(spec), probe: probes(spec) }));
     this.members = this.watched.map(({ member }) => member);
     this.env = env;
     this.clock = clock;
@@ -104,17 +104,26 @@ export class Supervisor {
     );
   }
 
-  /** Stops all members: SIGTERM at once, SIGKILL to those that are still there after five seconds. */
+  /**
+   * Stops all members: SIGTERM at once, SIGKILL to those that are still there after five seconds. The API server goes
+   * first: what it answers last it still reads from the store.
+   */
   async stop(): Promise<void> {
     this.stopping = true;
     for (const { probe } of this.watched) probe.close();
-    const running = this.members.filter((member) => member.pid !== undefined);
+    await this.stopAll('apiserver');
+    await this.stopAll('store');
+  }
+
+  private async stopAll(kind: MemberSpec['kind']): Promise<void> {
+    const running = this.members.filter(({ pid, spec }) => pid !== undefined && spec.kind === kind);
     for (const member of running) member.signal('SIGTERM');
     const timer = this.clock.setTimer(STOP_GRACE_MS, () => {
       for (const member of running) {
-        if (member.pid !== undefined) this.listener.killed(member);
+        if (member.pid === undefined) continue;
+        this.listener.killed(member);
+        member.signal('SIGKILL');
       }
-      this.kill();
     });
     await Promise.all(running.map((member) => member.exited));
     timer.cancel();

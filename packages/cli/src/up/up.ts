@@ -1,17 +1,18 @@
 /**
- * `keelson up`: a cluster on this machine, one process a member, until Ctrl-C or SIGTERM. This file joins
+ * `keelson up`: a cluster on this machine, one process a member and one for the API server, until Ctrl-C or SIGTERM. This file joins
  * options, ports, data directory, supervisor and view; each of them is a room of its own.
  */
 import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from '@keelson/base';
 import type { Io } from '../io.ts';
+import { apiserverProbe } from './apiserver-probe.ts';
 import { upCertificates, type UpCertificates } from './certificates.ts';
 import { DataDir, requestRestart, withdrawRestart } from './data-dir.ts';
-import { describeExit, shellCommand, type Member } from './member.ts';
+import { describeExit, shellCommand, type Member, type MemberSpec } from './member.ts';
 import { parseUpOptions, upHelp, type UpOptions } from './options.ts';
-import { planMembers, storeCommand } from './plan.ts';
-import { checkPortsFree, memberPorts } from './ports.ts';
-import { clientProbe, type ProbeFactory } from './probe.ts';
+import { planApiserver, planMembers, programCommand } from './plan.ts';
+import { apiserverPort, checkPortsFree, memberPorts } from './ports.ts';
+import { clientProbe, type Probe, type ProbeFactory } from './probe.ts';
 import { LiveBlock, changeLines, leaderOf, statusLines } from './status-view.ts';
 import { StopRequest } from './stop-request.ts';
 import { Supervisor, type MemberReport } from './supervisor.ts';
@@ -25,11 +26,22 @@ export interface UpParts {
   readonly probes: ProbeFactory;
   /** A member's program, before its flags. */
   readonly program: readonly string[];
+  /** The API server's. */
+  readonly apiserverProgram: readonly string[];
+  /** @param directory with its certificates */
+  readonly apiserverProbe: (url: string, directory: string) => Probe;
 }
 
 function realParts(): UpParts {
   const script = fileURLToPath(new URL('main.js', import.meta.resolve('@keelson/store')));
-  return { clock: systemClock, probes: clientProbe, program: storeCommand(script) };
+  const own = fileURLToPath(new URL('../main.js', import.meta.url));
+  return {
+    clock: systemClock,
+    probes: clientProbe,
+    program: programCommand(script),
+    apiserverProgram: [...programCommand(own), 'apiserver'],
+    apiserverProbe,
+  };
 }
 
 /** @param argv what follows `keelson up`. @returns the exit code */
@@ -97,25 +109,30 @@ class Up {
 
   /** @throws UpError when it cannot start */
   async run(): Promise<number> {
-    const { nodes, basePort, dataDir, ephemeral, tls } = this.options;
+    const { nodes, basePort, dataDir, ephemeral, tls, apiserver } = this.options;
     const startMs = this.parts.clock.monotonicMs();
     const unsubscribe = this.io.onStop(() => this.requestStop());
     const ports = memberPorts(nodes, basePort);
+    const frontPorts = apiserver ? [apiserverPort(basePort)] : [];
     const directory = ephemeral ? DataDir.temporary() : DataDir.open(dataDir, ports, tls);
     let keep = false;
     try {
-      await checkPortsFree(ports);
+      await checkPortsFree(ports, frontPorts);
       if (this.stop.count > 0) return 0;
       directory.mark(ports, tls);
       if (tls) this.certificates = await upCertificates(directory.path, this.parts.clock.nowMs());
-      const specs = planMembers(this.parts.program, ports, directory, this.certificates);
-      const supervisor = this.supervise(specs, directory);
+      const members = planMembers(this.parts.program, ports, directory, this.certificates);
+      const fronts = frontPorts.map((port) =>
+        planApiserver(this.parts.apiserverProgram, port, directory, members, this.certificates),
+      );
+      const supervisor = this.supervise([...members, ...fronts], directory);
       // Members outlive this process unless they are told not to.
       const unsubscribeExit = this.io.onExit(() => supervisor.kill());
       try {
         await this.stop.or(supervisor.start());
         if (this.stop.count > 0) return 0;
         this.ready = true;
+        if (apiserver) directory.writeKubeconfig();
         this.writeUpFile(directory);
         return await this.attend(supervisor, startMs, directory);
       } catch (error) {
@@ -132,10 +149,11 @@ class Up {
     }
   }
 
-  private supervise(specs: ReturnType<typeof planMembers>, directory: DataDir): Supervisor {
-    const { clock, probes } = this.parts;
+  private supervise(specs: readonly MemberSpec[], directory: DataDir): Supervisor {
+    const { clock, probes, apiserverProbe: probeApi } = this.parts;
     const dial = this.certificates?.dial;
-    const probe = (clientUrl: string): ReturnType<typeof probes> => probes(clientUrl, dial);
+    const probe = ({ kind, clientUrl }: MemberSpec): Probe =>
+      kind === 'store' ? probes(clientUrl, dial) : probeApi(clientUrl, directory.apiserverDir);
     const supervisor = new Supervisor(specs, this.io.env, probe, clock, {
       exited: (member) => {
         this.reportExit(member);
@@ -164,7 +182,7 @@ class Up {
     this.directory = directory.path;
     this.reports = await supervisor.report(REFRESH_MS);
     const seconds = ((this.parts.clock.monotonicMs() - startMs) / 1000).toFixed(2);
-    this.io.out(this.announcement(supervisor, seconds));
+    this.io.out(this.announcement(supervisor, seconds, directory));
     const releaseKeys = this.io.terminal ? this.readKeys() : () => {};
     try {
       if (this.io.terminal) this.draw();
@@ -177,7 +195,7 @@ class Up {
         this.reports = (await this.stop.or(asked)) ?? before;
         if (this.io.terminal) this.draw();
         else for (const line of changeLines(before, this.reports)) this.say(line);
-        if (!this.io.terminal && supervisor.members.every((member) => member.pid === undefined)) {
+        if (!this.io.terminal && noneRuns(supervisor)) {
           throw new UpError('no member is running any more');
         }
       }
@@ -189,20 +207,24 @@ class Up {
     return 0;
   }
 
-  private announcement(supervisor: Supervisor, seconds: string): string {
+  private announcement(supervisor: Supervisor, seconds: string, directory: DataDir): string {
+    const stores = storesOf(supervisor);
     const leader = leaderOf(this.reports)?.member.name;
     const width = Math.max(...supervisor.members.map((member) => member.spec.clientUrl.length));
+    const nameWidth = Math.max(...supervisor.members.map(({ name }) => name.length));
     const lines = supervisor.members.map(
-      ({ name, spec, pid }) => `  ${name}  ${spec.clientUrl.padEnd(width)}  pid ${pid}  ${spec.logFile}\n`,
+      ({ name, spec, pid }) =>
+        `  ${name.padEnd(nameWidth)}  ${spec.clientUrl.padEnd(width)}  pid ${pid}  ${spec.logFile}\n`,
     );
-    const count = `${supervisor.members.length} member${supervisor.members.length === 1 ? '' : 's'}`;
+    const { apiserver } = this.options;
+    const front = apiserver ? ' and the API server' : '';
+    const count = `${stores.length} member${stores.length === 1 ? '' : 's'}${front}`;
     const leads = leader === undefined ? '' : `, ${leader} leads`;
-    const endpoints = supervisor.members
-      .map(({ spec }) => spec.clientUrl.replace(/^https?:\/\//, ''))
-      .join(',');
+    const endpoints = stores.map(({ spec }) => spec.clientUrl.replace(/^https?:\/\//, '')).join(',');
+    const forKubectl = apiserver ? `export KUBECONFIG=${directory.kubeconfigFile}\n` : '';
     const files = Object.entries(this.clientFiles() ?? {});
     const exports = files.map(([name, file]) => `export ETCDCTL_${name.toUpperCase()}=${file}\n`).join('');
-    return `keelson up: ${count} ready in ${seconds} s${leads}\n${lines.join('')}${exports}export ETCDCTL_ENDPOINTS=${endpoints}\n`;
+    return `keelson up: ${count} ready in ${seconds} s${leads}\n${lines.join('')}${exports}export ETCDCTL_ENDPOINTS=${endpoints}\n${forKubectl}`;
   }
 
   private reportExit(member: Member): void {
@@ -217,7 +239,7 @@ class Up {
   /** How to start it again; a run without a terminal ends with its last member. */
   private againText({ name }: Member): string {
     if (this.io.terminal) return '; press r to start it again';
-    if (this.supervisor?.members.every((member) => member.pid === undefined) === true) return '';
+    if (this.supervisor !== undefined && noneRuns(this.supervisor)) return '';
     const command = ['keelson', 'up', '--restart', name, '--data-dir', this.directory];
     return `; start it again with: ${shellCommand(command)}`;
   }
@@ -228,8 +250,14 @@ class Up {
     const pids: Record<string, number> = {};
     for (const { name, pid } of supervisor.members) if (pid !== undefined) pids[name] = pid;
     const tls = this.clientFiles();
-    const clients = supervisor.members.map(({ spec }) => spec.clientUrl);
-    directory.writeUpFile({ clients, ...(tls === undefined ? {} : { tls }), pids });
+    const clients = storesOf(supervisor).map(({ spec }) => spec.clientUrl);
+    const front = supervisor.members.find(({ spec }) => spec.kind === 'apiserver');
+    directory.writeUpFile({
+      clients,
+      ...(front === undefined ? {} : { apiserver: front.spec.clientUrl }),
+      ...(tls === undefined ? {} : { tls }),
+      pids,
+    });
   }
 
   /** What who connects needs, by the names of etcdctl's flags. */
@@ -286,4 +314,14 @@ class Up {
       stdin.pause();
     };
   }
+}
+
+/** Members of the store, without the API server before them. */
+function storesOf(supervisor: Supervisor): Member[] {
+  return supervisor.members.filter(({ spec }) => spec.kind === 'store');
+}
+
+/** An API server without a store is nothing to wait for. */
+function noneRuns(supervisor: Supervisor): boolean {
+  return storesOf(supervisor).every(({ pid }) => pid === undefined);
 }
