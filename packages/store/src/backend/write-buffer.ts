@@ -353,6 +353,16 @@ export class WriteBuffer {
     });
   }
 
+  /** What a range of a bucket takes in the files, approximately: commit() first. Bounds as in range(). */
+  bytesOnDisk(bucket: Bucket, gte: string, lt: string): Promise<number> {
+    return this.backend.rangeSizeBytes(bucket.prefix + gte, bucket.prefix + lt);
+  }
+
+  /** Writes a range of a bucket anew, so that what was deleted gives its space back: commit() first. */
+  rewrite(bucket: Bucket, gte: string, lt: string): Promise<void> {
+    return this.backend.compact(bucket.prefix + gte, bucket.prefix + lt);
+  }
+
   /** A frozen view with everything put before the call. */
   async snapshot(): Promise<BackendSnapshot> {
     await this.commit();

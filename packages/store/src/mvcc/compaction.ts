@@ -11,6 +11,7 @@
 import { isBatchRecordKey } from '../backend/batch-record.ts';
 import { Buckets } from '../backend/buckets.ts';
 import { hashBeforeCompaction, type HashResult } from './hash.ts';
+import { Reclaim } from './reclaim.ts';
 import { encodeRevision, encodeTombstone, revisionMain } from './revision.ts';
 import type { MvccState, RevisionError } from './state.ts';
 
@@ -45,6 +46,7 @@ export class Compaction {
   private readonly keepHashes: boolean;
   /** Work at or below it was begun by an earlier process: what is left of it has no hash others share. */
   private readonly resumedTo: number;
+  private readonly reclaim = new Reclaim();
   private running: Promise<void> | undefined = undefined;
   /** No batch record on disk is at a main revision below it. */
   recordsFrom: number;
@@ -99,6 +101,7 @@ export class Compaction {
       }
       const superseded = await this.takeFromIndex(revision, pause);
       await this.deleteRevisions(superseded, pause);
+      await this.reclaim.run(state.buffer, pause);
       await this.dropBatchRecords(revision, pause);
       state.changeCounts.dropBelow(revision);
       state.buffer.put(Buckets.meta, FINISHED, revisionBytes(revision));
@@ -129,6 +132,7 @@ export class Compaction {
     for (const key of superseded.ascending()) {
       if (dropped.wantsMore) dropped.look(key, state.buffer.get(Buckets.key, key));
       dropped.count++;
+      this.reclaim.add(revisionMain(key), dropped.mean);
       state.buffer.drop(key);
       state.counters.compactedRevisions++;
       if (dropped.count === this.batchLimit) {
@@ -204,6 +208,11 @@ class DroppedBytes {
     return this.looked < SAMPLE;
   }
 
+  /** Of those looked at. */
+  get mean(): number {
+    return this.looked === 0 ? 0 : this.lookedBytes / this.looked;
+  }
+
   look(key: string, value: Buffer | undefined): void {
     this.looked++;
     this.lookedBytes += 1 + key.length + (value?.length ?? 0);
@@ -211,7 +220,7 @@ class DroppedBytes {
 
   /** Bytes since the last call. */
   take(): number {
-    const bytes = this.looked === 0 ? 0 : Math.round((this.lookedBytes / this.looked) * this.count);
+    const bytes = Math.round(this.mean * this.count);
     this.count = 0;
     this.looked = 0;
     this.lookedBytes = 0;

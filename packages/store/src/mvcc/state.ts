@@ -19,7 +19,17 @@ import { ValueCache } from './value-cache.ts';
 /** What mvcc needs of the write buffer. */
 export type MvccBuffer = Pick<
   WriteBuffer,
-  'get' | 'put' | 'putRevision' | 'delete' | 'drop' | 'range' | 'snapshot' | 'commit' | 'anchor'
+  | 'get'
+  | 'put'
+  | 'putRevision'
+  | 'delete'
+  | 'drop'
+  | 'range'
+  | 'bytesOnDisk'
+  | 'rewrite'
+  | 'snapshot'
+  | 'commit'
+  | 'anchor'
 >;
 
 /** Asked for more or older than there is (etcd: ErrCompacted, ErrFutureRev). */
