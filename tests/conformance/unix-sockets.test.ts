@@ -130,6 +130,19 @@ async function kept(members: Members, tls?: ClusterTls): Promise<void> {
   }
 }
 
+/** Waits until a member has a leader that is not the one who was killed. */
+async function followsAnother(member: Urls, killed: bigint): Promise<void> {
+  const client = createClient({ endpoints: [endpointOf(member.client)], requestTimeoutMs: PATIENCE_MS });
+  try {
+    await waitUntil('the survivors have a leader', { timeoutMs: PATIENCE_MS }, async () => {
+      const { leader } = await client.maintenance.status();
+      return (leader !== 0n && leader !== killed) || undefined;
+    });
+  } finally {
+    client.close();
+  }
+}
+
 /** The three ways to name a file. */
 function urls(scheme: 'unix' | 'unixs'): Members {
   return {
@@ -149,7 +162,11 @@ describe('unix sockets', () => {
     const client = createClient({ endpoints, requestTimeoutMs: PATIENCE_MS });
     try {
       await client.kv.put('a', '1');
+      const { header } = await client.maintenance.status({ endpoint: endpointOf(members['m2'].client) });
+      const killed = header!.memberId;
       await end('m2', 'SIGKILL');
+      // A put that a follower hands to a leader just killed is answered with a time-out, as etcd does it.
+      for (const name of ['m1', 'm3']) await followsAnother(members[name], killed);
       expect(sockets()).toContain('m2.peer');
       await client.kv.put('b', '2');
       await start('m2', members);
