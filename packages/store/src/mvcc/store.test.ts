@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { bucketRange, Buckets } from '../backend/buckets.ts';
 import { MemoryBackend } from '../backend/memory-backend.ts';
 import { exportBuckets, markOf } from '../snapshot/state-image.ts';
 import { offlineHashKV, type OfflineHash } from '../transfer/status.ts';
@@ -320,6 +321,25 @@ describe('MvccStore', () => {
     expect(bench.put('d', '1')[0].kv.modRevision).toBe(8);
     bench = await bench.reopen();
     expect(bench.store.currentRevision).toBe(8);
+  });
+
+  test('the revision is that of the compaction where no change is left: etcd drops the deletes as well', async () => {
+    const bench = await Bench.open();
+    bench.put('a', '1');
+    bench.delete('a');
+    bench.put('b', '1');
+    bench.delete('b');
+    expect(bench.compact(5)).toBe('ok');
+    await bench.store.runCompaction(noPause);
+    await bench.buffer.commit();
+    const left: string[] = [];
+    for await (const pairs of bench.backend.iterate(bucketRange(Buckets.key)))
+      for (const { key } of pairs) left.push(key);
+    expect(left.length).toBeGreaterThan(0);
+    await bench.backend.write(left.map((key) => ({ key, value: undefined })));
+    const empty = await bench.reopen();
+    expect(empty.store.currentRevision).toBe(5);
+    expect(empty.put('c', '1')[0].kv.modRevision).toBe(6);
   });
 
   test('restore tells the leases of keys that exist', async () => {
