@@ -11,7 +11,7 @@ import type { WriteBufferOptions } from './backend/write-buffer.ts';
 import type { ServerConfig } from './config/flag-table.ts';
 import { openStorage, type MemberStorage } from './consensus/member-storage.ts';
 import type { BeyondEtcd } from './beyond-etcd.ts';
-import { makeDurableDirectory, parentOf, syncNames } from './disk/durable-directory.ts';
+import { makeDurableDirectory, parentOf, syncName, syncNames } from './disk/durable-directory.ts';
 import { FatalError } from './errors.ts';
 import { foundingOf } from './founding.ts';
 import * as limits from './limits.ts';
@@ -70,8 +70,9 @@ export async function openMember(
   const wal = walDirectory(config);
   await makeDurableDirectory(world.disk, snap);
   await makeDurableDirectory(world.disk, parentOf(wal));
-  if (!(await world.disk.exists(wal)))
-    for (const each of new Set([snap, parentOf(wal)])) await syncNames(world.disk, each);
+  // The log got its name by a rename: who did it may have been killed before that was durable.
+  if (await world.disk.exists(wal)) await syncName(world.disk, wal);
+  else for (const each of new Set([snap, parentOf(wal)])) await syncNames(world.disk, each);
   opening.home = world.home(snap);
   await adoptEtcdDatabase(world.disk, opening.home, { snap, wal }, config.maxLearners, world.logger);
   const walOptions: WalOptions = {

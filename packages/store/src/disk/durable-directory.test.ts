@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Prng } from '@keelson/base';
 import { MemoryDisk } from '@keelson/sim';
-import { makeDurableDirectory, syncNames } from './durable-directory.ts';
+import { makeDurableDirectory, syncName, syncNames } from './durable-directory.ts';
 
 /** Power is lost; of what was not synced nothing is kept by some seed of these. */
 const SEEDS = Array.from({ length: 20 }, (_, seed) => seed);
@@ -23,6 +23,19 @@ describe('names', () => {
     disk.crash(new Prng(seed));
     expect(await disk.exists('/a/b/c')).toBe(true);
   });
+
+  test.each(SEEDS)(
+    'that a killed process gave by a rename is synced by the next one (seed %i)',
+    async (seed) => {
+      const disk = new MemoryDisk();
+      await makeDurableDirectory(disk, '/a/b.tmp');
+      await disk.boot().rename('/a/b.tmp', '/a/b');
+      disk.kill();
+      expect(await syncName(disk, '/a/b')).toBe(true);
+      disk.crash(new Prng(seed));
+      expect(await disk.list('/a')).toEqual(['b']);
+    },
+  );
 
   test('above what may not be read are nobody’s', async () => {
     const asked: string[] = [];

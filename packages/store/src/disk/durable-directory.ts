@@ -15,15 +15,19 @@ export async function makeDurableDirectory(disk: Disk, path: string): Promise<vo
  * once, before anything is promised that depends on them.
  */
 export async function syncNames(disk: Disk, path: string): Promise<void> {
-  for (let at = path; at !== ''; at = parentOf(at)) {
-    try {
-      await disk.syncDirectory(parentOf(at) || '/');
-    } catch (error) {
-      // A directory we may not read is not one we have made, and neither is any above it.
-      const code = errorCodeOf(error);
-      if (code !== 'EACCES' && code !== 'EPERM') throw error;
-      return;
-    }
+  for (let at = path; at !== ''; at = parentOf(at)) if (!(await syncName(disk, at))) return;
+}
+
+/** The same for one name. @returns whether it could be done: who has made it could */
+export async function syncName(disk: Disk, path: string): Promise<boolean> {
+  try {
+    await disk.syncDirectory(parentOf(path) || '/');
+    return true;
+  } catch (error) {
+    // A directory we may not read is not one we have made, and neither is any above it.
+    const code = errorCodeOf(error);
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    return false;
   }
 }
 
