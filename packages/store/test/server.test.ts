@@ -216,13 +216,23 @@ describe('without a quorum', () => {
       services.KV.methods.range,
       new etcdserverpb.RangeRequest({ key: Buffer.from('k') }),
     );
+    const list = channel.unary(
+      services.Cluster.methods.memberList,
+      new etcdserverpb.MemberListRequest({ linearizable: true }),
+    );
     await Promise.all([
       expect(put).rejects.toMatchObject({
         code: 14,
         message: expect.stringMatching(/^etcdserver: request timed out/),
       }),
       expect(range).rejects.toMatchObject({ code: 14, message: 'etcdserver: request timed out' }),
+      expect(list).rejects.toMatchObject({ code: 14, message: 'etcdserver: request timed out' }),
     ]);
+    const known = await channel.unary(
+      services.Cluster.methods.memberList,
+      new etcdserverpb.MemberListRequest(),
+    );
+    expect(known.members).toHaveLength(3);
     const local = new etcdserverpb.RangeRequest({ key: Buffer.from('k'), serializable: true });
     expect((await channel.unary(services.KV.methods.range, local)).kvs[0].value.toString()).toBe('v');
   });

@@ -16,4 +16,5 @@ export const MISSED: Readonly<Record<string, string>> = {
   'renewal-leaves-the-checkpoint': 'lease-checkpoints.test.ts looks at the leader before it waits for all',
   'read-in-flight-outlives-its-leader':
     'driver.test.ts: nobody waits any more; before, the test waited for ever',
+  'member-list-is-local': 'server.test.ts asks one member that is left alone for the list',
 };
