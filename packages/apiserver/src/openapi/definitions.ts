@@ -63,7 +63,7 @@ export class Definitions {
 
   define(key: string): Definition {
     const named = namedDefinition(key, this.dialect);
-    if (named !== undefined) return { schema: this.described(named, key, ''), references: [] };
+    if (named !== undefined) return { schema: withText(named, this.prose.of(key, '')), references: [] };
     if (this.types.has(key)) return this.struct(this.types.struct(key));
     const custom = this.custom?.define(key, this.dialect);
     if (custom !== undefined) return custom;
@@ -76,9 +76,8 @@ export class Definitions {
     const owner = type.name;
     const properties: Draft = {};
     const required: string[] = [];
-    const inKind = isKind(type);
     for (const [name, field] of [...type.fields].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-      properties[name] = this.property(owner, field, inKind, references);
+      properties[name] = this.property(type, field, references);
     }
     for (const field of type.fields.values()) if (field.required) required.push(field.name);
     const unions = UNIONS[owner];
@@ -91,10 +90,11 @@ export class Definitions {
       ...(type.atomic && { 'x-kubernetes-map-type': 'atomic' }),
       ...(unions !== undefined && { 'x-kubernetes-unions': unions }),
     };
-    return { schema: this.described(schema, owner, ''), references: [...references] };
+    return { schema: withText(schema, this.prose.of(owner, '')), references: [...references] };
   }
 
-  private property(owner: string, field: FieldSchema, inKind: boolean, references: Set<string>): JsonObject {
+  private property(holder: StructSchema, field: FieldSchema, references: Set<string>): JsonObject {
+    const owner = holder.name;
     const { type } = field;
     const schema = this.typed(owner, field, type, references);
     if (this.dialect === 'v3') {
@@ -111,7 +111,9 @@ export class Definitions {
     ].join(',');
     if (strategy !== '') schema['x-kubernetes-patch-strategy'] = strategy;
     Object.assign(schema, SPOKEN_MARKS[`${owner}.${field.name}`]);
-    return this.wrapped(this.described(schema, owner, field.name, inKind));
+    const text =
+      this.textOf(holder, field.name) ?? (isKind(holder) ? this.prose.ofKinds(field.name) : undefined);
+    return this.wrapped(withText(schema, text));
   }
 
   /** What stands for a value of a type, without what its field says of it. */
@@ -161,9 +163,11 @@ export class Definitions {
     return { ...this.reference(key) };
   }
 
-  private described(schema: JsonObject, owner: string, field: string, inKind = false): Draft {
-    const text = this.prose.of(owner, field) ?? (inKind ? this.prose.ofKinds(field) : undefined);
-    return text === undefined ? { ...schema } : { description: text, ...schema };
+  /** What is said of a field, by its struct or by the one that is inlined there. */
+  private textOf({ name, inlined }: StructSchema, field: string): string | undefined {
+    let text = this.prose.of(name, field);
+    for (const { type } of inlined) text ??= this.textOf(type, field);
+    return text;
   }
 
   /** In version 3 nothing may stand beside a reference. */
@@ -172,6 +176,10 @@ export class Definitions {
     if (this.dialect === 'v2' || reference === undefined || Object.keys(rest).length === 0) return schema;
     return { allOf: [{ $ref: reference }], ...rest };
   }
+}
+
+function withText(schema: JsonObject, text: string | undefined): Draft {
+  return text === undefined ? { ...schema } : { description: text, ...schema };
 }
 
 /** Of a custom resource that nobody tells the schema of. */

@@ -25,29 +25,16 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['status', 'What is the case, as controllers see it; written through the status subresource.'],
 ]);
 
-/** Lines of `name`, a tab, `text`; a line that begins with a tab goes on with a field of the type above it. */
+/**
+ * Texts by name. A line is `type`, a tab, `text`; a line that begins with a tab is a field of the type above it. A text
+ * `=other` stands for all that is said of another type.
+ */
 export class ProseTable implements Prose {
   private readonly texts = new Map<string, string>();
+  private readonly others = new Map<string, string>();
 
   constructor(tables: readonly string[]) {
-    for (const table of tables) {
-      let owner = '';
-      for (const line of table.split('\n')) {
-        if (line === '') continue;
-        const [name, ...rest] = line.split('\t');
-        if (name !== '') {
-          owner = name;
-          if (rest[0] !== undefined && rest[0] !== '') this.texts.set(owner, rest[0]);
-        } else {
-          this.texts.set(`${owner}.${rest[0]}`, rest[1]);
-        }
-      }
-    }
-  }
-
-  /** How many texts there are. */
-  get size(): number {
-    return this.texts.size;
+    for (const table of tables) this.read(table);
   }
 
   /** All names that have a text: types, and fields behind their type and a dot. */
@@ -55,12 +42,34 @@ export class ProseTable implements Prose {
     return this.texts.keys();
   }
 
+  /** Types of which is said what is said of another, and that one. */
+  aliases(): IterableIterator<[string, string]> {
+    return this.others.entries();
+  }
+
   of(owner: string, field: string): string | undefined {
-    return this.texts.get(field === '' ? owner : `${owner}.${field}`) ?? ofList(owner, field);
+    const own = this.texts.get(field === '' ? owner : `${owner}.${field}`);
+    if (own !== undefined) return own;
+    const other = this.others.get(owner);
+    return other === undefined ? ofList(owner, field) : this.of(other, field);
   }
 
   ofKinds(field: string): string | undefined {
     return KINDS.get(field);
+  }
+
+  private read(table: string): void {
+    let owner = '';
+    for (const line of table.split('\n')) {
+      const [name, text, fieldText] = line.split('\t');
+      if (name === '') {
+        if (text !== undefined && fieldText !== undefined) this.texts.set(`${owner}.${text}`, fieldText);
+      } else {
+        owner = name;
+        if (text?.startsWith('=') === true) this.others.set(owner, text.slice(1));
+        else if (text !== undefined) this.texts.set(owner, text);
+      }
+    }
   }
 }
 
