@@ -103,7 +103,7 @@ export { Access, type AccessOptions } from './bootstrap/access.ts';
 export { withAccessResources } from './bootstrap/access-resources.ts';
 export { Bootstrap, type BootstrapOptions } from './bootstrap/bootstrap.ts';
 export { TokenObjects } from './bootstrap/token-objects.ts';
-export { main, type Streams } from './main.ts';
+export { main, type Beside, type MainOptions, type Streams } from './main.ts';
 export { KubeApiServer, type KubeApiServerOptions } from './kube-apiserver.ts';
 export { parseConfig, type Parsed, type ServerConfig } from './options/config.ts';
 export { CredentialFolder, CredentialMemory, type CredentialStore } from './credentials/credential-store.ts';

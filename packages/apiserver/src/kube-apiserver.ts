@@ -8,6 +8,7 @@ import type { Clock, Logger, Timer } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
 import { AdmissionChain } from './admission/chain.ts';
+import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
 import { describeResource } from './api/meta.ts';
 import { makeAuthentication } from './authentication.ts';
@@ -26,6 +27,7 @@ import type { HealthCheck } from './handlers/health.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
 import type { OidcConfig, ServerConfig } from './options/config.ts';
+import { admissionLookup } from './registry/admission-lookup.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
 import { parseRuntimeConfig } from './registry/scheme.ts';
 import { ApiServer, makeScheme, type ServedScheme } from './server.ts';
@@ -114,7 +116,18 @@ export class KubeApiServer {
       ...parts,
       logger,
       served: this.served,
-      admission: new AdmissionChain([]),
+      admission: new AdmissionChain(
+        defaultPlugins(
+          {
+            lookup: admissionLookup(() => this.served.scheme),
+            authorizer: this.access.authorizer,
+            clock,
+            random,
+            settings: {},
+          },
+          { enable: config.enabledPlugins, disable: config.disabledPlugins },
+        ),
+      ),
       outermost: this.outermost(),
       authenticate: authentication.filter,
       impersonate: impersonate(this.access.authorizer),

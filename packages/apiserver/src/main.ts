@@ -40,17 +40,30 @@ const PROCESS_STREAMS: Streams = {
   err: (text) => void process.stderr.write(text),
 };
 
+/** Something that runs in the server's process and works through it: control loops. */
+export interface Beside {
+  stop(): Promise<void>;
+}
+
+export interface MainOptions {
+  /** How it was called, for the help. */
+  readonly program?: string;
+  readonly streams?: Streams;
+  /**
+   * Begins what runs beside the server, once its port is open.
+   *
+   * @param rootCertificate PEM of what clients verify the port by
+   */
+  readonly beside?: (server: KubeApiServer, logger: Logger, rootCertificate: string) => Beside;
+}
+
 /**
  * Runs a server until a signal ends it.
  *
- * @param program how it was called, for the help
  * @returns the exit code
  */
-export async function main(
-  argv: readonly string[],
-  program = 'kube-apiserver',
-  streams = PROCESS_STREAMS,
-): Promise<number> {
+export async function main(argv: readonly string[], options: MainOptions = {}): Promise<number> {
+  const { program = 'kube-apiserver', streams = PROCESS_STREAMS } = options;
   const parsed = parseConfig(argv, program);
   if (parsed.kind !== 'config') return refuse(parsed, program, streams);
   const { config, warnings } = parsed;
@@ -64,14 +77,14 @@ export async function main(
   logger.info('Version', { version: KUBERNETES_VERSION });
   for (const warning of warnings) logger.warn(warning);
   try {
-    return await serve(config, logger);
+    return await serve(config, logger, options.beside);
   } catch (error) {
     logger.error('command failed', { error: toError(error).message });
     return 1;
   }
 }
 
-async function serve(config: ServerConfig, logger: Logger): Promise<number> {
+async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['beside']): Promise<number> {
   const store = new CredentialFolder(config.certDir);
   const machine = thisMachine();
   const credentials = gatherCredentials({
@@ -106,13 +119,15 @@ async function serve(config: ServerConfig, logger: Logger): Promise<number> {
     const stop = untilStopped(logger);
     const port = await server.start();
     if (credentials.admin !== undefined) {
-      const { authority, pair } = credentials.admin;
-      const { path } = writeAdminConfig(store, `https://127.0.0.1:${port}`, authority, pair);
+      const url = `https://127.0.0.1:${port}`;
+      const { path } = writeAdminConfig(store, url, credentials.rootCertificate, credentials.admin);
       logger.info("The administrator's kubeconfig is written", { path });
     }
+    const companion = beside?.(server, logger, credentials.rootCertificate);
     const signal = await stop;
     logger.info('Received termination signal, shutting down', { signal });
     process.once(signal, () => process.exit(FORCED_EXIT));
+    await companion?.stop();
     await server.stop();
     logger.info('Shutdown is complete');
     return 0;

@@ -16,7 +16,9 @@ import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { InFlightLimits } from './filters/in-flight.ts';
 import { PATCHERS } from './handlers/patch-kinds.ts';
 import type { Patchers } from './handlers/patchers.ts';
-import { pathsHandler } from './handlers/paths.ts';
+import type { OpenApiStoreOptions } from './handlers/openapi-store.ts';
+import type { OpenApiHandlers } from './handlers/openapi.ts';
+import { pathNotFound, pathsHandler } from './handlers/paths.ts';
 import { resourceCatalog } from './handlers/resource-catalog.ts';
 import { resourceHandler } from './handlers/resources.ts';
 import { API_VERSION, versionHandler } from './handlers/version.ts';
@@ -194,6 +196,11 @@ export class ApiServer {
       buildDate: options.build?.date ?? '1970-01-01T00:00:00Z',
       platform: options.build?.platform ?? '',
     });
+    const openApi = lazyOpenApi({
+      scheme: this.scheme,
+      clock: options.clock,
+      issuer: options.paths?.has('/openid/v1/jwks') ?? false,
+    });
     return pathsHandler({
       discovery: new Discovery({
         catalog: resourceCatalog(this.scheme),
@@ -212,8 +219,8 @@ export class ApiServer {
             options.logger.warn('a health check failed', { endpoint, check, reason });
           }),
       ),
-      exact: new Map([['/version', version], ...(options.paths ?? [])]),
-      ...(options.prefixes === undefined ? {} : { prefixes: options.prefixes }),
+      exact: new Map([['/version', version], ...openApi.paths, ...(options.paths ?? [])]),
+      prefixes: new Map([...openApi.prefixes, ...(options.prefixes ?? [])]),
       resources,
     });
   }
@@ -222,6 +229,30 @@ export class ApiServer {
     await this.options.backend.ready({ signal });
     return undefined;
   }
+}
+
+/**
+ * The handlers of /openapi, loaded with the first request: their tables are much to read, and many clients never ask.
+ */
+function lazyOpenApi(options: OpenApiStoreOptions): OpenApiHandlers {
+  let loading: Promise<OpenApiHandlers> | undefined;
+  const load = async (): Promise<OpenApiHandlers> =>
+    (await import('./handlers/openapi.ts')).openApiHandlers(options);
+  const later = (pick: (handlers: OpenApiHandlers) => Handler | undefined): Handler => {
+    return async (request) => {
+      loading ??= load();
+      const handler = pick(await loading);
+      return handler === undefined ? pathNotFound() : handler(request);
+    };
+  };
+  return {
+    paths: new Map(
+      ['/openapi/v2', '/openapi/v3'].map((path) => [path, later((handlers) => handlers.paths.get(path))]),
+    ),
+    prefixes: new Map(
+      ['/openapi/v3/'].map((path) => [path, later((handlers) => handlers.prefixes.get(path))]),
+    ),
+  };
 }
 
 type Given = Pick<

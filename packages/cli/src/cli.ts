@@ -68,9 +68,9 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'apiserver',
-    usage: '<kube-apiserver flags>',
+    usage: '<kube-apiserver flags> [--controllers *]',
     short: 'the Kubernetes API server, as kube-apiserver, on any etcd',
-    run: async (argv, io) => (await import('@keelson/apiserver')).main(argv, 'keelson apiserver', io),
+    run: async (argv, io) => (await import('./apiserver/apiserver.ts')).runApiserver(argv, io),
   },
   {
     name: 'bench',

@@ -17,8 +17,9 @@ import {
   type ServerCredentials,
   type ServerConfig,
 } from '@keelson/apiserver';
-import { silentLogger, systemClock, type Clock, type Logger } from '@keelson/base';
+import { Prng, silentLogger, systemClock, type Clock, type Logger } from '@keelson/base';
 import type { Client } from '@keelson/client';
+import { startControllers, type RunningControllers } from '@keelson/controllers';
 import { kubeConfigOf, type KubeConfig } from './kube-config.ts';
 import { StoreMember } from './store-member.ts';
 
@@ -31,6 +32,8 @@ export interface ControlPlaneOptions {
   readonly port?: number;
   /** Flags of kube-apiserver beside those that follow from the other options. */
   readonly flags?: readonly string[];
+  /** Control loops, as kube-controller-manager's --controllers says them: all (`*`) unless said, none with []. */
+  readonly controllers?: readonly string[];
   /** Nothing is logged unless said. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -91,6 +94,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const plane = new EmbeddedControlPlane(member, server, credentials);
   try {
     await plane.begin(options.readyTimeoutMs ?? READY_TIMEOUT_MS);
+    const { controllers = ['*'] } = options;
+    if (controllers.length > 0) plane.startControllers(controllers, clock, logger);
     return plane;
   } catch (error) {
     await plane.stop();
@@ -102,6 +107,7 @@ class EmbeddedControlPlane implements ControlPlane {
   private readonly member: StoreMember;
   private readonly server: KubeApiServer;
   private readonly credentials: ServerCredentials;
+  private controllers: RunningControllers | undefined = undefined;
   private stopped: Promise<void> | undefined = undefined;
 
   constructor(member: StoreMember, server: KubeApiServer, credentials: ServerCredentials) {
@@ -123,10 +129,17 @@ class EmbeddedControlPlane implements ControlPlane {
     await this.server.untilReady(AbortSignal.timeout(readyTimeoutMs));
   }
 
+  startControllers(controllers: readonly string[], clock: Clock, logger: Logger): void {
+    const { rootCertificate } = this.credentials;
+    const prng = new Prng(randomInt(2 ** 32));
+    const transport = this.server;
+    this.controllers = startControllers({ transport, clock, prng, logger, controllers, rootCertificate });
+  }
+
   kubeConfig(): KubeConfig {
-    const { admin } = this.credentials;
+    const { admin, rootCertificate } = this.credentials;
     if (admin === undefined) throw new Error('--client-ca-file leaves certificates of users to others');
-    return kubeConfigOf(this.url, admin.authority, admin.pair);
+    return kubeConfigOf(this.url, rootCertificate, admin);
   }
 
   call(target: string, options?: CallOptions): Promise<CallAnswer> {
@@ -140,6 +153,7 @@ class EmbeddedControlPlane implements ControlPlane {
 
   /** What waits for an answer is not waited for: who stops a control plane is done with it. */
   private async end(): Promise<void> {
+    await this.controllers?.stop();
     await this.server.stop(true);
     await this.member.stop();
   }
@@ -155,6 +169,7 @@ function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
       '--authorization-mode=Node,RBAC',
       '--enable-bootstrap-token-auth',
       '--allow-privileged',
+      '--enable-admission-plugins=NodeRestriction',
       ...flags,
     ],
     'startControlPlane',

@@ -44,11 +44,12 @@ describe('of its own', () => {
     expect(authority.ca).toBe(true);
     expect(serving.verify(authority.publicKey)).toBe(true);
     expect(serving.checkIP('127.0.0.1')).toBe('127.0.0.1');
-    const admin = new X509Certificate(made.admin?.pair.certificate ?? '');
+    const admin = new X509Certificate(made.admin?.certificate ?? '');
     expect(admin.subject).toContain('O=system:masters');
     expect(admin.verify(authority.publicKey)).toBe(true);
     expect(made.verificationKeys.map(({ id }) => id)).toEqual([keyIdOf(createPublicKey(made.signingKey))]);
     expect(made.clientAuthority?.certificate).toBe(made.clientCa);
+    expect(made.rootCertificate).toBe(made.clientCa);
   });
 
   test('files for the owner alone, found again as they are', () => {
@@ -88,10 +89,10 @@ describe('of its own', () => {
     const renamed = gather(store, { names: ['localhost', '10.0.0.1'] });
     expect(renamed.serving.certificate).not.toBe(first.serving.certificate);
     expect(new X509Certificate(renamed.serving.certificate).checkIP('10.0.0.1')).toBe('10.0.0.1');
-    expect(renamed.admin?.pair).toEqual(first.admin?.pair);
+    expect(renamed.admin).toEqual(first.admin);
     const late = gather(store, { names: ['localhost', '10.0.0.1'], nowMs: NOW + 340 * DAY_MS });
     expect(late.serving.certificate).not.toBe(renamed.serving.certificate);
-    expect(late.admin?.pair.certificate).not.toBe(first.admin?.pair.certificate);
+    expect(late.admin?.certificate).not.toBe(first.admin?.certificate);
     expect(late.clientCa).toBe(first.clientCa);
   });
 
@@ -107,6 +108,7 @@ describe('of its own', () => {
     });
     expect(made.serving).toEqual(theirs);
     expect(made.clientCa).toBe(clients.certificate);
+    expect(made.rootCertificate).toBe(theirs.certificate);
     expect(made.admin).toBeUndefined();
     expect(made.clientAuthority).toBeUndefined();
     expect(store.read('ca.crt')).toBeUndefined();

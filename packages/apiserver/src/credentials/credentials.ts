@@ -18,16 +18,11 @@ import {
   publicKeysOf,
 } from './own-pairs.ts';
 
-/** The administrator as the server itself made him. */
-export interface AdminCredentials {
-  /** PEM of who signed the server's certificate. */
-  readonly authority: string;
-  readonly pair: CertificatePair;
-}
-
 export interface ServerCredentials {
   /** What the port shows. */
   readonly serving: CertificatePair;
+  /** PEM of what clients verify the port by: whoever signed its certificate, as far as that is known. */
+  readonly rootCertificate: string;
   /** PEM of authorities whose certificates name users. */
   readonly clientCa: string;
   /** PEM of front proxies' authorities. */
@@ -37,8 +32,8 @@ export interface ServerCredentials {
   readonly verificationKeys: readonly VerificationKey[];
   /** The authority's own key signs users' certificates; undefined with --client-ca-file, whose key we do not have. */
   readonly clientAuthority: CertificatePair | undefined;
-  /** Undefined where certificates of users are another authority's to issue. */
-  readonly admin: AdminCredentials | undefined;
+  /** The administrator as the server itself made him; undefined where that is another authority's affair. */
+  readonly admin: CertificatePair | undefined;
 }
 
 export interface CredentialSources {
@@ -67,6 +62,9 @@ export function gatherCredentials({
   const { requestHeader } = config;
   return {
     serving,
+    // A certificate of somebody else's, self-signed mostly, is its own authority.
+    rootCertificate:
+      given === undefined && authority !== undefined ? authority.certificate : serving.certificate,
     clientCa: ownClients && authority !== undefined ? authority.certificate : readFile(config.clientCaFile),
     requestHeaderCa: requestHeader === undefined ? undefined : readFile(requestHeader.caFile),
     signingKey,
@@ -75,14 +73,7 @@ export function gatherCredentials({
       ownClients && authority !== undefined
         ? { certificate: authority.certificate, key: authority.key }
         : undefined,
-    admin:
-      ownClients && authority !== undefined
-        ? {
-            // A certificate of somebody else's, self-signed mostly, is its own authority.
-            authority: given === undefined ? authority.certificate : given.certificate,
-            pair: ownAdminPair(store, authority, nowMs),
-          }
-        : undefined,
+    admin: ownClients && authority !== undefined ? ownAdminPair(store, authority, nowMs) : undefined,
   };
 }
 

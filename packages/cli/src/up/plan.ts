@@ -87,6 +87,8 @@ export function planApiserver(
       '--authorization-mode=Node,RBAC',
       '--enable-bootstrap-token-auth',
       '--allow-privileged',
+      '--enable-admission-plugins=NodeRestriction',
+      '--controllers=*',
     ],
   };
 }
