@@ -487,7 +487,15 @@ describe('reviews', () => {
     expect(status).toEqual({
       resourceRules: [],
       nonResourceRules: [
-        { verbs: ['get'], nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'] },
+        {
+          verbs: ['get'],
+          nonResourceURLs: [
+            '/.well-known/openid-configuration',
+            '/.well-known/openid-configuration/',
+            '/openid/v1/jwks',
+            '/openid/v1/jwks/',
+          ],
+        },
       ],
       incomplete: false,
     });

@@ -21,10 +21,6 @@ const WORKLOADS_WRITTEN =
   'daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale';
 const WORKLOADS_READ =
   'daemonsets daemonsets/status deployments deployments/scale deployments/status replicasets replicasets/scale replicasets/status';
-const LEADER_LEASE = (name: string): PolicyRule[] => [
-  on('create', 'coordination.k8s.io', 'leases'),
-  on('get update', 'coordination.k8s.io', 'leases', name),
-];
 const REVIEWS: readonly PolicyRule[] = [
   on('create', 'authentication.k8s.io', 'tokenreviews'),
   on('create', 'authorization.k8s.io', 'subjectaccessreviews'),
@@ -38,7 +34,7 @@ export const NODE_RULES: readonly PolicyRule[] = [
   on('create get list watch', 'core', 'nodes'),
   on('update patch', 'core', 'nodes/status'),
   on('update patch', 'core', 'nodes'),
-  on('create update patch', 'core', 'events'),
+  EVENTS,
   on(READ, 'core', 'pods'),
   on('create delete', 'core', 'pods'),
   on('update patch', 'core', 'pods/status'),
@@ -56,7 +52,7 @@ export const NODE_RULES: readonly PolicyRule[] = [
   on(READ, 'node.k8s.io', 'runtimeclasses'),
   on('get', 'resource.k8s.io', 'resourceclaims'),
   on('deletecollection', 'resource.k8s.io', 'resourceslices'),
-  on(READ, 'core', 'serviceaccounts'),
+  on('get', 'core', 'serviceaccounts'),
 ];
 
 const CLUSTER_ROLES: readonly PolicyRole[] = [
@@ -75,7 +71,13 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
   { name: 'system:public-info-viewer', rules: [urls('get', HEALTH)] },
   {
     name: 'system:monitoring',
-    rules: [urls('get', '/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/*')],
+    rules: [
+      urls(
+        'get',
+        '/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/* /flagz /statusz',
+      ),
+      on('get', 'core', 'nodes/metrics'),
+    ],
   },
   { name: 'admin', rules: [], aggregates: 'admin' },
   { name: 'edit', rules: [], aggregates: 'edit', aggregateTo: 'admin' },
@@ -99,9 +101,10 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
       on(
         WRITE,
         'core',
-        'replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets events',
+        'replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets',
       ),
       on('create', 'core', 'serviceaccounts/token'),
+      on(WRITE, 'core events.k8s.io', 'events'),
       on(WRITE, 'apps', `${WORKLOADS_WRITTEN} statefulsets statefulsets/scale`),
       on(WRITE, 'autoscaling', 'horizontalpodautoscalers'),
       on(WRITE, 'batch', 'jobs cronjobs'),
@@ -124,9 +127,10 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
       on(
         READ,
         'core',
-        'limitranges resourcequotas bindings events pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log',
+        'limitranges resourcequotas bindings pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log',
       ),
       on(READ, 'core', 'namespaces'),
+      on(READ, 'core events.k8s.io', 'events'),
       on(READ, 'discovery.k8s.io', 'endpointslices'),
       on(
         READ,
@@ -159,11 +163,8 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
     rules: [
       on(READ, 'core', 'nodes'),
       on('proxy', 'core', 'nodes'),
-      on(
-        '*',
-        'core',
-        'nodes/proxy nodes/metrics nodes/stats nodes/log nodes/configz nodes/healthz nodes/pods',
-      ),
+      on('*', 'core', 'nodes/proxy nodes/metrics nodes/stats nodes/log'),
+      on('*', 'core', 'nodes/pods nodes/healthz nodes/configz'),
     ],
   },
   {
@@ -176,7 +177,8 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
     name: 'system:kube-controller-manager',
     rules: [
       EVENTS,
-      ...LEADER_LEASE('kube-controller-manager'),
+      on('create', 'coordination.k8s.io', 'leases'),
+      on('get update', 'coordination.k8s.io', 'leases', 'kube-controller-manager'),
       on('create', 'core', 'secrets serviceaccounts'),
       on('delete', 'core', 'secrets'),
       on('get', 'core', 'namespaces secrets serviceaccounts configmaps'),
@@ -221,7 +223,13 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
   ),
   {
     name: 'system:service-account-issuer-discovery',
-    rules: [urls('get', '/.well-known/openid-configuration /openid/v1/jwks')],
+    // With a slash behind them as well, for clients made of older API documents.
+    rules: [
+      urls(
+        'get',
+        '/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/',
+      ),
+    ],
   },
   {
     name: 'system:node-proxier',
@@ -229,15 +237,17 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
       on('list watch', 'core', 'services endpoints'),
       on(READ, 'core', 'nodes'),
       EVENTS,
-      on('list watch', 'discovery.k8s.io', 'endpointslices'),
       on('list watch', 'networking.k8s.io', 'servicecidrs'),
+      on('list watch', 'discovery.k8s.io', 'endpointslices'),
     ],
   },
   {
     name: 'system:kube-scheduler',
     rules: [
       EVENTS,
-      ...LEADER_LEASE('kube-scheduler'),
+      on('create', 'coordination.k8s.io', 'leases'),
+      on('get update list watch', 'coordination.k8s.io', 'leases', 'kube-scheduler'),
+      on(READ_WRITE, 'coordination.k8s.io', 'leasecandidates'),
       on(READ, 'core', 'nodes'),
       on('get list watch delete', 'core', 'pods'),
       on('create', 'core', 'pods/binding bindings'),
@@ -249,15 +259,17 @@ const CLUSTER_ROLES: readonly PolicyRole[] = [
       on(READ, 'core', 'persistentvolumeclaims persistentvolumes'),
       ...REVIEWS,
       on(READ, 'storage.k8s.io', 'csinodes'),
+      on(READ, 'storage.k8s.io', 'volumeattachments'),
       on(READ, 'core', 'namespaces'),
       on(READ, 'storage.k8s.io', 'csidrivers'),
       on(READ, 'storage.k8s.io', 'csistoragecapacities'),
-      on(READ, 'storage.k8s.io', 'volumeattachments'),
       on(READ, 'resource.k8s.io', 'deviceclasses'),
       on(READ_UPDATE, 'resource.k8s.io', 'resourceclaims'),
       on(READ_UPDATE, 'resource.k8s.io', 'resourceclaims/status'),
-      on(READ_UPDATE, 'core', 'pods/finalizers'),
+      on('update', 'core', 'pods/finalizers'),
       on(READ, 'resource.k8s.io', 'resourceslices'),
+      on('create delete', 'resource.k8s.io', 'resourceclaims'),
+      on('update patch', 'resource.k8s.io', 'resourceclaims/binding'),
     ],
   },
 ];

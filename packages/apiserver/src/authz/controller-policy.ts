@@ -84,7 +84,6 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('update patch', 'core', 'persistentvolumeclaims/status'),
     on(READ, 'core', 'persistentvolumeclaims'),
     EVENTS,
-    on('get', 'core', 'services'),
   ],
   'ephemeral-volume-controller': [
     on(READ, 'core', 'pods'),
@@ -99,6 +98,7 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('update patch', 'resource.k8s.io', 'resourceclaims resourceclaims/status'),
     on('update patch', 'core', 'pods/status'),
     EVENTS,
+    on('update patch', 'resource.k8s.io', 'resourceclaims/binding'),
   ],
   'device-taint-eviction-controller': [
     on('get list watch delete', 'core', 'pods'),
@@ -106,7 +106,6 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     on(READ, 'resource.k8s.io', 'resourceclaims'),
     on(READ, 'resource.k8s.io', 'resourceslices'),
     on(READ, 'resource.k8s.io', 'deviceclasses'),
-    on(READ, 'resource.k8s.io', 'devicetaintrules'),
     EVENTS,
   ],
   'generic-garbage-collector': [on('get list watch patch update delete', '*', '*'), EVENTS],
@@ -137,6 +136,7 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('patch update', 'core', 'nodes/status'),
     on('patch update', 'core', 'pods/status'),
     on('list watch get delete', 'core', 'pods'),
+    on(READ, 'coordination.k8s.io', 'leases'),
     EVENTS,
   ],
   'persistent-volume-binder': [
@@ -149,7 +149,6 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('list watch', 'core', 'nodes'),
     EVENTS,
     on('watch', 'core', 'events'),
-    on('get', 'core', 'services'),
   ],
   'pod-garbage-collector': [
     on('list watch delete', 'core', 'pods'),
@@ -217,6 +216,7 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   ],
   'pvc-protection-controller': [
     on('get list watch update', 'core', 'persistentvolumeclaims'),
+    on('update', 'core', 'persistentvolumeclaims/status'),
     on('list watch get', 'core', 'pods'),
     EVENTS,
   ],
