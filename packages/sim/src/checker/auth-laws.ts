@@ -7,6 +7,8 @@
 import type { History, Operation, WatchResponse } from '../history/record.ts';
 import type { Request } from '../history/request.ts';
 import { operationText, rangeText } from './describe.ts';
+import { isLocal, putsOf, type Filing } from './filing.ts';
+import { leaseOf } from './key-space.ts';
 import type { Findings } from './verdict.ts';
 
 interface Span {
@@ -50,16 +52,46 @@ export interface AuthOptions {
   readonly watchEndsWithinMs?: number;
 }
 
-export function checkAuth(history: History, options: AuthOptions, findings: Findings): void {
+/**
+ * From which place on users and roles may be those of the member that answered. It answers for the cluster as it is, but what it
+ * reads for itself only may be of any time at which the store was at the revision it tells: so may its users and roles.
+ */
+class Freshness {
+  private readonly filing: Filing;
+  private readonly applied = new Map<number, number>();
+
+  constructor(filing: Filing) {
+    this.filing = filing;
+    for (const fact of filing.history.facts)
+      if (fact.type === 'applied') this.applied.set(fact.revision, fact.seq);
+  }
+
+  /** The first place at which a revision was there. */
+  of(revision: number): number {
+    if (revision <= this.filing.base) return -1;
+    return Math.min(this.filing.seenAt(revision), this.applied.get(revision) ?? Infinity);
+  }
+
+  ofAnswer({ request, outcome, called }: Operation): number {
+    if (!isLocal(request)) return called;
+    const revision = outcome.kind === 'ok' ? (outcome.response.revision ?? 0) : 0;
+    return Math.min(called, this.of(revision));
+  }
+}
+
+export function checkAuth(filing: Filing, options: AuthOptions, findings: Findings): void {
+  const { history } = filing;
   if (!history.operations.some(({ request }) => CHANGES.has(request.kind))) return;
   const eras = erasOf(history);
+  const freshness = new Freshness(filing);
   // A load asks for few ranges, in long eras.
   const known = new Map<string, { readonly some: boolean; readonly every: boolean }>();
   for (const operation of history.operations) {
     const { request, outcome, user, called, returned = Infinity } = operation;
+    const from = freshness.ofAnswer(operation);
     const needs = needsOf(request);
     if (needs.length === 0) continue;
-    const states = statesBetween(eras, called, returned);
+    const states = statesBetween(eras, from, returned);
     if (states === undefined) {
       findings.count('not judged by permissions');
       continue;
@@ -67,7 +99,7 @@ export function checkAuth(history: History, options: AuthOptions, findings: Find
     const allowed = (state: AuthState): boolean =>
       !state.enabled || needs.every((need) => permits(state, user, need));
     findings.count('judged by permissions');
-    const name = `${eraAt(eras, called)} ${eraAt(eras, returned)} ${user} ${JSON.stringify(needs)}`;
+    const name = `${eraAt(eras, from)} ${eraAt(eras, returned)} ${user} ${JSON.stringify(needs)}`;
     const judged = known.get(name) ?? { some: states.some(allowed), every: states.every(allowed) };
     known.set(name, judged);
     if (outcome.kind === 'ok' && !judged.some) {
@@ -79,14 +111,16 @@ export function checkAuth(history: History, options: AuthOptions, findings: Find
         ['A2'],
       );
     }
-    if (outcome.kind === 'refused' && outcome.code === 'PermissionDenied' && judged.every)
+    // Who puts to a lease must be allowed to write all its keys, and which these are is not known here.
+    const judgedWhole = ![...putsOf(request)].some((put) => leaseOf(put) !== undefined);
+    if (outcome.kind === 'refused' && outcome.code === 'PermissionDenied' && judged.every && judgedWhole)
       findings.report(
         'A2',
         `#${operation.id} was denied, and user ${user ?? '(nobody)'} was allowed all of it throughout`,
         () => [operationText(operation), ...lastChanges(history, called).map(operationText)],
       );
   }
-  checkWatchers(history, eras, options, findings);
+  checkWatchers(history, eras, freshness, options, findings);
 }
 
 function lastChanges(history: History, before: number): Operation[] {
@@ -301,6 +335,7 @@ function interval({ key, end }: Span): [string, string | undefined] {
 function checkWatchers(
   history: History,
   eras: readonly Era[],
+  freshness: Freshness,
   { watchEndsWithinMs }: AuthOptions,
   findings: Findings,
 ): void {
@@ -316,7 +351,9 @@ function checkWatchers(
     const need: Span = { key: record.key, end: record.end ?? '', read: true, write: false };
     const allowed = (state: AuthState): boolean => !state.enabled || permits(state, record.user, need);
     for (const response of told.get(record.watch) ?? []) {
-      const states = statesBetween(eras, record.called, response.seq);
+      const [event] = response.events ?? [];
+      const from = event === undefined ? record.called : Math.min(record.called, freshness.of(event.kv.mod));
+      const states = statesBetween(eras, from, response.seq);
       if (states !== undefined && !states.some(allowed)) {
         findings.report(
           'A3',

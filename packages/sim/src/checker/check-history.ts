@@ -49,7 +49,7 @@ export function checkHistory(history: History, options: CheckOptions = {}): Verd
   checkHashes(history, findings);
   checkMembership(history, findings);
   checkAvailability(history, findings);
-  checkAuth(history, options, findings);
+  checkAuth(filing, options, findings);
   const unplaced = checkUnplaced(filing, findings);
   // Without a violation there is an explanation, however it was found.
   const gaveUp = openEnded && findings.violations.length > 0;

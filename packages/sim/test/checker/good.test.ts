@@ -131,3 +131,82 @@ test.each<[string, (recorder: HistoryRecorder) => void]>([
 ])('a lease whose key somebody deleted lives on: %s', (_name, after) => {
   expect(verdictText(checkHistory(deletedUnanswered(after)))).toMatch(/^ok: /);
 });
+
+/** Users are made and authentication is switched on, which one member has not heard of; nobody asks that one. */
+function lateMember(ask: (recorder: HistoryRecorder, revision: number) => void): History {
+  return recorded((recorder) => {
+    put(recorder, 'k', '1', 2);
+    recorder.call(ASKER, { kind: 'userAdd', user: 'root' }).ok({ kind: 'userAdd' });
+    recorder.call(ASKER, { kind: 'userGrantRole', user: 'root', role: 'root' }).ok({ kind: 'userGrantRole' });
+    recorder.call(ASKER, { kind: 'authEnable' }).ok({ kind: 'authEnable' });
+    recorder
+      .call({ client: 1, user: 'root' }, { kind: 'put', key: 'k', value: '2' })
+      .ok({ kind: 'put', revision: 3 });
+    ask(recorder, 2);
+    recorder.call({ client: 1, user: 'root' }, READ).ok({
+      kind: 'range',
+      revision: 3,
+      kvs: [{ key: 'k', value: '2', create: 2, mod: 3, version: 2 }],
+      count: 1,
+    });
+  });
+}
+
+const OLD = { key: 'k', value: '1', create: 2, mod: 2, version: 1 };
+
+test.each<[string, (recorder: HistoryRecorder, revision: number) => void, RegExp]>([
+  [
+    'a local read of before',
+    (recorder, revision) =>
+      recorder
+        .call({ client: 2, member: 'b' }, { ...READ, serializable: true })
+        .ok({ kind: 'range', revision, kvs: [OLD], count: 1 }),
+    /^ok: /,
+  ],
+  [
+    'a local read of now',
+    (recorder) =>
+      recorder.call({ client: 2, member: 'b' }, { ...READ, serializable: true }).ok({
+        kind: 'range',
+        revision: 3,
+        kvs: [{ key: 'k', value: '2', create: 2, mod: 3, version: 2 }],
+        count: 1,
+      }),
+    /^broken: .*A3/,
+  ],
+  [
+    'a watch of before',
+    (recorder, revision) => {
+      const stream = recorder.stream();
+      const watch = recorder.watch({ client: 2, member: 'b' }, stream, { key: 'k', start: 1 });
+      recorder.watchResponse({ watch, stream, revision, created: true });
+      recorder.watchResponse({ watch, stream, revision, events: [{ kind: 'put', kv: OLD }] });
+      recorder.streamEnd(stream, 'Unavailable');
+    },
+    /^ok: /,
+  ],
+])('a member that is late, and does not know of users: %s', (_name, ask, says) => {
+  expect(verdictText(checkHistory(lateMember(ask)))).toMatch(says);
+});
+
+test('a put to a lease with keys one may not write is denied', () => {
+  const history = recorded((recorder) => {
+    recorder
+      .call(ASKER, { kind: 'leaseGrant', ttl: 60 })
+      .ok({ kind: 'leaseGrant', revision: 1, id: 'a1', ttl: 60 });
+    put(recorder, 'other', '1', 2, 'a1');
+    for (const request of [
+      { kind: 'userAdd', user: 'ann' },
+      { kind: 'roleAdd', role: 'r' },
+      { kind: 'roleGrantPermission', role: 'r', permission: 'readwrite', key: 'k' },
+      { kind: 'userGrantRole', user: 'ann', role: 'r' },
+      { kind: 'authEnable' },
+    ] as const)
+      recorder.call(ASKER, request).ok({ kind: request.kind });
+    const denied = ['PermissionDenied', 'etcdserver: permission denied'] as const;
+    const ann = { client: 2, user: 'ann' };
+    recorder.call(ann, { kind: 'put', key: 'k', value: '2', lease: 'a1' }).failed(...denied);
+    recorder.call(ann, txn({ kind: 'put', key: 'k', value: '3', lease: 'a1' })).failed(...denied);
+  });
+  expect(verdictText(checkHistory(history))).toMatch(/^ok: /);
+});
