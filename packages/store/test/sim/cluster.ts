@@ -16,7 +16,7 @@ import type { Life } from './life.ts';
 import type { Origin } from './origin.ts';
 import { SimMember, type MemberWatcher } from './member.ts';
 import { assertSettles, settle } from './microtasks.ts';
-import { LockBook } from './locks.ts';
+import { LockBook } from './lock-book.ts';
 import { Mischief } from './mischief.ts';
 import { Operator } from './operator.ts';
 import type { Fault, SimOptions } from './options.ts';
@@ -36,11 +36,12 @@ interface Looked {
   led: boolean;
   learns: boolean;
   authRevision: number;
+  authEnabled: boolean;
   authSince: number;
 }
 
 function unseen(now: number): Looked {
-  return { index: -1, led: false, learns: false, authRevision: -1, authSince: now };
+  return { index: -1, led: false, learns: false, authRevision: -1, authEnabled: false, authSince: now };
 }
 
 /** Reads for which the leader had to be asked again; a metric's, with no other door. */
@@ -151,19 +152,28 @@ export class Cluster implements Show, MemberWatcher {
   }
 
   private lookFurther(member: SimMember, { replica }: StoreServer, seen: Looked): void {
-    const { auth, membership } = replica.state;
-    if (auth.revision !== seen.authRevision) {
-      seen.authRevision = auth.revision;
-      seen.authSince = this.scheduler.now;
-    }
+    const { membership } = replica.state;
+    this.lookAtAuth(replica, seen);
     if (slowReadsOf(replica) > 0) this.reach('read index asked again');
     const learns = membership.get(member.memberId)?.isLearner === true;
     if (learns && !seen.learns) this.recorder.fact({ type: 'learns', member: member.name });
     seen.learns = learns;
   }
 
+  private lookAtAuth({ state }: StoreServer['replica'], seen: Looked): void {
+    const { revision, enabled } = state.auth;
+    if (revision === seen.authRevision && enabled === seen.authEnabled) return;
+    seen.authRevision = revision;
+    seen.authEnabled = enabled;
+    seen.authSince = this.scheduler.now;
+  }
+
   authSince(member: SimMember): number {
-    return Math.max(this.looked.get(member)?.authSince ?? this.scheduler.now, member.pausedUntil);
+    const seen = this.looked.get(member);
+    if (seen === undefined || member.server === undefined) return this.scheduler.now;
+    // It may be asked in the midst of what changed them.
+    this.lookAtAuth(member.server.replica, seen);
+    return Math.max(seen.authSince, member.pausedUntil);
   }
 
   broken(error: unknown): void {

@@ -7,7 +7,7 @@ import { crc32c } from '@keelson/base';
 import { law, type HistoryRecorder } from '@keelson/sim';
 import type { StateMachine } from '../../src/apply/state-machine.ts';
 import { EventType, type WatchEvent } from '../../src/mvcc/event.ts';
-import type { LockBook } from './locks.ts';
+import type { LockBook } from './lock-book.ts';
 import type { SimMember } from './member.ts';
 
 interface Applied {

@@ -13,6 +13,8 @@ import { placeOfUrl } from './wires.ts';
 
 const ROUND_MS = 700;
 const MEMBERS_MAX = 5;
+/** Longer than a request waits in a member. */
+const UNSURE_MS = 20_000;
 
 const CONF_CHANGES: ReadonlySet<Request['kind']> = new Set<Request['kind']>([
   'memberAdd',
@@ -42,7 +44,14 @@ export class Operator {
   /** Machines that were asked to be added. */
   private readonly waiting = new Set<SimMember>();
   private readonly changes: boolean;
+  /** What is known of the members, by the index of who told. */
+  private newest: { readonly index: number; readonly list: readonly Member[] | undefined } = {
+    index: -1,
+    list: undefined,
+  };
   private busy = false;
+  /** Simulated ms until which a change whose answer was lost may still be made. */
+  private unsureUntil = 0;
   private deadLeader = false;
   private startedOnce = new Set<SimMember>();
 
@@ -121,6 +130,8 @@ export class Operator {
   mayDamage(member: SimMember): boolean {
     const truth = this.truth();
     if (truth === undefined || this.gone.size > 0 || this.waiting.size > 0) return false;
+    // A voter that is about to go leaves nothing to spare.
+    if (this.busy || this.unsureUntil > this.cluster.scheduler.now) return false;
     const voters = truth.filter(({ isLearner }) => !isLearner);
     if (voters.length < 3) return false;
     if (this.cluster.members.some((each) => each.damaged !== 'no')) return false;
@@ -137,7 +148,7 @@ export class Operator {
     return this.gone.size > 0 || this.waiting.size > 0 || this.busy;
   }
 
-  /** The members as the furthest of those that run has them. */
+  /** The members as the furthest of those that ever ran had them. */
   truth(): readonly Member[] | undefined {
     let best: SimMember | undefined;
     let index = -1;
@@ -149,7 +160,8 @@ export class Operator {
       }
     }
     const list = best?.server?.replica.state.membership.list();
-    return list === undefined || list.length === 0 ? undefined : list;
+    if (list !== undefined && list.length > 0 && index >= this.newest.index) this.newest = { index, list };
+    return this.newest.list;
   }
 
   memberAt(place: number): SimMember | undefined {
@@ -223,6 +235,8 @@ export class Operator {
       truth.length < Math.min(3, cluster.options.members)
     ) {
       this.grow();
+    } else if (cluster.members.some(({ damaged }) => damaged !== 'no')) {
+      // It may be lost, and then each of the others is needed.
     } else if (this.changes && !cluster.healed && prng.chance(1, 5)) {
       this.change(truth, voters);
     }
@@ -269,7 +283,10 @@ export class Operator {
     this.busy = true;
     cluster.clients.asRoot(request, (response: Response | undefined) => {
       this.busy = false;
-      if (response === undefined) return;
+      if (response === undefined) {
+        this.unsureUntil = cluster.scheduler.now + UNSURE_MS;
+        return;
+      }
       cluster.count(`operator ${request.kind}`);
       if (CONF_CHANGES.has(request.kind)) cluster.count('confChanges');
       if (request.kind === 'memberAdd' && request.learner !== true) return;

@@ -4,7 +4,7 @@ import type { HistoryRecorder, Request, Response } from '@keelson/sim';
 import type { Member } from '../../src/membership/member.ts';
 import type { Ledger } from './ledger.ts';
 import type { Stage } from './life.ts';
-import type { LockBook } from './locks.ts';
+import type { LockBook } from './lock-book.ts';
 import type { Origin } from './origin.ts';
 import type { SimMember } from './member.ts';
 import type { SimWires } from './transport.ts';
