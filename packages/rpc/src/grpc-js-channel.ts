@@ -240,7 +240,8 @@ class GrpcJsClientWire implements ClientWire {
     if (this.over) return false;
     this.buffered += bytes.length;
     this.outgoing.push(bytes);
-    this.full = this.buffered > HIGH_WATER_BYTES;
+    // Once full it stays so until it is drained: who was told to wait is told to go on.
+    if (this.buffered > HIGH_WATER_BYTES) this.full = true;
     this.sendNext();
     return !this.full;
   }

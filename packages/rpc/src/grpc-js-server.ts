@@ -257,7 +257,8 @@ class GrpcJsServerWire implements ServerWire, Listener {
         if (!this.over) this.sink?.drainArrived();
       }
     });
-    this.full = this.buffered > HIGH_WATER_BYTES;
+    // Once full it stays so until it is drained: who was told to wait is told to go on.
+    if (this.buffered > HIGH_WATER_BYTES) this.full = true;
     return !this.full;
   }
 

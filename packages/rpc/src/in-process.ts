@@ -213,12 +213,13 @@ class Lane<T> {
     this.drained = drained;
   }
 
-  /** @returns false when more than the high-water mark waits */
+  /** @returns false when more than the high-water mark waits, and until it is drained */
   push(item: T): boolean {
     if (this.dead) return false;
     this.items.push(item);
     this.bytes += sizeOf(item);
-    this.full = this.bytes > HIGH_WATER_BYTES;
+    // Once full it stays so until it is drained: who was told to wait is told to go on.
+    if (this.bytes > HIGH_WATER_BYTES) this.full = true;
     this.schedule();
     return !this.full;
   }

@@ -127,7 +127,8 @@ export abstract class Stream {
     this.queuedBytes += size;
     host.stalled(size);
     this.pump();
-    this.full = this.queuedBytes > HIGH_WATER_BYTES;
+    // Once full it stays so until it is drained: who was told to wait is told to go on.
+    if (this.queuedBytes > HIGH_WATER_BYTES) this.full = true;
     return !this.full;
   }
 
