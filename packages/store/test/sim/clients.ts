@@ -68,7 +68,7 @@ export class Clients {
 
   /** What a restored cluster holds is known to who restored it. */
   began({ revision = 1, leases = [] }: Partial<Beginning>): void {
-    this.requests.knowledge.revision = revision;
+    this.requests.began(revision);
     for (const { id } of leases) this.requests.learnLease(id);
   }
 

@@ -24,11 +24,19 @@ export class Requests {
   private readonly options: SimOptions;
   private readonly prefix: string;
   private serial = 0;
+  /** Of what was before it a history does not know. */
+  private floor = 1;
 
   /** @param prefix of values: no two histories of one store have the same */
   constructor(options: SimOptions, prefix: string) {
     this.options = options;
     this.prefix = prefix;
+  }
+
+  /** A restored cluster begins at a revision. */
+  began(revision: number): void {
+    this.knowledge.revision = revision;
+    this.floor = revision + 1;
   }
 
   learnLease(id: string): void {
@@ -65,11 +73,11 @@ export class Requests {
   }
 
   around(prng: Prng): number {
-    return Math.max(1, this.knowledge.revision + prng.between(-REVISIONS_AROUND, REVISIONS_AROUND));
+    return Math.max(this.floor, this.knowledge.revision + prng.between(-REVISIONS_AROUND, REVISIONS_AROUND));
   }
 
   past(prng: Prng): number {
-    return Math.max(1, this.knowledge.revision - prng.below(30));
+    return Math.max(this.floor, this.knowledge.revision - prng.below(30));
   }
 
   range(prng: Prng): RangeRequest {
