@@ -15,8 +15,10 @@ import type { MvccBuffer } from './state.ts';
 const PAGE_REVISIONS = 4096;
 /** Less is left to the next compaction: LevelDB writes its memory out for each rewrite. */
 const DELETED_BYTES_MIN = 4 * 1024 * 1024;
-/** One rewrite at most, unless a page is larger: LevelDB merges nothing else meanwhile. */
-const RUN_BYTES_MAX = 64 * 1024 * 1024;
+/** One rewrite at most, unless a page is larger: LevelDB merges nothing else meanwhile, and is at it for some 0.1 s. */
+const RUN_BYTES_MAX = 16 * 1024 * 1024;
+/** One pause for so much of a rewrite: at 10 ms each about half of the time is left to others. */
+const PAUSE_BYTES = 1024 * 1024;
 
 export class Reclaim {
   /** Bytes deleted in each page since it was rewritten; an entry for each page with something deleted. */
@@ -30,15 +32,15 @@ export class Reclaim {
 
   /**
    * Rewrites the pages that are worth it, oldest first.
-   * @param pause waits between two rewrites; what it throws ends the work for now
+   * @param pause waits between two rewrites, the longer the more was rewritten; what it throws ends the work for now
    */
   async run(buffer: MvccBuffer, pause: () => Promise<void>): Promise<void> {
     const runs = await this.worthwhile(buffer);
     if (runs.reduce((sum, run) => sum + run.deletedBytes, 0) < DELETED_BYTES_MIN) return;
-    for (const { from, end } of runs) {
+    for (const { from, end, bytes } of runs) {
       await buffer.rewrite(Buckets.key, firstOf(from), firstOf(end));
       for (let page = from; page < end; page++) this.deleted.delete(page);
-      await pause();
+      for (let rested = 0; rested <= bytes; rested += PAUSE_BYTES) await pause();
     }
   }
 
