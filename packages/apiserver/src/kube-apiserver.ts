@@ -110,7 +110,10 @@ export class KubeApiServer {
       ...parts,
       runtimeConfig,
       resources: (types) =>
-        withAccessResources(builtInResources(types), { access: this.access, ...authentication }),
+        withAccessResources(
+          builtInResources(types, { networks: config.serviceNetworks, nodePorts: config.nodePorts }),
+          { access: this.access, ...authentication },
+        ),
     });
     this.server = new ApiServer({
       ...parts,

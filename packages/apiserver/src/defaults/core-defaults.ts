@@ -1,7 +1,7 @@
 /** Defaults of the core group beside pods: services, storage, namespaces, nodes, limits. */
 
 import type { Json, JsonObject } from '../api/json.ts';
-import { count, has, part, partOf, parts, text, textMap, withField } from '../validation/value.ts';
+import { count, has, items, part, partOf, parts, text, textMap, withField } from '../validation/value.ts';
 import { withAbsent } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
 
@@ -72,7 +72,8 @@ function serviceSpec(spec: JsonObject): JsonObject {
   }
   const type = text(filled, 'type');
   const external = type === 'NodePort' || type === 'LoadBalancer';
-  if (external) filled = withAbsent(filled, { externalTrafficPolicy: 'Cluster' });
+  const reached = external || (type === 'ClusterIP' && items(filled, 'externalIPs').length > 0);
+  if (reached) filled = withAbsent(filled, { externalTrafficPolicy: 'Cluster' });
   if (external || type === 'ClusterIP') filled = withAbsent(filled, { internalTrafficPolicy: 'Cluster' });
   if (type === 'LoadBalancer') filled = withAbsent(filled, { allocateLoadBalancerNodePorts: true });
   return filled;

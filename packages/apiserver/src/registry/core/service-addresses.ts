@@ -1,15 +1,14 @@
 /**
- * Addresses and ports that services get: cluster IPs from the service range, node ports from theirs, one each,
- * chosen at random among the free ones and freed with the service. What is taken is read from the services
- * themselves; two creations at once that meet are told apart by the server, whose hooks run one at a time
- * within one process. Does not keep IPAddress objects.
+ * Cluster IPs of services: an IPAddress object each, whose name is the address, so that whoever makes it first has
+ * it, in this server or another. Ranges are the server's own and those of ServiceCIDR objects. An address that was
+ * not asked for is taken at random above a band that is left to those who ask. Does not look for objects whose
+ * service is gone: an address is given back with the service, or when its creation fails.
  *
- * Modelled on the allocators of kube-apiserver; refusals carry its texts.
+ * Modelled on kubernetes' pkg/registry/core/service/ipallocator; refusals carry its texts.
  */
 
-import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { internalError, invalid } from '../../api/status.ts';
+import { ApiError, internalError } from '../../api/status.ts';
 import {
   formatAddress,
   networkBase,
@@ -17,201 +16,225 @@ import {
   parseAddress,
   parseNetwork,
   widthOf,
+  type Address,
+  type Family,
   type Network,
 } from '../../validation/addresses.ts';
-import { FieldErrors } from '../../validation/field-errors.ts';
-import { count, part, parts, text, texts, withField } from '../../validation/value.ts';
-import type { Reservation, ResourceHooks, Stores } from '../resource.ts';
+import { part, parts, text, texts } from '../../validation/value.ts';
+import type { ObjectStore, Stores } from '../resource.ts';
 import type { StrategyContext } from '../strategy.ts';
-import { SPEC } from '../kinds/kind.ts';
 
-/** As kube-apiserver without --service-cluster-ip-range and --service-node-port-range. */
-const SERVICE_RANGE = '10.0.0.0/24';
-const NODE_PORT_FIRST = 30_000;
-const NODE_PORT_LAST = 32_767;
-const KIND = { group: '', kind: 'Service' };
+const IP_ADDRESSES = { group: 'networking.k8s.io', resource: 'ipaddresses' };
+const SERVICE_CIDRS = { group: 'networking.k8s.io', resource: 'servicecidrs' };
+const SERVICES = { group: '', resource: 'services' };
+const LABELS = {
+  family: 'ipaddress.kubernetes.io/ip-family',
+  manager: 'ipaddress.kubernetes.io/managed-by',
+} as const;
+const MANAGER = 'ipallocator.k8s.io';
 
-interface Taken {
-  readonly addresses: ReadonlySet<string>;
-  readonly ports: ReadonlySet<number>;
+/** The band at a range's start that is left to those who ask for an address: a sixteenth of it, within these. */
+const BAND_MIN = 16n;
+const BAND_MAX = 256n;
+const BAND_SHARE = 16n;
+/** So many addresses are tried one by one before all that are taken are read: ranges are mostly empty. */
+const TRIES_BLIND = 4;
+/** Numbers beyond this are not drawn: an IPv6 range has more addresses than anybody tries. */
+const DRAW_MAX = 2 ** 31;
+
+/** Why an address was not given; the text is for the field that asked. */
+export class AddressRefused extends Error {
+  override readonly name = 'AddressRefused';
 }
 
-export const serviceHooks: ResourceHooks = {
-  beginCreate: (object, context, stores) => reserve(object, undefined, context, stores),
-  beginUpdate: (object, old, context, stores) => reserve(object, old, context, stores),
-};
+/** Addresses of one service that are being changed: what was taken is given back unless the write stands. */
+export class AddressBook {
+  private readonly stores: Stores;
+  private readonly context: StrategyContext;
+  private readonly service: KubeObject;
+  private readonly networks: readonly Network[];
+  private readonly taken: string[] = [];
 
-async function reserve(
-  object: KubeObject,
-  old: KubeObject | undefined,
-  context: StrategyContext,
-  stores: Stores,
-): Promise<Reservation> {
-  const spec = part(object, 'spec');
-  const before = old === undefined ? {} : part(old, 'spec');
-  const kept = carriedOver(spec, before);
-  const taken = needsNothing(kept, before) ? NOTHING : await takenBy(object, stores);
-  const name = object.metadata.name ?? '';
-  const addressed = withAddress(kept, taken, context, name);
-  const ported = withNodePorts(addressed, taken, context, name);
-  return { object: withField(object, 'spec', ported), finish: () => Promise.resolve() };
-}
+  /** @param networks the server's own */
+  constructor(stores: Stores, context: StrategyContext, service: KubeObject, networks: readonly Network[]) {
+    this.stores = stores;
+    this.context = context;
+    this.service = service;
+    this.networks = networks;
+  }
 
-const NOTHING: Taken = { addresses: new Set(), ports: new Set() };
-
-/** What an update leaves out and the service had: clients that know only some fields send those. */
-function carriedOver(spec: JsonObject, before: JsonObject): JsonObject {
-  const type = text(spec, 'type');
-  if (type === 'ExternalName') return spec;
-  let kept = spec;
-  if (text(before, 'type') !== 'ExternalName' && text(before, 'clusterIP') !== '') {
-    if (text(kept, 'clusterIP') === '' && texts(kept, 'clusterIPs').length === 0) {
-      kept = { ...kept, clusterIP: before['clusterIP'], clusterIPs: [...texts(before, 'clusterIPs')] };
+  /** Takes this address. @throws AddressRefused, ApiError of the store */
+  async take(ip: string): Promise<void> {
+    const address = parseAddress(ip);
+    if (address === undefined) throw internalError(`failed to parse service IP ${JSON.stringify(ip)}`);
+    const networks = await this.ranges(address.family);
+    const network = networks.find((each) => networkContains(each, address));
+    if (network === undefined) {
+      throw new AddressRefused('the provided network does not match the current range');
     }
-    for (const name of ['ipFamilies', 'ipFamilyPolicy']) {
-      if (kept[name] === undefined && before[name] !== undefined) kept = { ...kept, [name]: before[name] };
-    }
-  }
-  const exposed = (of: JsonObject): boolean => ['NodePort', 'LoadBalancer'].includes(text(of, 'type'));
-  if (exposed(spec) && exposed(before)) {
-    const had = parts(before, 'ports');
-    const used = new Set(parts(kept, 'ports').map((port) => count(port, 'nodePort')));
-    kept = {
-      ...kept,
-      ports: parts(kept, 'ports').map((port) => {
-        if (count(port, 'nodePort') !== 0) return port;
-        const same = had.find(
-          (each) =>
-            count(each, 'port') === count(port, 'port') && text(each, 'protocol') === text(port, 'protocol'),
-        );
-        const nodePort = same === undefined ? 0 : count(same, 'nodePort');
-        return nodePort === 0 || used.has(nodePort) ? port : { ...port, nodePort };
-      }),
-    };
-  }
-  return kept;
-}
-
-function needsNothing(spec: JsonObject, before: JsonObject): boolean {
-  const type = text(spec, 'type');
-  if (type === 'ExternalName') return true;
-  const addressed = text(spec, 'clusterIP') !== '' && text(spec, 'clusterIP') === text(before, 'clusterIP');
-  return addressed && type === 'ClusterIP';
-}
-
-async function takenBy(own: KubeObject, stores: Stores): Promise<Taken> {
-  const store = stores.of({ group: '', resource: 'services' });
-  if (store === undefined) return NOTHING;
-  const addresses = new Set<string>();
-  const ports = new Set<number>();
-  for (const service of await store.list('')) {
-    const { name, namespace } = service.metadata;
-    if (name === own.metadata.name && namespace === own.metadata.namespace) continue;
-    const spec = part(service, 'spec');
-    for (const address of texts(spec, 'clusterIPs')) addresses.add(address);
-    for (const port of parts(spec, 'ports')) ports.add(count(port, 'nodePort'));
-    ports.add(count(spec, 'healthCheckNodePort'));
-  }
-  return { addresses, ports };
-}
-
-function withAddress(spec: JsonObject, taken: Taken, context: StrategyContext, name: string): JsonObject {
-  if (text(spec, 'type') === 'ExternalName') return spec;
-  const range = serviceRange();
-  const given = text(spec, 'clusterIP') || (texts(spec, 'clusterIPs')[0] ?? '');
-  let address = given;
-  if (given === '') address = freeAddress(range, taken, context);
-  else if (given !== 'None') {
-    const parsed = parseAddress(given);
-    const refuse = (why: string): never => {
-      const errors = new FieldErrors();
-      errors.invalid(SPEC.child('clusterIPs'), [given], why);
-      throw invalid(KIND, name, errors.list);
-    };
-    // What is no address at all is refused by the checks, which run after this.
-    if (parsed !== undefined) {
-      if (!networkContains(range, parsed)) {
-        refuse(
-          `failed to allocate IP ${given}: the provided IP (${given}) is not in the valid range. The range of valid IPs is ${SERVICE_RANGE}`,
-        );
-      }
-      if (taken.addresses.has(given))
-        refuse(`failed to allocate IP ${given}: provided IP is already allocated`);
-    }
-  }
-  const family = parseAddress(address)?.family ?? 'IPv4';
-  return {
-    ...spec,
-    clusterIP: address,
-    clusterIPs: [address],
-    ipFamilies: texts(spec, 'ipFamilies').length === 0 ? [family] : [...texts(spec, 'ipFamilies')],
-    ipFamilyPolicy: text(spec, 'ipFamilyPolicy') || 'SingleStack',
-  };
-}
-
-function serviceRange(): Network {
-  const range = parseNetwork(SERVICE_RANGE);
-  if (range === undefined) throw internalError('the service range is no network');
-  return range;
-}
-
-/** The first address is the service kubernetes' own; network and broadcast are nobody's. */
-function freeAddress(range: Network, taken: Taken, context: StrategyContext): string {
-  const base = networkBase(range);
-  const size = 2 ** (widthOf(base.family) - range.prefixLength);
-  const usable = size - 3;
-  const start = context.random(usable);
-  for (let step = 0; step < usable; step += 1) {
-    const offset = 2 + ((start + step) % usable);
-    const address = formatAddress({ family: base.family, bits: base.bits + BigInt(offset) });
-    if (!taken.addresses.has(address)) return address;
-  }
-  throw internalError('failed to allocate a serviceIP: range is full');
-}
-
-function withNodePorts(spec: JsonObject, taken: Taken, context: StrategyContext, name: string): JsonObject {
-  const type = text(spec, 'type');
-  const wants =
-    type === 'NodePort' || (type === 'LoadBalancer' && spec['allocateLoadBalancerNodePorts'] !== false);
-  const used = new Set(taken.ports);
-  const errors = new FieldErrors();
-  if (type !== 'NodePort' && type !== 'LoadBalancer') return spec;
-  const own = new Map<number, string>();
-  for (const [index, port] of parts(spec, 'ports').entries()) {
-    const nodePort = count(port, 'nodePort');
-    if (nodePort === 0) continue;
-    const at = SPEC.child('ports').index(index).child('nodePort');
-    if (nodePort < NODE_PORT_FIRST || nodePort > NODE_PORT_LAST) {
-      errors.invalid(
-        at,
-        nodePort,
-        `provided port is not in the valid range. The range of valid ports is ${NODE_PORT_FIRST}-${NODE_PORT_LAST}`,
+    const { first, last } = usable(network);
+    if (address.bits < first || address.bits > last) {
+      throw new AddressRefused(
+        `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${describe(network)}`,
       );
-    } else if (taken.ports.has(nodePort)) errors.invalid(at, nodePort, 'provided port is already allocated');
-    own.set(nodePort, text(port, 'protocol'));
-    used.add(nodePort);
+    }
+    if (!(await this.claim(address))) throw new AddressRefused('provided IP is already allocated');
   }
-  if (errors.size > 0) throw invalid(KIND, name, errors.list);
-  if (!wants) return spec;
-  const next = (): number => {
-    const size = NODE_PORT_LAST - NODE_PORT_FIRST + 1;
-    const start = context.random(size);
-    for (let step = 0; step < size; step += 1) {
-      const port = NODE_PORT_FIRST + ((start + step) % size);
-      if (!used.has(port)) {
-        used.add(port);
-        return port;
+
+  /** Takes one that is free. @throws AddressRefused where none is, ApiError of the store */
+  async takeAny(family: Family): Promise<string> {
+    for (const network of await this.ranges(family)) {
+      const found = await this.takeOf(network);
+      if (found !== undefined) return found;
+    }
+    throw new AddressRefused('range is full');
+  }
+
+  /** What was taken is free again: the service was not written. */
+  async undo(): Promise<void> {
+    for (const ip of this.taken.splice(0)) await this.release(ip);
+  }
+
+  /** The service has this address no more. */
+  async release(ip: string): Promise<void> {
+    const store = this.stores.of(IP_ADDRESSES);
+    const address = parseAddress(ip);
+    if (store === undefined || address === undefined || this.context.dryRun) return;
+    const name = formatAddress(address);
+    if (!(await this.isOwn(store, name))) return;
+    try {
+      await store.delete('', name, { dryRun: false });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.reason !== 'NotFound') throw error;
+    }
+  }
+
+  private async ranges(family: Family): Promise<readonly Network[]> {
+    const listed: Network[] = [];
+    for (const cidr of (await this.stores.of(SERVICE_CIDRS)?.list('')) ?? []) {
+      const going = (cidr.metadata.deletionTimestamp ?? undefined) !== undefined;
+      const conditions = parts(part(cidr, 'status'), 'conditions');
+      const ready = conditions.some(
+        (each) => text(each, 'type') === 'Ready' && text(each, 'status') === 'True',
+      );
+      if (going || !ready) continue;
+      for (const range of texts(part(cidr, 'spec'), 'cidrs')) {
+        const network = parseNetwork(range);
+        if (network !== undefined) listed.push(network);
       }
     }
-    throw internalError('failed to allocate a nodePort: range is full');
-  };
-  let ported: JsonObject = {
-    ...spec,
-    ports: parts(spec, 'ports').map((port) =>
-      count(port, 'nodePort') === 0 ? { ...port, nodePort: next() } : port,
-    ),
-  };
-  const local = type === 'LoadBalancer' && text(spec, 'externalTrafficPolicy') === 'Local';
-  if (local && count(spec, 'healthCheckNodePort') === 0) ported = { ...ported, healthCheckNodePort: next() };
-  return ported;
+    const known = new Set(this.networks.map(describe));
+    return [...this.networks, ...listed.filter((each) => !known.has(describe(each)))].filter(
+      ({ address }) => address.family === family,
+    );
+  }
+
+  /** First above the band, then in it; from a place that is drawn on. */
+  private async takeOf(network: Network): Promise<string | undefined> {
+    const { first, last } = usable(network);
+    const size = last - first + 1n;
+    if (size < 1n) return undefined;
+    // The first one belongs to the service kubernetes, which may not have asked for it yet.
+    const own = this.networks.some((each) => describe(each) === describe(network));
+    const start = own ? first + 1n : first;
+    const band = bandOf(network);
+    const above = first + band > start ? first + band : start;
+    const known = this.context.dryRun ? await this.all() : undefined;
+    const found = await this.takeBetween(network, above, last, known);
+    return found ?? (await this.takeBetween(network, start, above - 1n, known));
+  }
+
+  private async takeBetween(
+    { address: { family } }: Network,
+    first: bigint,
+    last: bigint,
+    all: ReadonlySet<string> | undefined,
+  ): Promise<string | undefined> {
+    if (last < first) return undefined;
+    const size = last - first + 1n;
+    const tries = size > BigInt(DRAW_MAX) ? DRAW_MAX : Number(size);
+    const start = this.context.random(tries);
+    let known = all;
+    for (let step = 0; step < tries; step += 1) {
+      if (step === TRIES_BLIND) known ??= await this.all();
+      const address: Address = { family, bits: first + BigInt((start + step) % tries) };
+      const ip = formatAddress(address);
+      if (known?.has(ip) === true) continue;
+      if (await this.claim(address)) return ip;
+    }
+    return undefined;
+  }
+
+  /** Whether the address is the service's now. */
+  private async claim(address: Address): Promise<boolean> {
+    const ip = formatAddress(address);
+    const store = this.stores.of(IP_ADDRESSES);
+    if (store === undefined || this.context.dryRun) return !(await this.all()).has(ip);
+    const { name = '', namespace = '' } = this.service.metadata;
+    try {
+      await store.create(
+        '',
+        {
+          apiVersion: 'networking.k8s.io/v1',
+          kind: 'IPAddress',
+          metadata: { name: ip, labels: { [LABELS.family]: address.family, [LABELS.manager]: MANAGER } },
+          spec: { parentRef: { resource: 'services', namespace, name } },
+        },
+        { dryRun: false },
+      );
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') throw error;
+      // Left by a creation of this very service that nobody finished.
+      return await this.isOwn(store, ip);
+    }
+    this.taken.push(ip);
+    return true;
+  }
+
+  private async isOwn(store: ObjectStore, ip: string): Promise<boolean> {
+    try {
+      const parent = part(part(await store.get('', ip), 'spec'), 'parentRef');
+      const { name, namespace } = this.service.metadata;
+      return (
+        text(parent, 'resource') === 'services' &&
+        text(parent, 'name') === name &&
+        text(parent, 'namespace') === namespace
+      );
+    } catch (error) {
+      if (error instanceof ApiError && error.reason === 'NotFound') return false;
+      throw error;
+    }
+  }
+
+  /** All addresses that are taken; those of other services, where addresses are no objects. */
+  private async all(): Promise<ReadonlySet<string>> {
+    const store = this.stores.of(IP_ADDRESSES);
+    if (store !== undefined) {
+      return new Set((await store.list('')).map(({ metadata }) => metadata.name ?? ''));
+    }
+    const { name, namespace } = this.service.metadata;
+    const services = (await this.stores.of(SERVICES)?.list('')) ?? [];
+    const others = services.filter(
+      ({ metadata: { name: other, namespace: place } }) => other !== name || place !== namespace,
+    );
+    return new Set(others.flatMap((each) => texts(part(each, 'spec'), 'clusterIPs')));
+  }
+}
+
+/** First and last address that may be given: not the network's own, and of IPv4 not the one for all. */
+function usable(network: Network): { readonly first: bigint; readonly last: bigint } {
+  const base = networkBase(network);
+  const size = 1n << BigInt(widthOf(base.family) - network.prefixLength);
+  return { first: base.bits + 1n, last: base.bits + size - (base.family === 'IPv4' ? 2n : 1n) };
+}
+
+function bandOf(network: Network): bigint {
+  const size = 1n << BigInt(widthOf(network.address.family) - network.prefixLength);
+  if (size <= BAND_MIN) return 0n;
+  const share = size / BAND_SHARE;
+  return share < BAND_MIN ? BAND_MIN : share > BAND_MAX ? BAND_MAX : share;
+}
+
+function describe(network: Network): string {
+  return `${formatAddress(networkBase(network))}/${network.prefixLength}`;
 }

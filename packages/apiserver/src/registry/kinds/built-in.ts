@@ -46,6 +46,7 @@ import { replicationControllers } from '../core/replicationcontrollers.ts';
 import { resourceQuotas } from '../core/resourcequotas.ts';
 import { secrets } from '../core/secrets.ts';
 import { serviceAccounts } from '../core/serviceaccounts.ts';
+import { DEFAULT_SERVICE_RANGES, serviceHooks, type ServiceRanges } from '../core/service-hooks.ts';
 import { services } from '../core/services.ts';
 import { endpointSlices } from '../discovery/endpointslices.ts';
 import { flowSchemas, priorityLevelConfigurations } from '../flowcontrol/flow-control.ts';
@@ -144,15 +145,18 @@ export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   'resourceclaims.resource.k8s.io': 'the allocation in the status is not checked; CEL is not compiled',
   'resourceslices.resource.k8s.io': 'attributes, capacities and counters of devices are not checked',
   'deviceclasses.resource.k8s.io': 'CEL is not compiled',
-  services: 'dual-stack cluster IPs are not allocated; IPAddress objects are not kept',
   pods: 'log, exec, attach, portforward and proxy are brought by who reaches nodes; status updates are not checked',
 };
 
-/** All kinds with the defaults of their types and the columns of `kubectl get`. */
-export function builtInResources(types: TypeTable): ResourceDefinition[] {
+/** All kinds with the defaults of their types and the columns of `kubectl get`. One call per server. */
+export function builtInResources(
+  types: TypeTable,
+  ranges: ServiceRanges = DEFAULT_SERVICE_RANGES,
+): ResourceDefinition[] {
   const defaulter = new Defaulter(types, BUILT_IN_DEFAULTS);
   return [bindings, ...STORED_KINDS].map((definition) => ({
     ...definition,
+    ...(definition === services ? { hooks: serviceHooks(ranges) } : {}),
     versions: definition.versions.map((version) => {
       const defaults = defaulter.forType(version.typeName);
       const printer = printerOf(definition, version);
