@@ -206,6 +206,46 @@ describe('what a user may', () => {
     expect((await root.kv.get('', { fromKey: true })).count).toBe(0);
   });
 
+  test('a lease of one key is told to those alone who may read the key', async () => {
+    const cluster = await started({ members: 1 });
+    const { root, alice } = await withAlice(cluster);
+    const { ID } = await root.lease.grant(60);
+    expect((await alice.lease.leases()).leases).toHaveLength(1);
+    await root.kv.put('b/1', 'x', { lease: ID });
+    await expect(alice.lease.leases()).rejects.toMatchObject(denied);
+    await expect(alice.lease.timeToLive(ID, { keys: true })).rejects.toMatchObject(denied);
+    expect((await root.lease.timeToLive(ID, { keys: true })).keys.map(String)).toEqual(['b/1']);
+  });
+
+  test('a password that is changed while it is being compared gives no token', async () => {
+    let during: (() => Promise<unknown>) | undefined;
+    const cluster = await started({
+      members: 1,
+      world: (_place, world) => ({
+        ...world,
+        secrets: {
+          ...world.secrets,
+          matches: async (password, hash) => {
+            const good = await world.secrets.matches(password, hash);
+            const change = during;
+            during = undefined;
+            await change?.();
+            return good;
+          },
+        },
+      }),
+    });
+    const { root } = await withAlice(cluster);
+    await root.auth.userList();
+    during = () => root.auth.userChangePassword('alice', 'new');
+    await expect(cluster.client().auth.authenticate(ALICE)).rejects.toMatchObject({
+      message: 'etcdserver: authentication failed, invalid user ID or password',
+    });
+    expect(during).toBeUndefined();
+    const renewed = await cluster.client().auth.authenticate({ user: 'alice', password: 'new' });
+    expect(renewed.token).not.toBe('');
+  });
+
   test('leases expire while auth is on', async () => {
     const cluster = await started({ members: 3 });
     const { alice } = await withAlice(cluster);

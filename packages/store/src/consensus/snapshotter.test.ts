@@ -320,6 +320,24 @@ describe('sending', () => {
     await sent;
     expect(closed).toBe(1);
   });
+
+  test('its index is that of what is inside, not of what is applied meanwhile', async () => {
+    const sent: Message[] = [];
+    const { snapshotter, machine } = await sender((message, body) => {
+      sent.push(message);
+      void body[Symbol.asyncIterator]().return?.();
+    });
+    const snapshot = machine.backend.snapshot.bind(machine.backend);
+    machine.backend.snapshot = () => {
+      const view = snapshot();
+      machine.put('later', 'x');
+      return view;
+    };
+    snapshotter.send(asked);
+    while (sent.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(machine.state.consistentIndex).toBe(2);
+    expect(sent[0].snapshot?.index).toBe(1);
+  });
 });
 
 test.each<[string, Partial<SnapshotterOptions>, number[], number]>([

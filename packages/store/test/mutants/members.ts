@@ -161,7 +161,7 @@ export const MEMBERS: readonly Mutant[] = [
     file: 'store/src/consensus/reconfiguration.ts',
     find: "    if (match < own * READY_RATIO) throw new StoreError('LEARNER_NOT_READY');\n",
     replace: '',
-    by: ['sim', 'packages/store/test/cluster.test', 'packages/store/test/self-promotion.test'],
+    by: ['packages/store/src/consensus/reconfiguration', 'sim'],
     why: 'a quorum depends on a member without data (etcd #15097)',
   },
   {
@@ -182,7 +182,7 @@ export const MEMBERS: readonly Mutant[] = [
     find: 'new Snapshot(mark.consistentIndex, mark.term, decodeConfState(mark.confState), data)',
     replace:
       'new Snapshot(this.parts.state.consistentIndex, mark.term, decodeConfState(mark.confState), data)',
-    by: ['sim', 'packages/store/src/consensus/snapshotter'],
+    by: ['packages/store/src/consensus/snapshotter', 'sim'],
     why: 'entries between data and index are never applied',
   },
   {
@@ -232,7 +232,7 @@ export const MEMBERS: readonly Mutant[] = [
     file: 'store/src/transfer/restore.ts',
     find: "      membership: imageMembership({ members, removed: [], clusterVersion: '' }),\n",
     replace: '',
-    by: ['packages/store/test/backup.test'],
+    by: ['packages/store/src/transfer/restore.test'],
     why: 'a restored cluster waits for members of the old one',
   },
   {

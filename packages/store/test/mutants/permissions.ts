@@ -115,7 +115,7 @@ export const PERMISSIONS: readonly Mutant[] = [
     this.listener?.userInvalidated(request.name);`,
     replace: `    this.putUser(request.name, changed);
     this.commit();`,
-    by: ['packages/store/src/auth', AUTH, 'sim'],
+    by: [AUTH],
     why: 'who stole a token keeps it',
   },
   {
@@ -135,7 +135,7 @@ export const PERMISSIONS: readonly Mutant[] = [
     file: 'store/src/rpc/auth.ts',
     find: '      if (revision === auth.revision) {\n',
     replace: '      if (revision <= auth.revision) {\n',
-    by: [AUTH, 'sim'],
+    by: [AUTH],
     why: 'a password that was changed while it was being compared still gives a token',
   },
   {
@@ -156,7 +156,7 @@ export const PERMISSIONS: readonly Mutant[] = [
     find: '    if (!auth.isRoot(identity)) authorize(auth, lessor, identity, keysNeeds(keys()));\n',
     replace:
       '    if (!auth.isRoot(identity)) authorize(auth, lessor, identity, keysNeeds([...keys()].slice(1)));\n',
-    by: [MATRIX, AUTH],
+    by: [AUTH],
     why: 'who may read nothing learns the names of keys (etcd #15814)',
   },
 ];
