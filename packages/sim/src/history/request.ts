@@ -89,7 +89,13 @@ export type OtherRequest =
   | { readonly kind: 'defragment' }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'moveLeader'; readonly to: string }
-  | { readonly kind: 'alarm'; readonly action: 'get' | 'activate' | 'deactivate'; readonly alarm?: string }
+  | {
+      readonly kind: 'alarm';
+      readonly action: 'get' | 'activate' | 'deactivate';
+      readonly alarm?: string;
+      /** Whose; undefined: of all that is listed, of nobody that is disarmed. */
+      readonly member?: string;
+    }
   /** Members by the names the recorder gives them, as in `Operation.member`. */
   | { readonly kind: 'memberAdd'; readonly member: string; readonly learner?: boolean }
   | { readonly kind: 'memberRemove'; readonly member: string }

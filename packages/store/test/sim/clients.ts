@@ -174,6 +174,16 @@ export class Clients {
     );
   }
 
+  /** As etcdctl does: what is listed is disarmed, one by one; here one of them. */
+  private disarm(done: () => void): void {
+    this.askAs(this.keeper, { kind: 'alarm', action: 'get' }, (response) => {
+      const names = response?.kind === 'alarm' ? (response.names ?? []) : [];
+      const [member, alarm] = names.find((name) => name.endsWith(':NOSPACE'))?.split(':') ?? [];
+      if (member === undefined || alarm === undefined) done();
+      else this.askAs(this.keeper, { kind: 'alarm', action: 'deactivate', alarm, member }, done);
+    });
+  }
+
   private upkeep(): void {
     const { cluster, prng } = this;
     cluster.scheduler.later(1 + prng.below(2 * this.compactEveryMs), 'upkeep', 0, () => {
@@ -184,16 +194,18 @@ export class Clients {
         return;
       }
       const dice = prng.below(40);
+      if (dice < 4) {
+        this.disarm(() => this.upkeep());
+        return;
+      }
       const request: Request =
-        dice === 0
+        dice === 4
           ? { kind: 'defragment' }
-          : dice < 4
-            ? { kind: 'alarm', action: 'deactivate', alarm: 'NOSPACE' }
-            : {
-                kind: 'compact',
-                revision: Math.max(1, this.requests.knowledge.revision - prng.pick([0, 1, 5, 50])),
-                ...(prng.chance(1, 4) && { physical: true }),
-              };
+          : {
+              kind: 'compact',
+              revision: Math.max(1, this.requests.knowledge.revision - prng.pick([0, 1, 5, 50])),
+              ...(prng.chance(1, 4) && { physical: true }),
+            };
       this.askAs(this.keeper, request, () => this.upkeep());
     });
   }

@@ -63,6 +63,8 @@ export interface SimOptions extends NetworkConstants {
   readonly compactionBatch: number;
   readonly watchWatchers: number;
   readonly watchRevisions: number;
+  /** Of a hundred values so many are as large as may be. */
+  readonly largePercent: number;
   readonly watchBytes: number;
   readonly progressMs: number;
   readonly leaseBatch: number;
@@ -107,6 +109,7 @@ const PLAIN: Constants = {
   compactionBatch: 1000,
   watchWatchers: 512,
   watchRevisions: 1000,
+  largePercent: 1,
   watchBytes: 4 * 1024 * 1024,
   progressMs: 10_000,
   leaseBatch: 500,
@@ -153,7 +156,8 @@ export function optionsOf(plan: Plan): SimOptions {
     backendBatchOps: prng.pick([1, 10, 10_000]),
     compactionBatch: prng.pick([1, 3, 10, 1000]),
     watchWatchers: prng.pick([1, 3, 512]),
-    watchRevisions: edgy(prng, 1, 5),
+    watchRevisions: prng.chance(1, 4) ? 1000 : edgy(prng, 1, 5),
+    largePercent: prng.pick([1, 1, 1, 1, 1, 1, 1, 15]),
     watchBytes: prng.pick([1, 500, 4 * 1024 * 1024]),
     progressMs: prng.pick([100, 1000, 10_000]),
     leaseBatch: prng.pick([1, 4, 500]),

@@ -62,8 +62,9 @@ export class Requests {
   value(prng: Prng): string {
     const name = `${this.prefix}${this.serial++}`;
     const dice = prng.below(100);
-    if (dice < 92) return name;
-    if (dice < 99) return name.padEnd(prng.between(100, 2000), '.');
+    const large = 100 - this.options.largePercent;
+    if (dice < large - 7) return name;
+    if (dice < large) return name.padEnd(prng.between(100, 2000), '.');
     return name.padEnd(Math.min(this.options.requestBytesMax, 70_000), '.');
   }
 

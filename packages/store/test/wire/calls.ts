@@ -178,7 +178,11 @@ export function wireCall(request: Request, names: Names): WireCall {
       const alarm = ALARMS.indexOf(request.alarm ?? 'NONE');
       return plain(
         Maintenance.methods.alarm,
-        new etcdserverpb.AlarmRequest({ action, alarm }),
+        new etcdserverpb.AlarmRequest({
+          action,
+          alarm,
+          ...(request.member !== undefined && { memberID: names.idOf(request.member) }),
+        }),
         'alarm',
         ({ alarms }) =>
           alarms.map(
