@@ -59,7 +59,9 @@ export function heal(cluster: Show, prng: Prng): void {
 /** Some members stay down, as many as the quorum allows. */
 function chooseCore(cluster: Show, prng: Prng): void {
   const truth = cluster.operator.truth();
-  if (truth === undefined || cluster.operator.unsettled || prng.chance(1, 2)) return;
+  // One that is damaged may not come back, and is to be replaced by all the others then.
+  const damaged = cluster.members.some((member) => member.damaged !== 'no' && !member.retired);
+  if (truth === undefined || cluster.operator.unsettled || damaged || prng.chance(1, 2)) return;
   const voters = truth.filter(({ isLearner }) => !isLearner);
   let spare = Math.ceil(voters.length / 2) - 1;
   for (const { peerUrls } of voters) {
