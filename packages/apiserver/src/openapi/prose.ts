@@ -66,7 +66,7 @@ export class ProseTable implements Prose {
         if (text !== undefined && fieldText !== undefined) this.texts.set(`${owner}.${text}`, fieldText);
       } else {
         owner = name;
-        if (text?.startsWith('=') === true) this.others.set(owner, text.slice(1));
+        if (text?.startsWith('=')) this.others.set(owner, text.slice(1));
         else if (text !== undefined) this.texts.set(owner, text);
       }
     }
