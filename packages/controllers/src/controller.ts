@@ -1,7 +1,7 @@
 /** What a control loop is, and what each is given. */
 
 import type { Clock, Logger, Prng } from '@keelson/base';
-import type { Discovery, InformerSet, KubeObject, MetricSet, RestClient } from '@keelson/kube-client';
+import type { Discovery, EventRecorder, InformerSet, MetricSet, RestClient } from '@keelson/kube-client';
 
 /** A loop. It is started once, after the informers it asked for, and stopped once. */
 export interface Controller {
@@ -24,11 +24,5 @@ export interface ControllerParts {
   readonly prng: Prng;
   readonly logger: Logger;
   readonly metrics: MetricSet;
-  readonly recorder: Recorder;
-}
-
-/** Writes Events. */
-export interface Recorder {
-  /** @param about the object the event is about: kind, apiVersion and metadata are read */
-  event(about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void;
+  readonly recorder: EventRecorder;
 }

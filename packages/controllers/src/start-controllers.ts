@@ -4,13 +4,28 @@
  */
 
 import type { Clock, Logger, Prng } from '@keelson/base';
-import { Discovery, InformerSet, MetricSet, RestClient, type Transport } from '@keelson/kube-client';
+import {
+  Discovery,
+  EventRecorder,
+  InformerSet,
+  LeaderElection,
+  MetricSet,
+  RestClient,
+  type KubeObject,
+  type LeaderElectionOptions,
+  type Transport,
+} from '@keelson/kube-client';
 
 import { ALL_BY_DEFAULT, enabledControllers, type ControllerName } from './controller-names.ts';
-import type { Controller, ControllerParts, Recorder } from './controller.ts';
+import type { Controller, ControllerParts } from './controller.ts';
 import { GarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
 import { NamespaceController, type NamespaceOptions } from './namespace/namespace-controller.ts';
 import { rootCertificatePublisher } from './root-certificate/root-certificate-publisher.ts';
+import { finishedJobs } from './jobs/finished-jobs.ts';
+import { volumeClaimProtection } from './protection/volume-claim-protection.ts';
+import { volumeProtection } from './protection/volume-protection.ts';
+import { tokenCleaner } from './tokens/token-cleaner.ts';
+import { tokenSecrets } from './tokens/token-secrets.ts';
 import { defaultServiceAccounts } from './service-accounts/default-service-accounts.ts';
 
 export interface ControllersOptions {
@@ -24,7 +39,17 @@ export interface ControllersOptions {
   readonly controllers?: readonly string[];
   /** PEM of what clients in the cluster verify the API server by; without it nothing is published. */
   readonly rootCertificate?: string;
-  readonly namespace?: NamespaceOptions;
+  /**
+   * Signs the token of a service account that lives in a Secret of that name; without it such Secrets stay empty.
+   */
+  readonly signSecretToken?: (account: KubeObject, secretName: string) => string;
+  /**
+   * Where several processes run loops on one cluster: they run in the one that holds the Lease
+   * kube-system/kube-controller-manager. `identity` is unlike any other's. Without it they run at once.
+   */
+  readonly leaderElection?: Pick<LeaderElectionOptions, 'identity'> &
+    Partial<Pick<LeaderElectionOptions, 'namespace' | 'name' | 'leaseMs' | 'renewMs' | 'retryMs'>>;
+  readonly namespace?: Partial<NamespaceOptions>;
   readonly garbageCollector?: GarbageCollectorOptions;
 }
 
@@ -40,6 +65,11 @@ export interface RunningControllers {
   stop(): Promise<void>;
 }
 
+/** Where there may be several servers, a namespace is left alone as long as the original does. */
+const GRACE_MS = 5_000;
+/** Of a single server, admission hears of a deletion within milliseconds. */
+const GRACE_ALONE_MS = 200;
+
 interface Entry extends ControllerName {
   /** undefined: it has not been given what it needs. */
   readonly make: (parts: ControllerParts, options: ControllersOptions) => Controller | undefined;
@@ -49,7 +79,11 @@ const CONTROLLERS: readonly Entry[] = [
   {
     name: 'namespace-controller',
     alias: 'namespace',
-    make: (parts, { namespace }) => new NamespaceController(parts, namespace),
+    make: (parts, { namespace, leaderElection }) =>
+      new NamespaceController(parts, {
+        graceMs: leaderElection === undefined ? GRACE_ALONE_MS : GRACE_MS,
+        ...namespace,
+      }),
   },
   {
     name: 'garbage-collector-controller',
@@ -67,12 +101,43 @@ const CONTROLLERS: readonly Entry[] = [
     make: (parts, { rootCertificate }) =>
       rootCertificate === undefined ? undefined : rootCertificatePublisher(parts, rootCertificate),
   },
+  {
+    name: 'serviceaccount-token-controller',
+    alias: 'serviceaccount-token',
+    make: (parts, { signSecretToken: sign, rootCertificate }) =>
+      sign === undefined
+        ? undefined
+        : tokenSecrets(parts, { sign, ...(rootCertificate === undefined ? {} : { rootCertificate }) }),
+  },
+  {
+    name: 'ttl-after-finished-controller',
+    alias: 'ttl-after-finished',
+    make: (parts) => finishedJobs(parts),
+  },
+  {
+    name: 'persistentvolumeclaim-protection-controller',
+    alias: 'pvc-protection',
+    make: (parts) => volumeClaimProtection(parts),
+  },
+  {
+    name: 'persistentvolume-protection-controller',
+    alias: 'pv-protection',
+    make: (parts) => volumeProtection(parts),
+  },
+  {
+    name: 'token-cleaner-controller',
+    alias: 'tokencleaner',
+    offByDefault: true,
+    make: (parts) => tokenCleaner(parts),
+  },
 ];
 
 /** The loops there are, in the order in which they start. */
 export const CONTROLLER_NAMES: readonly ControllerName[] = CONTROLLERS;
 
 const AGENT = 'kube-controller-manager/v1.36 (keelson)';
+const LEASE = 'kube-controller-manager';
+const LEASE_NAMESPACE = 'kube-system';
 
 /**
  * Starts the loops. They wait by themselves for a server that is not there yet.
@@ -80,41 +145,96 @@ const AGENT = 'kube-controller-manager/v1.36 (keelson)';
  * @throws ControllerNameError for a name that no loop has
  */
 export function startControllers(options: ControllersOptions): RunningControllers {
-  const { transport, clock, prng, logger } = options;
+  const { transport, clock, prng, logger, leaderElection } = options;
   const enabled = enabledControllers(options.controllers ?? ALL_BY_DEFAULT, CONTROLLERS);
   const metrics = options.metrics ?? new MetricSet();
   const client = new RestClient({ transport, clock, metrics, userAgent: AGENT });
-  const informers = new InformerSet({ client, clock, prng, logger });
-  const discovery = new Discovery(client);
-  const recorder: Recorder = {
-    event: (about, type, reason, message) =>
-      logger.log(type === 'Warning' ? 'warn' : 'info', message, { reason, name: about.metadata.name }),
-  };
-  const running = new Map<string, Controller>();
-  for (const { name, make } of CONTROLLERS) {
-    if (!enabled.has(name)) continue;
-    const parts: ControllerParts = {
-      client: client.named(`${AGENT} ${name}`),
-      informers,
-      discovery,
-      clock,
-      prng,
-      logger,
-      metrics,
-      recorder,
-    };
-    const controller = make(parts, options);
-    if (controller !== undefined) running.set(name, controller);
+  const entries = CONTROLLERS.filter(({ name }) => enabled.has(name));
+  if (leaderElection === undefined) {
+    const loops = new Loops(entries, options, client, metrics);
+    return { ...viewOf(() => loops), names: loops.names, metrics, stop: () => loops.stop() };
   }
-  informers.start();
-  for (const controller of running.values()) controller.start();
-  return {
-    names: [...running.keys()],
+  let loops: Loops | undefined;
+  const election = new LeaderElection({
+    client: client.named(`${AGENT} leader-election`),
+    clock,
+    prng,
+    logger,
     metrics,
-    unsynced: () => [...running].filter(([, controller]) => !controller.synced).map(([name]) => name),
-    quiet: () => [...running.values()].every((controller) => controller.quiet),
-    async stop() {
-      await Promise.all([...[...running.values()].map((controller) => controller.stop()), informers.stop()]);
-    },
+    namespace: LEASE_NAMESPACE,
+    name: LEASE,
+    ...leaderElection,
+  });
+  election.start(async (signal) => {
+    const own = new Loops(entries, options, client, metrics);
+    loops = own;
+    if (!signal.aborted) {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    }
+    await own.stop();
+    loops = undefined;
+  });
+  return {
+    ...viewOf(() => loops),
+    names: entries.map(({ name }) => name),
+    metrics,
+    stop: () => election.stop(),
   };
+}
+
+/** What is seen of the loops while they run; those that do not run have seen all they have to. */
+function viewOf(loops: () => Loops | undefined): Pick<RunningControllers, 'unsynced' | 'quiet'> {
+  return { unsynced: () => loops()?.unsynced() ?? [], quiet: () => loops()?.quiet ?? true };
+}
+
+/** The loops of one term: made, started, and stopped for good. */
+class Loops {
+  private readonly running = new Map<string, Controller>();
+  private readonly informers: InformerSet;
+  private readonly recorders: EventRecorder[] = [];
+
+  constructor(
+    entries: readonly Entry[],
+    options: ControllersOptions,
+    client: RestClient,
+    metrics: MetricSet,
+  ) {
+    const { clock, prng, logger } = options;
+    this.informers = new InformerSet({ client, clock, prng, logger });
+    const discovery = new Discovery(client);
+    for (const { name, make } of entries) {
+      const own = client.named(`${AGENT} ${name}`);
+      const recorder = new EventRecorder({ client: own, clock, logger, metrics, component: name });
+      const { informers } = this;
+      const controller = make(
+        { client: own, informers, discovery, clock, prng, logger, metrics, recorder },
+        options,
+      );
+      if (controller === undefined) continue;
+      this.running.set(name, controller);
+      this.recorders.push(recorder);
+    }
+    this.informers.start();
+    for (const controller of this.running.values()) controller.start();
+  }
+
+  get names(): readonly string[] {
+    return [...this.running.keys()];
+  }
+
+  unsynced(): string[] {
+    return [...this.running].filter(([, controller]) => !controller.synced).map(([name]) => name);
+  }
+
+  get quiet(): boolean {
+    return [...this.running.values()].every((controller) => controller.quiet);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([
+      ...[...this.running.values()].map((controller) => controller.stop()),
+      this.informers.stop(),
+    ]);
+    await Promise.all(this.recorders.map((recorder) => recorder.stop()));
+  }
 }

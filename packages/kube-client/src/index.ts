@@ -50,3 +50,14 @@ export {
 } from './rest-client.ts';
 export type { CallAnswer, CallOptions, Transport } from './transport.ts';
 export { WorkQueue, type Outcome, type WorkQueueOptions } from './work-queue.ts';
+export { LeaderElection, type LeaderElectionOptions } from './leader-election.ts';
+export { EventRecorder, type EventRecorderOptions, type EventType } from './event-recorder.ts';
+export { HttpsTransport, type HttpsTransportOptions } from './https-transport.ts';
+export {
+  inClusterConfig,
+  KubeconfigError,
+  loadKubeconfig,
+  type ClientConfig,
+  type KubeconfigFile,
+  type ReadFile,
+} from './kubeconfig.ts';

@@ -78,6 +78,8 @@ const PATCH_TYPES: Readonly<Record<PatchType, string>> = {
 };
 
 export interface WriteOptions extends ReadOptions {
+  /** Of an update; 65 s unless said. */
+  readonly timeoutMs?: number;
   readonly subresource?: string;
   readonly fieldManager?: string;
 }
@@ -159,6 +161,7 @@ export class RestClient {
       query: { fieldManager: options.fieldManager },
       accept: acceptOf(options, METADATA),
       signal: options.signal,
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     });
   }
 

@@ -12,14 +12,13 @@ import { ContentDeleter } from './content-deleter.ts';
 export interface NamespaceOptions {
   /**
    * How long a namespace is left alone after its deletion began, ms: servers whose admission has not heard of it may
-   * still create objects in it. 5,000 as the original unless said; a single server needs what its own cache lags.
+   * still create objects in it.
    */
-  readonly graceMs?: number;
+  readonly graceMs: number;
   /** --concurrent-namespace-syncs */
   readonly concurrency?: number;
 }
 
-const GRACE_MS = 5_000;
 const CONCURRENCY = 10;
 /** The first look at what is left; each next one doubles it, up to half of what the content is expected to take. */
 const FIRST_LOOK_MS = 100;
@@ -31,9 +30,9 @@ export class NamespaceController implements Controller {
   private readonly looks = new Map<string, number>();
   private readonly graceMs: number;
 
-  constructor(parts: ControllerParts, options: NamespaceOptions = {}) {
+  constructor(parts: ControllerParts, options: NamespaceOptions) {
     const { client, informers, discovery, clock, logger, metrics } = parts;
-    this.graceMs = options.graceMs ?? GRACE_MS;
+    this.graceMs = options.graceMs;
     this.deleter = new ContentDeleter(client, discovery, clock);
     this.informer = informers.informer(NAMESPACES, { metadataOnly: true });
     this.queue = new WorkQueue<string>({
