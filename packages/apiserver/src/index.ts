@@ -98,6 +98,8 @@ export {
 } from './authz/reviews.ts';
 export { builtInResources } from './registry/kinds/built-in.ts';
 export { NodeAuthorizer } from './authz/node-authorizer.ts';
+export { readAuthorizationConfig, type ConfiguredMode } from './authz/authorization-config.ts';
+export { WebhookAuthorizer, type PostAccessReview } from './authz/webhook.ts';
 export { NodeGraph } from './authz/node-graph.ts';
 export { Access, type AccessOptions } from './bootstrap/access.ts';
 export { withAccessResources } from './bootstrap/access-resources.ts';
