@@ -7,7 +7,7 @@ import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { rangeErrors } from './names.ts';
-import { count, countOf, has, parts, same, text, without } from './value.ts';
+import { count, countOf, has, part, parts, same, text, textMap, withField, without } from './value.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
 
@@ -18,15 +18,7 @@ export function checkPodSpecUpdate(
   old: JsonObject,
 ): void {
   for (const list of ['containers', 'initContainers']) {
-    if (parts(spec, list).length !== parts(old, list).length) {
-      errors.forbidden(
-        path.child(list),
-        list === 'containers'
-          ? 'pod updates may not add or remove containers'
-          : 'pod updates may not add or remove containers',
-      );
-      return;
-    }
+    if (!checkContainersKept(errors, path.child(list), parts(spec, list), parts(old, list))) return;
   }
   const seconds = countOf(spec, 'activeDeadlineSeconds');
   const before = countOf(old, 'activeDeadlineSeconds');
@@ -50,15 +42,18 @@ export function checkPodSpecUpdate(
       'must not update from a positive integer to nil value',
     );
   }
-  checkGates(errors, path.child('schedulingGates'), spec, old);
   checkTolerationsKept(errors, path.child('tolerations'), spec, old);
+  checkGates(errors, path.child('schedulingGates'), spec, old);
+  if (same(spec, old)) return;
+  const gated = parts(old, 'schedulingGates').length > 0;
+  if (gated) checkGatedPlacement(errors, path, spec, old);
   const grace = count(old, 'terminationGracePeriodSeconds');
   const mutable = (value: JsonObject): JsonObject => {
     let rest = without(value, 'activeDeadlineSeconds', 'tolerations', 'schedulingGates');
     if (grace < 0 && count(spec, 'terminationGracePeriodSeconds') === 1) {
       rest = without(rest, 'terminationGracePeriodSeconds');
     }
-    if (parts(old, 'schedulingGates').length > 0) rest = without(rest, 'nodeSelector', 'affinity');
+    if (gated) rest = withoutNodeAffinity(without(rest, 'nodeSelector'));
     for (const list of ['containers', 'initContainers']) {
       if (has(rest, list))
         rest = { ...rest, [list]: parts(rest, list).map((each) => without(each, 'image')) };
@@ -71,11 +66,77 @@ export function checkPodSpecUpdate(
       'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
     );
   }
-  for (const list of ['containers', 'initContainers']) {
-    for (const [index, container] of parts(spec, list).entries()) {
-      if (text(container, 'image') === '') errors.required(path.child(list).index(index).child('image'));
-    }
+}
+
+/** Whether there are as many as before, so that they can be compared. */
+function checkContainersKept(
+  errors: FieldErrors,
+  path: FieldPath,
+  containers: readonly JsonObject[],
+  old: readonly JsonObject[],
+): boolean {
+  if (containers.length !== old.length) {
+    errors.forbidden(path, 'pod updates may not add or remove containers');
+    return false;
   }
+  for (const [index, container] of containers.entries()) {
+    const at = path.index(index).child('image');
+    const image = text(container, 'image');
+    if (image === '') errors.required(at);
+    if (image.trim() !== image) errors.invalid(at, image, 'must not have leading or trailing whitespace');
+  }
+  return true;
+}
+
+/** A pod whose scheduling is held back may be narrowed to fewer nodes, never widened. */
+function checkGatedPlacement(errors: FieldErrors, path: FieldPath, spec: JsonObject, old: JsonObject): void {
+  const selector = textMap(spec, 'nodeSelector');
+  const changed = Object.entries(textMap(old, 'nodeSelector')).some(
+    ([key, value]) => selector[key] !== value,
+  );
+  if (changed) {
+    const why = 'only additions to spec.nodeSelector are allowed (no mutations or deletions)';
+    errors.invalid(path.child('nodeSelector'), selector, why);
+  }
+  const terms = nodeTerms(spec);
+  const had = nodeTerms(old);
+  if (had.length === 0 || same(terms, had)) return;
+  const at = path.child(
+    'affinity',
+    'nodeAffinity',
+    'requiredDuringSchedulingIgnoredDuringExecution',
+    'nodeSelectorTerms',
+  );
+  if (had.length !== terms.length) {
+    errors.invalid(at, terms, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed');
+    return;
+  }
+  for (const [index, term] of terms.entries()) {
+    if (onlyAdds(term, had[index])) continue;
+    errors.invalid(at.index(index), term, 'only additions are allowed (no mutations or deletions)');
+  }
+}
+
+function nodeTerms(spec: JsonObject): readonly JsonObject[] {
+  const affinity = part(part(spec, 'affinity'), 'nodeAffinity');
+  return parts(part(affinity, 'requiredDuringSchedulingIgnoredDuringExecution'), 'nodeSelectorTerms');
+}
+
+/** Whether what a term asked for still stands at the beginning of its lists; one that asked for nothing stays so. */
+function onlyAdds(term: JsonObject, old: JsonObject): boolean {
+  const lists = ['matchExpressions', 'matchFields'];
+  const empty = (of: JsonObject): boolean => lists.every((list) => parts(of, list).length === 0);
+  if (empty(old)) return empty(term);
+  return lists.every((list) => {
+    const had = parts(old, list);
+    return same(parts(term, list).slice(0, had.length), had);
+  });
+}
+
+/** The spec without what a gated pod may change of its affinity; an affinity of nothing else goes with it. */
+function withoutNodeAffinity(spec: JsonObject): JsonObject {
+  const affinity = without(part(spec, 'affinity'), 'nodeAffinity');
+  return withField(spec, 'affinity', Object.keys(affinity).length === 0 ? undefined : affinity);
 }
 
 function checkGates(errors: FieldErrors, path: FieldPath, spec: JsonObject, old: JsonObject): void {

@@ -145,7 +145,7 @@ export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   'resourceclaims.resource.k8s.io': 'the allocation in the status is not checked; CEL is not compiled',
   'resourceslices.resource.k8s.io': 'attributes, capacities and counters of devices are not checked',
   'deviceclasses.resource.k8s.io': 'CEL is not compiled',
-  pods: 'log, exec, attach, portforward and proxy are brought by who reaches nodes; status updates are not checked',
+  pods: 'log, exec, attach, portforward and proxy are brought by who reaches nodes',
 };
 
 /** All kinds with the defaults of their types and the columns of `kubectl get`. One call per server. */
