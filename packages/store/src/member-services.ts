@@ -37,7 +37,7 @@ import type { World } from './world.ts';
 
 export interface MemberServicesParts {
   readonly config: ServerConfig;
-  readonly world: Pick<World, 'clock' | 'defer' | 'logger' | 'secrets'>;
+  readonly world: Pick<World, 'clock' | 'defer' | 'logger' | 'secrets' | 'tuning'>;
   readonly replica: Replica;
   readonly opening: Opening;
   readonly instruments: Instruments;
@@ -105,7 +105,7 @@ export class MemberServices {
     });
     this.requireLeader = new RequireLeader(replica);
     this.watches = new WatchService(replica, access, this.requireLeader, {
-      requestBytesMax,
+      fragmentBytes: world.tuning?.watchFragmentBytes ?? limits.receiveBytesMax(requestBytesMax),
       watchersPerStreamMax: limits.WATCHERS_PER_STREAM_MAX,
     });
     const traced = instruments.tracing?.over(table) ?? table;

@@ -20,4 +20,6 @@ export interface Tuning {
   readonly watchWatchersMax?: number;
   readonly watchRevisionsMax?: number;
   readonly watchBytesMax?: number;
+  /** Bytes of one response to a watch that may be told in parts. */
+  readonly watchFragmentBytes?: number;
 }

@@ -9,7 +9,6 @@ import type { Identity } from '../auth/identity.ts';
 import type { Need } from '../auth/needs.ts';
 import type { Replica } from '../consensus/replica.ts';
 import { StoreError } from '../errors.ts';
-import { receiveBytesMax } from '../limits.ts';
 import type { Access } from './access.ts';
 import type { EndableStream, RequireLeader } from './require-leader.ts';
 import { rpcErrorOf, statusText, toRpcError } from './status.ts';
@@ -19,7 +18,8 @@ import { WatchStream, type WatchOutlet, type WatchResponse } from '../watch/watc
 const { FilterType } = etcdserverpb;
 
 export interface WatchOptions {
-  readonly requestBytesMax: number;
+  /** A response beyond it is told in parts to who asked for that. */
+  readonly fragmentBytes: number;
   /** Watchers one stream may have; beyond it a create is refused. */
   readonly watchersPerStreamMax: number;
 }
@@ -97,7 +97,7 @@ class ClientWatch implements WatchOutlet, EndableStream {
     const encoder = new WatchEncoder(replica);
     this.encoder = encoder;
     this.watches = new WatchStream(replica.hub, this, {
-      fragmentBytes: receiveBytesMax(options.requestBytesMax),
+      fragmentBytes: options.fragmentBytes,
       headerBytes: (revision) => encoder.headerBytes(revision),
     });
     stream.onMessage((request) => this.take(request));

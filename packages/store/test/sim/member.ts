@@ -323,6 +323,7 @@ function tuningOf({ options }: Stage): NonNullable<World['tuning']> {
     watchWatchersMax: options.watchWatchers,
     watchRevisionsMax: options.watchRevisions,
     watchBytesMax: options.watchBytes,
+    watchFragmentBytes: options.watchFragmentBytes,
   };
 }
 

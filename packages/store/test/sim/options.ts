@@ -66,6 +66,7 @@ export interface SimOptions extends NetworkConstants {
   /** Of a hundred values so many are as large as may be. */
   readonly largePercent: number;
   readonly watchBytes: number;
+  readonly watchFragmentBytes: number;
   readonly progressMs: number;
   readonly leaseBatch: number;
   readonly leaseCheckpointMs: number;
@@ -111,6 +112,7 @@ const PLAIN: Constants = {
   watchRevisions: 1000,
   largePercent: 1,
   watchBytes: 4 * 1024 * 1024,
+  watchFragmentBytes: 2 * 1024 * 1024,
   progressMs: 10_000,
   leaseBatch: 500,
   leaseCheckpointMs: 300_000,
@@ -159,6 +161,7 @@ export function optionsOf(plan: Plan): SimOptions {
     watchRevisions: prng.chance(1, 4) ? 1000 : edgy(prng, 1, 5),
     largePercent: prng.pick([1, 1, 1, 1, 1, 1, 1, 15]),
     watchBytes: prng.pick([1, 500, 4 * 1024 * 1024]),
+    watchFragmentBytes: prng.pick([1, 300, 2 * 1024 * 1024]),
     progressMs: prng.pick([100, 1000, 10_000]),
     leaseBatch: prng.pick([1, 4, 500]),
     leaseCheckpointMs: prng.pick([1000, 5000, 300_000]),
