@@ -71,6 +71,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 1, members: ['schema/'] },
     { rank: 1, members: ['validation/'] },
     { rank: 1, members: ['pki/'] },
+    { rank: 1, members: ['outbound/'] },
     { rank: 2, members: ['codec/'] },
     { rank: 2, members: ['defaults/'] },
     { rank: 2, members: ['patch/'] },
@@ -91,6 +92,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     {
       rank: 10,
       members: [
+        'admission-webhooks.ts',
         'authentication.ts',
         'etcd-client.ts',
         'fetch-json.ts',
@@ -199,6 +201,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
   'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'tls', 'util', 'zlib'], // the port
   'packages/apiserver/src/main.ts': ['crypto', 'fs', 'os', 'url'],
+  'packages/apiserver/src/outbound/': ['http', 'https'], // calls to servers that objects name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
   'packages/bench/src/': ['*'],

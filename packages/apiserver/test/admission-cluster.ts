@@ -29,6 +29,9 @@ const RESOURCES: Readonly<Record<string, string>> = {
   RuntimeClass: 'runtimeclasses',
   IngressClass: 'ingressclasses',
   Deployment: 'deployments',
+  Service: 'services',
+  EndpointSlice: 'endpointslices',
+  Event: 'events',
   MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',
   ValidatingWebhookConfiguration: 'validatingwebhookconfigurations',
 };

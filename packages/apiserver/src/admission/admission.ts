@@ -53,13 +53,15 @@ export interface MutatingPlugin extends Plugin {
    * @throws ApiError to refuse
    */
   admit(attributes: AdmissionAttributes, pass: MutationPass): Promise<KubeObject | undefined>;
-  /** Asked once more when a plugin behind it changed the object (reinvocationPolicy IfNeeded). False unless said. */
-  readonly reinvoked?: boolean;
 }
 
-/** Which of the two rounds of mutation runs; a webhook says in the first whether it wants a second one. */
+/** Which of the two rounds of mutation runs; a webhook that changes something in the first asks for a second one. */
 export interface MutationPass {
   readonly again: boolean;
+  /** The same in both rounds of a request, another for each: what a plugin remembers in between is filed under it. */
+  readonly request: object;
+  /** All that mutate are to be asked once more, when the first round is over. */
+  readonly repeat: () => void;
 }
 
 export interface ValidatingPlugin extends Plugin {

@@ -22,6 +22,7 @@ import { extendedResourceToleration } from './plugins/extended-resource-tolerati
 import { imagePolicyWebhook } from './plugins/image-policy-webhook.ts';
 import { limitPodHardAntiAffinityTopology } from './plugins/limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './plugins/limit-ranger.ts';
+import { mutatingAdmissionWebhook } from './plugins/mutating-webhook.ts';
 import { namespaceLifecycle } from './plugins/namespace-lifecycle.ts';
 import { namespaceAutoProvision, namespaceExists } from './plugins/namespace-presence.ts';
 import { nodeRestriction } from './plugins/node-restriction.ts';
@@ -37,8 +38,10 @@ import { runtimeClass } from './plugins/runtime-class.ts';
 import { serviceAccount } from './plugins/service-account.ts';
 import { storageObjectInUseProtection } from './plugins/storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './plugins/taint-nodes-by-condition.ts';
+import { validatingAdmissionWebhook } from './plugins/validating-webhook.ts';
 
-type Make = (context: PluginContext) => AdmissionPlugin;
+/** Undefined: what the plugin needs is not there. */
+type Make = (context: PluginContext) => AdmissionPlugin | undefined;
 
 interface Entry {
   readonly name: string;
@@ -94,9 +97,9 @@ const ENTRIES: readonly Entry[] = [
   on('JobValidation'),
   on('PodResizeValidator'),
   on('MutatingAdmissionPolicy'),
-  on('MutatingAdmissionWebhook'),
+  on('MutatingAdmissionWebhook', mutatingAdmissionWebhook),
   on('ValidatingAdmissionPolicy'),
-  on('ValidatingAdmissionWebhook'),
+  on('ValidatingAdmissionWebhook', validatingAdmissionWebhook),
   on('ResourceQuota', resourceQuota),
   off('AlwaysDeny', alwaysDeny),
 ];
@@ -151,6 +154,6 @@ export function defaultPlugins(context: PluginContext, flags: PluginFlags = {}):
   const { enable = [], disable = [] } = flags;
   return ENTRIES.flatMap(({ name, on: byDefault, make }) => {
     const wanted = byDefault ? !disable.includes(name) : enable.includes(name);
-    return wanted && make !== undefined ? [make(context)] : [];
+    return (wanted ? make?.(context) : undefined) ?? [];
   });
 }

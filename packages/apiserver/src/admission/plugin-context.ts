@@ -8,6 +8,7 @@ import type { Clock } from '@keelson/base';
 import type { JsonObject } from '../api/json.ts';
 import type { Authorizer } from '../api/user-info.ts';
 import type { ResourceLookup } from './resource-lookup.ts';
+import type { WebhookContext } from './webhooks/webhook-context.ts';
 
 export interface PluginContext {
   readonly lookup: ResourceLookup;
@@ -17,6 +18,8 @@ export interface PluginContext {
   /** A random whole number, 0 ≤ n < limit. */
   readonly random: (limit: number) => number;
   readonly settings: PluginSettings;
+  /** Undefined: webhooks are not asked. */
+  readonly webhooks?: WebhookContext;
 }
 
 export interface PluginSettings {

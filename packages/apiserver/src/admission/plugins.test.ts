@@ -24,6 +24,13 @@ describe.each(files.map((file) => [file.plugin, file] as const))('%s', (_plugin,
   });
 });
 
+test('every plugin that does something has cases', () => {
+  const built = defaultPlugins(pluginContext(), { enable: PLUGIN_NAMES }).map(({ name }) => name);
+  const webhooks = ['MutatingAdmissionWebhook', 'ValidatingAdmissionWebhook'];
+  const covered = new Set(files.map(({ plugin }) => plugin));
+  expect(built.filter((name) => !covered.has(name) && !webhooks.includes(name))).toEqual([]);
+});
+
 describe('flags', () => {
   const named = (enable: readonly string[], disable: readonly string[]): string[] =>
     defaultPlugins(pluginContext(), { enable, disable }).map(({ name }) => name);

@@ -18,6 +18,7 @@ import { optionsObject, writeOptions } from './options.ts';
 import { patch } from './patch.ts';
 import { scale } from './scale.ts';
 import {
+  admitConnection,
   bodyMissing,
   contextOf,
   kindOf,
@@ -123,6 +124,7 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
   const { verb } = request.info;
   if (request.info.name === '') return pathNotFound();
   if (backing.kind === 'connect') {
+    await admitConnection(scope);
     const call = callOf(scope, undefined, false);
     return await backing.connect(call);
   }

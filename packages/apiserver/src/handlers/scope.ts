@@ -134,13 +134,16 @@ export function attributesOf(
 ): AdmissionAttributes {
   const { request, served, parts } = scope;
   const { context, info } = request;
+  const name = info.name === '' ? (object?.metadata.name ?? '') : info.name;
+  // A namespace lies in itself, also when it is made.
+  const isNamespace = info.group === '' && info.resource === 'namespaces';
   return {
     operation,
     kind: kindOf(scope),
     resource: { group: info.group, version: info.version, resource: info.resource },
     subresource: info.subresource,
-    namespace: info.namespace,
-    name: info.name === '' ? (object?.metadata.name ?? '') : info.name,
+    namespace: info.namespace === '' && isNamespace ? name : info.namespace,
+    name,
     object,
     oldObject,
     options,
@@ -222,11 +225,20 @@ export async function mutated(
   const { admission } = scope.parts;
   const before = uniqueOwners(scope, object, false);
   if (!admission.handles(operation)) return before;
-  const after = await admission.mutate(attributesOf(scope, operation, before, old, options, dryRun));
-  if (after === undefined || after === before) return before;
+  const seen = admittedOf(scope, before);
+  const result = await admission.mutate(
+    attributesOf(scope, operation, seen, old && admittedOf(scope, old), options, dryRun),
+  );
+  if (result === undefined || result === seen) return before;
+  const after = scope.view === undefined ? result : storedOf(scope, result, old);
   const { object: sound, warning } = managedFieldsAfterAdmission(asJson(before), asJson(after));
   if (warning !== undefined) scope.request.warn(warning);
   return uniqueOwners(scope, asObject(sound), true);
+}
+
+/** What plugins are shown: the object as it is stored, or the view of it that the request is about. */
+function admittedOf(scope: Scope, object: KubeObject): KubeObject {
+  return scope.view === undefined ? object : (shownOf(scope, object) ?? object);
 }
 
 /** Validating admission. Objects in the storage version. */
@@ -240,7 +252,26 @@ export async function validated(
 ): Promise<void> {
   const { admission } = scope.parts;
   if (!admission.handles(operation)) return;
-  await admission.validate(attributesOf(scope, operation, object, old, options, dryRun));
+  const attributes = attributesOf(
+    scope,
+    operation,
+    object && admittedOf(scope, object),
+    old && admittedOf(scope, old),
+    options,
+    dryRun,
+  );
+  // A deletion changes nothing, so all plugins are asked at once: those that only mutate refuse some as well.
+  if (operation === 'DELETE') await admission.mutate(attributes);
+  await admission.validate(attributes);
+}
+
+/** Admission of a request that opens a connection: exec, attach, portforward, proxy. */
+export async function admitConnection(scope: Scope): Promise<void> {
+  const { admission } = scope.parts;
+  if (!admission.handles('CONNECT')) return;
+  const attributes = attributesOf(scope, 'CONNECT', undefined, undefined, undefined, false);
+  await admission.mutate(attributes);
+  await admission.validate(attributes);
 }
 
 /** Nothing but times of owners changed: then it is what was there. */

@@ -1,0 +1,75 @@
+/** What webhooks need beside other plugins: calls out, names of services, other forms of objects. Types only. */
+
+import type { JsonObject } from '../../api/json.ts';
+import type { AdmissionAttributes } from '../admission.ts';
+import type { ResourceVersions } from './resource-versions.ts';
+
+/** A call out; outbound/https-caller.ts makes them. */
+export interface WebhookCaller {
+  post(
+    target: {
+      readonly url: string;
+      readonly caBundle: string;
+      readonly address?: { readonly host: string; readonly port: number };
+    },
+    body: Buffer,
+    options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<{ readonly code: number; readonly body: Buffer }>;
+}
+
+/**
+ * Where a service's port can be reached.
+ *
+ * @throws Error saying why it cannot
+ */
+export type ServiceResolver = (
+  namespace: string,
+  name: string,
+  port: number,
+) => Promise<{ readonly host: string; readonly port: number }>;
+
+/** Evaluates the matchConditions (CEL) of a webhook on a request. */
+export type MatchConditions = (
+  conditions: readonly JsonObject[],
+  attributes: AdmissionAttributes,
+) => Promise<
+  | { readonly kind: 'match' }
+  | { readonly kind: 'no-match' }
+  /** One could not be evaluated. */
+  | { readonly kind: 'error'; readonly message: string }
+>;
+
+export interface WebhookContext {
+  readonly caller: WebhookCaller;
+  readonly versions: ResourceVersions;
+  readonly uuid: () => string;
+  /** Undefined: by the service's name in DNS. See service-resolver.ts for its endpoints. */
+  readonly resolve?: ServiceResolver;
+  /** Undefined: a webhook with conditions refuses what it would be asked about, or is left out, as it fails. */
+  readonly matchConditions?: MatchConditions;
+  readonly observer?: WebhookObserver;
+}
+
+export type WebhookType = 'admit' | 'validating';
+
+/** What is counted; `admission_webhook_*` metrics are made of it. */
+export interface WebhookObserver {
+  called(call: WebhookCall): void;
+  /** A request was refused. */
+  rejected(
+    call: WebhookCall,
+    errorType: 'calling_webhook_error' | 'no_error' | 'apiserver_internal_error',
+  ): void;
+  /** A call failed, and the request went on. */
+  failedOpen(name: string, type: WebhookType): void;
+}
+
+export interface WebhookCall {
+  readonly name: string;
+  readonly type: WebhookType;
+  readonly operation: string;
+  /** HTTP code of the outcome: 200, the refusal's, or that of the failed call. */
+  readonly code: number;
+  readonly rejected: boolean;
+  readonly seconds: number;
+}

@@ -1,0 +1,223 @@
+/**
+ * The one door for calls to servers that objects of the cluster name (webhooks): POST of JSON over TLS 1.2 or later,
+ * HTTP/1.1, with a deadline and a bounded answer. Trusts the bundle it is given and nothing beside it, never follows a
+ * redirect, never sends credentials, and connects where it is told while the certificate must be the name's. Says what
+ * went wrong in Go's words, which people search for.
+ *
+ * Modelled on apiserver's util/webhook ClientManager.
+ */
+
+import { Agent, request, type RequestOptions } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+
+import type { Clock } from '@keelson/base';
+
+export interface CallTarget {
+  /** https, with its query. */
+  readonly url: string;
+  /** PEM of who vouches for the server; the system's authorities where it is empty. */
+  readonly caBundle: string;
+  /** Connects here in place of where the URL's name leads. */
+  readonly address?: { readonly host: string; readonly port: number };
+}
+
+export interface CallOptions {
+  readonly timeoutMs: number;
+  /** Ends the call with the request it is made for. */
+  readonly signal: AbortSignal;
+}
+
+export interface CallAnswer {
+  readonly code: number;
+  readonly body: Buffer;
+}
+
+/** A call that got no answer. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  /** `timeout`: its own time; `cancelled`: the request's. */
+  readonly kind: 'timeout' | 'cancelled' | 'transport';
+
+  constructor(kind: CallError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** An answer holds a patch at most, and an object has 3 MiB at most. */
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+/** To one server at a time; more wait. */
+const SOCKETS_MAX = 100;
+const SOCKETS_TOTAL_MAX = 1_000;
+const SOCKETS_IDLE_MAX = 25;
+
+export class HttpsCaller {
+  private readonly clock: Pick<Clock, 'setTimer'>;
+  private readonly agent = new Agent({
+    keepAlive: true,
+    maxSockets: SOCKETS_MAX,
+    maxTotalSockets: SOCKETS_TOTAL_MAX,
+    maxFreeSockets: SOCKETS_IDLE_MAX,
+    scheduling: 'lifo',
+  });
+
+  constructor(clock: Pick<Clock, 'setTimer'>) {
+    this.clock = clock;
+  }
+
+  /** @throws CallError `Post "https://…": why` */
+  async post(target: CallTarget, body: Buffer, options: CallOptions): Promise<CallAnswer> {
+    const fail = (kind: CallError['kind'], why: string, cause?: unknown): CallError =>
+      new CallError(kind, `Post ${JSON.stringify(target.url)}: ${why}`, { cause });
+    if (!URL.canParse(target.url) || !target.url.startsWith('https://')) {
+      throw fail('transport', 'unsupported protocol scheme');
+    }
+    for (let attempt = 1; ; attempt += 1) {
+      const asking = new Asking(this.agent, target, body, options, this.clock);
+      try {
+        return await asking.answer;
+      } catch (error) {
+        // The server closed an idle connection just when it was used again: nothing was read of the request.
+        if (asking.lostIdleConnection && attempt === 1) continue;
+        if (options.signal.aborted) throw fail('cancelled', 'context canceled', error);
+        if (asking.timedOut) throw fail('timeout', 'context deadline exceeded', error);
+        throw fail('transport', reasonOf(error, target), error);
+      }
+    }
+  }
+
+  /** Closes idle connections; those in use end with their calls. */
+  close(): void {
+    this.agent.destroy();
+  }
+}
+
+/** One attempt. */
+class Asking {
+  readonly answer: Promise<CallAnswer>;
+  timedOut = false;
+  lostIdleConnection = false;
+
+  constructor(
+    agent: Agent,
+    target: CallTarget,
+    body: Buffer,
+    { timeoutMs, signal }: CallOptions,
+    clock: Pick<Clock, 'setTimer'>,
+  ) {
+    this.answer = new Promise<CallAnswer>((resolve, reject) => {
+      const asked: ClientRequest = request(target.url, requestOptions(agent, target, body));
+      const timer = clock.setTimer(timeoutMs, () => {
+        this.timedOut = true;
+        asked.destroy(new Error('the time is up'));
+      });
+      const cancel = (): void => {
+        asked.destroy(new Error('the request ended'));
+      };
+      signal.addEventListener('abort', cancel, { once: true });
+      const settle = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', cancel);
+      };
+      asked.on('error', (error: NodeJS.ErrnoException) => {
+        settle();
+        this.lostIdleConnection = asked.reusedSocket && !this.timedOut && error.code === 'ECONNRESET';
+        reject(error);
+      });
+      asked.on('response', (answer) => {
+        collect(answer, asked).then(
+          (bytes) => {
+            settle();
+            resolve({ code: answer.statusCode ?? 0, body: bytes });
+          },
+          (error: unknown) => {
+            settle();
+            reject(error instanceof Error ? error : new Error(String(error)));
+          },
+        );
+      });
+      if (signal.aborted) cancel();
+      asked.end(body);
+    });
+  }
+}
+
+function requestOptions(agent: Agent, target: CallTarget, body: Buffer): RequestOptions {
+  const { address, caBundle, url } = target;
+  const { hostname, host } = new URL(url);
+  return {
+    agent,
+    method: 'POST',
+    headers: {
+      host,
+      accept: 'application/json, */*',
+      'content-type': 'application/json',
+      'content-length': body.length,
+      'user-agent': 'kube-apiserver-admission',
+    },
+    minVersion: 'TLSv1.2',
+    ...(address === undefined ? {} : { hostname: address.host, port: address.port }),
+    servername: isAddress(hostname) ? '' : hostname,
+    // Whoever is connected to, the certificate is the name's.
+    ...(caBundle === '' ? {} : { ca: caBundle }),
+  };
+}
+
+function isAddress(hostname: string): boolean {
+  return hostname.startsWith('[') || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+async function collect(answer: IncomingMessage, asked: ClientRequest): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer) {
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    size += bytes.length;
+    if (size > ANSWER_BYTES_MAX) {
+      asked.destroy();
+      throw new Error(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
+    }
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks);
+}
+
+const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** A failure in Go's words. */
+function reasonOf(error: unknown, { url, address }: CallTarget): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const parsed = new URL(url);
+  const { hostname } = parsed;
+  const where = `${address?.host ?? hostname}:${address?.port ?? (parsed.port || '443')}`;
+  if (UNKNOWN_AUTHORITY.has(code)) {
+    return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
+  }
+  switch (code) {
+    case 'ECONNREFUSED':
+      return `dial tcp ${where}: connect: connection refused`;
+    case 'EHOSTUNREACH':
+      return `dial tcp ${where}: connect: no route to host`;
+    case 'ENETUNREACH':
+      return `dial tcp ${where}: connect: network is unreachable`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `dial tcp: lookup ${hostname}: no such host`;
+    case 'ECONNRESET':
+      return 'EOF';
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid';
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `tls: failed to verify certificate: x509: certificate is not valid for ${hostname}`;
+    default:
+      return error.message;
+  }
+}
