@@ -5,6 +5,7 @@ import { Entry, EntryType, type HardState } from '@keelson/raft';
 import { MemoryDisk, type DiskOperation } from '@keelson/sim';
 import { decodeMetadata, encodeMetadata, type SnapshotMarker } from './entry-codec.ts';
 import { FrameCursor } from './record.ts';
+import { endOfData } from './repair.ts';
 import { validSnapshotMarkers, Wal, type WalOptions } from './wal.ts';
 
 const METADATA = encodeMetadata({ memberId: 0x8e9e05c52164694dn, clusterId: 0xcdf818194e3a8c32n });
@@ -89,6 +90,30 @@ describe('create and open', () => {
       plain([entry(1), entry(2), entry(3, 2, 0), new Entry(2, 4, EntryType.ConfChangeV2), entry(5, 2)]),
     );
     expect(opened.markers).toEqual([{ index: 0, term: 0, confState: undefined }]);
+  });
+
+  test('what a torn write left behind the log is gone once it was opened', async () => {
+    const disk = await newDisk();
+    const wal = await create(disk, { segmentBytes: 8192 });
+    await append(wal, [entry(1), entry(2)], state(1));
+    await wal.close();
+    const path = `${DIRECTORY}/0000000000000000-0000000000000000.wal`;
+    const end = endOfData(await disk.readFile(path, 1e6));
+    // Of three sectors the second and third arrived.
+    const sector = Math.ceil(end / 512) * 512;
+    const file = await disk.open(path, 'write');
+    await file.write(sector + 512, Buffer.alloc(1024, 'half of an entry '));
+    await file.sync();
+    await file.close();
+    const opened = await open(disk, START, { segmentBytes: 8192 });
+    expect(opened.tornReason).toBeDefined();
+    expect(endOfData(await disk.readFile(path, 1e6))).toBe(end);
+    await append(opened.wal, [entry(3)], state(2));
+    await opened.wal.close();
+    const again = await open(disk, START, { segmentBytes: 8192 });
+    expect(again.entries.map(({ index }) => index)).toEqual([1, 2, 3]);
+    expect(again.tornReason).toBeUndefined();
+    await again.wal.close();
   });
 
   test('a later leader’s entries replace earlier ones', async () => {
