@@ -78,6 +78,11 @@ export { CachedBackend, type CachedBackendOptions } from './storage/cacher-backe
 export { ApiServer, type ApiServerOptions } from './server.ts';
 export { authenticate, type AuthenticateOptions } from './authn/authenticate.ts';
 export { AuthenticationError, firstRequest, firstToken } from './authn/authenticator.ts';
+export {
+  jwtTokens,
+  readAuthenticationConfig,
+  type AuthenticationConfig,
+} from './authn/authentication-config.ts';
 export { BearerToken, WebSocketToken } from './authn/bearer-token.ts';
 export { BootstrapTokens } from './authn/bootstrap-token.ts';
 export { CertificateChain } from './authn/certificate-chain.ts';
@@ -112,3 +117,4 @@ export { CredentialFolder, CredentialMemory, type CredentialStore } from './cred
 export { gatherCredentials, type ServerCredentials } from './credentials/credentials.ts';
 export { servingNames, type Machine } from './serving-names.ts';
 export type { CallAnswer, CallOptions } from './http/in-process.ts';
+export { quotaAccounts } from './admission/quota-accounts.ts';

@@ -23,6 +23,8 @@ export interface OidcOptions {
   readonly usernamePrefix?: string;
   readonly groupsClaim?: string;
   readonly groupsPrefix?: string;
+  /** None unless told otherwise. */
+  readonly uidClaim?: string;
   readonly requiredClaims?: Readonly<Record<string, string>>;
   /** `RS256` unless told otherwise. */
   readonly algorithms?: readonly string[];
@@ -67,6 +69,18 @@ export class OidcTokens implements TokenAuthenticator {
     return { user: this.userOf(jwt.claims) };
   }
 
+  private uidOf(claims: Readonly<Record<string, unknown>>): string {
+    const { uidClaim } = this.options;
+    if (uidClaim === undefined) return '';
+    const uid = claims[uidClaim];
+    if (typeof uid !== 'string') {
+      throw new AuthenticationError(
+        `oidc: parse uid claim ${JSON.stringify(uidClaim)}: ${uid === undefined ? 'claim not present' : 'not a text'}`,
+      );
+    }
+    return uid;
+  }
+
   private userOf(claims: Readonly<Record<string, unknown>>): UserInfo {
     const { issuer, usernameClaim = 'sub', usernamePrefix, groupsClaim, groupsPrefix = '' } = this.options;
     for (const [name, wanted] of Object.entries(this.options.requiredClaims ?? {})) {
@@ -105,7 +119,7 @@ export class OidcTokens implements TokenAuthenticator {
     }
     return {
       name: `${prefix}${name}`,
-      uid: '',
+      uid: this.uidOf(claims),
       groups: found.map((group) => `${groupsPrefix}${group}`),
       extra: {},
     };

@@ -1,0 +1,268 @@
+/**
+ * AuthenticationConfiguration (`--authentication-config`): the issuers of tokens that are trusted, what of a token
+ * becomes the user, and where nobody is let in by name. Reads what a file said, checked as the original checks it.
+ * Mappings and rules in CEL are refused: nothing here could evaluate them.
+ *
+ * Modelled on apiserver's apis/apiserver AuthenticationConfiguration and its validation, texts included.
+ */
+
+import { X509Certificate } from 'node:crypto';
+
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { flag, has, part, parts, text, textOf, texts } from '../validation/value.ts';
+import type { AnonymousPolicy } from './authenticator.ts';
+import { OidcTokens } from './oidc.ts';
+import type { VerificationKey } from './jwt.ts';
+
+/** One issuer and what its tokens say. */
+export interface JwtIssuer {
+  /** `https://…`, as tokens carry it. */
+  readonly url: string;
+  /** Where its discovery document is, where that is elsewhere. */
+  readonly discoveryUrl: string | undefined;
+  /** PEM of whom to trust when its keys are fetched; the system's authorities without. */
+  readonly certificateAuthority: string | undefined;
+  /** A token must be for one of them. */
+  readonly audiences: readonly string[];
+  /** Claims that a token must have, with their values. */
+  readonly requiredClaims: Readonly<Record<string, string>>;
+  readonly username: { readonly claim: string; readonly prefix: string };
+  readonly groups: { readonly claim: string; readonly prefix: string } | undefined;
+  readonly uidClaim: string | undefined;
+}
+
+export interface AuthenticationConfig {
+  readonly jwt: readonly JwtIssuer[];
+  /** Undefined where the file says nothing: the flag counts. */
+  readonly anonymous: AnonymousPolicy | undefined;
+}
+
+const VERSIONS: ReadonlySet<string> = new Set([
+  'apiserver.config.k8s.io/v1',
+  'apiserver.config.k8s.io/v1beta1',
+  'apiserver.config.k8s.io/v1alpha1',
+]);
+const ISSUERS_MAX = 64;
+/** All that may sign, unlike with the flags. */
+const ALGORITHMS: readonly string[] = [
+  ...['RS256', 'RS384', 'RS512'],
+  ...['ES256', 'ES384', 'ES512'],
+  ...['PS256', 'PS384', 'PS512'],
+];
+const BOTH = "claim and expression can't both be set";
+const NEITHER = 'claim or expression is required';
+const NO_PREFIX =
+  'prefix is required when claim is set. It can be set to an empty string to disable prefixing';
+const NO_CEL = 'expressions in CEL are not evaluated by this server';
+
+/**
+ * @param value the file's content, read as YAML
+ * @param ownIssuers of the server's service accounts, which nobody else may be
+ * @throws Error that names every field which is wrong
+ */
+export function readAuthenticationConfig(value: Json, ownIssuers: readonly string[]): AuthenticationConfig {
+  if (!isJsonObject(value) || !VERSIONS.has(text(value, 'apiVersion'))) {
+    throw new Error('no kind "AuthenticationConfiguration" is registered for the version of the file');
+  }
+  if (text(value, 'kind') !== 'AuthenticationConfiguration') {
+    throw new Error(`expected AuthenticationConfiguration, got ${JSON.stringify(text(value, 'kind'))}`);
+  }
+  const errors = new FieldErrors();
+  const at = FieldPath.of('jwt');
+  const list = parts(value, 'jwt');
+  if (list.length > ISSUERS_MAX) errors.tooMany(at, list.length, ISSUERS_MAX);
+  const seen = new Set<string>();
+  const jwt = list.map((one, index) => issuerOf(errors, at.index(index), one, ownIssuers, seen));
+  const anonymous = anonymousOf(errors, value);
+  if (errors.size > 0) {
+    const wrong = errors.list.map(({ field, body }) => `${field}: ${body}`);
+    throw new Error(wrong.length === 1 ? wrong[0] : `[${wrong.join(', ')}]`);
+  }
+  return { jwt, anonymous };
+}
+
+/** The authenticator of an issuer's tokens. @param keys of the issuer, fetched by the caller */
+export function jwtTokens(
+  issuer: JwtIssuer,
+  keys: (refresh: boolean) => Promise<readonly VerificationKey[]>,
+  nowMs: () => number,
+): OidcTokens {
+  const { url, audiences, requiredClaims, username, groups, uidClaim } = issuer;
+  return new OidcTokens({
+    issuer: url,
+    audiences,
+    requiredClaims,
+    usernameClaim: username.claim,
+    usernamePrefix: username.prefix,
+    ...(groups === undefined ? {} : { groupsClaim: groups.claim, groupsPrefix: groups.prefix }),
+    ...(uidClaim === undefined ? {} : { uidClaim }),
+    algorithms: ALGORITHMS,
+    keys,
+    nowMs,
+  });
+}
+
+function issuerOf(
+  errors: FieldErrors,
+  path: FieldPath,
+  jwt: JsonObject,
+  ownIssuers: readonly string[],
+  seen: Set<string>,
+): JwtIssuer {
+  const issuer = part(jwt, 'issuer');
+  const at = path.child('issuer');
+  const url = text(issuer, 'url');
+  checkUrl(errors, at.child('url'), url, true);
+  if (ownIssuers.includes(url)) {
+    errors.invalid(
+      at.child('url'),
+      url,
+      `URL must not overlap with disallowed issuers: [${ownIssuers.join(' ')}]`,
+    );
+  }
+  if (url !== '' && seen.has(url)) errors.duplicate(at.child('url'), url);
+  seen.add(url);
+  const discoveryUrl = text(issuer, 'discoveryURL');
+  if (discoveryUrl !== '') {
+    if (discoveryUrl === url) {
+      errors.invalid(at.child('discoveryURL'), discoveryUrl, 'discoveryURL must be different from URL');
+    }
+    checkUrl(errors, at.child('discoveryURL'), discoveryUrl, false);
+  }
+  const certificateAuthority = text(issuer, 'certificateAuthority');
+  checkCertificate(errors, at.child('certificateAuthority'), certificateAuthority);
+  const claimMappings = part(jwt, 'claimMappings');
+  const mappings = path.child('claimMappings');
+  const uid = part(claimMappings, 'uid');
+  if (text(uid, 'expression') !== '') errors.forbidden(mappings.child('uid', 'expression'), NO_CEL);
+  if (parts(claimMappings, 'extra').length > 0) errors.forbidden(mappings.child('extra'), NO_CEL);
+  if (parts(jwt, 'userValidationRules').length > 0) {
+    errors.forbidden(path.child('userValidationRules'), NO_CEL);
+  }
+  return {
+    url,
+    discoveryUrl: discoveryUrl === '' ? undefined : discoveryUrl,
+    certificateAuthority: certificateAuthority === '' ? undefined : certificateAuthority,
+    audiences: audiencesOf(errors, at, issuer),
+    requiredClaims: requiredClaimsOf(errors, path.child('claimValidationRules'), jwt),
+    username: mappingOf(errors, mappings.child('username'), part(claimMappings, 'username'), true) ?? {
+      claim: '',
+      prefix: '',
+    },
+    groups: mappingOf(errors, mappings.child('groups'), part(claimMappings, 'groups'), false),
+    uidClaim: textOf(uid, 'claim'),
+  };
+}
+
+function checkUrl(errors: FieldErrors, path: FieldPath, url: string, required: boolean): void {
+  if (url === '') {
+    if (required) errors.required(path, 'URL is required');
+    return;
+  }
+  if (!URL.canParse(url)) {
+    errors.invalid(path, url, 'is no URL');
+    return;
+  }
+  const { protocol, username, password, search, hash } = new URL(url);
+  if (protocol !== 'https:') errors.invalid(path, url, 'URL scheme must be https');
+  if (username !== '' || password !== '') {
+    errors.invalid(path, url, 'URL must not contain a username or password');
+  }
+  if (search !== '') errors.invalid(path, url, 'URL must not contain a query');
+  if (hash !== '') errors.invalid(path, url, 'URL must not contain a fragment');
+}
+
+function checkCertificate(errors: FieldErrors, path: FieldPath, pem: string): void {
+  if (pem === '') return;
+  try {
+    void new X509Certificate(pem).subject;
+  } catch {
+    errors.invalid(path, '<omitted>', 'data does not contain any valid RSA or ECDSA certificates');
+  }
+}
+
+function audiencesOf(errors: FieldErrors, path: FieldPath, issuer: JsonObject): readonly string[] {
+  const audiences = texts(issuer, 'audiences');
+  const at = path.child('audiences');
+  if (audiences.length === 0) errors.required(at, `at least one ${at.toString()} is required`);
+  for (const [index, audience] of audiences.entries()) {
+    if (audience === '') errors.required(at.index(index), "audience can't be empty");
+    else if (audiences.indexOf(audience) < index) errors.duplicate(at.index(index), audience);
+  }
+  const policy = text(issuer, 'audienceMatchPolicy');
+  const policyPath = path.child('audienceMatchPolicy');
+  if (audiences.length > 1 && policy !== 'MatchAny') {
+    errors.invalid(policyPath, policy, 'audienceMatchPolicy must be MatchAny for multiple audiences');
+  }
+  if (audiences.length === 1 && policy !== '' && policy !== 'MatchAny') {
+    errors.invalid(policyPath, policy, 'audienceMatchPolicy must be empty or MatchAny for single audience');
+  }
+  return audiences;
+}
+
+function requiredClaimsOf(
+  errors: FieldErrors,
+  path: FieldPath,
+  jwt: JsonObject,
+): Readonly<Record<string, string>> {
+  const required = new Map<string, string>();
+  for (const [index, rule] of parts(jwt, 'claimValidationRules').entries()) {
+    const at = path.index(index);
+    const claim = text(rule, 'claim');
+    const expression = text(rule, 'expression');
+    if (claim !== '' && expression !== '') errors.invalid(at, claim, BOTH);
+    else if (claim === '' && expression === '') errors.required(at, NEITHER);
+    else if (expression !== '') errors.forbidden(at.child('expression'), NO_CEL);
+    else {
+      const message = text(rule, 'message');
+      if (message !== '')
+        errors.invalid(at.child('message'), message, "message can't be set when claim is set");
+      if (required.has(claim)) errors.duplicate(at.child('claim'), claim);
+      required.set(claim, text(rule, 'requiredValue'));
+    }
+  }
+  return Object.fromEntries(required);
+}
+
+/** A claim with its prefix; undefined where there is none and none is needed. */
+function mappingOf(
+  errors: FieldErrors,
+  path: FieldPath,
+  mapping: JsonObject,
+  required: boolean,
+): { readonly claim: string; readonly prefix: string } | undefined {
+  const claim = text(mapping, 'claim');
+  const expression = text(mapping, 'expression');
+  const prefix = textOf(mapping, 'prefix');
+  if (claim !== '' && expression !== '') errors.invalid(path, '', BOTH);
+  else if (expression !== '') {
+    if (prefix !== undefined) {
+      errors.invalid(path.child('prefix'), prefix, "prefix can't be set when expression is set");
+    }
+    errors.forbidden(path.child('expression'), NO_CEL);
+  } else if (claim === '') {
+    if (required) errors.required(path, NEITHER);
+    else if (prefix !== undefined && prefix !== '') {
+      errors.required(path.child('claim'), 'non-empty claim name is required when prefix is set');
+    }
+  } else if (prefix === undefined) errors.required(path.child('prefix'), NO_PREFIX);
+  return claim === '' ? undefined : { claim, prefix: prefix ?? '' };
+}
+
+function anonymousOf(errors: FieldErrors, value: JsonObject): AnonymousPolicy | undefined {
+  if (!has(value, 'anonymous')) return undefined;
+  const anonymous = part(value, 'anonymous');
+  const at = FieldPath.of('anonymous', 'conditions');
+  const enabled = flag(anonymous, 'enabled');
+  const conditions = parts(anonymous, 'conditions');
+  if (!enabled && conditions.length > 0) {
+    errors.invalid(at, conditions, 'enabled should be set to true when conditions are defined');
+  }
+  const paths = conditions.map((condition) => text(condition, 'path'));
+  for (const [index, path] of paths.entries()) {
+    if (path === '') errors.required(at.index(index).child('path'));
+  }
+  return { enabled, ...(paths.length === 0 ? {} : { paths }) };
+}
