@@ -7,3 +7,4 @@ export {
 } from './start-controllers.ts';
 export type { GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
 export type { NamespaceOptions } from './namespace/namespace-controller.ts';
+export type { QuotaAccounts } from './quota/resource-quotas.ts';

@@ -10,3 +10,4 @@ export const SECRETS: Resource = { group: '', version: 'v1', resource: 'secrets'
 export const VOLUME_CLAIMS: Resource = { group: '', version: 'v1', resource: 'persistentvolumeclaims' };
 export const VOLUMES: Resource = { group: '', version: 'v1', resource: 'persistentvolumes' };
 export const JOBS: Resource = { group: 'batch', version: 'v1', resource: 'jobs' };
+export const RESOURCE_QUOTAS: Resource = { group: '', version: 'v1', resource: 'resourcequotas' };

@@ -24,6 +24,7 @@ import { rootCertificatePublisher } from './root-certificate/root-certificate-pu
 import { finishedJobs } from './jobs/finished-jobs.ts';
 import { volumeClaimProtection } from './protection/volume-claim-protection.ts';
 import { volumeProtection } from './protection/volume-protection.ts';
+import { ResourceQuotas, type QuotaAccounts } from './quota/resource-quotas.ts';
 import { tokenCleaner } from './tokens/token-cleaner.ts';
 import { tokenSecrets } from './tokens/token-secrets.ts';
 import { defaultServiceAccounts } from './service-accounts/default-service-accounts.ts';
@@ -43,6 +44,8 @@ export interface ControllersOptions {
    * Signs the token of a service account that lives in a Secret of that name; without it such Secrets stay empty.
    */
   readonly signSecretToken?: (account: KubeObject, secretName: string) => string;
+  /** How quotas are counted, as admission does it; without it nobody counts them. */
+  readonly quotaAccounts?: QuotaAccounts;
   /**
    * Where several processes run loops on one cluster: they run in the one that holds the Lease
    * kube-system/kube-controller-manager. `identity` is unlike any other's. Without it they run at once.
@@ -123,6 +126,12 @@ const CONTROLLERS: readonly Entry[] = [
     name: 'persistentvolume-protection-controller',
     alias: 'pv-protection',
     make: (parts) => volumeProtection(parts),
+  },
+  {
+    name: 'resourcequota-controller',
+    alias: 'resourcequota',
+    make: (parts, { quotaAccounts }) =>
+      quotaAccounts === undefined ? undefined : new ResourceQuotas(parts, quotaAccounts),
   },
   {
     name: 'token-cleaner-controller',

@@ -54,7 +54,7 @@ export async function cluster({ server, ...options }: Options = {}): Promise<Clu
     },
     async get(path) {
       const { code, json } = await small.ask('GET', path);
-      return code === 404 ? undefined : (json as unknown as KubeObject);
+      return code === 404 ? undefined : json;
     },
     delete: (path, query = '') => small.ask('DELETE', `${path}${query}`),
     calm: () => until(() => controllers.quiet(), 'the loops have nothing to do'),

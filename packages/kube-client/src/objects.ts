@@ -21,7 +21,7 @@ export interface ObjectMeta {
   readonly uid?: string;
   readonly resourceVersion?: string;
   readonly generation?: number;
-  readonly creationTimestamp?: string;
+  readonly creationTimestamp?: string | null;
   readonly deletionTimestamp?: string | null;
   readonly deletionGracePeriodSeconds?: number | null;
   readonly labels?: Readonly<Record<string, string>>;
