@@ -1,13 +1,16 @@
 /** CertificateSigningRequest: a request for a certificate, who made it, whether it was granted. */
 
+import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import type { FieldErrors } from '../../validation/field-errors.ts';
-import { countOf, has, part, parts, same, text, texts, withField } from '../../validation/value.ts';
-import { dnsSubdomainErrors } from '../../validation/names.ts';
-import { FieldErrors as Errors } from '../../validation/field-errors.ts';
+import { formatTime } from '../../codec/times.ts';
+import { certificatesError, requestError } from '../../pki/certificate-request.ts';
+import { FieldErrors } from '../../validation/field-errors.ts';
+import { checkEnum } from '../../validation/scalars.ts';
+import { checkSignerName } from '../../validation/signers.ts';
+import { countOf, has, part, parts, same, text, textOf, texts, withField } from '../../validation/value.ts';
 import { keepField } from '../generation.ts';
-import { UPDATE_VERBS } from '../resource.ts';
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
+import { UPDATE_VERBS } from '../resource.ts';
 
 const USAGES: readonly string[] = [
   'any|cert sign|client auth|code signing|content commitment|crl sign|data encipherment|decipher only|digital signature',
@@ -15,28 +18,111 @@ const USAGES: readonly string[] = [
   'microsoft sgc|netscape sgc|ocsp signing|s/mime|server auth|signing|timestamping',
 ].flatMap((names) => names.split('|'));
 
-function checkConditions(errors: FieldErrors, object: KubeObject): void {
-  const types = new Set<string>();
-  for (const [index, condition] of parts(part(object, 'status'), 'conditions').entries()) {
-    const at = STATUS.child('conditions').index(index);
-    const type = text(condition, 'type');
-    if (type === '') errors.required(at.child('type'));
-    const state = text(condition, 'status');
-    if (state === '') errors.required(at.child('status'));
-    else if (type === 'Approved' || type === 'Denied' || type === 'Failed') {
-      if (state !== 'True') errors.notSupported(at.child('status'), state, ['True']);
-    } else if (!['False', 'True', 'Unknown'].includes(state))
-      errors.notSupported(at.child('status'), state, ['False', 'True', 'Unknown']);
-    if (types.has(type)) errors.duplicate(at.child('type'), type);
-    types.add(type);
+const STATES: readonly string[] = ['False', 'True', 'Unknown'];
+/** Conditions that are final: they are true or not there. */
+const FINAL: readonly string[] = ['Approved', 'Denied', 'Failed'];
+const CONDITIONS = STATUS.child('conditions');
+const CERTIFICATE = STATUS.child('certificate');
+const EXPIRATION_SECONDS_MIN = 600;
+
+function checkRequest(errors: FieldErrors, object: KubeObject): void {
+  const spec = part(object, 'spec');
+  const wrong = requestError(text(spec, 'request'));
+  if (wrong !== undefined) errors.invalid(SPEC.child('request'), spec['request'] ?? null, wrong);
+  const usages = texts(spec, 'usages');
+  const at = SPEC.child('usages');
+  if (usages.length === 0) errors.required(at, 'usages must be provided');
+  for (const [index, usage] of usages.entries()) {
+    if (!USAGES.includes(usage)) errors.notSupported(at.index(index), usage, USAGES);
   }
-  if (types.has('Approved') && types.has('Denied')) {
+  for (const [index, usage] of usages.entries()) {
+    if (usages.indexOf(usage) < index) errors.duplicate(at.index(index), usage);
+  }
+  const signer = text(spec, 'signerName');
+  if (signer === 'kubernetes.io/legacy-unknown') {
+    const why = 'the legacy signerName is not allowed via this API version';
+    errors.invalid(SPEC.child('signerName'), signer, why);
+  } else checkSignerName(errors, SPEC.child('signerName'), signer);
+  const seconds = countOf(spec, 'expirationSeconds');
+  if (seconds !== undefined && seconds < EXPIRATION_SECONDS_MIN) {
     errors.invalid(
-      STATUS.child('conditions'),
-      'Denied',
-      'Approved and Denied conditions are mutually exclusive',
+      SPEC.child('expirationSeconds'),
+      seconds,
+      'may not specify a duration less than 600 seconds (10 minutes)',
     );
   }
+  checkConditions(errors, object);
+  const issued = certificatesError(text(part(object, 'status'), 'certificate'));
+  if (issued !== undefined) errors.invalid(CERTIFICATE, '<certificate data>', issued);
+}
+
+function checkConditions(errors: FieldErrors, object: KubeObject): void {
+  const seen = new Set<string>();
+  for (const [index, condition] of conditionsOf(object).entries()) {
+    const at = CONDITIONS.index(index);
+    const type = text(condition, 'type');
+    if (type === '') errors.required(at.child('type'));
+    const states = FINAL.includes(type) ? ['True'] : STATES;
+    checkEnum(errors, at.child('status'), text(condition, 'status'), states);
+    const opposite = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : '';
+    if (opposite !== '' && seen.has(opposite)) {
+      errors.invalid(at.child('type'), type, 'Approved and Denied conditions are mutually exclusive');
+    }
+    if (seen.has(type)) errors.duplicate(at.child('type'), type);
+    seen.add(type);
+  }
+}
+
+function conditionsOf(object: KubeObject, type?: string): readonly JsonObject[] {
+  const all = parts(part(object, 'status'), 'conditions');
+  return type === undefined ? all : all.filter((each) => text(each, 'type') === type);
+}
+
+/** Who may change what of the status. */
+interface Powers {
+  readonly approves: boolean;
+  readonly issues: boolean;
+}
+
+function checkChange(errors: FieldErrors, object: KubeObject, old: KubeObject, powers: Powers): void {
+  for (const type of FINAL) {
+    if (conditionsOf(object, type).length < conditionsOf(old, type).length) {
+      errors.forbidden(CONDITIONS, `updates may not remove a condition of type ${JSON.stringify(type)}`);
+    }
+  }
+  for (const type of powers.approves ? [] : ['Approved', 'Denied']) {
+    const now = conditionsOf(object, type);
+    const had = conditionsOf(old, type);
+    const named = `a condition of type ${JSON.stringify(type)}`;
+    if (now.length > had.length) errors.forbidden(CONDITIONS, `updates may not add ${named}`);
+    else if (now.length === had.length && !same(now, had)) {
+      errors.forbidden(CONDITIONS, `updates may not modify ${named}\n`);
+    }
+  }
+  const issued = text(part(object, 'status'), 'certificate');
+  const before = text(part(old, 'status'), 'certificate');
+  if (issued === before) return;
+  if (!powers.issues) errors.forbidden(CERTIFICATE, 'updates may not set certificate content');
+  else if (before !== '') {
+    errors.forbidden(CERTIFICATE, 'updates may not modify existing certificate content');
+  }
+}
+
+/** Conditions with the times they came and changed, where nobody said. */
+function withTimes(object: KubeObject, old: KubeObject, nowMs: number): KubeObject {
+  const status = part(object, 'status');
+  if (!has(status, 'conditions')) return object;
+  const now = formatTime(Math.floor(nowMs / 1000));
+  const conditions = conditionsOf(object).map((condition) => {
+    const updated = textOf(condition, 'lastUpdateTime') ?? now;
+    const before = conditionsOf(old, text(condition, 'type')).find(
+      (each) => text(each, 'status') === text(condition, 'status') && has(each, 'lastTransitionTime'),
+    );
+    const changed =
+      textOf(condition, 'lastTransitionTime') ?? textOf(before ?? {}, 'lastTransitionTime') ?? now;
+    return { ...condition, lastUpdateTime: updated, lastTransitionTime: changed };
+  });
+  return withField(object, 'status', { ...status, conditions });
 }
 
 export const certificateSigningRequests = defineKind({
@@ -68,48 +154,14 @@ export const certificateSigningRequests = defineKind({
       return withField({ ...object, status: {} }, 'spec', { ...spec, ...own });
     },
     prepareForUpdate: (object, old) => keepField(object, old, 'spec'),
-    check(errors, object) {
-      const spec = part(object, 'spec');
-      if (text(spec, 'request') === '')
-        errors.invalid(SPEC.child('request'), null, 'PEM block type must be CERTIFICATE REQUEST');
-      const usages = texts(spec, 'usages');
-      if (usages.length === 0) errors.required(SPEC.child('usages'));
-      for (const [index, usage] of usages.entries()) {
-        if (!USAGES.includes(usage)) errors.notSupported(SPEC.child('usages').index(index), usage, USAGES);
-        else if (usages.indexOf(usage) < index) errors.duplicate(SPEC.child('usages').index(index), usage);
-      }
-      const signer = text(spec, 'signerName');
-      if (signer === '') errors.required(SPEC.child('signerName'));
-      else {
-        const [domain, ...path] = signer.split('/');
-        if (path.length !== 1 || path[0] === '' || !domain.includes('.')) {
-          errors.invalid(
-            SPEC.child('signerName'),
-            signer,
-            'must be a fully qualified domain and path of the form "example.com/signer-name"',
-          );
-        } else errors.invalids(SPEC.child('signerName'), signer, dnsSubdomainErrors(domain));
-      }
-      const seconds = countOf(spec, 'expirationSeconds');
-      if (seconds !== undefined && seconds < 600) {
-        errors.invalid(
-          SPEC.child('expirationSeconds'),
-          seconds,
-          'may not specify a duration less than 600 seconds (10 minutes)',
-        );
-      }
-      checkConditions(errors, object);
-    },
+    check: checkRequest,
+    checkUpdate: (errors, object, old) =>
+      checkChange(errors, object, old, { approves: false, issues: false }),
     status: {
+      prepare: (object, old, { nowMs }) => withTimes(object, old, nowMs),
       check(errors, object, old) {
-        checkConditions(errors, object);
-        const before = part(old, 'status')['certificate'];
-        if (has(part(old, 'status'), 'certificate') && !same(part(object, 'status')['certificate'], before)) {
-          errors.forbidden(
-            STATUS.child('certificate'),
-            'updates may not change a certificate that was issued',
-          );
-        }
+        checkRequest(errors, object);
+        checkChange(errors, object, old, { approves: false, issues: true });
       },
     },
   },
@@ -122,15 +174,15 @@ export const certificateSigningRequests = defineKind({
         kind: 'update',
         strategy: {
           // Only the conditions of the status are taken.
-          prepareForUpdate: (object, old) =>
-            withField(
-              keepField(object, old, 'spec'),
-              'status',
-              withField(part(old, 'status'), 'conditions', part(object, 'status')['conditions']),
-            ),
-          validateUpdate(object) {
-            const errors = new Errors();
-            checkConditions(errors, object);
+          prepareForUpdate(object, old, { nowMs }) {
+            const { conditions } = part(object, 'status');
+            const status = withField(part(old, 'status'), 'conditions', conditions);
+            return withTimes(withField(keepField(object, old, 'spec'), 'status', status), old, nowMs);
+          },
+          validateUpdate(object, old) {
+            const errors = new FieldErrors();
+            checkRequest(errors, object);
+            checkChange(errors, object, old, { approves: true, issues: false });
             return errors.list;
           },
         },

@@ -137,7 +137,6 @@ export const STORED_KINDS: readonly ResourceDefinition[] = [
 export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   serviceaccounts: 'upstream checks names alone as well',
   'events.events.k8s.io': 'checked as the core form it is stored as, under its names',
-  'certificatesigningrequests.certificates.k8s.io': 'the PEM of the request is not parsed',
   'mutatingadmissionpolicies.admissionregistration.k8s.io': 'CEL is not compiled',
   'mutatingadmissionpolicybindings.admissionregistration.k8s.io': 'CEL is not compiled',
   'validatingadmissionpolicies.admissionregistration.k8s.io':

@@ -43,7 +43,7 @@ export interface KindChecks {
   readonly status?: {
     check?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
     /** What else of the object the subresource changes as it likes; nothing where absent. */
-    prepare?(object: KubeObject, old: KubeObject): KubeObject;
+    prepare?(object: KubeObject, old: KubeObject, context: StrategyContext): KubeObject;
   };
   /** Top-level members whose changes count as a new generation; none: the kind has no generation. */
   readonly generation?: readonly string[];
@@ -107,8 +107,8 @@ export function statusOf(kind: KindChecks): SubresourceDefinition {
   const strategy: SubresourceStrategy = {
     resetFields: [['spec']],
     allowUnconditionalUpdate: kind.allowUnconditionalUpdate ?? true,
-    prepareForUpdate(object, old) {
-      let prepared = kind.status?.prepare?.(object, old) ?? object;
+    prepareForUpdate(object, old, context) {
+      let prepared = kind.status?.prepare?.(object, old, context) ?? object;
       for (const field of Object.keys({ ...old, ...object })) {
         if (!STATUS_KEEPS.has(field)) prepared = keepField(prepared, old, field);
       }
