@@ -55,7 +55,12 @@ export async function bind(call: ResourceCall): Promise<KubeObject> {
         refuse(`pod ${name} is already assigned to node "${text(spec, 'nodeName')}"`);
       if (parts(spec, 'schedulingGates').length > 0)
         refuse(`pod ${name} has non-empty .spec.schedulingGates`);
-      const assigned = withFieldAt(pod, ['spec', 'nodeName'], node);
+      const placed = withFieldAt(pod, ['spec', 'nodeName'], node);
+      const { labels } = body.metadata;
+      const assigned =
+        labels === undefined
+          ? placed
+          : withFieldAt(placed, ['metadata', 'labels'], { ...pod.metadata.labels, ...labels });
       const annotations = body.metadata.annotations;
       const noted =
         annotations === undefined
