@@ -7,6 +7,7 @@
 import type { Clock, Logger, Timer } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
+import { makeWebhooks } from './admission-webhooks.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
@@ -29,7 +30,7 @@ import { MetricsRegistry } from './metrics/registry.ts';
 import type { OidcConfig, ServerConfig } from './options/config.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
-import { parseRuntimeConfig } from './registry/scheme.ts';
+import { parseRuntimeConfig, type Scheme } from './registry/scheme.ts';
 import { ApiServer, makeScheme, type ServedScheme } from './server.ts';
 import { CachedBackend } from './storage/cacher-backend.ts';
 import { EtcdBackend } from './storage/etcd-storage.ts';
@@ -119,18 +120,7 @@ export class KubeApiServer {
       ...parts,
       logger,
       served: this.served,
-      admission: new AdmissionChain(
-        defaultPlugins(
-          {
-            lookup: admissionLookup(() => this.served.scheme),
-            authorizer: this.access.authorizer,
-            clock,
-            random,
-            settings: {},
-          },
-          { enable: config.enabledPlugins, disable: config.disabledPlugins },
-        ),
-      ),
+      admission: this.makeAdmission(),
       outermost: this.outermost(),
       authenticate: authentication.filter,
       impersonate: impersonate(this.access.authorizer),
@@ -265,6 +255,18 @@ export class KubeApiServer {
       },
       rbac: config.authorizationModes.includes('RBAC'),
     });
+  }
+
+  private makeAdmission(): AdmissionChain {
+    const { config, clock, random, uuid } = this.options;
+    const { authorizer } = this.access;
+    const { metrics } = this;
+    const scheme = (): Scheme => this.served.scheme;
+    const lookup = admissionLookup(scheme);
+    const flags = { enable: config.enabledPlugins, disable: config.disabledPlugins };
+    const { context: webhooks } = makeWebhooks({ scheme, lookup, clock, uuid, random, metrics });
+    const context = { lookup, authorizer, clock, random, settings: {}, webhooks };
+    return new AdmissionChain(defaultPlugins(context, flags));
   }
 
   private outermost(): Filter[] {
