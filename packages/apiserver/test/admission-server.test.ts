@@ -150,7 +150,7 @@ describe('built-in plugins', () => {
     await post('/api/v1/nodes', {
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name: 'node', labels: { 'topology.k8s.io/zone': 'z' } },
+      metadata: { name: 'node', labels: { 'topology.kubernetes.io/zone': 'z' } },
     });
     await post(`${NS}/pods`, pod('p'));
     const binding = {
@@ -161,7 +161,7 @@ describe('built-in plugins', () => {
     };
     expect((await post(`${NS}/pods/p/binding`, binding)).code).toBe(201);
     const bound = await small.ask('GET', `${NS}/pods/p`);
-    expect(bound.json.metadata.labels).toEqual({ 'topology.k8s.io/zone': 'z' });
+    expect(bound.json.metadata.labels).toEqual({ 'topology.kubernetes.io/zone': 'z' });
   });
 });
 

@@ -11,7 +11,7 @@ import { isPodsResource, specOf } from '../pod-parts.ts';
 import type { PluginContext } from '../plugin-context.ts';
 
 const NODES = { group: '', resource: 'nodes' };
-const LABELS = ['topology.k8s.io/zone', 'topology.k8s.io/region'];
+const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
 
 export function podTopologyLabels({ lookup }: PluginContext): MutatingPlugin {
   return {
