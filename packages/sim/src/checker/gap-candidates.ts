@@ -190,9 +190,12 @@ export class GapCandidates {
 
   /** Whether somebody was told later that a key still was as before. */
   private denied(events: readonly WatchEvent[], revision: number): boolean {
-    return events.some(
-      ({ kind, prev }) => prev !== undefined && this.filing.survivedUntil(prev, kind) >= revision,
-    );
+    return events.some(({ kind, prev }) => {
+      if (prev === undefined) return false;
+      const until = this.filing.survivedUntil(prev, kind);
+      // What the same txn has put before was there at this revision, and was not when the txn was over.
+      return prev.mod === revision ? until > revision : until >= revision;
+    });
   }
 
   /** What it would do; undefined: it cannot have been. */

@@ -23,8 +23,10 @@ export interface LeaseRecord {
 export class LeaseBook {
   readonly leases = new Map<LeaseId, LeaseRecord>();
   private readonly alive = new Map<LeaseId, number>();
+  private readonly fastest: number;
 
   constructor(history: History) {
+    this.fastest = history.beginning.fastestClock ?? 1;
     for (const { id, ttl } of history.beginning.leases ?? [])
       this.leases.set(id, { id, ttlMs: ttl * 1000, grant: undefined, renewals: [], revokes: [] });
     for (const operation of history.operations) {
@@ -88,7 +90,7 @@ export class LeaseBook {
   }
 
   private renew(id: LeaseId, operation: Operation, ttl: number): void {
-    this.leases.get(id)?.renewals.push({ operation, ttlMs: ttl * 1000 });
+    this.leases.get(id)?.renewals.push({ operation, ttlMs: (ttl * 1000) / this.fastest });
     if (operation.request.kind === 'leaseKeepAlive') this.seeAlive(id, operation.called);
   }
 }

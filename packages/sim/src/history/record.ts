@@ -166,6 +166,8 @@ export interface Beginning {
   readonly leases?: readonly { readonly id: string; readonly ttl: number }[];
   /** Members that count from the beginning. */
   readonly members?: readonly string[];
+  /** Milliseconds that the fastest member's clock counts in one of the recorder's; 1 by default. Leases are over by so much sooner. */
+  readonly fastestClock?: number;
   /** How long a cluster may be without a leader unnoticed; the laws of late expiry need it. */
   readonly electionTimeoutMs?: number;
 }

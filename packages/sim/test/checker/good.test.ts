@@ -1,7 +1,11 @@
 /** Histories that look wrong and are not: what a checker once called broken stays here. */
 import { expect, test } from '@jest/globals';
 import { checkHistory } from '../../src/checker/check-history.ts';
-import { verdictText } from '../../src/checker/verdict.ts';
+import { Filing } from '../../src/checker/filing.ts';
+import { LeaseBook } from '../../src/checker/lease-book.ts';
+import { Replay } from '../../src/checker/replay.ts';
+import { Findings, verdictText } from '../../src/checker/verdict.ts';
+import { WatchWitness } from '../../src/checker/watch-witness.ts';
 import type { History } from '../../src/history/record.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
 import type { Response, TxnOp, TxnRequest } from '../../src/history/request.ts';
@@ -58,28 +62,37 @@ function put(recorder: HistoryRecorder, key: string, value: string, revision: nu
   recorder.call(ASKER, request).ok({ kind: 'put', revision });
 }
 
-test('an unanswered txn changes a key twice, and deletes what it has put', () => {
+test('an unanswered txn changes keys twice, and deletes what it has put', () => {
   const history = recorded((recorder) => {
     put(recorder, 'a', '1', 2);
+    put(recorder, 'c', '1', 3);
     const request = txn(
       { kind: 'put', key: 'b', value: '2' },
+      { kind: 'put', key: 'c', value: '2' },
       { kind: 'delete', key: 'a', end: '\0' },
       { kind: 'put', key: 'a', value: '3' },
     );
     recorder.call(ASKER, request).failed(...LOST);
-    const gone = { value: '', create: 0, mod: 3, version: 0 };
+    const gone = { value: '', create: 0, mod: 4, version: 0 };
     const events = [
-      { kind: 'put', kv: { key: 'b', value: '2', create: 3, mod: 3, version: 1 } },
+      { kind: 'put', kv: { key: 'b', value: '2', create: 4, mod: 4, version: 1 } },
+      { kind: 'put', kv: { key: 'c', value: '2', create: 3, mod: 4, version: 2 } },
       { kind: 'delete', kv: { key: 'a', ...gone } },
       { kind: 'delete', kv: { key: 'b', ...gone } },
-      { kind: 'put', kv: { key: 'a', value: '3', create: 3, mod: 3, version: 1 } },
+      { kind: 'delete', kv: { key: 'c', ...gone } },
+      { kind: 'put', kv: { key: 'a', value: '3', create: 4, mod: 4, version: 1 } },
     ] as const;
-    recorder.fact({ type: 'applied', member: 'm', revision: 3, events });
-    const kvs = [{ key: 'a', value: '3', create: 3, mod: 3, version: 1 }];
+    recorder.fact({ type: 'applied', member: 'm', revision: 4, events });
+    const kvs = [{ key: 'a', value: '3', create: 4, mod: 4, version: 1 }];
     recorder
       .call(ASKER, { kind: 'range', key: '\0', end: '\0' })
-      .ok({ kind: 'range', revision: 3, kvs, count: 1 });
+      .ok({ kind: 'range', revision: 4, kvs, count: 1 });
   });
+  const findings = new Findings();
+  const filing = new Filing(history, findings);
+  const limits = { choicesMax: 10, stepsMax: 1000 };
+  const strict = new Replay(filing, new LeaseBook(history), findings, limits, new WatchWitness(filing));
+  expect(strict.run()).toBe(true);
   expect(verdictText(checkHistory(history))).toMatch(/^ok: /);
 });
 
@@ -209,4 +222,22 @@ test('a put to a lease with keys one may not write is denied', () => {
     recorder.call(ann, txn({ kind: 'put', key: 'k', value: '3', lease: 'a1' })).failed(...denied);
   });
   expect(verdictText(checkHistory(history))).toMatch(/^ok: /);
+});
+
+test.each<[number | undefined, RegExp]>([
+  [undefined, /^broken: .*E1/],
+  [1.05, /^ok: /],
+  [1.04, /^broken: .*E1/],
+])('a lease of 100 s is over after 96, by a clock %s as fast', (fastestClock, says) => {
+  let ms = 0;
+  const recorder = new HistoryRecorder({
+    nowMs: () => ms,
+    beginning: { ...(fastestClock !== undefined && { fastestClock }) },
+  });
+  recorder
+    .call(ASKER, { kind: 'leaseGrant', ttl: 100 })
+    .ok({ kind: 'leaseGrant', revision: 1, id: 'a1', ttl: 100 });
+  ms = 96_000;
+  recorder.call(ASKER, { kind: 'leaseKeepAlive', id: 'a1' }).ok({ kind: 'leaseKeepAlive' });
+  expect(verdictText(checkHistory(recorder.finish()))).toMatch(says);
 });

@@ -17,7 +17,7 @@ import type { Origin } from './origin.ts';
 import { SimMember, type MemberWatcher } from './member.ts';
 import { assertSettles, settle } from './microtasks.ts';
 import { LockBook } from './lock-book.ts';
-import { Mischief } from './mischief.ts';
+import { FASTEST_CLOCK, Mischief } from './mischief.ts';
 import { Operator } from './operator.ts';
 import type { Fault, SimOptions } from './options.ts';
 import type { Show } from './show.ts';
@@ -86,6 +86,7 @@ export class Cluster implements Show, MemberWatcher {
         name: `seed ${seed}`,
         members: Array.from({ length: options.members }, (_, i) => `m${i + 1}`),
         electionTimeoutMs: options.heartbeatMs * options.electionTicks,
+        ...(options.fastClocks && options.faults.has('skew') && { fastestClock: FASTEST_CLOCK }),
       },
     });
     this.ledger = new Ledger(this.recorder, this.locks);

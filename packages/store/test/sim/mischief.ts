@@ -14,6 +14,10 @@ const EFFECTS_PER_CRASH = 4000;
 const EFFECTS_PER_RECOVERY_CRASH = 60;
 const HOUR_MS = 3_600_000;
 const BULLETIN_MS = 300;
+/** Of a clock that drifts, at most. */
+const DRIFT_PERMILLE = 50;
+/** Times are whole milliseconds, so it may seem a little faster. */
+export const FASTEST_CLOCK = 1 + (DRIFT_PERMILLE + 2) / 1000;
 /** What happens to one machine that runs. */
 const AT_A_MACHINE = [
   'crash',
@@ -120,7 +124,9 @@ export class Mischief {
         break;
       case 'skew':
         cluster.happened(fault, member.name);
-        member.life?.drift(1 + prng.between(-50, cluster.options.fastClocks ? 50 : 0) / 1000);
+        member.life?.drift(
+          1 + prng.between(-DRIFT_PERMILLE, cluster.options.fastClocks ? DRIFT_PERMILLE : 0) / 1000,
+        );
         break;
       case 'clockStep':
         cluster.happened(fault, member.name);

@@ -113,9 +113,8 @@ function check(cluster: Cluster, prints: boolean): void {
   if (verdict.counts['leases ended by a later leader'] > 0) cluster.reach('lease revoked by a new leader');
   if (verdict.kind === 'ok') return;
   if (prints) process.stderr.write(`${verdictText(verdict)}\n`);
-  const { fastClocks, faults } = cluster.options;
-  const skewed = faults.has('skew');
-  const byClocks = (law: string): boolean => skewed && (law === 'E2' || (law === 'E1' && fastClocks));
+  const skewed = cluster.options.faults.has('skew');
+  const byClocks = (law: string): boolean => skewed && law === 'E2';
   const counted = verdict.violations.filter(({ law }) => !byClocks(law));
   if (counted.length < verdict.violations.length) cluster.count('excused:lease under a clock that drifts');
   const [first] = counted;
