@@ -16,7 +16,7 @@ interface Target {
   readonly name: string;
   readonly missing: string | undefined;
   readonly versions: readonly string[];
-  start(home: string): Promise<ApiTarget>;
+  readonly start: (home: string) => Promise<ApiTarget>;
 }
 
 const TARGETS: readonly Target[] = [

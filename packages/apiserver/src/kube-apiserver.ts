@@ -11,9 +11,10 @@ import { makeWebhooks } from './admission-webhooks.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
-import { describeResource } from './api/meta.ts';
+import { describeResource, type KubeObject } from './api/meta.ts';
 import { makeAuthentication } from './authentication.ts';
 import type { VerificationKey } from './authn/jwt.ts';
+import type { TokenIssuer } from './authn/token-request.ts';
 import { authorize } from './authz/authorize.ts';
 import { impersonate } from './authz/impersonate.ts';
 import { withAccessResources } from './bootstrap/access-resources.ts';
@@ -30,7 +31,9 @@ import { MetricsRegistry } from './metrics/registry.ts';
 import type { OidcConfig, ServerConfig } from './options/config.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
+import type { ResourceDefinition } from './registry/resource.ts';
 import { parseRuntimeConfig, type Scheme } from './registry/scheme.ts';
+import type { TypeTable } from './schema/type-table.ts';
 import { ApiServer, makeScheme, type ServedScheme } from './server.ts';
 import { CachedBackend } from './storage/cacher-backend.ts';
 import { EtcdBackend } from './storage/etcd-storage.ts';
@@ -76,6 +79,7 @@ export class KubeApiServer {
   private readonly tokenObjects = new TokenObjects();
   private readonly server: ApiServer;
   private readonly loopbackToken: string;
+  private readonly issuer: TokenIssuer;
   private readonly stopping = new AbortController();
   private port = 0;
   private shuttingDown = false;
@@ -91,8 +95,6 @@ export class KubeApiServer {
     const { config, credentials, clock, logger, uuid, random, readFile, oidcKeys } = options;
     this.options = options;
     this.loopbackToken = `${uuid()}${uuid()}`;
-    this.backend = this.openBackend();
-    const parts = { backend: this.backend, clock, uuid, random };
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
     const authentication = makeAuthentication({
       config,
@@ -105,23 +107,26 @@ export class KubeApiServer {
       readFile,
       oidcKeys,
     });
+    this.issuer = authentication.issuer;
     this.access = new Access({ modes: config.authorizationModes, clock, logger });
     this.bootstrap = this.makeBootstrap();
+    const admission = this.makeAdmission();
+    const outermost = this.outermost();
+    // What may be wrong with the flags has been told by now: from here on something runs that must be stopped.
+    this.backend = this.openBackend();
+    const parts = { backend: this.backend, clock, uuid, random };
     this.served = makeScheme({
       ...parts,
       runtimeConfig,
       resources: (types) =>
-        withAccessResources(
-          builtInResources(types, { networks: config.serviceNetworks, nodePorts: config.nodePorts }),
-          { access: this.access, ...authentication },
-        ),
+        withAccessResources(this.definitions(types), { access: this.access, ...authentication }),
     });
     this.server = new ApiServer({
       ...parts,
       logger,
       served: this.served,
-      admission: this.makeAdmission(),
-      outermost: this.outermost(),
+      admission,
+      outermost,
       authenticate: authentication.filter,
       impersonate: impersonate(this.access.authorizer),
       authorize: authorize(this.access.authorizer),
@@ -178,6 +183,11 @@ export class KubeApiServer {
     return this.port;
   }
 
+  /** The token of a service account that lives in a Secret of that name: signed where the key is. */
+  secretToken(account: KubeObject, secretName: string): string {
+    return this.issuer.legacyToken(account, secretName);
+  }
+
   /** A request from inside the process, as the server itself: it may do everything. */
   call(target: string, options: CallOptions = {}): Promise<CallAnswer> {
     const authorization = `Bearer ${this.loopbackToken}`;
@@ -223,8 +233,8 @@ export class KubeApiServer {
 
   private openBackend(): StorageBackend {
     const { config, client, clock, logger } = this.options;
-    const { prefix, compactionIntervalMs } = config.etcd;
-    const backend = new EtcdBackend({ client, clock, logger, prefix, compactionIntervalMs });
+    const { prefix, compactionIntervalMs, healthTimeoutMs } = config.etcd;
+    const backend = new EtcdBackend({ client, clock, logger, prefix, compactionIntervalMs, healthTimeoutMs });
     if (!config.watchCache) return backend;
     return new CachedBackend(backend, {
       clock,
@@ -232,6 +242,16 @@ export class KubeApiServer {
       prefix,
       cached: (resource) =>
         resource.resource !== 'events' && !config.uncached.has(describeResource(resource)),
+    });
+  }
+
+  /** The built-in kinds as flags have them: networks of services, how long events live. */
+  private definitions(types: TypeTable): ResourceDefinition[] {
+    const { serviceNetworks: networks, nodePorts, eventTtlSeconds } = this.options.config;
+    return builtInResources(types, { networks, nodePorts }).map((definition) => {
+      const { resource, backing } = definition;
+      if (resource !== 'events' || backing.kind !== 'stored') return definition;
+      return { ...definition, backing: { ...backing, ttlSeconds: () => eventTtlSeconds } };
     });
   }
 
@@ -257,6 +277,7 @@ export class KubeApiServer {
     });
   }
 
+  /** @throws PluginFlagsError */
   private makeAdmission(): AdmissionChain {
     const { config, clock, random, uuid } = this.options;
     const { authorizer } = this.access;

@@ -11,6 +11,7 @@ import {
   gatherCredentials,
   KubeApiServer,
   parseConfig,
+  quotaAccounts,
   servingNames,
   type CallAnswer,
   type CallOptions,
@@ -79,18 +80,24 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     clock,
     logger,
   });
-  const server = new KubeApiServer({
-    config,
-    credentials,
-    client: member.client,
-    clock,
-    logger,
-    uuid: randomUUID,
-    random: (limit) => randomInt(limit),
-    machine,
-    readFile: refuseFile,
-    oidcKeys: () => () => Promise.resolve([]),
-  });
+  let server: KubeApiServer;
+  try {
+    server = new KubeApiServer({
+      config,
+      credentials,
+      client: member.client,
+      clock,
+      logger,
+      uuid: randomUUID,
+      random: (limit) => randomInt(limit),
+      machine,
+      readFile: refuseFile,
+      oidcKeys: () => () => Promise.resolve([]),
+    });
+  } catch (error) {
+    await member.stop();
+    throw error;
+  }
   const plane = new EmbeddedControlPlane(member, server, credentials);
   try {
     await plane.begin(options.readyTimeoutMs ?? READY_TIMEOUT_MS);
@@ -133,7 +140,19 @@ class EmbeddedControlPlane implements ControlPlane {
     const { rootCertificate } = this.credentials;
     const prng = new Prng(randomInt(2 ** 32));
     const transport = this.server;
-    this.controllers = startControllers({ transport, clock, prng, logger, controllers, rootCertificate });
+    const running = startControllers({
+      transport,
+      clock,
+      prng,
+      logger,
+      controllers,
+      rootCertificate,
+      quotaAccounts,
+      signSecretToken: (account, secretName) =>
+        transport.secretToken({ apiVersion: 'v1', kind: 'ServiceAccount', ...account }, secretName),
+    });
+    transport.metrics.add({ name: 'workqueue', text: () => running.metrics.text() });
+    this.controllers = running;
   }
 
   kubeConfig(): KubeConfig {
@@ -168,7 +187,6 @@ function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
       `--secure-port=${port}`,
       '--authorization-mode=Node,RBAC',
       '--enable-bootstrap-token-auth',
-      '--allow-privileged',
       '--enable-admission-plugins=NodeRestriction',
       ...flags,
     ],

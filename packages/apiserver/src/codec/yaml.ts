@@ -7,26 +7,23 @@
  * behind `yaml: line N:` for a text that is no YAML are the library's.
  */
 
-import {
-  Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  Pair,
-  parseDocument,
-  YAMLMap,
-  YAMLSeq,
-  type CollectionTag,
-  type Node,
-  type ScalarTag,
-} from 'yaml';
+import { createRequire } from 'node:module';
+
+import type { CollectionTag, Document, LineCounter, Node, ScalarTag, YAMLMap } from 'yaml';
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import { setMember } from './presence.ts';
 import { readJson, JsonSyntaxError } from './json-reader.ts';
+
+type Library = typeof import('yaml');
+
+const load = createRequire(import.meta.url);
+
+/** Loaded when the first YAML comes: it takes longer than the rest of a server's start. */
+function library(): Library {
+  // oxlint-disable-next-line typescript/no-unsafe-return -- require knows no types
+  return load('yaml');
+}
 
 /** Text that is no YAML, or none that JSON could say. */
 export class YamlError extends Error {
@@ -56,11 +53,12 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
     const json = jsonOf(text);
     if (json !== undefined) return json;
   }
-  if (isTooDeep(text)) throw new YamlError('yaml: exceeded max depth');
-  const lines = new LineCounter();
+  const yaml = library();
+  if (isTooDeep(text, yaml)) throw new YamlError('yaml: exceeded max depth');
+  const lines = new yaml.LineCounter();
   let document: Document.Parsed;
   try {
-    document = parseDocument(text, {
+    document = yaml.parseDocument(text, {
       version: '1.1',
       intAsBigInt: true,
       uniqueKeys: false,
@@ -80,7 +78,7 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
     if (error.message.includes('call stack')) throw new YamlError('yaml: exceeded max depth');
     throw new YamlError(`yaml: line ${lines.linePos(error.pos[0]).line}: ${error.message}`, { cause: error });
   }
-  const reader = new YamlReader(lines);
+  const reader = new YamlReader(yaml, lines);
   const value = reader.value(document.contents, 0);
   if (reader.repeated.length > 0) {
     options.duplicates?.(`yaml: unmarshal errors:\n${reader.repeated.join('\n')}`);
@@ -92,7 +90,7 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
  * Whether flow collections, or lists within lists on one line, are nested deeper than anything may be: told before the
  * library builds them, for which it takes seconds. Only a text with that many signs is looked at closely.
  */
-function isTooDeep(text: string): boolean {
+function isTooDeep(text: string, { Lexer }: Library): boolean {
   if (text.split(/[[{]|[-?][ \t]/, DEPTH_MAX + 2).length <= DEPTH_MAX + 1) return false;
   let flow = 0;
   let line = 0;
@@ -126,6 +124,7 @@ function isLeftOut(tag: CollectionTag | ScalarTag): boolean {
 
 class YamlReader {
   readonly repeated: string[] = [];
+  private readonly yaml: Library;
   private readonly lines: LineCounter;
   /** What each anchor met so far stands for; the library would look through the whole document for each alias. */
   private readonly anchors = new Map<string, Node>();
@@ -133,7 +132,8 @@ class YamlReader {
   /** Depth of aliases that are being expanded: their values count against the budget. */
   private aliases = 0;
 
-  constructor(lines: LineCounter) {
+  constructor(yaml: Library, lines: LineCounter) {
+    this.yaml = yaml;
     this.lines = lines;
   }
 
@@ -144,6 +144,7 @@ class YamlReader {
       if (this.expanded > EXPANDED_MAX) throw new YamlError('yaml: document contains excessive aliasing');
     }
     if (node === null || node === undefined) return null;
+    const { isAlias, isMap, isScalar, isSeq } = this.yaml;
     if (isAlias(node)) {
       const target = this.anchors.get(node.source);
       if (target === undefined) throw new YamlError(`yaml: unknown anchor '${node.source}' referenced`);
@@ -160,6 +161,7 @@ class YamlReader {
   }
 
   private remember(node: unknown): void {
+    const { isMap, isScalar, isSeq } = this.yaml;
     if (this.aliases > 0 || !(isMap(node) || isSeq(node) || isScalar(node))) return;
     if (node.anchor !== undefined) this.anchors.set(node.anchor, node);
   }
@@ -168,15 +170,15 @@ class YamlReader {
     const object: Record<string, Json> = {};
     const own = new Set<string>();
     for (const pair of node.items) {
-      if (isMerge(pair.key)) continue;
+      if (this.isMerge(pair.key)) continue;
       this.remember(pair.key);
-      const key = keyOf(pair.key);
+      const key = this.keyOf(pair.key);
       if (own.has(key)) this.tellRepeated(pair.key, key);
       own.add(key);
       setMember(object, key, this.value(pair.value, depth + 1));
     }
     for (const pair of node.items) {
-      if (isMerge(pair.key)) this.merge(object, pair.value, depth);
+      if (this.isMerge(pair.key)) this.merge(object, pair.value, depth);
     }
     return object;
   }
@@ -196,28 +198,31 @@ class YamlReader {
   }
 
   private tellRepeated(node: unknown, key: string): void {
-    const start = isScalar(node) ? (node.range?.[0] ?? 0) : 0;
+    const start = this.yaml.isScalar(node) ? (node.range?.[0] ?? 0) : 0;
     const { line } = this.lines.linePos(start);
     this.repeated.push(`  line ${line}: key ${JSON.stringify(key)} already set in map`);
   }
-}
 
-function isMerge(node: unknown): boolean {
-  return isScalar(node) && (typeof node.value === 'symbol' || (node.value === '<<' && node.type === 'PLAIN'));
-}
+  private isMerge(node: unknown): boolean {
+    const { isScalar } = this.yaml;
+    return (
+      isScalar(node) && (typeof node.value === 'symbol' || (node.value === '<<' && node.type === 'PLAIN'))
+    );
+  }
 
-/** A key as JSON has it. */
-function keyOf(node: unknown): string {
-  const value: unknown = isScalar(node) ? node.value : undefined;
-  switch (typeof value) {
-    case 'string':
-      return value;
-    case 'boolean':
-    case 'bigint':
-    case 'number':
-      return String(value);
-    default:
-      throw new YamlError(`yaml: unsupported map key`);
+  /** A key as JSON has it. */
+  private keyOf(node: unknown): string {
+    const value: unknown = this.yaml.isScalar(node) ? node.value : undefined;
+    switch (typeof value) {
+      case 'string':
+        return value;
+      case 'boolean':
+      case 'bigint':
+      case 'number':
+        return String(value);
+      default:
+        throw new YamlError(`yaml: unsupported map key`);
+    }
   }
 }
 
@@ -251,23 +256,24 @@ function goFloat(value: number): string {
 
 /** The value as YAML: keys sorted, two spaces, lists at their key's column, as sigs.k8s.io/yaml writes it. */
 export function writeYaml(value: Json): string {
-  const document = new Document(null, { version: '1.1' });
-  document.contents = nodeOf(document, value);
+  const yaml = library();
+  const document = new yaml.Document(null, { version: '1.1' });
+  document.contents = nodeOf(yaml, document, value);
   // go-yaml folds no line and writes text of several lines as a block.
   return document.toString({ indentSeq: false, lineWidth: 0, blockQuote: 'literal' });
 }
 
-function nodeOf(document: Document, value: Json): Node {
+function nodeOf(yaml: Library, document: Document, value: Json): Node {
   if (value instanceof JsonFloat) return document.createNode(value.value);
   if (Array.isArray(value)) {
-    const list = new YAMLSeq<Node>();
-    for (const item of value) list.items.push(nodeOf(document, item));
+    const list = new yaml.YAMLSeq<Node>();
+    for (const item of value) list.items.push(nodeOf(yaml, document, item));
     return list;
   }
   if (!isJsonObject(value)) return document.createNode(value) as Node;
-  const map = new YAMLMap<Node, Node>();
+  const map = new yaml.YAMLMap<Node, Node>();
   for (const name of Object.keys(value).toSorted()) {
-    map.items.push(new Pair(document.createNode(name) as Node, nodeOf(document, value[name])));
+    map.items.push(new yaml.Pair(document.createNode(name) as Node, nodeOf(yaml, document, value[name])));
   }
   return map;
 }

@@ -30,8 +30,6 @@ test('without flags, the defaults of the original', () => {
     eventTtlSeconds: 3600,
     serviceNetworks: ['10.0.0.0/24'],
     nodePorts: { first: 30_000, last: 32_767 },
-    allowPrivileged: false,
-    reconcilesEndpoints: true,
     tlsMinVersion: 'TLSv1.2',
     requestHeader: undefined,
     oidc: undefined,

@@ -82,14 +82,10 @@ export interface ServerConfig {
   readonly enabledPlugins: readonly string[];
   readonly disabledPlugins: readonly string[];
   readonly runtimeConfig: string;
-  readonly allowPrivileged: boolean;
   readonly eventTtlSeconds: number;
   /** One network, or two of different families. */
   readonly serviceNetworks: readonly string[];
   readonly nodePorts: { readonly first: number; readonly last: number };
-  readonly reconcilesEndpoints: boolean;
-  readonly proxyCertFile: string;
-  readonly proxyKeyFile: string;
   readonly readingMax: number;
   readonly mutatingMax: number;
   readonly requestTimeoutMs: number;
@@ -327,13 +323,9 @@ function configOf(values: FlagValues): ServerConfig {
     enabledPlugins: list('enable-admission-plugins'),
     disabledPlugins: list('disable-admission-plugins'),
     runtimeConfig: list('runtime-config').join(','),
-    allowPrivileged: values.bool('allow-privileged'),
     eventTtlSeconds: Math.floor(values.durationMs('event-ttl') / 1000),
     serviceNetworks: networks.length === 0 ? [SERVICE_NETWORK] : networks,
     nodePorts: nodePortsOf(values) ?? { first: 30_000, last: 32_767 },
-    reconcilesEndpoints: text('endpoint-reconciler-type') !== 'none',
-    proxyCertFile: text('proxy-client-cert-file'),
-    proxyKeyFile: text('proxy-client-key-file'),
     readingMax: values.int('max-requests-inflight'),
     mutatingMax: values.int('max-mutating-requests-inflight'),
     requestTimeoutMs: values.durationMs('request-timeout'),

@@ -80,15 +80,15 @@ const AGGREGATION: FlagGroup = {
     idle('peer-advertise-ip', 'string', '', 'Address that other API servers reach this one at.'),
     idle('peer-advertise-port', 'string', '', 'Port that other API servers reach this one at.'),
     idle('peer-ca-file', 'string', '', 'Authorities of other API servers.'),
-    acts('proxy-client-cert-file', 'string', '', 'Certificate shown to aggregated servers and webhooks.'),
-    acts('proxy-client-key-file', 'string', '', 'Key of --proxy-client-cert-file.'),
+    idle('proxy-client-cert-file', 'string', '', 'Certificate shown to aggregated servers and webhooks.'),
+    idle('proxy-client-key-file', 'string', '', 'Key of --proxy-client-cert-file.'),
   ],
 };
 
 const KUBERNETES: FlagGroup = {
   title: 'Kubernetes',
   flags: [
-    acts('allow-privileged', 'bool', 'false', 'Let pods have privileged containers.'),
+    idle('allow-privileged', 'bool', 'false', 'Let pods have privileged containers.'),
     idle('apiserver-count', 'int', '1', 'How many API servers there are.'),
     idle(
       'coordinated-leadership-lease-duration',
@@ -103,7 +103,7 @@ const KUBERNETES: FlagGroup = {
       'When a leader that does not renew gives up.',
     ),
     idle('coordinated-leadership-retry-period', 'duration', '2s', 'Time between tries to lead.'),
-    acts(
+    idle(
       'endpoint-reconciler-type',
       'string',
       'lease',

@@ -43,7 +43,7 @@ const GENERIC: FlagGroup = {
       'external-hostname',
       'string',
       '',
-      'Host name for addresses that this server tells, as in swagger documents.',
+      'A further host name that the certificate of the server is good for.',
     ),
     acts('feature-gates', 'map', '', 'Switches name=true|false of features that are not settled.'),
     idle(
@@ -218,7 +218,7 @@ const AUTHENTICATION: FlagGroup = {
     ),
     acts('api-audiences', 'strings', '', 'Whom tokens must be for; the issuers unless told.'),
     refused('authentication-config', 'string', '', 'File with an AuthenticationConfiguration.'),
-    acts(
+    idle(
       'authentication-token-webhook-cache-ttl',
       'duration',
       '2m0s',
@@ -230,7 +230,7 @@ const AUTHENTICATION: FlagGroup = {
       '',
       'Kubeconfig of the server that is asked about tokens.',
     ),
-    acts(
+    idle(
       'authentication-token-webhook-version',
       'string',
       'v1beta1',

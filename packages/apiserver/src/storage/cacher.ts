@@ -7,7 +7,7 @@
  * is too long for one turn of the event loop is read on at its revision, which the cache's history makes possible.
  */
 
-import { prefixEnd, type Clock, type Logger } from '@keelson/base';
+import { prefixEnd, type Clock, type Logger, type Timer } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest, resourceExpired, tooLargeResourceVersion, tooManyRequests } from '../api/status.ts';
@@ -83,7 +83,7 @@ export class Cacher implements Storage {
   private readonly fanOut: FanOut;
   private readonly waits: RevisionWaits;
   private readonly feed: CacherFeed;
-  private ticking = false;
+  private ticking: Timer | undefined = undefined;
   private progressAsked = false;
   private progressKnown = false;
   private newestRunning: Promise<number> | undefined = undefined;
@@ -145,6 +145,7 @@ export class Cacher implements Storage {
   /** Ends its watches and leaves the storage, which stays open. */
   stop(): void {
     this.feed.stop();
+    this.ticking?.cancel();
   }
 
   async get(key: string, options: GetOptions = {}): Promise<StoredObject> {
@@ -422,10 +423,9 @@ export class Cacher implements Storage {
 
   /** Bookmarks, as long as anybody wants some. */
   private tick(): void {
-    if (this.ticking) return;
-    this.ticking = true;
-    this.clock.setTimer(TICK_MS, () => {
-      this.ticking = false;
+    if (this.ticking !== undefined) return;
+    this.ticking = this.clock.setTimer(TICK_MS, () => {
+      this.ticking = undefined;
       const nowMs = this.clock.monotonicMs();
       let wanted = 0;
       let soon = false;

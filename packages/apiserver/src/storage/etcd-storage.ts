@@ -25,6 +25,8 @@ export interface EtcdBackendOptions {
   readonly prefix?: string;
   /** --etcd-compaction-interval; 0: never. */
   readonly compactionIntervalMs?: number;
+  /** --etcd-healthcheck-timeout. Default: 2 s. */
+  readonly healthTimeoutMs?: number;
   readonly logger?: Logger;
 }
 
@@ -33,6 +35,7 @@ export class EtcdBackend implements StorageBackend {
   private readonly client: Client;
   private readonly clock: Clock;
   private readonly prefix: string;
+  private readonly healthTimeoutMs: number;
   private readonly space: EtcdKeySpace;
 
   /** Starts compaction; nothing else is asked of the store before somebody asks. */
@@ -40,6 +43,7 @@ export class EtcdBackend implements StorageBackend {
     const { client, clock, prefix = DEFAULT_PREFIX, logger = silentLogger } = options;
     this.client = client;
     this.clock = clock;
+    this.healthTimeoutMs = options.healthTimeoutMs ?? HEALTH_TIMEOUT_MS;
     // With and without a slash at its end, as the flag takes it.
     this.prefix = `/${prefix.split('/').filter(Boolean).join('/')}`;
     const intervalMs = options.compactionIntervalMs ?? COMPACTION_MS;
@@ -54,7 +58,7 @@ export class EtcdBackend implements StorageBackend {
   }
 
   async ready({ signal }: ReadOptions = {}): Promise<void> {
-    await this.client.kv.get(`${this.prefix}${HEALTH_KEY}`, { timeoutMs: HEALTH_TIMEOUT_MS, signal });
+    await this.client.kv.get(`${this.prefix}${HEALTH_KEY}`, { timeoutMs: this.healthTimeoutMs, signal });
   }
 
   close(): void {

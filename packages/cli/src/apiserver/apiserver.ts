@@ -43,15 +43,22 @@ type Besides = NonNullable<NonNullable<Parameters<typeof import('@keelson/apiser
 
 async function loops(controllers: readonly string[]): Promise<Besides> {
   const { startControllers } = await import('@keelson/controllers');
-  return (transport, logger, rootCertificate) =>
-    startControllers({
-      transport,
+  const { quotaAccounts } = await import('@keelson/apiserver');
+  return (server, logger, rootCertificate) => {
+    const running = startControllers({
+      transport: server,
       clock: systemClock,
       prng: new Prng(randomInt(2 ** 32)),
       logger,
       controllers,
       rootCertificate,
+      quotaAccounts,
+      signSecretToken: (account, secretName) =>
+        server.secretToken({ apiVersion: 'v1', kind: 'ServiceAccount', ...account }, secretName),
     });
+    server.metrics.add({ name: 'workqueue', text: () => running.metrics.text() });
+    return running;
+  };
 }
 
 /** @throws UsageError in the words of kube-controller-manager */

@@ -86,7 +86,6 @@ export function planApiserver(
       `--secure-port=${port}`,
       '--authorization-mode=Node,RBAC',
       '--enable-bootstrap-token-auth',
-      '--allow-privileged',
       '--enable-admission-plugins=NodeRestriction',
       '--controllers=*',
     ],

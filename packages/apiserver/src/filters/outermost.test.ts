@@ -1,0 +1,108 @@
+/** What stands before all other filters: counting, and headers for browsers. */
+import { describe, expect, test } from '@jest/globals';
+import { systemClock } from '@keelson/base';
+
+import type { ApiRequest, ApiResponse, Filter } from '../api/exchange.ts';
+import { pathSegments, requestInfo } from '../api/request-info.ts';
+import { ApiError } from '../api/status.ts';
+import { MetricsRegistry } from '../metrics/registry.ts';
+import { cors } from './cors.ts';
+import { requestMetrics } from './request-metrics.ts';
+import { strictTransportSecurity } from './strict-transport-security.ts';
+
+function requestOf(method: string, target: string, headers: Record<string, string> = {}): ApiRequest {
+  const { pathname, searchParams } = new URL(target, 'https://server');
+  return {
+    method,
+    path: pathname,
+    query: searchParams,
+    headers: new Map(Object.entries(headers).map(([name, value]) => [name, [value]])),
+    peer: { address: '127.0.0.1', certificates: [], secure: true },
+    info: requestInfo(method, pathname, pathSegments(pathname), searchParams),
+    signal: new AbortController().signal,
+    body: () => Promise.resolve(Buffer.alloc(0)),
+    warn: () => {},
+    context: {
+      auditId: '',
+      user: undefined,
+      impersonator: undefined,
+      auditAnnotations: new Map(),
+      receivedMs: 0,
+    },
+  };
+}
+
+const OK: ApiResponse = { kind: 'json', code: 200, value: {} };
+const answered = (filter: Filter, request: ApiRequest): Promise<ApiResponse> =>
+  filter(request, () => Promise.resolve(OK));
+
+describe('metrics', () => {
+  const count = async (
+    requests: readonly [string, string][],
+    next: () => Promise<ApiResponse> = () => Promise.resolve(OK),
+  ): Promise<string[]> => {
+    const registry = new MetricsRegistry();
+    const filter = requestMetrics(registry, systemClock);
+    for (const [method, target] of requests) {
+      await filter(requestOf(method, target), next).catch(() => {});
+    }
+    return registry
+      .text()
+      .split('\n')
+      .filter((line) => line.startsWith('apiserver_request_total{'));
+  };
+
+  test('by what is asked for, and by path where that is known', async () => {
+    expect(
+      await count([
+        ['GET', '/api/v1/namespaces/a/pods/b'],
+        ['GET', '/api/v1/namespaces/a/pods?watch=1'],
+        ['POST', '/apis/apps/v1/namespaces/a/deployments?dryRun=All'],
+        ['GET', '/readyz'],
+        ['GET', '/whatever'],
+      ]),
+    ).toEqual([
+      'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="resource",subresource="",verb="GET",version="v1"} 1',
+      'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="namespace",subresource="",verb="WATCH",version="v1"} 1',
+      'apiserver_request_total{code="200",component="apiserver",dry_run="All",group="apps",resource="deployments",scope="namespace",subresource="",verb="POST",version="v1"} 1',
+      'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="",scope="",subresource="/readyz",verb="GET",version=""} 1',
+      'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="",scope="",subresource="",verb="GET",version=""} 1',
+    ]);
+  });
+
+  test('a refusal by its code, anything else as 500', async () => {
+    const refused = new ApiError({ code: 403, reason: 'Forbidden', message: 'no' });
+    const [told] = await count([['GET', '/readyz']], () => Promise.reject(refused));
+    expect(told).toContain('code="403"');
+    const [broken] = await count([['GET', '/readyz']], () => Promise.reject(new Error('bug')));
+    expect(broken).toContain('code="500"');
+  });
+});
+
+test('Strict-Transport-Security on every answer', async () => {
+  const filter = strictTransportSecurity(['max-age=31536000', 'includeSubDomains']);
+  const { headers } = await answered(filter, requestOf('GET', '/readyz'));
+  expect(headers?.get('strict-transport-security')).toEqual(['max-age=31536000; includeSubDomains']);
+});
+
+describe('pages of other origins', () => {
+  const filter = cors(['//www\\.example\\.com(:|$)']);
+  test.each<[string, string, string | undefined]>([
+    ['an origin that is allowed', 'https://www.example.com', 'https://www.example.com'],
+    ['another', 'https://evil.example', undefined],
+    ['none', '', undefined],
+    ['one that is too long', `https://www.example.com:${'9'.repeat(600)}`, undefined],
+  ])('%s', async (_name, origin, allowed) => {
+    const request = requestOf('GET', '/api', origin === '' ? {} : { origin });
+    const { code, headers } = await answered(filter, request);
+    expect(code).toBe(200);
+    expect(headers?.get('access-control-allow-origin')?.[0]).toBe(allowed);
+  });
+
+  test('a preflight is answered here', async () => {
+    const request = requestOf('OPTIONS', '/api', { origin: 'https://www.example.com' });
+    const answer = await filter(request, () => Promise.reject(new Error('asked')));
+    expect(answer.code).toBe(204);
+    expect(answer.headers?.get('access-control-allow-methods')?.[0]).toContain('PATCH');
+  });
+});

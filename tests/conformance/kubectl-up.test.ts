@@ -1,0 +1,116 @@
+/**
+ * `keelson up` as people start it: store and API server as processes, kubectl with the kubeconfig it writes; stopped and
+ * started again, the same kubeconfig finds the same objects. Skipped, by name, where kubectl is not installed.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Kubectl, kubectlsOf, type KubectlResult } from '../harness/kubectl.ts';
+import { HopelessError, waitUntil } from '../harness/waiting.ts';
+import { apiserverMissing } from './kubectl-targets.ts';
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const [binary] = kubectlsOf('1.33');
+const why = binary === undefined ? 'kubectl is not installed' : apiserverMissing();
+const START_MS = 150_000;
+
+/** A run of `keelson up`. */
+class Run {
+  private readonly child: ChildProcess;
+  private readonly ended: Promise<number | null>;
+  private out = '';
+
+  constructor(dataDir: string, basePort: number) {
+    this.child = spawn(
+      path.join(ROOT, 'bin', 'keelson'),
+      ['up', '--nodes=1', `--base-port=${basePort}`, `--data-dir=${dataDir}`],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    const take = (chunk: Buffer): void => {
+      this.out += chunk.toString('utf8');
+    };
+    this.child.stdout?.on('data', take);
+    this.child.stderr?.on('data', take);
+    this.ended = new Promise((resolve) => void this.child.once('close', (code) => resolve(code)));
+  }
+
+  async ready(): Promise<void> {
+    await waitUntil('keelson up is ready', { timeoutMs: START_MS, everyMs: 50 }, () => {
+      if (this.child.exitCode !== null) throw new HopelessError(this.out);
+      return this.out.includes('export KUBECONFIG=') || undefined;
+    });
+  }
+
+  /** @returns its exit code */
+  stop(): Promise<number | null> {
+    this.child.kill('SIGTERM');
+    return this.ended;
+  }
+}
+
+/** A port with the one behind it and the twentieth free a moment ago. */
+async function freeBase(): Promise<number> {
+  for (;;) {
+    const first = await listen(0);
+    const address = first.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const others = await Promise.allSettled([listen(port + 1), listen(port + 20)]);
+    const servers = others.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    await Promise.all([first, ...servers].map((server) => new Promise((resolve) => server.close(resolve))));
+    if (servers.length === 2) return port;
+  }
+}
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen({ host: '127.0.0.1', port }, () => resolve(server));
+  });
+}
+
+if (binary === undefined || why !== undefined) {
+  test.skip(`kubectl on keelson up (${why})`, () => {});
+} else {
+  describe('kubectl on keelson up', () => {
+    let home = '';
+    let dataDir = '';
+    let basePort = 0;
+    let run: Run | undefined;
+
+    const kubectl = (...args: string[]): Promise<KubectlResult> =>
+      new Kubectl({ binary: binary.path, kubeconfig: path.join(dataDir, 'kubeconfig'), home }).run(args);
+
+    beforeAll(async () => {
+      home = mkdtempSync(path.join(tmpdir(), 'keelson-kubectl-up-'));
+      dataDir = path.join(home, 'data');
+      basePort = await freeBase();
+    });
+
+    afterAll(async () => {
+      await run?.stop();
+      rmSync(home, { recursive: true, force: true });
+    });
+
+    test('what was made is there after a restart, for the same credentials', async () => {
+      run = new Run(dataDir, basePort);
+      await run.ready();
+      const made = await kubectl('create', 'configmap', 'kept', '--from-literal=a=b');
+      expect(made).toEqual({ code: 0, out: 'configmap/kept created\n', err: '' });
+      const kubeconfig = readFileSync(path.join(dataDir, 'kubeconfig'), 'utf8');
+      expect(await run.stop()).toBe(0);
+
+      run = new Run(dataDir, basePort);
+      await run.ready();
+      expect(readFileSync(path.join(dataDir, 'kubeconfig'), 'utf8')).toBe(kubeconfig);
+      const found = await kubectl('get', 'configmap', 'kept', '-o', 'jsonpath={.data.a}');
+      expect(found).toEqual({ code: 0, out: 'b', err: '' });
+      expect(await run.stop()).toBe(0);
+      run = undefined;
+    });
+  });
+}
