@@ -63,10 +63,11 @@ function chooseCore(cluster: Show, prng: Prng): void {
   const damaged = cluster.members.some((member) => member.damaged !== 'no' && !member.retired);
   if (truth === undefined || cluster.operator.unsettled || damaged || prng.chance(1, 2)) return;
   const voters = truth.filter(({ isLearner }) => !isLearner);
-  let spare = Math.ceil(voters.length / 2) - 1;
-  for (const { peerUrls } of voters) {
-    const member = cluster.operator.memberAt(placeOfUrl(peerUrls));
-    if (spare === 0 || member === undefined || prng.chance(1, 2)) continue;
+  const machines = voters.map(({ peerUrls }) => cluster.operator.memberAt(placeOfUrl(peerUrls)));
+  const able = machines.filter((member) => member !== undefined && !member.retired);
+  let spare = able.length - (Math.floor(voters.length / 2) + 1);
+  for (const member of able) {
+    if (spare <= 0 || member === undefined || prng.chance(1, 2)) continue;
     spare--;
     member.retired = true;
     cluster.count('deadAtTheEnd');
