@@ -63,10 +63,17 @@ export function accessServer(): AccessServer {
   let serial = 0;
   const uuid = (): string => `00000000-0000-4000-8000-${String((serial += 1)).padStart(12, '0')}`;
   const lookups = new TokenObjects();
-  const { privateKey, publicKey } = newKeys();
-  void publicKey;
+  const { privateKey } = newKeys();
   const nowMs = (): number => clock.nowMs();
-  const issuer = new TokenIssuer({ issuer: ISSUER, privateKey, audiences: [ISSUER], lookups, nowMs, uuid });
+  const issuer = new TokenIssuer({
+    issuer: ISSUER,
+    privateKey,
+    audiences: [ISSUER],
+    maxSeconds: 86_400,
+    lookups,
+    nowMs,
+    uuid,
+  });
   const tokens = firstToken([
     new TokenFile(USERS, 'users.csv'),
     new ServiceAccountTokens({

@@ -332,6 +332,18 @@ describe('tokens of service accounts', () => {
   test('are minted, let their account in, and end with it', async () => {
     await world.ask('admin', 'POST', ACCOUNTS, { metadata: { name: 'short' } });
     const token = await tokenOf('short');
+    const day = 86_400;
+    const cut = await world.ask(
+      'admin',
+      'POST',
+      `${ACCOUNTS}/short/token`,
+      request({ expirationSeconds: day + 1 }),
+    );
+    expect([cut.warnings, member(cut.json, 'spec', 'expirationSeconds')]).toEqual([
+      [`299 - "requested expiration of ${day + 1} seconds shortened to ${day} seconds"`],
+      day,
+    ]);
+    expect(cut.json.metadata).toMatchObject({ name: 'short', namespace: 'red' });
     const self = await world.ask(token, 'POST', `${AUTHENTICATION}/selfsubjectreviews`, {});
     expect(member(self.json, 'status', 'userInfo')).toMatchObject({
       username: 'system:serviceaccount:red:short',
@@ -369,6 +381,24 @@ describe('tokens of service accounts', () => {
     expect([short.code, short.json['message']]).toEqual([
       422,
       'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes',
+    ]);
+    const another = await world.ask('admin', 'POST', `${ACCOUNTS}/robot/token`, {
+      metadata: { name: 'other' },
+      spec: {},
+    });
+    expect([another.code, another.json['message']]).toEqual([
+      422,
+      'TokenRequest.authentication.k8s.io "robot" is invalid: metadata.name: Invalid value: "other": must match the service account name if specified',
+    ]);
+    const anew = await world.ask('admin', 'POST', `${ACCOUNTS}/robot/token`, {
+      metadata: { uid: 'old' },
+      spec: {},
+    });
+    expect([anew.code, anew.json['message']]).toEqual([
+      409,
+      expect.stringMatching(
+        /^Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "robot": the UID in the token request \(old\) does not match the UID of the service account \(0{8}-/,
+      ),
     ]);
     expect((await world.ask('admin', 'POST', `${ACCOUNTS}/nobody/token`, request())).code).toBe(404);
     expect((await world.ask('viewer', 'POST', `${ACCOUNTS}/robot/token`, request())).code).toBe(403);

@@ -470,14 +470,14 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
       'another kind',
       { boundObjectRef: { kind: 'ConfigMap', apiVersion: 'v1', name: 'x' } },
       400,
-      'cannot bind token to object of type v1, Kind=ConfigMap',
+      'cannot bind token to object of type /v1, Kind=ConfigMap',
     ],
     ['no such pod', { boundObjectRef: { ...POD, name: 'gone' } }, 404, 'pods "gone" not found'],
     [
       'another pod of the name',
       { boundObjectRef: { ...POD, uid: 'old' } },
       409,
-      'the UID in the bound object reference (old) does not match the UID in record',
+      'Operation cannot be fulfilled on Pod "web": the UID in the bound object reference (old) does not match the UID in record',
     ],
   ])('a request that is %s', async (_name, spec, code, text) => {
     const error: unknown = await world()

@@ -8,13 +8,14 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 
 import { fieldsOf, textOf, textsOf } from '../api/fields.ts';
-import type { KubeObject } from '../api/meta.ts';
+import { parseApiVersion, type KubeObject, type ObjectMeta } from '../api/meta.ts';
 import { badRequest, conflict, invalid, notFound, type FieldError } from '../api/status.ts';
 import { serviceAccountUser } from '../api/user-info.ts';
 import { keyIdOf, publicJwk, signJwt, type VerificationKey } from './jwt.ts';
 import { LEGACY_ISSUER, type TokenLookups } from './service-account.ts';
 import type { BoundClaims, ClaimRef } from './service-account-claims.ts';
 
+const KIND = { group: 'authentication.k8s.io', kind: 'TokenRequest' };
 const MIN_SECONDS = 10 * 60;
 const MAX_SECONDS = 2 ** 32;
 const DEFAULT_SECONDS = 3600;
@@ -55,32 +56,29 @@ export class TokenIssuer {
    * Answers a TokenRequest.
    *
    * @param account the service account as stored
+   * @param warn is told when the token ends sooner than was asked
    * @returns the request with its status: the token and when it ends
-   * @throws ApiError Invalid for a duration outside of the bounds, BadRequest for an object no token is bound to,
-   *   NotFound or Conflict for one that is not (or no longer) there
+   * @throws ApiError Invalid for a duration outside of the bounds and for metadata of another account, Conflict for an
+   *   account made anew, BadRequest for an object no token is bound to, NotFound or Conflict for one that is not (or
+   *   no longer) there
    */
-  async request(account: KubeObject, request: KubeObject): Promise<KubeObject> {
+  async request(
+    account: KubeObject,
+    request: KubeObject,
+    warn: (text: string) => void = () => undefined,
+  ): Promise<KubeObject> {
     const { audiences, maxSeconds, extend = true, nowMs, issuer } = this.options;
     const spec = fieldsOf(request.spec);
     const name = account.metadata.name ?? '';
     const namespace = account.metadata.namespace ?? '';
-    const { name: toldName, namespace: toldNamespace } = request.metadata;
-    if (toldName !== undefined && toldName !== '' && toldName !== name) {
-      throw badRequest(
-        `name in the token request's metadata (${toldName}) does not match the name of the service account (${name})`,
-      );
-    }
-    if (toldNamespace !== undefined && toldNamespace !== '' && toldNamespace !== namespace) {
-      throw badRequest(
-        `namespace in the token request's metadata (${toldNamespace}) does not match the namespace of the service account (${namespace})`,
-      );
-    }
+    checkMetadata(request.metadata, { name, namespace, uid: account.metadata.uid ?? '' });
     const asked = typeof spec.expirationSeconds === 'number' ? spec.expirationSeconds : DEFAULT_SECONDS;
     checkDuration(asked);
     const wanted = textsOf(spec.audiences);
     const meant = wanted.length === 0 ? audiences : wanted;
     const bound = await this.boundTo(namespace, name, spec.boundObjectRef);
     const seconds = maxSeconds !== undefined && asked > maxSeconds ? maxSeconds : asked;
+    if (seconds < asked) warn(`requested expiration of ${asked} seconds shortened to ${seconds} seconds`);
     const now = Math.floor(nowMs() / 1000);
     const extended =
       extend &&
@@ -108,13 +106,17 @@ export class TokenIssuer {
     };
     return {
       ...request,
-      metadata: { ...request.metadata, name, namespace },
+      metadata: {
+        ...request.metadata,
+        name,
+        namespace,
+        ...(account.metadata.uid === undefined ? {} : { uid: account.metadata.uid }),
+        creationTimestamp: textOfTime(now),
+      },
       spec: { ...spec, audiences: meant, expirationSeconds: seconds },
       status: {
         token: signJwt(claims, this.options.privateKey, this.keyId),
-        expirationTimestamp: new Date((extended ? now + seconds : expires) * 1000)
-          .toISOString()
-          .replace(/\.\d{3}Z$/, 'Z'),
+        expirationTimestamp: textOfTime(now + seconds),
       },
     };
   }
@@ -144,10 +146,10 @@ export class TokenIssuer {
     const { lookups } = this.options;
     const { kind, apiVersion, name, uid } = fieldsOf(ref);
     const wanted = { name: textOf(name), uid: textOf(uid) };
-    const type = `${textOf(apiVersion)}/${textOf(kind)}`;
-    switch (type) {
-      case 'v1/Pod': {
-        const pod = here(await lookups.pod(namespace, wanted.name), 'pods', wanted);
+    const { group, version } = parseApiVersion(textOf(apiVersion)) ?? { group: '', version: '' };
+    switch (group === '' ? textOf(kind) : '') {
+      case 'Pod': {
+        const pod = there(await lookups.pod(namespace, wanted.name), 'pods', wanted);
         const spec = fieldsOf(pod.spec);
         if (textOf(spec.serviceAccountName) !== account) {
           throw badRequest(
@@ -155,35 +157,68 @@ export class TokenIssuer {
           );
         }
         const nodeName = textOf(spec.nodeName);
-        if (nodeName === '') return { pod: refOf(pod) };
+        if (nodeName === '') return { pod: refOf(pod, 'Pod', wanted) };
         const node = await lookups.node(nodeName);
-        return { pod: refOf(pod), node: { name: nodeName, uid: node?.metadata.uid ?? '' } };
+        return { pod: refOf(pod, 'Pod', wanted), node: { name: nodeName, uid: node?.metadata.uid ?? '' } };
       }
-      case 'v1/Secret':
-        return { secret: refOf(here(await lookups.secret(namespace, wanted.name), 'secrets', wanted)) };
-      case 'v1/Node':
-        return { node: refOf(here(await lookups.node(wanted.name), 'nodes', wanted)) };
+      case 'Secret': {
+        const secret = there(await lookups.secret(namespace, wanted.name), 'secrets', wanted);
+        return { secret: refOf(secret, 'Secret', wanted) };
+      }
+      case 'Node':
+        return { node: refOf(there(await lookups.node(wanted.name), 'nodes', wanted), 'Node', wanted) };
       default:
-        throw badRequest(`cannot bind token to object of type ${textOf(apiVersion)}, Kind=${textOf(kind)}`);
+        throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${textOf(kind)}`);
     }
   }
 }
 
-function refOf({ metadata }: KubeObject): ClaimRef {
-  return { name: metadata.name ?? '', uid: metadata.uid ?? '' };
-}
-
-function here(object: KubeObject | undefined, resource: string, wanted: ClaimRef): KubeObject {
-  if (object === undefined) throw notFound({ group: '', resource }, wanted.name);
-  const uid = object.metadata.uid ?? '';
+/** What of the object is written into the token. @throws ApiError Conflict when it is not the one that was meant */
+function refOf({ metadata }: KubeObject, kind: string, wanted: ClaimRef): ClaimRef {
+  const { name = '', uid = '' } = metadata;
   if (wanted.uid !== '' && wanted.uid !== uid) {
     throw conflict(
-      { group: '', resource },
+      { group: '', resource: kind },
       wanted.name,
       `the UID in the bound object reference (${wanted.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
     );
   }
+  return { name, uid };
+}
+
+function there(object: KubeObject | undefined, resource: string, { name }: ClaimRef): KubeObject {
+  if (object === undefined) throw notFound({ group: '', resource }, name);
   return object;
+}
+
+/** The account that a request names must be the one it is sent to. */
+function checkMetadata(
+  told: ObjectMeta,
+  account: { readonly name: string; readonly namespace: string; readonly uid: string },
+): void {
+  for (const field of ['name', 'namespace'] as const) {
+    const value = told[field] ?? '';
+    if (value === '' || value === account[field]) continue;
+    throw invalid(KIND, account.name, [
+      {
+        type: 'FieldValueInvalid',
+        field: `metadata.${field}`,
+        body: `Invalid value: ${JSON.stringify(value)}: must match the service account ${field} if specified`,
+      },
+    ]);
+  }
+  const { uid = '' } = told;
+  if (uid === '' || uid === account.uid) return;
+  throw conflict(
+    { group: KIND.group, resource: KIND.kind },
+    account.name,
+    `the UID in the token request (${uid}) does not match the UID of the service account (${account.uid})`,
+  );
+}
+
+/** @param seconds since the epoch */
+function textOfTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
 function checkDuration(seconds: number): void {
@@ -199,7 +234,7 @@ function checkDuration(seconds: number): void {
     field: 'spec.expirationSeconds',
     body: `Invalid value: ${seconds}: ${text}`,
   };
-  throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', [error]);
+  throw invalid(KIND, '', [error]);
 }
 
 /** The body of /.well-known/openid-configuration: where the keys are, and what they sign with. */

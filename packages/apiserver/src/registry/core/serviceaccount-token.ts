@@ -16,11 +16,12 @@ export function serviceAccountToken(issuer: TokenIssuer): SubresourceDefinition 
     verbs: ['create'],
     backing: {
       kind: 'create',
-      async create({ body, namespace, name, stores }) {
+      async create({ body, namespace, name, stores, request }) {
         if (body === undefined) throw badRequest('a TokenRequest is required');
         const accounts = stores.of({ group: '', resource: 'serviceaccounts' });
         if (accounts === undefined) throw internalError('service accounts are not served');
-        return await issuer.request(await accounts.get(namespace, name), body);
+        const account = await accounts.get(namespace, name);
+        return await issuer.request(account, body, (text) => request.warn(text));
       },
     },
   };
