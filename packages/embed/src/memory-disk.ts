@@ -10,6 +10,8 @@ class FileBytes {
   length = 0;
 
   write(position: number, data: Uint8Array): void {
+    // Nothing written moves no end.
+    if (data.length === 0) return;
     const end = position + data.length;
     this.reserve(end);
     this.bytes.set(data, position);
@@ -39,10 +41,16 @@ class FileBytes {
 
 type Node = FileBytes | 'directory';
 
+/** Without a slash at its end. */
+function plain(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
 export class MemoryDisk implements Disk {
   private readonly nodes = new Map<string, Node>([['/', 'directory']]);
 
-  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+  async open(given: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile> {
+    const path = plain(given);
     const found = this.nodes.get(path);
     if (found === 'directory') throw failure('EISDIR', 'open', path);
     if (mode !== 'create') {
@@ -56,29 +64,34 @@ export class MemoryDisk implements Disk {
     return new MemoryFile(path, made, true);
   }
 
-  async readFile(path: string, bytesMax: number): Promise<Buffer> {
+  async readFile(given: string, bytesMax: number): Promise<Buffer> {
+    const path = plain(given);
     const file = this.file(path, 'read');
     if (file.length > bytesMax) throw failure('EFBIG', 'read', path);
     return file.read(0, file.length);
   }
 
-  async writeFileAtomic(path: string, data: Uint8Array): Promise<void> {
+  async writeFileAtomic(given: string, data: Uint8Array): Promise<void> {
+    const path = plain(given);
     this.parent(path, 'open');
     if (this.nodes.get(path) === 'directory') throw failure('EISDIR', 'rename', path);
     const made = new FileBytes();
     made.write(0, data);
     this.nodes.set(path, made);
+    // Where a disk writes what it then renames.
+    this.nodes.delete(`${path}.tmp`);
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(source: string, target: string): Promise<void> {
+    const [from, to] = [plain(source), plain(target)];
     const found = this.nodes.get(from);
     if (found === undefined) throw failure('ENOENT', 'rename', from);
     this.parent(to, 'rename');
-    const target = this.nodes.get(to);
+    const there = this.nodes.get(to);
     if (found === 'directory') {
-      if (target instanceof FileBytes) throw failure('ENOTDIR', 'rename', to);
-      if (target === 'directory' && this.namesIn(to).length > 0) throw failure('ENOTEMPTY', 'rename', to);
-    } else if (target === 'directory') throw failure('EISDIR', 'rename', to);
+      if (there instanceof FileBytes) throw failure('ENOTDIR', 'rename', to);
+      if (there === 'directory' && this.namesIn(to).length > 0) throw failure('ENOTEMPTY', 'rename', to);
+    } else if (there === 'directory') throw failure('EISDIR', 'rename', to);
     for (const path of this.below(from)) {
       const node = this.nodes.get(path);
       this.nodes.delete(path);
@@ -88,17 +101,20 @@ export class MemoryDisk implements Disk {
     this.nodes.set(to, found);
   }
 
-  async remove(path: string): Promise<void> {
+  async remove(given: string): Promise<void> {
+    const path = plain(given);
     this.file(path, 'unlink');
     this.nodes.delete(path);
   }
 
-  async removeAll(path: string): Promise<void> {
+  async removeAll(given: string): Promise<void> {
+    const path = plain(given);
     for (const each of this.below(path)) this.nodes.delete(each);
     this.nodes.delete(path);
   }
 
-  async makeDirectory(path: string): Promise<void> {
+  async makeDirectory(given: string): Promise<void> {
+    const path = plain(given);
     const found = this.nodes.get(path);
     if (found instanceof FileBytes) throw failure('EEXIST', 'mkdir', path);
     if (found === 'directory') return;
@@ -108,18 +124,20 @@ export class MemoryDisk implements Disk {
     this.nodes.set(path, 'directory');
   }
 
-  async list(path: string): Promise<string[]> {
+  async list(given: string): Promise<string[]> {
+    const path = plain(given);
     const found = this.nodes.get(path);
     if (found === undefined) throw failure('ENOENT', 'scandir', path);
     if (found !== 'directory') throw failure('ENOTDIR', 'scandir', path);
     return this.namesIn(path);
   }
 
-  async exists(path: string): Promise<boolean> {
-    return this.nodes.has(path);
+  async exists(given: string): Promise<boolean> {
+    return this.nodes.has(plain(given));
   }
 
-  async syncDirectory(path: string): Promise<void> {
+  async syncDirectory(given: string): Promise<void> {
+    const path = plain(given);
     if (!this.nodes.has(path)) throw failure('ENOENT', 'open', path);
   }
 
