@@ -1,7 +1,13 @@
 /** An API server in memory with control loops on it, for tests that look at what becomes of objects. */
 
 import { Prng, silentLogger, systemClock } from '@keelson/base';
-import { isKubeObject, isRecord, type KubeObject } from '@keelson/kube-client';
+import {
+  isKubeObject,
+  isRecord,
+  type CallAnswer,
+  type CallOptions,
+  type KubeObject,
+} from '@keelson/kube-client';
 
 import { smallServer, type Answer, type SmallServer } from '../../apiserver/test/small-server.ts';
 import { until } from '../../kube-client/test/hand-clock.ts';
@@ -25,12 +31,18 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-type Options = Partial<ControllersOptions> & { readonly server?: Parameters<typeof smallServer>[0] };
+type Options = Partial<ControllersOptions> & {
+  readonly server?: Parameters<typeof smallServer>[0];
+  /** What the loops' requests meet instead of the server; undefined: the server itself. */
+  readonly instead?: (target: string, options: CallOptions) => Promise<CallAnswer> | undefined;
+};
 
-export async function cluster({ server, ...options }: Options = {}): Promise<Cluster> {
+export async function cluster({ server, instead, ...options }: Options = {}): Promise<Cluster> {
   const small = smallServer({ resources: 'built-in', ...server });
   const controllers = startControllers({
-    transport: small.server,
+    transport: {
+      call: (target, call = {}) => instead?.(target, call) ?? small.server.call(target, call),
+    },
     clock: systemClock,
     prng: new Prng(1),
     logger: silentLogger,
@@ -82,3 +94,25 @@ export function conditionOf(object: KubeObject | undefined, type: string): Reado
 }
 
 export { until };
+
+/** A refusal as the server words them. */
+export function refusal(code: number, reason: string): Promise<CallAnswer> {
+  const status = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: reason,
+    reason,
+    code,
+  };
+  const bytes = Buffer.from(JSON.stringify(status));
+  return Promise.resolve({
+    code,
+    headers: new Map([['content-type', ['application/json']]]),
+    chunks: (async function* chunks() {
+      yield await Promise.resolve(bytes);
+    })(),
+    bytes: () => Promise.resolve(bytes),
+  });
+}

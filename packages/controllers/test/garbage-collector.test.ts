@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { KubeObject } from '@keelson/kube-client';
 
-import { cluster, ownedBy, until, type Cluster } from './cluster.ts';
+import { cluster, ownedBy, refusal, until, type Cluster } from './cluster.ts';
 
 const MAPS = '/api/v1/namespaces/n/configmaps';
 
@@ -193,4 +193,86 @@ test('many dependents go with one question about their owner', async () => {
   await remove('a', 'Background');
   await eventually([]);
   await running.calm();
+});
+
+/** Runs with a server that answers some requests of the loops otherwise. */
+async function meeting(instead: NonNullable<Parameters<typeof cluster>[0]>['instead']): Promise<void> {
+  await running.stop();
+  running = await cluster({
+    controllers: ['garbagecollector'],
+    ...(instead === undefined ? {} : { instead }),
+  });
+  await running.create('/api/v1/namespaces', { metadata: { name: 'n' } });
+}
+
+describe('kinds without a strategic merge, as custom resources are', () => {
+  beforeEach(() =>
+    meeting((_target, { headers }) =>
+      headers?.['content-type']?.startsWith('application/strategic') === true
+        ? refusal(415, 'UnsupportedMediaType')
+        : undefined,
+    ),
+  );
+
+  test('are orphaned', async () => {
+    const a = await map('a');
+    await map('b', [ownedBy(a)]);
+    await remove('a', 'Orphan');
+    await eventually(['b']);
+    expect(await owners('b')).toBeUndefined();
+  });
+
+  test('lose one of two owners', async () => {
+    const a = await map('a');
+    const b = await map('b');
+    await map('c', [ownedBy(a), ownedBy(b)]);
+    await remove('a', 'Background');
+    await until(async () => String(await owners('c')) === 'b', 'c belongs to b');
+  });
+
+  test('that own each other do not wait for ever', async () => {
+    const a = await map('a');
+    const b = await map('b', [ownedBy(a, { blockOwnerDeletion: true })]);
+    await running.small.ask('PATCH', `${MAPS}/a`, {
+      metadata: { ownerReferences: [ownedBy(b, { blockOwnerDeletion: true })] },
+    });
+    await remove('a', 'Foreground');
+    await eventually([]);
+  });
+});
+
+describe('a request that', () => {
+  test('meets a newer version is repeated where the owners are the same', async () => {
+    let conflicts = 0;
+    await meeting((target, { method, body }) => {
+      // As if somebody wrote the object all the time: no deletion that names a version comes through.
+      if (method !== 'DELETE' || !target.includes('/configmaps/')) return undefined;
+      const versioned = body?.toString().includes('resourceVersion') === true;
+      if (!versioned) return undefined;
+      conflicts += 1;
+      const name = target.replace(/^.*\//, '').replace(/\?.*$/, '');
+      return running.small
+        .ask('PATCH', `${MAPS}/${name}`, { metadata: { labels: { written: String(conflicts) } } })
+        .then(() => refusal(409, 'Conflict'));
+    });
+    const a = await map('a');
+    await map('b', [ownedBy(a)]);
+    await remove('a', 'Background');
+    await eventually([]);
+    expect(conflicts).toBe(1);
+  });
+
+  test('finds nobody for a while is made later', async () => {
+    let failures = 6;
+    await meeting((_target, { method }) => {
+      if (method !== 'DELETE' || failures === 0) return undefined;
+      failures -= 1;
+      return failures % 2 === 0 ? refusal(500, 'InternalError') : Promise.reject(new Error('reset'));
+    });
+    const a = await map('a');
+    await map('b', [ownedBy(a)]);
+    await running.small.ask('DELETE', `${MAPS}/a`);
+    await eventually([]);
+    expect(failures).toBe(0);
+  });
 });

@@ -2,9 +2,10 @@
 
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Prng, silentLogger, systemClock } from '@keelson/base';
+import type { CallAnswer } from '@keelson/kube-client';
 
 import { startControllers } from '../src/start-controllers.ts';
-import { cluster, conditionOf, until, type Cluster } from './cluster.ts';
+import { cluster, conditionOf, refusal, until, type Cluster } from './cluster.ts';
 
 let running: Cluster | undefined;
 
@@ -199,3 +200,86 @@ describe('a namespace that is deleted', () => {
     expect(controllers.metrics.text()).toMatch(/workqueue_retries_total\{name="namespace"\} 0\n/);
   });
 });
+
+describe('a namespace whose content cannot be deleted for a while', () => {
+  test('says which, deletes all else, and goes later', async () => {
+    let refusing = true;
+    const {
+      create,
+      get,
+      names,
+      delete: remove,
+    } = await begin({
+      controllers: ['namespace'],
+      instead: (target, { method }) =>
+        refusing && method === 'DELETE' && target.includes('/secrets')
+          ? refusal(500, 'InternalError')
+          : undefined,
+    });
+    await create('/api/v1/namespaces', { metadata: { name: 'n' } });
+    await create('/api/v1/namespaces/n/secrets', { metadata: { name: 'a' } });
+    await create('/api/v1/namespaces/n/configmaps', { metadata: { name: 'b' } });
+    await remove('/api/v1/namespaces/n');
+    const type = 'NamespaceDeletionContentFailure';
+    await until(
+      async () => conditionOf(await get('/api/v1/namespaces/n'), type)['status'] === 'True',
+      'it is said',
+    );
+    expect(conditionOf(await get('/api/v1/namespaces/n'), type)).toMatchObject({
+      reason: 'ContentDeletionFailed',
+      message: 'Failed to delete all resource types, 1 remaining: secrets: InternalError',
+    });
+    expect(await names('/api/v1/namespaces/n/configmaps')).toEqual([]);
+    refusing = false;
+    await until(async () => (await get('/api/v1/namespaces/n')) === undefined, 'the namespace is gone');
+  });
+
+  test('waits for groups that do not answer, because something of theirs may be in it', async () => {
+    let stale = true;
+    const {
+      create,
+      get,
+      delete: remove,
+    } = await begin({
+      controllers: ['namespace'],
+      instead: (target) =>
+        stale && target === '/apis' && running !== undefined
+          ? staleGroup(running.small.server.call('/apis', { headers: { accept: AGGREGATED } }))
+          : undefined,
+    });
+    await create('/api/v1/namespaces', { metadata: { name: 'n' } });
+    await create('/api/v1/namespaces/n/configmaps', { metadata: { name: 'b' } });
+    await remove('/api/v1/namespaces/n');
+    const type = 'NamespaceDeletionDiscoveryFailure';
+    await until(
+      async () => conditionOf(await get('/api/v1/namespaces/n'), type)['status'] === 'True',
+      'it is said',
+    );
+    expect(conditionOf(await get('/api/v1/namespaces/n'), type)).toMatchObject({
+      reason: 'DiscoveryFailed',
+      message:
+        'Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: slow.io/v1: stale GroupVersion discovery: slow.io/v1',
+    });
+    stale = false;
+    await until(async () => (await get('/api/v1/namespaces/n')) === undefined, 'the namespace is gone');
+  });
+});
+
+const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+
+/** The groups that are served, and one whose server does not answer. */
+async function staleGroup(asking: Promise<CallAnswer>): Promise<CallAnswer> {
+  const answer = await asking;
+  const list = JSON.parse((await answer.bytes()).toString()) as { items: unknown[] };
+  const slow = {
+    metadata: { name: 'slow.io' },
+    versions: [{ version: 'v1', freshness: 'Stale', resources: [] }],
+  };
+  const bytes = Buffer.from(JSON.stringify({ ...list, items: [...list.items, slow] }));
+  return {
+    code: 200,
+    headers: new Map([['content-type', ['application/json']]]),
+    chunks: answer.chunks,
+    bytes: () => Promise.resolve(bytes),
+  };
+}

@@ -46,6 +46,7 @@ export class Discovery {
   private readonly client: RestClient;
   private readonly documents = new Map<string, Document>();
   private known: Served | undefined;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(client: RestClient) {
     this.client = client;
@@ -62,7 +63,14 @@ export class Discovery {
    * @returns the same value as the last time when nothing changed
    * @throws KubeError when nothing at all can be learned
    */
-  async refresh(signal?: AbortSignal): Promise<Served> {
+  refresh(signal?: AbortSignal): Promise<Served> {
+    // One after the other: what one is told has changed, the next one must not take for known.
+    const asking = this.last.then(() => this.ask(signal));
+    this.last = asking.catch(() => undefined);
+    return asking;
+  }
+
+  private async ask(signal: AbortSignal | undefined): Promise<Served> {
     const core = await this.document('/api', signal);
     const groups = await this.document('/apis', signal);
     const { known } = this;

@@ -201,6 +201,8 @@ class Session {
   private readonly session: http2.ClientHttp2Session;
   private readonly clock: Clock;
   private streams = 0;
+  /** Whether the server's settings have come. */
+  private told = false;
   private heardMs: number;
   private timer: Timer | undefined;
 
@@ -212,6 +214,9 @@ class Session {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
     });
     this.session.once('connect', () => this.session.setLocalWindowSize(CONNECTION_WINDOW));
+    this.session.once('remoteSettings', () => {
+      this.told = true;
+    });
     // Each request hears of it by itself.
     this.session.on('error', () => undefined);
     this.session.once('close', () => this.timer?.cancel());
@@ -224,7 +229,9 @@ class Session {
   }
 
   get hasRoom(): boolean {
-    const most = this.session.remoteSettings?.maxConcurrentStreams ?? STREAMS_DEFAULT;
+    // Before the server said anything, Node believes in four thousand millions.
+    const said = this.told ? this.session.remoteSettings.maxConcurrentStreams : undefined;
+    const most = said ?? STREAMS_DEFAULT;
     return this.usable && this.streams < most;
   }
 
