@@ -66,6 +66,12 @@ function decoded(kind: ResourceDefinition, object: JsonObject, name?: string): K
   return version.defaults?.(typed) ?? typed;
 }
 
+/** In the version the kind is stored in, which is what strategies see. */
+function stored(kind: ResourceDefinition, object: KubeObject): KubeObject {
+  const { backing } = kind;
+  return backing.kind === 'stored' ? (kind.convert?.(object, backing.version) ?? object) : object;
+}
+
 function at(object: KubeObject, path: string): Json | undefined {
   let value: unknown = object;
   for (const step of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[step];
@@ -74,7 +80,7 @@ function at(object: KubeObject, path: string): Json | undefined {
 
 function errorsOf({ resource, version, object, old, subresource }: Case): string[] {
   const kind = kindOf(resource);
-  const given = decoded(kind, object, version);
+  const given = stored(kind, decoded(kind, object, version));
   const { strategy } = kind;
   if (old === undefined) {
     const prepared = strategy.prepareForCreate?.(given, context) ?? given;
@@ -85,7 +91,7 @@ function errorsOf({ resource, version, object, old, subresource }: Case): string
       ...strategy.validate(prepared, context).map(({ field, body }) => `${field}: ${body}`),
     ];
   }
-  const before = decoded(kind, old, version);
+  const before = stored(kind, decoded(kind, old, version));
   const sub = kind.subresources.find(({ name }) => name === subresource);
   const rules = sub?.backing.kind === 'update' ? sub.backing.strategy : strategy;
   const prepared = rules.prepareForUpdate?.(given, before, context) ?? given;

@@ -136,7 +136,6 @@ export const STORED_KINDS: readonly ResourceDefinition[] = [
  */
 export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   serviceaccounts: 'upstream checks names alone as well',
-  'events.events.k8s.io': 'checked as the core form it is stored as, under its names',
   'mutatingadmissionpolicies.admissionregistration.k8s.io': 'CEL is not compiled',
   'mutatingadmissionpolicybindings.admissionregistration.k8s.io': 'CEL is not compiled',
   'validatingadmissionpolicies.admissionregistration.k8s.io':
