@@ -22,6 +22,7 @@ import { Informer, type InformerHandler } from '../informer/informer.ts';
 import { InformerSet } from '../informer/informer-set.ts';
 import type { Scheme } from '../registry/scheme.ts';
 import { storeOf } from './ensure.ts';
+import { atMost } from './pause.ts';
 import { RoleAggregation } from './role-aggregation.ts';
 
 /** A mode of --authorization-mode; a webhook, or what an embedder brings, is given ready. */
@@ -42,6 +43,9 @@ const RBAC_KINDS: readonly [RbacKind, string][] = [
 ];
 
 const CLUSTER_ROLES = { group: RBAC_GROUP, resource: 'clusterroles' };
+
+/** What the store may take to end what was asked of it. */
+const STOP_MS = 1_000;
 
 export class Access {
   /** What decides a request: all modes, members of system:masters first. */
@@ -94,8 +98,8 @@ export class Access {
   }
 
   async stop(): Promise<void> {
-    await this.aggregation.stop();
-    await this.informers.stop();
+    const { clock } = this.options;
+    await atMost(clock, STOP_MS, Promise.all([this.aggregation.stop(), this.informers.stop()]));
   }
 
   /**

@@ -9,6 +9,7 @@ import { Access } from './access.ts';
 import { Bootstrap, type BootstrapOptions } from './bootstrap.ts';
 import { lookUp, storeOf } from './ensure.ts';
 import { apiServerId } from './identity-lease.ts';
+import { atMost } from './pause.ts';
 
 const WRITE = { dryRun: false };
 const CA = CertificateAuthority.create('kubernetes-ca', Date.now()).certificate;
@@ -221,6 +222,15 @@ describe('the service kubernetes', () => {
     expect(await lookUp(endpoints, 'default', 'kubernetes')).toBeUndefined();
     expect(await names('', 'services')).toEqual(['kubernetes']);
   });
+});
+
+test('what does not end is waited for no longer than was said', async () => {
+  const soon = {
+    ...systemClock,
+    setTimer: (_delayMs: number, task: () => void) => systemClock.setTimer(0, task),
+  };
+  await atMost(soon, 60_000, new Promise(() => undefined));
+  await atMost(systemClock, 60_000, Promise.resolve());
 });
 
 describe('what administrators changed', () => {

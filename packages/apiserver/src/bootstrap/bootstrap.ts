@@ -15,6 +15,7 @@ import { flowControlObjects } from './flow-control.ts';
 import { identityLease, identityLeaseCollector } from './identity-lease.ts';
 import { kubernetesService, leaveService, type KubernetesServiceOptions } from './kubernetes-service.ts';
 import { MasterLeases } from './master-leases.ts';
+import { atMost } from './pause.ts';
 import { PostStartHooks, type PostStartHook } from './post-start-hooks.ts';
 import { systemPriorityClasses } from './priority-classes.ts';
 import { defaultServiceCidr, legacyTokenTracking } from './small-objects.ts';
@@ -34,6 +35,9 @@ export interface BootstrapOptions {
   /** Default roles only where RBAC is a mode. True unless said. */
   readonly rbac?: boolean;
 }
+
+/** What the store may take at a stop, twice: records of this server run out by themselves after 15 s. */
+const STOP_MS = 1_000;
 
 export class Bootstrap {
   private readonly options: BootstrapOptions;
@@ -72,10 +76,11 @@ export class Bootstrap {
 
   /** Takes the server out of the service `kubernetes`, and stops. */
   async stop(): Promise<void> {
-    await this.hooks.stop();
+    const { clock } = this.options;
+    await atMost(clock, STOP_MS, this.hooks.stop());
     if (this.world === undefined) return;
     try {
-      await leaveService(this.world.stores, this.service);
+      await atMost(clock, STOP_MS, leaveService(this.world.stores, this.service));
     } catch (error) {
       // The record runs out by itself within seconds.
       this.options.logger.warn('the record of this server stays until it runs out', {

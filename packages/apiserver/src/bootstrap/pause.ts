@@ -1,4 +1,4 @@
-/** Waiting that ends early when everything is to stop. */
+/** Waiting that ends: early when everything is to stop, and in time when what is waited for does not come. */
 
 import type { Clock } from '@keelson/base';
 
@@ -24,5 +24,15 @@ export class Pause {
       const timer = this.clock.setTimer(delayMs, done);
       signal.addEventListener('abort', done, { once: true });
     });
+  }
+}
+
+/** Waits for an end, but not longer than this: a store that is gone must not hold up a stop. */
+export async function atMost(clock: Clock, limitMs: number, end: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([end, new Pause(clock, over.signal).wait(limitMs)]);
+  } finally {
+    over.abort();
   }
 }
