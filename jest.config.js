@@ -15,7 +15,7 @@ export default {
     ],
   },
   moduleNameMapper: {
-    '^fast-check$': '<rootDir>/tests/harness/seeded-draws.ts',
+    '^fast-check$': '<rootDir>/scripts/seeded-draws.mjs',
     '^@keelson/proto$': '<rootDir>/proto/gen/index.ts',
     '^@keelson/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },
