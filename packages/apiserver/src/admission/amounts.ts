@@ -11,7 +11,7 @@ import { quantity } from '../validation/scalars.ts';
 
 export type Amounts = ReadonlyMap<string, Quantity>;
 
-export const NOTHING: Amounts = new Map();
+export const NOTHING: ReadonlyMap<string, Quantity> = new Map();
 const ZERO = Quantity.of(0);
 export const ONE = Quantity.of(1);
 

@@ -167,7 +167,7 @@ export function inUserNamespace({ spec }: PodView): boolean {
   return spec['hostUsers'] === false;
 }
 
-const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t'];
+const SELINUX_TYPES: readonly string[] = ['', 'container_t', 'container_init_t', 'container_kvm_t'];
 
 function seLinuxOptions(types: readonly string[]): (pod: PodView) => Finding | undefined {
   return ({ spec }) => {

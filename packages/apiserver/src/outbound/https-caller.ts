@@ -130,9 +130,9 @@ class Asking {
             settle();
             resolve({ code: answer.statusCode ?? 0, body: bytes });
           },
-          (error: unknown) => {
+          (error: Error) => {
             settle();
-            reject(error instanceof Error ? error : new Error(String(error)));
+            reject(error);
           },
         );
       });
@@ -192,8 +192,7 @@ const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
 
 /** A failure in Go's words. */
 function reasonOf(error: unknown, { url, address }: CallTarget): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = property(error, 'code');
   const parsed = new URL(url);
   const { hostname } = parsed;
   const where = `${address?.host ?? hostname}:${address?.port ?? (parsed.port || '443')}`;
@@ -218,6 +217,11 @@ function reasonOf(error: unknown, { url, address }: CallTarget): string {
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return `tls: failed to verify certificate: x509: certificate is not valid for ${hostname}`;
     default:
-      return error.message;
+      return property(error, 'message') || String(error);
   }
+}
+
+function property(error: unknown, name: 'code' | 'message'): string {
+  const value: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, name) : undefined;
+  return typeof value === 'string' ? value : '';
 }

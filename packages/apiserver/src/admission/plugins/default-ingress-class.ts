@@ -11,7 +11,7 @@ import { newestMarked } from '../default-class.ts';
 import type { PluginContext } from '../plugin-context.ts';
 
 const INGRESS_CLASSES = { group: 'networking.k8s.io', resource: 'ingressclasses' };
-const MARKS = ['ingressclass.kubernetes.io/is-default-class'];
+const MARKS: readonly string[] = ['ingressclass.kubernetes.io/is-default-class'];
 const OLDER_ANNOTATION = 'kubernetes.io/ingress.class';
 
 export function defaultIngressClass({ lookup }: PluginContext): MutatingPlugin {

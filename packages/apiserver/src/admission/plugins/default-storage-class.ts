@@ -11,7 +11,7 @@ import type { PluginContext } from '../plugin-context.ts';
 import { storageClassOf } from '../pod-amounts.ts';
 
 const STORAGE_CLASSES = { group: 'storage.k8s.io', resource: 'storageclasses' };
-const MARKS = [
+const MARKS: readonly string[] = [
   'storageclass.kubernetes.io/is-default-class',
   'storageclass.beta.kubernetes.io/is-default-class',
 ];

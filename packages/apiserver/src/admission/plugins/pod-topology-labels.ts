@@ -11,7 +11,7 @@ import { isPodsResource, specOf } from '../pod-parts.ts';
 import type { PluginContext } from '../plugin-context.ts';
 
 const NODES = { group: '', resource: 'nodes' };
-const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
+const LABELS: readonly string[] = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
 
 export function podTopologyLabels({ lookup }: PluginContext): MutatingPlugin {
   return {

@@ -3,7 +3,7 @@
 import { Counter, Histogram, type MetricsRegistry } from '../../metrics/registry.ts';
 import type { WebhookObserver } from './webhook-context.ts';
 
-const SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 25];
+const SECONDS: readonly number[] = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 25];
 
 export function webhookMetrics(registry: MetricsRegistry): WebhookObserver {
   const requests = registry.add(
