@@ -9,7 +9,7 @@ export const LEASES: readonly Mutant[] = [
     file: 'store/src/server.ts',
     find: '    const nowMs = this.world.clock.monotonicMs();\n    state.lessor.arm(nowMs);\n',
     replace: '    const nowMs = this.world.clock.nowMs() % 1e9;\n    state.lessor.arm(nowMs);\n',
-    by: ['sim'],
+    by: ['packages/store/test/mutants/wall-clock', 'sim'],
     why: 'a clock that is set ends leases, or makes them last',
   },
   {

@@ -25,4 +25,10 @@ export const MISSED: Readonly<Record<string, string>> = {
     'auth.test.ts: a lease of one key; before, each had one more to be refused for',
   'password-is-compared-with-a-state-of-before':
     'auth.test.ts changes the password while it is being compared',
+  'leases-end-by-the-wall-clock':
+    'wall-clock.test.ts: a lease under calendars that are wrong; the simulation takes its faults for the cause',
+  'renewal-is-not-confirmed-by-a-quorum':
+    'schedule.test.ts had it; the simulation meets it too seldom, and no longer is asked first',
+  'remains-of-a-torn-write-stay-behind-the-log': 'wal.test.ts: a hole in a write, and a shorter one over it',
+  'received-database-is-not-synced': 'images: what a start throws of our own kinds is judged, too',
 };

@@ -52,7 +52,7 @@ async function jestConfig(root: string): Promise<object> {
     ...base,
     rootDir: root,
     maxWorkers: 1,
-    testPathIgnorePatterns: [...base.testPathIgnorePatterns, '/test/mutants/'],
+    testPathIgnorePatterns: [...base.testPathIgnorePatterns, '/test/mutants/(mutants|sample)'],
     cacheDirectory: path.join(root, 'cache'),
     reporters: [path.join(root, 'packages/raft/test/mutants/reporter.ts')],
   };
