@@ -10,6 +10,11 @@ import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
 import { GROUP_MASTERS } from './api/user-info.ts';
 import { authenticate } from './authn/authenticate.ts';
 import {
+  jwtTokens,
+  readAuthenticationConfig,
+  type AuthenticationConfig,
+} from './authn/authentication-config.ts';
+import {
   firstRequest,
   firstToken,
   type Authenticated,
@@ -27,7 +32,9 @@ import { TokenCache } from './authn/token-cache.ts';
 import { TokenFile } from './authn/token-file.ts';
 import { discoveryDocument, keySet, TokenIssuer } from './authn/token-request.ts';
 import { X509Users } from './authn/x509.ts';
+import { readYaml } from './codec/yaml.ts';
 import type { ServerCredentials } from './credentials/credentials.ts';
+import type { CurrentKeys, KeySource } from './oidc-provider.ts';
 import type { OidcConfig, ServerConfig } from './options/config.ts';
 
 /** The issuer of a cluster that was told none. */
@@ -44,8 +51,7 @@ export interface AuthenticationParts {
   /** A secret that only this process knows: whoever shows it is the server itself. */
   readonly loopbackToken: string;
   readonly readFile: (path: string) => string;
-  /** The keys of an OpenID provider; `refresh` fetches them anew. */
-  readonly oidcKeys: (oidc: OidcConfig) => (refresh: boolean) => Promise<readonly VerificationKey[]>;
+  readonly issuerKeys: (source: KeySource) => CurrentKeys;
 }
 
 export interface Authentication {
@@ -76,6 +82,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     nowMs,
     uuid,
   });
+  const file = configFile(parts, issuers);
   const tokens = new TokenCache(
     firstToken([
       loopback(parts.loopbackToken, uuid()),
@@ -92,7 +99,11 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
       ...(config.bootstrapTokens
         ? [new BootstrapTokens((name) => lookups.secret('kube-system', name), nowMs)]
         : []),
-      ...(config.oidc === undefined ? [] : [oidcTokens(config.oidc, parts.oidcKeys(config.oidc), nowMs)]),
+      ...(config.oidc === undefined ? [] : [flaggedTokens(config.oidc, parts)]),
+      ...(file?.jwt ?? []).map((one) => {
+        const { url, discoveryUrl, certificateAuthority: ca } = one;
+        return jwtTokens(one, parts.issuerKeys({ issuer: url, discoveryUrl, ca }), nowMs);
+      }),
     ]),
     () => clock.monotonicMs(),
   );
@@ -108,7 +119,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
   const named = config.authorizationModes.includes('AlwaysAllow');
   return {
     filter: authenticate(firstRequest(ways), {
-      anonymous: { enabled: config.anonymous && !named },
+      anonymous: named ? { enabled: false } : (file?.anonymous ?? { enabled: config.anonymous }),
       ...(requestHeader === undefined ? {} : { proxyHeaders: proxyHeaders(requestHeader) }),
       refused: (request: ApiRequest, error) =>
         logger.info('Unable to authenticate the request', {
@@ -132,11 +143,26 @@ function loopback(secret: string, uid: string): TokenAuthenticator {
   return { authenticateToken: (token) => Promise.resolve(token === secret ? found : undefined) };
 }
 
-function oidcTokens(
-  oidc: OidcConfig,
-  keys: (refresh: boolean) => Promise<readonly VerificationKey[]>,
-  nowMs: () => number,
-): OidcTokens {
+/** What --authentication-config says; undefined without it. @throws Error naming what is wrong with it */
+function configFile(
+  { config, readFile }: AuthenticationParts,
+  issuers: readonly string[],
+): AuthenticationConfig | undefined {
+  const { authenticationFile: path } = config;
+  if (path === '') return undefined;
+  const found = readAuthenticationConfig(readYaml(readFile(path)), issuers);
+  if (found.anonymous !== undefined && config.anonymousGiven) {
+    throw new Error(
+      'anonymous-auth flag can not be set when anonymous field is configured in authentication configuration file',
+    );
+  }
+  return found;
+}
+
+/** The provider that --oidc-* flags name. */
+function flaggedTokens(oidc: OidcConfig, { issuerKeys, readFile, clock }: AuthenticationParts): OidcTokens {
+  const ca = oidc.caFile === '' ? undefined : readFile(oidc.caFile);
+  const keys = issuerKeys({ issuer: oidc.issuer, discoveryUrl: undefined, ca });
   const { issuer, clientId, usernameClaim, usernamePrefix, groupsClaim, groupsPrefix } = oidc;
   return new OidcTokens({
     issuer,
@@ -148,7 +174,7 @@ function oidcTokens(
     requiredClaims: Object.fromEntries(oidc.requiredClaims),
     algorithms: oidc.algorithms,
     keys,
-    nowMs,
+    nowMs: () => clock.nowMs(),
   });
 }
 

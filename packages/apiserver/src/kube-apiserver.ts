@@ -13,7 +13,6 @@ import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
 import { describeResource, type KubeObject } from './api/meta.ts';
 import { makeAuthentication } from './authentication.ts';
-import type { VerificationKey } from './authn/jwt.ts';
 import type { TokenIssuer } from './authn/token-request.ts';
 import { authorize } from './authz/authorize.ts';
 import { impersonate } from './authz/impersonate.ts';
@@ -28,7 +27,8 @@ import { strictTransportSecurity } from './filters/strict-transport-security.ts'
 import type { HealthCheck } from './handlers/health.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
-import type { OidcConfig, ServerConfig } from './options/config.ts';
+import type { CurrentKeys, KeySource } from './oidc-provider.ts';
+import type { ServerConfig } from './options/config.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
@@ -55,8 +55,8 @@ export interface KubeApiServerOptions {
   readonly machine: Machine;
   /** A file's text. @throws with a message that names it */
   readonly readFile: (path: string) => string;
-  /** The keys of an OpenID provider. */
-  readonly oidcKeys: (oidc: OidcConfig) => (refresh: boolean) => Promise<readonly VerificationKey[]>;
+  /** The keys of an issuer of tokens that is not the server itself. */
+  readonly issuerKeys: (source: KeySource) => CurrentKeys;
   /** What the process says of itself, as text for /metrics; nothing in a process that has several servers. */
   readonly processMetrics?: (registry: MetricsRegistry) => void;
   readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
@@ -92,7 +92,7 @@ export class KubeApiServer {
 
   /** Opens nothing yet. @throws Error for a flag's value that cannot be, or a file that cannot be used */
   constructor(options: KubeApiServerOptions) {
-    const { config, credentials, clock, logger, uuid, random, readFile, oidcKeys } = options;
+    const { config, credentials, clock, logger, uuid, random, readFile, issuerKeys } = options;
     this.options = options;
     this.loopbackToken = `${uuid()}${uuid()}`;
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
@@ -105,7 +105,7 @@ export class KubeApiServer {
       uuid,
       loopbackToken: this.loopbackToken,
       readFile,
-      oidcKeys,
+      issuerKeys,
     });
     this.issuer = authentication.issuer;
     this.access = new Access({ modes: config.authorizationModes, clock, logger });

@@ -106,11 +106,10 @@ async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['
       random: (limit) => randomInt(limit),
       machine,
       readFile,
-      oidcKeys: (oidc) => {
-        const ca = oidc.caFile === '' ? undefined : readFile(oidc.caFile);
+      issuerKeys: (source) => {
         const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>
           (await import('./fetch-json.ts')).fetchJson(url, trusted);
-        const provider = new OidcProvider(oidc, ca, fetchJson, systemClock);
+        const provider = new OidcProvider(source, fetchJson, systemClock);
         return (refresh) => provider.current(refresh);
       },
       processMetrics: (registry) => describeProcess(registry),

@@ -92,7 +92,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       random: (limit) => randomInt(limit),
       machine,
       readFile: refuseFile,
-      oidcKeys: () => () => Promise.resolve([]),
+      issuerKeys: () => () => Promise.resolve([]),
     });
   } catch (error) {
     await member.stop();

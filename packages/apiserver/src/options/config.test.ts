@@ -116,6 +116,11 @@ describe('refusals', () => {
       '--encryption-provider-config is not supported by this build: start without',
     ],
     [[ETCD, '--tls-cert-file=x'], 'invalid', 'missing TLS cert file or key file'],
+    [
+      [ETCD, '--authentication-config=x', '--oidc-issuer-url=https://a', '--oidc-client-id=b'],
+      'invalid',
+      'authentication-config file and oidc-* flags are mutually exclusive',
+    ],
     [[ETCD, '--service-cluster-ip-range=10.0.0.1'], 'invalid', 'invalid CIDR address: 10.0.0.1'],
     [
       [ETCD, '--storage-backend=etcd2'],

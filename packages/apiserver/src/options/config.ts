@@ -73,6 +73,10 @@ export interface ServerConfig {
   readonly streamsMax: number;
   readonly clientCaFile: string;
   readonly anonymous: boolean;
+  /** Whether the command line says so. */
+  readonly anonymousGiven: boolean;
+  /** --authentication-config. */
+  readonly authenticationFile: string;
   readonly bootstrapTokens: boolean;
   readonly tokenFile: string;
   readonly requestHeader: RequestHeaderConfig | undefined;
@@ -168,8 +172,9 @@ function warningsOf(given: readonly FlagSpec[], values: FlagValues): string[] {
 
 function contradictions(values: FlagValues): string[] {
   const found: string[] = [];
-  const needs = (good: boolean, text: string): void => {
-    if (!good) found.push(text);
+  const text = (name: string): string => values.string(name);
+  const needs = (good: boolean, message: string): void => {
+    if (!good) found.push(message);
   };
   needs(values.strings('etcd-servers').length > 0, '--etcd-servers must be specified');
   const backend = values.string('storage-backend');
@@ -179,8 +184,8 @@ function contradictions(values: FlagValues): string[] {
   );
   const port = values.int('secure-port');
   needs(port >= 0 && port <= 65_535, `--secure-port ${port} must be between 0 and 65535, inclusive`);
-  const pair = (cert: string, key: string, text: string): void =>
-    needs((values.string(cert) === '') === (values.string(key) === ''), text);
+  const pair = (cert: string, key: string, message: string): void =>
+    needs((text(cert) === '') === (text(key) === ''), message);
   pair('tls-cert-file', 'tls-private-key-file', 'missing TLS cert file or key file');
   pair(
     'proxy-client-cert-file',
@@ -219,6 +224,10 @@ function contradictions(values: FlagValues): string[] {
   needs(
     (values.string('oidc-issuer-url') === '') === (values.string('oidc-client-id') === ''),
     'oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set',
+  );
+  needs(
+    text('authentication-config') === '' || !values.given().some(({ name }) => name.startsWith('oidc-')),
+    'authentication-config file and oidc-* flags are mutually exclusive',
   );
   const ranges = values.strings('service-cluster-ip-range');
   needs(ranges.length <= 2, '--service-cluster-ip-range must not contain more than two entries');
@@ -283,6 +292,8 @@ function configOf(values: FlagValues): ServerConfig {
     streamsMax: values.int('http2-max-streams-per-connection'),
     clientCaFile: text('client-ca-file'),
     anonymous: values.bool('anonymous-auth'),
+    anonymousGiven: values.changed('anonymous-auth'),
+    authenticationFile: text('authentication-config'),
     bootstrapTokens: values.bool('enable-bootstrap-token-auth'),
     tokenFile: text('token-auth-file'),
     requestHeader:

@@ -217,7 +217,7 @@ const AUTHENTICATION: FlagGroup = {
       'Take requests without credentials for those of system:anonymous.',
     ),
     acts('api-audiences', 'strings', '', 'Whom tokens must be for; the issuers unless told.'),
-    refused('authentication-config', 'string', '', 'File with an AuthenticationConfiguration.'),
+    acts('authentication-config', 'string', '', 'File with an AuthenticationConfiguration.'),
     idle(
       'authentication-token-webhook-cache-ttl',
       'duration',
