@@ -125,9 +125,7 @@ withKubectl('kubectl (needs it on the path)', () => {
         ['configmaps', '[]', '[]', '[get list watch]'],
       ]),
     );
-    expect(list.err).toContain(
-      'the list may be incomplete: node authorizer does not support user rule resolution',
-    );
+    expect(list.err).toBe('');
     const who = await as('editor', 'auth', 'whoami');
     expect(who.out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
       ['ATTRIBUTE', 'VALUE'],

@@ -161,6 +161,17 @@ export function genericNotFound(): ApiError {
   });
 }
 
+/** A path of the API that is served, but not by this method. */
+export function genericMethodNotAllowed(): ApiError {
+  return new ApiError({
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: 'the server does not allow this method on the requested resource',
+    details: {},
+  });
+}
+
+/** A resource that is asked for what it cannot do. */
 export function methodNotSupported(resource: GroupResource, verb: string): ApiError {
   return new ApiError({
     code: 405,

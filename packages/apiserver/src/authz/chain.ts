@@ -13,16 +13,16 @@ import {
   type Decision,
   type UserInfo,
 } from '../api/user-info.ts';
-import { EVERYTHING, joinRules, type RuleResolver, type UserRules } from './user-rules.ts';
+import { EVERYTHING, joinRules, NO_RULES, type RuleResolver, type UserRules } from './user-rules.ts';
 
-/** A mode with what it can tell of a user's rules; one that cannot tell has cannotEnumerate. */
+/** A mode with what it can tell of a user's rules; one that cannot tell says so in their errors. */
 export interface Mode {
   readonly authorizer: Authorizer;
   readonly rules: RuleResolver;
 }
 
 const NOTHING: RuleResolver = {
-  rulesFor: () => ({ resourceRules: [], nonResourceRules: [], incomplete: false, errors: [] }),
+  rulesFor: () => NO_RULES,
 };
 
 /** Allows whatever is asked. */

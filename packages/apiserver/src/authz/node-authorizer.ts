@@ -10,25 +10,43 @@ import {
   type AuthorizationAttributes,
   type Authorizer,
   type Decision,
+  type UserInfo,
 } from '../api/user-info.ts';
 import { NODE_RULES } from './bootstrap-policy.ts';
 import type { NodeGraph, NodeGraphKind } from './node-graph.ts';
 import { rulesAllow } from './rules.ts';
+import { NO_RULES, type RuleResolver, type UserRules } from './user-rules.ts';
 
 const PREFIX = 'system:node:';
 const ALLOW: Decision = { kind: 'allow', reason: '' };
 const READ_VERBS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 const OWN_VERBS: ReadonlySet<string> = new Set(['get', 'create', 'update', 'patch', 'delete']);
 
+function isNode({ name, groups }: UserInfo): boolean {
+  return name.startsWith(PREFIX) && groups.includes(GROUP_NODES);
+}
+
 function no(reason: string): Decision {
   return { kind: 'no-opinion', reason };
 }
 
-export class NodeAuthorizer implements Authorizer {
+/** Of nodes that cannot be told; all others have no rules here. */
+const NODES_RULES: UserRules = {
+  resourceRules: [],
+  nonResourceRules: [],
+  incomplete: true,
+  errors: ['node authorizer does not support user rule resolution'],
+};
+
+export class NodeAuthorizer implements Authorizer, RuleResolver {
   private readonly graph: NodeGraph;
 
   constructor(graph: NodeGraph) {
     this.graph = graph;
+  }
+
+  rulesFor(user: UserInfo): UserRules {
+    return isNode(user) ? NODES_RULES : NO_RULES;
   }
 
   authorize(attributes: AuthorizationAttributes): Promise<Decision> {
@@ -37,7 +55,7 @@ export class NodeAuthorizer implements Authorizer {
 
   decide(attributes: AuthorizationAttributes): Decision {
     const { user } = attributes;
-    if (!user.name.startsWith(PREFIX) || !user.groups.includes(GROUP_NODES)) return no('');
+    if (!isNode(user)) return no('');
     const node = user.name.slice(PREFIX.length);
     if (node === '') return no(`unknown node for user ${JSON.stringify(user.name)}`);
     if (attributes.isResource) {

@@ -177,3 +177,12 @@ test('static rules for the rest; nobody else', () => {
   expect(services({ ...N1, groups: [] })).toBe('no-opinion');
   expect(services({ ...N1, name: 'jane' })).toBe('no-opinion');
 });
+
+test('what nodes may do cannot be listed; of anybody else there is nothing to list', () => {
+  const { nodes } = world();
+  expect(nodes.rulesFor(N1)).toMatchObject({
+    incomplete: true,
+    errors: ['node authorizer does not support user rule resolution'],
+  });
+  expect(nodes.rulesFor({ ...N1, groups: [] })).toMatchObject({ incomplete: false, errors: [] });
+});

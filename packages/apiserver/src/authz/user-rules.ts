@@ -18,17 +18,13 @@ export interface RuleResolver {
   rulesFor(user: UserInfo, namespace: string): UserRules;
 }
 
-/** An authorizer that decides but cannot list: the Node authorizer, a webhook. */
-export function cannotEnumerate(authorizer: string): RuleResolver {
-  return {
-    rulesFor: () => ({
-      resourceRules: [],
-      nonResourceRules: [],
-      incomplete: true,
-      errors: [`${authorizer} authorizer does not support user rule resolution`],
-    }),
-  };
-}
+/** Nothing, and that for certain. */
+export const NO_RULES: UserRules = {
+  resourceRules: [],
+  nonResourceRules: [],
+  incomplete: false,
+  errors: [],
+};
 
 /** Everything: what AlwaysAllow tells. */
 export const EVERYTHING: RuleResolver = {

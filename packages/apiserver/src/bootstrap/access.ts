@@ -17,7 +17,7 @@ import { NodeAuthorizer } from '../authz/node-authorizer.ts';
 import { NodeGraph } from '../authz/node-graph.ts';
 import { RbacAuthorizer } from '../authz/rbac.ts';
 import { RBAC_GROUP, RbacObjects, type RbacKind } from '../authz/rbac-objects.ts';
-import { cannotEnumerate, type RuleResolver } from '../authz/user-rules.ts';
+import type { RuleResolver } from '../authz/user-rules.ts';
 import { Informer, type InformerHandler } from '../informer/informer.ts';
 import { InformerSet } from '../informer/informer-set.ts';
 import type { Scheme } from '../registry/scheme.ts';
@@ -162,9 +162,9 @@ export class Access {
   private modeOf(mode: AuthorizationMode): Mode {
     switch (mode) {
       case 'RBAC':
-        return { authorizer: this.rbac, rules: this.rbac };
+        return bothOf(this.rbac);
       case 'Node':
-        return { authorizer: new NodeAuthorizer(this.nodes), rules: cannotEnumerate('node') };
+        return bothOf(new NodeAuthorizer(this.nodes));
       case 'AlwaysAllow':
         return ALWAYS_ALLOW;
       case 'AlwaysDeny':
@@ -173,4 +173,9 @@ export class Access {
         return mode;
     }
   }
+}
+
+/** An authorizer that can tell its rules. */
+function bothOf(authorizer: Authorizer & RuleResolver): Mode {
+  return { authorizer, rules: authorizer };
 }

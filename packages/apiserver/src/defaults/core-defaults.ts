@@ -1,8 +1,19 @@
 /** Defaults of the core group beside pods: services, storage, namespaces, nodes, limits. */
 
 import type { Json, JsonObject } from '../api/json.ts';
-import { count, has, items, part, partOf, parts, text, textMap, withField } from '../validation/value.ts';
-import { withAbsent } from './absent.ts';
+import {
+  count,
+  has,
+  items,
+  part,
+  partOf,
+  parts,
+  text,
+  textMap,
+  texts,
+  withField,
+} from '../validation/value.ts';
+import { oneAndAll, withAbsent } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
 
 const AFFINITY_SECONDS = 10_800;
@@ -19,6 +30,8 @@ export const CORE_DEFAULTS: DefaultRules = {
     return withField(namespace, 'metadata', withField(metadata, 'labels', named));
   },
   'core.v1.NamespaceStatus': (status) => withAbsent(status, { phase: 'Active' }),
+  'core.v1.NodeSpec': (spec) =>
+    oneAndAll(spec, 'podCIDR', 'podCIDRs', (range) => range, texts(spec, 'podCIDRs')),
   'core.v1.NodeStatus': (status) =>
     has(status, 'allocatable') || !has(status, 'capacity')
       ? status

@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../api/json.ts';
 import { Quantity } from '../api/quantity.ts';
 import { quantity } from '../validation/scalars.ts';
 import { count, flag, has, part, partOf, parts, text, withField } from '../validation/value.ts';
-import { withAbsent } from './absent.ts';
+import { oneAndAll, withAbsent } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
 
 const RESTART_ALWAYS = 'Always';
@@ -47,6 +47,10 @@ export const POD_DEFAULTS: DefaultRules = {
       }
     }
     return filled;
+  },
+  'core.v1.PodStatus': (status) => {
+    const listed = parts(status, 'podIPs').map((each) => text(each, 'ip'));
+    return oneAndAll(status, 'podIP', 'podIPs', (ip) => ({ ip }), listed);
   },
   'core.v1.Container': container,
   'core.v1.EphemeralContainer': container,

@@ -5,7 +5,7 @@
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { methodNotSupported } from '../api/status.ts';
+import { genericMethodNotAllowed, genericNotFound, methodNotSupported } from '../api/status.ts';
 import type { ResourceCall, SubresourceDefinition, Verb } from '../registry/resource.ts';
 import type { Served } from '../registry/scheme.ts';
 import { answer, formOf } from './answer.ts';
@@ -54,11 +54,17 @@ export function resourceHandler(parts: HandlerParts): Handler {
   return async (request) => {
     const { group, version, resource } = request.info;
     const served = parts.scheme.find(group, version, resource);
-    if (served === undefined || !fits(request, served)) return pathNotFound();
+    if (served === undefined || !fits(request, served)) return nowhere(parts, request);
     const { deprecationWarning } = served.version;
     if (deprecationWarning !== undefined) request.warn(deprecationWarning);
     return await route({ parts, request, served, subresource: undefined });
   };
+}
+
+/** No such resource. Where the group is known it is a Status that says so. */
+function nowhere({ scheme }: HandlerParts, { info: { group } }: ApiRequest): ApiResponse {
+  if (group === '' || scheme.hasGroup(group)) throw genericNotFound();
+  return pathNotFound();
 }
 
 /** Whether the path has a namespace only where there are some. */
@@ -78,7 +84,7 @@ async function route(scope: Scope): Promise<ApiResponse> {
       ({ name, versions }) =>
         name === info.subresource && (versions === undefined || versions.includes(served.version.version)),
     );
-    if (subresource === undefined) return pathNotFound();
+    if (subresource === undefined) throw genericNotFound();
     return await routeSubresource({ ...scope, subresource }, subresource);
   }
   const verb = definition.verbs.find((candidate) => candidate === info.verb);
@@ -88,9 +94,18 @@ async function route(scope: Scope): Promise<ApiResponse> {
       (IN_NAMESPACE.has(info.verb) || NAMED.has(info.verb))) ||
     (NAMED.has(info.verb) && info.name === '') ||
     (info.verb === 'create' && info.parts.length > 1);
-  if (verb === undefined || elsewhere) throw methodNotSupported(definition, info.verb);
+  if (verb === undefined || elsewhere) {
+    throw isPath(scope) ? genericMethodNotAllowed() : genericNotFound();
+  }
   if (definition.backing.kind === 'virtual') return await virtual(scope, verb);
   return await HANDLERS[verb](scope);
+}
+
+/** Whether the path leads anywhere: some verb of the resource has its form. */
+function isPath({ request: { info }, served: { definition } }: Scope): boolean {
+  const bare = definition.scope === 'Namespaced' && info.namespace === '';
+  if (info.parts.length > 1) return !bare && definition.verbs.some((verb) => NAMED.has(verb));
+  return bare ? definition.verbs.includes('list') : definition.verbs.some((verb) => !NAMED.has(verb));
 }
 
 /** A resource that answers without keeping anything. */

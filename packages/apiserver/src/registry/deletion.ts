@@ -243,8 +243,8 @@ function policyOf(
 /** The Status of a deletion that is done. */
 export function deletedStatus(definition: ResourceDefinition, { metadata }: KubeObject): KubeObject {
   return {
-    apiVersion: 'v1',
     kind: 'Status',
+    apiVersion: 'v1',
     metadata: {},
     status: 'Success',
     details: {

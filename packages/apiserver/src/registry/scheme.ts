@@ -123,6 +123,12 @@ export class Scheme implements Stores {
     return this.entries.get(describeResource({ group, resource }))?.versions.get(version);
   }
 
+  /** Whether any resource of the group is served, in whichever version. */
+  hasGroup(group: string): boolean {
+    for (const { definition } of this.entries.values()) if (definition.group === group) return true;
+    return false;
+  }
+
   of(resource: GroupResource): ObjectStore | undefined {
     return this.entries.get(describeResource(resource))?.store;
   }

@@ -16,8 +16,6 @@ export const nodes = defineKind({
   shortNames: ['no'],
   keyPrefix: 'minions',
   checks: {
-    // A kubelet says its status while it registers: a create keeps it.
-    prepareForUpdate: (object, old) => ({ ...object, ...('status' in old ? { status: old['status'] } : {}) }),
     check(errors, object) {
       const spec = part(object, 'spec');
       checkTaints(errors, SPEC.child('taints'), parts(spec, 'taints'));
@@ -55,6 +53,7 @@ export const nodes = defineKind({
       }
     },
     status: {
+      onCreate: true,
       check(errors, object) {
         const status = part(object, 'status');
         for (const list of ['capacity', 'allocatable']) {

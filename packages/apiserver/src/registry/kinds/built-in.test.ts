@@ -119,6 +119,16 @@ for (const file of files) {
   });
 }
 
+test('a kubelet says its status while it registers its node; no other status comes with a create', () => {
+  const keeping = STORED_KINDS.filter((kind) => {
+    const given = { apiVersion: 'v1', kind: kind.kind, metadata: {}, status: { marked: true } };
+    const made = kind.strategy.prepareForCreate?.(given, context) ?? given;
+    return at(made, 'status.marked') === true;
+  });
+  const withStatus = keeping.filter(({ subresources }) => subresources.some(({ name }) => name === 'status'));
+  expect(withStatus.map(nameOf)).toEqual(['nodes']);
+});
+
 test('every kind refuses something in the data and accepts something, or says what it lacks', () => {
   const refusing = new Set(
     all.filter(({ errors }) => (errors ?? []).length > 0).map(({ resource }) => resource),

@@ -41,6 +41,8 @@ export interface KindChecks {
   readonly updateChecksAlone?: boolean;
   /** The kind has a status, which only its subresource writes. */
   readonly status?: {
+    /** A create may say it as well: a kubelet registers its node with it. */
+    readonly onCreate?: true;
     check?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
     /** What else of the object the subresource changes as it likes; nothing where absent. */
     prepare?(object: KubeObject, old: KubeObject, context: StrategyContext): KubeObject;
@@ -76,7 +78,8 @@ export function strategyOf(kind: KindChecks): Strategy {
     allowCreateOnUpdate: kind.allowCreateOnUpdate ?? false,
     allowUnconditionalUpdate: kind.allowUnconditionalUpdate ?? true,
     prepareForCreate(object, context) {
-      let prepared = kind.status === undefined ? object : withoutField(object, 'status');
+      const kept = kind.status === undefined || kind.status.onCreate === true;
+      let prepared = kept ? object : withoutField(object, 'status');
       if (generation.length > 0) prepared = firstGeneration(prepared);
       return kind.prepareForCreate?.(prepared, context) ?? prepared;
     },
