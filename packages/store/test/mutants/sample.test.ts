@@ -72,7 +72,7 @@ test(
       ['crash', 'crashed'],
       ['blameless', 'crashed'],
     ]);
-    expect(rows[0]?.outcomes[0]?.finding?.text).toMatch(/^K1: /);
+    expect(rows[0]?.outcomes[0]?.finding?.text).toMatch(/^[KW]\d+: /);
     expect(lines).toHaveLength(5);
     expect(tally(rows)[0]).toBe('2 of 5 killed, each by an assertion');
     expect(markdown(rows)).toMatch(
