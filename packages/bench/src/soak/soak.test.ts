@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { bucketsOf, parseScrape, percentile, since } from './exposition.ts';
-import { isLevel, trendOf } from './trend.ts';
+import { isLevel, meansOf, trendOf } from './trend.ts';
 
 const course = (of: (i: number) => number): (readonly [number, number])[] =>
   Array.from({ length: 100 }, (_, i) => [i * 5, of(i)] as const);
@@ -29,6 +29,30 @@ describe('trend', () => {
 
   test('too few points say nothing', () => {
     expect(trendOf(course(() => 1).slice(0, 3))).toBeUndefined();
+  });
+
+  test('teeth of the load itself go with their means', () => {
+    // 12 points a minute, with teeth of 150 whose foot lies anywhere; the median of single slopes follows them.
+    const teeth = (i: number): number => 500 + ((i * 7) % 12) * 14;
+    const level = trendOf(meansOf(course(teeth), 60));
+    expect(isLevel(level!, ALLOWED)).toBe(true);
+    const leaking = trendOf(
+      meansOf(
+        course((i) => teeth(i) + 1.2 * i),
+        60,
+      ),
+    );
+    expect(isLevel(leaking!, ALLOWED)).toBe(false);
+  });
+
+  test('means of periods; what is left at the end joins the last', () => {
+    const points = [10, 20, 30, 40, 50].map((seconds, i) => [seconds, i] as const);
+    expect(meansOf(points, 20)).toEqual([
+      [15, 0.5],
+      [40, 3],
+    ]);
+    expect(meansOf(points, 1000)).toEqual([[30, 2]]);
+    expect(meansOf([], 20)).toEqual([]);
   });
 
   test('a straight line has its own slope, whatever it is', () => {

@@ -11,7 +11,7 @@ import type { Cluster } from '../servers.ts';
 import { number } from '../text.ts';
 import { ClusterWatch, type MemberFigures } from './member-figures.ts';
 import { SoakLoad, type Kind } from './soak-load.ts';
-import { isLevel, trendOf, type Allowance, type Trend } from './trend.ts';
+import { isLevel, meansOf, trendOf, type Allowance, type Trend } from './trend.ts';
 
 export interface SoakSample {
   /** Since the window opened. */
@@ -74,8 +74,11 @@ const MIB = 2 ** 20;
 const MEMORY: Allowance = { share: 0.05, least: 16 };
 /** Less done than asked for: the load was more than the cluster carries. */
 const CARRIED_SHARE = 0.99;
-/** Buckets of the event loop's delay are half as long again as the one before, and a median of slopes smooths them. */
-const LOOP: Allowance = { share: 0.25, least: 5 };
+/** Buckets of the event loop's delay are half as long again as the one before: one of them is no trend. */
+const LOOP: Allowance = { share: 0.5, least: 5 };
+/** Memory, mapped files above all, rises and falls with each minute's compaction. A short soak has shorter periods. */
+const PERIOD_SECONDS = 60;
+const PERIODS_MIN = 16;
 
 export async function soak(cluster: Cluster, options: BenchOptions, progress: Progress): Promise<SoakResult> {
   const { settings, soak: wanted } = options;
@@ -223,6 +226,8 @@ function summarize(side: string, load: SoakLoad, samples: readonly SoakSample[],
 
 export function levelsOf(samples: readonly SoakSample[]): LevelLine[] {
   const names = samples[0]?.members.map(({ name }) => name) ?? [];
+  const span = (samples.at(-1)?.seconds ?? 0) - (samples[0]?.seconds ?? 0);
+  const periodSeconds = Math.min(PERIOD_SECONDS, span / PERIODS_MIN);
   return names.flatMap((member, i) => {
     const lines: LevelLine[] = [];
     const add = (
@@ -235,7 +240,7 @@ export function levelsOf(samples: readonly SoakSample[]): LevelLine[] {
         const value = of(members[i]);
         return value === undefined ? [] : [[seconds, value] as const];
       });
-      const trend = trendOf(points);
+      const trend = trendOf(meansOf(points, periodSeconds));
       if (trend !== undefined) lines.push({ member, figure, unit, trend, level: isLevel(trend, allowance) });
     };
     add('anonymous memory', 'MB', MEMORY, ({ memory }) => memory.rssAnonBytes / MIB);

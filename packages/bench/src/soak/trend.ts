@@ -1,6 +1,7 @@
 /**
  * Whether a figure stays level: the median of the slopes between points (Theil and Sen), which one bad moment does not
- * bend; and only between points far apart, so that the teeth of a garbage collector do not either. Pure arithmetic.
+ * bend; and only between points far apart, so that the teeth of a garbage collector do not either. What follows the load's
+ * own rhythm is averaged over whole periods first. Pure arithmetic.
  */
 import { median } from '../compare.ts';
 
@@ -48,6 +49,29 @@ export function trendOf(points: readonly (readonly [number, number])[]): Trend |
     perHour: slope * HOUR_SECONDS,
     growth: slope * (last[0] - from),
   };
+}
+
+/**
+ * One point for each period: the mean of what lies in it. A last period that is not whole joins the one before.
+ * @param points seconds and value, in order of time
+ */
+export function meansOf(
+  points: readonly (readonly [number, number])[],
+  periodSeconds: number,
+): (readonly [number, number])[] {
+  if (points.length === 0) return [];
+  const [start] = points[0];
+  const periods = Math.max(1, Math.floor((points[points.length - 1][0] - start) / periodSeconds));
+  const sums = Array.from({ length: periods }, () => ({ seconds: 0, value: 0, count: 0 }));
+  for (const [seconds, value] of points) {
+    const sum = sums[Math.min(periods - 1, Math.floor((seconds - start) / periodSeconds))];
+    sum.seconds += seconds;
+    sum.value += value;
+    sum.count++;
+  }
+  return sums.flatMap(({ seconds, value, count }) =>
+    count === 0 ? [] : [[seconds / count, value / count] as const],
+  );
 }
 
 /** Falling is level too. */
