@@ -72,6 +72,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 1, members: ['validation/'] },
     { rank: 1, members: ['pki/'] },
     { rank: 1, members: ['outbound/'] },
+    { rank: 2, members: ['cel/'] },
     { rank: 2, members: ['codec/'] },
     { rank: 2, members: ['defaults/'] },
     { rank: 2, members: ['patch/'] },
@@ -84,6 +85,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 5, members: ['admission/'] },
     { rank: 5, members: ['credentials/'] },
     { rank: 6, members: ['registry/'] },
+    { rank: 7, members: ['crd/'] },
     { rank: 7, members: ['openapi/'] },
     { rank: 8, members: ['bootstrap/'] },
     { rank: 8, members: ['filters/'] },
@@ -261,6 +263,7 @@ export const OUTSIDE_IMPORTS: Readonly<Record<string, string | readonly string[]
   'classic-level': 'packages/store/src/backend/level-backend.ts',
   jose: 'packages/store/src/secrets/',
   protobufjs: 'proto/',
+  re2js: 'packages/apiserver/src/cel/regex.ts',
   yaml: ['packages/apiserver/src/codec/yaml.ts', 'packages/store/src/config/'],
 };
 
@@ -268,6 +271,7 @@ export const OUTSIDE_IMPORTS: Readonly<Record<string, string | readonly string[]
 export const PURE_FOLDERS: readonly string[] = [
   'packages/apiserver/src/api/',
   'packages/apiserver/src/authz/',
+  'packages/apiserver/src/cel/',
   'packages/apiserver/src/patch/',
   'packages/apiserver/src/schema/',
   'packages/raft/src/',

@@ -118,3 +118,5 @@ export { gatherCredentials, type ServerCredentials } from './credentials/credent
 export { servingNames, type Machine } from './serving-names.ts';
 export type { CallAnswer, CallOptions } from './http/in-process.ts';
 export { quotaAccounts } from './admission/quota-accounts.ts';
+export { BaseEnvironment, COMPATIBILITY_VERSION, CURRENT_VERSION } from './cel/environment.ts';
+export { compile, type Compilation, type Outcome, type Program } from './cel/program.ts';

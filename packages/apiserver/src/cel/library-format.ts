@@ -1,0 +1,107 @@
+/** Kubernetes' named formats (1.31): `format.dns1123Label().validate(text)` gives the errors, or none. */
+
+import { labelValueErrors } from '../api/selectors.ts';
+import {
+  dns1035LabelErrors,
+  dnsLabelErrors,
+  dnsSubdomainErrors,
+  qualifiedNameErrors,
+} from '../validation/names.ts';
+import { overload, type Overload } from './functions.ts';
+import { parseUrl } from './go-url.ts';
+import { parseTimestamp } from './times.ts';
+import { opaque, type CelType } from './types.ts';
+import { ArrayList, CelError, noSuchOverload, Opaque, Optional } from './values.ts';
+
+const FORMAT_TYPE = opaque('kubernetes.NamedFormat');
+
+/** A format by name, what it says of a text, and how long an expression it costs like. */
+export class NamedFormat extends Opaque {
+  override readonly type: CelType = FORMAT_TYPE;
+  readonly name: string;
+  readonly regexSize: number;
+  readonly errors: (text: string) => readonly string[];
+
+  constructor(name: string, regexSize: number, errors: (text: string) => readonly string[]) {
+    super();
+    this.name = name;
+    this.regexSize = regexSize;
+    this.errors = errors;
+  }
+
+  override equals(other: Opaque): boolean {
+    return other instanceof NamedFormat && this.name === other.name;
+  }
+}
+
+/** A name's prefix may end with a dash: generateName completes it. */
+const prefixed =
+  (errors: (text: string) => readonly string[]) =>
+  (text: string): readonly string[] =>
+    errors(text.endsWith('-') && text.length > 1 ? `${text.slice(0, -1)}a` : text);
+
+const unless =
+  (valid: (text: string) => boolean, error: string) =>
+  (text: string): readonly string[] =>
+    valid(text) ? [] : [error];
+
+const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/;
+
+const isTime = (text: string): boolean => {
+  const time = parseTimestamp(text.replace('t', 'T').replace('z', 'Z').replace(' ', 'T'));
+  return time !== undefined && !(time instanceof CelError);
+};
+
+/** The lengths of the patterns the original's formats are made of, where there is one. */
+const FORMATS: readonly (readonly [string, string, number, (text: string) => readonly string[]])[] = [
+  ['dns1123Label', 'DNS1123Label', 30, dnsLabelErrors],
+  ['dns1123Subdomain', 'DNS1123Subdomain', 60, dnsSubdomainErrors],
+  ['dns1035Label', 'DNS1035Label', 30, dns1035LabelErrors],
+  ['qualifiedName', 'QualifiedName', 60, qualifiedNameErrors],
+  ['dns1123LabelPrefix', 'DNS1123LabelPrefix', 30, prefixed(dnsLabelErrors)],
+  ['dns1123SubdomainPrefix', 'DNS1123SubdomainPrefix', 60, prefixed(dnsSubdomainErrors)],
+  ['dns1035LabelPrefix', 'DNS1035LabelPrefix', 30, prefixed(dns1035LabelErrors)],
+  ['labelValue', 'LabelValue', 40, labelValueErrors],
+  [
+    'uri',
+    'URI',
+    1231,
+    (text) => {
+      const url = parseUrl(text);
+      return url instanceof CelError ? [url.message] : [];
+    },
+  ],
+  ['uuid', 'uuid', 98, unless((text) => UUID.test(text), 'does not match the UUID format')],
+  ['byte', 'byte', 88, unless((text) => BASE64.test(text), 'invalid base64')],
+  [
+    'date',
+    'date',
+    64,
+    unless((text) => /^\d{4}-\d\d-\d\d$/.test(text) && isTime(`${text}T00:00:00Z`), 'invalid date'),
+  ],
+  ['datetime', 'datetime', 64, unless(isTime, 'invalid datetime')],
+];
+
+const BY_NAME: ReadonlyMap<string, NamedFormat> = new Map(
+  FORMATS.map(([key, name, regexSize, errors]) => [key, new NamedFormat(name, regexSize, errors)]),
+);
+const NONE = new Optional(undefined);
+
+export const FORMAT_LIBRARY: readonly Overload[] = [
+  overload(
+    'format-validate',
+    'kubernetes.NamedFormat->validate(string) optional(list(string))',
+    (format, text) => {
+      if (!(format instanceof NamedFormat) || typeof text !== 'string') return noSuchOverload();
+      const errors = format.errors(text);
+      return errors.length === 0 ? NONE : new Optional(new ArrayList(errors));
+    },
+  ),
+  overload('format-named', 'format.named(string) optional(kubernetes.NamedFormat)', (name) =>
+    typeof name === 'string' ? new Optional(BY_NAME.get(name)) : noSuchOverload(),
+  ),
+  ...[...BY_NAME].map(([key, format]) =>
+    overload(`format.${key}`, `format.${key}() kubernetes.NamedFormat`, () => format),
+  ),
+];

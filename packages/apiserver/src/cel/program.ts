@@ -1,0 +1,116 @@
+/**
+ * The door of the room: an expression and an environment in, a program or what is wrong with the expression out. A
+ * program is pure: it may be kept and evaluated as often as there are objects.
+ */
+
+import { check, type Checked } from './checker.ts';
+import { type Environment } from './environment.ts';
+import { compileTree, CostExceeded, Frame, Interrupted, type Bindings, type Evaluate } from './evaluator.ts';
+import { parse } from './parser.ts';
+import { PendingDecision, type AuthorizationQuestion } from './library-authorizer.ts';
+import { Source, type CelIssue } from './source.ts';
+import { type CelType } from './types.ts';
+import { CelError, type Value } from './values.ts';
+import { validateLiterals } from './validators.ts';
+
+/** What came of an evaluation; `cost` is what it used of its budget, whatever came. */
+export type Outcome =
+  | { readonly kind: 'value'; readonly value: Value; readonly cost: number }
+  | { readonly kind: 'error'; readonly message: string; readonly cost: number }
+  /** The budget was used up. */
+  | { readonly kind: 'exceeded'; readonly message: string; readonly cost: number }
+  /** `stop` said so. */
+  | { readonly kind: 'interrupted'; readonly message: string; readonly cost: number }
+  /** An authorizer was asked what it does not know yet: evaluate again when it does. */
+  | { readonly kind: 'undecided'; readonly question: AuthorizationQuestion; readonly cost: number };
+
+/** CEL-go's texts. */
+const EXCEEDED = 'operation cancelled: actual cost limit exceeded';
+const INTERRUPTED = 'operation interrupted';
+
+export class Program {
+  readonly checked: Checked;
+  /** What the expression gives. */
+  readonly type: CelType;
+  private readonly run: Evaluate;
+  private readonly slotCount: number;
+
+  constructor(checked: Checked, environment: Environment) {
+    this.checked = checked;
+    this.type = checked.type;
+    const { run, slotCount } = compileTree(checked.expr, {
+      container: environment.container,
+      functions: environment.functions,
+      namedTypes: environment.namedTypes,
+      struct: (name) => environment.struct(name),
+      references: checked.references,
+      foldConstants: environment.foldConstants,
+    });
+    this.run = run;
+    this.slotCount = slotCount;
+  }
+
+  /**
+   * @param costMax the budget; what is charged beyond it ends the evaluation
+   * @param stop asked now and then by folds whether to give up
+   */
+  evaluate(bindings: Bindings, costMax = Number.POSITIVE_INFINITY, stop?: () => boolean): Outcome {
+    const frame = new Frame(bindings, this.slotCount, costMax, stop);
+    return runFrame(this.run, frame);
+  }
+}
+
+function runFrame(run: Evaluate, frame: Frame): Outcome {
+  try {
+    const result = run(frame);
+    const { cost } = frame;
+    return result instanceof CelError
+      ? { kind: 'error', message: result.message, cost }
+      : { kind: 'value', value: result, cost };
+  } catch (error) {
+    const { cost } = frame;
+    if (error instanceof CostExceeded) return { kind: 'exceeded', message: EXCEEDED, cost };
+    if (error instanceof Interrupted) return { kind: 'interrupted', message: INTERRUPTED, cost };
+    if (error instanceof PendingDecision) return { kind: 'undecided', question: error.question, cost };
+    throw error;
+  }
+}
+
+export type Compilation =
+  | { readonly program: Program; readonly issues?: undefined }
+  | {
+      readonly program?: undefined;
+      readonly issues: readonly CelIssue[];
+      /** As people read them. */ readonly text: string;
+    };
+
+/** Parses, checks and compiles an expression. */
+export function compile(expression: string, environment: Environment): Compilation {
+  const source = new Source(expression);
+  const refuse = (issues: readonly CelIssue[]): Compilation => ({ issues, text: source.showAll(issues) });
+  const parsed = parse(source, environment.parserOptions);
+  if (parsed.issues !== undefined) return refuse(parsed.issues);
+  const checked = check(parsed.expr, environment.checkerScope);
+  if (checked.issues !== undefined) return refuse(checked.issues);
+  if (environment.validatesLiterals) {
+    const issues = validateLiterals(checked);
+    if (issues.length > 0) return refuse(issues);
+  }
+  return { program: new Program(checked, environment) };
+}
+
+/** Runs an expression unchecked: names are found while it runs. For tools and conformance tests. */
+export function evaluateUnchecked(expression: string, environment: Environment, bindings: Bindings): Outcome {
+  const source = new Source(expression);
+  const parsed = parse(source, environment.parserOptions);
+  if (parsed.issues !== undefined) return { kind: 'error', message: source.showAll(parsed.issues), cost: 0 };
+  const { run, slotCount } = compileTree(parsed.expr, {
+    container: environment.container,
+    functions: environment.functions,
+    namedTypes: environment.namedTypes,
+    struct: (name) => environment.struct(name),
+    references: undefined,
+    foldConstants: false,
+  });
+  return runFrame(run, new Frame(bindings, slotCount, Number.POSITIVE_INFINITY, undefined));
+}

@@ -1,0 +1,128 @@
+/**
+ * What calls cost while an expression runs: CEL-go's standard costs and those of Kubernetes' libraries. Every number
+ * here is part of the API: a cost that changes lets an expression pass, or stops one that ran.
+ *
+ * Source: cel-go interpreter/runtimecost.go and kubernetes apiserver pkg/cel/library/cost.go (CallCost).
+ */
+
+import { CelError, CelList, CelMap, CelObject, costSize, type Result, type Value } from './values.ts';
+
+/** A character costs a tenth to walk over; a regular expression a quarter of its length for each of those. */
+export const STRING_FACTOR = 0.1;
+export const REGEX_FACTOR = 0.25;
+
+/** One check() of an authorizer: two fit into one expression. */
+export const AUTHORIZATION_CHECK_COST = 350_000;
+
+export type CallCost = (args: readonly Value[], result: Result) => number;
+
+const traversal = (value: Value, factor = 1): number => Math.ceil(costSize(value) * factor * STRING_FACTOR);
+
+const ONE: CallCost = () => 1;
+const WALK_FIRST: CallCost = (args) => traversal(args[0]);
+const WALK_TWICE: CallCost = (args) => traversal(args[0], 2);
+const MIN_OF_TWO: CallCost = (args) =>
+  Math.ceil(Math.min(costSize(args[0]), costSize(args[1])) * STRING_FACTOR);
+const SUM_OF_TWO: CallCost = (args) => Math.ceil((costSize(args[0]) + costSize(args[1])) * STRING_FACTOR);
+const MATCH: CallCost = (args) =>
+  Math.ceil((1 + costSize(args[0])) * STRING_FACTOR) * Math.ceil(costSize(args[1]) * REGEX_FACTOR);
+
+/** The cost of walking over a value as a tree: a tenth of each string in it, one for each scalar. */
+function treeCost(value: Value): number {
+  if (typeof value === 'string') return Math.floor(new TextEncoder().encode(value).length * STRING_FACTOR);
+  if (value instanceof Uint8Array) return Math.floor(value.length * STRING_FACTOR);
+  let cost = 0;
+  if (value instanceof CelList) {
+    for (const element of value) cost += treeCost(element);
+    return cost;
+  }
+  if (value instanceof CelMap) {
+    for (const key of value.keys()) cost += treeCost(key) + treeCost(value.get(key) ?? null);
+    return cost;
+  }
+  if (value instanceof CelObject) {
+    for (const name of value.names()) {
+      const field = value.field(name);
+      if (!(field instanceof CelError)) cost += treeCost(name) + treeCost(field);
+    }
+    return cost;
+  }
+  return 1;
+}
+
+const contains =
+  (compareCidrs: boolean, fromString: boolean): CallCost =>
+  (args) => {
+    const size = costSize(args[0]);
+    let cost = Math.ceil((size + size) * STRING_FACTOR);
+    if (compareCidrs) cost += Math.ceil(size * STRING_FACTOR) + 1;
+    if (fromString) cost += traversal(args[1]);
+    return cost;
+  };
+
+/** Sets: each element of one is compared with each of the other. */
+const CROSS: CallCost = (args) => costSize(args[0]) * costSize(args[1]);
+
+/** By function: what Kubernetes says of its own and of extended libraries. */
+const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
+  check: () => AUTHORIZATION_CHECK_COST,
+  isSorted: (args) => treeCost(args[0]),
+  sum: (args) => treeCost(args[0]),
+  max: (args) => treeCost(args[0]),
+  min: (args) => treeCost(args[0]),
+  indexOf: (args) => treeCost(args[0]),
+  lastIndexOf: (args) => treeCost(args[0]),
+  url: WALK_FIRST,
+  lowerAscii: WALK_FIRST,
+  upperAscii: WALK_FIRST,
+  substring: WALK_FIRST,
+  trim: WALK_FIRST,
+  replace: WALK_TWICE,
+  split: WALK_TWICE,
+  join: (_args, result) => (result instanceof CelError ? 1 : traversal(result, 2)),
+  find: MATCH,
+  findAll: MATCH,
+  cidr: WALK_FIRST,
+  isIP: WALK_FIRST,
+  isCIDR: WALK_FIRST,
+  ip: WALK_FIRST,
+  'ip.isCanonical': WALK_TWICE,
+  quantity: WALK_FIRST,
+  isQuantity: WALK_FIRST,
+  validate: WALK_FIRST,
+  format: WALK_FIRST,
+  semver: WALK_FIRST,
+  isSemver: WALK_FIRST,
+  'sets.contains': CROSS,
+  'sets.intersects': CROSS,
+  'sets.equivalent': CROSS,
+};
+
+/** By overload: CEL-go's own, and where a function's overloads differ. */
+const BY_OVERLOAD: Readonly<Record<string, CallCost>> = {
+  cidr_ip: ONE,
+  cidr_contains_ip_string: contains(false, true),
+  cidr_contains_ip_ip: contains(false, false),
+  cidr_contains_cidr_string: contains(true, true),
+  cidr_contains_cidr: contains(true, false),
+  starts_with_string: WALK_FIRST,
+  ends_with_string: WALK_FIRST,
+  string_to_bytes: WALK_FIRST,
+  bytes_to_string: WALK_FIRST,
+  in_list: (args) => costSize(args[1]),
+  add_string: SUM_OF_TWO,
+  add_bytes: SUM_OF_TWO,
+  matches: MATCH,
+  matches_string: MATCH,
+  contains_string: (args) => traversal(args[0]) * traversal(args[1]),
+  equals: MIN_OF_TWO,
+  not_equals: MIN_OF_TWO,
+};
+const COMPARED = /^(?:less|less_equals|greater|greater_equals)_(?:string|bytes)$/;
+
+export function callCost(name: string, overloadId: string): CallCost {
+  const known = Object.hasOwn(BY_OVERLOAD, overloadId) ? BY_OVERLOAD[overloadId] : undefined;
+  if (known !== undefined) return known;
+  if (COMPARED.test(overloadId)) return MIN_OF_TWO;
+  return Object.hasOwn(BY_FUNCTION, name) ? BY_FUNCTION[name] : ONE;
+}
