@@ -30,6 +30,7 @@ import { MetricsRegistry } from './metrics/registry.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
+import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
 import { parseRuntimeConfig, type Scheme } from './registry/scheme.ts';
@@ -248,11 +249,12 @@ export class KubeApiServer {
   /** The built-in kinds as flags have them: networks of services, how long events live. */
   private definitions(types: TypeTable): ResourceDefinition[] {
     const { serviceNetworks: networks, nodePorts, eventTtlSeconds } = this.options.config;
-    return builtInResources(types, { networks, nodePorts }).map((definition) => {
+    const builtIn = builtInResources(types, { networks, nodePorts }).map((definition) => {
       const { resource, backing } = definition;
       if (resource !== 'events' || backing.kind !== 'stored') return definition;
       return { ...definition, backing: { ...backing, ttlSeconds: () => eventTtlSeconds } };
     });
+    return [...builtIn, componentStatuses(new Map([['etcd-0', () => this.backend.ready()]]))];
   }
 
   private makeBootstrap(): Bootstrap {

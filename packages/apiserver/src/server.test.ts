@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { forbidden } from './api/status.ts';
+import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { member, smallServer, type SmallServer } from '../test/small-server.ts';
 
 let small: SmallServer;
@@ -596,6 +597,31 @@ test('the built-in kinds are served, with their defaults', async () => {
   const groups = await whole.ask('GET', '/apis');
   expect(groups.json.kind).toBe('APIGroupList');
   await whole.stop();
+});
+
+test('how the parts of the control plane fare', async () => {
+  const parts = new Map([
+    ['etcd-0', () => Promise.resolve()],
+    ['etcd-1', () => Promise.reject(new Error('connection refused'))],
+  ]);
+  const server = smallServer({ resources: [componentStatuses(parts)] });
+  try {
+    const { json, warnings } = await server.ask('GET', '/api/v1/componentstatuses');
+    expect(warnings).toEqual(['299 - "v1 ComponentStatus is deprecated in v1.19+"']);
+    expect(json).toMatchObject({
+      kind: 'ComponentStatusList',
+      items: [
+        { metadata: { name: 'etcd-0' }, conditions: [{ type: 'Healthy', status: 'True', message: 'ok' }] },
+        { metadata: { name: 'etcd-1' }, conditions: [{ status: 'False', message: 'connection refused' }] },
+      ],
+    });
+    expect((await server.ask('GET', '/api/v1/componentstatuses/etcd-0')).json.metadata.name).toBe('etcd-0');
+    const { code, json: none } = await server.ask('GET', '/api/v1/componentstatuses/x');
+    expect([code, none['message']]).toEqual([500, 'Component not found: x']);
+    expect((await server.ask('POST', '/api/v1/componentstatuses', {})).code).toBe(405);
+  } finally {
+    await server.stop();
+  }
 });
 
 describe('what is not served', () => {
