@@ -197,6 +197,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/bootstrap/authentication-config-map.ts': ['crypto'], // when certificates end
   'packages/apiserver/src/bootstrap/identity-lease.ts': ['crypto'], // the name of a host as a hash
   'packages/apiserver/src/codec/yaml.ts': ['module'], // the library is loaded when the first YAML comes
+  'packages/apiserver/src/crd/custom-schema.ts': ['crypto'], // a schema known by its hash
   'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder
   'packages/apiserver/src/fetch-json.ts': ['https'], // an OpenID provider's documents
   'packages/apiserver/src/handlers/discovery.ts': ['crypto'], // the tag of a document

@@ -119,6 +119,7 @@ export class KubeApiServer {
     this.served = makeScheme({
       ...parts,
       runtimeConfig,
+      customResources: true,
       resources: (types) =>
         withAccessResources(this.definitions(types), { access: this.access, ...authentication }),
     });
@@ -172,6 +173,7 @@ export class KubeApiServer {
     this.begun = this.untilStore().then((there) => {
       if (!there) return;
       this.access.start(scheme);
+      this.server.customResources?.start();
       this.bootstrap.start(scheme, this.backend);
       void this.bootstrap.whenDone().then(() => {
         this.established = true;
@@ -307,6 +309,12 @@ export class KubeApiServer {
     return [
       ...this.access.checks,
       ...this.bootstrap.checks,
+      {
+        name: 'poststarthook/crd-informer-synced',
+        endpoints: ['readyz'],
+        check: () =>
+          Promise.resolve(this.server.customResources?.settled === false ? 'not finished' : undefined),
+      },
       {
         name: 'shutdown',
         endpoints: ['readyz'],

@@ -11,6 +11,9 @@ import { AdmissionChain } from './admission/chain.ts';
 import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
 import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
+import { CustomResources } from './crd/custom-resources.ts';
+import { APIEXTENSIONS, customResourceDefinitions } from './crd/definitions.ts';
+import { NO_RULES } from './crd/rules.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { InFlightLimits } from './filters/in-flight.ts';
@@ -48,6 +51,8 @@ export interface SchemeParts {
   /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
   readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  /** Whether custom resources can be defined; unless said, where all built-in kinds are served. */
+  readonly customResources?: boolean;
 }
 
 /** What is served, and the codec that reads and writes it: made before a server where others need it first. */
@@ -78,6 +83,8 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
   for (const definition of typeof resources === 'function' ? resources(types) : resources) {
     scheme.add(definition);
   }
+  if (parts.customResources ?? parts.resources === undefined)
+    scheme.add(customResourceDefinitions(types, RULES));
   return { scheme, codec };
 }
 
@@ -116,6 +123,8 @@ export interface ApiServerOptions extends SchemeParts {
   readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
 }
 
+/** Who compiles and evaluates the rules of custom resources. */
+const RULES = NO_RULES;
 /** As the original. */
 const WATCH_SECONDS_MIN = 1_800;
 
@@ -123,6 +132,8 @@ export class ApiServer {
   readonly scheme: Scheme;
   readonly codec: ObjectCodec;
   readonly door: Door;
+  /** What is defined by CustomResourceDefinitions, once it was started; undefined where they are not served. */
+  readonly customResources: CustomResources | undefined;
   private readonly options: ApiServerOptions;
   private listeners: readonly Listener[] = [];
   private address = '';
@@ -131,6 +142,10 @@ export class ApiServer {
     const { clock, logger, uuid, random } = options;
     this.options = options;
     ({ scheme: this.scheme, codec: this.codec } = options.served ?? makeScheme(options));
+    const { scheme } = this;
+    this.customResources =
+      scheme.of({ group: APIEXTENSIONS, resource: 'customresourcedefinitions' }) &&
+      new CustomResources({ scheme, clock, logger, rules: RULES });
     const handler = apiPipeline({
       clock,
       uuid,
@@ -183,6 +198,7 @@ export class ApiServer {
   async stop(graceMs: number): Promise<void> {
     await Promise.all(this.listeners.map((listener) => listener.stop(graceMs)));
     this.door.cut();
+    await this.customResources?.stop();
     this.options.backend.close();
   }
 
@@ -200,6 +216,7 @@ export class ApiServer {
       scheme: this.scheme,
       clock: options.clock,
       issuer: options.paths?.has('/openid/v1/jwks') ?? false,
+      ...(this.customResources === undefined ? {} : { custom: this.customResources.openApi }),
     });
     return pathsHandler({
       discovery: new Discovery({

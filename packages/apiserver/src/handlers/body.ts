@@ -20,12 +20,20 @@ export async function readBody(scope: Scope): Promise<Body | undefined> {
   const { parts, request, served, subresource } = scope;
   const own = subresource?.kind === undefined;
   const typeName = subresource?.typeName;
+  const { version } = served;
+  const read = own ? version.read?.bind(version) : undefined;
   const schema = own
-    ? served.schema
+    ? read === undefined
+      ? served.schema
+      : undefined
     : typeName === undefined
       ? undefined
       : parts.scheme.types.struct(typeName);
-  const sent = await parts.wire.readObject(request, { kind: kindOf(scope), schema });
+  const sent = await parts.wire.readObject(request, {
+    kind: kindOf(scope),
+    schema,
+    ...(read === undefined ? {} : { read }),
+  });
   if (sent === undefined) return undefined;
   const object = own ? served.defaults(sent) : sent;
   return { object, sent };

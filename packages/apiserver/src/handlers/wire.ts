@@ -4,6 +4,7 @@
  */
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { JsonObject } from '../api/json.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 
@@ -26,6 +27,8 @@ export interface ExpectedBody {
   readonly kind: GroupVersionKind;
   /** Undefined: kept as it is (no field validation). */
   readonly schema: StructSchema | undefined;
+  /** Reads a custom resource, in place of the type. @throws TypedError */
+  readonly read?: (value: JsonObject, unknown?: (path: string) => void) => JsonObject;
   /** Any apiVersion will do, only the kind counts: DeleteOptions belongs to every group. */
   readonly anyVersion?: boolean;
   /** Kinds and versions that are read as well; for them the schema is found by the reader. */

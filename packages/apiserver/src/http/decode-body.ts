@@ -68,7 +68,7 @@ class BodyDecoder {
     const value = form === 'json' ? this.fromJson() : this.fromYaml();
     const kind = this.kindOf(value);
     const schema = this.schemaOf(kind);
-    const object = schema === undefined ? { metadata: {}, ...value } : this.typed(kind, schema, value);
+    const object = this.typed(kind, schema, value);
     this.settle(kind);
     return this.named(kind, object);
   }
@@ -169,13 +169,19 @@ class BodyDecoder {
     throw this.unreadable(kind, reason);
   }
 
-  private typed(kind: GroupVersionKind, schema: StructSchema, value: JsonObject): JsonObject {
+  private typed(kind: GroupVersionKind, schema: StructSchema | undefined, value: JsonObject): JsonObject {
+    const { read } = this.expected;
+    if (schema === undefined && read === undefined) return { metadata: {}, ...value };
     const unknown: string[] = [];
+    const tell = this.validation === 'Ignore' ? undefined : (path: string) => void unknown.push(path);
     try {
-      const object = conform(schema, value, {
-        schemaProps: this.codec.schemaProps,
-        ...(this.validation !== 'Ignore' && { unknown: (path: string) => unknown.push(path) }),
-      });
+      const object =
+        schema === undefined
+          ? (read?.(value, tell) ?? value)
+          : conform(schema, value, {
+              schemaProps: this.codec.schemaProps,
+              ...(tell !== undefined && { unknown: tell }),
+            });
       for (const path of inOrder(unknown, value)) this.tell(`unknown field "${path}"`);
       return object;
     } catch (error) {

@@ -5,6 +5,7 @@
  */
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { JsonObject } from '../api/json.ts';
 import type { GroupResource, GroupVersion, GroupVersionKind, KubeObject } from '../api/meta.ts';
 import type { RequestInfo } from '../api/request-info.ts';
 import type { TablePrinter } from '../printers/printer.ts';
@@ -32,6 +33,13 @@ export interface VersionDefinition {
   /** Name in the fact table, `apps.v1.Deployment`; empty where `schema` is given (custom resources). */
   readonly typeName: string;
   readonly schema?: StructSchema;
+  /**
+   * A client's JSON as an object of a custom resource, in place of what the type would make of it; without defaults.
+   *
+   * @param unknown told the path of each member that is left out
+   * @throws TypedError
+   */
+  read?(value: JsonObject, unknown?: (path: string) => void): JsonObject;
   /** Served without being asked for by runtime-config: GA versions. True unless said. */
   readonly servedByDefault?: boolean;
   /**

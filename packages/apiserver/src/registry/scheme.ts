@@ -64,6 +64,7 @@ export interface Served {
 
 interface Entry {
   readonly definition: ResourceDefinition;
+  readonly storage: Storage | undefined;
   readonly store: ResourceStore | undefined;
   readonly versions: ReadonlyMap<string, Served>;
 }
@@ -87,15 +88,12 @@ export class Scheme implements Stores {
   /** Serves a resource, in place of the one of the same name. */
   add(definition: ResourceDefinition): void {
     const { backing } = definition;
-    const store =
+    const storage =
       backing.kind === 'stored'
-        ? new ResourceStore(
-            definition,
-            this.options.storage(this.storageResource(definition, backing), definition),
-            this,
-            (dryRun) => this.options.context(dryRun),
-          )
+        ? this.options.storage(this.storageResource(definition, backing), definition)
         : undefined;
+    const store =
+      storage && new ResourceStore(definition, storage, this, (dryRun) => this.options.context(dryRun));
     const versions = new Map<string, Served>();
     for (const version of definition.versions) {
       if (!isServed(definition, version, this.options.runtimeConfig ?? NO_CONFIG)) continue;
@@ -111,12 +109,21 @@ export class Scheme implements Stores {
       });
     }
     this.changes += 1;
-    if (versions.size > 0) this.entries.set(describeResource(definition), { definition, store, versions });
+    const name = describeResource(definition);
+    this.entries.get(name)?.storage?.close?.();
+    // A custom resource without a version that is served is still stored, and goes with its definition.
+    if (versions.size > 0 || definition.versions.some(({ schema }) => schema !== undefined)) {
+      this.entries.set(name, { definition, storage, store, versions });
+    } else {
+      storage?.close?.();
+    }
   }
 
-  /** Serves a resource no more; its objects stay where they are. */
+  /** Serves a resource no more; its objects stay where they are, its watches end. */
   remove(resource: GroupResource): void {
-    if (this.entries.delete(describeResource(resource))) this.changes += 1;
+    const name = describeResource(resource);
+    this.entries.get(name)?.storage?.close?.();
+    if (this.entries.delete(name)) this.changes += 1;
   }
 
   find(group: string, version: string, resource: string): Served | undefined {
@@ -169,7 +176,11 @@ export class Scheme implements Stores {
    * @throws TypedError
    */
   toObject(served: Served, value: JsonObject, unknown?: (path: string) => void): KubeObject {
-    const { schema, apiVersion, kind } = served;
+    const { schema, apiVersion, kind, version } = served;
+    if (version.read !== undefined) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is read has apiVersion, kind and metadata
+      return served.defaults(version.read(value, unknown) as unknown as KubeObject);
+    }
     const typed = conform(schema, value, {
       schemaProps: this.schemaProps(),
       ...(unknown === undefined ? {} : { unknown }),
@@ -246,9 +257,11 @@ const NO_CONFIG: ReadonlyMap<string, boolean> = new Map();
 /** Whether --runtime-config lets a version be served: the narrowest word counts. */
 function isServed(
   { group, resource }: ResourceDefinition,
-  { version, servedByDefault }: VersionDefinition,
+  { version, servedByDefault, schema }: VersionDefinition,
   config: ReadonlyMap<string, boolean>,
 ): boolean {
+  // A custom resource's definition says itself which versions are served.
+  if (schema !== undefined) return servedByDefault ?? true;
   const groupVersion = `${group === '' ? 'api' : group}/${version}`;
   const stage = version.includes('alpha') ? 'api/alpha' : version.includes('beta') ? 'api/beta' : 'api/ga';
   return (

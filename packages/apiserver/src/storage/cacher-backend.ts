@@ -13,8 +13,7 @@ export interface CachedBackendOptions extends CacherOptions {
 }
 
 export class CachedBackend implements StorageBackend {
-  /** Those that were opened. */
-  readonly cachers: Cacher[] = [];
+  private readonly opened: Cacher[] = [];
   private readonly backend: StorageBackend;
   private readonly options: CachedBackendOptions;
 
@@ -29,8 +28,16 @@ export class CachedBackend implements StorageBackend {
     const { cached = isNoEvent } = this.options;
     if (!cached(resource.resource)) return storage;
     const cacher = new Cacher(storage, this.options);
-    this.cachers.push(cacher);
+    this.opened.push(cacher);
     return cacher;
+  }
+
+  /** Those that run: a custom resource's ends when it is served no more. */
+  get cachers(): readonly Cacher[] {
+    for (let at = this.opened.length - 1; at >= 0; at -= 1) {
+      if (this.opened[at].stopped) this.opened.splice(at, 1);
+    }
+    return this.opened;
   }
 
   ready(options?: ReadOptions): Promise<void> {

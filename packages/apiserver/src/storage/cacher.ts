@@ -82,6 +82,7 @@ export class Cacher implements Storage {
   private readonly cache: WatchCache;
   private readonly fanOut: FanOut;
   private readonly waits: RevisionWaits;
+  private ended = false;
   private readonly feed: CacherFeed;
   private ticking: Timer | undefined = undefined;
   private progressAsked = false;
@@ -144,8 +145,18 @@ export class Cacher implements Storage {
 
   /** Ends its watches and leaves the storage, which stays open. */
   stop(): void {
+    this.ended = true;
     this.feed.stop();
     this.ticking?.cancel();
+  }
+
+  /** As stop(). */
+  close(): void {
+    this.stop();
+  }
+
+  get stopped(): boolean {
+    return this.ended;
   }
 
   async get(key: string, options: GetOptions = {}): Promise<StoredObject> {

@@ -295,6 +295,9 @@ export interface Storage {
 
   /** The oldest revision that can still be read is the one after this; 0 while nothing is known to be compacted. */
   compactedRevision(): number;
+
+  /** Ends what runs for this resource alone, which is served no more or anew; its watches end. */
+  close?(): void;
 }
 
 /** One store, many resources; what they share (connection, leases, compaction) belongs to it. */

@@ -1,0 +1,99 @@
+/** How a CustomResourceDefinition says its versions are converted into each other. Texts are the original's. */
+
+import type { JsonObject } from '../api/json.ts';
+import type { FieldErrors } from '../validation/field-errors.ts';
+import type { FieldPath } from '../validation/field-path.ts';
+import { dns1035LabelErrors, portNumberErrors } from '../validation/names.ts';
+import { count, part, partOf, text, texts } from '../validation/value.ts';
+
+const REVIEW_VERSIONS: readonly string[] = ['v1', 'v1beta1'];
+
+export function checkConversion(errors: FieldErrors, conversion: JsonObject, path: FieldPath): void {
+  const strategy = text(conversion, 'strategy');
+  if (strategy === '') errors.required(path.child('strategy'));
+  else if (strategy !== 'None' && strategy !== 'Webhook') {
+    errors.notSupported(path.child('strategy'), strategy, ['None', 'Webhook']);
+  }
+  const webhook = part(conversion, 'webhook');
+  const client = partOf(webhook, 'clientConfig');
+  const versions = texts(webhook, 'conversionReviewVersions');
+  const clientPath = path.child('webhookClientConfig');
+  const versionsPath = path.child('conversionReviewVersions');
+  if (strategy !== 'Webhook') {
+    if (client !== undefined) {
+      errors.forbidden(clientPath, 'should not be set when strategy is not set to Webhook');
+    }
+    if (versions.length > 0) {
+      errors.forbidden(versionsPath, 'should not be set when strategy is not set to Webhook');
+    }
+    return;
+  }
+  if (client === undefined) errors.required(clientPath, 'required when strategy is set to Webhook');
+  else checkClient(errors, client, clientPath);
+  checkReviewVersions(errors, versions, versionsPath);
+}
+
+function checkReviewVersions(errors: FieldErrors, versions: readonly string[], path: FieldPath): void {
+  if (versions.length === 0) {
+    errors.required(path);
+    return;
+  }
+  const seen = new Set<string>();
+  for (const [index, version] of versions.entries()) {
+    if (seen.has(version)) {
+      errors.invalid(path.index(index), version, 'duplicate version');
+      continue;
+    }
+    seen.add(version);
+    errors.invalids(path.index(index), version, dns1035LabelErrors(version));
+  }
+  if (!versions.some((version) => REVIEW_VERSIONS.includes(version))) {
+    errors.invalid(path, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`);
+  }
+}
+
+function checkClient(errors: FieldErrors, client: JsonObject, path: FieldPath): void {
+  const { url } = client;
+  const service = partOf(client, 'service');
+  if ((typeof url === 'string') === (service !== undefined)) {
+    errors.required(path, 'exactly one of url or service is required');
+  } else if (typeof url === 'string') {
+    checkUrl(errors, url, path.child('url'));
+  } else if (service !== undefined) {
+    const at = path.child('service');
+    if (text(service, 'name') === '') errors.required(at.child('name'), 'service name is required');
+    if (text(service, 'namespace') === '') {
+      errors.required(at.child('namespace'), 'service namespace is required');
+    }
+    const port = count(service, 'port');
+    for (const wrong of portNumberErrors(port)) {
+      errors.invalid(at.child('port'), port, `port is not valid: ${wrong}`);
+    }
+    const place = text(service, 'path');
+    if (place !== '' && !place.startsWith('/')) {
+      errors.invalid(at.child('path'), place, "must start with a '/'");
+    }
+  }
+}
+
+const DESIRED = 'desired format: https://host[/path]';
+
+function checkUrl(errors: FieldErrors, url: string, path: FieldPath): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined) {
+    errors.required(path, `url must be a valid URL: ${JSON.stringify(url)}; ${DESIRED}`);
+    return;
+  }
+  if (parsed.protocol !== 'https:') {
+    errors.invalid(path, parsed.protocol.slice(0, -1), `'https' is the only allowed URL scheme; ${DESIRED}`);
+  }
+  if (parsed.host === '') errors.invalid(path, parsed.host, `host must be specified; ${DESIRED}`);
+  if (parsed.username !== '') {
+    errors.invalid(path, parsed.username, 'user information is not permitted in the URL');
+  }
+  if (parsed.hash !== '')
+    errors.invalid(path, parsed.hash.slice(1), 'fragments are not permitted in the URL');
+  if (parsed.search !== '') {
+    errors.invalid(path, parsed.search.slice(1), 'query parameters are not permitted in the URL');
+  }
+}

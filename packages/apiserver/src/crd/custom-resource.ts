@@ -1,0 +1,259 @@
+/**
+ * What a CustomResourceDefinition defines, as a resource of the server like any other: versions, strategies of objects
+ * and of their status, scale, columns, selectors, conversion. Made anew whenever the definition changes.
+ *
+ * An object is checked by the schema of the version its client uses, and stored in the storage version.
+ */
+
+import { equalJson } from '../api/equal.ts';
+import type { Json } from '../api/json.ts';
+import type { GroupVersion, KubeObject } from '../api/meta.ts';
+import type { FieldError } from '../api/status.ts';
+import { asJson } from '../codec/object-codec.ts';
+import { firstGeneration, keepField, withMetadata, withoutField } from '../registry/generation.ts';
+import {
+  ALL_VERBS,
+  UPDATE_VERBS,
+  type ResourceDefinition,
+  type SelectableFields,
+  type SubresourceDefinition,
+  type VersionDefinition,
+} from '../registry/resource.ts';
+import type { Strategy, StrategyContext, SubresourceStrategy } from '../registry/strategy.ts';
+import { customPrefix } from '../storage/keys.ts';
+import { flag, part, parts, text, texts } from '../validation/value.ts';
+import { customPrinter } from './columns.ts';
+import type { Converter } from './converter.ts';
+import { CompiledSchemas, CustomSchema } from './custom-schema.ts';
+import { CustomVersion, type VersionParts } from './custom-version.ts';
+import { valueAt } from './field-paths.ts';
+
+export interface CustomParts extends VersionParts {
+  readonly compiled: CompiledSchemas;
+  /** How objects of a definition become another version's. */
+  converter(definition: KubeObject): Converter;
+}
+
+export class CustomResource {
+  readonly versions: readonly CustomVersion[];
+  readonly definition: ResourceDefinition;
+  readonly kind: string;
+  private readonly group: string;
+  private readonly storage: CustomVersion;
+  private readonly converter: Converter;
+
+  /** @param crd whose names are accepted */
+  constructor(crd: KubeObject, shared: CustomParts) {
+    const spec = part(crd, 'spec');
+    const names = part(part(crd, 'status'), 'acceptedNames');
+    this.group = text(spec, 'group');
+    this.kind = text(names, 'kind');
+    const versions = parts(spec, 'versions');
+    this.versions = versions.map((version) => {
+      const schema = new CustomSchema(part(part(version, 'schema'), 'openAPIV3Schema'), shared.compiled);
+      return new CustomVersion(version, this.group, this.kind, schema, shared);
+    });
+    const stored = versions.findIndex((version) => flag(version, 'storage'));
+    this.storage = this.versions[Math.max(0, stored)];
+    this.converter = shared.converter(crd);
+    const resource = text(names, 'plural');
+    const { group, kind } = this;
+    this.definition = {
+      group,
+      resource,
+      singular: text(names, 'singular'),
+      kind,
+      listKind: text(names, 'listKind'),
+      shortNames: texts(names, 'shortNames'),
+      categories: texts(names, 'categories'),
+      scope: text(spec, 'scope') === 'Namespaced' ? 'Namespaced' : 'Cluster',
+      versions: this.versions.map((version) => this.versionDefinition(version)),
+      verbs: ALL_VERBS,
+      backing: {
+        kind: 'stored',
+        keyPrefix: customPrefix({ group, resource }).slice(1),
+        version: { group, version: this.storage.name },
+      },
+      strategy: this.strategy(),
+      subresources: this.versions.flatMap((version) => this.subresources(version)),
+      selectable: this.selectable(),
+      convert: (object, to) => this.convert(object, to),
+    };
+  }
+
+  version(name: string): CustomVersion | undefined {
+    return this.versions.find((version) => version.name === name);
+  }
+
+  /** The object in another version. @throws ConversionNeeded where that means a call that was not made yet */
+  private convert(object: KubeObject, { version: name }: GroupVersion): KubeObject {
+    const version = this.version(name) ?? this.storage;
+    if (object.apiVersion === version.apiVersion) return object;
+    return version.shaped(this.converter.convert(object, version.apiVersion));
+  }
+
+  private versionDefinition(version: CustomVersion): VersionDefinition {
+    const { deprecationWarning } = version;
+    return {
+      version: version.name,
+      typeName: '',
+      schema: version.struct,
+      servedByDefault: version.served,
+      read: (value, unknown) => version.read(value, unknown),
+      defaults: (object) => this.shaped(object, version),
+      printer: customPrinter(version.columns),
+      ...(deprecationWarning === undefined ? {} : { deprecationWarning }),
+    };
+  }
+
+  /** What lies in the store may be of an older version. */
+  private shaped(object: KubeObject, version: CustomVersion): KubeObject {
+    if (object.apiVersion === version.apiVersion) return version.shaped(object);
+    if (this.converter.calls) return object;
+    return version.shaped(this.converter.convert(object, version.apiVersion));
+  }
+
+  /** The version a request is about; the storage version for what the server does itself. */
+  private versionOf({ info }: StrategyContext): CustomVersion {
+    if (info === undefined || info.group !== this.group || info.resource !== this.definition.resource) {
+      return this.storage;
+    }
+    return this.version(info.version) ?? this.storage;
+  }
+
+  private errors(
+    object: KubeObject,
+    old: KubeObject | undefined,
+    context: StrategyContext,
+    what: 'whole' | 'status',
+  ): FieldError[] {
+    // With a webhook objects are checked in the version they are stored in: another one would mean another call.
+    const version = this.converter.calls ? this.storage : this.versionOf(context);
+    const to = { group: this.group, version: version.name };
+    return version.errors(this.convert(object, to), old && this.convert(old, to), what);
+  }
+
+  private strategy(): Strategy {
+    const status = this.versions.some((version) => version.hasStatus);
+    return {
+      allowUnconditionalUpdate: false,
+      ...(status ? { resetFields: [['status']] } : {}),
+      prepareForCreate: (object, context) =>
+        firstGeneration(this.versionOf(context).hasStatus ? withoutField(object, 'status') : object),
+      validate: (object, context) => this.errors(object, undefined, context, 'whole'),
+      prepareForUpdate: (object, old, context) => {
+        const kept = this.versionOf(context).hasStatus ? keepField(object, old, 'status') : object;
+        return withGeneration(kept, old);
+      },
+      validateUpdate: (object, old, context) => this.errors(object, old, context, 'whole'),
+      warningsOnCreate: (object) => finalizerWarnings(object, undefined),
+      warningsOnUpdate: (object, old) => finalizerWarnings(object, old),
+    };
+  }
+
+  private subresources(version: CustomVersion): SubresourceDefinition[] {
+    const versions = [version.name];
+    const { scale } = version;
+    return [
+      ...(scale === undefined
+        ? []
+        : [
+            {
+              name: 'scale',
+              kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+              typeName: 'autoscaling.v1.Scale',
+              verbs: UPDATE_VERBS,
+              versions,
+              backing: {
+                kind: 'scale' as const,
+                fields: {
+                  specReplicas: scale.spec,
+                  statusReplicas: scale.status,
+                  selector: (object: KubeObject) => selectorOf(object, scale.selector),
+                },
+              },
+            },
+          ]),
+      ...(version.hasStatus
+        ? [
+            {
+              name: 'status',
+              verbs: UPDATE_VERBS,
+              versions,
+              backing: { kind: 'update' as const, strategy: this.statusStrategy() },
+            },
+          ]
+        : []),
+    ];
+  }
+
+  private statusStrategy(): SubresourceStrategy {
+    return {
+      resetFields: [['metadata'], ['spec']],
+      allowUnconditionalUpdate: false,
+      prepareForUpdate(object, old) {
+        const { managedFields } = object.metadata;
+        const kept = withMetadata(old, { managedFields });
+        return keepField(kept, object, 'status');
+      },
+      validateUpdate: (object, old, context) => this.errors(object, old, context, 'status'),
+      warningsOnUpdate: (object, old) => finalizerWarnings(object, old),
+    };
+  }
+
+  private selectable(): SelectableFields {
+    const names = [...new Set(this.versions.flatMap((version) => version.selectable))].toSorted();
+    const paths = names.map((name) => [name, name.split('.')] as const);
+    return {
+      names,
+      values(object) {
+        const values: Record<string, string> = {};
+        for (const [name, path] of paths) {
+          const value = valueAt(asJson(object), path);
+          values[name] = scalarText(value);
+        }
+        return values;
+      },
+    };
+  }
+}
+
+function selectorOf(object: KubeObject, path: readonly string[] | undefined): string {
+  const value = path === undefined ? undefined : valueAt(asJson(object), path);
+  return typeof value === 'string' ? value : '';
+}
+
+function scalarText(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string'
+    ? value
+    : JSON.stringify(typeof value === 'bigint' ? Number(value) : value);
+}
+
+const META: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
+
+/** Anything outside of metadata counts as a change of what is wanted. */
+function withGeneration(object: KubeObject, old: KubeObject): KubeObject {
+  const before = old.metadata.generation ?? 0;
+  for (const name of new Set([...Object.keys(object), ...Object.keys(old)])) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what lies under an object's names is JSON
+    if (!META.has(name) && !equalJson(object[name] as Json, old[name] as Json)) {
+      return withMetadata(object, { generation: before + 1 });
+    }
+  }
+  return withMetadata(object, { generation: before === 0 ? undefined : before });
+}
+
+/** Finalizers without a domain are Kubernetes' own. */
+function finalizerWarnings(object: KubeObject, old: KubeObject | undefined): string[] {
+  const before = new Set(old?.metadata.finalizers);
+  return [...new Set(object.metadata.finalizers)]
+    .filter((name) => !before.has(name) && !name.includes('/') && !OWN_FINALIZERS.has(name))
+    .toSorted()
+    .map(
+      (name) =>
+        `metadata.finalizers: ${JSON.stringify(name)}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers`,
+    );
+}
+
+const OWN_FINALIZERS: ReadonlySet<string> = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);

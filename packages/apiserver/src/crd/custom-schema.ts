@@ -1,0 +1,70 @@
+/**
+ * The schemas of custom resources at rest and in use: each kept as the bytes of its JSON, compiled when an object needs
+ * it, and forgotten again when others were needed since. What a definition costs that nobody uses is its text.
+ */
+
+import { createHash } from 'node:crypto';
+
+import { isJsonObject, type JsonObject } from '../api/json.ts';
+import { readJson } from '../codec/json-reader.ts';
+import { writeJson } from '../codec/json-writer.ts';
+import { Structural } from '../schema/structural.ts';
+
+/** Bytes of schemas that are kept compiled; a compiled schema takes about ten times its text. */
+const COMPILED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** The schema of one version. */
+export class CustomSchema {
+  private readonly bytes: Buffer;
+  private readonly compiled: CompiledSchemas;
+
+  /** @param source JSONSchemaProps */
+  constructor(source: JsonObject, compiled: CompiledSchemas) {
+    this.bytes = Buffer.from(writeJson(source), 'utf8');
+    this.compiled = compiled;
+  }
+
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  /** JSONSchemaProps, read anew. */
+  source(): JsonObject {
+    const value = readJson(this.bytes.toString('utf8'));
+    return isJsonObject(value) ? value : {};
+  }
+
+  /** The same one as long as it is in use. */
+  structural(): Structural {
+    return this.compiled.of(this);
+  }
+
+  /** Another text for another schema. */
+  get fingerprint(): string {
+    return createHash('sha256').update(this.bytes).digest('base64');
+  }
+}
+
+/** Those that are in use. */
+export class CompiledSchemas {
+  private readonly kept = new Map<CustomSchema, Structural>();
+  private size = 0;
+
+  of(schema: CustomSchema): Structural {
+    let found = this.kept.get(schema);
+    if (found === undefined) {
+      found = new Structural(schema.source());
+      this.size += schema.size;
+    } else {
+      // Used again: the last one to go.
+      this.kept.delete(schema);
+    }
+    this.kept.set(schema, found);
+    for (const [oldest] of this.kept) {
+      if (this.size <= COMPILED_BYTES_MAX || oldest === schema) break;
+      this.kept.delete(oldest);
+      this.size -= oldest.size;
+    }
+    return found;
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * One version of a custom resource: what a client's JSON becomes when it is read, what a stored object becomes when it
+ * is shown, and what is wrong with one. Objects are pruned and filled in by this version's schema and no other.
+ *
+ * Modelled on apiextensions-apiserver's crdHandler and registry/customresource.
+ */
+
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { KubeObject } from '../api/meta.ts';
+import type { FieldError } from '../api/status.ts';
+import type { RegexCache } from '../cel/regex.ts';
+import { asJson, asObject } from '../codec/object-codec.ts';
+import { conform, TypedError } from '../codec/typed.ts';
+import { CustomStruct } from '../schema/custom-struct.ts';
+import { withDefaults } from '../schema/default.ts';
+import { prune } from '../schema/prune.ts';
+import type { Structural } from '../schema/structural.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts';
+import type { CustomSchema } from './custom-schema.ts';
+import { embeddedErrors } from './embedded.ts';
+import { parseFieldPath, valueAt } from './field-paths.ts';
+import { checkListTypes } from './list-types.ts';
+import type { Rules } from './rules.ts';
+import { valueErrors } from './validate-value.ts';
+
+/** What versions share. */
+export interface VersionParts {
+  readonly patterns: RegexCache;
+  readonly rules: Rules;
+  objectMeta(): StructSchema;
+}
+
+/** How scale reads and writes an object, as names. */
+export interface ScalePaths {
+  readonly spec: readonly string[];
+  readonly status: readonly string[];
+  readonly selector: readonly string[] | undefined;
+}
+
+const INT32_MAX = 2_147_483_647;
+const BLOCKING: ReadonlySet<FieldError['type']> = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
+
+export class CustomVersion {
+  readonly name: string;
+  /** `stable.example.com/v1`. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly served: boolean;
+  readonly hasStatus: boolean;
+  readonly scale: ScalePaths | undefined;
+  readonly columns: readonly JsonObject[];
+  /** Paths without the leading point, `spec.color`. */
+  readonly selectable: readonly string[];
+  readonly deprecationWarning: string | undefined;
+  readonly schema: CustomSchema;
+  readonly struct: StructSchema;
+  private readonly parts: VersionParts;
+
+  constructor(version: JsonObject, group: string, kind: string, schema: CustomSchema, shared: VersionParts) {
+    this.name = text(version, 'name');
+    this.apiVersion = `${group}/${this.name}`;
+    this.kind = kind;
+    this.served = flag(version, 'served');
+    const subresources = part(version, 'subresources');
+    this.hasStatus = partOf(subresources, 'status') !== undefined;
+    this.scale = scaleOf(partOf(subresources, 'scale'));
+    this.columns = parts(version, 'additionalPrinterColumns');
+    this.selectable = parts(version, 'selectableFields').map((field) =>
+      text(field, 'jsonPath').replace(/^\./, ''),
+    );
+    this.deprecationWarning = flag(version, 'deprecated')
+      ? (textOf(version, 'deprecationWarning') ?? `${this.apiVersion} ${kind} is deprecated`)
+      : undefined;
+    this.schema = schema;
+    this.parts = shared;
+    this.struct = new CustomStruct(
+      () => this.structural,
+      () => shared.objectMeta(),
+    );
+  }
+
+  get structural(): Structural {
+    return this.schema.structural();
+  }
+
+  /**
+   * A client's JSON as an object: metadata in Go's form, without what nobody named.
+   *
+   * @param unknown told the path of each member that is left out
+   * @throws TypedError for metadata that is none
+   */
+  read(value: JsonObject, unknown?: (path: string) => void): JsonObject {
+    const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = value;
+    const pruned = prune(this.structural, rest, true, unknown);
+    return {
+      apiVersion: this.apiVersion,
+      kind: this.kind,
+      metadata: this.metadata(metadata ?? {}, unknown),
+      ...pruned,
+    };
+  }
+
+  private metadata(value: Json, unknown?: (path: string) => void): JsonObject {
+    if (!isJsonObject(value)) {
+      throw new TypedError(
+        `json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go struct field .metadata of type v1.ObjectMeta`,
+      );
+    }
+    const objectMeta = this.parts.objectMeta();
+    const typed = conform(objectMeta, value, {
+      schemaProps: objectMeta,
+      ...(unknown === undefined ? {} : { unknown: (path: string) => unknown(`metadata.${path}`) }),
+    });
+    const { creationTimestamp, ...others } = typed;
+    return creationTimestamp === null || creationTimestamp === undefined ? others : typed;
+  }
+
+  /** An object of this version as it is shown and worked on: pruned, with defaults. */
+  shaped(object: KubeObject): KubeObject {
+    const value = asJson(object);
+    const { structural } = this;
+    const next = withDefaults(structural, prune(structural, value, true));
+    return next === value ? object : asObject(next);
+  }
+
+  /** All that is wrong with an object of this version beyond its metadata. */
+  errors(object: KubeObject, old: KubeObject | undefined, part_: 'whole' | 'status'): FieldError[] {
+    const { structural, parts: shared } = this;
+    const value = asJson(object);
+    const before = old === undefined ? undefined : asJson(old);
+    const errors = new FieldErrors();
+    errors.list.push(...valueErrors({ schema: structural, value, old: before, patterns: shared.patterns }));
+    this.checkScale(errors, value, part_);
+    if (structural.holdsEmbedded) embeddedErrors(errors, structural, value, '', shared.objectMeta());
+    if (before === undefined || isSound(structural, before)) checkListTypes(errors, structural, value);
+    if (errors.list.some(({ type }) => BLOCKING.has(type))) {
+      if (hasRules(structural)) {
+        errors.invalid(
+          FieldPath.of('<nil>'),
+          null,
+          'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+        );
+      }
+    } else {
+      errors.list.push(...shared.rules.evaluate({ schema: structural, value, old: before }));
+    }
+    return errors.list;
+  }
+
+  private checkScale(errors: FieldErrors, value: JsonObject, part_: 'whole' | 'status'): void {
+    const { scale } = this;
+    if (scale === undefined) return;
+    if (part_ === 'whole') checkReplicas(errors, value, scale.spec);
+    checkReplicas(errors, value, scale.status);
+    if (scale.selector === undefined) return;
+    const selector = valueAt(value, scale.selector);
+    if (selector !== undefined && typeof selector !== 'string') {
+      errors.invalid(
+        FieldPath.of(`.${scale.selector.join('.')}`),
+        '',
+        `.${scale.selector.join('.')} accessor error: ${JSON.stringify(selector)} is of the type ${goType(selector)}, expected string`,
+      );
+    }
+  }
+}
+
+function isSound(schema: Structural, value: JsonObject): boolean {
+  const errors = new FieldErrors();
+  checkListTypes(errors, schema, value);
+  return errors.size === 0;
+}
+
+function hasRules(schema: Structural): boolean {
+  if (schema.rules.length > 0) return true;
+  if (schema.items !== undefined && hasRules(schema.items)) return true;
+  if (schema.additional !== undefined && hasRules(schema.additional)) return true;
+  for (const node of schema.properties.values()) if (hasRules(node)) return true;
+  return false;
+}
+
+function checkReplicas(errors: FieldErrors, value: JsonObject, names: readonly string[]): void {
+  const replicas = valueAt(value, names);
+  if (replicas === undefined) return;
+  const path = FieldPath.of(`.${names.join('.')}`);
+  if (typeof replicas !== 'number' || !Number.isInteger(replicas)) {
+    errors.invalid(
+      path,
+      0,
+      `.${names.join('.')} accessor error: ${JSON.stringify(replicas)} is of the type ${goType(replicas)}, expected int64`,
+    );
+  } else if (replicas < 0) {
+    errors.invalid(path, replicas, 'should be a non-negative integer');
+  } else if (replicas > INT32_MAX) {
+    errors.invalid(path, replicas, `should be less than or equal to ${INT32_MAX}`);
+  }
+}
+
+function goType(value: Json): string {
+  if (typeof value === 'string') return 'string';
+  if (typeof value === 'boolean') return 'bool';
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return '[]interface {}';
+  return isJsonObject(value) ? 'map[string]interface {}' : 'float64';
+}
+
+function scaleOf(scale: JsonObject | undefined): ScalePaths | undefined {
+  if (scale === undefined) return undefined;
+  const selector = text(scale, 'labelSelectorPath');
+  return {
+    spec: namesOf(text(scale, 'specReplicasPath')),
+    status: namesOf(text(scale, 'statusReplicasPath')),
+    selector: selector === '' ? undefined : namesOf(selector),
+  };
+}
+
+function namesOf(path: string): readonly string[] {
+  const names = parseFieldPath(path, false);
+  return typeof names === 'string' ? [] : names.map(String);
+}

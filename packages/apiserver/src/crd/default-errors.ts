@@ -1,0 +1,68 @@
+/**
+ * Whether the defaults of a schema are values that the schema itself takes: nothing in them that nobody named, nothing
+ * that its checks refuse. Those of metadata are looked at as the object they would lie in.
+ *
+ * Modelled on apiextensions-apiserver's schema/defaulting ValidateDefaults, whose texts these are.
+ */
+
+import { equalJson } from '../api/equal.ts';
+import { isJsonObject, type Json } from '../api/json.ts';
+import type { RegexCache } from '../cel/regex.ts';
+import { prune } from '../schema/prune.ts';
+import { META_FIELDS, type Structural } from '../schema/structural.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+import type { FieldErrors } from '../validation/field-errors.ts';
+import type { FieldPath } from '../validation/field-path.ts';
+import { embeddedErrors } from './embedded.ts';
+import { valueErrors } from './validate-value.ts';
+
+export interface DefaultCheck {
+  readonly patterns: RegexCache;
+  readonly objectMeta: StructSchema;
+}
+
+/** @param whole the schema is of an object with a kind */
+export function checkDefaults(
+  errors: FieldErrors,
+  schema: Structural,
+  path: FieldPath,
+  check: DefaultCheck,
+  whole = true,
+  insideMeta = false,
+): void {
+  const inside = insideMeta && !schema.embedded;
+  if (schema.default !== undefined) checkDefault(errors, schema, schema.default, path, check, inside);
+  if (schema.items !== undefined) {
+    checkDefaults(errors, schema.items, path.child('items'), check, false, inside);
+  }
+  for (const [name, node] of schema.properties) {
+    const meta = inside || ((whole || schema.embedded) && META_FIELDS.has(name));
+    checkDefaults(errors, node, path.child('properties').key(name), check, false, meta);
+  }
+}
+
+function checkDefault(
+  errors: FieldErrors,
+  schema: Structural,
+  value: Json,
+  path: FieldPath,
+  { patterns, objectMeta }: DefaultCheck,
+  insideMeta: boolean,
+): void {
+  const at = path.child('default');
+  if (!insideMeta && !equalJson(pruned(schema, value), value)) {
+    errors.invalid(at, value, 'must not have unknown fields');
+  }
+  const before = errors.size;
+  if (!insideMeta) embeddedErrors(errors, schema, value, at.toString(), objectMeta);
+  if (errors.size > before) return;
+  errors.list.push(...valueErrors({ schema, value, at: at.toString(), patterns }));
+}
+
+function pruned(schema: Structural, value: Json): Json {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    return items === undefined ? value : value.map((item) => pruned(items, item));
+  }
+  return isJsonObject(value) ? prune(schema, value, schema.embedded) : value;
+}

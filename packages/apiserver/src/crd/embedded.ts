@@ -1,0 +1,100 @@
+/**
+ * Whole objects inside of custom resources (x-kubernetes-embedded-resource): they say what they are and their metadata
+ * is metadata. Pure.
+ *
+ * Modelled on apiextensions-apiserver's schema/objectmeta, whose texts these are.
+ */
+
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { parseApiVersion } from '../api/meta.ts';
+import { asObject } from '../codec/object-codec.ts';
+import { conform, TypedError } from '../codec/typed.ts';
+import { metadataErrors } from '../registry/metadata.ts';
+import type { StructSchema } from '../schema/type-schema.ts';
+import type { Structural } from '../schema/structural.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { dns1035LabelErrors, pathSegmentErrors } from '../validation/names.ts';
+
+/** Wrong about the objects inside of this one. @param at where the value is; empty for an object's top */
+export function embeddedErrors(
+  errors: FieldErrors,
+  schema: Structural,
+  value: Json,
+  at: string,
+  objectMeta: StructSchema,
+): void {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items === undefined || !items.holdsEmbedded) return;
+    for (let index = 0; index < value.length; index += 1) {
+      embeddedErrors(errors, items, value[index], `${at}[${index}]`, objectMeta);
+    }
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  if (schema.embedded) checkEmbedded(errors, value, at, objectMeta);
+  for (const name in value) {
+    if (!Object.hasOwn(value, name)) continue;
+    const named = schema.properties.get(name);
+    const node = named ?? schema.additional;
+    if (node === undefined || !node.holdsEmbedded) continue;
+    const inner = named === undefined ? `${at}[${name}]` : child(at, name);
+    embeddedErrors(errors, node, value[name], inner, objectMeta);
+  }
+}
+
+function child(at: string, name: string): string {
+  return at === '' ? name : `${at}.${name}`;
+}
+
+function checkEmbedded(errors: FieldErrors, value: JsonObject, at: string, objectMeta: StructSchema): void {
+  const path = (name: string): FieldPath => FieldPath.of(child(at, name));
+  const { apiVersion, kind, metadata } = value;
+  if (apiVersion === undefined) errors.required(path('apiVersion'));
+  else if (typeof apiVersion !== 'string') errors.invalid(path('apiVersion'), apiVersion, 'must be a string');
+  else if (apiVersion === '') errors.required(path('apiVersion'));
+  else if (parseApiVersion(apiVersion) === undefined) {
+    errors.invalid(path('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
+  }
+  if (kind === undefined) errors.required(path('kind'));
+  else if (typeof kind !== 'string') errors.invalid(path('kind'), kind, 'must be a string');
+  else if (kind === '') errors.required(path('kind'));
+  else {
+    const wrong = dns1035LabelErrors(kind.toLowerCase());
+    if (wrong.length > 0) {
+      errors.invalid(
+        path('kind'),
+        kind,
+        `may have mixed case, but should otherwise match: ${wrong.join(',')}`,
+      );
+    }
+  }
+  if (metadata !== undefined) checkMetadata(errors, metadata, path('metadata'), at, objectMeta);
+}
+
+function checkMetadata(
+  errors: FieldErrors,
+  metadata: Json,
+  path: FieldPath,
+  at: string,
+  objectMeta: StructSchema,
+): void {
+  if (!isJsonObject(metadata)) {
+    errors.invalid(path, metadata, 'must be an object');
+    return;
+  }
+  let typed: JsonObject;
+  try {
+    typed = conform(objectMeta, metadata, { schemaProps: objectMeta });
+  } catch (error) {
+    if (!(error instanceof TypedError)) throw error;
+    errors.invalid(path, metadata, error.message);
+    return;
+  }
+  const name = typed['name'] ?? 'fakename';
+  const object = asObject({ metadata: { ...typed, name } });
+  const namespaced = typeof typed['namespace'] === 'string' && typed['namespace'] !== '';
+  const found = metadataErrors(object, namespaced, pathSegmentErrors);
+  errors.list.push(...found.map((error) => ({ ...error, field: child(at, error.field) })));
+}

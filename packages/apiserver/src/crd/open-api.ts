@@ -1,0 +1,156 @@
+/**
+ * What OpenAPI says of custom resources: the schema of a version as its definition wrote it, with apiVersion, kind and
+ * metadata, and the list of them. Version 2 knows less of JSON Schema: what it cannot say is left out there.
+ *
+ * Modelled on apiextensions-apiserver's controller/openapi builder and schema/openapi v2 conversion.
+ */
+
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { CustomResource } from './custom-resource.ts';
+import type { CustomVersion } from './custom-version.ts';
+
+const PREFIXES = { v2: '#/definitions/', v3: '#/components/schemas/' } as const;
+const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
+
+type Dialect = 'v2' | 'v3';
+
+interface Definition {
+  readonly schema: JsonObject;
+  readonly references: readonly string[];
+}
+
+/** `com.example.stable.v1.CronTab`. */
+function nameOf(group: string, version: string, kind: string): string {
+  return [...group.split('.').toReversed(), version, kind].join('.');
+}
+
+/** The definitions of all custom resources that are served, asked for by name. */
+export class CustomOpenApi {
+  private readonly resources: () => Iterable<CustomResource>;
+
+  /** @param resources those that are served now */
+  constructor(resources: () => Iterable<CustomResource>) {
+    this.resources = resources;
+  }
+
+  define(name: string, dialect: Dialect): Definition | undefined {
+    const found = this.find(name);
+    if (found === undefined) return undefined;
+    return found.list
+      ? listDefinition(found.resource, found.version, dialect)
+      : definition(found.resource, found.version, dialect);
+  }
+
+  /** Another text whenever the definition of this name is another. */
+  revision(name: string): string {
+    const found = this.find(name);
+    return found === undefined ? '' : found.version.schema.fingerprint;
+  }
+
+  private find(
+    name: string,
+  ):
+    | { readonly resource: CustomResource; readonly version: CustomVersion; readonly list: boolean }
+    | undefined {
+    for (const resource of this.resources()) {
+      const { group, kind, listKind = `${kind}List` } = resource.definition;
+      for (const version of resource.versions) {
+        if (name === nameOf(group, version.name, kind)) return { resource, version, list: false };
+        if (name === nameOf(group, version.name, listKind)) return { resource, version, list: true };
+      }
+    }
+    return undefined;
+  }
+}
+
+const API_VERSION: JsonObject = { type: 'string', description: 'Group and version of this object.' };
+const KIND: JsonObject = { type: 'string', description: 'What this object is, in CamelCase.' };
+
+function definition(
+  { definition: { group, kind } }: CustomResource,
+  version: CustomVersion,
+  dialect: Dialect,
+): Definition {
+  const source = version.schema.source();
+  const shown = dialect === 'v2' ? inVersion2(source) : source;
+  const { properties, ...rest } = shown;
+  const described = isJsonObject(properties) ? properties : {};
+  const keeps = source['x-kubernetes-preserve-unknown-fields'] === true && dialect === 'v2';
+  return {
+    schema: {
+      type: 'object',
+      ...rest,
+      ...(keeps
+        ? {}
+        : {
+            properties: {
+              ...described,
+              apiVersion: API_VERSION,
+              kind: KIND,
+              metadata: refer(`${META}ObjectMeta`, dialect, 'Names, labels and the like.'),
+            },
+          }),
+      'x-kubernetes-group-version-kind': [{ group, kind, version: version.name }],
+    },
+    references: keeps ? [] : ['meta.v1.ObjectMeta'],
+  };
+}
+
+function listDefinition(
+  { definition: given }: CustomResource,
+  version: CustomVersion,
+  dialect: Dialect,
+): Definition {
+  const { group, kind, listKind = `${kind}List` } = given;
+  const item = nameOf(group, version.name, kind);
+  return {
+    schema: {
+      description: `${listKind} is a list of ${kind}`,
+      type: 'object',
+      required: ['items'],
+      properties: {
+        apiVersion: API_VERSION,
+        items: {
+          description: `All ${given.resource} that were asked for.`,
+          type: 'array',
+          items: { $ref: PREFIXES[dialect] + item },
+        },
+        kind: KIND,
+        metadata: refer(`${META}ListMeta`, dialect, 'Version of the list, and how it goes on.'),
+      },
+      'x-kubernetes-group-version-kind': [{ group, kind: listKind, version: version.name }],
+    },
+    references: ['meta.v1.ListMeta', item],
+  };
+}
+
+function refer(name: string, dialect: Dialect, description: string): JsonObject {
+  const $ref = PREFIXES[dialect] + name;
+  return dialect === 'v2' ? { description, $ref } : { description, allOf: [{ $ref }] };
+}
+
+/** Members that version 2 does not have. */
+const ABSENT: ReadonlySet<string> = new Set(['nullable', 'allOf', 'anyOf', 'oneOf', 'not', 'default']);
+
+function inVersion2(schema: JsonObject): JsonObject {
+  const shown: Record<string, Json> = {};
+  const free =
+    schema['nullable'] === true ||
+    schema['x-kubernetes-int-or-string'] === true ||
+    schema['x-kubernetes-preserve-unknown-fields'] === true;
+  for (const [name, value] of Object.entries(schema)) {
+    if (ABSENT.has(name)) continue;
+    // What may be of several types, or hold anything, has no type there and names nothing.
+    if (free && ['type', 'items', 'properties', 'additionalProperties', 'required'].includes(name)) continue;
+    if (name === 'properties' && isJsonObject(value)) {
+      shown[name] = Object.fromEntries(
+        Object.entries(value).map(([key, inner]) => [key, isJsonObject(inner) ? inVersion2(inner) : inner]),
+      );
+    } else if ((name === 'items' || name === 'additionalProperties') && isJsonObject(value)) {
+      shown[name] = inVersion2(value);
+    } else {
+      shown[name] = value;
+    }
+  }
+  return shown;
+}

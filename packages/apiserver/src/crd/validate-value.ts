@@ -1,0 +1,341 @@
+/**
+ * Whether a custom resource is what its schema says: types, bounds, patterns, formats, enums, what is required, and
+ * the combinations of schemas. A part that was there before as it is now is not complained of (ratcheting), as far as
+ * the old one of it can be told: by name in objects, by keys in lists of map type.
+ *
+ * Modelled on kube-openapi's validation and apiextensions-apiserver's ValidateCustomResource, whose texts these are.
+ */
+
+import { equalJson } from '../api/equal.ts';
+import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import type { FieldError } from '../api/status.ts';
+import { CelError } from '../cel/values.ts';
+import type { RegexCache } from '../cel/regex.ts';
+import type { Structural } from '../schema/structural.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { hasFormat } from './formats.ts';
+
+/** A path that names nothing: what Go prints for it. */
+const NOWHERE = FieldPath.of('<nil>');
+
+/** Beyond so many errors nobody reads on. */
+const ERRORS_MAX = 1_000;
+
+export interface ValueCheck {
+  readonly schema: Structural;
+  readonly value: Json;
+  /** The value before, where it is updated. */
+  readonly old?: Json | undefined;
+  /** Where the value is, `spec.versions[0].default`; empty for an object's top. */
+  readonly at?: string;
+  readonly patterns: RegexCache;
+}
+
+/** All that is wrong. */
+export function valueErrors({ schema, value, old, at = '', patterns }: ValueCheck): FieldError[] {
+  const walk = new Validation(patterns, at);
+  walk.value(schema, value, old, '');
+  return walk.errors.list;
+}
+
+class Validation {
+  readonly errors = new FieldErrors();
+  private readonly patterns: RegexCache;
+  /** Before every path that is told; texts in Go's sentences go without it. */
+  private readonly prefix: string;
+
+  constructor(patterns: RegexCache, prefix: string) {
+    this.patterns = patterns;
+    this.prefix = prefix;
+  }
+
+  /** @returns whether nothing is wrong */
+  value(schema: Structural, value: Json, old: Json | undefined, name: string): boolean {
+    const { list } = this.errors;
+    const before = list.length;
+    if (before >= ERRORS_MAX) return false;
+    if (value === null) {
+      this.nothing(schema, name);
+    } else {
+      this.type(schema, value, name);
+      this.combinations(schema, value, old, name);
+      if (typeof value === 'string') this.text(schema, value, name);
+      this.number(schema, value, name);
+      if (Array.isArray(value)) this.list(schema, value, old, name);
+      this.enumerated(schema, value, name);
+      if (isJsonObject(value)) this.object(schema, value, old, name);
+    }
+    if (list.length === before) return true;
+    if (old === undefined || !equalJson(value, old)) return false;
+    list.length = before;
+    return true;
+  }
+
+  private nothing(schema: Structural, name: string): void {
+    const types = typesOf(schema);
+    if (types !== '' && !schema.nullable) this.wrongType(name, types, 'null');
+    this.enumerated(schema, null, name);
+  }
+
+  private type(schema: Structural, value: Json, name: string): void {
+    const types = typesOf(schema);
+    if (types === '') return;
+    const actual = typeOf(value);
+    const fits = types.split(',').some((type) => {
+      if (type === actual) return true;
+      if (type === 'number') return actual === 'integer';
+      return type === 'integer' && actual === 'number' && isWhole(value);
+    });
+    if (!fits) this.wrongType(name, types, actual);
+  }
+
+  private wrongType(name: string, types: string, actual: string): void {
+    this.errors.typeInvalid(
+      this.path(name),
+      actual,
+      `${name} in body must be of type ${types}: ${JSON.stringify(actual)}`,
+    );
+  }
+
+  private combinations(schema: Structural, value: Json, old: Json | undefined, name: string): void {
+    const shown = JSON.stringify(name);
+    if (schema.anyOf.length > 0) {
+      const { valid, best } = this.tried(schema.anyOf, value, old, name, true);
+      if (valid === 0) {
+        this.composite(`${shown} must validate at least one schema (anyOf)`);
+        this.errors.list.push(...best);
+      }
+    }
+    if (schema.oneOf.length > 0) {
+      const { valid, best } = this.tried(schema.oneOf, value, old, name, false);
+      if (valid !== 1) {
+        const found = valid === 0 ? 'Found none valid' : `Found ${valid} valid alternatives`;
+        this.composite(`${shown} must validate one and only one schema (oneOf). ${found}`);
+        if (valid === 0) this.errors.list.push(...best);
+      }
+    }
+    if (schema.allOf.length > 0) {
+      let valid = 0;
+      for (const node of schema.allOf) if (this.value(node, value, old, name)) valid += 1;
+      if (valid < schema.allOf.length) {
+        const none = valid === 0 ? '. None validated' : '';
+        this.composite(`${shown} must validate all the schemas (allOf)${none}`);
+      }
+    }
+    if (schema.not !== undefined && this.tried([schema.not], value, old, name, true).valid === 1) {
+      this.composite(`${shown} must not validate the schema (not)`);
+    }
+  }
+
+  /** How many of the schemas take the value, and what the one that came nearest says. */
+  private tried(
+    nodes: readonly Structural[],
+    value: Json,
+    old: Json | undefined,
+    name: string,
+    one: boolean,
+  ): { readonly valid: number; readonly best: readonly FieldError[] } {
+    let valid = 0;
+    let best: readonly FieldError[] | undefined;
+    for (const node of nodes) {
+      const attempt = new Validation(this.patterns, this.prefix);
+      if (attempt.value(node, value, old, name)) {
+        valid += 1;
+        if (one) break;
+      } else if (best === undefined || attempt.errors.size < best.length) {
+        best = attempt.errors.list;
+      }
+    }
+    return { valid, best: best ?? [] };
+  }
+
+  private composite(text: string): void {
+    this.errors.invalid(this.prefix === '' ? NOWHERE : FieldPath.of(this.prefix), '', text);
+  }
+
+  private text(schema: Structural, value: string, name: string): void {
+    const { maxLength, minLength, pattern, format } = schema;
+    if (maxLength !== undefined || minLength !== undefined) {
+      const length = runes(value);
+      if (maxLength !== undefined && length > maxLength) this.errors.tooLong(this.path(name), maxLength);
+      if (minLength !== undefined && length < minLength) {
+        this.refuse(name, value, `should be at least ${minLength} chars long`);
+      }
+    }
+    if (pattern !== '') {
+      const regex = this.patterns.compile(pattern);
+      if (regex instanceof CelError || !regex.test(value)) {
+        this.refuse(name, value, `should match '${pattern}'`);
+      }
+    }
+    if (format !== '' && !hasFormat(format, value)) {
+      this.errors.typeInvalid(
+        this.path(name),
+        value,
+        `${name} in body must be of type ${format}: ${JSON.stringify(value)}`,
+      );
+    }
+  }
+
+  private number(schema: Structural, value: Json, name: string): void {
+    const number = numberOf(value);
+    if (number === undefined) return;
+    const { multipleOf, maximum, minimum } = schema;
+    if (multipleOf !== undefined && !isMultiple(number, multipleOf)) {
+      this.refuse(name, number, `should be a multiple of ${multipleOf}`);
+    }
+    if (maximum !== undefined && (schema.exclusiveMaximum ? number >= maximum : number > maximum)) {
+      this.refuse(
+        name,
+        number,
+        `should be less than ${schema.exclusiveMaximum ? '' : 'or equal to '}${maximum}`,
+      );
+    }
+    if (minimum !== undefined && (schema.exclusiveMinimum ? number <= minimum : number < minimum)) {
+      this.refuse(
+        name,
+        number,
+        `should be greater than ${schema.exclusiveMinimum ? '' : 'or equal to '}${minimum}`,
+      );
+    }
+  }
+
+  private list(schema: Structural, value: readonly Json[], old: Json | undefined, name: string): void {
+    const { items, minItems, maxItems } = schema;
+    if (items !== undefined) {
+      const before = schema.listType === 'map' ? byKeys(schema.listMapKeys, old) : undefined;
+      for (let index = 0; index < value.length; index += 1) {
+        const item = value[index];
+        const was = before?.get(keyText(schema.listMapKeys, item));
+        this.value(items, item, was, `${name}[${index}]`);
+      }
+    }
+    if (minItems !== undefined && value.length < minItems) {
+      this.refuse(name, value.length, `should have at least ${minItems} items`);
+    }
+    if (maxItems !== undefined && value.length > maxItems) {
+      this.errors.tooMany(this.path(name), value.length, maxItems);
+    }
+    if (schema.uniqueItems && new Set(value.map((item) => textOf(item))).size < value.length) {
+      this.refuse(name, '', `shouldn't contain duplicates`);
+    }
+  }
+
+  private enumerated(schema: Structural, value: Json, name: string): void {
+    const { enum: values } = schema;
+    if (values === undefined || values.some((allowed) => sameScalar(allowed, value))) return;
+    this.errors.notSupported(
+      this.path(name),
+      value,
+      values.map((allowed) => (typeof allowed === 'string' ? allowed : textOf(allowed))),
+    );
+  }
+
+  private object(schema: Structural, value: JsonObject, old: Json | undefined, name: string): void {
+    const { minProperties, maxProperties, properties, additional, required } = schema;
+    if (minProperties !== undefined || maxProperties !== undefined) {
+      const count = Object.keys(value).length;
+      if (minProperties !== undefined && count < minProperties) {
+        this.refuse(name, count, `should have at least ${minProperties} properties`);
+      }
+      if (maxProperties !== undefined && count > maxProperties) {
+        this.errors.tooMany(this.path(name), count, maxProperties);
+      }
+    }
+    const before = isJsonObject(old) && schema.mapType !== 'atomic' ? old : undefined;
+    if (properties.size > 0 || additional !== undefined) {
+      for (const member in value) {
+        if (!Object.hasOwn(value, member)) continue;
+        const node = properties.get(member) ?? additional;
+        if (node === undefined) continue;
+        const was = before !== undefined && Object.hasOwn(before, member) ? before[member] : undefined;
+        this.value(node, value[member], was, name === '' ? member : `${name}.${member}`);
+      }
+    }
+    for (const member of required) {
+      if (!Object.hasOwn(value, member)) {
+        this.errors.required(this.path(name === '' ? member : `${name}.${member}`));
+      }
+    }
+  }
+
+  private refuse(name: string, value: Json, text: string): void {
+    this.errors.invalid(this.path(name), value, `${name} in body ${text}`);
+  }
+
+  private path(name: string): FieldPath {
+    if (this.prefix === '') return name === '' ? NOWHERE : FieldPath.of(name);
+    return FieldPath.of(name === '' ? this.prefix : `${this.prefix}.${name}`);
+  }
+}
+
+function typesOf({ intOrString, type }: Structural): string {
+  return intOrString ? 'integer,string' : type;
+}
+
+/** JSON schema's word for a value's type. */
+export function typeOf(value: Json): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  switch (typeof value) {
+    case 'string':
+      return 'string';
+    case 'boolean':
+      return 'boolean';
+    case 'bigint':
+      return 'integer';
+    case 'number':
+      return Number.isInteger(value) ? 'integer' : 'number';
+    default:
+      return value instanceof JsonFloat ? 'number' : 'object';
+  }
+}
+
+function isWhole(value: Json): boolean {
+  const number = numberOf(value);
+  return number !== undefined && Number.isInteger(number);
+}
+
+function numberOf(value: Json): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  return value instanceof JsonFloat ? value.value : undefined;
+}
+
+/** As near as a double tells: 0.3 is a multiple of 0.1. */
+function isMultiple(value: number, of: number): boolean {
+  const quotient = value / of;
+  return Math.abs(quotient - Math.round(quotient)) < 1e-9;
+}
+
+/** How many characters a text has, as Go counts runes. */
+function runes(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.codePointAt(at) ?? 0;
+    if (code > 0xff_ff) at += 1;
+    count += 1;
+  }
+  return count;
+}
+
+function sameScalar(a: Json, b: Json): boolean {
+  return a === b || (a !== null && b !== null && textOf(a) === textOf(b));
+}
+
+export function textOf(value: Json): string {
+  return JSON.stringify(value, (_name, inner: unknown) =>
+    typeof inner === 'bigint' ? Number(inner) : inner,
+  );
+}
+
+/** The items of a list with keys, by those. */
+function byKeys(keys: readonly string[], list: Json | undefined): ReadonlyMap<string, Json> | undefined {
+  if (!Array.isArray(list)) return undefined;
+  return new Map(list.map((item) => [keyText(keys, item), item]));
+}
+
+function keyText(keys: readonly string[], item: Json): string {
+  return isJsonObject(item) ? JSON.stringify(keys.map((key) => textOf(item[key] ?? null))) : '';
+}
