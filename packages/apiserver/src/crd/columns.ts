@@ -95,5 +95,5 @@ function cellOf(type: PrinterColumn['type'], value: Json | undefined, nowMs: num
 function printed(value: Json): string {
   if (typeof value === 'string') return value;
   if (value === null) return '';
-  return isJsonObject(value) || Array.isArray(value) ? textOf(value) : textOf(value);
+  return textOf(value);
 }
