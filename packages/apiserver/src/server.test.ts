@@ -599,6 +599,15 @@ test('the built-in kinds are served, with their defaults', async () => {
   await whole.stop();
 });
 
+test('what a patch says that is not known is told by name', async () => {
+  await small.ask('POST', CM, configMap('a'));
+  const { code, warnings } = await small.ask('PATCH', `${CM}/a`, { zeta: 1, alpha: 2 });
+  expect([code, warnings]).toEqual([
+    200,
+    ['299 - "unknown field \\"alpha\\""', '299 - "unknown field \\"zeta\\""'],
+  ]);
+});
+
 test('how the parts of the control plane fare', async () => {
   const parts = new Map([
     ['etcd-0', () => Promise.resolve()],

@@ -182,8 +182,12 @@ function typed(scope: Scope, patched: JsonObject, strict: string[]): KubeObject 
         : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`;
     throw badPatch(patched, reason);
   }
+  // Patches are applied to maps without an order: what they do not know comes out by name.
+  const unknown: string[] = [];
   try {
-    return decoded(scope, patched, (path) => strict.push(`unknown field "${path}"`));
+    const object = decoded(scope, patched, (path) => unknown.push(`unknown field "${path}"`));
+    strict.push(...unknown.toSorted());
+    return object;
   } catch (error) {
     if (!(error instanceof TypedError)) throw error;
     throw badPatch(patched, error.message);
