@@ -90,13 +90,18 @@ function numberOf(text: string, bounds: Bounds): number | string {
   return Number(text);
 }
 
-/** Whether the text may name a zone of the time zone database; whether the host knows it is the controller's matter. */
+/** Whether the text names a zone of the time zone database. */
 export function timeZoneErrors(zone: string): string[] {
   if (zone === '') return ['timeZone must be nil or non-empty string'];
-  if (zone.toLowerCase() === 'local')
-    return ['timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'];
-  if (zone !== zone.trim() || !knownZone(zone)) return [`unknown time zone ${zone}`];
-  return [];
+  const wellFormed = zone
+    .split('/')
+    .every((each) => each !== '.' && each !== '..' && /^[A-Za-z._0-9+][-A-Za-z._0-9+]{0,13}$/.test(each));
+  if (!wellFormed) return [`unknown time zone ${zone}`];
+  const local = zone.toLowerCase() === 'local';
+  const errors = local
+    ? ['timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones']
+    : [];
+  return zone === 'Local' || knownZone(zone) ? errors : [...errors, `unknown time zone ${zone}`];
 }
 
 function knownZone(zone: string): boolean {

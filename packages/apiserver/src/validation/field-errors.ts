@@ -21,6 +21,11 @@ export class FieldErrors {
     this.add('FieldValueInvalid', path, `Invalid value: ${describeValue(value)}`, detail);
   }
 
+  /** Invalid as a whole: what it is would say nothing, and is left out of the message. */
+  refused(path: FieldPath, detail: string): void {
+    this.add('FieldValueInvalid', path, 'Invalid value', detail);
+  }
+
   /** One Invalid for each text. */
   invalids(path: FieldPath, value: unknown, details: readonly string[]): void {
     for (const detail of details) this.invalid(path, value, detail);

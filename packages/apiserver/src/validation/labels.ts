@@ -4,7 +4,13 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
-import { labelKeyErrors, labelValueErrors } from '../api/selectors.ts';
+import {
+  labelKeyErrors,
+  labelValueErrors,
+  matchesLabels,
+  requirementsOf,
+  SelectorError,
+} from '../api/selectors.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { qualifiedNameErrors } from './names.ts';
@@ -76,6 +82,30 @@ export function checkLabelSelector(
         errors.invalids(at.child('values').index(number), value, labelValueErrors(value));
       }
     }
+  }
+}
+
+/** Whether a selector finds these labels. None finds nothing; one that is no selector was told already, and fits. */
+export function selectorFits(
+  selector: JsonObject | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  if (selector === undefined) return false;
+  try {
+    return matchesLabels(
+      requirementsOf({
+        matchLabels: textMap(selector, 'matchLabels'),
+        matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
+          key: text(each, 'key'),
+          operator: text(each, 'operator'),
+          values: texts(each, 'values'),
+        })),
+      }),
+      labels,
+    );
+  } catch (error) {
+    if (error instanceof SelectorError) return true;
+    throw error;
   }
 }
 

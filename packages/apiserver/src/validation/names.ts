@@ -5,6 +5,8 @@
  */
 
 import { labelKeyErrors } from '../api/selectors.ts';
+import type { FieldErrors } from './field-errors.ts';
+import type { FieldPath } from './field-path.ts';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
@@ -145,6 +147,26 @@ export function environmentNameErrors(value: string): string[] {
     );
   }
   return errors;
+}
+
+const URL_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+const wholeUrlPath = new RegExp(`^${URL_PATH}$`);
+
+/** A path behind a domain, `acme.io/foo`: how controllers call themselves. */
+export function checkDomainPath(errors: FieldErrors, path: FieldPath, value: string): void {
+  if (value === '') {
+    errors.required(path);
+    return;
+  }
+  const slash = value.indexOf('/');
+  if (slash <= 0 || slash === value.length - 1) {
+    errors.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")');
+    return;
+  }
+  const host = value.slice(0, slash);
+  const rest = value.slice(slash + 1);
+  errors.invalids(path, host, dnsSubdomainErrors(host));
+  if (!wholeUrlPath.test(rest)) errors.invalid(path, rest, patternText('Invalid path', URL_PATH));
 }
 
 export function rangeErrors(value: number, min: number, max: number): string[] {

@@ -42,7 +42,8 @@ function isNative(name: string): boolean {
   return !name.includes('/') || name.includes(KUBERNETES);
 }
 
-function isOvercommitted(name: string): boolean {
+/** Whether more may be allowed than is asked for. */
+export function isOvercommitted(name: string): boolean {
   return isNative(name) && !isHugePages(name);
 }
 
@@ -60,6 +61,19 @@ export function checkResourceName(errors: FieldErrors, path: FieldPath, name: st
 
 function isQuotaName(name: string): boolean {
   return name.startsWith('requests.hugepages-') || name.startsWith('count/');
+}
+
+/** A name as a quota may count it. */
+export function checkQuotaResourceName(errors: FieldErrors, path: FieldPath, name: string): void {
+  const wrong = qualifiedNameErrors(name);
+  errors.invalids(path, name, wrong);
+  if (wrong.length > 0 || name.includes('/')) return;
+  if (!isStandardQuotaResource(name)) errors.invalid(path, name, 'must be a standard resource for quota');
+}
+
+export function isStandardQuotaResource(name: string): boolean {
+  const bare = name.startsWith('requests.') ? name.slice('requests.'.length) : name;
+  return (STANDARD.has(name) && name !== 'storage') || isHugePages(bare);
 }
 
 /** A name as a container may ask for it. */

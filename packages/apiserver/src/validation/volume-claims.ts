@@ -4,8 +4,7 @@ import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { checkLabelSelector } from './labels.ts';
-import { checkDnsSubdomain, quantity } from './scalars.ts';
-import { checkResourceName } from './pod-resources.ts';
+import { checkDnsLabel, checkDnsSubdomain, quantity } from './scalars.ts';
 import { has, part, partOf, text, texts } from './value.ts';
 
 export const ACCESS_MODES: readonly string[] = [
@@ -17,10 +16,11 @@ export const ACCESS_MODES: readonly string[] = [
 export const VOLUME_MODES: readonly string[] = ['Block', 'Filesystem'];
 
 export function checkAccessModes(errors: FieldErrors, path: FieldPath, modes: readonly string[]): void {
-  for (const [index, mode] of modes.entries()) {
-    if (!ACCESS_MODES.includes(mode)) errors.notSupported(path.index(index), mode, ACCESS_MODES);
+  for (const mode of modes) {
+    if (!ACCESS_MODES.includes(mode)) errors.notSupported(path, mode, ACCESS_MODES);
   }
-  if (modes.includes('ReadWriteOncePod') && modes.length > 1) {
+  const others = modes.some((mode) => mode !== 'ReadWriteOncePod' && ACCESS_MODES.includes(mode));
+  if (modes.includes('ReadWriteOncePod') && others) {
     errors.forbidden(path, 'may not use ReadWriteOncePod with other access modes');
   }
 }
@@ -35,7 +35,6 @@ export function checkClaimSpec(errors: FieldErrors, path: FieldPath, spec: JsonO
   const at = path.child('resources').key('storage');
   if (storage === undefined) errors.required(at);
   else {
-    checkResourceName(errors, path.child('resources').key('storage'), 'storage');
     if (quantity(storage).nanos <= 0n) errors.invalid(at, storage, 'must be greater than zero');
   }
   const storageClass = text(spec, 'storageClassName');
@@ -58,12 +57,19 @@ export function checkClaimSpec(errors: FieldErrors, path: FieldPath, spec: JsonO
       );
     }
     if (group !== '') checkDnsSubdomain(errors, path.child(name, 'apiGroup'), group);
+    const namespace = text(source, 'namespace');
+    if (name === 'dataSourceRef' && namespace !== '')
+      checkDnsLabel(errors, path.child(name, 'namespace'), namespace);
   }
-  if (has(spec, 'dataSource') && has(spec, 'dataSourceRef')) {
+  // The value such messages show is a path inside of upstream's server, which has no members to show.
+  if (text(part(spec, 'dataSourceRef'), 'namespace') !== '') {
+    if (has(spec, 'dataSource'))
+      errors.invalid(path, {}, 'may not be specified when dataSourceRef.namespace is specified');
+  } else if (has(spec, 'dataSource') && has(spec, 'dataSourceRef')) {
     const a = part(spec, 'dataSource');
     const b = part(spec, 'dataSourceRef');
     if (['apiGroup', 'kind', 'name'].some((name) => text(a, name) !== text(b, name))) {
-      errors.invalid(path, path.toString(), 'must match dataSourceRef');
+      errors.invalid(path, {}, 'must match dataSourceRef');
     }
   }
   const attributes = text(spec, 'volumeAttributesClassName');

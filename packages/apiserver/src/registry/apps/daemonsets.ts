@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
+import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import {
   checkCountOrPercent,
   checkNotMoreThanWhole,
@@ -10,7 +11,8 @@ import {
 } from '../../validation/scalars.ts';
 import { count, countOf, part, partOf, same, text, withField } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
-import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
+import { checkCollisions } from '../kinds/replica-status.ts';
+import { checkSelectorAndTemplate, checkSelectorKept, strategyShown } from './selector.ts';
 
 export const daemonSets = defineKind({
   group: 'apps',
@@ -32,10 +34,14 @@ export const daemonSets = defineKind({
       const spec = part(object, 'spec');
       checkSelectorAndTemplate(errors, object, 'daemonset');
       checkNotNegative(errors, SPEC.child('minReadySeconds'), count(spec, 'minReadySeconds'));
-      checkNotNegative(errors, SPEC.child('revisionHistoryLimit'), countOf(spec, 'revisionHistoryLimit'));
       checkUpdateStrategy(errors, part(spec, 'updateStrategy'));
+      checkNotNegative(errors, SPEC.child('revisionHistoryLimit'), countOf(spec, 'revisionHistoryLimit'));
     },
     checkUpdate: checkSelectorKept,
+    warnings: (object, old) => [
+      ...(old === undefined ? hostnameWarnings(object) : []),
+      ...templateWarnings(SPEC.child('template'), object, old),
+    ],
     prepareForUpdate(object, old) {
       // The annotation that counts templates goes up with them, as clients of the older groups still read it.
       const changed = !same(part(object, 'spec')['template'], part(old, 'spec')['template']);
@@ -48,7 +54,7 @@ export const daemonSets = defineKind({
       return { ...object, metadata: { ...object.metadata, annotations } };
     },
     status: {
-      check(errors, object) {
+      check(errors, object, old) {
         const status = part(object, 'status');
         for (const name of [
           'currentNumberScheduled',
@@ -63,6 +69,7 @@ export const daemonSets = defineKind({
         ]) {
           checkNotNegative(errors, STATUS.child(name), countOf(status, name));
         }
+        checkCollisions(errors, STATUS, status, part(old, 'status'));
       },
     },
   },
@@ -75,7 +82,8 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
   const type = text(strategy, 'type');
   if (type === 'OnDelete') return;
   if (type !== 'RollingUpdate') {
-    errors.notSupported(at.child('type'), type, ['RollingUpdate', 'OnDelete']);
+    const shown = strategyShown(strategy, ['maxUnavailable', 'maxSurge']);
+    errors.notSupported(at, shown, ['RollingUpdate', 'OnDelete']);
     return;
   }
   const rolling = partOf(strategy, 'rollingUpdate');
@@ -86,13 +94,10 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
   const unavailable = rolling['maxUnavailable'];
   const surge = rolling['maxSurge'];
   const place = at.child('rollingUpdate');
-  for (const [name, value] of [
-    ['maxUnavailable', unavailable],
-    ['maxSurge', surge],
-  ] as const) {
-    checkCountOrPercent(errors, place.child(name), value);
-    checkNotMoreThanWhole(errors, place.child(name), value);
-  }
+  checkCountOrPercent(errors, place.child('maxUnavailable'), unavailable);
+  checkCountOrPercent(errors, place.child('maxSurge'), surge);
+  checkNotMoreThanWhole(errors, place.child('maxUnavailable'), unavailable);
+  checkNotMoreThanWhole(errors, place.child('maxSurge'), surge);
   const none = countOrPercentValue(unavailable) === 0;
   const noSurge = countOrPercentValue(surge) === 0;
   if (none && noSurge) errors.required(place.child('maxUnavailable'), 'cannot be 0 when maxSurge is 0');

@@ -1,6 +1,7 @@
 /** Deployment: replica sets that follow a template. */
 
 import type { FieldErrors } from '../../validation/field-errors.ts';
+import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import {
   checkCountOrPercent,
   checkNotMoreThanWhole,
@@ -12,7 +13,7 @@ import { count, countOf, has, part, partOf, text } from '../../validation/value.
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkAvailable, checkCollisions, checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
-import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
+import { checkSelectorAndTemplate, checkSelectorKept, strategyShown } from './selector.ts';
 
 export const deployments = defineKind({
   group: 'apps',
@@ -42,6 +43,10 @@ export const deployments = defineKind({
       }
     },
     checkUpdate: checkSelectorKept,
+    warnings: (object, old) => [
+      ...(old === undefined ? hostnameWarnings(object) : []),
+      ...templateWarnings(SPEC.child('template'), object, old),
+    ],
     status: {
       check(errors, object, old) {
         const status = part(object, 'status');
@@ -93,5 +98,8 @@ function checkStrategy(errors: FieldErrors, strategy: JsonObject): void {
       );
     }
     checkNotMoreThanWhole(errors, place.child('maxUnavailable'), rolling['maxUnavailable']);
-  } else errors.notSupported(at, strategy, ['Recreate', 'RollingUpdate']);
+  } else {
+    const shown = strategyShown(strategy, ['maxUnavailable', 'maxSurge']);
+    errors.notSupported(at, shown, ['Recreate', 'RollingUpdate']);
+  }
 }

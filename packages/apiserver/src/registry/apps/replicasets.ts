@@ -1,5 +1,6 @@
 /** ReplicaSet: so many pods of one template. */
 
+import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import { checkNotNegative } from '../../validation/scalars.ts';
 import { count, part } from '../../validation/value.ts';
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
@@ -26,6 +27,10 @@ export const replicaSets = defineKind({
       checkSelectorAndTemplate(errors, object, 'replicaset');
     },
     checkUpdate: checkSelectorKept,
+    warnings: (object, old) => [
+      ...(old === undefined ? hostnameWarnings(object) : []),
+      ...templateWarnings(SPEC.child('template'), object, old),
+    ],
     status: {
       check(errors, object) {
         checkReplicaStatus(errors, STATUS, part(object, 'status'));

@@ -2,11 +2,10 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { matchesLabels, requirementsOf, SelectorError } from '../../api/selectors.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
-import { checkLabelSelector, selectsAll } from '../../validation/labels.ts';
+import { checkLabelSelector, selectorFits, selectsAll } from '../../validation/labels.ts';
 import { checkPodTemplate } from '../../validation/pod-spec.ts';
-import { countOf, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
+import { countOf, part, partOf, same, text, textMap } from '../../validation/value.ts';
 import { SPEC } from '../kinds/kind.ts';
 
 export function checkSelectorAndTemplate(
@@ -17,15 +16,20 @@ export function checkSelectorAndTemplate(
 ): void {
   const spec = part(object, 'spec');
   const selector = partOf(spec, 'selector');
-  if (selector === undefined) errors.required(SPEC.child('selector'));
-  else {
+  if (selector === undefined) {
+    // A daemon set's is missed by its labels alone.
+    if (workload !== 'daemonset') errors.required(SPEC.child('selector'));
+  } else {
     checkLabelSelector(errors, SPEC.child('selector'), selector);
-    if (selectsAll(selector))
-      errors.invalid(SPEC.child('selector'), selector, `empty selector is invalid for ${workload}`);
+    if (selectsAll(selector)) {
+      // Upstream's text for replica sets speaks of deployments as well.
+      const whose = workload === 'replicaset' ? 'deployment' : workload;
+      errors.invalid(SPEC.child('selector'), selector, `empty selector is invalid for ${whose}`);
+    }
   }
   const template = part(spec, 'template');
   const labels = textMap(part(template, 'metadata'), 'labels');
-  if (selector !== undefined && !selectsAll(selector) && !fits(selector, labels)) {
+  if (!selectorFits(selector, labels)) {
     errors.invalid(
       SPEC.child('template', 'metadata', 'labels'),
       labels,
@@ -54,24 +58,14 @@ const NAMES = {
   daemonset: 'DaemonSet',
 };
 
-function fits(selector: JsonObject, labels: Readonly<Record<string, string>>): boolean {
-  try {
-    return matchesLabels(
-      requirementsOf({
-        matchLabels: textMap(selector, 'matchLabels'),
-        matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
-          key: text(each, 'key'),
-          operator: text(each, 'operator'),
-          values: texts(each, 'values'),
-        })),
-      }),
-      labels,
-    );
-  } catch (error) {
-    // An operator that does not exist was told already.
-    if (error instanceof SelectorError) return true;
-    throw error;
-  }
+/** An update strategy as messages show it: under the names it has inside of upstream's server. */
+export function strategyShown(strategy: JsonObject, members: readonly string[]): JsonObject {
+  const rolling = partOf(strategy, 'rollingUpdate');
+  const shown = members.map((name) => [`${name[0].toUpperCase()}${name.slice(1)}`, rolling?.[name] ?? null]);
+  return {
+    Type: text(strategy, 'type'),
+    RollingUpdate: rolling === undefined ? null : Object.fromEntries(shown),
+  };
 }
 
 /** apps/v1: a selector stays as it was made. */

@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
+import { claimSpecWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import { dnsLabelErrors, forName } from '../../validation/names.ts';
 import {
   checkCountOrPercent,
@@ -13,7 +14,7 @@ import { count, countOf, has, part, partOf, parts, same, text, without } from '.
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkAvailable, checkCollisions, checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
-import { checkSelectorAndTemplate } from './selector.ts';
+import { checkSelectorAndTemplate, strategyShown } from './selector.ts';
 
 const MUTABLE: readonly string[] = [
   'replicas',
@@ -50,14 +51,13 @@ export const statefulSets = defineKind({
         const value = text(retention, name);
         if (value !== 'Delete' && value !== 'Retain') {
           errors.notSupported(SPEC.child('persistentVolumeClaimRetentionPolicy', name), value, [
-            'Delete',
             'Retain',
+            'Delete',
           ]);
         }
       }
       checkNotNegative(errors, SPEC.child('replicas'), count(spec, 'replicas'));
       checkNotNegative(errors, SPEC.child('minReadySeconds'), count(spec, 'minReadySeconds'));
-      checkNotNegative(errors, SPEC.child('revisionHistoryLimit'), countOf(spec, 'revisionHistoryLimit'));
       const ordinals = partOf(spec, 'ordinals');
       if (ordinals !== undefined)
         checkNotNegative(errors, SPEC.child('ordinals', 'start'), count(ordinals, 'start'));
@@ -76,6 +76,21 @@ export const statefulSets = defineKind({
           "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
         );
       }
+    },
+    warnings(object, old) {
+      const spec = part(object, 'spec');
+      if (old !== undefined && old.metadata.generation === object.metadata.generation) return [];
+      const warnings = templateWarnings(SPEC.child('template'), object, old);
+      for (const [index, claim] of parts(spec, 'volumeClaimTemplates').entries()) {
+        const at = SPEC.child('volumeClaimTemplates').index(index).child('spec');
+        warnings.push(...claimSpecWarnings(at, part(claim, 'spec')));
+      }
+      if ((countOf(spec, 'revisionHistoryLimit') ?? 0) < 0) {
+        warnings.push(
+          'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended',
+        );
+      }
+      return warnings;
     },
     status: {
       check(errors, object, old) {
@@ -114,7 +129,8 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
       break;
     case 'OnDelete':
       if (rolling !== undefined) {
-        errors.invalid(at.child('rollingUpdate'), rolling, "only allowed for updateStrategy 'RollingUpdate'");
+        const { RollingUpdate: shown } = strategyShown(strategy, ['partition', 'maxUnavailable']);
+        errors.invalid(at.child('rollingUpdate'), shown, "only allowed for updateStrategy 'RollingUpdate'");
       }
       break;
     case 'RollingUpdate':
@@ -130,6 +146,10 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
       }
       break;
     default:
-      errors.invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'");
+      errors.invalid(
+        at,
+        strategyShown(strategy, ['partition', 'maxUnavailable']),
+        "must be 'RollingUpdate' or 'OnDelete'",
+      );
   }
 }

@@ -5,8 +5,14 @@ import { FieldPath } from '../../validation/field-path.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { specialAddressErrors } from '../../validation/addresses.ts';
 import { dnsLabelErrors, portNumberErrors } from '../../validation/names.ts';
-import { checkAddress, checkDnsLabel, checkDnsSubdomain, checkEnum } from '../../validation/scalars.ts';
-import { count, parts, text } from '../../validation/value.ts';
+import {
+  checkAddress,
+  checkDnsLabel,
+  checkDnsSubdomain,
+  checkEnum,
+  checkQualifiedName,
+} from '../../validation/scalars.ts';
+import { count, has, parts, text } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 
 const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
@@ -43,6 +49,8 @@ export const endpoints = defineKind({
           else if (name !== '') errors.invalids(place.child('name'), name, dnsLabelErrors(name));
           errors.invalids(place.child('port'), count(port, 'port'), portNumberErrors(count(port, 'port')));
           checkEnum(errors, place.child('protocol'), text(port, 'protocol'), PROTOCOLS);
+          if (has(port, 'appProtocol'))
+            checkQualifiedName(errors, place.child('appProtocol'), text(port, 'appProtocol'));
         }
       }
     },
@@ -54,8 +62,7 @@ function checkOne(errors: FieldErrors, path: FieldPath, address: JsonObject): vo
   checkAddress(errors, path.child('ip'), ip);
   const hostname = text(address, 'hostname');
   if (hostname !== '') checkDnsLabel(errors, path.child('hostname'), hostname);
-  const node = text(address, 'nodeName');
-  if (node !== '') checkDnsSubdomain(errors, path.child('nodeName'), node);
+  if (has(address, 'nodeName')) checkDnsSubdomain(errors, path.child('nodeName'), text(address, 'nodeName'));
   errors.invalids(
     path.child('ip'),
     ip,

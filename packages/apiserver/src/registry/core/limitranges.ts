@@ -3,7 +3,7 @@
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
-import { checkResourceAmount, checkResourceName } from '../../validation/pod-resources.ts';
+import { checkResourceAmount, checkResourceName, isOvercommitted } from '../../validation/pod-resources.ts';
 import { checkQualifiedName, quantity } from '../../validation/scalars.ts';
 import { part, parts, text } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
@@ -69,31 +69,25 @@ function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type:
       const value = part(item, name)[key];
       return typeof value === 'string' ? value : undefined;
     };
-    const ordered = (
-      lower: string,
-      upper: string,
-      low: string | undefined,
-      high: string | undefined,
-      at: string,
-    ): void => {
-      if (low !== undefined && high !== undefined && quantity(low).compare(quantity(high)) > 0) {
-        errors.invalid(
-          path.child(at).key(key),
-          at === lower ? low : at === upper ? high : low,
-          `${lower} value ${low} is greater than ${upper} value ${high}`,
-        );
-      }
-    };
     const min = amount('min');
     const max = amount('max');
     const byDefault = amount('default');
     const request = amount('defaultRequest');
-    ordered('min', 'max', min, max, 'min');
-    ordered('min', 'default request', min, request, 'defaultRequest');
-    ordered('default request', 'max', request, max, 'defaultRequest');
-    ordered('default request', 'default limit', request, byDefault, 'defaultRequest');
-    ordered('min', 'default', min, byDefault, 'default');
-    ordered('default', 'max', byDefault, max, 'default');
+    for (const [at, shown, lower, low, upper, high] of [
+      ['min', min, 'min', min, 'max', max],
+      ['defaultRequest', request, 'min', min, 'default request', request],
+      ['defaultRequest', request, 'default request', request, 'max', max],
+      ['defaultRequest', request, 'default request', request, 'default limit', byDefault],
+      ['default', min, 'min', min, 'default', byDefault],
+      ['default', max, 'default', byDefault, 'max', max],
+    ] as const) {
+      if (low === undefined || high === undefined || quantity(low).compare(quantity(high)) <= 0) continue;
+      errors.invalid(
+        path.child(at).key(key),
+        shown,
+        `${lower} value ${low} is greater than ${upper} value ${high}`,
+      );
+    }
     const ratio = amount('maxLimitRequestRatio');
     if (ratio !== undefined) {
       if (quantity(ratio).compare(quantity('1')) < 0) {
@@ -109,6 +103,18 @@ function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type:
           );
         }
       }
+    }
+    if (
+      byDefault !== undefined &&
+      request !== undefined &&
+      !isOvercommitted(key) &&
+      quantity(byDefault).compare(quantity(request)) !== 0
+    ) {
+      errors.invalid(
+        path.child('defaultRequest').key(key),
+        request,
+        `default value ${byDefault} must equal to defaultRequest value ${request} in ${key}`,
+      );
     }
   }
 }

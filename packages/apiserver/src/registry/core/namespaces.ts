@@ -5,6 +5,7 @@ import { part, texts, withField, withFieldAt } from '../../validation/value.ts';
 import { text } from '../../validation/value.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
+import type { FieldPath } from '../../validation/field-path.ts';
 import { isDeleting } from '../deletion.ts';
 import { keepField, withMetadata } from '../generation.ts';
 import { defineKind, selectableAt, SPEC, STATUS, type KindChecks } from '../kinds/kind.ts';
@@ -23,8 +24,9 @@ const checks: KindChecks = {
       { phase: 'Active' },
     ),
   prepareForUpdate: (object, old) => keepField(object, old, 'spec'),
-  check(errors, object) {
-    checkFinalizers(errors, object);
+  check: () => undefined,
+  checkCreate(errors, object) {
+    checkFinalizers(errors, object, () => SPEC.child('finalizers'));
   },
   canonicalize: (object) =>
     object.metadata.labels?.['kubernetes.io/metadata.name'] === object.metadata.name
@@ -50,14 +52,20 @@ const checks: KindChecks = {
   },
 };
 
-function checkFinalizers(errors: FieldErrors, object: KubeObject): void {
-  for (const name of texts(part(object, 'spec'), 'finalizers')) {
-    errors.invalids(SPEC.child('finalizers'), name, qualifiedNameErrors(name));
-    if (!name.includes('/') && name !== 'kubernetes') {
+const STANDARD: readonly string[] = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+function checkFinalizers(
+  errors: FieldErrors,
+  object: KubeObject,
+  pathOf: (index: number) => FieldPath,
+): void {
+  for (const [index, name] of texts(part(object, 'spec'), 'finalizers').entries()) {
+    errors.invalids(pathOf(index), name, qualifiedNameErrors(name));
+    if (!name.includes('/') && !STANDARD.includes(name)) {
       errors.invalid(
-        SPEC.child('finalizers'),
+        pathOf(index),
         name,
-        'finalizer name is neither a standard finalizer name nor is it fully qualified',
+        'name is neither a standard finalizer name nor is it fully qualified',
       );
     }
   }
@@ -93,7 +101,7 @@ export const namespaces = defineKind({
           prepareForUpdate: (object, old) => keepField(object, old, 'status'),
           validateUpdate(object) {
             const errors = new FieldErrors();
-            checkFinalizers(errors, object);
+            checkFinalizers(errors, object, (index) => SPEC.child('finalizers').index(index));
             return errors.list;
           },
         },

@@ -4,6 +4,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { checkPodSpec } from '../../validation/pod-spec.ts';
 import { checkPodStatusUpdate } from '../../validation/pod-status.ts';
 import { checkPodSpecUpdate } from '../../validation/pod-update.ts';
+import { podNameWarnings, podWarnings } from '../../validation/pod-warnings.ts';
 import { countOf, part, parts, text, withField } from '../../validation/value.ts';
 import { keepField } from '../generation.ts';
 import { defineKind, selectableAt, SPEC } from '../kinds/kind.ts';
@@ -63,6 +64,11 @@ export const pods = defineKind({
       checkPodSpec(errors, SPEC, part(object, 'spec'));
       checkPodSpecUpdate(errors, SPEC, part(object, 'spec'), part(old, 'spec'));
     },
+    // On an update nobody is told: those who change a pod are programs.
+    warnings: (object, old) =>
+      old === undefined
+        ? [...podNameWarnings(object), ...podWarnings(undefined, part({ object }, 'object'))]
+        : [],
     checkGracefulDelete,
     status: {
       check: checkPodStatusUpdate,

@@ -1,6 +1,7 @@
 /** PodTemplate: a template kept for later. */
 
 import { FieldPath } from '../../validation/field-path.ts';
+import { templateWarnings } from '../../validation/pod-warnings.ts';
 import { checkPodTemplate } from '../../validation/pod-spec.ts';
 import { part } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
@@ -14,6 +15,7 @@ export const podTemplates = defineKind({
   checks: {
     allowCreateOnUpdate: true,
     generation: ['template'],
+    warnings: (object, old) => templateWarnings(FieldPath.of('template'), object, old),
     check(errors, object) {
       checkPodTemplate(errors, FieldPath.of('template'), part(object, 'template'));
     },

@@ -2,6 +2,7 @@
 
 import { checkPodTemplate } from '../../validation/pod-spec.ts';
 import { checkLabels } from '../../validation/labels.ts';
+import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import { checkNotNegative } from '../../validation/scalars.ts';
 import { count, countOf, part, partOf, text, textMap } from '../../validation/value.ts';
 import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
@@ -55,6 +56,10 @@ export const replicationControllers = defineKind({
         );
       }
     },
+    warnings: (object, old) => [
+      ...(old === undefined ? hostnameWarnings(object) : []),
+      ...templateWarnings(SPEC.child('template'), object, old),
+    ],
     status: {
       check(errors, object) {
         checkReplicaStatus(errors, STATUS, part(object, 'status'));

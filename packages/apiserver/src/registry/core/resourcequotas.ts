@@ -1,6 +1,10 @@
 /** ResourceQuota: how much a namespace may hold. Counting it is admission's. */
 
-import { checkResourceAmount, checkResourceName } from '../../validation/pod-resources.ts';
+import {
+  checkQuotaResourceName,
+  checkResourceAmount,
+  isStandardQuotaResource,
+} from '../../validation/pod-resources.ts';
 import { part, parts, same, text, texts } from '../../validation/value.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
@@ -17,9 +21,41 @@ const SCOPES: readonly string[] = [
   'VolumeAttributesClass',
 ];
 
+const CONFLICTS: readonly (readonly string[])[] = [
+  ['BestEffort', 'NotBestEffort'],
+  ['Terminating', 'NotTerminating'],
+];
+/** Scopes a pod is in or not, whatever value. */
+const PRESENT: readonly string[] = [
+  'BestEffort',
+  'NotBestEffort',
+  'Terminating',
+  'NotTerminating',
+  'CrossNamespacePodAffinity',
+];
+const OF_PODS: readonly string[] = [
+  'pods',
+  'cpu',
+  'memory',
+  'limits.cpu',
+  'limits.memory',
+  'requests.cpu',
+  'requests.memory',
+];
+const OF_CLAIMS: readonly string[] = ['persistentvolumeclaims', 'requests.storage'];
+
+const UNFIT = 'unsupported scope applied to resource';
+
+/** How many of the counted resources the scope says nothing of. */
+function unfitCount(scope: string, hard: JsonObject): number {
+  if (!SCOPES.includes(scope)) return 0;
+  const known = scope === 'BestEffort' ? ['pods'] : scope === 'VolumeAttributesClass' ? OF_CLAIMS : OF_PODS;
+  return Object.keys(hard).filter((name) => isStandardQuotaResource(name) && !known.includes(name)).length;
+}
+
 function checkAmounts(errors: FieldErrors, path: FieldPath, amounts: JsonObject): void {
   for (const [name, value] of Object.entries(amounts)) {
-    checkResourceName(errors, path.key(name), name);
+    checkQuotaResourceName(errors, path.key(name), name);
     checkResourceAmount(errors, path.key(name), name, value);
   }
 }
@@ -38,11 +74,10 @@ export const resourceQuotas = defineKind({
       const scopes = texts(spec, 'scopes');
       for (const scope of scopes) {
         if (!SCOPES.includes(scope)) errors.invalid(SPEC.child('scopes'), scopes, 'unsupported scope');
+        for (let left = unfitCount(scope, part(spec, 'hard')); left > 0; left -= 1)
+          errors.invalid(SPEC.child('scopes'), scopes, UNFIT);
       }
-      for (const pair of [
-        ['BestEffort', 'NotBestEffort'],
-        ['Terminating', 'NotTerminating'],
-      ]) {
+      for (const pair of CONFLICTS) {
         if (pair.every((scope) => scopes.includes(scope)))
           errors.invalid(SPEC.child('scopes'), scopes, 'conflicting scopes');
       }
@@ -52,10 +87,19 @@ export const resourceQuotas = defineKind({
         const operator = text(requirement, 'operator');
         const values = texts(requirement, 'values');
         if (!SCOPES.includes(name)) errors.invalid(at.child('scopeName'), name, 'unsupported scope');
+        for (let left = unfitCount(name, part(spec, 'hard')); left > 0; left -= 1)
+          errors.invalid(at, spec['scopeSelector'], UNFIT);
+        if (PRESENT.includes(name) && operator !== 'Exists') {
+          errors.invalid(
+            at.child('operator'),
+            operator,
+            "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
+          );
+        }
         if ((operator === 'In' || operator === 'NotIn') && values.length === 0) {
           errors.required(
             at.child('values'),
-            "must be atleast one value when `operator` is 'In' or 'NotIn' for scope selector",
+            "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
           );
         }
         if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0) {
@@ -68,6 +112,13 @@ export const resourceQuotas = defineKind({
         if (!['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(operator)) {
           errors.invalid(at.child('operator'), operator, 'not a valid selector operator');
         }
+      }
+      const selected = parts(part(spec, 'scopeSelector'), 'matchExpressions').map((each) =>
+        text(each, 'scopeName'),
+      );
+      for (const pair of CONFLICTS) {
+        if (pair.every((scope) => selected.includes(scope)))
+          errors.invalid(SPEC.child('scopeSelector', 'matchExpressions'), scopes, 'conflicting scopes');
       }
     },
     checkUpdate(errors, object, old) {

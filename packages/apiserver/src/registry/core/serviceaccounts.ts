@@ -1,6 +1,7 @@
 /** ServiceAccount: whom pods are to the API. Tokens are minted by the token subresource, which access brings. */
 
 import { defineKind } from '../kinds/kind.ts';
+import { subdomainName } from '../metadata.ts';
 import { without } from '../../validation/value.ts';
 import { parts } from '../../validation/value.ts';
 
@@ -13,7 +14,8 @@ export const serviceAccounts = defineKind({
   scope: 'Namespaced',
   shortNames: ['sa'],
   checks: {
-    // Names alone are checked, by the framework: upstream refuses nothing else either.
+    // Upstream refuses nothing else.
+    nameErrors: subdomainName,
     check: () => undefined,
     prepareForCreate: (object) =>
       parts(object, 'secrets').length === 0 ? without(object, 'secrets') : object,

@@ -1,8 +1,9 @@
 /** PodDisruptionBudget: how many pods must stay when others are moved. */
 
+import { checkConditions } from '../../validation/conditions.ts';
 import { checkLabelSelector } from '../../validation/labels.ts';
 import { checkCountOrPercent, checkNotMoreThanWhole, checkNotNegative } from '../../validation/scalars.ts';
-import { countOf, has, part, partOf } from '../../validation/value.ts';
+import { countOf, has, part, partOf, parts } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 export const podDisruptionBudgets = defineKind({
@@ -39,6 +40,7 @@ export const podDisruptionBudgets = defineKind({
     },
     status: {
       check(errors, object) {
+        checkConditions(errors, STATUS.child('conditions'), parts(part(object, 'status'), 'conditions'));
         for (const name of ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods']) {
           checkNotNegative(errors, STATUS.child(name), countOf(part(object, 'status'), name));
         }
