@@ -6,12 +6,19 @@
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
-import { checkLabelSelector } from '../../validation/labels.ts';
-import { identifierErrors, qualifiedNameErrors } from '../../validation/names.ts';
-import { checkDnsSubdomain } from '../../validation/scalars.ts';
+import { byteLength, checkLabelSelector } from '../../validation/labels.ts';
+import {
+  dns1035LabelErrors,
+  dnsSubdomainErrors,
+  identifierErrors,
+  pathSegmentErrors,
+  qualifiedNameErrors,
+} from '../../validation/names.ts';
+import { checkDnsSubdomain, checkEnum } from '../../validation/scalars.ts';
 import { has, part, partOf, parts, text, texts } from '../../validation/value.ts';
-import { defineKind, SPEC } from '../kinds/kind.ts';
-import { checkMatchConditions, checkRule, hasRules } from './webhooks.ts';
+import { checkConditions } from '../../validation/conditions.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+import { checkMatchConditions, checkNamedRule, hasRules } from './webhooks.ts';
 
 const GROUP = {
   group: 'admissionregistration.k8s.io',
@@ -19,7 +26,16 @@ const GROUP = {
   scope: 'Cluster',
   categories: ['api-extensions'],
 } as const;
-const REASONS: readonly string[] = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
+const REASONS: readonly string[] = ['Forbidden', 'Invalid', 'RequestEntityTooLarge'];
+/** Words of CEL that name nothing. */
+const RESERVED: ReadonlySet<string> = new Set(
+  [
+    'true false null in as break const continue else for function if import let loop package namespace return',
+    'var void while',
+  ].flatMap((words) => words.split(' ')),
+);
+const AUDIT_ANNOTATIONS_MAX = 20;
+const AUDIT_EXPRESSION_BYTES_MAX = 5 * 1024;
 
 function checkConstraints(
   errors: FieldErrors,
@@ -31,19 +47,46 @@ function checkConstraints(
     if (required) errors.required(path);
     return;
   }
+  checkEnum(errors, path.child('matchPolicy'), text(constraints, 'matchPolicy'), ['Equivalent', 'Exact']);
   for (const name of ['namespaceSelector', 'objectSelector']) {
     const selector = partOf(constraints, name);
-    if (selector === undefined && required) errors.required(path.child(name));
+    if (selector === undefined) errors.required(path.child(name));
     checkLabelSelector(errors, path.child(name), selector);
   }
-  const policy = text(constraints, 'matchPolicy');
-  if (policy !== '' && policy !== 'Equivalent' && policy !== 'Exact')
-    errors.notSupported(path.child('matchPolicy'), policy, ['Equivalent', 'Exact']);
   for (const name of ['resourceRules', 'excludeResourceRules']) {
     for (const [index, rule] of parts(constraints, name).entries())
-      checkRule(errors, path.child(name).index(index), rule);
+      checkNamedRule(errors, path.child(name).index(index), rule);
   }
   if (required && !hasRules(constraints)) errors.required(path.child('resourceRules'));
+}
+
+function checkParamKind(errors: FieldErrors, kind: JsonObject): void {
+  const at = SPEC.child('paramKind');
+  const apiVersion = text(kind, 'apiVersion');
+  const steps = apiVersion === '/' ? [''] : apiVersion.split('/');
+  const [group, version] = steps.length === 1 ? ['', steps[0]] : steps;
+  if (apiVersion === '') errors.required(at.child('apiVersion'));
+  else if (steps.length > 2)
+    errors.invalid(at.child('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
+  else {
+    const wrong = group === '' ? [] : dnsSubdomainErrors(group);
+    if (wrong.length > 0) errors.invalid(at.child('apiVersion'), group, wrong.join(','));
+    if (version === '') errors.invalid(at.child('apiVersion'), apiVersion, 'version must be specified');
+    else {
+      const label = dns1035LabelErrors(version);
+      if (label.length > 0) errors.invalid(at.child('apiVersion'), version, label.join(','));
+    }
+  }
+  const name = text(kind, 'kind');
+  const wrong = dns1035LabelErrors(name.toLowerCase());
+  if (name === '') errors.required(at.child('kind'));
+  else if (wrong.length > 0) {
+    errors.invalid(
+      at.child('kind'),
+      name,
+      `may have mixed case, but should otherwise match: ${wrong.join(',')}`,
+    );
+  }
 }
 
 function checkPolicy(errors: FieldErrors, spec: JsonObject): void {
@@ -53,22 +96,16 @@ function checkPolicy(errors: FieldErrors, spec: JsonObject): void {
     errors.notSupported(SPEC.child('failurePolicy'), failure, ['Fail', 'Ignore']);
   const kind = partOf(spec, 'paramKind');
   if (kind !== undefined) {
-    if (text(kind, 'apiVersion') === '') errors.required(SPEC.child('paramKind', 'apiVersion'));
-    if (text(kind, 'kind') === '') errors.required(SPEC.child('paramKind', 'kind'));
+    checkParamKind(errors, kind);
   }
   checkConstraints(errors, SPEC.child('matchConstraints'), partOf(spec, 'matchConstraints'), true);
   checkMatchConditions(errors, SPEC.child('matchConditions'), parts(spec, 'matchConditions'));
-  const names = new Set<string>();
   for (const [index, variable] of parts(spec, 'variables').entries()) {
     const at = SPEC.child('variables').index(index);
     const name = text(variable, 'name');
-    if (name === '') errors.required(at.child('name'), 'name is not specified');
-    else {
-      if (identifierErrors(name).length > 0)
-        errors.invalid(at.child('name'), name, 'name is not a valid CEL identifier');
-      if (names.has(name)) errors.duplicate(at.child('name'), name);
-      names.add(name);
-    }
+    if (name.trim() === '') errors.required(at.child('name'), 'name is not specified');
+    else if (identifierErrors(name).length > 0 || RESERVED.has(name))
+      errors.invalid(at.child('name'), name, 'name is not a valid CEL identifier');
     if (text(variable, 'expression').trim() === '')
       errors.required(at.child('expression'), 'expression is not specified');
   }
@@ -86,35 +123,64 @@ export const validatingAdmissionPolicies = defineKind({
       const validations = parts(spec, 'validations');
       const audits = parts(spec, 'auditAnnotations');
       if (validations.length === 0 && audits.length === 0) {
-        errors.required(SPEC.child('validations'), 'validations or auditAnnotations must be specified');
+        const said = 'validations or auditAnnotations must contain at least one item';
+        errors.required(SPEC.child('validations'), said);
+        errors.required(SPEC.child('auditAnnotations'), said);
       }
       for (const [index, validation] of validations.entries()) {
         const at = SPEC.child('validations').index(index);
         if (text(validation, 'expression').trim() === '')
           errors.required(at.child('expression'), 'expression is not specified');
+        const told = text(validation, 'messageExpression');
+        if (told !== '' && told.trim() === '')
+          errors.invalid(at.child('messageExpression'), told, 'must be non-empty if specified');
         const message = text(validation, 'message');
         if (message !== '' && message.trim() === '')
           errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
-        else if (message.trim().includes('\n'))
+        else if (/[\n\r]/.test(message.trim()))
           errors.invalid(at.child('message'), message, 'message must not contain line breaks');
         const reason = text(validation, 'reason');
         if (reason !== '' && !REASONS.includes(reason))
           errors.notSupported(at.child('reason'), reason, REASONS);
       }
+      if (audits.length > AUDIT_ANNOTATIONS_MAX) {
+        errors.invalid(
+          SPEC.child('auditAnnotations'),
+          audits,
+          `must not have more than ${AUDIT_ANNOTATIONS_MAX} auditAnnotations`,
+        );
+      }
       const keys = new Set<string>();
       for (const [index, audit] of audits.entries()) {
         const at = SPEC.child('auditAnnotations').index(index);
         const key = text(audit, 'key');
-        if (key === '') errors.required(at.child('key'));
-        else
-          errors.invalids(at.child('key'), key, qualifiedNameErrors(`${object.metadata.name ?? ''}/${key}`));
+        const name = object.metadata.name ?? '';
+        const whole = `${name}/${key}`;
+        if (name === '') errors.invalid(at.child('key'), key, 'requires metadata.name be non-empty');
+        else errors.invalids(at.child('key'), whole, qualifiedNameErrors(whole));
+        const expression = text(audit, 'valueExpression').trim();
+        if (expression === '')
+          errors.required(at.child('valueExpression'), 'valueExpression is not specified');
+        else if (byteLength(expression) > AUDIT_EXPRESSION_BYTES_MAX)
+          errors.required(
+            at.child('valueExpression'),
+            `must not exceed ${AUDIT_EXPRESSION_BYTES_MAX} bytes in length`,
+          );
         if (keys.has(key)) errors.duplicate(at.child('key'), key);
         keys.add(key);
-        if (text(audit, 'valueExpression').trim() === '')
-          errors.required(at.child('valueExpression'), 'valueExpression is not specified');
       }
     },
-    status: {},
+    status: {
+      check(errors, object) {
+        const checking = part(part(object, 'status'), 'typeChecking');
+        for (const [index, warning] of parts(checking, 'expressionWarnings').entries()) {
+          const at = STATUS.child('typeChecking', 'expressionWarnings').index(index);
+          if (text(warning, 'warning') === '') errors.required(at.child('warning'));
+          if (text(warning, 'fieldRef').trim() === '') errors.required(at.child('fieldRef'));
+        }
+        checkConditions(errors, STATUS.child('conditions'), parts(part(object, 'status'), 'conditions'));
+      },
+    },
   },
 });
 
@@ -157,17 +223,21 @@ function checkBinding(errors: FieldErrors, spec: JsonObject): void {
     const at = SPEC.child('paramRef');
     const name = text(param, 'name');
     if (name !== '') {
-      checkDnsSubdomain(errors, at.child('name'), name);
+      errors.invalids(at.child('name'), name, pathSegmentErrors(name));
       if (has(param, 'selector'))
         errors.forbidden(at.child('name'), 'name and selector are mutually exclusive');
-    } else if (!has(param, 'selector')) errors.required(at, 'one of name or selector must be specified');
+    }
     checkLabelSelector(errors, at.child('selector'), partOf(param, 'selector'));
+    if (name !== '' && has(param, 'selector'))
+      errors.forbidden(at.child('selector'), 'name and selector are mutually exclusive');
+    if (name === '' && !has(param, 'selector'))
+      errors.required(at, 'one of name or selector must be specified');
     const action = text(param, 'parameterNotFoundAction');
     if (action === '') errors.required(at.child('parameterNotFoundAction'));
     else if (action !== 'Allow' && action !== 'Deny')
       errors.notSupported(at.child('parameterNotFoundAction'), action, ['Deny', 'Allow']);
   }
-  checkConstraints(errors, SPEC.child('matchResouces'), partOf(spec, 'matchResources'), false);
+  checkConstraints(errors, SPEC.child('matchResources'), partOf(spec, 'matchResources'), false);
 }
 
 export const validatingAdmissionPolicyBindings = defineKind({
@@ -181,7 +251,6 @@ export const validatingAdmissionPolicyBindings = defineKind({
       checkBinding(errors, spec);
       const actions = texts(spec, 'validationActions');
       const at = SPEC.child('validationActions');
-      if (actions.length === 0) errors.required(at);
       const seen = new Set<string>();
       for (const [index, action] of actions.entries()) {
         if (!['Audit', 'Deny', 'Warn'].includes(action))
@@ -196,6 +265,7 @@ export const validatingAdmissionPolicyBindings = defineKind({
           'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
         );
       }
+      if (actions.length === 0) errors.required(at, 'at least one validation action is required');
     },
   },
 });

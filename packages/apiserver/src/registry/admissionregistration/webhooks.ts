@@ -5,7 +5,13 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkLabelSelector } from '../../validation/labels.ts';
-import { dnsSubdomainErrors, portNumberErrors, qualifiedNameErrors } from '../../validation/names.ts';
+import {
+  dns1035LabelErrors,
+  dnsSubdomainErrors,
+  pathSegmentErrors,
+  portNumberErrors,
+  qualifiedNameErrors,
+} from '../../validation/names.ts';
 import { count, countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 
@@ -17,35 +23,44 @@ function checkWebhooks(errors: FieldErrors, object: KubeObject, mutating: boolea
   for (const [index, webhook] of parts(object, 'webhooks').entries()) {
     const at = FieldPath.of('webhooks').index(index);
     const name = text(webhook, 'name');
-    if (name === '') errors.required(at.child('name'));
-    else {
-      const wrong = dnsSubdomainErrors(name);
-      errors.invalids(at.child('name'), name, wrong);
-      if (wrong.length === 0 && name.split('.').length < 3) {
-        errors.invalid(
-          at.child('name'),
-          name,
-          'should be a domain with at least three segments separated by dots',
-        );
-      }
-    }
-    if (names.has(name)) errors.duplicate(at.child('name'), name);
-    names.add(name);
+    checkQualified(errors, at.child('name'), name);
     checkWebhook(errors, at, webhook, mutating);
+    checkReviewVersions(
+      errors,
+      at.child('admissionReviewVersions'),
+      texts(webhook, 'admissionReviewVersions'),
+    );
+    if (name !== '' && names.has(name)) errors.duplicate(at.child('name'), name);
+    names.add(name);
   }
 }
 
-function checkWebhook(errors: FieldErrors, path: FieldPath, webhook: JsonObject, mutating: boolean): void {
-  const versions = texts(webhook, 'admissionReviewVersions');
-  if (versions.length === 0) {
-    errors.required(path.child('admissionReviewVersions'), 'must specify one of v1, v1beta1');
-  } else if (!versions.some((version) => version === 'v1' || version === 'v1beta1')) {
-    errors.invalid(
-      path.child('admissionReviewVersions'),
-      versions,
-      'must include at least one of v1, v1beta1',
-    );
+/** A domain of three segments and more. */
+function checkQualified(errors: FieldErrors, path: FieldPath, name: string): void {
+  if (name === '') {
+    errors.required(path);
+    return;
   }
+  const wrong = dnsSubdomainErrors(name);
+  if (wrong.length > 0) errors.invalid(path, name, wrong.join(','));
+  else if (name.split('.').length < 3)
+    errors.invalid(path, name, 'should be a domain with at least three segments separated by dots');
+}
+
+function checkReviewVersions(errors: FieldErrors, path: FieldPath, versions: readonly string[]): void {
+  if (versions.length === 0) {
+    errors.required(path, 'must specify one of v1, v1beta1');
+    return;
+  }
+  for (const [index, version] of versions.entries()) {
+    if (versions.indexOf(version) < index) errors.invalid(path.index(index), version, 'duplicate version');
+    else errors.invalids(path.index(index), version, dns1035LabelErrors(version));
+  }
+  if (!versions.includes('v1') && !versions.includes('v1beta1'))
+    errors.invalid(path, versions, 'must include at least one of v1, v1beta1');
+}
+
+function checkWebhook(errors: FieldErrors, path: FieldPath, webhook: JsonObject, mutating: boolean): void {
   for (const [index, rule] of parts(webhook, 'rules').entries())
     checkRule(errors, path.child('rules').index(index), rule);
   const failure = text(webhook, 'failurePolicy');
@@ -103,37 +118,47 @@ function checkClient(errors: FieldErrors, path: FieldPath, client: JsonObject): 
     errors.required(path, 'exactly one of url or service is required');
     return;
   }
-  if (typeof url === 'string') {
-    const parsed = URL.canParse(url) ? new URL(url) : undefined;
-    if (parsed === undefined || parsed.host === '')
-      errors.invalid(path.child('url'), url, 'host must be specified; desired format: https://host[/path]');
-    else if (parsed.protocol !== 'https:')
-      errors.invalid(
-        path.child('url'),
-        url,
-        `'https' is the only allowed URL scheme; desired format: https://host[/path]`,
-      );
-    else if (parsed.username !== '')
-      errors.invalid(path.child('url'), parsed.username, 'user information is not permitted in the URL');
-    else if (parsed.hash !== '')
-      errors.invalid(path.child('url'), parsed.hash.slice(1), 'fragments are not permitted in the URL');
-    else if (parsed.search !== '')
-      errors.invalid(
-        path.child('url'),
-        parsed.search.slice(1),
-        'query parameters are not permitted in the URL',
-      );
-  } else if (service !== undefined) {
-    if (text(service, 'name') === '')
-      errors.required(path.child('service', 'name'), 'service name is required');
-    if (text(service, 'namespace') === '')
-      errors.required(path.child('service', 'namespace'), 'service namespace is required');
-    const port = count(service, 'port');
-    for (const wrong of portNumberErrors(port))
-      errors.invalid(path.child('service', 'port'), port, `port is not valid: ${wrong}`);
-    const at = service['path'];
-    if (typeof at === 'string' && at !== '' && !at.startsWith('/'))
-      errors.invalid(path.child('service', 'path'), at, "must start with a '/'");
+  if (typeof url === 'string') checkUrl(errors, path.child('url'), url);
+  else if (service !== undefined) checkService(errors, path.child('service'), service);
+}
+
+function checkUrl(errors: FieldErrors, path: FieldPath, url: string): void {
+  const form = '; desired format: https://host[/path]';
+  // As Go takes a URL apart: what has no scheme is a path.
+  const found = /^(?:([A-Za-z][-+.A-Za-z0-9]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s.exec(
+    url,
+  );
+  const [, scheme = '', authority = '', , query = '', fragment = ''] = found ?? [];
+  const at = authority.lastIndexOf('@');
+  const host = authority.slice(at + 1);
+  if (scheme.toLowerCase() !== 'https')
+    errors.invalid(path, scheme, `'https' is the only allowed URL scheme${form}`);
+  if (host === '') errors.invalid(path, host, `host must be specified${form}`);
+  if (at >= 0) errors.invalid(path, authority.slice(0, at), 'user information is not permitted in the URL');
+  if (fragment !== '') errors.invalid(path, fragment, 'fragments are not permitted in the URL');
+  if (query !== '') errors.invalid(path, query, 'query parameters are not permitted in the URL');
+}
+
+function checkService(errors: FieldErrors, path: FieldPath, service: JsonObject): void {
+  if (text(service, 'name') === '') errors.required(path.child('name'), 'service name is required');
+  if (text(service, 'namespace') === '')
+    errors.required(path.child('namespace'), 'service namespace is required');
+  const port = count(service, 'port');
+  for (const wrong of portNumberErrors(port))
+    errors.invalid(path.child('port'), port, `port is not valid: ${wrong}`);
+  const url = text(service, 'path');
+  const at = path.child('path');
+  if (url === '' || url === '/') return;
+  if (url === '//') {
+    errors.invalid(at, url, 'segment[0] may not be empty');
+    return;
+  }
+  if (!url.startsWith('/')) errors.invalid(at, url, "must start with a '/'");
+  for (const [index, step] of url.slice(1).replace(/\/$/, '').split('/').entries()) {
+    if (step === '') errors.invalid(at, url, `segment[${index}] may not be empty`);
+    else {
+      for (const wrong of dnsSubdomainErrors(step)) errors.invalid(at, url, `segment[${index}]: ${wrong}`);
+    }
   }
 }
 
@@ -164,22 +189,57 @@ export function checkRule(errors: FieldErrors, path: FieldPath, rule: JsonObject
       if (name === 'apiVersions' && value === '') errors.required(path.child(name).index(index));
     }
   }
-  const resources = texts(rule, 'resources');
-  if (resources.length === 0) errors.required(path.child('resources'));
-  for (const [index, resource] of resources.entries()) {
-    const at = path.child('resources').index(index);
-    if (resource === '') errors.required(at);
-    if (resources.includes('*/*') && resources.length > 1 && resource === '*/*') {
-      errors.invalid(
-        path.child('resources'),
-        resources,
-        "if '*/*' is present, must not specify other resources",
-      );
-    }
-  }
+  checkResources(errors, path.child('resources'), texts(rule, 'resources'));
   const scope = rule['scope'];
   if (typeof scope === 'string' && !['*', 'Cluster', 'Namespaced'].includes(scope))
     errors.notSupported(path.child('scope'), scope, ['*', 'Cluster', 'Namespaced']);
+}
+
+function checkResources(errors: FieldErrors, path: FieldPath, resources: readonly string[]): void {
+  if (resources.length === 0) errors.required(path);
+  const allOf = new Set<string>();
+  const ofAll = new Set<string>();
+  let plain = false;
+  for (const [index, each] of resources.entries()) {
+    const at = path.index(index);
+    if (each === '') {
+      errors.required(at);
+      continue;
+    }
+    const slash = each.indexOf('/');
+    if (slash < 0) {
+      plain = each !== '*';
+      continue;
+    }
+    const resource = each.slice(0, slash);
+    const subresource = each.slice(slash + 1);
+    if (allOf.has(resource))
+      errors.invalid(at, each, `if '${resource}/*' is present, must not specify ${each}`);
+    if (ofAll.has(subresource))
+      errors.invalid(at, each, `if '*/${subresource}' is present, must not specify ${each}`);
+    if (subresource === '*') allOf.add(resource);
+    if (resource === '*') ofAll.add(subresource);
+  }
+  if (resources.length > 1 && resources.includes('*/*'))
+    errors.invalid(path, resources, "if '*/*' is present, must not specify other resources");
+  if (plain && resources.includes('*')) {
+    errors.invalid(
+      path,
+      resources,
+      "if '*' is present, must not specify other resources without subresources",
+    );
+  }
+}
+
+/** A rule of a policy, which may be for objects of certain names alone. */
+export function checkNamedRule(errors: FieldErrors, path: FieldPath, rule: JsonObject): void {
+  const names = texts(rule, 'resourceNames');
+  for (const [index, name] of names.entries()) {
+    const at = path.child('resourceNames').index(index);
+    errors.invalids(at, name, pathSegmentErrors(name));
+    if (names.indexOf(name) < index) errors.duplicate(at, name);
+  }
+  checkRule(errors, path, rule);
 }
 
 /** Whether a policy's rules are there at all; used by both kinds of policies. */

@@ -1,9 +1,9 @@
 /** APIService: who serves a group and version, this server or another. */
 
 import {
-  dnsLabelErrors,
   dns1035LabelErrors,
   dnsSubdomainErrors,
+  pathSegmentErrors,
   portNumberErrors,
 } from '../../validation/names.ts';
 import { count, flag, has, part, partOf, text } from '../../validation/value.ts';
@@ -44,12 +44,17 @@ export const apiServices = defineKind({
       const group = text(spec, 'group');
       const version = text(spec, 'version');
       const name = object.metadata.name ?? '';
-      if (name !== `${version}.${group}`) {
+      const unusable = pathSegmentErrors(name);
+      if (unusable.length > 0) errors.invalids(METADATA.child('name'), name, unusable);
+      else if (name !== `${version}.${group}`) {
         errors.invalid(
           METADATA.child('name'),
           name,
           `must be \`spec.version+"."+spec.group\`: "${version}.${group}"`,
         );
+      }
+      if (group === '' && version !== 'v1') {
+        errors.required(SPEC.child('group'), 'only v1 may have an empty group and it better be legacy kube');
       }
       if (group !== '') {
         for (const wrong of dnsSubdomainErrors(group)) errors.invalid(SPEC.child('group'), group, wrong);
@@ -81,9 +86,7 @@ export const apiServices = defineKind({
         return;
       }
       for (const field of ['namespace', 'name']) {
-        const value = text(service, field);
-        if (value === '') errors.required(SPEC.child('service', field));
-        else errors.invalids(SPEC.child('service', field), value, dnsLabelErrors(value));
+        if (text(service, field) === '') errors.required(SPEC.child('service', field));
       }
       if (has(service, 'port')) {
         const port = count(service, 'port');
@@ -100,8 +103,8 @@ export const apiServices = defineKind({
           const state = text(condition, 'status');
           if (!['False', 'True', 'Unknown'].includes(state)) {
             errors.notSupported(STATUS.child('conditions').index(index).child('status'), state, [
-              'False',
               'True',
+              'False',
               'Unknown',
             ]);
           }

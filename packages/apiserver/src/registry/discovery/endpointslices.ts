@@ -35,8 +35,9 @@ export const endpointSlices = defineKind({
       if (type === '') errors.required(FieldPath.of('addressType'));
       else if (!TYPES.includes(type)) errors.notSupported(FieldPath.of('addressType'), type, TYPES);
       const list = parts(object, 'endpoints');
-      if (list.length > ENDPOINTS_MAX) errors.tooMany(FieldPath.of('endpoints'), list.length, ENDPOINTS_MAX);
-      for (const [index, endpoint] of list.entries())
+      const many = list.length > ENDPOINTS_MAX;
+      if (many) errors.tooMany(FieldPath.of('endpoints'), list.length, ENDPOINTS_MAX);
+      for (const [index, endpoint] of many ? [] : list.entries())
         checkEndpoint(errors, FieldPath.of('endpoints').index(index), endpoint, type);
       const ports = parts(object, 'ports');
       if (ports.length > PORTS_MAX) errors.tooMany(FieldPath.of('ports'), ports.length, PORTS_MAX);

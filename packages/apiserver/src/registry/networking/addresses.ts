@@ -53,17 +53,24 @@ export const serviceCidrs = defineKind({
     check(errors, object) {
       const ranges = texts(part(object, 'spec'), 'cidrs');
       const at = SPEC.child('cidrs');
-      if (ranges.length === 0) errors.required(at, 'at least one CIDR required');
-      else if (ranges.length > 2) errors.invalid(at, ranges, 'may only hold up to 2 values');
-      else if (
-        ranges.length === 2 &&
-        parseNetwork(ranges[0])?.address.family === parseNetwork(ranges[1])?.address.family
-      ) {
+      // Messages show the whole spec, under the names it has inside of upstream's server.
+      const shown = { CIDRs: ranges };
+      if (ranges.length === 0) {
+        errors.required(at, 'at least one CIDR required');
+        return;
+      }
+      if (ranges.length > 2) {
+        errors.invalid(at, shown, 'may only hold up to 2 values');
+        return;
+      }
+      const families = new Set(ranges.map((range) => parseNetwork(range)?.address.family));
+      if (ranges.length === 2 && (families.size < 2 || families.has(undefined))) {
         errors.invalid(
           at,
-          ranges,
+          shown,
           'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64',
         );
+        return;
       }
       for (const [index, range] of ranges.entries()) checkNetwork(errors, at.index(index), range);
     },

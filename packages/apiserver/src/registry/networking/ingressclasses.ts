@@ -2,7 +2,10 @@
 
 import { checkDnsLabel, checkDnsSubdomain, checkImmutable } from '../../validation/scalars.ts';
 import { has, part, partOf, text } from '../../validation/value.ts';
-import { pathSegmentErrors } from '../../validation/names.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { FieldErrors } from '../../validation/field-errors.ts';
+import type { FieldPath } from '../../validation/field-path.ts';
+import { checkDomainPath, pathSegmentErrors } from '../../validation/names.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
 const CONTROLLER_LENGTH_MAX = 250;
@@ -19,31 +22,19 @@ export const ingressClasses = defineKind({
       const spec = part(object, 'spec');
       const controller = text(spec, 'controller');
       const at = SPEC.child('controller');
-      if (controller === '') errors.required(at);
-      else {
-        if (controller.length > CONTROLLER_LENGTH_MAX) errors.tooLong(at, CONTROLLER_LENGTH_MAX);
-        const [domain, ...path] = controller.split('/');
-        checkDnsSubdomain(errors, at, domain);
-        if (path.length === 0 || path.join('/') === '')
-          errors.invalid(at, controller, 'must be a domain-prefixed path (such as "acme.io/foo")');
-      }
+      if (controller.length > CONTROLLER_LENGTH_MAX) errors.tooLong(at, CONTROLLER_LENGTH_MAX);
+      checkDomainPath(errors, at, controller);
       const parameters = partOf(spec, 'parameters');
       if (parameters === undefined) return;
       const place = SPEC.child('parameters');
-      if (has(parameters, 'apiGroup'))
-        checkDnsSubdomain(errors, place.child('apiGroup'), text(parameters, 'apiGroup'));
-      for (const name of ['kind', 'name']) {
-        const value = text(parameters, name);
-        if (value === '') errors.required(place.child(name));
-        else errors.invalids(place.child(name), value, pathSegmentErrors(value));
-      }
+      checkReference(errors, place, parameters);
       const scope = text(parameters, 'scope');
       const namespace = text(parameters, 'namespace');
       if (scope === '') errors.required(place.child('scope'));
       else if (scope !== 'Cluster' && scope !== 'Namespace')
         errors.notSupported(place.child('scope'), scope, ['Cluster', 'Namespace']);
       else if (scope === 'Namespace') {
-        if (namespace === '')
+        if (!has(parameters, 'namespace'))
           errors.required(place.child('namespace'), "`parameters.scope` is set to 'Namespace'");
         else checkDnsLabel(errors, place.child('namespace'), namespace);
       } else if (has(parameters, 'namespace')) {
@@ -60,3 +51,14 @@ export const ingressClasses = defineKind({
     },
   },
 });
+
+/** An object named by group, kind and name, in no namespace of its own. */
+export function checkReference(errors: FieldErrors, path: FieldPath, reference: JsonObject): void {
+  if (has(reference, 'apiGroup'))
+    checkDnsSubdomain(errors, path.child('apiGroup'), text(reference, 'apiGroup'));
+  for (const name of ['kind', 'name']) {
+    const value = text(reference, name);
+    if (value === '') errors.required(path.child(name), `${name} is required`);
+    else errors.invalids(path.child(name), value, pathSegmentErrors(value));
+  }
+}

@@ -3,7 +3,7 @@
 import type { JsonObject } from '../../api/json.ts';
 import { parseAddress } from '../../validation/addresses.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
-import type { FieldPath } from '../../validation/field-path.ts';
+import { FieldPath } from '../../validation/field-path.ts';
 import {
   dnsLabelErrors,
   dnsSubdomainErrors,
@@ -11,9 +11,10 @@ import {
   portNumberErrors,
   wildcardSubdomainErrors,
 } from '../../validation/names.ts';
+import { checkReference } from './ingressclasses.ts';
 import { checkAddress, checkDnsSubdomain } from '../../validation/scalars.ts';
 import { count, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
-import { defineKind, METADATA, SPEC, STATUS } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
 const PATH_TYPES: readonly string[] = ['Exact', 'ImplementationSpecific', 'Prefix'];
@@ -33,7 +34,7 @@ export const ingresses = defineKind({
       const annotation = object.metadata.annotations?.[CLASS_ANNOTATION];
       if (annotation !== undefined && has(part(object, 'spec'), 'ingressClassName')) {
         errors.invalid(
-          METADATA.child('annotations').child(CLASS_ANNOTATION),
+          FieldPath.of('annotations', CLASS_ANNOTATION),
           annotation,
           'can not be set when the class field is also set',
         );
@@ -63,6 +64,12 @@ export const ingresses = defineKind({
       if (has(spec, 'ingressClassName'))
         checkDnsSubdomain(errors, SPEC.child('ingressClassName'), text(spec, 'ingressClassName'));
     },
+    warnings: (object, old) =>
+      old === undefined && object.metadata.annotations?.[CLASS_ANNOTATION] !== undefined
+        ? [
+            `annotation ${JSON.stringify(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead`,
+          ]
+        : [],
     status: {
       check(errors, object) {
         for (const [index, each] of parts(
@@ -73,6 +80,8 @@ export const ingresses = defineKind({
           if (text(each, 'ip') !== '') checkAddress(errors, at.child('ip'), text(each, 'ip'));
           const host = text(each, 'hostname');
           if (host !== '') checkDnsSubdomain(errors, at.child('hostname'), host);
+          if (host !== '' && parseAddress(host) !== undefined)
+            errors.invalid(at.child('hostname'), host, 'must be a DNS name, not an IP address');
         }
       },
     },
@@ -84,12 +93,11 @@ function checkRule(errors: FieldErrors, path: FieldPath, rule: JsonObject): void
   if (host !== '') {
     if (parseAddress(host) !== undefined)
       errors.invalid(path.child('host'), host, 'must be a DNS name, not an IP address');
-    else
-      errors.invalids(
-        path.child('host'),
-        host,
-        host.includes('*') ? wildcardSubdomainErrors(host) : dnsSubdomainErrors(host),
-      );
+    errors.invalids(
+      path.child('host'),
+      host,
+      host.includes('*') ? wildcardSubdomainErrors(host) : dnsSubdomainErrors(host),
+    );
   }
   const http = partOf(rule, 'http');
   if (http === undefined) return;
@@ -99,8 +107,11 @@ function checkRule(errors: FieldErrors, path: FieldPath, rule: JsonObject): void
     const at = path.child('http', 'paths').index(index);
     const value = text(each, 'path');
     const type = each['pathType'];
-    if (typeof type !== 'string') errors.required(at.child('pathType'), 'pathType must be specified');
-    else if (type === 'Exact' || type === 'Prefix') {
+    if (typeof type !== 'string') {
+      errors.required(at.child('pathType'), 'pathType must be specified');
+      continue;
+    }
+    if (type === 'Exact' || type === 'Prefix') {
       if (!value.startsWith('/')) errors.invalid(at.child('path'), value, 'must be an absolute path');
       for (const wrong of ['//', '/./', '/../', '%2f', '%2F']) {
         if (value.includes(wrong)) errors.invalid(at.child('path'), value, `must not contain '${wrong}'`);
@@ -122,8 +133,7 @@ function checkBackend(errors: FieldErrors, path: FieldPath, backend: JsonObject)
   if (service !== undefined && resource !== undefined) {
     errors.invalid(path, '', 'cannot set both resource and service backends');
   } else if (resource !== undefined) {
-    if (text(resource, 'kind') === '') errors.required(path.child('resource', 'kind'));
-    if (text(resource, 'name') === '') errors.required(path.child('resource', 'name'));
+    checkReference(errors, path.child('resource'), resource);
   } else if (service !== undefined) {
     const name = text(service, 'name');
     if (name === '') errors.required(path.child('service', 'name'));

@@ -10,7 +10,7 @@ import { checkNetwork, checkPort } from '../../validation/scalars.ts';
 import { asNumber, countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
-const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
+const PROTOCOLS: readonly string[] = ['TCP', 'UDP', 'SCTP'];
 
 export const networkPolicies = defineKind({
   group: 'networking.k8s.io',
@@ -37,11 +37,13 @@ export const networkPolicies = defineKind({
         }
       }
       const types = texts(spec, 'policyTypes');
-      if (types.length > 2)
+      if (types.length > 2) {
         errors.invalid(SPEC.child('policyTypes'), types, 'may not specify more than two policyTypes');
+        return;
+      }
       for (const [index, type] of types.entries()) {
         if (type !== 'Ingress' && type !== 'Egress')
-          errors.notSupported(SPEC.child('policyTypes').index(index), type, ['Egress', 'Ingress']);
+          errors.notSupported(SPEC.child('policyTypes').index(index), type, ['Ingress', 'Egress']);
       }
     },
   },

@@ -18,10 +18,20 @@ export const runtimeClasses = defineKind({
     check(errors, object) {
       checkDnsLabel(errors, FieldPath.of('handler'), text(object, 'handler'));
       const overhead = part(part(object, 'overhead'), 'podFixed');
-      checkResourceRequirements(errors, FieldPath.of('overhead', 'podFixed'), { limits: overhead });
+      checkResourceRequirements(errors, FieldPath.of('overhead'), { limits: overhead });
       const scheduling = part(object, 'scheduling');
       checkLabels(errors, FieldPath.of('scheduling', 'nodeSelector'), textMap(scheduling, 'nodeSelector'));
-      checkTolerations(errors, FieldPath.of('scheduling', 'tolerations'), parts(scheduling, 'tolerations'));
+      const tolerations = parts(scheduling, 'tolerations');
+      const at = FieldPath.of('scheduling', 'tolerations');
+      checkTolerations(errors, at, tolerations);
+      const seen = new Set<string>();
+      for (const [index, toleration] of tolerations.entries()) {
+        const id = JSON.stringify(
+          ['key', 'operator', 'value', 'effect'].map((name) => text(toleration, name)),
+        );
+        if (seen.has(id)) errors.duplicate(at.index(index), toleration);
+        seen.add(id);
+      }
     },
     checkUpdate(errors, object, old) {
       checkImmutable(errors, FieldPath.of('handler'), object['handler'], old['handler']);

@@ -45,7 +45,7 @@ function checkSubject(errors: FieldErrors, path: FieldPath, subject: JsonObject,
       if (group !== GROUP) errors.notSupported(path.child('apiGroup'), group, [GROUP]);
       break;
     default:
-      errors.notSupported(path.child('kind'), text(subject, 'kind'), ['Group', 'ServiceAccount', 'User']);
+      errors.notSupported(path.child('kind'), text(subject, 'kind'), ['ServiceAccount', 'User', 'Group']);
   }
 }
 
@@ -64,7 +64,7 @@ export const roleBindings = defineKind({
     nameErrors: pathSegmentErrors,
     allowCreateOnUpdate: true,
     check: (errors, object) => {
-      checkBinding(errors, object, ['ClusterRole', 'Role'], true);
+      checkBinding(errors, object, ['Role', 'ClusterRole'], true);
     },
     checkUpdate: checkRoleKept,
   },

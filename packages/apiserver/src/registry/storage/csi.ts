@@ -10,11 +10,16 @@ import {
   checkQualifiedName,
   checkQuantityNotNegative,
 } from '../../validation/scalars.ts';
-import { count, countOf, has, part, partOf, parts, same, text, texts } from '../../validation/value.ts';
-import { defineKind, METADATA, SPEC } from '../kinds/kind.ts';
+import { countOf, has, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { FieldErrors } from '../../validation/field-errors.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 const GROUP = { group: 'storage.k8s.io', types: 'storage' } as const;
-const NODE_ID_BYTES_MAX = 192;
+const NODE_ID_BYTES_MAX = 256;
+const NODE_UPDATE_SECONDS_MIN = 10;
+const ERROR_MESSAGE_MAX = 1024;
+const ATTACHMENT_BYTES_MAX = 256 * 1024;
 
 export const csiDrivers = defineKind({
   ...GROUP,
@@ -25,24 +30,26 @@ export const csiDrivers = defineKind({
   checks: {
     generation: ['spec'],
     check(errors, object) {
-      checkDriverName(errors, METADATA.child('name'), object.metadata.name ?? '');
       const spec = part(object, 'spec');
-      for (const name of ['attachRequired', 'podInfoOnMount', 'storageCapacity', 'requiresRepublish']) {
-        if (name !== 'requiresRepublish' && !has(spec, name)) errors.required(SPEC.child(name));
+      // The path of the first is upstream's, which names another field than there is.
+      for (const [name, at] of [
+        ['attachRequired', 'attachedRequired'],
+        ['podInfoOnMount', 'podInfoOnMount'],
+        ['storageCapacity', 'storageCapacity'],
+      ] as const) {
+        if (!has(spec, name)) errors.required(SPEC.child(at));
       }
-      const policy = text(spec, 'fsGroupPolicy');
       const policies = ['File', 'None', 'ReadWriteOnceWithFSType'];
-      if (policy === '') errors.required(SPEC.child('fsGroupPolicy'));
-      else if (!policies.includes(policy)) errors.notSupported(SPEC.child('fsGroupPolicy'), policy, policies);
-      for (const mode of texts(spec, 'volumeLifecycleModes')) {
-        if (mode !== 'Persistent' && mode !== 'Ephemeral')
-          errors.notSupported(SPEC.child('volumeLifecycleModes'), mode, ['Ephemeral', 'Persistent']);
-      }
+      if (has(spec, 'fsGroupPolicy') && !policies.includes(text(spec, 'fsGroupPolicy')))
+        errors.notSupported(SPEC.child('fsGroupPolicy'), text(spec, 'fsGroupPolicy'), policies);
       const audiences = new Set<string>();
       for (const [index, request] of parts(spec, 'tokenRequests').entries()) {
         const at = SPEC.child('tokenRequests').index(index);
         const audience = text(request, 'audience');
-        if (audiences.has(audience)) errors.duplicate(at.child('audience'), audience);
+        if (audiences.has(audience)) {
+          errors.duplicate(at.child('audience'), audience);
+          continue;
+        }
         audiences.add(audience);
         const seconds = countOf(request, 'expirationSeconds');
         if (seconds !== undefined && seconds < 600)
@@ -58,11 +65,35 @@ export const csiDrivers = defineKind({
             'may not specify a duration larger than 2^32 seconds',
           );
       }
+      for (const mode of texts(spec, 'volumeLifecycleModes')) {
+        if (mode !== 'Persistent' && mode !== 'Ephemeral')
+          errors.notSupported(SPEC.child('volumeLifecycleModes'), mode, ['Persistent', 'Ephemeral']);
+      }
+      if (!has(spec, 'seLinuxMount')) errors.required(SPEC.child('seLinuxMount'));
+      const period = countOf(spec, 'nodeAllocatableUpdatePeriodSeconds');
+      if (period !== undefined && period < NODE_UPDATE_SECONDS_MIN) {
+        errors.invalid(
+          SPEC.child('nodeAllocatableUpdatePeriodSeconds'),
+          period,
+          `must be greater than or equal to ${NODE_UPDATE_SECONDS_MIN} seconds`,
+        );
+      }
     },
     checkUpdate(errors, object, old) {
-      for (const name of ['attachRequired', 'volumeLifecycleModes']) {
-        checkImmutable(errors, SPEC.child(name), part(object, 'spec')[name], part(old, 'spec')[name]);
-      }
+      const spec = part(object, 'spec');
+      const before = part(old, 'spec');
+      checkImmutable(
+        errors,
+        SPEC.child('attachedRequired'),
+        spec['attachRequired'],
+        before['attachRequired'],
+      );
+      checkImmutable(
+        errors,
+        SPEC.child('volumeLifecycleModes'),
+        spec['volumeLifecycleModes'],
+        before['volumeLifecycleModes'],
+      );
     },
   },
 });
@@ -80,8 +111,6 @@ export const csiNodes = defineKind({
         const at = SPEC.child('drivers').index(index);
         const name = text(driver, 'name');
         checkDriverName(errors, at.child('name'), name);
-        if (names.has(name)) errors.duplicate(at.child('name'), name);
-        names.add(name);
         const node = text(driver, 'nodeID');
         if (node === '') errors.required(at.child('nodeID'));
         if (node.length > NODE_ID_BYTES_MAX)
@@ -91,12 +120,14 @@ export const csiNodes = defineKind({
           at.child('allocatable', 'count'),
           countOf(part(driver, 'allocatable'), 'count'),
         );
+        if (names.has(name)) errors.duplicate(at.child('name'), name);
+        names.add(name);
         const keys = new Set<string>();
         for (const key of texts(driver, 'topologyKeys')) {
           if (key === '') errors.required(at);
-          if (keys.has(key)) errors.duplicate(at.child('topologyKeys'), key);
+          if (keys.has(key)) errors.duplicate(at, key);
           keys.add(key);
-          checkQualifiedName(errors, at.child('topologyKeys'), key);
+          checkQualifiedName(errors, at, key);
         }
       }
     },
@@ -105,8 +136,14 @@ export const csiNodes = defineKind({
       for (const before of parts(part(old, 'spec'), 'drivers')) {
         const kept = now.find((driver) => text(driver, 'name') === text(before, 'name'));
         const changed = (name: string): boolean => kept !== undefined && !same(kept[name], before[name]);
-        if (changed('nodeID') || changed('topologyKeys'))
-          errors.invalid(SPEC.child('drivers'), kept, 'field is immutable');
+        if (kept === undefined || !(changed('nodeID') || changed('topologyKeys'))) continue;
+        const shown = {
+          Name: text(kept, 'name'),
+          NodeID: text(kept, 'nodeID'),
+          TopologyKeys: kept['topologyKeys'] ?? null,
+          Allocatable: null,
+        };
+        errors.invalid(SPEC.child('drivers'), shown, 'field is immutable');
       }
     },
   },
@@ -119,13 +156,10 @@ export const csiStorageCapacities = defineKind({
   scope: 'Namespaced',
   checks: {
     check(errors, object) {
-      const name = text(object, 'storageClassName');
-      if (name === '') errors.required(FieldPath.of('storageClassName'));
-      else checkDnsSubdomain(errors, FieldPath.of('storageClassName'), name);
       checkLabelSelector(errors, FieldPath.of('nodeTopology'), partOf(object, 'nodeTopology'));
-      for (const field of ['capacity', 'maximumVolumeSize']) {
-        if (has(object, field)) checkQuantityNotNegative(errors, FieldPath.of(field), object[field]);
-      }
+      checkDnsSubdomain(errors, FieldPath.of('storageClassName'), text(object, 'storageClassName'));
+      if (has(object, 'capacity'))
+        checkQuantityNotNegative(errors, FieldPath.of('capacity'), object['capacity']);
     },
     checkUpdate(errors, object, old) {
       for (const name of ['nodeTopology', 'storageClassName']) {
@@ -144,7 +178,7 @@ export const volumeAttachments = defineKind({
   checks: {
     check(errors, object) {
       const spec = part(object, 'spec');
-      checkDriverName(errors, SPEC.child('attacher'), text(spec, 'attacher'));
+      if (text(spec, 'attacher') === '') errors.required(SPEC.child('attacher'));
       const source = part(spec, 'source');
       const name = text(source, 'persistentVolumeName');
       const inline = has(source, 'inlineVolumeSpec');
@@ -164,17 +198,43 @@ export const volumeAttachments = defineKind({
           'must specify non empty persistentVolumeName',
         );
       const node = text(spec, 'nodeName');
-      if (node === '') errors.required(SPEC.child('nodeName'));
-      else checkDnsSubdomain(errors, SPEC.child('nodeName'), node);
+      checkDnsSubdomain(errors, SPEC.child('nodeName'), node);
+      checkAttachment(errors, part(object, 'status'));
+    },
+    checkCreate(errors, object) {
+      const spec = part(object, 'spec');
+      checkDriverName(errors, SPEC.child('attacher'), text(spec, 'attacher'));
+      const source = part(spec, 'source');
+      if (has(source, 'persistentVolumeName'))
+        checkDnsSubdomain(
+          errors,
+          SPEC.child('source', 'persistentVolumeName'),
+          text(source, 'persistentVolumeName'),
+        );
     },
     checkUpdate(errors, object, old) {
       if (!same(object['spec'], old['spec'])) errors.invalid(SPEC, object['spec'], 'field is immutable');
     },
     status: {
       check(errors, object) {
-        const code = count(part(part(object, 'status'), 'attachError'), 'errorCode');
-        checkNotNegative(errors, FieldPath.of('status', 'attachError', 'errorCode'), code);
+        checkAttachment(errors, part(object, 'status'));
       },
     },
   },
 });
+
+function checkAttachment(errors: FieldErrors, status: JsonObject): void {
+  let bytes = 0;
+  for (const [key, value] of Object.entries(textMap(status, 'attachmentMetadata')))
+    bytes += key.length + value.length;
+  if (bytes > ATTACHMENT_BYTES_MAX) errors.tooLong(STATUS.child('attachmentMetadata'), ATTACHMENT_BYTES_MAX);
+  for (const name of ['attachError', 'detachError']) {
+    const error = part(status, name);
+    // The limit the message speaks of is upstream's, which is not the one it holds to.
+    if (text(error, 'message').length > ERROR_MESSAGE_MAX)
+      errors.tooLong(STATUS.child(name, 'message'), ATTACHMENT_BYTES_MAX);
+    const code = countOf(error, 'errorCode');
+    if (code !== undefined && code < 0)
+      errors.invalid(STATUS.child(name, 'errorCode'), code, 'must be between 0 and 2147483647, inclusive');
+  }
+}
