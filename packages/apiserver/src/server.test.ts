@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { forbidden } from './api/status.ts';
+import { endpoints } from './registry/core/endpoints.ts';
 import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { member, smallServer, type SmallServer } from '../test/small-server.ts';
 
@@ -606,6 +607,19 @@ test('what a patch says that is not known is told by name', async () => {
     200,
     ['299 - "unknown field \\"alpha\\""', '299 - "unknown field \\"zeta\\""'],
   ]);
+});
+
+test('whoever reads what is deprecated is told, as well as who writes it', async () => {
+  const server = smallServer({ resources: [endpoints] });
+  const told = ['299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'];
+  try {
+    const path = '/api/v1/namespaces/default/endpoints';
+    expect(await server.ask('GET', path)).toMatchObject({ code: 200, warnings: told });
+    const made = await server.ask('POST', path, { metadata: { name: 'a' } });
+    expect(made).toMatchObject({ code: 201, warnings: told });
+  } finally {
+    await server.stop();
+  }
 });
 
 test('how the parts of the control plane fare', async () => {

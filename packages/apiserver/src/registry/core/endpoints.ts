@@ -25,9 +25,9 @@ export const endpoints = defineKind({
   scope: 'Namespaced',
   shortNames: ['ep'],
   keyPrefix: 'services/endpoints',
+  deprecationWarning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   checks: {
     allowCreateOnUpdate: true,
-    warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
     check(errors, object) {
       for (const [index, subset] of parts(object, 'subsets').entries()) {
         const at = FieldPath.of('subsets').index(index);

@@ -150,6 +150,8 @@ export interface KindFile {
   readonly returnsDeletedObject?: boolean;
   readonly convert?: (object: KubeObject, to: GroupVersion) => KubeObject;
   readonly ttlSeconds?: (object: KubeObject) => number;
+  /** All versions are deprecated: each request is told, reads too. */
+  readonly deprecationWarning?: string;
 }
 
 export function defineKind(file: KindFile): ResourceDefinition {
@@ -164,7 +166,11 @@ export function defineKind(file: KindFile): ResourceDefinition {
     shortNames: file.shortNames ?? [],
     categories: file.categories ?? [],
     scope: file.scope,
-    versions: versions.map((version) => ({ version, typeName: `${file.types}.${version}.${kind}` })),
+    versions: versions.map((version) => ({
+      version,
+      typeName: `${file.types}.${version}.${kind}`,
+      ...(file.deprecationWarning === undefined ? {} : { deprecationWarning: file.deprecationWarning }),
+    })),
     verbs: file.verbs ?? ALL_VERBS,
     backing: {
       kind: 'stored',
