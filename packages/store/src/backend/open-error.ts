@@ -3,7 +3,7 @@ import { FatalError } from '../errors.ts';
 
 /** Why a backend does not open. */
 export class BackendOpenError extends FatalError {
-  /** LOCKED: another process holds the data directory. DAMAGED: LevelDB refuses what is there. */
+  /** LOCKED: another process holds the data directory. DAMAGED: LevelDB, or what reads a snapshot's database, refuses what is there. */
   readonly code: 'LOCKED' | 'DAMAGED';
 
   constructor(code: 'LOCKED' | 'DAMAGED', message: string, options?: ErrorOptions) {

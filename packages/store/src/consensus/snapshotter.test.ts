@@ -2,8 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { Prng, silentLogger } from '@keelson/base';
 import { Entry, Message, MessageType, Snapshot, type AppendWork } from '@keelson/raft';
 import { MemoryDisk } from '@keelson/sim';
+import type { BackendHome } from '../backend/home.ts';
 import { BackendDirectories } from '../../test/directories.ts';
 import { imageOf, Machine } from '../../test/machine.ts';
+import { FatalError } from '../errors.ts';
 import { openStorage, type MemberStorage } from './member-storage.ts';
 import { Snapshotter, type SnapshotSender, type SnapshotterOptions } from './snapshotter.ts';
 
@@ -47,7 +49,7 @@ class Member {
 
   async start(
     options: Partial<SnapshotterOptions> = {},
-  ): Promise<{ storage: MemberStorage; snapshotter: Snapshotter }> {
+  ): Promise<{ storage: MemberStorage; snapshotter: Snapshotter; home: BackendHome }> {
     const disk = this.disk.boot();
     await disk.makeDirectory(DIRECTORY);
     for (const each of ['/', '/data', '/data/member']) await disk.syncDirectory(each);
@@ -88,7 +90,7 @@ class Member {
       { directory: DIRECTORY, snapshotCount: 10, catchUpEntries: 2, writeBuffer: { onError }, ...options },
       storage.snapshotIndex,
     );
-    return { storage, snapshotter };
+    return { storage, snapshotter, home };
   }
 }
 
@@ -217,6 +219,43 @@ describe('installing a snapshot', () => {
     },
   );
 });
+
+test.each([
+  ['torn', (image: Buffer) => image.subarray(0, image.length - 5000)],
+  ['empty', () => Buffer.alloc(0)],
+  ['rotted', rotted],
+])('a start whose snapshot came with a database that is %s says what to do', async (_name, harm) => {
+  const leader = await leaderImage();
+  const place = new Member();
+  const member = await place.start();
+  const path = `${DIRECTORY}/${leader.snapshot.index.toString(16).padStart(16, '0')}.snap.db`;
+  // The log speaks of the snapshot, and its database was never adopted.
+  const adopt = new Error('power lost');
+  member.home.adopt = () => Promise.reject(adopt);
+  await expect(receiveAndInstall(member, leader)).rejects.toBe(adopt);
+  await place.disk.writeFileAtomic(path, harm(leader.image));
+  const said = await place.start().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(said).toBeInstanceOf(FatalError);
+  const { message } = said as FatalError;
+  expect(message).toMatch(
+    `the database of the snapshot at index ${leader.snapshot.index}, ${path}, is damaged: bbolt: `,
+  );
+  expect(message).toMatch('remove this member from the cluster, remove its data dir, and add it again');
+  expect(message).not.toMatch('\n');
+  // Whole again, it is what the member begins with: the refusal has changed nothing.
+  await place.disk.writeFileAtomic(path, leader.image);
+  expect(dumpOf((await place.start()).storage)).toEqual(leader.dump);
+});
+
+/** Pages whose numbers are not theirs. */
+function rotted(image: Buffer): Buffer {
+  const bytes = Buffer.from(image);
+  bytes.fill(0xee, 8192);
+  return bytes;
+}
 
 describe('receiving', () => {
   test('a transfer that is cut leaves nothing', async () => {

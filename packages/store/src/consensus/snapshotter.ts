@@ -10,11 +10,13 @@ import { Message, Snapshot, type AppendWork } from '@keelson/raft';
 import type { OpenedState, StateMachine } from '../apply/state-machine.ts';
 import type { Backend, BackendSnapshot } from '../backend/backend.ts';
 import type { BackendHome } from '../backend/home.ts';
+import { BackendOpenError } from '../backend/open-error.ts';
 import { WriteBuffer, type WriteBufferOptions } from '../backend/write-buffer.ts';
 import { FatalError } from '../errors.ts';
 import { decodeV2Store, encodeV2Store } from '../membership/v2-store.ts';
 import { BboltReader, type BboltFile } from '../snapshot/bbolt-reader.ts';
 import { planBbolt, writeBbolt, type Turn } from '../snapshot/bbolt-writer.ts';
+import { BboltError } from '../snapshot/pages.ts';
 import { exportBuckets, importImage, markOf } from '../snapshot/state-image.ts';
 import type { SnapshotMarker } from '../wal/entry-codec.ts';
 import { decodeConfState, encodeConfState } from './conf-state.ts';
@@ -300,7 +302,7 @@ export async function cleanDatabases(disk: Disk, directory: string, appliedIndex
 /**
  * Brings a member whose log begins at a snapshot its backend does not reach to that snapshot: the crash
  * came before the new backend was adopted. `current` is closed then.
- * @throws FatalError when the database that came with the snapshot is not there
+ * @throws FatalError when the database that came with the snapshot is not there; BackendOpenError when it is damaged
  */
 export async function recoverBackend(
   home: BackendHome,
@@ -327,6 +329,7 @@ export async function recoverBackend(
   return incoming;
 }
 
+/** @throws BackendOpenError for a damaged file */
 async function fillFromDatabase(
   disk: Disk,
   path: string,
@@ -347,6 +350,10 @@ async function fillFromDatabase(
       confState: encodeConfState(snapshot.confState),
       ...(ownMembers ? {} : { membership: imageMembership(decodeV2Store(snapshot.data)) }),
     });
+  } catch (error) {
+    if (!(error instanceof BboltError)) throw error;
+    const text = `the database of the snapshot at index ${snapshot.index}, ${path}, is damaged: ${error.message}`;
+    throw new BackendOpenError('DAMAGED', text, { cause: error });
   } finally {
     await file.close();
   }
