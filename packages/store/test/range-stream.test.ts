@@ -73,7 +73,10 @@ test('the revision of the header is that from which a watch misses nothing', asy
   expect(parts.length).toBeGreaterThan(2);
   const keys = parts.flatMap(({ kvs }) => kvs.map(({ key }) => key.toString()));
   expect(keys).toEqual(Array.from({ length: KEYS }, (_, i) => `k${i + 10}`));
-  expect(parts.map(({ header }) => header?.revision)).toEqual([...parts.slice(1).map(() => undefined), newest]);
+  expect(parts.map(({ header }) => header?.revision)).toEqual([
+    ...parts.slice(1).map(() => undefined),
+    newest,
+  ]);
   expect(parts.at(-1)?.count).toBe(KEYS);
   // Asked for a past revision it is still the newest at the beginning, as of any range.
   const past = await readWhileWritten(channel, newest - 1);
