@@ -13,7 +13,8 @@ import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
 import { CustomResources } from './crd/custom-resources.ts';
 import { APIEXTENSIONS, customResourceDefinitions } from './crd/definitions.ts';
-import { NO_RULES } from './crd/rules.ts';
+import { CelRules } from './crd/cel-rules.ts';
+import type { Rules } from './crd/rules.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { InFlightLimits } from './filters/in-flight.ts';
@@ -59,6 +60,8 @@ export interface SchemeParts {
 export interface ServedScheme {
   readonly scheme: Scheme;
   readonly codec: ObjectCodec;
+  /** Who compiles and evaluates the rules of custom resources. */
+  readonly rules: Rules;
 }
 
 export function makeScheme(parts: SchemeParts): ServedScheme {
@@ -83,9 +86,10 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
   for (const definition of typeof resources === 'function' ? resources(types) : resources) {
     scheme.add(definition);
   }
+  const rules = new CelRules();
   if (parts.customResources ?? parts.resources === undefined)
-    scheme.add(customResourceDefinitions(types, RULES));
-  return { scheme, codec };
+    scheme.add(customResourceDefinitions(types, rules));
+  return { scheme, codec, rules };
 }
 
 export interface ApiServerOptions extends SchemeParts {
@@ -123,8 +127,6 @@ export interface ApiServerOptions extends SchemeParts {
   readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
 }
 
-/** Who compiles and evaluates the rules of custom resources. */
-const RULES = NO_RULES;
 /** As the original. */
 const WATCH_SECONDS_MIN = 1_800;
 
@@ -141,11 +143,12 @@ export class ApiServer {
   constructor(options: ApiServerOptions) {
     const { clock, logger, uuid, random } = options;
     this.options = options;
-    ({ scheme: this.scheme, codec: this.codec } = options.served ?? makeScheme(options));
+    const served = options.served ?? makeScheme(options);
+    ({ scheme: this.scheme, codec: this.codec } = served);
     const { scheme } = this;
     this.customResources =
       scheme.of({ group: APIEXTENSIONS, resource: 'customresourcedefinitions' }) &&
-      new CustomResources({ scheme, clock, logger, rules: RULES });
+      new CustomResources({ scheme, clock, logger, rules: served.rules });
     const handler = apiPipeline({
       clock,
       uuid,

@@ -143,7 +143,7 @@ export class CustomVersion {
     if (structural.holdsEmbedded) embeddedErrors(errors, structural, value, '', shared.objectMeta());
     if (before === undefined || isSound(structural, before)) checkListTypes(errors, structural, value);
     if (errors.list.some(({ type }) => BLOCKING.has(type))) {
-      if (hasRules(structural)) {
+      if (structural.holdsRules) {
         errors.invalid(
           FieldPath.of('<nil>'),
           null,
@@ -177,14 +177,6 @@ function isSound(schema: Structural, value: JsonObject): boolean {
   const errors = new FieldErrors();
   checkListTypes(errors, schema, value);
   return errors.size === 0;
-}
-
-function hasRules(schema: Structural): boolean {
-  if (schema.rules.length > 0) return true;
-  if (schema.items !== undefined && hasRules(schema.items)) return true;
-  if (schema.additional !== undefined && hasRules(schema.additional)) return true;
-  for (const node of schema.properties.values()) if (hasRules(node)) return true;
-  return false;
 }
 
 function checkReplicas(errors: FieldErrors, value: JsonObject, names: readonly string[]): void {

@@ -3,7 +3,7 @@
  * they say of an object. An argument of the room, so that definitions and objects are checked the same with any of them.
  */
 
-import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
 import type { Structural } from '../schema/structural.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
@@ -23,28 +23,4 @@ export interface Rules {
   readonly check: RuleCheck;
   /** What the rules refuse. */
   evaluate(evaluation: RuleEvaluation): readonly FieldError[];
-}
-
-const VALIDATIONS = 'x-kubernetes-validations';
-
-/** Without CEL a schema with rules is refused: rules that nobody evaluates must not look as if they held. */
-export const NO_RULES: Rules = {
-  check(errors, schema, path) {
-    refuseRules(errors, schema, path);
-  },
-  evaluate: () => [],
-};
-
-function refuseRules(errors: FieldErrors, schema: Json, path: FieldPath): void {
-  if (!isJsonObject(schema)) return;
-  if (schema[VALIDATIONS] !== undefined) {
-    errors.forbidden(path.child(VALIDATIONS), 'this server does not evaluate CEL rules');
-  }
-  for (const [name, node] of Object.entries(schema)) {
-    if (name === 'properties' && isJsonObject(node)) {
-      for (const [key, inner] of Object.entries(node)) refuseRules(errors, inner, path.child(name).key(key));
-    } else if (name === 'items' || name === 'additionalProperties') {
-      refuseRules(errors, node, path.child(name));
-    }
-  }
 }

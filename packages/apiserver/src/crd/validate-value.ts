@@ -336,6 +336,7 @@ function byKeys(keys: readonly string[], list: Json | undefined): ReadonlyMap<st
   return new Map(list.map((item) => [keyText(keys, item), item]));
 }
 
-function keyText(keys: readonly string[], item: Json): string {
+/** The keys of an item as one text. */
+export function keyText(keys: readonly string[], item: Json): string {
   return isJsonObject(item) ? JSON.stringify(keys.map((key) => textOf(item[key] ?? null))) : '';
 }

@@ -57,6 +57,10 @@ export class Structural {
   readonly minProperties: number | undefined;
   /** x-kubernetes-validations as they are written. */
   readonly rules: readonly JsonObject[];
+  /** Whether rules stand here or further down. */
+  readonly holdsRules: boolean;
+  /** JSONSchemaProps of a node with rules, which are compiled against it; undefined for others. */
+  readonly source: JsonObject | undefined;
 
   /** @param source JSONSchemaProps */
   constructor(source: JsonObject) {
@@ -102,6 +106,12 @@ export class Structural {
       this.additional?.holdsEmbedded === true ||
       [...this.properties.values()].some((node) => node.holdsEmbedded);
     this.rules = Array.isArray(rules) ? rules.filter(isJsonObject) : [];
+    this.source = this.rules.length > 0 ? source : undefined;
+    this.holdsRules =
+      this.rules.length > 0 ||
+      this.items?.holdsRules === true ||
+      this.additional?.holdsRules === true ||
+      [...this.properties.values()].some((node) => node.holdsRules);
   }
 
   /** The node of a member, named or not; undefined where nothing is said of it. */

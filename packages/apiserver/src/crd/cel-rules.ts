@@ -1,0 +1,455 @@
+/**
+ * The rules of custom resources in CEL: compiled against the types that their schema declares, weighed by what they may
+ * cost at most, and evaluated over an object part by part, within a budget. A transition rule (`oldSelf`) runs where the
+ * old part can be told; what a rule refuses of a part that did not change is let pass.
+ *
+ * Modelled on apiextensions-apiserver's schema/cel and apis/apiextensions/validation/cel_validation.
+ */
+
+import { equalJson } from '../api/equal.ts';
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { FieldError } from '../api/status.ts';
+import { costExceededText, STATIC_LIMITS, timesCardinality } from '../cel/cost-estimate.ts';
+import { declareSchema, sizesOf, structsOf, type Declaration } from '../cel/declarations.ts';
+import {
+  BaseEnvironment,
+  COMPATIBILITY_VERSION,
+  RUNTIME_LIMITS,
+  type Environment,
+} from '../cel/environment.ts';
+import { typedResult } from '../cel/json-values.ts';
+import { compile, type Compilation, type Program } from '../cel/program.ts';
+import { optionalOf } from '../cel/types.ts';
+import { CelError, Optional, type Result } from '../cel/values.ts';
+import type { Structural } from '../schema/structural.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts';
+import { parseFieldPath } from './field-paths.ts';
+import type { RuleEvaluation, Rules } from './rules.ts';
+import { keyText } from './validate-value.ts';
+
+const VALIDATIONS = 'x-kubernetes-validations';
+const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
+const MESSAGE_BYTES_MAX = 5 * 1024;
+/** How many of the dearest rules are named when all together are too dear. */
+const DEAREST_SHOWN = 4;
+
+export class CelRules implements Rules {
+  private environment: BaseEnvironment | undefined = undefined;
+  /** Of schemas that are in use. */
+  private readonly compiled = new WeakMap<Structural, CompiledNode | undefined>();
+
+  readonly check: Rules['check'] = (errors, schema, path) => {
+    new DefinitionWalk(errors, this.base).schema(schema, path);
+  };
+
+  evaluate({ schema, value, old }: RuleEvaluation): readonly FieldError[] {
+    if (!schema.holdsRules) return [];
+    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root));
+    walk.node(schema, value, old, undefined, true);
+    return walk.errors.list;
+  }
+
+  private get base(): BaseEnvironment {
+    this.environment ??= new BaseEnvironment(COMPATIBILITY_VERSION);
+    return this.environment;
+  }
+
+  private compiledOf(node: Structural, root: boolean): CompiledNode | undefined {
+    if (node.source === undefined) return undefined;
+    if (this.compiled.has(node)) return this.compiled.get(node);
+    const made = compileNode(node.source, root, this.base);
+    this.compiled.set(node, made);
+    return made;
+  }
+}
+
+interface CompiledRule {
+  readonly rule: JsonObject;
+  readonly compilation: Compilation;
+  readonly message: Compilation | undefined;
+  readonly usesOld: boolean;
+  readonly optionalOld: boolean;
+}
+
+interface CompiledNode {
+  readonly declaration: Declaration;
+  readonly rules: readonly CompiledRule[];
+}
+
+/** @param root the node is of a whole object; undefined where expressions cannot see the data */
+function compileNode(schema: JsonObject, root: boolean, base: BaseEnvironment): CompiledNode | undefined {
+  const declaration = declareSchema(schema, 'selfType', root);
+  if (declaration === undefined) return undefined;
+  const structs = structsOf(declaration);
+  const { type } = declaration;
+  const made = new Map<boolean, Environment>();
+  const environmentOf = (optional: boolean): Environment => {
+    let environment = made.get(optional);
+    if (environment === undefined) {
+      environment = base.extend({ self: type, oldSelf: optional ? optionalOf(type) : type }, structs);
+      made.set(optional, environment);
+    }
+    return environment;
+  };
+  return {
+    declaration,
+    rules: parts(schema, VALIDATIONS).map((rule) => {
+      const optionalOld = flag(rule, 'optionalOldSelf');
+      const environment = environmentOf(optionalOld);
+      const compilation = compile(text(rule, 'rule'), environment);
+      const expression = text(rule, 'messageExpression');
+      const message = expression === '' ? undefined : compile(expression, environment);
+      const usesOld =
+        compilation.program !== undefined &&
+        [...compilation.program.checked.references.values()].some(
+          (reference) => reference.kind === 'variable' && reference.name === 'oldSelf',
+        );
+      return { rule, compilation, message, usesOld, optionalOld };
+    }),
+  };
+}
+
+/** Where the walk over a definition is. */
+interface Place {
+  /** How often the node may stand in an object; undefined: nobody limits it. */
+  readonly cardinality: number | undefined;
+  /** The first part above whose old one cannot be told. */
+  readonly uncorrelated: FieldPath | undefined;
+  readonly root: boolean;
+}
+
+class DefinitionWalk {
+  private readonly errors: FieldErrors;
+  private readonly base: BaseEnvironment;
+  private total = 0;
+  private readonly costs: { readonly path: FieldPath; readonly cost: number }[] = [];
+
+  constructor(errors: FieldErrors, base: BaseEnvironment) {
+    this.errors = errors;
+    this.base = base;
+  }
+
+  schema(schema: JsonObject, path: FieldPath): void {
+    this.node(schema, path, { cardinality: 1, uncorrelated: undefined, root: true });
+    if (this.total <= STATIC_LIMITS.perDefinition) return;
+    const dearest = this.costs.toSorted((a, b) => b.cost - a.cost).slice(0, DEAREST_SHOWN);
+    for (const { path: at } of dearest) {
+      this.errors.forbidden(
+        at,
+        'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema',
+      );
+    }
+    this.errors.forbidden(
+      path,
+      costExceededText(
+        'x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema',
+        this.total,
+        STATIC_LIMITS.perDefinition,
+      ),
+    );
+  }
+
+  private node(schema: JsonObject, path: FieldPath, place: Place): void {
+    const inner: Place = { ...place, root: false };
+    const additional = partOf(schema, 'additionalProperties');
+    if (additional !== undefined) {
+      const cardinality = multiplied(place.cardinality, schema['maxProperties']);
+      this.node(additional, path.child('additionalProperties'), { ...inner, cardinality });
+    }
+    const atomic = textOf(schema, 'x-kubernetes-map-type') === 'atomic';
+    for (const [name, node] of Object.entries(part(schema, 'properties'))) {
+      if (!isJsonObject(node)) continue;
+      const uncorrelated = place.uncorrelated ?? (atomic ? path : undefined);
+      this.node(node, path.child('properties').key(name), { ...inner, uncorrelated });
+    }
+    const items = partOf(schema, 'items');
+    if (items !== undefined) {
+      const keyed = textOf(schema, 'x-kubernetes-list-type') === 'map';
+      this.node(items, path.child('items'), {
+        cardinality: multiplied(place.cardinality, schema['maxItems']),
+        uncorrelated: place.uncorrelated ?? (keyed ? undefined : path),
+        root: false,
+      });
+    }
+    if (schema[VALIDATIONS] !== undefined) this.rules(schema, path, place);
+  }
+
+  private rules(schema: JsonObject, path: FieldPath, place: Place): void {
+    const node = compileNode(schema, place.root, this.base);
+    const at = path.child(VALIDATIONS);
+    if (node === undefined) {
+      this.errors.invalid(at, schema[VALIDATIONS], 'expressions cannot see data without a type');
+      return;
+    }
+    for (const [index, rule] of node.rules.entries())
+      this.rule(rule, node.declaration, at.index(index), place);
+  }
+
+  private rule(
+    { rule, compilation, message, usesOld }: CompiledRule,
+    declaration: Declaration,
+    path: FieldPath,
+    place: Place,
+  ): void {
+    const { errors } = this;
+    if (compilation.program === undefined) {
+      errors.invalid(path.child('rule'), shown(rule), `compilation failed: ${compilation.text}`);
+    } else if (compilation.program.type.kind !== 'bool' && compilation.program.type.kind !== 'dyn') {
+      errors.invalid(path.child('rule'), shown(rule), 'cel expression must evaluate to a bool');
+    } else {
+      this.weigh(compilation.program, declaration, path.child('rule'), 'estimated rule cost', place);
+    }
+    if (message !== undefined) {
+      const at = path.child('messageExpression');
+      if (message.program === undefined) {
+        errors.invalid(at, shown(rule), `messageExpression compilation failed: ${message.text}`);
+      } else if (message.program.type.kind !== 'string') {
+        errors.invalid(at, shown(rule), 'messageExpression must evaluate to a string');
+      } else {
+        this.weigh(message.program, declaration, at, 'estimated messageExpression cost', {
+          ...place,
+          cardinality: 1,
+        });
+      }
+    }
+    if (usesOld) {
+      if (place.uncorrelated === undefined) return;
+      errors.invalid(
+        path.child('rule'),
+        text(rule, 'rule'),
+        `oldSelf cannot be used on the uncorrelatable portion of the schema within ${place.uncorrelated.toString()}`,
+      );
+    } else if (compilation.program !== undefined && rule['optionalOldSelf'] !== undefined) {
+      errors.invalid(
+        path.child('optionalOldSelf'),
+        rule['optionalOldSelf'],
+        'may not be set if oldSelf is not used in rule',
+      );
+    }
+  }
+
+  private weigh(
+    program: Program,
+    declaration: Declaration,
+    path: FieldPath,
+    what: string,
+    { cardinality }: Place,
+  ): void {
+    const { max } = program.estimate(sizesOf({ self: declaration, oldSelf: declaration }));
+    const fitting = Math.floor(REQUEST_BYTES_MAX / (declaration.minSize + 1));
+    const cost = timesCardinality(max, cardinality ?? fitting);
+    if (cost > STATIC_LIMITS.perExpression) {
+      this.errors.forbidden(path, costExceededText(what, cost, STATIC_LIMITS.perExpression));
+    }
+    this.total += cost;
+    this.costs.push({ path, cost });
+  }
+}
+
+function multiplied(cardinality: number | undefined, max: Json | undefined): number | undefined {
+  return cardinality === undefined || typeof max !== 'number' ? undefined : cardinality * max;
+}
+
+/** A rule as messages show it: the original's own form of it. */
+function shown(rule: JsonObject): JsonObject {
+  return {
+    Rule: text(rule, 'rule'),
+    Message: text(rule, 'message'),
+    MessageExpression: text(rule, 'messageExpression'),
+    Reason: rule['reason'] ?? null,
+    FieldPath: text(rule, 'fieldPath'),
+    OptionalOldSelf: rule['optionalOldSelf'] ?? null,
+  };
+}
+
+const NOWHERE = FieldPath.of('<nil>');
+
+class ObjectWalk {
+  readonly errors = new FieldErrors();
+  private budget: number = RUNTIME_LIMITS.perObject;
+  /** The budget is used up, or one call was too dear: nothing more is evaluated. */
+  private ended = false;
+  private readonly compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined;
+
+  constructor(compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined) {
+    this.compiledOf = compiledOf;
+  }
+
+  /** @param path undefined at an object's top */
+  node(
+    schema: Structural,
+    value: Json,
+    old: Json | undefined,
+    path: FieldPath | undefined,
+    root: boolean,
+  ): void {
+    if (this.ended || !schema.holdsRules || value === null) return;
+    if (schema.rules.length > 0) this.rules(schema, value, old, path, root);
+    if (Array.isArray(value)) this.items(schema, value, old, path);
+    else if (isJsonObject(value)) this.members(schema, value, old, path);
+  }
+
+  private items(
+    schema: Structural,
+    value: readonly Json[],
+    old: Json | undefined,
+    path: FieldPath | undefined,
+  ): void {
+    const { items, listMapKeys } = schema;
+    if (items?.holdsRules !== true) return;
+    const before = new Map<string, Json>();
+    if (schema.listType === 'map' && Array.isArray(old)) {
+      for (const item of old) before.set(keyText(listMapKeys, item), item);
+    }
+    for (let index = 0; index < value.length && !this.ended; index += 1) {
+      const item = value[index];
+      this.node(items, item, before.get(keyText(listMapKeys, item)), (path ?? NOWHERE).index(index), false);
+    }
+  }
+
+  private members(
+    schema: Structural,
+    value: JsonObject,
+    old: Json | undefined,
+    path: FieldPath | undefined,
+  ): void {
+    const before = isJsonObject(old) && schema.mapType !== 'atomic' ? old : undefined;
+    for (const name in value) {
+      if (this.ended || !Object.hasOwn(value, name)) continue;
+      const named = schema.properties.get(name);
+      const node = named ?? schema.additional;
+      if (node?.holdsRules !== true) continue;
+      const was = before !== undefined && Object.hasOwn(before, name) ? before[name] : undefined;
+      const at =
+        path === undefined
+          ? FieldPath.of(named === undefined ? `[${name}]` : name)
+          : named === undefined
+            ? path.key(name)
+            : path.child(name);
+      this.node(node, value[name], was, at, false);
+    }
+  }
+
+  private rules(
+    schema: Structural,
+    value: Json,
+    old: Json | undefined,
+    path: FieldPath | undefined,
+    root: boolean,
+  ): void {
+    const compiled = this.compiledOf(schema, root);
+    if (compiled === undefined) return;
+    const { declaration } = compiled;
+    const self = typedResult(value, declaration);
+    const before = old === undefined || old === null ? undefined : typedResult(old, declaration);
+    const start = this.errors.size;
+    for (const rule of compiled.rules) {
+      if (this.ended) break;
+      if (rule.usesOld && before === undefined && !rule.optionalOld) continue;
+      this.rule(schema, rule, self, before, path);
+    }
+    if (this.errors.size > start && old !== undefined && equalJson(value, old)) {
+      this.errors.list.length = start;
+    }
+  }
+
+  private rule(
+    schema: Structural,
+    rule: CompiledRule,
+    self: Result,
+    old: Result | undefined,
+    path: FieldPath | undefined,
+  ): void {
+    const at = path ?? NOWHERE;
+    const refuse = (detail: string): void => this.errors.invalid(at, schema.type, detail);
+    const { program } = rule.compilation;
+    if (program === undefined) {
+      refuse(`rule compile error: compilation failed: ${rule.compilation.text}`);
+      return;
+    }
+    const bindings = bindingsOf(self, old, rule.optionalOld);
+    const outcome = program.evaluate(bindings, Math.min(RUNTIME_LIMITS.perCall, this.budget));
+    this.budget -= outcome.cost;
+    if (outcome.kind === 'value') {
+      if (outcome.value !== true) this.failed(schema, rule, bindings, path);
+    } else if (outcome.kind === 'exceeded' && this.budget > 0) {
+      refuse(
+        `'${outcome.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${nameOf(rule.rule)}`,
+      );
+      this.ended = true;
+    } else if (outcome.kind === 'error') {
+      refuse(
+        outcome.message.startsWith('no such overload')
+          ? `'${outcome.message}': call arguments did not match a supported operator, function or macro signature for rule: ${nameOf(rule.rule)}`
+          : `${outcome.message} evaluating rule: ${nameOf(rule.rule)}`,
+      );
+    }
+    if (this.budget <= 0) {
+      refuse('validation failed due to running out of cost budget, no further validation rules will be run');
+      this.ended = true;
+    }
+  }
+
+  private failed(
+    schema: Structural,
+    compiled: CompiledRule,
+    bindings: ReadonlyMap<string, Result>,
+    path: FieldPath | undefined,
+  ): void {
+    const { rule } = compiled;
+    const message = this.messageOf(compiled, bindings);
+    const at = below(path, text(rule, 'fieldPath'));
+    switch (textOf(rule, 'reason')) {
+      case 'FieldValueForbidden':
+        this.errors.forbidden(at, message);
+        return;
+      case 'FieldValueRequired':
+        this.errors.required(at, message);
+        return;
+      case 'FieldValueDuplicate':
+        this.errors.duplicate(at, schema.type);
+        return;
+      default:
+        this.errors.invalid(at, schema.type, message);
+    }
+  }
+
+  /** What the rule says; its own words where the expression gives none that can be shown. */
+  private messageOf({ rule, message }: CompiledRule, bindings: ReadonlyMap<string, Result>): string {
+    const plain = text(rule, 'message').trim();
+    const usual = plain === '' ? `failed rule: ${text(rule, 'rule').trim()}` : plain;
+    if (message?.program === undefined || this.budget <= 0) return usual;
+    const outcome = message.program.evaluate(bindings, Math.min(RUNTIME_LIMITS.perCall, this.budget));
+    this.budget -= outcome.cost;
+    if (outcome.kind !== 'value' || typeof outcome.value !== 'string') return usual;
+    const said = outcome.value.trim();
+    return said === '' || /[\n\r]/.test(said) || Buffer.byteLength(said) > MESSAGE_BYTES_MAX ? usual : said;
+  }
+}
+
+function bindingsOf(self: Result, old: Result | undefined, optional: boolean): ReadonlyMap<string, Result> {
+  const bindings = new Map<string, Result>([['self', self]]);
+  if (optional) bindings.set('oldSelf', old instanceof CelError ? old : new Optional(old));
+  else if (old !== undefined) bindings.set('oldSelf', old);
+  return bindings;
+}
+
+function nameOf(rule: JsonObject): string {
+  const message = text(rule, 'message').trim();
+  return message === '' ? text(rule, 'rule').trim() : JSON.stringify(message);
+}
+
+/** The place that a rule names below its own. */
+function below(path: FieldPath | undefined, fieldPath: string): FieldPath {
+  if (fieldPath === '') return path ?? NOWHERE;
+  const names = parseFieldPath(fieldPath, true);
+  if (typeof names === 'string') return path ?? NOWHERE;
+  let at = path;
+  for (const name of names) {
+    if (typeof name === 'number') at = (at ?? NOWHERE).index(name);
+    else at = at === undefined ? FieldPath.of(name) : at.child(name);
+  }
+  return at ?? NOWHERE;
+}
