@@ -180,6 +180,25 @@ describe('certificates', () => {
     expect(await run(x509, { ...request(), peer }, { enabled: true })).toBe(401);
   });
 
+  test('a connection is verified once, and again when something of its chain has run out', async () => {
+    let nowMs = NOW;
+    const timed = new X509Users(new CertificateChain(users.certificate), () => nowMs);
+    const pair = users.client({ commonName: 'jane' }, NOW, 5);
+    const asked = shown(pair.certificate);
+    const first = await timed.authenticate(asked);
+    nowMs += DAY_MS;
+    expect((await timed.authenticate(asked))?.user).toBe(first?.user);
+    nowMs = NOW + 6 * DAY_MS;
+    await expect(timed.authenticate(asked)).rejects.toThrow('has expired');
+    nowMs = NOW + DAY_MS;
+    expect((await timed.authenticate(asked))?.user).toBe(first?.user);
+    nowMs = NOW - 10 * DAY_MS;
+    await expect(timed.authenticate(asked)).rejects.toThrow('not yet valid');
+    // What one authority vouches for is nothing to another.
+    const other = new X509Users(new CertificateChain(proxies.certificate), () => NOW);
+    await expect(other.authenticate(asked)).rejects.toThrow('unknown authority');
+  });
+
   test('an authority that the client shows himself is not trusted', async () => {
     const forged = CertificateAuthority.create('users', NOW);
     const pair = forged.client({ commonName: 'jane' }, NOW);

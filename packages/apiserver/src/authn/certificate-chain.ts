@@ -13,8 +13,17 @@ import { AuthenticationError } from './authenticator.ts';
 const INTERMEDIATES_MAX = 8;
 const ANY_USE = '2.5.29.37.0';
 
+/** A chain that was found good, and for how long nothing in it can change that. */
+interface Verified {
+  readonly leaf: X509Certificate;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
 export class CertificateChain {
   private readonly authorities: readonly X509Certificate[];
+  /** By what TLS gave of a connection, which is the same list for all its requests: a signature costs more than those. */
+  private readonly verified = new WeakMap<readonly Buffer[], Verified>();
 
   /** @param pem one or more certificates. @throws Error when there is none or one cannot be read */
   constructor(pem: string) {
@@ -26,10 +35,12 @@ export class CertificateChain {
   /**
    * The leaf, once its chain is good.
    *
-   * @param shown DER, leaf first, as TLS gives it; authorities among them are not trusted for being shown
+   * @param shown DER, leaf first, as TLS gives it, never changed; authorities among them are not trusted for being shown
    * @throws AuthenticationError saying what is wrong
    */
   verify(shown: readonly Buffer[], nowMs: number): X509Certificate {
+    const before = this.verified.get(shown);
+    if (before !== undefined && before.fromMs <= nowMs && nowMs <= before.untilMs) return before.leaf;
     const [leaf, ...others] = shown.slice(0, INTERMEDIATES_MAX + 2).map((der) => new X509Certificate(der));
     if (leaf === undefined) throw new AuthenticationError('no certificate');
     if (!this.leads(leaf, others, nowMs, INTERMEDIATES_MAX)) {
@@ -43,6 +54,10 @@ export class CertificateChain {
     if (uses.length > 0 && !uses.includes(OID.clientAuth) && !uses.includes(ANY_USE)) {
       throw new AuthenticationError('x509: certificate specifies an incompatible key usage');
     }
+    // Until the first of those that are good now runs out; one that is not good yet was of no use.
+    const good = [leaf, ...others, ...this.authorities].filter((one) => isGood(one, nowMs));
+    const untilMs = Math.min(...good.map(({ validTo }) => Date.parse(validTo)));
+    this.verified.set(shown, { leaf, fromMs: nowMs, untilMs });
     return leaf;
   }
 

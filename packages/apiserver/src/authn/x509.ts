@@ -17,6 +17,8 @@ export const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id';
 export class X509Users implements RequestAuthenticator {
   private readonly chain: CertificateChain;
   private readonly nowMs: () => number;
+  /** By the certificate of a connection, which is taken apart once. */
+  private readonly users = new WeakMap<Buffer, UserInfo>();
 
   /** @param nowMs wall time, ms since the epoch */
   constructor(chain: CertificateChain, nowMs: () => number) {
@@ -29,8 +31,18 @@ export class X509Users implements RequestAuthenticator {
     if (certificateError !== undefined) throw new AuthenticationError(certificateError);
     if (certificates.length === 0) return undefined;
     this.chain.verify(certificates, this.nowMs());
-    const user = userOfCertificate(certificates[0]);
+    const user = this.userOf(certificates[0]);
     return user === undefined ? undefined : { user };
+  }
+
+  /** @throws AuthenticationError */
+  private userOf(leaf: Buffer): UserInfo | undefined {
+    let user = this.users.get(leaf);
+    if (user === undefined) {
+      user = userOfCertificate(leaf);
+      if (user !== undefined) this.users.set(leaf, user);
+    }
+    return user;
   }
 }
 
