@@ -87,12 +87,14 @@ export class Http1Outgoing implements Outgoing {
     return this.response.writableLength;
   }
 
-  end(): void {
+  end(last?: Buffer): void {
     const { message, response } = this;
-    response.end(() => {
+    const ended = (): void => {
       // What of the body was never read must not be taken for the next request.
       if (!message.complete) message.destroy();
-    });
+    };
+    if (last === undefined) response.end(ended);
+    else response.end(last, ended);
   }
 
   abort(): void {

@@ -80,12 +80,18 @@ export class Http2Outgoing implements Outgoing {
     return this.stream.writableLength;
   }
 
-  end(): void {
+  end(last?: Buffer): void {
     const { stream } = this;
-    stream.end(() => {
+    const ended = (): void => {
       // The rest of a body that was not read is not wanted: RFC 9113 8.1.
       if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
-    });
+    };
+    // A request that was whole closes its stream with the answer; then nobody is to be told.
+    if (stream.readableEnded || stream.endAfterHeaders) {
+      if (last === undefined) stream.end();
+      else stream.end(last);
+    } else if (last === undefined) stream.end(ended);
+    else stream.end(last, ended);
   }
 
   abort(): void {

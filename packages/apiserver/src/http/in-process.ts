@@ -147,7 +147,8 @@ class Call implements Incoming, Outgoing, CallAnswer {
     return this.queued;
   }
 
-  end(): void {
+  end(last?: Buffer): void {
+    if (last !== undefined) this.write(last);
     if (this.state === 'open') this.state = 'ended';
     this.wake();
   }

@@ -25,6 +25,7 @@ export class HttpRequest implements ApiRequest {
   private readonly controller = new AbortController();
   private warningBytes = 0;
   private bodyTaken = false;
+  private answered = false;
 
   /** @throws ApiError BadRequest for a target that cannot be read */
   constructor(incoming: Incoming, receivedMs: number) {
@@ -47,7 +48,14 @@ export class HttpRequest implements ApiRequest {
       receivedMs,
     };
     this.incoming = incoming;
-    incoming.onGone(() => this.controller.abort());
+    incoming.onGone(() => {
+      if (!this.answered) this.controller.abort();
+    });
+  }
+
+  /** It was answered whole, and nothing waits on its behalf: that its stream closes now is news for nobody. */
+  finish(): void {
+    this.answered = true;
   }
 
   get signal(): AbortSignal {

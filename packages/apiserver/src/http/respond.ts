@@ -96,8 +96,9 @@ export class Responder {
     }
     if (code !== 304 && code !== 204) headers.set('content-length', [String(size)]);
     out.head(code, headers);
-    if (request.method !== 'HEAD') await this.writeParts(parts, out);
-    if (out.open) out.end();
+    if (request.method === 'HEAD') out.end();
+    else await this.writeParts(parts, out);
+    if (out.open) request.finish();
   }
 
   private bodyOf(request: HttpRequest, response: Exclude<ApiResponse, { kind: 'stream' }>): Body {
@@ -130,13 +131,14 @@ export class Responder {
     }
   }
 
+  /** The whole body and its end, at the pace of who takes it. */
   private async writeParts(parts: readonly Buffer[], out: Outgoing): Promise<void> {
-    for (const part of parts) {
-      for (let at = 0; at < part.length; at += PIECE_BYTES) {
-        if (out.write(part.subarray(at, at + PIECE_BYTES))) continue;
-        if (!(await this.drained(out))) return;
-      }
+    let last: Buffer | undefined;
+    for (const piece of piecesOf(parts)) {
+      if (last !== undefined && !out.write(last) && !(await this.drained(out))) return;
+      last = piece;
     }
+    if (out.open) out.end(last);
   }
 
   /** Waits until more may be written; gives an answer up that stands still. */
@@ -212,6 +214,26 @@ function warningValue(text: string): string {
 function acceptsGzip(request: HttpRequest): boolean {
   const accepted = header(request.headers, 'accept-encoding') ?? '';
   return accepted.split(',').some((text) => text.split(';', 1)[0].trim() === 'gzip');
+}
+
+/** The parts cut and joined into pieces of at most PIECE_BYTES: a write costs more than copying many small parts. */
+function* piecesOf(parts: readonly Buffer[]): Generator<Buffer, void> {
+  let small: Buffer[] = [];
+  let size = 0;
+  for (const part of parts) {
+    if (size > 0 && size + part.length > PIECE_BYTES) {
+      yield small.length === 1 ? small[0] : Buffer.concat(small, size);
+      small = [];
+      size = 0;
+    }
+    if (part.length < PIECE_BYTES) {
+      small.push(part);
+      size += part.length;
+    } else {
+      for (let at = 0; at < part.length; at += PIECE_BYTES) yield part.subarray(at, at + PIECE_BYTES);
+    }
+  }
+  if (size > 0) yield small.length === 1 ? small[0] : Buffer.concat(small, size);
 }
 
 function sizeOf(parts: readonly Buffer[]): number {

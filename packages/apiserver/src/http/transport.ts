@@ -40,8 +40,8 @@ export interface Outgoing {
   drained(): Promise<void>;
   /** Bytes of the body that wait here or in the kernel's hand-over. */
   waiting(): number;
-  /** Ends the answer. */
-  end(): void;
+  /** Ends the answer, with its last piece where it has one: in one frame then, instead of two. */
+  end(last?: Buffer): void;
   /** Cuts the answer short, so that the client sees it is not whole. */
   abort(): void;
 }
