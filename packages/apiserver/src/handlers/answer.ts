@@ -8,8 +8,11 @@ import { ApiError, badRequest } from '../api/status.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { scalePrinter } from '../printers/workload-printers.ts';
+import type { StoredObject } from '../storage/storage.ts';
 import type { Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
+
+export const JSON_TYPE = 'application/json';
 
 /** The form of an answer that is an object of the endpoint's kind, or a list of them. */
 export function formOf({ parts, request }: Scope, watch = false): AnswerForm {
@@ -36,6 +39,25 @@ export function answer(scope: Scope, code: number, object: KubeObject): ApiRespo
   const form = formOf(scope);
   return { kind: 'object', code, object: shaped(scope, form, object) };
 }
+
+/** Whether what lies in the store is of the request's version: then its JSON can be sent as it is. */
+export function isServedAsStored({ served }: Scope): boolean {
+  const { backing, group } = served.definition;
+  if (backing.kind !== 'stored') return false;
+  return backing.version.group === group && backing.version.version === served.version.version;
+}
+
+/** An object out of the store: where a client takes the JSON that is kept of it, nothing is written anew. */
+export function answerStored(scope: Scope, code: number, stored: StoredObject): ApiResponse {
+  const form = formOf(scope);
+  if (form.as === 'object' && form.media === 'json' && !form.pretty && isServedAsStored(scope)) {
+    return { kind: 'bytes', code, contentType: JSON_TYPE, body: [stored.json(), LINE_END] };
+  }
+  const object = scope.parts.scheme.toServed(scope.served, stored.value);
+  return { kind: 'object', code, object: shaped(scope, form, object) };
+}
+
+const LINE_END = Buffer.from('\n');
 
 function shaped(scope: Scope, form: AnswerForm, object: KubeObject): KubeObject {
   // A Status is what it is, whatever was asked for.

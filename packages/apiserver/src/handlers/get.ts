@@ -1,11 +1,11 @@
 /** GET of one object. */
 
 import type { ApiResponse } from '../api/exchange.ts';
-import { answer } from './answer.ts';
+import { answerStored } from './answer.ts';
 import { namespaceOf, type Scope } from './scope.ts';
 
 export async function get(scope: Scope): Promise<ApiResponse> {
-  const { request, served, parts } = scope;
+  const { request, served } = scope;
   const { name } = request.info;
   const resourceVersion = request.query.get('resourceVersion') ?? '';
   const object = await served.store?.read(namespaceOf(scope), name, {
@@ -13,5 +13,5 @@ export async function get(scope: Scope): Promise<ApiResponse> {
     signal: request.signal,
   });
   if (object === undefined) throw new Error(`${served.definition.resource} is not stored`);
-  return answer(scope, 200, parts.scheme.toServed(served, object.value));
+  return answerStored(scope, 200, object);
 }

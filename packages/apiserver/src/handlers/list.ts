@@ -8,12 +8,11 @@ import type { KubeObject, ListMeta } from '../api/meta.ts';
 import { metadataListOf, tableOf } from '../printers/table.ts';
 import type { ListResult } from '../storage/storage.ts';
 import { selectionOf } from '../registry/selection.ts';
-import { formOf, goType, includeOf, notInThisForm } from './answer.ts';
+import { formOf, goType, includeOf, isServedAsStored, JSON_TYPE, notInThisForm } from './answer.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
 
-const JSON_TYPE = 'application/json';
 const COMMA = Buffer.from(',');
 
 export async function list(scope: Scope): Promise<ApiResponse> {
@@ -93,11 +92,9 @@ function itemOf({ served }: Scope): (object: KubeObject) => unknown {
 }
 
 /** The whole list as pieces of JSON; undefined where the bytes are not the request's version. */
-function joinedList({ served }: Scope, page: ListResult): Buffer[] | undefined {
-  const { backing } = served.definition;
-  if (backing.kind !== 'stored') return undefined;
-  const { group, version } = backing.version;
-  if (group !== served.definition.group || version !== served.version.version) return undefined;
+function joinedList(scope: Scope, page: ListResult): Buffer[] | undefined {
+  if (!isServedAsStored(scope)) return undefined;
+  const { served } = scope;
   const typed = served.version.schema === undefined;
   const heads = [
     `{"kind":${JSON.stringify(served.kind)},"apiVersion":${JSON.stringify(served.apiVersion)},`,

@@ -10,7 +10,7 @@ import { asObject } from '../codec/object-codec.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { selectionOf } from '../registry/selection.ts';
 import type { StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
-import { formOf, includeOf } from './answer.ts';
+import { formOf, includeOf, isServedAsStored } from './answer.ts';
 import { pathName } from './list.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
@@ -74,16 +74,10 @@ class EventShape {
   private columns = true;
 
   constructor(scope: Scope, form: AnswerForm, include: IncludeObject) {
-    const { backing, group } = scope.served.definition;
     this.scope = scope;
     this.form = form;
     this.include = include;
-    this.plain =
-      form.as === 'object' &&
-      form.media === 'json' &&
-      backing.kind === 'stored' &&
-      backing.version.group === group &&
-      backing.version.version === scope.served.version.version;
+    this.plain = form.as === 'object' && form.media === 'json' && isServedAsStored(scope);
   }
 
   wire(event: WatchEvent): WireEvent {

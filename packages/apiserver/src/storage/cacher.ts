@@ -161,7 +161,8 @@ export class Cacher implements Storage {
 
   async get(key: string, options: GetOptions = {}): Promise<StoredObject> {
     const { resourceVersion = '', signal } = options;
-    if (resourceVersion === '' || !this.isUsable()) return this.storage.get(key, options);
+    if (!this.isUsable()) return this.storage.get(key, options);
+    if (resourceVersion === '') return this.storage.get(key, { ...options, cached: this.cachedOf(key) });
     signal?.throwIfAborted();
     await this.reach(parseResourceVersion(resourceVersion), signal);
     const object = this.cache.get(orderOf(fullKey('', key, false)));

@@ -105,6 +105,8 @@ export interface ReadOptions {
 export interface GetOptions extends ReadOptions {
   /** '' (default): the newest, by a quorum. '0' or N: may be older, but not than N. */
   readonly resourceVersion?: string;
+  /** A copy that may be old: handed out instead of decoding anew, when it turns out to be the newest. */
+  readonly cached?: StoredObject | undefined;
 }
 
 export type ResourceVersionMatch = '' | 'NotOlderThan' | 'Exact';
