@@ -19,7 +19,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   apiserver: ['base', 'client', 'proto', 'rpc'],
   'kube-client': ['base'],
   controllers: ['base', 'kube-client'],
-  bench: ['base', 'client', 'proto', 'raft', 'rpc', 'store'],
+  bench: ['apiserver', 'base', 'client', 'embed', 'proto', 'raft', 'rpc', 'store'],
   embed: ['apiserver', 'base', 'client', 'controllers', 'rpc', 'store'],
   cli: ['apiserver', 'base', 'bench', 'client', 'controllers', 'proto', 'proxy', 'raft', 'rpc', 'store'],
 };
@@ -30,6 +30,7 @@ export const ENTRIES: readonly RegExp[] = [
   /^proto\/gen\/index\.ts$/,
   /^proto\/generate\.ts$/,
   /^packages\/sim\/src\/checker\/main\.ts$/,
+  /^packages\/bench\/src\/apiserver\/programs\/[a-z-]+\.ts$/, // processes that it starts
 ];
 export const SCRIPTS: readonly RegExp[] = [
   /\.test\.ts$/,

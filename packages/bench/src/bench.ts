@@ -4,6 +4,8 @@
  */
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { ApiBench } from './apiserver/api-bench.ts';
+import { API_TARGETS } from './apiserver/api-targets.ts';
 import { judge, type Sample } from './compare.ts';
 import { describeMachine } from './machine.ts';
 import { runMicro } from './micro/micro.ts';
@@ -14,6 +16,7 @@ import { outcome, tables, writeReport, type Report } from './report.ts';
 import type { SoakResult } from './soak/soak.ts';
 import { Suite } from './suite.ts';
 import { markdownTable } from './tables.ts';
+import { TARGETS } from './targets.ts';
 
 /** What the command may touch of its process; the `Io` of @keelson/cli is one. */
 export interface BenchIo extends Screen {
@@ -57,6 +60,7 @@ function plansOf(options: BenchOptions): Plan[] {
     case 'transports':
       return transportPlans(options);
     case 'soak':
+    case 'apiserver':
       return [];
     default:
       return [onePlan(workload, options)];
@@ -76,21 +80,29 @@ async function measure(argv: readonly string[], options: BenchOptions, io: Bench
   }
   const machine = describeMachine(options.directory ?? tmpdir());
   const startMs = performance.now();
-  const suite = new Suite(options, new Progress(io), io.env);
+  const progress = new Progress(io);
+  const suite = new Suite(options, progress, io.env);
+  const api = new ApiBench(options, progress, io.env);
   let unsubscribe = (): void => undefined;
   const interrupted = new Promise<'interrupted'>((resolve) => {
     unsubscribe = io.onStop(() => resolve('interrupted'));
   });
-  const run = (async (): Promise<Outcome> =>
-    options.workload === 'soak'
-      ? { samples: [], soaks: await suite.soak() }
-      : { samples: await suite.run(plans), soaks: [] })();
+  const run = (async (): Promise<Outcome> => {
+    switch (options.workload) {
+      case 'soak':
+        return { samples: [], soaks: await suite.soak() };
+      case 'apiserver':
+        return { samples: await api.run(), soaks: [] };
+      default:
+        return { samples: await suite.run(plans), soaks: [] };
+    }
+  })();
   let ran: Outcome | 'interrupted';
   try {
     ran = await Promise.race([run, interrupted]);
   } finally {
     unsubscribe();
-    await suite.dispose();
+    await Promise.all([suite.dispose(), api.dispose()]);
   }
   if (ran === 'interrupted') {
     // Its servers are gone, so it fails soon; that is no news any more.
@@ -98,19 +110,20 @@ async function measure(argv: readonly string[], options: BenchOptions, io: Bench
     io.err('keelson bench: interrupted\n');
     return INTERRUPTED;
   }
+  const ofApi = options.workload === 'apiserver';
   const whole =
-    options.steps.length === 0 && (options.workload === 'suite' || options.workload === 'million');
+    options.steps.length === 0 && (ofApi || options.workload === 'suite' || options.workload === 'million');
   const report: Report = {
     machine,
     command: ['keelson bench', ...argv].join(' '),
-    members: options.endpoints.length > 0 ? options.endpoints.length : options.members,
-    tls: options.tls || options.authority !== undefined,
+    members: ofApi ? 1 : options.endpoints.length > 0 ? options.endpoints.length : options.members,
+    tls: ofApi || options.tls || options.authority !== undefined,
     seed: options.settings.seed,
     transport: options.settings.transport,
     minutes: (performance.now() - startMs) / 60_000,
     ...ran,
     // A profiler costs one side what the other does not pay.
-    lines: options.profile === undefined ? judge(ran.samples, whole) : [],
+    lines: options.profile === undefined ? judge(ran.samples, whole, ofApi ? API_TARGETS : TARGETS) : [],
   };
   for (const table of tables(report)) io.out(`\n${table.title}\n\n${markdownTable(table)}`);
   const said = outcome(report);

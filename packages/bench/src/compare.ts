@@ -9,7 +9,7 @@ import { TARGETS, type Target } from './targets.ts';
 export interface Sample {
   readonly step: string;
   readonly title: string;
-  /** The label of what was measured: "keelson", "etcd", … */
+  /** The label of what was measured: "keelson", "etcd", "echo", … */
   readonly side: string;
   /** From 1. */
   readonly round: number;
@@ -56,9 +56,10 @@ export function judge(
     const ours = figures('keelson');
     if (ours.length === 0) return all ? [unjudged(target, undefined, `run ${target.command}`)] : [];
     if (target.against === 'alone') return [withReason(judgeAlone(target, ours), of('keelson'))];
-    const theirs = figures('etcd');
+    const { against } = target;
+    const theirs = figures(against);
     if (theirs.length === 0) return all ? [unjudged(target, median(ours), 'needs --compare-etcd')] : [];
-    return [withReason(judgeLine(target, ours, theirs), [...of('keelson'), ...of('etcd')])];
+    return [withReason(judgeLine(target, ours, theirs), [...of('keelson'), ...of(against)])];
   });
 }
 

@@ -8,6 +8,18 @@
 import { RpcError, statusName } from '@keelson/rpc';
 import { LatencyHistogram, type Quantiles } from './histogram.ts';
 
+/** A call that did not come to its end, under the name it is counted by; not the generator's own fault. */
+export class CallFailed extends Error {
+  override readonly name = 'CallFailed';
+  /** "HTTP 409", "broken". */
+  readonly status: string;
+
+  constructor(status: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
 export interface LoadPlan {
   /** Calls in flight at most. */
   readonly clients: number;
@@ -163,11 +175,11 @@ export class Load {
   private ended(failed: unknown, intendedMs: number, startMs: number, counted: boolean): void {
     const endMs = this.pace.nowMs();
     // A programming error is not a figure.
-    if (failed !== undefined && !(failed instanceof RpcError)) throw failed;
+    if (failed !== undefined && !(failed instanceof RpcError || failed instanceof CallFailed)) throw failed;
     const windowOpen = this.openedMs >= 0 && this.closedMs < 0;
     if (failed !== undefined) {
       if (!counted && !windowOpen) return;
-      const name = statusName(failed.code);
+      const name = failed instanceof CallFailed ? failed.status : statusName(failed.code);
       this.errors.set(name, (this.errors.get(name) ?? 0) + 1);
       return;
     }

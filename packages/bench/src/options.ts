@@ -10,6 +10,7 @@ export const WORKLOADS = [
   'million',
   'transports',
   'soak',
+  'apiserver',
   'put',
   'range',
   'txn',
@@ -121,7 +122,7 @@ const FLAGS: readonly Flag[] = [
     usage: 'directory for report.json, .md, .html and plots (SVG, PNG)',
   },
   { name: 'short', kind: 'bool', initial: '', usage: 'suite: in under five minutes' },
-  { name: 'steps', kind: 'texts', initial: '', usage: 'suite: only these, such as put,range-l' },
+  { name: 'steps', kind: 'texts', initial: '', usage: 'suite, apiserver: only these, such as put,range-l' },
   {
     name: 'filter',
     kind: 'text',
@@ -177,6 +178,7 @@ const OWN_SERVERS: readonly Workload[] = [
   'million',
   'transports',
   'soak',
+  'apiserver',
   'first-put',
   'memory',
   'restart',
@@ -285,12 +287,16 @@ function check(options: BenchOptions): void {
     (tls || authority !== undefined) && settings.transport === 'grpc-js',
     'with TLS only the native client transport: leave out --client-transport=grpc-js',
   );
+  refuse(
+    compareEtcd && workload === 'apiserver',
+    'the API server has no etcd to compare with: leave out --compare-etcd',
+  );
   refuse(tls && workload === 'transports', 'transports are compared without TLS: leave out --tls');
   refuse(away && options.profile !== undefined, '--profile starts its servers: leave out --endpoints');
   refuse(options.soak.load === 0, '--load is above 0, up to 1');
   refuse(options.soak.sampleMs < 100, '--sample is 100ms or more');
   refuse(
-    options.steps.length > 0 && workload !== 'suite' && workload !== 'million',
+    options.steps.length > 0 && !['suite', 'million', 'apiserver'].includes(workload),
     '--steps chooses among those of the suite; one workload needs no choice',
   );
 }
@@ -361,6 +367,7 @@ const EXAMPLES: readonly (readonly [command: string, what: string])[] = [
   ['keelson bench put --profile DIR', 'the same, and a flame graph of each member'],
   ['keelson bench transports', 'our gRPC beside grpc-js, as server and as client'],
   ['keelson bench soak --duration 20m', 'at 80 % of the maximum: is it flat?'],
+  ['keelson bench apiserver', 'the API server, beside an echo behind the same port'],
 ];
 
 export function usage(): string {

@@ -291,7 +291,7 @@ function tail(log: string): string {
 }
 
 /** Below the range the kernel gives to outgoing connections. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   for (let attempt = 0; found.size < count; attempt++) {
     if (attempt > 1000) throw new Error(`no ${count} free ports`);

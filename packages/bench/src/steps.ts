@@ -253,7 +253,10 @@ const runIdleWatchers: Run = async (subject, settings, progress) => {
 };
 
 /** Workloads of one step. */
-export type SingleWorkload = Exclude<Workload, 'suite' | 'million' | 'transports' | 'soak' | 'micro'>;
+export type SingleWorkload = Exclude<
+  Workload,
+  'suite' | 'million' | 'transports' | 'soak' | 'apiserver' | 'micro'
+>;
 
 export const RUNS: Readonly<Record<SingleWorkload, Run>> = {
   put: calls(putCall, false),

@@ -13,7 +13,7 @@ export interface Table {
 export function targetTable(lines: readonly Line[]): Table {
   return {
     title: 'Targets',
-    head: ['step', 'figure', 'Keelson', 'etcd', 'ratio', 'spread', 'target', 'verdict'],
+    head: ['step', 'figure', 'Keelson', peerOf(lines), 'ratio', 'spread', 'target', 'verdict'],
     rows: lines.map(({ target, ours, theirs, ratio, spread, verdict, reason }) => {
       const bound = `${target.bound === 'at least' ? '≥' : '≤'} ${number(target.value)}`;
       const { name, unit } = target.figure;
@@ -24,11 +24,16 @@ export function targetTable(lines: readonly Line[]): Table {
         theirs === undefined ? '–' : `${number(theirs)} ${unit}`,
         ratio === undefined ? '–' : `${number(ratio)} ×`,
         spread === undefined ? '–' : `${number(spread[0])} … ${number(spread[1])}`,
-        target.against === 'etcd' ? `${bound} ×` : `${bound} ${unit}`,
+        target.against === 'alone' ? `${bound} ${unit}` : `${bound} ×`,
         reason === '' ? verdict : `${verdict}: ${reason}`,
       ];
     }),
   };
+}
+
+/** The other side of all lines; etcd where none has one. */
+function peerOf(lines: readonly Line[]): string {
+  return lines.find(({ target }) => target.against !== 'alone')?.target.against ?? 'etcd';
 }
 
 export function sampleTable(samples: readonly Sample[]): Table {

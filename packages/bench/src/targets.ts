@@ -10,7 +10,7 @@ export interface Figure {
   of(measured: Measured): number | undefined;
 }
 
-const PER_SECOND: Figure = { name: 'per second', unit: '/s', of: (one) => one.perSecond || undefined };
+export const PER_SECOND: Figure = { name: 'per second', unit: '/s', of: (one) => one.perSecond || undefined };
 const P99: Figure = { name: 'p99', unit: 'ms', of: (one) => one.latency.p99 };
 const MEAN: Figure = { name: 'mean', unit: 'ms', of: (one) => one.latency.mean };
 const CPU: Figure = { name: 'server CPU per call', unit: 'µs', of: (one) => one.serverCpuUsPerCall };
@@ -19,7 +19,7 @@ const OWN_CPU: Figure = {
   unit: 'µs',
   of: (one) => one.generatorCpuUsPerCall,
 };
-const extra = (name: string, key: string, unit: string): Figure => ({
+export const extra = (name: string, key: string, unit: string): Figure => ({
   name,
   unit,
   of: (one) => one.extra[key],
@@ -28,8 +28,8 @@ const extra = (name: string, key: string, unit: string): Figure => ({
 export interface Target {
   readonly step: string;
   readonly figure: Figure;
-  /** A bound of ours / etcd's; or of our own figure alone. */
-  readonly against: 'etcd' | 'alone';
+  /** A bound of ours / the other side's; or of our own figure alone. */
+  readonly against: 'etcd' | 'echo' | 'alone';
   readonly bound: 'at least' | 'at most';
   readonly value: number;
   /** Judged only with this many keys. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
+import { isBuilt } from '../src/apiserver/api-process.ts';
 import { runBench } from '../src/bench.ts';
 import { programOf } from '../src/program.ts';
 import type { SoakResult } from '../src/soak/soak.ts';
@@ -40,6 +41,36 @@ withServer.each([
   expect(out).toMatch(/Every run/);
   // The last column: no call failed.
   expect(out).toMatch(/\| keelson \| 1 \|.*\| – \|\n/);
+});
+
+const withApi = isBuilt() ? test : test.skip;
+
+withApi(
+  'the API server beside its echo: rates, watchers, a list (skipped when it is not built)',
+  async () => {
+    const steps = 'create-configmap,get-pod,update-configmap,watch-configmap,list-10000';
+    const few = [
+      '--clients=4',
+      '--conns=2',
+      '--watchers=5',
+      '--keys=20',
+      '--warmup=50ms',
+      '--duration=300ms',
+    ];
+    const { code, out, err } = await bench('apiserver', `--steps=${steps}`, '--rounds=1', ...few);
+    expect([code, err]).toEqual([0, expect.stringMatching(/watch-configmap keelson: .*changesPerSecond/)]);
+    // The last column: no call failed.
+    for (const side of ['keelson', 'echo']) {
+      expect(out).toMatch(new RegExp(`\\| create-configmap \\| ${side} \\| 1 \\|.*\\| – \\|\\n`));
+    }
+    expect(out).toMatch(/\| list-10000 \| 10,000 pods, until the last byte \| [\d.]+ ms \|/);
+  },
+  120_000,
+);
+
+test('a step of the API server that is none is refused before anything starts', async () => {
+  const { code, err } = await bench('apiserver', '--steps=put');
+  expect([code, err]).toEqual([1, expect.stringMatching(/no step put; there are create-configmap, /)]);
 });
 
 /** A directory for what a run leaves, gone afterwards. */

@@ -50,6 +50,34 @@ export async function saveFlameGraphs(
   return files;
 }
 
+/**
+ * Flame graphs of a process that has ended.
+ *
+ * @param profiles where Node left its profile
+ * @returns the files written
+ */
+export function saveProcessProfile(
+  name: string,
+  profiles: string,
+  windows: readonly Profiled[],
+  directory: string,
+): string[] {
+  const profile = largestOf(profiles);
+  if (profile === undefined) return [];
+  return windows.map(({ step, windowUs }) => {
+    const { root, busyShare } = busyOnly(mergeStacks(profile, windowUs));
+    const seconds = number((windowUs[1] - windowUs[0]) / 1e6);
+    const svg = flameGraph({
+      title: `${step}: ${name}`,
+      subtitle: `main thread, ${number(100 * busyShare)} % busy in a window of ${seconds} s; widths are shares of the busy time`,
+      root,
+    });
+    const file = path.join(directory, `${name}-${step}.svg`);
+    writeFileSync(file, svg);
+    return file;
+  });
+}
+
 async function leads(cluster: Cluster, member: Member): Promise<boolean> {
   const channel = openChannel('native', member.address, cluster.tls);
   try {
@@ -65,7 +93,10 @@ async function leads(cluster: Cluster, member: Member): Promise<boolean> {
 
 /** Of the main thread: the largest, if there are others. */
 function profileOf({ directory }: Member): CpuProfile | undefined {
-  const profiles = profilesOf(directory);
+  return largestOf(profilesOf(directory));
+}
+
+function largestOf(profiles: string): CpuProfile | undefined {
   if (!existsSync(profiles)) return undefined;
   const files = readdirSync(profiles).filter((name) => name.endsWith('.cpuprofile'));
   const texts = files.map((name) => readFileSync(path.join(profiles, name), 'utf8'));

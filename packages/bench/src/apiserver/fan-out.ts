@@ -1,0 +1,85 @@
+/**
+ * Watches of one object by many: it is changed, and each change is followed to every watcher. A change counts as done when
+ * its last watcher has it, so that the number of changes in flight bounds what the server must hold back. The object says
+ * which change it is; delivery is timed from the change's intended start.
+ */
+import { LatencyHistogram } from '../histogram.ts';
+import { CallFailed, type Call } from '../load.ts';
+import { Meter, runLoad, type Measured } from '../measured.ts';
+import type { ApiClient } from './api-client.ts';
+import type { ObjectLoad } from './object-load.ts';
+import { presentName, makePresent } from './object-load.ts';
+import { STAMP_LENGTH, STAMP_MARK, stampOf } from './objects.ts';
+
+/** A delivery that takes longer is an error, not a latency. */
+const DELIVERY_LIMIT_MS = 30_000;
+
+interface Change {
+  readonly intendedMs: number;
+  left: number;
+  readonly done: () => void;
+}
+
+/** @param load.settings.clients changes in flight at most; watchersPerKey watchers over `watchers`' connections */
+export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Promise<Measured> {
+  const { client, maker, namespace, settings, subject, progress } = load;
+  await makePresent(load, 1);
+  const collection = maker.collection(namespace);
+  const name = presentName(0);
+  const meter = new Meter(subject);
+  const deliveries = new LatencyHistogram();
+  const changes = new Map<string, Change>();
+  let delivered = 0;
+  const line = (bytes: Buffer): void => {
+    const mark = bytes.indexOf(STAMP_MARK);
+    if (mark < 0) return;
+    const at = mark + STAMP_MARK.length;
+    const change = changes.get(bytes.toString('latin1', at, at + STAMP_LENGTH));
+    if (change === undefined) return;
+    if (meter.running) {
+      delivered++;
+      deliveries.record(performance.now() - change.intendedMs);
+    }
+    if (--change.left === 0) change.done();
+  };
+  let failure: Error | undefined;
+  const ended = (error: Error): void => {
+    failure ??= error;
+  };
+  const path = `${collection}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3D${name}`;
+  const count = settings.watchersPerKey;
+  const cancels = await Promise.all(
+    Array.from({ length: count }, (_, index) => watchers.watch(index, path, line, ended)),
+  );
+  try {
+    const call: Call = async (index, sequence, intendedMs) => {
+      if (failure !== undefined) throw failure;
+      const stamp = stampOf(sequence);
+      const everywhere = new Promise<void>((resolve, reject) => {
+        const limit = setTimeout(() => {
+          changes.delete(stamp);
+          reject(new CallFailed('late', 'a change did not reach every watcher'));
+        }, DELIVERY_LIMIT_MS);
+        const done = (): void => {
+          clearTimeout(limit);
+          changes.delete(stamp);
+          resolve();
+        };
+        changes.set(stamp, { intendedMs, left: count, done });
+      });
+      const body = maker.body(namespace, name, stamp);
+      await Promise.all([
+        client.call(index, { method: 'PUT', path: `${collection}/${name}`, body }),
+        everywhere,
+      ]);
+    };
+    const ran = await runLoad(settings, call, meter, progress);
+    const measured = meter.result(ran, delivered, {
+      changesPerSecond: ran.completed / ran.seconds,
+      lastDeliveryP99Ms: ran.latency.p99,
+    });
+    return { ...measured, latency: deliveries.quantiles() };
+  } finally {
+    for (const cancel of cancels) cancel();
+  }
+}
