@@ -123,3 +123,7 @@ export type { CallAnswer, CallOptions } from './http/in-process.ts';
 export { quotaAccounts } from './admission/quota-accounts.ts';
 export { BaseEnvironment, COMPATIBILITY_VERSION, CURRENT_VERSION } from './cel/environment.ts';
 export { compile, type Compilation, type Outcome, type Program } from './cel/program.ts';
+export { costExceededText, STATIC_LIMITS, timesCardinality } from './cel/cost-estimate.ts';
+export { declareSchema, declareType, sizesOf, structsOf, type Declaration } from './cel/declarations.ts';
+export { typedResult, untypedValue } from './cel/json-values.ts';
+export { unescapeFieldName } from './cel/field-names.ts';

@@ -57,8 +57,6 @@ export interface CheckerScope {
   readonly functions: FunctionTable;
   /** A message type by its full name. */
   struct(name: string): StructDeclaration | undefined;
-  /** Whether the elements of a literal must be of one type. */
-  readonly homogeneousLiterals: boolean;
 }
 
 /** What a name or a call was found to mean. */
@@ -162,7 +160,7 @@ class Checker {
         for (const [i, item] of expr.elements.entries()) {
           let type = this.check(item);
           if (expr.optionalIndices.includes(i)) type = this.unwrapOptional(item, type);
-          element = this.join(item, element, type);
+          element = this.join(element, type);
         }
         return listOf(element ?? this.free());
       }
@@ -170,10 +168,10 @@ class Checker {
         let key: CelType | undefined;
         let value: CelType | undefined;
         for (const entry of expr.entries) {
-          key = this.join(entry.key, key, this.check(entry.key));
+          key = this.join(key, this.check(entry.key));
           let type = this.check(entry.value);
           if (entry.optional) type = this.unwrapOptional(entry.value, type);
-          value = this.join(entry.value, value, type);
+          value = this.join(value, type);
         }
         return mapOf(key ?? this.free(), value ?? this.free());
       }
@@ -195,12 +193,11 @@ class Checker {
     this.issue(at, `expected type '${wanted.toString()}' but found '${given.toString()}'`);
   }
 
-  private join(at: Expr, before: CelType | undefined, type: CelType): CelType {
+  /** What holds both; literals of unlike elements hold anything. */
+  private join(before: CelType | undefined, type: CelType): CelType {
     if (before === undefined) return type;
     if (this.bound.assignable(before, type)) return mostGeneral(before, type);
-    if (!this.scope.homogeneousLiterals) return DYN;
-    this.mismatch(at, before, type);
-    return ERROR;
+    return DYN;
   }
 
   // Names.

@@ -15,6 +15,7 @@ import {
   TWO_VARIABLE_LIBRARY,
 } from './library-collections.ts';
 import { FORMAT_LIBRARY } from './library-format.ts';
+import { JSON_PATCH_LIBRARY } from './library-jsonpatch.ts';
 import { CIDR_LIBRARY, IP_LIBRARY, NETWORK_TYPES } from './library-network.ts';
 import { OPTIONAL_LIBRARY } from './library-optional.ts';
 import { AMOUNT_TYPES, QUANTITY_LIBRARY, SEMVER_LIBRARY } from './library-quantity.ts';
@@ -52,6 +53,9 @@ export interface Environment {
   readonly parserOptions: ParserOptions;
   readonly checkerScope: CheckerScope;
   readonly foldConstants: boolean;
+  /** Whether the elements of a literal must be of one type. */
+  readonly homogeneousLiterals: boolean;
+  /** Whether constants that no duration(), timestamp() or matches() takes are refused. */
   readonly validatesLiterals: boolean;
   struct(name: string): StructDeclaration | undefined;
 }
@@ -85,6 +89,7 @@ export function makeEnvironment(parts: EnvironmentParts): Environment {
     namedTypes,
     struct,
     foldConstants: parts.foldConstants ?? true,
+    homogeneousLiterals: parts.homogeneousLiterals ?? false,
     validatesLiterals: parts.validatesLiterals ?? false,
     parserOptions: {
       macros: parts.macros,
@@ -97,7 +102,6 @@ export function makeEnvironment(parts: EnvironmentParts): Environment {
       namedTypes,
       functions,
       struct,
-      homogeneousLiterals: parts.homogeneousLiterals ?? false,
     },
   };
 }
@@ -146,6 +150,7 @@ export class BaseEnvironment {
       ...since(32, TWO_VARIABLE_LIBRARY),
       ...since(33, SEMVER_LIBRARY),
       ...since(34, EXTENDED_LISTS),
+      ...since(34, JSON_PATCH_LIBRARY),
     ];
     this.namedTypes = new Map(
       [
@@ -171,10 +176,9 @@ export class BaseEnvironment {
   extend(
     variables: Readonly<Record<string, CelType>>,
     structs?: (name: string) => StructDeclaration | undefined,
-    more: { readonly libraries?: readonly (readonly Overload[])[]; readonly foldConstants?: boolean } = {},
+    more: Partial<EnvironmentParts> = {},
   ): Environment {
     return makeEnvironment({
-      libraries: [...this.libraries, ...(more.libraries ?? [])],
       macros: this.macros,
       optionalSyntax: this.version >= 28,
       variables: new Map(Object.entries(variables)),
@@ -182,7 +186,8 @@ export class BaseEnvironment {
       structs,
       homogeneousLiterals: true,
       validatesLiterals: this.version >= 29,
-      foldConstants: more.foldConstants ?? true,
+      ...more,
+      libraries: [...this.libraries, ...(more.libraries ?? [])],
     });
   }
 }

@@ -87,17 +87,22 @@ function decimal(value: Value): string | CelError {
   return refuse('decimal clause can only be used on integers', value);
 }
 
-/** Rounds to even on the exact value, which toFixed and toExponential do not do for .5. */
+/** What toFixed can write at most; a double that lies between two texts has fewer. */
+const DIGITS_MAX = 100;
+
+/** Rounds a tie to the even digit, as Go does and toFixed does not. */
 function fixed(value: number, precision: number): string {
-  if (Math.abs(value) >= 1e21) return `${BigInt(value)}${precision > 0 ? `.${'0'.repeat(precision)}` : ''}`;
-  if (precision <= 100) {
-    const half = precision === 0 && Math.abs(value % 1) === 0.5;
-    if (half && Math.trunc(value) % 2 === 0)
-      return Object.is(Math.trunc(value), -0) ? '-0' : String(Math.trunc(value));
-    return Object.is(value, -0) ? `-${(0).toFixed(precision)}` : value.toFixed(precision);
-  }
-  // The digits of a double end long before the hundredth that toFixed can write.
-  return fixed(value, 100) + '0'.repeat(precision - 100);
+  if (precision > DIGITS_MAX) return fixed(value, DIGITS_MAX) + '0'.repeat(precision - DIGITS_MAX);
+  const sign = value < 0 || Object.is(value, -0) ? '-' : '';
+  const size = Math.abs(value);
+  if (size >= 1e21) return `${sign}${BigInt(size)}${precision > 0 ? `.${'0'.repeat(precision)}` : ''}`;
+  const exact = size.toFixed(DIGITS_MAX);
+  const point = exact.indexOf('.');
+  const rest = exact.slice(point + 1 + precision);
+  const kept = exact.slice(0, point) + exact.slice(point + 1, point + 1 + precision);
+  const tie = /^50*$/.test(rest);
+  if (!tie || Number(kept.at(-1)) % 2 === 1) return sign + size.toFixed(precision);
+  return sign + (precision === 0 ? kept : `${kept.slice(0, -precision)}.${kept.slice(-precision)}`);
 }
 
 function scientific(value: number, precision: number): string {

@@ -9,30 +9,9 @@ import {
 } from '../validation/names.ts';
 import { overload, type Overload } from './functions.ts';
 import { parseUrl } from './go-url.ts';
+import { NamedFormat } from './named-format.ts';
 import { parseTimestamp } from './times.ts';
-import { opaque, type CelType } from './types.ts';
-import { ArrayList, CelError, noSuchOverload, Opaque, Optional } from './values.ts';
-
-const FORMAT_TYPE = opaque('kubernetes.NamedFormat');
-
-/** A format by name, what it says of a text, and how long an expression it costs like. */
-export class NamedFormat extends Opaque {
-  override readonly type: CelType = FORMAT_TYPE;
-  readonly name: string;
-  readonly regexSize: number;
-  readonly errors: (text: string) => readonly string[];
-
-  constructor(name: string, regexSize: number, errors: (text: string) => readonly string[]) {
-    super();
-    this.name = name;
-    this.regexSize = regexSize;
-    this.errors = errors;
-  }
-
-  override equals(other: Opaque): boolean {
-    return other instanceof NamedFormat && this.name === other.name;
-  }
-}
+import { ArrayList, CelError, noSuchOverload, Optional } from './values.ts';
 
 /** A name's prefix may end with a dash: generateName completes it. */
 const prefixed =

@@ -12,6 +12,7 @@ import {
   Optional,
   Timestamp,
   Uint,
+  type Result,
   type Value,
 } from './values.ts';
 
@@ -41,6 +42,10 @@ function isZero(value: Value): boolean {
   return value instanceof CelObject && value.names().length === 0;
 }
 
+/** Null is a value too. */
+const valueOr = (optional: Optional, other: Result): Result =>
+  optional.value === undefined ? other : optional.value;
+
 const none: Implementation = () => NONE;
 
 export const OPTIONAL_LIBRARY: readonly Overload[] = [
@@ -54,7 +59,7 @@ export const OPTIONAL_LIBRARY: readonly Overload[] = [
   ),
   overload('optional_value', 'optional(V)->value() V', (value) =>
     value instanceof Optional
-      ? (value.value ?? new CelError('optional.none() dereference'))
+      ? valueOr(value, new CelError('optional.none() dereference'))
       : noSuchOverload(),
   ),
   overload('optional_or_optional', 'optional(V)->or(optional(V)) optional(V)', (value, other) => {
@@ -62,7 +67,7 @@ export const OPTIONAL_LIBRARY: readonly Overload[] = [
     return value.value === undefined ? other : value;
   }),
   overload('optional_orValue_value', 'optional(V)->orValue(V) V', (value, other) =>
-    value instanceof Optional ? (value.value ?? other) : noSuchOverload(),
+    value instanceof Optional ? valueOr(value, other) : noSuchOverload(),
   ),
   // The evaluator walks through fields and indices itself; these tell the checker their types.
   overload('select_optional_field', `${OPERATOR.optionalSelect}(dyn, string) optional(V)`, never),

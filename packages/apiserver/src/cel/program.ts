@@ -5,6 +5,9 @@
 
 import { check, type Checked } from './checker.ts';
 import { type Environment } from './environment.ts';
+import { estimateCost } from './cost-estimate.ts';
+import { type SizeOf } from './cost-of-calls.ts';
+import { type Range } from './cost-range.ts';
 import { compileTree, CostExceeded, Frame, Interrupted, type Bindings, type Evaluate } from './evaluator.ts';
 import { parse } from './parser.ts';
 import { PendingDecision, type AuthorizationQuestion } from './library-authorizer.ts';
@@ -50,6 +53,11 @@ export class Program {
     this.slotCount = slotCount;
   }
 
+  /** What it may cost by the sizes data may have, before it runs. */
+  estimate(sizeOf: SizeOf): Range {
+    return estimateCost(this.checked, sizeOf);
+  }
+
   /**
    * @param costMax the budget; what is charged beyond it ends the evaluation
    * @param stop asked now and then by folds whether to give up
@@ -92,10 +100,8 @@ export function compile(expression: string, environment: Environment): Compilati
   if (parsed.issues !== undefined) return refuse(parsed.issues);
   const checked = check(parsed.expr, environment.checkerScope);
   if (checked.issues !== undefined) return refuse(checked.issues);
-  if (environment.validatesLiterals) {
-    const issues = validateLiterals(checked);
-    if (issues.length > 0) return refuse(issues);
-  }
+  const issues = validateLiterals(checked, environment);
+  if (issues.length > 0) return refuse(issues);
   return { program: new Program(checked, environment) };
 }
 

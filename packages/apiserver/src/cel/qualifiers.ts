@@ -31,7 +31,10 @@ function fieldOf(value: Value, field: string): Result | undefined {
 
 /** `value.field`. */
 export function selectResult(value: Value, field: string): Result {
-  if (value instanceof CelMap) return value.get(field) ?? new CelError(`no such key: ${field}`);
+  if (value instanceof CelMap) {
+    const found = value.get(field);
+    return found === undefined ? new CelError(`no such key: ${field}`) : found;
+  }
   if (value instanceof CelObject) return value.field(field);
   if (value instanceof Optional) return presence(value, field);
   return noSuchOverload();

@@ -5,11 +5,15 @@
  * Source: cel-go interpreter/runtimecost.go and kubernetes apiserver pkg/cel/library/cost.go (CallCost).
  */
 
-import { CelError, CelList, CelMap, CelObject, costSize, type Result, type Value } from './values.ts';
+import { NamedFormat } from './named-format.ts';
+import { CelError, CelList, CelMap, CelObject, costSize, Opaque, type Result, type Value } from './values.ts';
 
 /** A character costs a tenth to walk over; a regular expression a quarter of its length for each of those. */
 export const STRING_FACTOR = 0.1;
 export const REGEX_FACTOR = 0.25;
+
+/** A selector is parsed, and each requirement of it (two characters at least) is kept. */
+export const SELECTOR = { base: 10, requirement: 50 } as const;
 
 /** One check() of an authorizer: two fit into one expression. */
 export const AUTHORIZATION_CHECK_COST = 350_000;
@@ -60,8 +64,22 @@ const contains =
     return cost;
   };
 
-/** Sets: each element of one is compared with each of the other. */
-const CROSS: CallCost = (args) => costSize(args[0]) * costSize(args[1]);
+/** Sets: each element of one is compared with each of the other, once or in both directions. */
+const cross =
+  (factor: number): CallCost =>
+  (args) =>
+    costSize(args[0]) * costSize(args[1]) * factor + 1;
+
+const selector: CallCost = (args) =>
+  SELECTOR.base + Math.ceil(costSize(args[1]) / 2) * SELECTOR.requirement + traversal(args[1]);
+
+const validation: CallCost = ([format, text]) =>
+  format instanceof NamedFormat
+    ? Math.ceil((1 + costSize(text)) * STRING_FACTOR) * Math.ceil(format.regexSize * REGEX_FACTOR)
+    : 1;
+
+/** Equality of a library's own types does not depend on their size. */
+const equality: CallCost = (args) => (args[0] instanceof Opaque ? 1 : MIN_OF_TWO(args, null));
 
 /** By function: what Kubernetes says of its own and of extended libraries. */
 const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
@@ -89,13 +107,15 @@ const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
   'ip.isCanonical': WALK_TWICE,
   quantity: WALK_FIRST,
   isQuantity: WALK_FIRST,
-  validate: WALK_FIRST,
-  format: WALK_FIRST,
+  validate: validation,
+  fieldSelector: selector,
+  labelSelector: selector,
+  'jsonpatch.escapeKey': WALK_FIRST,
   semver: WALK_FIRST,
   isSemver: WALK_FIRST,
-  'sets.contains': CROSS,
-  'sets.intersects': CROSS,
-  'sets.equivalent': CROSS,
+  'sets.contains': cross(1),
+  'sets.intersects': cross(1),
+  'sets.equivalent': cross(2),
 };
 
 /** By overload: CEL-go's own, and where a function's overloads differ. */
@@ -115,7 +135,9 @@ const BY_OVERLOAD: Readonly<Record<string, CallCost>> = {
   matches: MATCH,
   matches_string: MATCH,
   contains_string: (args) => traversal(args[0]) * traversal(args[1]),
-  equals: MIN_OF_TWO,
+  equals: equality,
+  string_format: WALK_FIRST,
+  strings_quote: WALK_FIRST,
   not_equals: MIN_OF_TWO,
 };
 const COMPARED = /^(?:less|less_equals|greater|greater_equals)_(?:string|bytes)$/;

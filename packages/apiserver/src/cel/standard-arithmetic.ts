@@ -8,7 +8,6 @@ import { OPERATOR } from './ast.ts';
 import { overload, type Implementation, type Overload } from './functions.ts';
 import { makeDuration, makeTimestamp } from './times.ts';
 import {
-  ArrayList,
   CelError,
   CelList,
   CelMap,
@@ -17,7 +16,6 @@ import {
   costSize,
   Duration,
   equal,
-  JoinedList,
   ListBuilder,
   noSuchOverload,
   stringSize,
@@ -93,10 +91,7 @@ function addLists(a: Value, b: Value): Result {
     for (const value of b) a.values.push(value);
     return a;
   }
-  if (a.size === 0) return b;
-  if (b.size === 0) return a;
-  if (a.size + b.size <= 16) return new ArrayList([...a.toArray(), ...b.toArray()]);
-  return new JoinedList(a, b);
+  return a.joined(b);
 }
 
 const add = OPERATOR.add;

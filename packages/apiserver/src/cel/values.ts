@@ -78,6 +78,9 @@ export class Optional {
   }
 }
 
+/** Lists up to this size are copied when they are joined. */
+const SMALL_LIST_SIZE = 16;
+
 /** An element of another list is made when it is asked for. */
 export abstract class CelList {
   abstract readonly size: number;
@@ -85,6 +88,22 @@ export abstract class CelList {
 
   *[Symbol.iterator](): Iterator<Value> {
     for (let i = 0; i < this.size; i++) yield this.at(i);
+  }
+
+  /** Equal as lists are; a list that is a set or a map by its schema does not look at the order. */
+  sameAs(other: CelList): boolean {
+    if (this.size !== other.size) return false;
+    for (let i = 0; i < this.size; i++) if (!equal(this.at(i), other.at(i))) return false;
+    return true;
+  }
+
+  /** `this + other`. */
+  joined(other: CelList): CelList {
+    if (other.size === 0) return this;
+    if (this.size === 0) return other;
+    if (this.size + other.size <= SMALL_LIST_SIZE)
+      return new ArrayList([...this.toArray(), ...other.toArray()]);
+    return new JoinedList(this, other);
   }
 
   toArray(): Value[] {
@@ -319,11 +338,7 @@ function compareNumbers(a: bigint | number | Uint, b: bigint | number | Uint): n
 export function equal(a: Value, b: Value): boolean {
   if (isNumeric(a) && isNumeric(b)) return compareNumbers(a, b) === 0;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
-  if (a instanceof CelList) {
-    if (!(b instanceof CelList) || a.size !== b.size) return false;
-    for (let i = 0; i < a.size; i++) if (!equal(a.at(i), b.at(i))) return false;
-    return true;
-  }
+  if (a instanceof CelList) return b instanceof CelList && a.sameAs(b);
   if (a instanceof CelMap) {
     if (!(b instanceof CelMap) || a.size !== b.size) return false;
     for (const key of a.keys()) {
