@@ -6,6 +6,7 @@ import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
 import { hexId } from '@keelson/base';
 import type { Schedule } from '../consensus/schedule.ts';
 import type { PromotionAnswer } from '../consensus/self-promotion.ts';
+import { errorCodeOf } from '../disk/error-code.ts';
 import { StoreError, messageOf, type ErrorCode } from '../errors.ts';
 import { decodeMembers, memberJson, type Member } from '../membership/member.ts';
 import { peerRequest } from '../peer/peer-tls.ts';
@@ -15,6 +16,8 @@ import { readAll } from './body.ts';
 export const PROMOTE_PREFIX = '/members/promote/';
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 const RETRY_MS = 100;
+const TIMED_OUT = 408;
+const STOPPED = messageOf('STOPPED');
 
 /** Texts peers know, by what they mean. */
 const REFUSALS: readonly { readonly code: ErrorCode; readonly status: number; readonly text: string }[] = [
@@ -46,7 +49,7 @@ export function promoteHandler(
       (error: unknown) => {
         const code = error instanceof StoreError ? error.code : undefined;
         const refusal = REFUSALS.find((each) => each.code === code);
-        const status = refusal?.status ?? (code?.startsWith('TIMEOUT') === true ? 408 : 500);
+        const status = refusal?.status ?? (code?.startsWith('TIMEOUT') === true ? TIMED_OUT : 500);
         response.writeHead(status).end(`${refusal?.text ?? String(error)}\n`);
       },
     );
@@ -62,7 +65,8 @@ export interface PromoteForwarding {
 }
 
 /**
- * Promotes by `here`, or at the leader while that says it does not lead.
+ * Promotes by `here`, or at the leader while that says it does not lead. Once a leader was asked that may have proposed it and
+ * did not say, no later refusal is passed on: that would say for certain that nothing was done. (etcd passes it on.)
  * @throws StoreError as the leader says, or TIMEOUT
  */
 export async function promoteAtLeader(
@@ -72,18 +76,22 @@ export async function promoteAtLeader(
 ): Promise<readonly Member[]> {
   const { leaderUrls, agent, schedule, monotonicMs, timeoutMs } = forwarding;
   const startedMs = monotonicMs();
+  let unsure = false;
   for (;;) {
     try {
       return await here(id);
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== 'NOT_LEADER') throw error;
+      if (!(error instanceof StoreError) || error.code !== 'NOT_LEADER')
+        throw unsure ? new StoreError('TIMEOUT', { cause: error }) : error;
     }
     for (const url of leaderUrls()) {
       const answer = await post(promotionUrl(id, url), agent, timeoutMs);
-      if (answer === undefined) continue;
-      if (answer.status === 200) return decodeMembers(answer.text);
+      if (answer === 'unsent') continue;
+      if (answer?.status === 200) return decodeMembers(answer.text);
       for (const { code, status, text } of REFUSALS)
-        if (answer.status === status && answer.text.includes(text)) throw new StoreError(code);
+        if (answer?.status === status && answer.text.includes(text))
+          throw new StoreError(unsure ? 'TIMEOUT' : code);
+      unsure ||= answer === undefined || answer.status === TIMED_OUT || answer.text.includes(STOPPED);
     }
     if (schedule.stopped) throw new StoreError('STOPPED');
     if (monotonicMs() - startedMs >= timeoutMs) throw new StoreError('TIMEOUT');
@@ -98,7 +106,7 @@ export async function askForPromotion(
 ): Promise<PromotionAnswer> {
   for (const url of leaderUrls()) {
     const answer = await post(promotionUrl(id, url), agent, timeoutMs);
-    if (answer === undefined) continue;
+    if (answer === undefined || answer === 'unsent') continue;
     return answer.status === 200 ? { kind: 'promoted' } : { kind: 'refused', reason: answer.text.trim() };
   }
   return { kind: 'unreachable' };
@@ -108,12 +116,12 @@ function promotionUrl(id: bigint, leaderUrl: string): URL {
   return peerLocation(leaderUrl, `${PROMOTE_PREFIX}${id}`);
 }
 
-/** Undefined when there was no answer. */
+/** Undefined when there was no answer; 'unsent': nobody listens there. */
 function post(
   url: URL,
   agent: Agent,
   timeoutMs: number,
-): Promise<{ status: number; text: string } | undefined> {
+): Promise<{ status: number; text: string } | undefined | 'unsent'> {
   return new Promise((resolve) => {
     let answered = false;
     const request = peerRequest(url, { method: 'POST', agent, timeout: timeoutMs }, (response) => {
@@ -124,7 +132,7 @@ function post(
       );
     });
     request.on('timeout', () => request.destroy());
-    request.on('error', () => resolve(undefined));
+    request.on('error', (error) => resolve(errorCodeOf(error) === 'ECONNREFUSED' ? 'unsent' : undefined));
     // A request closes as soon as its answer is in, and before whoever reads the answer has it.
     request.on('close', () => {
       if (!answered) resolve(undefined);
