@@ -18,6 +18,14 @@ export type Candidate =
   /** A lease's end that nobody asked for. */
   | { readonly kind: 'expired'; readonly lease: LeaseId };
 
+/** Why candidates that do what was told were passed over: what was decided of other revisions. */
+export interface Blocks {
+  /** Those that had been taken for these revisions. */
+  readonly revisions: Set<number>;
+  /** Some attach a key to a lease that had ended. */
+  byEnds: boolean;
+}
+
 export class GapCandidates {
   private readonly filing: Filing;
   private readonly leases: LeaseBook;
@@ -71,12 +79,15 @@ export class GapCandidates {
     }
   }
 
-  /** Those that can have made the next revision, the likeliest first. The space is as before between any two. */
-  *of(revision: number): Generator<Candidate> {
+  /**
+   * Those that can have made the next revision, the likeliest first. The space is as before between any two.
+   * @param blocks takes, of those that were passed over, what other revisions have to do with it
+   */
+  *of(revision: number, blocks: Blocks): Generator<Candidate> {
     const claim = this.filing.claimAt(revision);
     const denied: Candidate[] = [];
     for (const candidate of this.raw(revision, claim)) {
-      const events = this.possible(candidate, revision, claim);
+      const events = this.possible(candidate, revision, claim, blocks);
       if (events === undefined) continue;
       if (!this.denied(events, revision)) yield candidate;
       else if (!this.strict) denied.push(candidate);
@@ -203,23 +214,29 @@ export class GapCandidates {
     candidate: Candidate,
     revision: number,
     claim: Claim | undefined,
+    blocks: Blocks,
   ): readonly WatchEvent[] | undefined {
+    let usedAt: number | undefined;
     if (candidate.kind !== 'expired') {
       const { id, called } = candidate.operation;
       const reserved = this.reserved.get(id);
-      if (this.used.has(id) || called > this.filing.seenAt(revision)) return undefined;
+      usedAt = this.used.get(id);
+      if ((usedAt !== undefined && !this.strict) || called > this.filing.seenAt(revision)) return undefined;
       if (reserved !== undefined && reserved !== revision) return undefined;
     }
     if (this.strict && candidate.kind === 'expired' && this.lives(candidate.lease, revision))
       return undefined;
     const before = this.space.revision;
     const events = this.execute(candidate);
-    const fits =
-      events.length > 0 &&
-      agrees(events, claim) &&
-      !events.some((event) => this.attachesToEnded(event, revision));
+    let fits = events.length > 0 && agrees(events, claim);
+    if (fits && events.some((event) => this.attachesToEnded(event, revision))) {
+      blocks.byEnds = true;
+      fits = false;
+    }
     this.space.undoTo(before);
-    return fits ? events : undefined;
+    if (usedAt === undefined) return fits ? events : undefined;
+    if (fits) blocks.revisions.add(usedAt);
+    return undefined;
   }
 
   /** Whether a client knows better than that the lease was over by then. */

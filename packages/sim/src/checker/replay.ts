@@ -11,7 +11,7 @@ import type { KeyValue, LeaseId } from '../history/request.ts';
 import { difference, sameKv, type Difference } from './answer.ts';
 import { eventText, kvText, operationText, quoted } from './describe.ts';
 import { changed, isKeyRequest, isKeyResponse, isLocal, mayWrite, type Filing } from './filing.ts';
-import { GapCandidates, type Candidate } from './gap-candidates.ts';
+import { GapCandidates, type Blocks, type Candidate } from './gap-candidates.ts';
 import { KeySpace, leaseOf } from './key-space.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { Findings, Law } from './verdict.ts';
@@ -35,7 +35,11 @@ interface Choice {
   readonly revision: number;
   readonly rest: Iterator<Candidate>;
   next: Candidate | undefined;
+  /** Other revisions whose choices had a part in what failed behind this one; 'all' is not known better. */
+  blame: Blame;
 }
+
+type Blame = ReadonlySet<number> | 'all';
 
 export interface ReplayLimits {
   /** Choices tried in all, before the search is given up. */
@@ -65,6 +69,10 @@ export class Replay {
   private readonly endings: [lease: LeaseId, revision: number][] = [];
   private readonly choices: Choice[] = [];
   private readonly failed = new Set<string>();
+  /** Of each revision that nobody was answered for. */
+  private readonly blocks = new Map<number, Blocks>();
+  /** The revision that nothing can have made, if that is the problem. */
+  private dead: number | undefined = undefined;
   private deepest: { revision: number; path: Map<number, Candidate> } | undefined = undefined;
   private forced = new Map<number, Candidate>();
   private forcedUntil = 0;
@@ -108,6 +116,7 @@ export class Replay {
     while (space.revision < filing.last) {
       const revision = space.revision + 1;
       this.steps++;
+      this.dead = undefined;
       const problems = this.step(revision);
       if (problems.length === 0 || this.backtrack(revision)) continue;
       for (const problem of problems) this.tell(problem);
@@ -245,9 +254,12 @@ export class Replay {
       }
       this.failed.add(memo);
     }
-    const rest = this.candidates.of(revision);
+    const blocks: Blocks = { revisions: new Set(), byEnds: false };
+    this.blocks.set(revision, blocks);
+    const rest = this.candidates.of(revision, blocks);
     const first = rest.next();
     if (first.done === true) {
+      this.dead = revision;
       problems.push(this.byNobody(revision));
       this.origins[revision - this.filing.base] = { kind: 'nobody' };
       this.space.adopt(this.candidates.told(revision));
@@ -255,7 +267,7 @@ export class Replay {
     }
     const second = rest.next();
     if (second.done !== true && revision > this.forcedUntil)
-      this.choices.push({ revision, rest, next: second.value });
+      this.choices.push({ revision, rest, next: second.value, blame: new Set() });
     return first.value;
   }
 
@@ -328,11 +340,17 @@ export class Replay {
       );
     }
     const first = this.choices[0].revision;
+    let blame = this.blameFor(first, revision);
     while (!over && this.choices.length > 0) {
       const choice = this.choices.at(-1)!;
-      if (choice.next !== undefined) {
-        this.undoTo(choice.revision - 1);
-        return true;
+      // Whatever it had been, the same would have failed.
+      if (blame === 'all' || blame.has(choice.revision)) {
+        choice.blame = joined(choice.blame, blame);
+        if (choice.next !== undefined) {
+          this.undoTo(choice.revision - 1);
+          return true;
+        }
+        blame = joined(choice.blame, this.blocksOf(choice.revision));
       }
       this.choices.pop();
     }
@@ -345,6 +363,35 @@ export class Replay {
     this.deepest = undefined;
     this.undoTo(first - 1);
     return true;
+  }
+
+  /**
+   * The choices without which a revision that nothing can have made might have been made by something: those that took what
+   * does what was told of it. That is so only where all that was told is all that happened: then keys are the same however one
+   * chooses, and a choice decides no more than which request is left for later.
+   */
+  private blameFor(first: number, revision: number): Blame {
+    if (this.witness === undefined || this.dead !== revision) return 'all';
+    for (let between = first; between < revision; between++)
+      if (this.filing.writeAt(between) === undefined && this.filing.claimAt(between)?.complete === undefined)
+        return 'all';
+    return this.blocksOf(revision);
+  }
+
+  /** Revisions without a choice stand for those that left them none. */
+  private blocksOf(revision: number): Blame {
+    const found = new Set<number>();
+    const open = [revision];
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      const blocks = this.blocks.get(at);
+      if (blocks === undefined || blocks.byEnds) return 'all';
+      for (const other of blocks.revisions) {
+        if (found.has(other)) continue;
+        found.add(other);
+        if (!this.choices.some((choice) => choice.revision === other)) open.push(other);
+      }
+    }
+    return found;
   }
 
   /** The candidates that lead to where we are, since the first open choice. */
@@ -520,6 +567,10 @@ export class Replay {
       () => `revision ${revision} was passed, and nothing that was asked for can have made it`,
     );
   }
+}
+
+function joined(a: Blame, b: Blame): Blame {
+  return a === 'all' || b === 'all' ? 'all' : new Set([...a, ...b]);
 }
 
 /** Whether an answer tells a key other than `key` as a revision left it. */

@@ -241,3 +241,27 @@ test.each<[number | undefined, RegExp]>([
   recorder.call(ASKER, { kind: 'leaseKeepAlive', id: 'a1' }).ok({ kind: 'leaseKeepAlive' });
   expect(verdictText(checkHistory(recorder.finish()))).toMatch(says);
 });
+
+test('two requests without an answer may have made each of many revisions: what nothing explains is found all the same', () => {
+  const pairs = 16;
+  const history = recorded((recorder) => {
+    for (let i = 0; i < pairs; i++) put(recorder, `k${i}`, '1', 2 + i);
+    for (let i = 0; i < 2 * pairs; i++)
+      recorder.call(ASKER, { kind: 'delete', key: `k${i % pairs}` }).failed(...LOST);
+    let revision = 1 + pairs;
+    const deleted = (key: string): void => {
+      const kv = { key, value: '', create: 0, mod: ++revision, version: 0 };
+      recorder.fact({ type: 'applied', member: 'm', revision, events: [{ kind: 'delete', kv }] });
+    };
+    for (let i = 0; i < pairs; i++) deleted(`k${i}`);
+    recorder
+      .call(ASKER, { kind: 'leaseGrant', ttl: 1000 })
+      .ok({ kind: 'leaseGrant', revision, id: 'a1', ttl: 1000 });
+    put(recorder, 'k', '1', ++revision, 'a1');
+    deleted('k');
+    recorder.call(ASKER, READ).ok({ kind: 'range', revision });
+  });
+  const verdict = checkHistory(history);
+  expect(verdictText(verdict)).toMatch(/^broken: .*E1 × 1/);
+  expect(verdict.notes).toEqual([]);
+});
