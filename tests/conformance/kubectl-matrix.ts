@@ -2,7 +2,7 @@
  * Every transcript of `kubectl/` with every kubectl that is here, against our store and against a real etcd:
  *
  *   npm run kubectl-matrix -- [--versions 1.27,1.33] [--targets store,etcd] [--only create,apply] [--budget SECONDS]
- *                             [--kubeconfig FILE] [--record NAME]
+ *                             [--kubeconfig FILE] [--record NAME] [--json FILE]
  *
  * Prints a table of commands and versions, and each answer that is not as written. KUBECTL_1_35 and HELM name further
  * programs; what is not there is named as left out. `--kubeconfig` takes a server that runs; `--record` writes the answers
@@ -63,6 +63,7 @@ async function main(): Promise<number> {
       budget: { type: 'string', default: String(DEFAULT_BUDGET_SECONDS) },
       kubeconfig: { type: 'string' },
       record: { type: 'string' },
+      json: { type: 'string' },
     },
   });
   const until = performance.now() + Number(values.budget) * 1_000;
@@ -79,6 +80,7 @@ async function main(): Promise<number> {
   const helm = HELM !== undefined && existsSync(HELM) ? HELM : undefined;
   if (helm === undefined) say('helm: left out (HELM names none)');
   let odd = 0;
+  const told: object[] = [];
   for (const [name, target] of Object.entries(targetsOf(values.kubeconfig))) {
     if (values.targets !== undefined && !values.targets.split(',').includes(name)) continue;
     if (target.missing !== undefined) {
@@ -114,6 +116,7 @@ async function main(): Promise<number> {
           for (const { step, odd: answered, wanted } of results) {
             if (answered === undefined || values.record !== undefined) continue;
             odd += 1;
+            told.push({ target: name, transcript, line: step.line, version, answered });
             say(`${name}: ${transcript}.txt:${step.line} with ${version}: $ ${step.command}`);
             say(wanted.map((line) => `  - ${line}`).join('\n'));
             say(answered.map((line) => `  + ${line}`).join('\n'));
@@ -126,6 +129,7 @@ async function main(): Promise<number> {
     }
     say(`\n${name}\n${table.text(tried.map(({ version }) => version))}\n`);
   }
+  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(told, undefined, 1));
   say(odd === 0 ? 'all as written' : `${odd} answers are not as written`);
   return odd === 0 ? 0 : 1;
 }

@@ -96,6 +96,9 @@ async function perform(
     case 'begin':
       shell.begin(step.command);
       return undefined;
+    case 'said':
+      await shell.said(step.command);
+      return undefined;
     case 'end':
       return await shell.finish(isRight);
   }
@@ -134,6 +137,13 @@ class Shell {
     child.stdout?.on('data', (chunk: Buffer) => (beside.out += chunk.toString('utf8')));
     child.stderr?.on('data', (chunk: Buffer) => (beside.err += chunk.toString('utf8')));
     this.beside = beside;
+  }
+
+  /** Waits until the command beside has said the text; gives up silently, what it has said is compared at its end. */
+  async said(text: string): Promise<void> {
+    await waitUntil('it is said', { timeoutMs: EVENTUALLY_MS, everyMs: 20 }, () =>
+      this.beside === undefined || this.beside.out.includes(text) ? true : undefined,
+    ).catch(() => undefined);
   }
 
   /** What the command beside has said, once it is right or has had its time. */

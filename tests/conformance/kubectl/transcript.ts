@@ -11,10 +11,11 @@
  *     a  1  @age
  *     ! Warning: text         a line of standard error
  *     [exit 1]                its exit code, where that is not 0
- *     [1.34+] text            a line that kubectl says since 1.34; [-1.33] until 1.33
+ *     [1.34+] text            a line that kubectl says since 1.34; [-1.33] until 1.33; [1.28-1.33] in between
  *     ...                     any lines
  *     $~ command              asked again until it answers so
  *     $& command              goes on beside the next ones, until
+ *     $? text                 it has said that by now, and
  *     $.                      its output is as written here; then it is ended
  *     $[1.28+] command        only for these versions of kubectl
  *
@@ -32,7 +33,7 @@ export interface Versions {
   readonly to: number;
 }
 
-export type StepKind = 'run' | 'eventually' | 'begin' | 'end';
+export type StepKind = 'run' | 'eventually' | 'begin' | 'said' | 'end';
 
 export interface Step {
   readonly kind: StepKind;
@@ -55,9 +56,15 @@ export interface Answer {
 }
 
 const ALL: Versions = { from: 0, to: Infinity };
-const COMMAND = /^\$([~&.]?)(?:\[([^\]]+)\])? ?(.*)$/;
-const CONDITION = /^\[((?:\d+\.\d+\+)|(?:-\d+\.\d+))\] ?/;
-const KINDS: Readonly<Record<string, StepKind>> = { '': 'run', '~': 'eventually', '&': 'begin', '.': 'end' };
+const COMMAND = /^\$([~&?.]?)(?:\[([^\]]+)\])? ?(.*)$/;
+const CONDITION = /^\[(\d+\.\d+\+|-\d+\.\d+|\d+\.\d+-\d+\.\d+)\] ?/;
+const KINDS: Readonly<Record<string, StepKind>> = {
+  '': 'run',
+  '~': 'eventually',
+  '&': 'begin',
+  '?': 'said',
+  '.': 'end',
+};
 
 /** @throws Error naming the line that cannot be read */
 export function parseTranscript(text: string): Transcript {
@@ -99,8 +106,9 @@ export function parseTranscript(text: string): Transcript {
 
 function versionsOf(condition: string | undefined): Versions {
   if (condition === undefined) return ALL;
-  const minor = Number(/\.(\d+)/.exec(condition)?.[1]);
-  return condition.startsWith('-') ? { from: 0, to: minor } : { from: minor, to: Infinity };
+  const [first = 0, last = first] = [...condition.matchAll(/\.(\d+)/g)].map(([, minor]) => Number(minor));
+  if (condition.endsWith('+')) return { from: first, to: Infinity };
+  return { from: condition.startsWith('-') ? 0 : first, to: last };
 }
 
 function withoutLastBlanks(lines: readonly Line[]): Line[] {
