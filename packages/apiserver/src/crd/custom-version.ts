@@ -201,7 +201,8 @@ function goType(value: Json): string {
   if (typeof value === 'boolean') return 'bool';
   if (value === null) return '<nil>';
   if (Array.isArray(value)) return '[]interface {}';
-  return isJsonObject(value) ? 'map[string]interface {}' : 'float64';
+  if (isJsonObject(value)) return 'map[string]interface {}';
+  return Number.isInteger(value) || typeof value === 'bigint' ? 'int64' : 'float64';
 }
 
 function scaleOf(scale: JsonObject | undefined): ScalePaths | undefined {
