@@ -1,0 +1,117 @@
+/**
+ * The station where requests wait for each other: it finds out which level a request is of, waits for its seats, and
+ * gives them back when it was answered. A watch keeps them until it runs; what else lasts as long as its client wants
+ * takes none. Every answer names the schema and the level.
+ *
+ * Modelled on apiserver's server/filters/priority-and-fairness.go.
+ */
+
+import { assert } from '@keelson/base';
+
+import type { ApiRequest, ApiResponse, Filter, Headers } from '../api/exchange.ts';
+import { ApiError, statusObject } from '../api/status.ts';
+import { asObject } from '../codec/object-codec.ts';
+import type { FlowControl } from '../flowcontrol/flow-control.ts';
+import type { WatchTracker } from '../flowcontrol/watch-tracker.ts';
+import { estimateWork, type EstimateSources } from '../flowcontrol/work-estimate.ts';
+import { isLongRunning } from './long-running.ts';
+
+export interface FairnessOptions {
+  readonly control: FlowControl;
+  readonly watches: WatchTracker;
+  readonly objects: EstimateSources['objects'];
+}
+
+const REFUSAL = Buffer.from('Too many requests, please try again later.\n');
+
+export function fairness({ control, watches, objects }: FairnessOptions): Filter {
+  const sources: EstimateSources = { objects, watchers: (info) => watches.interested(info) };
+  return async (request, next) => {
+    const { info, query, context, signal } = request;
+    const isWatch = info.verb === 'watch';
+    if (isLongRunning(info) && !isWatch) return next(request);
+    assert(context.user !== undefined, 'a request reaches fairness without a user');
+    const digest = { info, user: context.user };
+    const classified = control.classify(digest);
+    const marks: Headers = new Map([
+      ['x-kubernetes-pf-flowschema-uid', [classified.schema.uid]],
+      ['x-kubernetes-pf-prioritylevel-uid', [classified.level.uid]],
+    ]);
+    const work = estimateWork(info, query, classified.seatsMax, sources);
+    const entry = await control.enter(classified, digest, work, signal);
+    if (entry.kind === 'refused') return refused(entry.retrySeconds, marks);
+    const ended = isWatch ? watches.add(info) : undefined;
+    let response: ApiResponse;
+    try {
+      response = await answered(request, next);
+    } catch (error) {
+      ended?.();
+      throw error;
+    } finally {
+      entry.seats.release();
+    }
+    const marked = { ...response, headers: new Map([...(response.headers ?? []), ...marks]) };
+    if (ended === undefined) return marked;
+    if (marked.kind === 'stream') return { ...marked, chunks: until(marked.chunks, ended) };
+    ended();
+    return marked;
+  };
+}
+
+/** A refusal as an answer, so that it can be marked as others are. */
+async function answered(
+  request: ApiRequest,
+  next: (request: ApiRequest) => Promise<ApiResponse>,
+): Promise<ApiResponse> {
+  try {
+    return await next(request);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const headers = new Map<string, readonly string[]>();
+    const retryAfter = error.status.details?.retryAfterSeconds ?? 0;
+    if (retryAfter > 0) headers.set('retry-after', [String(retryAfter)]);
+    if (error.code === 403) headers.set('x-content-type-options', ['nosniff']);
+    return { kind: 'object', code: error.code, object: asObject(statusObject(error.status)), headers };
+  }
+}
+
+/** The stream, and a word when it is over, however it ends. */
+function until(chunks: AsyncIterable<Buffer>, ended: () => void): AsyncIterable<Buffer> {
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = chunks[Symbol.asyncIterator]();
+      return {
+        async next() {
+          try {
+            const step = await inner.next();
+            if (step.done === true) ended();
+            return step;
+          } catch (error) {
+            ended();
+            throw error;
+          }
+        },
+        async return() {
+          ended();
+          await inner.return?.();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
+}
+
+/** Plain text, as the original answers before it knows what the client reads. */
+function refused(retrySeconds: number, marks: Headers): ApiResponse {
+  return {
+    kind: 'bytes',
+    code: 429,
+    contentType: 'text/plain; charset=utf-8',
+    body: REFUSAL,
+    headers: new Map([
+      ['retry-after', [String(retrySeconds)]],
+      ['x-content-type-options', ['nosniff']],
+      ...marks,
+    ]),
+  };
+}
