@@ -57,6 +57,18 @@ export interface RequestContext {
   readonly auditAnnotations: Map<string, string>;
   /** When the request came, ms of the server's monotonic clock. */
   readonly receivedMs: number;
+  /** Path and query as they came. */
+  readonly target?: string;
+  /** Set by audit where it wants to know what was sent. */
+  audit?: AuditTap | undefined;
+}
+
+/** Told what a request brought, by who reads it. */
+export interface AuditTap {
+  /** The object that was sent, in the request's version. */
+  requestObject(object: Json): void;
+  /** A patch, as it was sent. */
+  requestPatch(body: Buffer): void;
 }
 
 /** What a handler answers. */

@@ -3,6 +3,7 @@
  */
 
 import type { KubeObject } from '../api/meta.ts';
+import { asJson } from '../codec/object-codec.ts';
 import { kindOf, type Scope } from './scope.ts';
 
 /** Largest body of any request, as the original. */
@@ -36,5 +37,6 @@ export async function readBody(scope: Scope): Promise<Body | undefined> {
   });
   if (sent === undefined) return undefined;
   const object = own ? served.defaults(sent) : sent;
+  request.context.audit?.requestObject(asJson(object));
   return { object, sent };
 }

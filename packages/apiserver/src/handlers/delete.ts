@@ -2,6 +2,7 @@
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
+import { asJson } from '../codec/object-codec.ts';
 import type { DeleteOptions } from '../registry/deletion.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { answer, formOf } from './answer.ts';
@@ -76,6 +77,7 @@ async function readOptions({
         others: others.map((kind) => ({ kind, schema })),
       })
     : undefined;
+  if (object !== undefined) request.context.audit?.requestObject(asJson(object));
   return { options: deleteOptions(request, object), object };
 }
 

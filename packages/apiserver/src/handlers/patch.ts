@@ -58,6 +58,7 @@ export async function patch(scope: Scope): Promise<ApiResponse> {
   const kind = kindOfPatch(scope);
   const options = writeOptions(request.query, 'PatchOptions', kind === 'apply');
   const body = await request.body(BODY_BYTES_MAX);
+  request.context.audit?.requestPatch(body);
   const patcher = kind === 'apply' ? applier(scope, body, options) : changer(scope, kind, body, options);
   const written = await write(scope, options, patcher, kind === 'apply');
   return answer(scope, written.created ? 201 : 200, shownOf(scope, written.object) ?? written.object);

@@ -46,6 +46,7 @@ export class HttpRequest implements ApiRequest {
       impersonator: undefined,
       auditAnnotations: new Map(),
       receivedMs,
+      target,
     };
     this.incoming = incoming;
     incoming.onGone(() => {

@@ -19,6 +19,10 @@ export interface CallTarget {
   readonly caBundle: string;
   /** Connects here in place of where the URL's name leads. */
   readonly address?: { readonly host: string; readonly port: number };
+  /** Value of the Authorization header, where an operator gave one: never what an object of the cluster says. */
+  readonly authorization?: string;
+  /** PEM of what is shown to the server. */
+  readonly pair?: { readonly cert: string; readonly key: string };
 }
 
 export interface CallOptions {
@@ -143,7 +147,7 @@ class Asking {
 }
 
 function requestOptions(agent: Agent, target: CallTarget, body: Buffer): RequestOptions {
-  const { address, caBundle, url } = target;
+  const { address, authorization, caBundle, pair, url } = target;
   const { hostname, host } = new URL(url);
   return {
     agent,
@@ -154,12 +158,14 @@ function requestOptions(agent: Agent, target: CallTarget, body: Buffer): Request
       'content-type': 'application/json',
       'content-length': body.length,
       'user-agent': 'kube-apiserver-admission',
+      ...(authorization === undefined ? {} : { authorization }),
     },
     minVersion: 'TLSv1.2',
     ...(address === undefined ? {} : { hostname: address.host, port: address.port }),
     servername: isAddress(hostname) ? '' : hostname,
     // Whoever is connected to, the certificate is the name's.
     ...(caBundle === '' ? {} : { ca: caBundle }),
+    ...(pair === undefined ? {} : pair),
   };
 }
 
