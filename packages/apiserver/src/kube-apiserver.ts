@@ -8,6 +8,7 @@ import type { Clock, Logger, Timer } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
 import { makeWebhooks } from './admission-webhooks.ts';
+import { makeAudit, type Audit } from './audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
@@ -21,6 +22,8 @@ import { Access } from './bootstrap/access.ts';
 import { Bootstrap } from './bootstrap/bootstrap.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
 import type { ServerCredentials } from './credentials/credentials.ts';
+import { makeEncryption, type EncryptionAtRest } from './encryption.ts';
+import { Fairness } from './fairness.ts';
 import { cors } from './filters/cors.ts';
 import { requestMetrics } from './filters/request-metrics.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
@@ -40,7 +43,7 @@ import { CachedBackend } from './storage/cacher-backend.ts';
 import { EtcdBackend } from './storage/etcd-storage.ts';
 import type { StorageBackend } from './storage/storage.ts';
 import { advertisedAddress, type Machine } from './serving-names.ts';
-import { storageMetrics } from './storage-metrics.ts';
+import { objectStats, storageMetrics } from './storage-metrics.ts';
 
 export interface KubeApiServerOptions {
   readonly config: ServerConfig;
@@ -61,6 +64,8 @@ export interface KubeApiServerOptions {
   /** What the process says of itself, as text for /metrics; nothing in a process that has several servers. */
   readonly processMetrics?: (registry: MetricsRegistry) => void;
   readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
+  /** Standard output, for `--audit-log-path=-`; the log's lines go elsewhere. */
+  readonly print?: (text: string) => void;
 }
 
 /** Between looks whether the store answers, at a start before it does. */
@@ -77,6 +82,9 @@ export class KubeApiServer {
   private readonly served: ServedScheme;
   private readonly access: Access;
   private readonly bootstrap: Bootstrap;
+  private readonly audit: Audit | undefined;
+  private readonly encryption: EncryptionAtRest | undefined;
+  private readonly fairness: Fairness | undefined;
   private readonly tokenObjects = new TokenObjects();
   private readonly server: ApiServer;
   private readonly loopbackToken: string;
@@ -113,8 +121,14 @@ export class KubeApiServer {
     this.bootstrap = this.makeBootstrap();
     const admission = this.makeAdmission();
     const outermost = this.outermost();
+    const { metrics } = this;
+    this.encryption = makeEncryption({ config: config.etcd, clock, logger, metrics, readFile, random });
+    this.audit = makeAudit({ config: config.audit, clock, logger, metrics, readFile, print: options.print });
     // What may be wrong with the flags has been told by now: from here on something runs that must be stopped.
     this.backend = this.openBackend();
+    this.fairness = config.fairness
+      ? new Fairness({ config, clock, logger, metrics, objects: objectStats(this.backend) })
+      : undefined;
     const parts = { backend: this.backend, clock, uuid, random };
     this.served = makeScheme({
       ...parts,
@@ -129,7 +143,9 @@ export class KubeApiServer {
       served: this.served,
       admission,
       outermost,
-      authenticate: authentication.filter,
+      authenticate: this.audit?.around(authentication.filter) ?? authentication.filter,
+      ...(this.audit === undefined ? {} : { audit: this.audit.filter }),
+      ...(this.fairness === undefined ? {} : { fairness: this.fairness.filter }),
       impersonate: impersonate(this.access.authorizer),
       authorize: authorize(this.access.authorizer),
       mayCreate: (request) => this.access.mayCreate(request),
@@ -139,7 +155,11 @@ export class KubeApiServer {
       ...(config.streamsMax === 0 ? {} : { limits: { streamsMax: config.streamsMax } }),
       healthChecks: this.checks(),
       unhealthy: (endpoint, check, reason) => this.reportCheck(endpoint, check, reason),
-      paths: new Map([...authentication.paths, ['/metrics', () => this.showMetrics()]]),
+      paths: new Map([
+        ...authentication.paths,
+        ['/metrics', () => this.showMetrics()],
+        ...(this.fairness?.paths ?? []),
+      ]),
       ...(options.build === undefined ? {} : { build: options.build }),
     });
     storageMetrics(this.metrics, this.backend);
@@ -170,9 +190,11 @@ export class KubeApiServer {
   begin(): void {
     const { scheme } = this.served;
     this.tokenObjects.start(scheme);
+    this.encryption?.start();
     this.begun = this.untilStore().then((there) => {
       if (!there) return;
       this.access.start(scheme);
+      this.fairness?.start(scheme);
       this.server.customResources?.start();
       this.bootstrap.start(scheme, this.backend);
       void this.bootstrap.whenDone().then(() => {
@@ -228,8 +250,11 @@ export class KubeApiServer {
     await this.begun;
     await this.bootstrap.stop();
     await this.access.stop();
+    await this.fairness?.stop();
+    this.encryption?.stop();
     // The server closes the backend, and with it the caches.
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
+    await this.audit?.stop();
   }
 
   // ---- parts ----
@@ -237,7 +262,16 @@ export class KubeApiServer {
   private openBackend(): StorageBackend {
     const { config, client, clock, logger } = this.options;
     const { prefix, compactionIntervalMs, healthTimeoutMs } = config.etcd;
-    const backend = new EtcdBackend({ client, clock, logger, prefix, compactionIntervalMs, healthTimeoutMs });
+    const transformer = this.encryption?.transformer;
+    const backend = new EtcdBackend({
+      client,
+      clock,
+      logger,
+      prefix,
+      compactionIntervalMs,
+      healthTimeoutMs,
+      ...(transformer === undefined ? {} : { transformer }),
+    });
     if (!config.watchCache) return backend;
     return new CachedBackend(backend, {
       clock,

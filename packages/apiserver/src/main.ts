@@ -112,6 +112,7 @@ async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['
         const provider = new OidcProvider(source, fetchJson, systemClock);
         return (refresh) => provider.current(refresh);
       },
+      print: (text) => void process.stdout.write(text),
       processMetrics: (registry) => describeProcess(registry),
       build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
     });

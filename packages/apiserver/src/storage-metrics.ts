@@ -1,5 +1,6 @@
 /** What the watch caches count, shown under the original's names. */
 
+import type { ObjectStats } from './flowcontrol/work-estimate.ts';
 import { Gauge, type MetricsRegistry } from './metrics/registry.ts';
 import { CachedBackend } from './storage/cacher-backend.ts';
 import type { CacherMetrics } from './storage/cacher-metrics.ts';
@@ -29,6 +30,27 @@ const COUNTERS: readonly [name: string, count: Count, help: string][] = [
   ],
   ['apiserver_init_events_total', 'initEvents', 'Events that watches began with.'],
 ];
+
+/** What is known of a resource's objects, from its cache; undefined where there is none. */
+export function objectStats(
+  backend: StorageBackend,
+): (group: string, resource: string) => ObjectStats | undefined {
+  if (!(backend instanceof CachedBackend)) return () => undefined;
+  const found = new Map<string, (typeof backend.cachers)[number]>();
+  return (group, resource) => {
+    const key = `${resource}.${group}`;
+    let cacher = found.get(key);
+    if (cacher === undefined || !backend.cachers.includes(cacher)) {
+      cacher = backend.cachers.find(
+        (one) => one.resource.resource.group === group && one.resource.resource.resource === resource,
+      );
+      if (cacher === undefined) return undefined;
+      found.set(key, cacher);
+    }
+    const count = cacher.objectCount;
+    return count === undefined ? undefined : { count, averageBytes: undefined };
+  };
+}
 
 /** @param backend one without caches has nothing to show */
 export function storageMetrics(registry: MetricsRegistry, backend: StorageBackend): void {

@@ -111,9 +111,14 @@ describe('refusals', () => {
       '[--secure-port 70000 must be between 0 and 65535, inclusive, authorization-mode ABAC is not supported by this build: start without]',
     ],
     [
-      [ETCD, '--encryption-provider-config=x'],
+      [ETCD, '--encryption-provider-config-automatic-reload'],
       'invalid',
-      '--encryption-provider-config is not supported by this build: start without',
+      '--encryption-provider-config-automatic-reload must be set with --encryption-provider-config',
+    ],
+    [
+      [ETCD, '--audit-log-path=-', '--audit-log-mode=often'],
+      'invalid',
+      'invalid audit log mode often, allowed modes are "batch,blocking,blocking-strict"',
     ],
     [[ETCD, '--tls-cert-file=x'], 'invalid', 'missing TLS cert file or key file'],
     [

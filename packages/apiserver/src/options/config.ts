@@ -3,6 +3,7 @@
  * rooms take. It opens no file; paths stay paths. Texts of refusals are kube-apiserver's where it has the check.
  */
 
+import { auditConfigOf, auditContradictions, type AuditConfig } from './audit-config.ts';
 import { FLAG_GROUPS } from './flag-table-more.ts';
 import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
 
@@ -14,6 +15,9 @@ export interface EtcdConfig {
   readonly certFile: string;
   readonly keyFile: string;
   readonly prefix: string;
+  /** --encryption-provider-config; empty: values are stored as they are. */
+  readonly encryptionFile: string;
+  readonly encryptionReload: boolean;
   /** 0: never. */
   readonly compactionIntervalMs: number;
   readonly healthTimeoutMs: number;
@@ -90,6 +94,9 @@ export interface ServerConfig {
   /** One network, or two of different families. */
   readonly serviceNetworks: readonly string[];
   readonly nodePorts: { readonly first: number; readonly last: number };
+  readonly audit: AuditConfig;
+  /** Priority and fairness; without it the two bounds below count by themselves. */
+  readonly fairness: boolean;
   readonly readingMax: number;
   readonly mutatingMax: number;
   readonly requestTimeoutMs: number;
@@ -171,7 +178,7 @@ function warningsOf(given: readonly FlagSpec[], values: FlagValues): string[] {
 }
 
 function contradictions(values: FlagValues): string[] {
-  const found: string[] = [];
+  const found: string[] = auditContradictions(values);
   const text = (name: string): string => values.string(name);
   const needs = (good: boolean, message: string): void => {
     if (!good) found.push(message);
@@ -229,6 +236,10 @@ function contradictions(values: FlagValues): string[] {
     text('authentication-config') === '' || !values.given().some(({ name }) => name.startsWith('oidc-')),
     'authentication-config file and oidc-* flags are mutually exclusive',
   );
+  needs(
+    !values.bool('encryption-provider-config-automatic-reload') || text('encryption-provider-config') !== '',
+    '--encryption-provider-config-automatic-reload must be set with --encryption-provider-config',
+  );
   const ranges = values.strings('service-cluster-ip-range');
   needs(ranges.length <= 2, '--service-cluster-ip-range must not contain more than two entries');
   for (const range of ranges) {
@@ -276,6 +287,8 @@ function configOf(values: FlagValues): ServerConfig {
       certFile: text('etcd-certfile'),
       keyFile: text('etcd-keyfile'),
       prefix: text('etcd-prefix'),
+      encryptionFile: text('encryption-provider-config'),
+      encryptionReload: values.bool('encryption-provider-config-automatic-reload'),
       compactionIntervalMs: values.durationMs('etcd-compaction-interval'),
       healthTimeoutMs: values.durationMs('etcd-healthcheck-timeout'),
     },
@@ -337,6 +350,8 @@ function configOf(values: FlagValues): ServerConfig {
     eventTtlSeconds: Math.floor(values.durationMs('event-ttl') / 1000),
     serviceNetworks: networks.length === 0 ? [SERVICE_NETWORK] : networks,
     nodePorts: nodePortsOf(values) ?? { first: 30_000, last: 32_767 },
+    audit: auditConfigOf(values),
+    fairness: values.bool('enable-priority-and-fairness'),
     readingMax: values.int('max-requests-inflight'),
     mutatingMax: values.int('max-mutating-requests-inflight'),
     requestTimeoutMs: values.durationMs('request-timeout'),

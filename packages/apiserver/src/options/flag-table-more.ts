@@ -16,27 +16,27 @@ function auditBackend(kind: 'log' | 'webhook'): FlagSpec[] {
   const name = (rest: string): string => `audit-${kind}-${rest}`;
   const [buffer, size, wait] = kind === 'log' ? ['10000', '1', '0s'] : ['10000', '400', '30s'];
   return [
-    idle(name('batch-buffer-size'), 'int', buffer, 'Events that wait to be batched.'),
-    idle(name('batch-max-size'), 'int', size, 'Events of a batch.'),
-    idle(name('batch-max-wait'), 'duration', wait, 'How long an incomplete batch waits.'),
-    idle(
+    acts(name('batch-buffer-size'), 'int', buffer, 'Events that wait to be batched.'),
+    acts(name('batch-max-size'), 'int', size, 'Events of a batch.'),
+    acts(name('batch-max-wait'), 'duration', wait, 'How long an incomplete batch waits.'),
+    acts(
       name('batch-throttle-burst'),
       'int',
       kind === 'log' ? '0' : '15',
       'Batches that may be sent at once.',
     ),
-    idle(
+    acts(
       name('batch-throttle-enable'),
       'bool',
       kind === 'log' ? 'false' : 'true',
       'Bound the number of batches.',
     ),
-    idle(name('batch-throttle-qps'), 'float', kind === 'log' ? '0' : '10', 'Batches a second.'),
-    idle(name('mode'), 'string', batching, 'batch, blocking or blocking-strict.'),
-    idle(name('truncate-enabled'), 'bool', 'false', 'Cut events and batches that are too long.'),
-    idle(name('truncate-max-batch-size'), 'int', '10485760', 'Bytes of a batch.'),
-    idle(name('truncate-max-event-size'), 'int', '102400', 'Bytes of an event.'),
-    idle(name('version'), 'string', 'audit.k8s.io/v1', 'Version of the events.'),
+    acts(name('batch-throttle-qps'), 'float', kind === 'log' ? '0' : '10', 'Batches a second.'),
+    acts(name('mode'), 'string', batching, 'batch, blocking or blocking-strict.'),
+    acts(name('truncate-enabled'), 'bool', 'false', 'Cut events and batches that are too long.'),
+    acts(name('truncate-max-batch-size'), 'int', '10485760', 'Bytes of a batch.'),
+    acts(name('truncate-max-event-size'), 'int', '102400', 'Bytes of an event.'),
+    acts(name('version'), 'string', 'audit.k8s.io/v1', 'Version of the events.'),
   ];
 }
 
@@ -44,21 +44,21 @@ const AUDIT: FlagGroup = {
   title: 'Auditing',
   flags: [
     ...auditBackend('log'),
-    idle('audit-log-compress', 'bool', 'false', 'Zip files that were rotated.'),
-    idle('audit-log-format', 'string', 'json', 'json or legacy.'),
-    idle('audit-log-maxage', 'int', '0', 'Days that old files are kept.'),
-    idle('audit-log-maxbackup', 'int', '0', 'Old files that are kept.'),
-    idle('audit-log-maxsize', 'int', '0', 'Megabytes after which a file is rotated.'),
-    refused('audit-log-path', 'string', '', 'File for audit events; - for standard output.'),
+    acts('audit-log-compress', 'bool', 'false', 'Zip files that were rotated.'),
+    acts('audit-log-format', 'string', 'json', 'json or legacy.'),
+    acts('audit-log-maxage', 'int', '0', 'Days that old files are kept.'),
+    acts('audit-log-maxbackup', 'int', '0', 'Old files that are kept.'),
+    acts('audit-log-maxsize', 'int', '0', 'Megabytes after which a file is rotated.'),
+    acts('audit-log-path', 'string', '', 'File for audit events; - for standard output.'),
     ...auditBackend('webhook'),
-    refused(
+    acts(
       'audit-webhook-config-file',
       'string',
       '',
       'Kubeconfig of the server that audit events are sent to.',
     ),
-    idle('audit-webhook-initial-backoff', 'duration', '10s', 'Pause before the first retry.'),
-    idle('audit-policy-file', 'string', '', 'File with the audit policy.'),
+    acts('audit-webhook-initial-backoff', 'duration', '10s', 'Pause before the first retry.'),
+    acts('audit-policy-file', 'string', '', 'File with the audit policy.'),
   ],
 };
 

@@ -33,7 +33,7 @@ const GENERIC: FlagGroup = {
       'false',
       'Serve what came after the emulated version where it is stable.',
     ),
-    idle(
+    acts(
       'enable-priority-and-fairness',
       'bool',
       'true',
@@ -127,8 +127,8 @@ const ETCD: FlagGroup = {
       'true',
       'Must agree with the controllers, which do the collecting.',
     ),
-    refused('encryption-provider-config', 'string', '', 'File that says how values are encrypted at rest.'),
-    refused(
+    acts('encryption-provider-config', 'string', '', 'File that says how values are encrypted at rest.'),
+    acts(
       'encryption-provider-config-automatic-reload',
       'bool',
       'false',

@@ -122,6 +122,11 @@ export class Cacher implements Storage {
     return this.feed.ready;
   }
 
+  /** Objects in the cache; undefined before it is filled. */
+  get objectCount(): number | undefined {
+    return this.feed.ready ? this.cache.size : undefined;
+  }
+
   /** The revision the cache has reached; 0 before it is filled. */
   get revision(): number {
     return this.cache.revision;

@@ -6,12 +6,13 @@
 import { silentLogger, type Clock, type Logger } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
+import type { GroupResource } from '../api/meta.ts';
 import { Compactor } from './compactor.ts';
 import { EtcdKeySpace } from './etcd-key-space.ts';
 import { DEFAULT_PREFIX, HEALTH_KEY } from './keys.ts';
 import { LeasePool } from './lease-pool.ts';
 import { ObjectStorage } from './object-storage.ts';
-import type { ReadOptions, Storage, StorageBackend, StorageResource } from './storage.ts';
+import type { ReadOptions, Storage, StorageBackend, StorageResource, ValueTransformer } from './storage.ts';
 
 /** Default of --etcd-compaction-interval: 5 to 10 minutes of history. */
 const COMPACTION_MS = 300_000;
@@ -28,6 +29,8 @@ export interface EtcdBackendOptions {
   /** --etcd-healthcheck-timeout. Default: 2 s. */
   readonly healthTimeoutMs?: number;
   readonly logger?: Logger;
+  /** Encryption at rest; values are stored as they are without. */
+  readonly transformer?: (resource: GroupResource) => ValueTransformer;
 }
 
 export class EtcdBackend implements StorageBackend {
@@ -37,12 +40,14 @@ export class EtcdBackend implements StorageBackend {
   private readonly prefix: string;
   private readonly healthTimeoutMs: number;
   private readonly space: EtcdKeySpace;
+  private readonly transformer: EtcdBackendOptions['transformer'];
 
   /** Starts compaction; nothing else is asked of the store before somebody asks. */
   constructor(options: EtcdBackendOptions) {
     const { client, clock, prefix = DEFAULT_PREFIX, logger = silentLogger } = options;
     this.client = client;
     this.clock = clock;
+    this.transformer = options.transformer;
     this.healthTimeoutMs = options.healthTimeoutMs ?? HEALTH_TIMEOUT_MS;
     // With and without a slash at its end, as the flag takes it.
     this.prefix = `/${prefix.split('/').filter(Boolean).join('/')}`;
@@ -53,7 +58,9 @@ export class EtcdBackend implements StorageBackend {
     this.compactor.start();
   }
 
-  storage(resource: StorageResource): Storage {
+  storage(given: StorageResource): Storage {
+    const transformer = given.transformer ?? this.transformer?.(given.resource);
+    const resource = transformer === undefined ? given : { ...given, transformer };
     return new ObjectStorage(resource, this.space, { prefix: this.prefix, clock: this.clock });
   }
 
