@@ -127,3 +127,9 @@ export { costExceededText, STATIC_LIMITS, timesCardinality } from './cel/cost-es
 export { declareSchema, declareType, sizesOf, structsOf, type Declaration } from './cel/declarations.ts';
 export { typedResult, untypedValue } from './cel/json-values.ts';
 export { unescapeFieldName } from './cel/field-names.ts';
+export { jsonOf, mutationStructs } from './cel/mutation-types.ts';
+export {
+  admissionEnvironment,
+  authorizationEnvironment,
+  customResourceEnvironment,
+} from './cel/rule-variables.ts';

@@ -105,7 +105,7 @@ export function candidateNames(container: string, name: string): readonly string
 }
 
 /** Well-known messages that are types of the language. */
-const WELL_KNOWN = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration']);
+const WELL_KNOWN: ReadonlySet<string> = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration']);
 
 class Checker {
   private readonly scope: CheckerScope;

@@ -138,7 +138,7 @@ function equalOpaque(a: Operand, b: Operand): Range | undefined {
 }
 
 /** Functions that only read a part of a value, or note something in one. */
-const NOMINAL = new Set(
+const NOMINAL: ReadonlySet<string> = new Set(
   (
     'serviceAccount path group resource subresource namespace name allowed reason error errored ' +
     'masked prefixLength family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast isGlobalUnicast ' +

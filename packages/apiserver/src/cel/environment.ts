@@ -62,6 +62,8 @@ export interface Environment {
 
 export interface EnvironmentParts {
   readonly libraries: readonly (readonly Overload[])[];
+  /** All of the libraries' functions, where somebody has them in a table already. */
+  readonly functions?: FunctionTable | undefined;
   readonly macros: readonly Macro[];
   readonly optionalSyntax: boolean;
   readonly variables: ReadonlyMap<string, CelType>;
@@ -77,7 +79,7 @@ export interface EnvironmentParts {
 }
 
 export function makeEnvironment(parts: EnvironmentParts): Environment {
-  const functions = new FunctionTable(parts.libraries);
+  const functions = parts.functions ?? new FunctionTable(parts.libraries);
   const struct = parts.structs ?? (() => undefined);
   const container = parts.container ?? '';
   const { variables } = parts;
@@ -125,6 +127,7 @@ export function standardLibrary(
 export class BaseEnvironment {
   readonly version: number;
   private readonly libraries: readonly (readonly Overload[])[];
+  private readonly functions: FunctionTable;
   private readonly macros: readonly Macro[];
   private readonly namedTypes: ReadonlyMap<string, CelType>;
 
@@ -152,6 +155,7 @@ export class BaseEnvironment {
       ...since(34, EXTENDED_LISTS),
       ...since(34, JSON_PATCH_LIBRARY),
     ];
+    this.functions = new FunctionTable(this.libraries);
     this.namedTypes = new Map(
       [
         { introduced: 23, type: TEXT_TYPES.url },
@@ -186,6 +190,7 @@ export class BaseEnvironment {
       structs,
       homogeneousLiterals: true,
       validatesLiterals: this.version >= 29,
+      functions: more.libraries === undefined ? this.functions : undefined,
       ...more,
       libraries: [...this.libraries, ...(more.libraries ?? [])],
     });

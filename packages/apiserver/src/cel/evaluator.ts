@@ -116,7 +116,7 @@ interface Node {
   readonly constant?: Value;
 }
 
-const TYPE_CONVERSIONS = new Set([
+const TYPE_CONVERSIONS: ReadonlySet<string> = new Set([
   'bool',
   'bytes',
   'double',

@@ -3,7 +3,7 @@
  * `namespace` is `__namespace__`), and what cannot be is not accessible. Kubernetes' rules (pkg/cel/escaping.go).
  */
 
-const RESERVED = new Set(
+const RESERVED: ReadonlySet<string> = new Set(
   (
     'true false null in as break const continue else for function if import let loop package namespace return var ' +
     'void while'

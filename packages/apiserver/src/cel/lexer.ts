@@ -18,7 +18,7 @@ export interface Token {
 /** Words that are tokens of their own; no selector may be one of them. */
 const KEYWORDS: ReadonlySet<string> = new Set(['true', 'false', 'null', 'in']);
 
-const TWO = ['==', '!=', '<=', '>=', '&&', '||'];
+const TWO: readonly string[] = ['==', '!=', '<=', '>=', '&&', '||'];
 const ONE = '<>[]{}().,-!?:+*/%';
 
 const LETTER = /^[A-Za-z_]$/;

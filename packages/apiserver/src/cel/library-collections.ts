@@ -88,7 +88,16 @@ const SUMMABLE: readonly (readonly [string, Value])[] = [
   ['double', 0],
   ['duration', new Duration(0n)],
 ];
-const COMPARABLE = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'];
+const COMPARABLE: readonly string[] = [
+  'int',
+  'uint',
+  'double',
+  'bool',
+  'duration',
+  'timestamp',
+  'string',
+  'bytes',
+];
 
 /** Kubernetes' own list functions. */
 export const KUBERNETES_LISTS: readonly Overload[] = [

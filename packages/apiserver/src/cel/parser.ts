@@ -42,7 +42,7 @@ const PRIMARY_SET =
 const FIELD_SET = "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}";
 const MAP_SET =
   "{'[', '{', '}', '(', '.', ',', '-', '!', '?', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
-const FOLLOW = new Set('== != < <= > >= && || in [ ] } ) . , - ? : + * / %'.split(' '));
+const FOLLOW: ReadonlySet<string> = new Set('== != < <= > >= && || in [ ] } ) . , - ? : + * / %'.split(' '));
 
 const RELATIONS: Readonly<Record<string, string>> = {
   '==': OPERATOR.equals,

@@ -52,7 +52,7 @@ export function children(expr: Expr): readonly Expr[] {
 }
 
 /** Calls whose arguments may be lists of unlike elements, however deep they are in them. */
-const EXEMPT = new Set(['format']);
+const EXEMPT: ReadonlySet<string> = new Set(['format']);
 
 /** Whether literals may stand beside each other: of one type, or of one that is not known. */
 const alike = (a: CelType, b: CelType): boolean =>
