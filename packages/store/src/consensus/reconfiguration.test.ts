@@ -1,4 +1,4 @@
-/** When a learner has enough of the log to be promoted. */
+/** When a learner has enough of the log to be promoted, and what becomes of a change that the driver does not come to. */
 import { systemClock } from '@keelson/base';
 import { Role } from '@keelson/raft';
 import { expect, test } from '@jest/globals';
@@ -13,8 +13,15 @@ import { Schedule } from './schedule.ts';
 const SELF = 1n;
 const LEARNER = 2n;
 
-/** What comes of asking for a promotion: the code of a refusal, or that it was proposed. */
-async function promoted(role: Role, matches: ReadonlyMap<bigint, number>): Promise<string> {
+/**
+ * What comes of asking for a promotion: the code of a refusal, or that it was proposed.
+ * @param answer what the driver says to the change
+ */
+async function promoted(
+  role: Role,
+  matches: ReadonlyMap<bigint, number>,
+  answer: Promise<string> = Promise.resolve('ok'),
+): Promise<string> {
   const nothing = (): void => {};
   const membership = new Membership(
     {
@@ -47,7 +54,7 @@ async function promoted(role: Role, matches: ReadonlyMap<bigint, number>): Promi
     proposeConfChange: ({ nodeId }: { readonly nodeId: bigint }) => {
       proposed = `${nodeId} proposed`;
       proposals.failAll(new StoreError('STOPPED'));
-      return Promise.resolve('ok');
+      return answer;
     },
   } as unknown as Driver;
   const reconfiguration = new Reconfiguration(
@@ -81,4 +88,18 @@ test.each<[string, Role, number | undefined, string]>([
 ])('a learner %s', async (_name, role, match, want) => {
   const matches = new Map([[SELF, 1000], ...(match === undefined ? [] : [[LEARNER, match] as const])]);
   expect(await promoted(role, matches)).toBe(want);
+});
+
+test('a change whose time is up before the driver comes to it ends then', async () => {
+  const never = new Promise<string>(() => {});
+  expect(
+    await promoted(
+      Role.Leader,
+      new Map([
+        [SELF, 1],
+        [LEARNER, 1],
+      ] as const),
+      never,
+    ),
+  ).toBe('2 proposed');
 });

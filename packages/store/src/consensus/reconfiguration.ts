@@ -160,9 +160,10 @@ export class Reconfiguration {
     // As with other proposals: without a leader it waits until its time is up.
     while (driver.leaderId === 0n && proposals.isWaiting({ owner: ids.owner, sequence }) && !schedule.stopped)
       await Promise.race([schedule.delay(POLL_MS), result.catch(() => {})]);
+    // Its time may be up before the driver has its turn, or the driver is stopped and has none.
     if (
       proposals.isWaiting({ owner: ids.owner, sequence }) &&
-      (await driver.proposeConfChange(change)) === 'dropped'
+      (await Promise.race([driver.proposeConfChange(change), result])) === 'dropped'
     )
       proposals.drop([{ sequence, data: context }], new StoreError('PROPOSAL_DROPPED'));
     await result;
