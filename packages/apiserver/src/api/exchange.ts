@@ -94,6 +94,11 @@ export type ApiResponse =
       readonly code: number;
       readonly contentType: string;
       readonly chunks: AsyncIterable<Buffer>;
+      /**
+       * The stream is an answer that is long and made while it is sent: a server that stops lets it come to its end, and
+       * it is compressed for those who take it. Others last as long as somebody listens.
+       */
+      readonly finite?: boolean;
       readonly headers?: Headers;
     }
   /** JSON that is no API object (version, paths). */

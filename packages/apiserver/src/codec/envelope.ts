@@ -8,6 +8,9 @@ import { BYTES, ProtobufError, ProtobufReader, ProtobufWriter } from './protobuf
 
 const MAGIC = Buffer.from('k8s\0', 'latin1');
 
+/** contentType and contentEncoding, both empty. */
+const EMPTY_CONTENT_BYTES = 4;
+
 export interface Envelope {
   readonly apiVersion: string;
   readonly kind: string;
@@ -38,6 +41,23 @@ export function writeEnvelope(apiVersion: string, kind: string, raw: Buffer): Bu
   writer.tag(1, BYTES);
   writer.raw(MAGIC);
   return writer.finish();
+}
+
+/** What stands around a message of so many bytes in its envelope. */
+export function envelopeAround(
+  apiVersion: string,
+  kind: string,
+  rawBytes: number,
+): { readonly before: Buffer; readonly after: Buffer } {
+  const empty = writeEnvelope(apiVersion, kind, Buffer.alloc(0));
+  // The tag of the message and its length, one byte each, stand before contentType and contentEncoding.
+  const at = empty.length - EMPTY_CONTENT_BYTES - 1;
+  const writer = new ProtobufWriter(16);
+  writer.varint(rawBytes);
+  return {
+    before: Buffer.concat([empty.subarray(0, at), writer.finish()]),
+    after: empty.subarray(at + 1),
+  };
 }
 
 /** @throws ProtobufError for bytes that are no envelope */

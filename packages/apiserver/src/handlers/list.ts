@@ -4,16 +4,27 @@
  */
 
 import type { ApiResponse } from '../api/exchange.ts';
+import type { Json } from '../api/json.ts';
 import type { KubeObject, ListMeta } from '../api/meta.ts';
+import { asJson } from '../codec/object-codec.ts';
 import { metadataListOf, tableOf } from '../printers/table.ts';
-import type { ListResult } from '../storage/storage.ts';
+import { writeJson } from '../codec/json-writer.ts';
+import type { ListResult, StoredObject } from '../storage/storage.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { formOf, goType, includeOf, isServedAsStored, JSON_TYPE, notInThisForm } from './answer.ts';
 import { listOptions } from './options.ts';
-import { namespaceOf, type Scope } from './scope.ts';
+import { namespaceOf, type HandlerParts, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
 
 const COMMA = Buffer.from(',');
+/** A list of more objects is made part by part, while it is sent. */
+const LONG_COUNT = 200;
+/** Objects of a part: some milliseconds of encoding. */
+const PART_COUNT = 25;
+/** What is joined before it is handed on. */
+const CHUNK_BYTES = 64 * 1024;
+/** Work goes on for as long before others have their turn. */
+const SLICE_MS = 4;
 
 export async function list(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
@@ -30,12 +41,22 @@ export async function list(scope: Scope): Promise<ApiResponse> {
     continue: options.continue,
     signal: request.signal,
   });
-  if (form.as === 'object' && form.media === 'json' && !form.pretty) {
-    const joined = joinedList(scope, page);
-    if (joined !== undefined) return { kind: 'bytes', code: 200, contentType: JSON_TYPE, body: joined };
+  const long = page.objects.length > LONG_COUNT;
+  if (form.as === 'object' && form.media === 'json' && !form.pretty && isServedAsStored(scope)) {
+    const answer = { code: 200, contentType: JSON_TYPE };
+    if (!long) return { kind: 'bytes', ...answer, body: joinedList(scope, page) };
+    return { kind: 'stream', ...answer, chunks: joinedInTurns(scope, page), finite: true };
+  }
+  const meta = metaOf(page);
+  // Rows that are ordered by all objects together are made together.
+  const apart = form.as !== 'Table' || served.version.printer?.together === undefined;
+  if (long && apart) {
+    const head = listObject(scope, form, [], meta);
+    const answer = parts.wire.listResponse(form, head, partsOf(scope, form, page, meta));
+    if (answer !== undefined) return answer;
   }
   const objects = page.objects.map((object) => parts.scheme.toServed(served, object.value));
-  return { kind: 'object', code: 200, object: listObject(scope, form, objects, metaOf(page)) };
+  return { kind: 'object', code: 200, object: listObject(scope, form, objects, meta) };
 }
 
 /** The name in the URL of a deprecated watch of one object; a selector's name is not meant. */
@@ -86,37 +107,119 @@ export function listObject(
 }
 
 /** Items of a built-in list do not repeat what they are; those of custom resources do. */
-function itemOf({ served }: Scope): (object: KubeObject) => unknown {
-  if (served.version.schema !== undefined) return (object) => object;
-  return ({ kind: _kind, apiVersion: _apiVersion, ...rest }) => rest;
+function itemOf({ served }: Scope): (object: KubeObject) => Json {
+  if (served.version.schema !== undefined) return asJson;
+  return (object) => {
+    const { kind: _kind, apiVersion: _apiVersion, ...rest } = asJson(object);
+    return rest;
+  };
 }
 
-/** The whole list as pieces of JSON; undefined where the bytes are not the request's version. */
-function joinedList(scope: Scope, page: ListResult): Buffer[] | undefined {
-  if (!isServedAsStored(scope)) return undefined;
+/** The list without an item as JSON, up to where they begin. */
+function startOf({ served }: Scope, page: ListResult): Buffer {
+  const { listKind, apiVersion } = served;
+  return Buffer.from(
+    `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metaOf(page))},"items":[`,
+  );
+}
+
+/** What is kept of an object as an item's JSON: in one or two pieces, of which nothing is copied. */
+function itemJson(scope: Scope): (object: StoredObject, add: (piece: Buffer) => void) => void {
   const { served } = scope;
-  const typed = served.version.schema === undefined;
+  if (served.version.schema !== undefined) return (object, add) => add(object.json());
   const heads = [
     `{"kind":${JSON.stringify(served.kind)},"apiVersion":${JSON.stringify(served.apiVersion)},`,
     `{"apiVersion":${JSON.stringify(served.apiVersion)},"kind":${JSON.stringify(served.kind)},`,
   ].map((text) => Buffer.from(text));
-  const start = `{"kind":${JSON.stringify(served.listKind)},"apiVersion":${JSON.stringify(served.apiVersion)},"metadata":${JSON.stringify(metaOf(page))},"items":[`;
-  const pieces: Buffer[] = [Buffer.from(start)];
+  const bare = itemOf(scope);
+  return (object, add) => {
+    const json = object.json();
+    const head = heads.find((one) => json.compare(one, 0, one.length, 0, one.length) === 0);
+    if (head === undefined) {
+      add(Buffer.from(writeJson(bare(object.value))));
+    } else {
+      add(BRACE);
+      add(json.subarray(head.length));
+    }
+  };
+}
+
+/** The whole list as pieces of JSON. */
+function joinedList(scope: Scope, page: ListResult): Buffer[] {
+  const pieces: Buffer[] = [startOf(scope, page)];
+  const add = (piece: Buffer): void => void pieces.push(piece);
+  const item = itemJson(scope);
   for (const [index, object] of page.objects.entries()) {
     if (index > 0) pieces.push(COMMA);
-    const json = object.json();
-    const head = typed
-      ? heads.find((candidate) => json.subarray(0, candidate.length).equals(candidate))
-      : undefined;
-    if (head === undefined) {
-      if (typed) return undefined;
-      pieces.push(json);
-    } else {
-      pieces.push(BRACE, json.subarray(head.length));
-    }
+    item(object, add);
   }
-  pieces.push(Buffer.from(']}\n'));
+  pieces.push(END);
   return pieces;
 }
 
+/** The same in chunks, others having their turn between them. */
+async function* joinedInTurns(scope: Scope, page: ListResult): AsyncGenerator<Buffer, void> {
+  const turns = new Turns(scope.parts);
+  let pieces: Buffer[] = [startOf(scope, page)];
+  let size = 0;
+  const add = (piece: Buffer): void => {
+    pieces.push(piece);
+    size += piece.length;
+  };
+  const item = itemJson(scope);
+  for (const [index, object] of page.objects.entries()) {
+    if (index > 0) pieces.push(COMMA);
+    item(object, add);
+    if (size < CHUNK_BYTES) continue;
+    yield Buffer.concat(pieces);
+    pieces = [];
+    size = 0;
+    if (turns.due()) await turns.take();
+  }
+  pieces.push(END);
+  yield Buffer.concat(pieces);
+}
+
+/** The list in parts, each a list of some of its objects. */
+async function* partsOf(
+  scope: Scope,
+  form: AnswerForm,
+  page: ListResult,
+  meta: ListMeta,
+): AsyncGenerator<KubeObject, void> {
+  const { parts, served } = scope;
+  const turns = new Turns(parts);
+  for (let at = 0; at < page.objects.length; at += PART_COUNT) {
+    const objects = page.objects
+      .slice(at, at + PART_COUNT)
+      .map((object) => parts.scheme.toServed(served, object.value));
+    yield listObject(scope, form, objects, meta);
+    if (turns.due()) await turns.take();
+  }
+}
+
+/** Gives the event loop its turn when work has gone on for a while. */
+class Turns {
+  private readonly parts: HandlerParts;
+  private sinceMs: number;
+
+  constructor(parts: HandlerParts) {
+    this.parts = parts;
+    this.sinceMs = parts.nowMs();
+  }
+
+  due(): boolean {
+    // A clock that was set back must not keep others waiting.
+    return Math.abs(this.parts.nowMs() - this.sinceMs) >= SLICE_MS;
+  }
+
+  async take(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.parts.setTimer(0, resolve);
+    });
+    this.sinceMs = this.parts.nowMs();
+  }
+}
+
 const BRACE = Buffer.from('{');
+const END = Buffer.from(']}\n');

@@ -60,6 +60,15 @@ export interface Wire {
    */
   answerForm(request: ApiRequest, options: { readonly watch: boolean; readonly table: boolean }): AnswerForm;
 
+  /**
+   * The response of a long list, made part by part so that nobody waits for all of it.
+   *
+   * @param head the list without an item
+   * @param parts the same list with some of its items each, in order
+   * @returns undefined for a form that has no parts
+   */
+  listResponse(form: AnswerForm, head: KubeObject, parts: AsyncIterable<KubeObject>): ApiResponse | undefined;
+
   /** The response of a watch: events in frames of the form, flushed as they come, ended with the iteration. */
   watchResponse(
     request: ApiRequest,

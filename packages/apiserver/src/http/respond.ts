@@ -16,6 +16,7 @@ import { ApiError, notAcceptable, statusObject } from '../api/status.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import { asJson, asObject, isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
 import type { AnswerForm } from '../handlers/wire.ts';
+import { compressed } from './compressed.ts';
 import { answerForm, header, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
 import type { HttpRequest } from './request.ts';
 import type { Outgoing } from './transport.ts';
@@ -24,6 +25,8 @@ import type { Outgoing } from './transport.ts';
 export const GZIP_BYTES_MIN = 128 * 1024;
 /** The original's level: the fastest. */
 const GZIP_LEVEL = 1;
+/** A body that is larger is compressed while it is sent. */
+const PIECEMEAL_BYTES_MIN = 1024 * 1024;
 /** A body goes out in pieces: as much as may wait in a session for one stream that is not read. */
 const PIECE_BYTES = 64 * 1024;
 /** A client that takes nothing of its answer for so long is let go; the original ends requests after as long. */
@@ -87,6 +90,17 @@ export class Responder {
     }
     let { parts } = body;
     let size = sizeOf(parts);
+    if (size > PIECEMEAL_BYTES_MIN && acceptsGzip(request) && !headers.has('content-encoding')) {
+      const stream = {
+        kind: 'stream',
+        code,
+        contentType: '',
+        chunks: piecewise(parts),
+        finite: true,
+      } as const;
+      await this.writeStream(request, { ...stream, headers }, out, ending);
+      return;
+    }
     if (size > GZIP_BYTES_MIN && acceptsGzip(request) && !headers.has('content-encoding')) {
       parts = [await compress(parts.length === 1 ? parts[0] : Buffer.concat(parts), { level: GZIP_LEVEL })];
       size = parts[0].length;
@@ -155,16 +169,27 @@ export class Responder {
     out: Outgoing,
     ending: AbortSignal,
   ): Promise<void> {
+    const finite = response.finite ?? false;
     const headers = commonHeaders(request, response.headers);
-    headers.set('content-type', [response.contentType]);
+    if (response.contentType !== '') headers.set('content-type', [response.contentType]);
+    let { chunks } = response;
+    if (finite && acceptsGzip(request)) {
+      chunks = compressed(chunks, GZIP_LEVEL);
+      headers.set('content-encoding', ['gzip']);
+      headers.set('vary', [...(headers.get('vary') ?? []), 'Accept-Encoding']);
+    }
     out.head(response.code, headers);
-    const iterator = response.chunks[Symbol.asyncIterator]();
-    const stop = new Interruption([ending, request.signal]);
+    const iterator = chunks[Symbol.asyncIterator]();
+    const stop = new Interruption(finite ? [request.signal] : [ending, request.signal]);
     let whole = true;
     try {
       for (;;) {
         const step = await stop.orNext(iterator);
-        if (step === undefined || step.done === true) break;
+        if (step === undefined || step.done === true) {
+          // A list that is cut short must not look whole.
+          if (finite && step === undefined) whole = false;
+          break;
+        }
         if (!out.open) break;
         if (!out.write(step.value) && !(await this.drained(out))) break;
       }
@@ -173,6 +198,7 @@ export class Responder {
       throw error;
     } finally {
       stop.release();
+      if (finite && out.open && whole) request.finish();
       // What still waits for an event learns that nobody listens; it may take its time.
       void Promise.resolve(iterator.return?.()).catch(() => {});
       if (out.open) {
@@ -234,6 +260,12 @@ function* piecesOf(parts: readonly Buffer[]): Generator<Buffer, void> {
     }
   }
   if (size > 0) yield small.length === 1 ? small[0] : Buffer.concat(small, size);
+}
+
+/** The same for who takes a stream. */
+// oxlint-disable-next-line require-await -- it is its form that is asked for
+async function* piecewise(parts: readonly Buffer[]): AsyncGenerator<Buffer, void> {
+  yield* piecesOf(parts);
 }
 
 function sizeOf(parts: readonly Buffer[]): number {

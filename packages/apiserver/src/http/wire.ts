@@ -6,11 +6,13 @@
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest } from '../api/status.ts';
+import { readEnvelope } from '../codec/envelope.ts';
 import { isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
 import { BODY_BYTES_MAX } from '../handlers/body.ts';
 import type { AnswerForm, ExpectedBody, Wire, WireEvent } from '../handlers/wire.ts';
 import { decodeBody, fieldValidation } from './decode-body.ts';
 import { answerForm, bodyForm, JSON_TYPE, PROTOBUF_TYPE } from './negotiate.ts';
+import { jsonList, protobufList } from './list-parts.ts';
 import { WatchFrames } from './watch-frames.ts';
 
 /** Options kinds whose refusal names them, by method. */
@@ -52,6 +54,23 @@ export class HttpWire implements Wire {
     });
   }
 
+  listResponse(
+    form: AnswerForm,
+    head: KubeObject,
+    parts: AsyncIterable<KubeObject>,
+  ): ApiResponse | undefined {
+    if (form.media === 'yaml' || form.pretty) return undefined;
+    if (form.media === 'json') {
+      const chunks = jsonList(this.codec, head, parts);
+      return { kind: 'stream', code: 200, contentType: JSON_TYPE, chunks, finite: true };
+    }
+    const envelope = this.codec.envelope(head);
+    // Items that stand before the metadata (v1beta1 of metadata lists) cannot be told from it.
+    if (envelope === undefined || head.apiVersion.endsWith('/v1beta1')) return undefined;
+    const chunks = protobufList(this.codec, head, readEnvelope(envelope).raw, parts);
+    return { kind: 'stream', code: 200, contentType: PROTOBUF_TYPE, chunks, finite: true };
+  }
+
   watchResponse(
     _request: ApiRequest,
     form: AnswerForm,
@@ -63,20 +82,48 @@ export class HttpWire implements Wire {
       kind: 'stream',
       code: 200,
       contentType: protobuf ? `${PROTOBUF_TYPE};stream=watch` : JSON_TYPE,
-      chunks: this.framed(events, protobuf),
+      chunks: new Framed(events, this.frames, protobuf),
     };
   }
+}
 
-  /** One piece a batch, so that a turn's events leave in one write. */
-  private async *framed(
-    events: AsyncIterable<readonly WireEvent[]>,
-    protobuf: boolean,
-  ): AsyncGenerator<Buffer, void> {
-    const { frames } = this;
-    for await (const batch of events) {
-      if (batch.length === 0) continue;
-      const pieces = batch.map((event) => (protobuf ? frames.frame(event) : frames.line(event)));
-      yield pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
-    }
+/** One piece a batch, so that a turn's events leave in one write. No generator: see handlers/watch.ts. */
+class Framed implements AsyncIterableIterator<Buffer, undefined> {
+  private readonly batches: AsyncIterator<readonly WireEvent[]>;
+  private readonly frames: WatchFrames;
+  private readonly protobuf: boolean;
+  private readonly step = (
+    result: IteratorResult<readonly WireEvent[]>,
+  ): IteratorResult<Buffer, undefined> | Promise<IteratorResult<Buffer, undefined>> => {
+    if (result.done === true) return { done: true, value: undefined };
+    const batch = result.value;
+    if (batch.length === 0) return this.next();
+    return {
+      done: false,
+      value: batch.length === 1 ? this.made(batch[0]) : Buffer.concat(batch.map((event) => this.made(event))),
+    };
+  };
+
+  constructor(events: AsyncIterable<readonly WireEvent[]>, frames: WatchFrames, protobuf: boolean) {
+    this.batches = events[Symbol.asyncIterator]();
+    this.frames = frames;
+    this.protobuf = protobuf;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Buffer, undefined>> {
+    return this.batches.next().then(this.step);
+  }
+
+  async return(): Promise<IteratorResult<Buffer, undefined>> {
+    await this.batches.return?.();
+    return { done: true, value: undefined };
+  }
+
+  private made(event: WireEvent): Buffer {
+    return this.protobuf ? this.frames.frame(event) : this.frames.line(event);
   }
 }
