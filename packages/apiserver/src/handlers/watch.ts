@@ -39,29 +39,72 @@ export async function watch(scope: Scope): Promise<ApiResponse> {
     signal: request.signal,
   });
   const include = form.as === 'Table' ? includeOf(scope) : 'None';
-  return parts.wire.watchResponse(request, form, events(scope, form, include, source, seconds * 1000));
+  const shape = new EventShape(scope, form, include);
+  return parts.wire.watchResponse(request, form, new WireEvents(scope, shape, source, seconds * 1000));
 }
 
-async function* events(
-  scope: Scope,
-  form: AnswerForm,
-  include: IncludeObject,
-  source: Watch,
-  limitMs: number,
-): AsyncGenerator<readonly WireEvent[]> {
-  const { parts, request } = scope;
-  const stop = (): void => source.stop();
-  const timer = parts.setTimer(limitMs, stop);
-  request.signal.addEventListener('abort', stop, { once: true });
-  const shape = new EventShape(scope, form, include);
-  try {
-    for await (const batch of source) yield batch.map((event) => shape.wire(event));
-  } finally {
-    timer.cancel();
-    request.signal.removeEventListener('abort', stop);
-    source.stop();
+/**
+ * The source's batches as one watcher sees them, until it ends, the time is up or nobody listens. No generator: with a
+ * thousand watchers of one object each step of each of them counts.
+ */
+class WireEvents implements AsyncIterableIterator<readonly WireEvent[], undefined> {
+  private readonly source: Watch;
+  private readonly batches: AsyncIterator<readonly WatchEvent[]>;
+  private readonly shape: EventShape;
+  private readonly timer: { cancel(): void };
+  private readonly signal: AbortSignal;
+  private readonly stop = (): void => this.source.stop();
+  private readonly step = (
+    result: IteratorResult<readonly WatchEvent[]>,
+  ): IteratorResult<readonly WireEvent[], undefined> => {
+    if (result.done === true) {
+      this.end();
+      return OVER;
+    }
+    const { shape } = this;
+    try {
+      return { done: false, value: result.value.map((event) => shape.wire(event)) };
+    } catch (error) {
+      return this.failed(error);
+    }
+  };
+  private readonly failed = (error: unknown): never => {
+    this.end();
+    throw error;
+  };
+
+  constructor(scope: Scope, shape: EventShape, source: Watch, limitMs: number) {
+    const { parts, request } = scope;
+    this.source = source;
+    this.batches = source[Symbol.asyncIterator]();
+    this.shape = shape;
+    this.signal = request.signal;
+    this.timer = parts.setTimer(limitMs, this.stop);
+    this.signal.addEventListener('abort', this.stop, { once: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<readonly WireEvent[], undefined>> {
+    return this.batches.next().then(this.step, this.failed);
+  }
+
+  async return(): Promise<IteratorResult<readonly WireEvent[], undefined>> {
+    this.end();
+    await this.batches.return?.();
+    return OVER;
+  }
+
+  private end(): void {
+    this.timer.cancel();
+    this.signal.removeEventListener('abort', this.stop);
+    this.source.stop();
   }
 }
+
+const OVER = { done: true, value: undefined } as const;
 
 /** Makes of the storage's events those of one watcher. */
 class EventShape {

@@ -28,6 +28,8 @@ export type Backlog =
     }
   | { readonly kind: 'events'; readonly events: readonly CacheEvent[] };
 
+const OVER = { done: true, value: undefined } as const;
+
 export interface CacheWatcherOptions {
   readonly selection: Selection;
   /** Nothing up to it is shown. */
@@ -54,6 +56,7 @@ export class CacheWatcher implements Watch {
   private wake: (() => void) | undefined = undefined;
   private room: (() => void) | undefined = undefined;
   private readonly abort = (): void => this.stop();
+  private readonly taken = (): Promise<IteratorResult<readonly WatchEvent[], undefined>> => this.take();
 
   constructor(options: CacheWatcherOptions) {
     const { clock, bookmarks, timeoutMs, signal, selection } = options;
@@ -116,27 +119,48 @@ export class CacheWatcher implements Watch {
     this.awake();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<readonly WatchEvent[], void, undefined> {
-    try {
-      yield* this.begin();
-      for (;;) {
-        if (this.isStopped()) return;
-        if (this.queue.length > 0) {
-          const batch = this.queue.length <= BATCH_MAX ? this.queue : this.queue.slice(0, BATCH_MAX);
-          this.queue = batch === this.queue ? [] : this.queue.slice(BATCH_MAX);
-          this.madeRoom();
-          yield batch;
-        } else if (this.state === 'ended') {
-          return;
-        } else {
-          await new Promise<void>((resolve) => {
-            this.wake = resolve;
-          });
-        }
+  /** No generator: with a thousand watchers of one object each step of each of them counts. */
+  [Symbol.asyncIterator](): AsyncIterator<readonly WatchEvent[], undefined> {
+    const beginning = this.begin();
+    let began = false;
+    const take = this.take.bind(this);
+    const nextAtFirst = async (): Promise<IteratorResult<readonly WatchEvent[], undefined>> => {
+      try {
+        const result = await beginning.next();
+        if (result.done !== true) return result;
+      } catch (error) {
+        this.stop();
+        throw error;
       }
-    } finally {
-      this.stop();
+      began = true;
+      return take();
+    };
+    return {
+      next: () => (began ? take() : nextAtFirst()),
+      return: () => {
+        this.stop();
+        return Promise.resolve(OVER);
+      },
+    };
+  }
+
+  /** What is queued, once there is something. */
+  private take(): Promise<IteratorResult<readonly WatchEvent[], undefined>> {
+    const { queue } = this;
+    if (this.state !== 'stopped' && queue.length > 0) {
+      const batch = queue.length <= BATCH_MAX ? queue : queue.slice(0, BATCH_MAX);
+      this.queue = batch === queue ? [] : queue.slice(BATCH_MAX);
+      this.madeRoom();
+      return Promise.resolve({ done: false, value: batch });
     }
+    if (this.state === 'running') {
+      // Not the event that wakes alone: whatever comes in the same turn goes along.
+      return new Promise<void>((resolve) => {
+        this.wake = resolve;
+      }).then(this.taken);
+    }
+    this.stop();
+    return Promise.resolve(OVER);
   }
 
   /** What it begins with, in batches; decided here and not when it was made, because it may be long. */
