@@ -19,10 +19,11 @@ const ANSWER_LIMIT_MS = 30_000;
 const LOG_LINES_SHOWN = 10;
 
 export interface LoopFigures {
-  /** The longest time between two turns of the event loop, and its 99th percentile. */
+  /** The longest time between two turns of the event loop. */
   readonly heldMaxMs: number;
-  readonly heldP99Ms: number;
-  /** Of the collector's pauses, the longest: it is among what held the loop. */
+  /** The same without the collector's pauses in it: what a handler did. */
+  readonly workedMaxMs: number;
+  /** The longest of those pauses. */
   readonly pauseMaxMs: number;
 }
 

@@ -28,7 +28,15 @@ export const API_TARGETS: readonly Target[] = [
   echo('get-pod', 0.4),
   alone('list-10000', '10,000 pods, until the last byte', 'listMs', 'ms', 150),
   alone('list-10000', '… until the first', 'listFirstByteMs', 'ms', 30),
-  alone('list-10000', '… the event loop was held for', 'listLoopHeldMaxMs', 'ms', 10),
+  ...['', 'Protobuf', 'Table'].map((form) =>
+    alone(
+      'list-10000',
+      `longest turn of the event loop${form === '' ? '' : `, ${form.toLowerCase()}`} (pauses apart)`,
+      `list${form}WorkedMaxMs`,
+      'ms',
+      10,
+    ),
+  ),
   ...['watch-configmap', 'watch-pod'].map((step): Target => ({
     ...echo(step, 100_000),
     figure: { ...PER_SECOND, name: 'events delivered' },

@@ -54,11 +54,12 @@ export async function measureLongList(
     const waits = new Waits(other, `${collection}/${presentName(0)}`);
     for (let i = 0; i < LISTS; i++) lists.push(await client.timed(0, { method: 'GET', path, headers }));
     const longestWaitMs = await waits.end();
-    const { heldMaxMs, pauseMaxMs } = await cluster.server.loop();
+    const { heldMaxMs, workedMaxMs, pauseMaxMs } = await cluster.server.loop();
     figures[`list${name}Ms`] = median(lists.map(({ totalMs }) => totalMs));
     figures[`list${name}FirstByteMs`] = median(lists.map(({ firstByteMs }) => firstByteMs));
     figures[`list${name}Mb`] = (lists[0]?.bytes ?? 0) / 1e6;
     figures[`list${name}LoopHeldMaxMs`] = heldMaxMs;
+    figures[`list${name}WorkedMaxMs`] = workedMaxMs;
     figures[`list${name}PauseMaxMs`] = pauseMaxMs;
     figures[`list${name}OtherWaitMaxMs`] = longestWaitMs;
   }

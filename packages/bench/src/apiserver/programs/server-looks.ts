@@ -3,21 +3,25 @@
  * it, over the channel it was started with. How long the event loop was held, how long the collector paused, what the
  * heap holds after a collection. Costs nothing until it is asked.
  */
-import { monitorEventLoopDelay, PerformanceObserver, type IntervalHistogram } from 'node:perf_hooks';
+import { PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const RESOLUTION_MS = 1;
-const NS_PER_MS = 1e6;
+/** Shorter ones are not kept one by one. */
+const LONG_MS = 4;
+
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
 
 class Looks {
-  private delay: IntervalHistogram | undefined;
-  private longestPauseMs = 0;
-  private readonly pauses = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) {
-      this.longestPauseMs = Math.max(this.longestPauseMs, duration);
-    }
-  });
+  private timer: NodeJS.Timeout | undefined;
+  private heldMaxMs = 0;
+  private long: Span[] = [];
+  private pauses: Span[] = [];
+  private readonly observer = new PerformanceObserver((list) => this.note(list));
 
   /** @returns undefined for what is no question */
   answer(question: unknown): object | undefined {
@@ -34,24 +38,43 @@ class Looks {
   }
 
   private watchLoop(): object {
-    this.longestPauseMs = 0;
-    this.pauses.observe({ entryTypes: ['gc'] });
-    this.delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-    this.delay.enable();
+    this.heldMaxMs = 0;
+    this.long = [];
+    this.pauses = [];
+    this.observer.observe({ entryTypes: ['gc'] });
+    let lastMs = performance.now();
+    this.timer = setInterval(() => {
+      const nowMs = performance.now();
+      this.heldMaxMs = Math.max(this.heldMaxMs, nowMs - lastMs - RESOLUTION_MS);
+      if (nowMs - lastMs >= LONG_MS) this.long.push({ fromMs: lastMs, toMs: nowMs });
+      lastMs = nowMs;
+    }, RESOLUTION_MS);
     return {};
   }
 
   private loop(): object {
-    const { delay } = this;
-    delay?.disable();
-    this.pauses.disconnect();
-    const held = (ns: number): number => Math.max(0, ns / NS_PER_MS - RESOLUTION_MS);
+    clearInterval(this.timer);
+    this.note({ getEntries: () => this.observer.takeRecords() });
+    this.observer.disconnect();
+    const { heldMaxMs, pauses } = this;
     return {
-      heldMaxMs: held(delay?.max ?? 0),
-      heldP99Ms: held(delay?.percentile(99) ?? 0),
-      pauseMaxMs: this.longestPauseMs,
+      heldMaxMs,
+      workedMaxMs: Math.max(0, ...this.long.map((one) => worked(one, pauses) - RESOLUTION_MS)),
+      pauseMaxMs: Math.max(0, ...pauses.map(({ fromMs, toMs }) => toMs - fromMs)),
     };
   }
+
+  private note(list: { getEntries(): readonly { startTime: number; duration: number }[] }): void {
+    for (const { startTime, duration } of list.getEntries()) {
+      this.pauses.push({ fromMs: startTime, toMs: startTime + duration });
+    }
+  }
+}
+
+/** Of a span, what was no pause of the collector. */
+function worked({ fromMs, toMs }: Span, pauses: readonly Span[]): number {
+  const paused = pauses.map((pause) => Math.min(toMs, pause.toMs) - Math.max(fromMs, pause.fromMs));
+  return toMs - fromMs - paused.reduce((sum, ms) => sum + Math.max(0, ms), 0);
 }
 
 function memory(): object {
