@@ -10,6 +10,7 @@ import type { Client } from '@keelson/client';
 import { makeWebhooks } from './admission-webhooks.ts';
 import { makeAudit, type Audit } from './audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
+import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
 import { describeResource, type KubeObject } from './api/meta.ts';
@@ -119,10 +120,10 @@ export class KubeApiServer {
     this.issuer = authentication.issuer;
     this.access = new Access({ modes: config.authorizationModes, clock, logger });
     this.bootstrap = this.makeBootstrap();
-    const admission = this.makeAdmission();
+    const { chain: admission, webhooks } = this.makeAdmission();
     const outermost = this.outermost();
     const { metrics } = this;
-    this.encryption = makeEncryption({ config: config.etcd, clock, logger, metrics, readFile, random });
+    this.encryption = makeEncryption({ config: config.etcd, clock, logger, metrics, readFile, random, uuid });
     this.audit = makeAudit({ config: config.audit, clock, logger, metrics, readFile, print: options.print });
     // What may be wrong with the flags has been told by now: from here on something runs that must be stopped.
     this.backend = this.openBackend();
@@ -142,6 +143,7 @@ export class KubeApiServer {
       logger,
       served: this.served,
       admission,
+      conversionCalls: webhooks,
       outermost,
       authenticate: this.audit?.around(authentication.filter) ?? authentication.filter,
       ...(this.audit === undefined ? {} : { audit: this.audit.filter }),
@@ -316,7 +318,7 @@ export class KubeApiServer {
   }
 
   /** @throws PluginFlagsError */
-  private makeAdmission(): AdmissionChain {
+  private makeAdmission(): { readonly chain: AdmissionChain; readonly webhooks: WebhookContext } {
     const { config, clock, random, uuid } = this.options;
     const { authorizer } = this.access;
     const { metrics } = this;
@@ -325,7 +327,7 @@ export class KubeApiServer {
     const flags = { enable: config.enabledPlugins, disable: config.disabledPlugins };
     const { context: webhooks } = makeWebhooks({ scheme, lookup, clock, uuid, random, metrics });
     const context = { lookup, authorizer, clock, random, settings: {}, webhooks };
-    return new AdmissionChain(defaultPlugins(context, flags));
+    return { chain: new AdmissionChain(defaultPlugins(context, flags)), webhooks };
   }
 
   private outermost(): Filter[] {
@@ -343,6 +345,7 @@ export class KubeApiServer {
     return [
       ...this.access.checks,
       ...this.bootstrap.checks,
+      ...(this.encryption?.checks ?? []),
       {
         name: 'poststarthook/crd-informer-synced',
         endpoints: ['readyz'],

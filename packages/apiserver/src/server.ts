@@ -15,6 +15,7 @@ import { CustomResources } from './crd/custom-resources.ts';
 import { APIEXTENSIONS, customResourceDefinitions } from './crd/definitions.ts';
 import { CelRules } from './crd/cel-rules.ts';
 import type { Rules } from './crd/rules.ts';
+import type { ConversionCalls } from './crd/webhook-converter.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { InFlightLimits } from './filters/in-flight.ts';
@@ -117,6 +118,8 @@ export interface ApiServerOptions extends SchemeParts {
   readonly healthChecks?: readonly HealthCheck[];
   /** Told why a check failed, which clients are not; the log is, unless said. */
   readonly unhealthy?: (endpoint: string, check: string, reason: string) => void;
+  /** How webhooks are called that convert custom resources; without it none is. */
+  readonly conversionCalls?: ConversionCalls;
   /** Further paths: `/metrics`, `/openapi/v2`. */
   readonly paths?: ReadonlyMap<string, Handler>;
   /** Further paths that begin so, with a slash at the end. */
@@ -148,7 +151,7 @@ export class ApiServer {
     const { scheme } = this;
     this.customResources =
       scheme.of({ group: APIEXTENSIONS, resource: 'customresourcedefinitions' }) &&
-      new CustomResources({ scheme, clock, logger, rules: served.rules });
+      new CustomResources({ scheme, clock, logger, rules: served.rules, calls: options.conversionCalls });
     const handler = apiPipeline({
       clock,
       uuid,

@@ -63,7 +63,8 @@ export interface ColumnCase extends Case {
   readonly cell: Json;
 }
 
-export function casesOf<T>(file: string): readonly T[] {
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller says what form the file has
+export function casesOf<T extends Case>(file: string): readonly T[] {
   const text = readFileSync(path.join(import.meta.dirname, 'testdata/crd', file), 'utf8');
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the file has this form
   return readJson(text) as unknown as readonly T[];
@@ -183,8 +184,8 @@ export function runDefault({ schema, value }: ShapeCase): JsonObject {
 }
 
 export function runColumn({ column, object }: ColumnCase, nowMs: number): Json {
-  const { cells } = customPrinter([{ name: 'Column', type: 'string', ...column }]);
+  const printer = customPrinter([{ name: 'Column', type: 'string', ...column }]);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a case's object has a name
   const value = { apiVersion: 'v1', kind: 'X', metadata: { name: 'a' }, ...object } as unknown as KubeObject;
-  return cells(value, nowMs)[1];
+  return printer.cells(value, nowMs)[1];
 }

@@ -9,6 +9,7 @@ import { AdmissionChain } from '../src/admission/chain.ts';
 import type { AdmissionPlugin } from '../src/admission/admission.ts';
 import type { Json, JsonObject } from '../src/api/json.ts';
 import type { KubeObject } from '../src/api/meta.ts';
+import type { ConversionCalls } from '../src/crd/webhook-converter.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { firstGeneration, keepField, nextGeneration, withoutField } from '../src/registry/generation.ts';
 import { ALL_VERBS, UPDATE_VERBS, type ResourceDefinition } from '../src/registry/resource.ts';
@@ -212,6 +213,7 @@ export function smallServer(
     /** `built-in`: all of Kubernetes' own. */
     readonly resources?: readonly ResourceDefinition[] | 'built-in';
     readonly random?: (limit: number) => number;
+    readonly conversionCalls?: ConversionCalls;
   } = {},
 ): SmallServer {
   const clock = options.clock ?? systemClock;
@@ -227,6 +229,7 @@ export function smallServer(
     ...(options.resources === 'built-in'
       ? {}
       : { resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES] }),
+    ...(options.conversionCalls === undefined ? {} : { conversionCalls: options.conversionCalls }),
     admission: new AdmissionChain(options.plugins ?? []),
   });
   return {

@@ -14,6 +14,8 @@ export interface Converter {
    * @throws ConversionNeeded when it has to be asked for first
    */
   convert(object: KubeObject, apiVersion: string): KubeObject;
+  /** Asks for many at once. @throws ApiError */
+  prepare?(objects: readonly KubeObject[], apiVersion: string): Promise<void>;
 }
 
 /** Strategy None. */

@@ -78,6 +78,13 @@ export class CustomResource {
       subresources: this.versions.flatMap((version) => this.subresources(version)),
       selectable: this.selectable(),
       convert: (object, to) => this.convert(object, to),
+      ...(this.converter.prepare === undefined
+        ? {}
+        : {
+            prepareConversion: async (objects, to) => {
+              await this.converter.prepare?.(objects, `${this.group}/${to.version}`);
+            },
+          }),
     };
   }
 

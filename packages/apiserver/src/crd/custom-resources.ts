@@ -23,6 +23,7 @@ import { part, text, withFieldAt } from '../validation/value.ts';
 import { approvalCondition } from './approval.ts';
 import { isConditionTrue, withCondition, withoutCondition } from './conditions.ts';
 import { RENAME, type Converter } from './converter.ts';
+import { WebhookConverter, type ConversionCalls } from './webhook-converter.ts';
 import { CustomResource } from './custom-resource.ts';
 import { CompiledSchemas } from './custom-schema.ts';
 import { APIEXTENSIONS, CLEANUP_FINALIZER } from './definitions.ts';
@@ -35,8 +36,8 @@ export interface CustomResourcesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly rules: Rules;
-  /** How objects of a definition with strategy Webhook are converted. */
-  readonly webhook?: (crd: KubeObject) => Converter;
+  /** How webhooks are called that convert objects. */
+  readonly calls?: ConversionCalls | undefined;
 }
 
 const DEFINITIONS = { group: APIEXTENSIONS, resource: 'customresourcedefinitions' };
@@ -286,7 +287,7 @@ export class CustomResources {
   }
 
   private serve(name: string, crd: KubeObject): void {
-    const { scheme, rules, webhook } = this.options;
+    const { scheme, rules, calls } = this.options;
     const uid = crd.metadata.uid ?? '';
     const signature = JSON.stringify([
       crd.metadata.generation ?? 0,
@@ -300,10 +301,7 @@ export class CustomResources {
       patterns: this.patterns,
       rules,
       objectMeta: () => scheme.types.struct('meta.v1.ObjectMeta'),
-      converter: (each) =>
-        text(part(part(each, 'spec'), 'conversion'), 'strategy') === 'Webhook' && webhook !== undefined
-          ? webhook(each)
-          : RENAME,
+      converter: (each) => converterOf(each, calls),
     });
     const { definition } = resource;
     if (serving !== undefined) {
@@ -388,6 +386,18 @@ export class CustomResources {
     }
     return objects.length === 0 || (await store.page('', { limit: 1 })).objects.length === 0;
   }
+}
+
+/** How objects of a definition become another version's. */
+function converterOf(crd: KubeObject, calls: ConversionCalls | undefined): Converter {
+  if (text(part(part(crd, 'spec'), 'conversion'), 'strategy') !== 'Webhook') return RENAME;
+  if (calls !== undefined) return new WebhookConverter(crd, calls);
+  return {
+    calls: true,
+    convert() {
+      throw new ApiError({ code: 500, reason: '', message: 'this server calls no conversion webhooks' });
+    },
+  };
 }
 
 /** Nothing new is made of a kind whose definition goes. */

@@ -42,9 +42,18 @@ export function answer(scope: Scope, code: number, object: KubeObject): ApiRespo
 
 /** Whether what lies in the store is of the request's version: then its JSON can be sent as it is. */
 export function isServedAsStored({ served }: Scope): boolean {
-  const { backing, group } = served.definition;
-  if (backing.kind !== 'stored') return false;
+  const { definition } = served;
+  const { backing, group } = definition;
+  // Where a webhook converts, objects may lie there in versions of before.
+  if (backing.kind !== 'stored' || definition.prepareConversion !== undefined) return false;
   return backing.version.group === group && backing.version.version === served.version.version;
+}
+
+/** Makes the calls that showing these objects in the request's version takes. @throws ApiError */
+export async function prepareShown({ served }: Scope, values: () => readonly KubeObject[]): Promise<void> {
+  const { definition, version } = served;
+  if (definition.prepareConversion === undefined) return;
+  await definition.prepareConversion(values(), { group: definition.group, version: version.version });
 }
 
 /** An object out of the store: where a client takes the JSON that is kept of it, nothing is written anew. */

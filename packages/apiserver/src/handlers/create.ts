@@ -6,6 +6,7 @@ import type { ApiResponse } from '../api/exchange.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { inNamespace } from '../registry/before.ts';
+import { settled } from '../registry/conversions.ts';
 import { answer } from './answer.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import {
@@ -35,10 +36,12 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   const owned = tracked(scope, undefined, object, options.fieldManager, fields);
   const { dryRun } = options;
   const admissionOptions = optionsObject(options);
-  const stored = parts.scheme.toStored(definition, owned);
-  const ready = await mutated(scope, 'CREATE', stored, undefined, admissionOptions, dryRun);
-  const created = await store.createObject(callOf(scope, dryRun), namespace, ready, {
-    create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
-  });
-  return answer(scope, 201, parts.scheme.toServed(served, created));
+  const stored = await settled(() => parts.scheme.toStored(definition, owned));
+  const ready = await settled(() => mutated(scope, 'CREATE', stored, undefined, admissionOptions, dryRun));
+  const created = await settled(() =>
+    store.createObject(callOf(scope, dryRun), namespace, ready, {
+      create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
+    }),
+  );
+  return answer(scope, 201, await settled(() => parts.scheme.toServed(served, created)));
 }

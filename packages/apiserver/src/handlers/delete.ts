@@ -4,8 +4,9 @@ import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
 import { asJson } from '../codec/object-codec.ts';
 import type { DeleteOptions } from '../registry/deletion.ts';
+import { settled } from '../registry/conversions.ts';
 import { selectionOf } from '../registry/selection.ts';
-import { answer, formOf } from './answer.ts';
+import { answer, formOf, prepareShown } from './answer.ts';
 import { listObject } from './list.ts';
 import { deleteOptions, listOptions } from './options.ts';
 import { callOf, validated, type Scope, namespaceOf } from './scope.ts';
@@ -18,12 +19,17 @@ export async function deleteOne(scope: Scope): Promise<ApiResponse> {
   const namespace = namespaceOf(scope);
   const { options, object: body } = await readOptions(scope);
   const dryRun = (options.dryRun ?? []).length > 0;
-  const { object, gone } = await store.deleteObject(callOf(scope, dryRun), namespace, name, options, {
-    delete: (old) => validated(scope, 'DELETE', undefined, old, body, dryRun),
-  });
+  const { object, gone } = await settled(() =>
+    store.deleteObject(callOf(scope, dryRun), namespace, name, options, {
+      delete: (old) => validated(scope, 'DELETE', undefined, old, body, dryRun),
+    }),
+  );
   // Who says that nothing is to be orphaned hears that it is not done yet.
   const code = !gone && options.orphanDependents === false ? 202 : 200;
-  return answer(scope, code, object.kind === 'Status' ? object : parts.scheme.toServed(served, object));
+  const shown = await settled(() =>
+    object.kind === 'Status' ? object : parts.scheme.toServed(served, object),
+  );
+  return answer(scope, code, shown);
 }
 
 export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
@@ -51,6 +57,7 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
     options,
     { delete: (old) => validated(scope, 'DELETE', undefined, old, body, dryRun) },
   );
+  await prepareShown(scope, () => objects);
   const items = objects.map((object) => parts.scheme.toServed(served, object));
   const meta = { resourceVersion: String(revision) };
   return { kind: 'object', code: 200, object: listObject(scope, form, items, meta) };

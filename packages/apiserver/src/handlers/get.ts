@@ -1,7 +1,7 @@
 /** GET of one object. */
 
 import type { ApiResponse } from '../api/exchange.ts';
-import { answerStored } from './answer.ts';
+import { answerStored, prepareShown } from './answer.ts';
 import { namespaceOf, type Scope } from './scope.ts';
 
 export async function get(scope: Scope): Promise<ApiResponse> {
@@ -13,5 +13,6 @@ export async function get(scope: Scope): Promise<ApiResponse> {
     signal: request.signal,
   });
   if (object === undefined) throw new Error(`${served.definition.resource} is not stored`);
+  await prepareShown(scope, () => [object.value]);
   return answerStored(scope, 200, object);
 }

@@ -11,7 +11,15 @@ import { metadataListOf, tableOf } from '../printers/table.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import type { ListResult, StoredObject } from '../storage/storage.ts';
 import { selectionOf } from '../registry/selection.ts';
-import { formOf, goType, includeOf, isServedAsStored, JSON_TYPE, notInThisForm } from './answer.ts';
+import {
+  formOf,
+  goType,
+  includeOf,
+  isServedAsStored,
+  JSON_TYPE,
+  notInThisForm,
+  prepareShown,
+} from './answer.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type HandlerParts, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
@@ -41,6 +49,7 @@ export async function list(scope: Scope): Promise<ApiResponse> {
     continue: options.continue,
     signal: request.signal,
   });
+  await prepareShown(scope, () => page.objects.map(({ value }) => value));
   const long = page.objects.length > LONG_COUNT;
   if (form.as === 'object' && form.media === 'json' && !form.pretty && isServedAsStored(scope)) {
     const answer = { code: 200, contentType: JSON_TYPE };

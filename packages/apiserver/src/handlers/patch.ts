@@ -23,6 +23,7 @@ import { readYaml, YamlError } from '../codec/yaml.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { applyPatch } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
+import { settled } from '../registry/conversions.ts';
 import type { Written } from '../registry/store.ts';
 import { answer } from './answer.ts';
 import { BODY_BYTES_MAX } from './body.ts';
@@ -60,8 +61,9 @@ export async function patch(scope: Scope): Promise<ApiResponse> {
   const body = await request.body(BODY_BYTES_MAX);
   request.context.audit?.requestPatch(body);
   const patcher = kind === 'apply' ? applier(scope, body, options) : changer(scope, kind, body, options);
-  const written = await write(scope, options, patcher, kind === 'apply');
-  return answer(scope, written.created ? 201 : 200, shownOf(scope, written.object) ?? written.object);
+  const written = await settled(() => write(scope, options, patcher, kind === 'apply'));
+  const shown = await settled(() => shownOf(scope, written.object) ?? written.object);
+  return answer(scope, written.created ? 201 : 200, shown);
 }
 
 /** @throws ApiError UnsupportedMediaType */

@@ -14,6 +14,7 @@ import { conform } from '../codec/typed.ts';
 import { PathElement, type FieldPath } from '../patch/field-path.ts';
 import { managedFieldsOf, withManagedFields } from '../patch/managed-fields.ts';
 import { parentManagedFields, scaleManagedFields } from '../patch/managed-fields-scale.ts';
+import { settled } from '../registry/conversions.ts';
 import { withMetadata } from '../registry/generation.ts';
 import type { ScaleFields } from '../registry/resource.ts';
 import { withFieldAt } from '../validation/value.ts';
@@ -44,7 +45,8 @@ async function read(scope: Scope): Promise<ApiResponse> {
     throw new Error(`${served.definition.resource} is not stored`);
   }
   const object = await served.store.read(namespaceOf(scope), name, { signal: request.signal });
-  return answer(scope, 200, view.show(parts.scheme.toServed(served, object.value)));
+  const parent = await settled(() => parts.scheme.toServed(served, object.value));
+  return answer(scope, 200, view.show(parent));
 }
 
 /** The parent as a Scale, and back. */

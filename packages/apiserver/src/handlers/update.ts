@@ -6,6 +6,7 @@ import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
+import { settled } from '../registry/conversions.ts';
 import { answer } from './answer.ts';
 import { readBody } from './body.ts';
 import { optionsObject, writeOptions } from './options.ts';
@@ -48,17 +49,20 @@ export async function update(scope: Scope): Promise<ApiResponse> {
     return withoutIdleTimes(existing, ready);
   };
   const { uid } = body.object.metadata;
-  const { object, created } = await store.updateObject(callOf(scope, dryRun), namespace, name, {
-    updated,
-    uid: uid === '' || view !== undefined ? undefined : uid,
-    ...(strategy === undefined ? {} : { strategy }),
-    validations: {
-      create: async (value) => {
-        await scope.parts.mayCreate?.(request);
-        await validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun);
+  const { object, created } = await settled(() =>
+    store.updateObject(callOf(scope, dryRun), namespace, name, {
+      updated,
+      uid: uid === '' || view !== undefined ? undefined : uid,
+      ...(strategy === undefined ? {} : { strategy }),
+      validations: {
+        create: async (value) => {
+          await scope.parts.mayCreate?.(request);
+          await validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun);
+        },
+        update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
       },
-      update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
-    },
-  });
-  return answer(scope, created ? 201 : 200, shownOf(scope, object) ?? object);
+    }),
+  );
+  const shown = await settled(() => shownOf(scope, object) ?? object);
+  return answer(scope, created ? 201 : 200, shown);
 }

@@ -10,7 +10,7 @@ import { asObject } from '../codec/object-codec.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { selectionOf } from '../registry/selection.ts';
 import type { StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
-import { formOf, includeOf, isServedAsStored } from './answer.ts';
+import { formOf, includeOf, isServedAsStored, prepareShown } from './answer.ts';
 import { pathName } from './list.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
@@ -88,7 +88,9 @@ class WireEvents implements AsyncIterableIterator<readonly WireEvent[], undefine
   }
 
   next(): Promise<IteratorResult<readonly WireEvent[], undefined>> {
-    return this.batches.next().then(this.step, this.failed);
+    const next = this.batches.next();
+    const ready = this.shape.prepares ? next.then((result) => this.shape.prepared(result)) : next;
+    return ready.then(this.step, this.failed);
   }
 
   async return(): Promise<IteratorResult<readonly WireEvent[], undefined>> {
@@ -121,6 +123,23 @@ class EventShape {
     this.form = form;
     this.include = include;
     this.plain = form.as === 'object' && form.media === 'json' && isServedAsStored(scope);
+  }
+
+  /** Whether objects are converted by somebody who is asked. */
+  get prepares(): boolean {
+    return this.scope.served.definition.prepareConversion !== undefined;
+  }
+
+  /** The same, once the calls are made that its conversions take. */
+  async prepared(
+    result: IteratorResult<readonly WatchEvent[]>,
+  ): Promise<IteratorResult<readonly WatchEvent[]>> {
+    if (result.done === true) return result;
+    const events = result.value;
+    await prepareShown(this.scope, () =>
+      events.flatMap((event) => ('object' in event ? [event.object.value] : [])),
+    );
+    return result;
   }
 
   wire(event: WatchEvent): WireEvent {

@@ -224,6 +224,8 @@ export interface ResourceDefinition {
    * apiVersion alone.
    */
   convert?(object: KubeObject, to: GroupVersion): KubeObject;
+  /** Makes the calls that convert() will need of these objects, as few as it can. @throws ApiError */
+  prepareConversion?(objects: readonly KubeObject[], to: GroupVersion): Promise<void>;
 }
 
 /** The version of this name, if the resource has it. */

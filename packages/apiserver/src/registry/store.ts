@@ -44,6 +44,7 @@ import {
   prepareUpdate,
   withSystemFields,
 } from './before.ts';
+import { ConversionNeeded } from './conversions.ts';
 import {
   beingDeleted,
   checkDeleteOptions,
@@ -254,7 +255,7 @@ export class ResourceStore implements ObjectStore {
       if ((object.metadata.resourceVersion ?? '') !== '' && !(error instanceof ApiError) && isPlain(error)) {
         throw new ApiError({ code: 500, reason: '', message: error.message }, { cause: error });
       }
-      const refused = toApiError(error, 'create', this.definition, name);
+      const refused = refusalOf(error, 'create', this.definition, name);
       if (refused.reason !== 'AlreadyExists') throw refused;
       const there = await this.existing(key);
       throw there !== undefined && isDeleting(there.value) ? beingDeleted(refused) : refused;
@@ -304,7 +305,7 @@ export class ResourceStore implements ObjectStore {
       if (error instanceof RemoveInstead) {
         return { object: await this.removeInstead(call, key, name, error.object), created: false };
       }
-      const refused = toApiError(error, created ? 'create' : 'update', this.definition, name);
+      const refused = refusalOf(error, created ? 'create' : 'update', this.definition, name);
       throw refused;
     }
   }
@@ -417,7 +418,7 @@ export class ResourceStore implements ObjectStore {
       await this.storage.delete(key, { ...(uid === undefined ? {} : { preconditions: { uid } }), signal });
     } catch (error) {
       // Two updates may both empty the list: it is gone either way.
-      if (!hasCode(error, 'KEY_NOT_FOUND')) throw toApiError(error, 'delete', this.definition, name);
+      if (!hasCode(error, 'KEY_NOT_FOUND')) throw refusalOf(error, 'delete', this.definition, name);
     }
     await this.definition.hooks?.afterDelete?.(object, context, this.stores);
     return object;
@@ -521,7 +522,7 @@ export class ResourceStore implements ObjectStore {
           ? { kind: 'pending', object: error.object }
           : { kind: 'remove', object: undefined };
       }
-      throw toApiError(error, 'update', this.definition, name);
+      throw refusalOf(error, 'update', this.definition, name);
     }
   }
 
@@ -557,7 +558,7 @@ export class ResourceStore implements ObjectStore {
       return (await this.storage.delete(key, { preconditions, validate, signal, ignoreReadErrors })).value;
     } catch (error) {
       if (marked !== undefined && hasCode(error, 'KEY_NOT_FOUND')) return marked;
-      throw toApiError(error, 'delete', this.definition, name);
+      throw refusalOf(error, 'delete', this.definition, name);
     }
   }
 
@@ -646,9 +647,20 @@ export class ResourceStore implements ObjectStore {
     try {
       return await act();
     } catch (error) {
-      throw toApiError(error, operation, this.definition, name);
+      throw refusalOf(error, operation, this.definition, name);
     }
   }
+}
+
+/** What the client is told; a conversion that has to be asked for is nothing to tell. @throws ConversionNeeded */
+function refusalOf(
+  error: unknown,
+  operation: StorageOperation,
+  definition: ResourceDefinition,
+  name: string,
+): ApiError {
+  if (error instanceof ConversionNeeded) throw error;
+  return toApiError(error, operation, definition, name);
 }
 
 /** Whether nobody gave the error a class of his own. */

@@ -84,8 +84,7 @@ async function post(context: WebhookContext, question: WebhookQuestion, body: Js
       timeoutMs: timeoutSeconds * 1_000,
       signal: attributes.signal,
     });
-    if (code < 200 || code > 206) throw new BadAnswer(code, bytes);
-    return readJson(bytes.toString('utf8'));
+    return readAnswer(code, bytes);
   } catch (error) {
     const code = error instanceof BadAnswer ? error.code : question.mutating ? 503 : 400;
     const text =
@@ -102,8 +101,9 @@ interface Target {
   readonly address?: { readonly host: string; readonly port: number };
 }
 
-async function targetOf(
-  context: WebhookContext,
+/** Where a webhook is. @throws Error */
+export async function targetOf(
+  context: Pick<WebhookContext, 'resolve'>,
   clientConfig: JsonObject,
   timeoutSeconds: number,
 ): Promise<Target> {
@@ -133,6 +133,12 @@ async function targetOf(
 function withTimeout(url: URL | string, seconds: number): string {
   const text = String(url);
   return `${text}${text.includes('?') ? '&' : '?'}timeout=${seconds}s`;
+}
+
+/** The JSON of an answer. @throws BadAnswer, JsonSyntaxError */
+export function readAnswer(code: number, body: Buffer): Json {
+  if (code < 200 || code > 206) throw new BadAnswer(code, body);
+  return readJson(body.toString('utf8'));
 }
 
 /** An answer with a code that says it is none, in client-go's words. */

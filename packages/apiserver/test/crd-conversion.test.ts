@@ -1,0 +1,303 @@
+/**
+ * Versions of a custom resource that a webhook converts into each other: objects, lists in one call, watches, writes in
+ * either version, an old stored version, metadata that stays, and what is told when the webhook fails.
+ */
+
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+
+import type { Json, JsonObject } from '../src/api/json.ts';
+import { readJson } from '../src/codec/json-reader.ts';
+import { writeJson } from '../src/codec/json-writer.ts';
+import { member, smallServer, type Answer, type SmallServer } from './small-server.ts';
+
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+const at = (version: string, rest = ''): string =>
+  `/apis/stable.example.com/${version}/namespaces/default/crontabs${rest}`;
+
+/** v1 says `cron`, v2 says `schedule: {text}`. */
+function convert(object: JsonObject, to: string): JsonObject {
+  const spec = object['spec'] as JsonObject;
+  const text = (to === 'v2' ? spec['cron'] : (spec['schedule'] as JsonObject)['text']) ?? '';
+  const metadata = object['metadata'] as JsonObject;
+  return {
+    ...object,
+    apiVersion: `stable.example.com/${to}`,
+    metadata: { ...metadata, annotations: { converted: to } },
+    spec: to === 'v2' ? { schedule: { text } } : { cron: text },
+  };
+}
+
+interface Asked {
+  readonly url: string;
+  readonly count: number;
+  readonly to: string;
+}
+
+let small: SmallServer;
+let asked: Asked[];
+/** What the webhook does instead of converting. */
+let answer: ((review: JsonObject) => { readonly code: number; readonly body: Json }) | undefined;
+
+function definition(storage: string): JsonObject {
+  const text: JsonObject = { type: 'string' };
+  const version = (name: string, spec: JsonObject): JsonObject => ({
+    name,
+    served: true,
+    storage: name === storage,
+    schema: { openAPIV3Schema: { type: 'object', properties: { spec } } },
+  });
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'crontabs.stable.example.com' },
+    spec: {
+      group: 'stable.example.com',
+      scope: 'Namespaced',
+      names: { plural: 'crontabs', kind: 'CronTab' },
+      versions: [
+        version('v1', { type: 'object', properties: { cron: text } }),
+        version('v2', {
+          type: 'object',
+          properties: {
+            schedule: { type: 'object', properties: { text, zone: { ...text, default: 'UTC' } } },
+          },
+        }),
+      ],
+      conversion: {
+        strategy: 'Webhook',
+        webhook: {
+          conversionReviewVersions: ['v1'],
+          clientConfig: { service: { namespace: 'hooks', name: 'converter', path: '/convert' } },
+        },
+      },
+    },
+  };
+}
+
+beforeEach(async () => {
+  asked = [];
+  answer = undefined;
+  small = smallServer({
+    resources: 'built-in',
+    conversionCalls: {
+      uuid: () => 'the-uid',
+      caller: {
+        post({ url }, body) {
+          const review = readJson(body.toString('utf8')) as JsonObject;
+          const request = review['request'] as JsonObject;
+          const objects = request['objects'] as JsonObject[];
+          const to = (request['desiredAPIVersion'] as string).split('/')[1];
+          asked.push({ url, count: objects.length, to });
+          const made = answer?.(review) ?? {
+            code: 200,
+            body: {
+              ...review,
+              response: {
+                uid: request['uid'],
+                result: { status: 'Success' },
+                convertedObjects: objects.map((object) => convert(object, to)),
+              },
+            },
+          };
+          return Promise.resolve({ code: made.code, body: Buffer.from(writeJson(made.body)) });
+        },
+      },
+    },
+  });
+  small.server.customResources?.start();
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
+  await small.ask('POST', '/api/v1/namespaces', namespace);
+  expect((await small.ask('POST', DEFINITIONS, definition('v1'))).code).toBe(201);
+  await until(
+    () => small.ask('GET', at('v1')),
+    ({ code }) => code === 200,
+  );
+});
+
+afterEach(async () => {
+  await small.stop();
+});
+
+async function until(ask: () => Promise<Answer>, good: (given: Answer) => boolean): Promise<Answer> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const given = await ask();
+    if (good(given)) return given;
+    if (Date.now() > deadline) throw new Error(`it never came: ${given.code} ${given.text}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function cronTab(version: string, name: string, spec: Json): JsonObject {
+  return { apiVersion: `stable.example.com/${version}`, kind: 'CronTab', metadata: { name }, spec };
+}
+
+describe('an object', () => {
+  test('is read in another version, with the defaults of that one and its own metadata', async () => {
+    const made = await small.ask('POST', at('v1'), cronTab('v1', 'a', { cron: 'x' }));
+    expect(made.code).toBe(201);
+    expect(asked).toEqual([]);
+    const read = await small.ask('GET', at('v2', '/a'));
+    expect(read.json).toMatchObject({
+      apiVersion: 'stable.example.com/v2',
+      spec: { schedule: { text: 'x', zone: 'UTC' } },
+      metadata: { name: 'a', uid: member(made.json, 'metadata', 'uid'), annotations: { converted: 'v2' } },
+    });
+    expect(asked).toEqual([
+      { url: 'https://converter.hooks.svc:443/convert?timeout=30s', count: 1, to: 'v2' },
+    ]);
+  });
+
+  test('is written in either version', async () => {
+    const made = await small.ask('POST', at('v2'), cronTab('v2', 'a', { schedule: { text: 'x' } }));
+    expect([made.code, made.json['message']]).toEqual([201, undefined]);
+    expect(made.json).toMatchObject({
+      apiVersion: 'stable.example.com/v2',
+      spec: { schedule: { text: 'x' } },
+    });
+    expect((await small.ask('GET', at('v1', '/a'))).json['spec']).toEqual({ cron: 'x' });
+    const patched = await small.ask('PATCH', at('v2', '/a'), { spec: { schedule: { text: 'y' } } });
+    expect([patched.code, patched.json['spec']]).toEqual([200, { schedule: { text: 'y', zone: 'UTC' } }]);
+    const first = await small.ask('GET', at('v1', '/a'));
+    expect(first.json['spec']).toEqual({ cron: 'y' });
+    const put = await small.ask('PUT', at('v2', '/a'), {
+      ...(await small.ask('GET', at('v2', '/a'))).json,
+      spec: { schedule: { text: 'z' } },
+    });
+    expect(put.code).toBe(200);
+    expect((await small.ask('GET', at('v1', '/a'))).json['spec']).toEqual({ cron: 'z' });
+    expect(member((await small.ask('GET', at('v1', '/a'))).json, 'metadata', 'generation')).toBe(3);
+  });
+
+  test('that lies there in a version of before is converted when it is read', async () => {
+    await small.ask('POST', at('v1'), cronTab('v1', 'a', { cron: 'x' }));
+    const { spec } = definition('v2');
+    await small.ask('PATCH', `${DEFINITIONS}/crontabs.stable.example.com`, {
+      spec: { versions: (spec as JsonObject)['versions'] },
+    });
+    await until(
+      () => small.ask('GET', `${DEFINITIONS}/crontabs.stable.example.com`),
+      ({ json }) => (member(json, 'status', 'storedVersions') as string[]).length === 2,
+    );
+    const read = await until(
+      () => small.ask('GET', at('v2', '/a')),
+      ({ code }) => code === 200,
+    );
+    expect(read.json['spec']).toEqual({ schedule: { text: 'x', zone: 'UTC' } });
+    const patched = await small.ask('PATCH', at('v1', '/a'), { spec: { cron: 'y' } });
+    expect([patched.code, patched.json['spec']]).toEqual([200, { cron: 'y' }]);
+  });
+});
+
+test('a list is converted in one call, and a watch as it goes', async () => {
+  for (const name of ['a', 'b', 'c']) await small.ask('POST', at('v1'), cronTab('v1', name, { cron: name }));
+  const list = await small.ask('GET', at('v2'));
+  expect((member(list.json, 'items') as JsonObject[]).map((item) => item['spec'])).toEqual(
+    ['a', 'b', 'c'].map((text) => ({ schedule: { text, zone: 'UTC' } })),
+  );
+  expect(asked.map(({ count }) => count)).toEqual([3]);
+  const watch = await small.server.call(`${at('v2')}?watch=true&resourceVersion=0&timeoutSeconds=1`);
+  const events = (await watch.bytes())
+    .toString('utf8')
+    .trim()
+    .split('\n')
+    .map((line) => readJson(line) as { type: string; object: JsonObject });
+  expect(events.filter(({ type }) => type === 'ADDED').map(({ object }) => object['apiVersion'])).toEqual(
+    ['a', 'b', 'c'].map(() => 'stable.example.com/v2'),
+  );
+});
+
+describe('a webhook that', () => {
+  const of = (review: JsonObject, response: JsonObject): { code: number; body: Json } => ({
+    code: 200,
+    body: { ...review, response: { uid: 'the-uid', result: { status: 'Success' }, ...response } },
+  });
+  const given = (review: JsonObject): JsonObject[] =>
+    (review['request'] as JsonObject)['objects'] as JsonObject[];
+  const KIND = 'conversion webhook for stable.example.com/v1, Kind=CronTab';
+
+  test.each<[string, (review: JsonObject) => { code: number; body: Json }, string]>([
+    [
+      'refuses',
+      (review) => of(review, { result: { status: 'Failed', message: 'no way' } }),
+      `${KIND} failed: no way`,
+    ],
+    [
+      'says nothing',
+      (review) => of(review, { result: { status: '' } }),
+      `${KIND} failed: response.result.status was '', not 'Success'`,
+    ],
+    [
+      'answers another',
+      (review) => of(review, { uid: 'x' }),
+      `${KIND} failed: expected response.uid="the-uid", got "x"`,
+    ],
+    [
+      'answers too little',
+      (review) => of(review, { convertedObjects: [] }),
+      `${KIND} returned 0 objects, expected 1`,
+    ],
+    [
+      'has no response',
+      (review) => ({ code: 200, body: { apiVersion: review['apiVersion'] ?? '', kind: 'ConversionReview' } }),
+      `${KIND} failed: no response provided`,
+    ],
+    [
+      'answers something else',
+      () => ({ code: 200, body: { apiVersion: 'v1', kind: 'Status' } }),
+      `${KIND} failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got v1, Kind=Status`,
+    ],
+    [
+      'fails',
+      () => ({ code: 503, body: {} }),
+      `${KIND} failed: the server is currently unable to handle the request`,
+    ],
+    [
+      'converts to another version',
+      (review) => of(review, { convertedObjects: given(review) }),
+      `${KIND} returned invalid converted object at index 0: invalid groupVersion (expected stable.example.com/v2, received stable.example.com/v1)`,
+    ],
+    [
+      'changes the kind',
+      (review) =>
+        of(review, {
+          convertedObjects: given(review).map((object) => ({ ...convert(object, 'v2'), kind: 'X' })),
+        }),
+      `${KIND} returned invalid converted object at index 0: invalid kind (expected CronTab, received X)`,
+    ],
+    [
+      'changes the name',
+      (review) =>
+        of(review, {
+          convertedObjects: given(review).map((object) => ({
+            ...convert(object, 'v2'),
+            metadata: { ...(object['metadata'] as JsonObject), name: 'b' },
+          })),
+        }),
+      `${KIND} returned invalid converted object at index 0: must have the same name: a != b`,
+    ],
+    [
+      'makes labels that are none',
+      (review) =>
+        of(review, {
+          convertedObjects: given(review).map((object) => ({
+            ...convert(object, 'v2'),
+            metadata: { ...(object['metadata'] as JsonObject), labels: { x: 'a b' } },
+          })),
+        }),
+      `${KIND} returned invalid metadata in object at index 0: metadata.labels`,
+    ],
+  ])('%s is told of', async (_name, does, message) => {
+    await small.ask('POST', at('v1'), cronTab('v1', 'a', { cron: 'x' }));
+    answer = does;
+    const refused = await small.ask('GET', at('v2', '/a'));
+    expect([refused.code, (refused.json['message'] as string).slice(0, message.length)]).toEqual([
+      500,
+      message,
+    ]);
+    // The version that is stored needs nobody.
+    expect((await small.ask('GET', at('v1', '/a'))).code).toBe(200);
+    answer = undefined;
+    expect((await small.ask('GET', at('v2', '/a'))).code).toBe(200);
+  });
+});
