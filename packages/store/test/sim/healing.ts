@@ -16,6 +16,10 @@ const GRACE_MS = 30_000;
 const LOOK_EVERY_MS = 100;
 /** After all agree: what watchers are still to be told is told, to slow clients too. */
 const QUIET_MS = 12_000;
+/** Leases of so few seconds are over then, or a little later: many at once are ended a few at a time. */
+const SHORT_TTL_SECONDS = 6;
+const ENDED_WITHIN_MS = 30_000;
+const ENDED_EACH_MS = 1000;
 
 /** @throws LawBroken */
 export function heal(cluster: Show, prng: Prng): void {
@@ -27,6 +31,7 @@ export function heal(cluster: Show, prng: Prng): void {
   cluster.recorder.fact({ type: 'fault', name: 'all', heals: true });
   for (const member of cluster.members) {
     member.pausedUntil = 0;
+    member.life?.wake();
     member.slowUntil = 0;
     member.fullUntil = 0;
     member.syncFails = 'none';
@@ -52,6 +57,7 @@ export function heal(cluster: Show, prng: Prng): void {
   }
   const agreed = core(cluster);
   cluster.until(scheduler.now + QUIET_MS);
+  leasesEnd(cluster);
   hashes(cluster, agreed);
   cluster.recorder.fact({ type: 'settled', revision: cluster.ledger.revisionMax });
 }
@@ -97,6 +103,25 @@ function lacking(cluster: Show, leader: SimMember | undefined): Lack | undefined
       return { law: 'L3', text: `${member.name} is at ${state.consistentIndex}, not ${consistentIndex}` };
   }
   return undefined;
+}
+
+/** E2: nobody renews any more, and there is a leader. */
+function leasesEnd(cluster: Show): void {
+  const { scheduler } = cluster;
+  let endMs: number | undefined;
+  for (;;) {
+    const leader = cluster.leader();
+    const lessor = leader?.server?.replica.lessor;
+    const left = lessor?.list().filter((id) => (lessor.lookup(id)?.ttlSeconds ?? 0) <= SHORT_TTL_SECONDS);
+    if (left?.length === 0) return;
+    endMs ??= scheduler.now + ENDED_WITHIN_MS + (left?.length ?? 0) * ENDED_EACH_MS;
+    law(
+      'E2',
+      scheduler.now < endMs,
+      () => `${leader?.name} still has ${left?.length} leases of at most ${SHORT_TTL_SECONDS} s`,
+    );
+    cluster.until(scheduler.now + LOOK_EVERY_MS);
+  }
 }
 
 /** K9: equal hashes where revision and compaction are equal. */

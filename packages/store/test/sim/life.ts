@@ -51,6 +51,8 @@ export class Life implements Clock {
   private startMs: number;
   private startedAt: number;
   private rate: number;
+  /** What came while it was paused. */
+  private readonly held = new Set<() => void>();
   private turnTasks: (() => void)[] = [];
   private turnDue = false;
 
@@ -120,12 +122,21 @@ export class Life implements Clock {
     return new Promise((resolve) => this.later(delayMs, kind, resolve));
   }
 
+  /** It goes on before its pause was to end: all that waits for that comes now, in its order. */
+  wake(): void {
+    for (const held of this.held) this.stage.scheduler.later(0, 'wake', this.machine.place, held);
+  }
+
   /** Runs a task as the process would: now, when it wakes, or never. */
   enter(kind: string, task: () => void): void {
     if (this.ended) return;
     const wait = this.machine.pausedUntil - this.stage.scheduler.now;
     if (wait > 0) {
-      this.stage.scheduler.later(wait, kind, this.machine.place, () => this.enter(kind, task));
+      const held = (): void => {
+        if (this.held.delete(held)) this.enter(kind, task);
+      };
+      this.held.add(held);
+      this.stage.scheduler.later(wait, kind, this.machine.place, held);
       return;
     }
     task();
