@@ -8,6 +8,7 @@
 import { type Expr } from './ast.ts';
 import { exactly, ONE, product, scaled, sum, UNBOUNDED, UNKNOWN, ZERO, type Range } from './cost-range.ts';
 import { AUTHORIZATION_CHECK_COST, REGEX_FACTOR, SELECTOR, STRING_FACTOR } from './runtime-cost.ts';
+import { RANGE_SIZE_MAX } from './library-collections.ts';
 import { type CelType } from './types.ts';
 
 /** An operand as the estimate sees it. */
@@ -123,6 +124,13 @@ function contained(overloadId: string, cidr: boolean, other: Operand): Range {
   return overloadId.endsWith('_string') ? sum(cost, walk(other)) : cost;
 }
 
+/** What lists.range() makes: what its constant says, or as much as it may. */
+function rangeMax(count: Operand): number {
+  const { expr } = count;
+  if (expr?.kind === 'const' && expr.constant.kind === 'int') return Math.max(Number(expr.constant.value), 0);
+  return RANGE_SIZE_MAX;
+}
+
 /** Equality of the types libraries bring. */
 function equalOpaque(a: Operand, b: Operand): Range | undefined {
   if (a.type.kind !== 'opaque' || !a.type.equals(b.type) || a.type.name === 'optional_type') return undefined;
@@ -209,6 +217,23 @@ export function kubernetesCall(
       return { cost: sum(product(sizeOrUnknown(first), sizeOrUnknown(second)), ONE) };
     case 'sets.equivalent':
       return { cost: sum(product(product(sizeOrUnknown(first), sizeOrUnknown(second)), exactly(2)), ONE) };
+    case 'slice':
+    case 'reverse':
+    case 'flatten':
+      if (target === undefined) return undefined;
+      return { cost: sum(ONE, sizeOrUnknown(target)), size: { min: 0, max: sizeOrUnknown(target).max } };
+    case 'lists.range':
+      return { cost: { min: 1, max: rangeMax(first) + 1 }, size: { min: 0, max: rangeMax(first) } };
+    case 'distinct':
+    case 'sort':
+    case '@sortByAssociatedKeys': {
+      if (target === undefined) return undefined;
+      const size = sizeOrUnknown(target);
+      return {
+        cost: sum(ONE, product(size, size)),
+        size: name === 'distinct' ? { min: 0, max: size.max } : size,
+      };
+    }
     case '_==_': {
       const cost = equalOpaque(first, second);
       return cost === undefined ? undefined : { cost };

@@ -65,7 +65,8 @@ export class Frame {
 
   constructor(bindings: Bindings, slotCount: number, costMax: number, stop: (() => boolean) | undefined) {
     this.bindings = bindings;
-    this.slots = Array.from({ length: slotCount }, () => null);
+    this.slots = [];
+    for (let i = 0; i < slotCount; i++) this.slots.push(null);
     this.costMax = costMax;
     this.stop = stop;
   }
@@ -405,7 +406,6 @@ class Compiler {
     if (folded !== undefined) return folded;
     const runs = args.map((arg) => arg.run);
     const costs = overloads.map((overload) => callCost(name, overload.id));
-    const noneCost = callCost(name, overloads[0].id);
     return {
       run: (frame) => {
         const values: Value[] = [];
@@ -417,6 +417,9 @@ class Compiler {
         for (let i = 0; i < overloads.length; i++) {
           const overload = overloads[i];
           if (!fits(overload, values)) continue;
+          const { cost, byResult } = costs[i];
+          // Charged first: what is beyond the budget is not begun.
+          if (!byResult) frame.charge(cost(values, null));
           // An argument that an overload does not have is never looked at.
           const result = overload.run(
             values[0] ?? null,
@@ -424,10 +427,10 @@ class Compiler {
             values[2] ?? null,
             values[3] ?? null,
           );
-          frame.charge(costs[i](values, result));
+          if (byResult) frame.charge(cost(values, result));
           return result;
         }
-        frame.charge(noneCost(values, noSuchOverload()));
+        frame.charge(1);
         return new CelError(
           `no such overload: ${name}(${values.map((value) => typeName(typeOf(value))).join(', ')})`,
         );

@@ -7,6 +7,7 @@
 
 import { isJsonObject, JsonFloat, type Json, type JsonArray, type JsonObject } from '../api/json.ts';
 import { type Declaration, type FieldDeclaration } from './declarations.ts';
+import { escapeFieldName } from './field-names.ts';
 import { parseDuration, parseTimestamp } from './times.ts';
 import { type CelType } from './types.ts';
 import {
@@ -15,7 +16,9 @@ import {
   CelList,
   CelMap,
   CelObject,
+  Duration,
   equal,
+  Timestamp,
   type MapKey,
   type Result,
   type Value,
@@ -92,6 +95,22 @@ class JsonList extends CelList {
   }
 }
 
+/** What a scalar is found by among values of one schema; undefined for what is none. */
+function scalarKey(value: Value | undefined): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return `s${value}`;
+    case 'bigint':
+    case 'boolean':
+    case 'number':
+      return `n${value}`;
+    default:
+  }
+  if (value === undefined || value === null) return 'none';
+  if (value instanceof Timestamp || value instanceof Duration) return `t${value.nanos}`;
+  return value instanceof Uint8Array ? `b${value.join()}` : undefined;
+}
+
 /** A list whose order does not matter and which has each element once: x-kubernetes-list-type set. */
 class SetList extends CelList {
   private readonly inner: CelList;
@@ -109,15 +128,25 @@ class SetList extends CelList {
     return this.inner.at(index);
   }
 
+  /** By their keys; an element of a set is a scalar, and one that is none makes the lists unlike. */
   override sameAs(other: CelList): boolean {
     if (other.size !== this.size) return false;
-    const mine = this.toArray();
-    return other.toArray().every((value) => mine.some((known) => equal(known, value)));
+    const keys = new Set(this.toArray().map(scalarKey));
+    return other.toArray().every((value) => {
+      const key = scalarKey(value);
+      return key !== undefined && keys.has(key);
+    });
   }
 
   override joined(other: CelList): CelList {
     const values = this.toArray();
-    for (const value of other) if (!values.some((known) => equal(known, value))) values.push(value);
+    const keys = new Set(values.map(scalarKey));
+    for (const value of other) {
+      const key = scalarKey(value);
+      if (key !== undefined && keys.has(key)) continue;
+      keys.add(key);
+      values.push(value);
+    }
     return new SetList(new ArrayList(values));
   }
 }
@@ -142,28 +171,27 @@ class KeyedList extends CelList {
     return this.inner.at(index);
   }
 
-  private sameKeys(a: Value, b: Value): boolean {
-    if (!(a instanceof CelObject) || !(b instanceof CelObject)) return false;
-    return this.keys.every((key) => {
-      const [left, right] = [keyField(a, key), keyField(b, key)];
-      return left === undefined || right === undefined ? left === right : equal(left, right);
-    });
+  private keyOf(value: Value): string {
+    if (!(value instanceof CelObject)) return 'none';
+    return JSON.stringify(this.keys.map((key) => scalarKey(keyField(value, key)) ?? ''));
   }
 
   override sameAs(other: CelList): boolean {
     if (other.size !== this.size) return false;
-    const mine = this.toArray();
+    const mine = new Map(this.toArray().map((value) => [this.keyOf(value), value]));
     return other.toArray().every((value) => {
-      const found = mine.find((known) => this.sameKeys(known, value));
+      const found = mine.get(this.keyOf(value));
       return found !== undefined && equal(found, value);
     });
   }
 
   override joined(other: CelList): CelList {
     const values = this.toArray();
+    const places = new Map(values.map((value, i) => [this.keyOf(value), i]));
     for (const value of other) {
-      const at = values.findIndex((known) => this.sameKeys(known, value));
-      if (at < 0) values.push(value);
+      const key = this.keyOf(value);
+      const at = places.get(key);
+      if (at === undefined) places.set(key, values.push(value) - 1);
       else values[at] = value;
     }
     return new KeyedList(new ArrayList(values), this.keys);
@@ -309,7 +337,12 @@ export function typedResult(json: Json, declaration: Declaration): Result {
       }
       const list = new JsonList(json, (element) => typedValue(element, shape.element));
       if (shape.listType === 'set') return new SetList(list);
-      return shape.listType === 'map' ? new KeyedList(list, shape.keys) : list;
+      return shape.listType === 'map'
+        ? new KeyedList(
+            list,
+            shape.keys.map((key) => escapeFieldName(key) ?? key),
+          )
+        : list;
     }
     case 'map':
       return isJsonObject(json)

@@ -163,7 +163,7 @@ export const TWO_VARIABLE_LIBRARY: readonly Overload[] = [
 ];
 
 /** The largest list that range() makes: it costs memory before it costs anything else. */
-const RANGE_MAX = 1_000_000n;
+export const RANGE_SIZE_MAX = 1_000_000;
 
 const slice = onList((list, from, to) => {
   if (typeof from !== 'bigint' || typeof to !== 'bigint') return noSuchOverload();
@@ -221,7 +221,7 @@ function sortedBy(list: CelList, keys: CelList): Result {
 
 const range: Implementation = (count) => {
   if (typeof count !== 'bigint') return noSuchOverload();
-  if (count > RANGE_MAX) return new CelError(`range(${count}) exceeds ${RANGE_MAX} elements`);
+  if (count > RANGE_SIZE_MAX) return new CelError(`range(${count}) exceeds ${RANGE_SIZE_MAX} elements`);
   return new ArrayList(Array.from({ length: Math.max(Number(count), 0) }, (_none, i) => BigInt(i)));
 };
 

@@ -53,9 +53,24 @@ const cased =
   (text) =>
     typeof text === 'string' ? text.replace(letters, change) : noSuchOverload();
 
+/** Its cost is of what it replaces in, not of what comes out: that is bounded here. */
+const RESULT_LENGTH_MAX = 16 * 1024 * 1024;
+
+function countOf(text: string, part: string): number {
+  if (part === '') return text.length + 1;
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
+}
+
 const replace: Implementation = (text, from, to, limit) => {
   if (typeof text !== 'string' || typeof from !== 'string' || typeof to !== 'string') return noSuchOverload();
   const max = typeof limit === 'bigint' ? limit : -1n;
+  // At most as many places as the text has room for; each may bring the whole replacement.
+  const places = from === '' ? text.length + 1 : Math.floor(text.length / from.length);
+  if (places * to.length > RESULT_LENGTH_MAX && countOf(text, from) * to.length > RESULT_LENGTH_MAX) {
+    return new CelError('replace: the result is too long');
+  }
   if (max < 0n) return text.replaceAll(from, () => to);
   const parts = from === '' ? ['', ...points(text), ''] : text.split(from);
   let out = parts[0];

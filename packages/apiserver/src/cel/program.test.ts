@@ -76,6 +76,26 @@ describe('budgets', () => {
     expect(outcome).toMatchObject({ kind: 'value', value: true });
   });
 
+  test('a call beyond the budget is not begun', () => {
+    const big = bindingsOf({ x: untypedValue(Array.from({ length: 200_000 }, (_none, i) => i)) });
+    for (const expression of ['sets.contains(x, x)', 'x.distinct().size() > 0', 'sets.equivalent(x, x)']) {
+      expect(program(expression).evaluate(big, RUNTIME_LIMITS.perObject).kind).toBe('exceeded');
+    }
+  });
+
+  test('what would not fit into memory is an error', () => {
+    const text = bindingsOf({ x: 'a'.repeat(1_000_000) });
+    expect(program('x.replace("", x).size() > 0').evaluate(text)).toMatchObject({
+      kind: 'error',
+      message: 'replace: the result is too long',
+    });
+  });
+
+  test('a pattern that others take forever for is as fast as any', () => {
+    const text = bindingsOf({ x: `${'a'.repeat(50_000)}!` });
+    expect(program('x.matches("^(a|a|aa)+$")').evaluate(text)).toMatchObject({ kind: 'value', value: false });
+  });
+
   test.each<[string, number]>([
     ['[1, 2, 3] == [1, 2, 3]', 1],
     ['1 in [1, 2, 3]', 0],

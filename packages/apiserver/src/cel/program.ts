@@ -79,6 +79,9 @@ function runFrame(run: Evaluate, frame: Frame): Outcome {
     const { cost } = frame;
     if (error instanceof CostExceeded) return { kind: 'exceeded', message: EXCEEDED, cost };
     if (error instanceof Interrupted) return { kind: 'interrupted', message: INTERRUPTED, cost };
+    // The engine's own bounds: a text longer than it can hold, values nested deeper than its stack.
+    if (error instanceof RangeError)
+      return { kind: 'error', message: `out of range: ${error.message}`, cost };
     if (error instanceof PendingDecision) return { kind: 'undecided', question: error.question, cost };
     throw error;
   }

@@ -81,6 +81,11 @@ const validation: CallCost = ([format, text]) =>
 /** Equality of a library's own types does not depend on their size. */
 const equality: CallCost = (args) => (args[0] instanceof Opaque ? 1 : MIN_OF_TWO(args, null));
 
+/** Lists that a list is made of: one for each element of the result. */
+const output: CallCost = (_args, result) => 1 + (result instanceof CelError ? 0 : costSize(result));
+/** Elements are compared with each other. */
+const pairwise: CallCost = (args) => 1 + costSize(args[0]) ** 2;
+
 /** By function: what Kubernetes says of its own and of extended libraries. */
 const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
   check: () => AUTHORIZATION_CHECK_COST,
@@ -98,6 +103,13 @@ const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
   replace: WALK_TWICE,
   split: WALK_TWICE,
   join: (_args, result) => (result instanceof CelError ? 1 : traversal(result, 2)),
+  slice: output,
+  flatten: output,
+  reverse: output,
+  'lists.range': output,
+  distinct: pairwise,
+  sort: pairwise,
+  '@sortByAssociatedKeys': pairwise,
   find: MATCH,
   findAll: MATCH,
   cidr: WALK_FIRST,
@@ -142,7 +154,20 @@ const BY_OVERLOAD: Readonly<Record<string, CallCost>> = {
 };
 const COMPARED = /^(?:less|less_equals|greater|greater_equals)_(?:string|bytes)$/;
 
-export function callCost(name: string, overloadId: string): CallCost {
+/** These cost by what they give; all others can be charged before they run. */
+const BY_RESULT: ReadonlySet<string> = new Set(['join', 'slice', 'flatten', 'reverse', 'lists.range']);
+
+export interface Charge {
+  readonly cost: CallCost;
+  /** Whether the result is needed to know the cost: such a call takes no longer than its result is large. */
+  readonly byResult: boolean;
+}
+
+export function callCost(name: string, overloadId: string): Charge {
+  return { cost: costOf(name, overloadId), byResult: BY_RESULT.has(name) };
+}
+
+function costOf(name: string, overloadId: string): CallCost {
   const known = Object.hasOwn(BY_OVERLOAD, overloadId) ? BY_OVERLOAD[overloadId] : undefined;
   if (known !== undefined) return known;
   if (COMPARED.test(overloadId)) return MIN_OF_TWO;
