@@ -37,10 +37,10 @@ export function parseTime(text: string): Instant | undefined {
 
 /** `2006-01-02T15:04:05Z`. */
 export function formatTime(seconds: number): string {
-  return new Date(seconds * 1000)
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replace(/^\+0+(\d{4}-)/, '$1');
+  const text = new Date(seconds * 1000).toISOString();
+  // Years of four digits, as good as all: no pattern is needed.
+  if (text.length === 24) return `${text.slice(0, 19)}Z`;
+  return text.replace(/\.\d+Z$/, 'Z').replace(/^\+0+(\d{4}-)/, '$1');
 }
 
 /** `2006-01-02T15:04:05.000000Z`: always six digits. */

@@ -38,11 +38,17 @@ interface Place {
   readonly continued: boolean;
 }
 
+/** Of what was written last, so many objects are kept: a watch tells of them some milliseconds later. */
+const WRITTEN_MAX = 64;
+const WRITTEN_BYTES_EACH = 16 * 1024;
+
 export class ListReader {
   private readonly resource: StorageResource;
   private readonly space: KeySpace;
   private readonly prefix: string;
   private readonly clock: Clock;
+  /** What was written last, oldest first. */
+  private readonly written = new Map<string, EncodedObject>();
 
   constructor(
     resource: StorageResource,
@@ -113,9 +119,32 @@ export class ListReader {
     const { transformer, codec } = this.resource;
     const key = this.keyOf(pair);
     if (transformer === undefined) {
+      const own = this.written.get(key);
+      // A store that was set back may tell another state under a revision it told before.
+      if (own?.revision === pair.revision && own.bytes.equals(pair.value)) {
+        return { object: own, stale: false };
+      }
       return { object: new EncodedObject(key, pair.revision, pair.value, codec), stale: false };
     }
     return this.decrypt(pair, key);
+  }
+
+  /**
+   * Keeps what was written a moment ago: whoever watches is told of it next, and need not decode it once more.
+   *
+   * @param object as it is stored now
+   */
+  remember(object: EncodedObject): void {
+    const { written } = this;
+    // What a transformer makes of it is not what was encoded.
+    if (this.resource.transformer !== undefined || object.bytes.length > WRITTEN_BYTES_EACH) return;
+    written.delete(object.key);
+    written.set(object.key, object);
+    if (written.size <= WRITTEN_MAX) return;
+    for (const oldest of written.keys()) {
+      written.delete(oldest);
+      break;
+    }
   }
 
   /** A full key as the storage's callers write it. */

@@ -102,7 +102,7 @@ export class ObjectStorage implements Storage {
     const bytes = this.resource.codec.encode(value);
     const written = await this.write(full, bytes, 0, ttlSeconds, false, signal);
     if (!written.succeeded) throw new StorageError('KEY_EXISTS', full, 0);
-    return new EncodedObject(key, written.revision, bytes, this.resource.codec);
+    return this.made(new EncodedObject(key, written.revision, bytes, this.resource.codec));
   }
 
   async guaranteedUpdate(
@@ -146,7 +146,7 @@ export class ObjectStorage implements Storage {
       }
 
       const written = await this.write(full, bytes, state.revision, updated.ttlSeconds ?? 0, true, signal);
-      if (written.succeeded) return new EncodedObject(key, written.revision, bytes, codec);
+      if (written.succeeded) return this.made(new EncodedObject(key, written.revision, bytes, codec));
       state = await this.stateOf(full, written.current, ignoreNotFound);
       fresh = true;
     }
@@ -210,6 +210,11 @@ export class ObjectStorage implements Storage {
 
   compactedRevision(): number {
     return this.space.compactedRevision();
+  }
+
+  private made(object: EncodedObject): EncodedObject {
+    this.reader.remember(object);
+    return object;
   }
 
   private full(key: string): string {
