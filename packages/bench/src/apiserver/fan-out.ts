@@ -8,7 +8,7 @@ import { CallFailed, type Call } from '../load.ts';
 import { Meter, runLoad, type Measured } from '../measured.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ObjectLoad } from './object-load.ts';
-import { presentName, makePresent } from './object-load.ts';
+import { Edited, makePresent, presentName } from './object-load.ts';
 import { STAMP_LENGTH, STAMP_MARK, stampOf } from './objects.ts';
 
 /** A delivery that takes longer is an error, not a latency. */
@@ -26,6 +26,7 @@ export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Prom
   await makePresent(load, 1);
   const collection = maker.collection(namespace);
   const name = presentName(0);
+  const edited = await Edited.read(load, [name]);
   const meter = new Meter(subject);
   const deliveries = new LatencyHistogram();
   const changes = new Map<string, Change>();
@@ -67,7 +68,7 @@ export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Prom
         };
         changes.set(stamp, { intendedMs, left: count, done });
       });
-      const body = maker.body(namespace, name, stamp);
+      const body = edited.body(name, stamp);
       await Promise.all([
         client.call(index, { method: 'PUT', path: `${collection}/${name}`, body }),
         everywhere,

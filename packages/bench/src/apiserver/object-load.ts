@@ -9,7 +9,7 @@ import type { Settings } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import type { Subject } from '../servers.ts';
 import type { ApiClient } from './api-client.ts';
-import { stampOf, type ObjectMaker } from './objects.ts';
+import { STAMP_MARK, stampOf, type ObjectMaker } from './objects.ts';
 
 /** Objects that gets and updates are spread over; each client has its own among them. */
 export const PRESENT = 1_000;
@@ -69,14 +69,50 @@ export function measureGet(
   return measureCalls(load.subject, load.settings, call, load.progress);
 }
 
-/** Each client changes objects of its own, so that no version is out of date. */
-export function measureUpdate(load: ObjectLoad): Promise<Measured> {
+/**
+ * Objects as the server has them, to be sent back with another stamp: of a pod it filled in what may not change, so that
+ * what was sent at first would be refused. Without a version: whoever writes last wins.
+ */
+export class Edited {
+  private readonly texts: ReadonlyMap<string, Buffer>;
+
+  private constructor(texts: ReadonlyMap<string, Buffer>) {
+    this.texts = texts;
+  }
+
+  static async read(load: Omit<ObjectLoad, 'settings'>, names: readonly string[]): Promise<Edited> {
+    const { client, maker, namespace } = load;
+    const collection = maker.collection(namespace);
+    const texts = new Map<string, Buffer>();
+    await Promise.all(
+      names.map(async (name, index) => {
+        const { body } = await client.call(index, { method: 'GET', path: `${collection}/${name}` });
+        const text = body.toString('utf8').replace(/"resourceVersion":"\d+",?/, '');
+        texts.set(name, Buffer.from(text));
+      }),
+    );
+    return new Edited(texts);
+  }
+
+  /** A copy with that stamp. */
+  body(name: string, stamp: string): Buffer {
+    const text = this.texts.get(name);
+    if (text === undefined) throw new Error(`${name} was not read`);
+    const body = Buffer.from(text);
+    body.write(stamp, body.indexOf(STAMP_MARK) + STAMP_MARK.length, 'latin1');
+    return body;
+  }
+}
+
+/** Each client changes objects of its own, so that nobody meets another's change. */
+export async function measureUpdate(load: ObjectLoad): Promise<Measured> {
   const { client, maker, namespace, settings } = load;
   const collection = maker.collection(namespace);
-  // A pod that runs may change few of its fields: an annotation is what both kinds take.
+  const names = Array.from({ length: Math.min(settings.clients, PRESENT) }, (_, at) => presentName(at));
+  const edited = await Edited.read(load, names);
   const call: Call = async (index, sequence) => {
     const name = presentName(index % PRESENT);
-    const body = maker.body(namespace, name, stampOf(sequence));
+    const body = edited.body(name, stampOf(sequence));
     await client.call(index, { method: 'PUT', path: `${collection}/${name}`, body });
   };
   return measureCalls(
