@@ -1,11 +1,15 @@
 /** Encryption at rest as a server has it: the file its flags name, and another look at it where they say so. */
 
 import type { Clock, Logger } from '@keelson/base';
+import { nativeChannel, type Channel } from '@keelson/rpc';
 
 import type { GroupResource } from './api/meta.ts';
+import type { HealthCheck } from './handlers/health.ts';
 import { Counter, type MetricsRegistry } from './metrics/registry.ts';
 import type { EtcdConfig } from './options/config.ts';
-import { Encryption } from './storage/encryption/encryption.ts';
+import { Encryption, type KmsProvider } from './storage/encryption/encryption.ts';
+import { keyService } from './storage/encryption/kms-client.ts';
+import { KmsTransformer } from './storage/encryption/kms.ts';
 import { EncryptionReload } from './storage/encryption/reload.ts';
 import type { ValueTransformer } from './storage/storage.ts';
 
@@ -18,11 +22,14 @@ export interface EncryptionParts {
   readonly readFile: (path: string) => string;
   /** A random whole number, 0 ≤ n < limit, that nobody can foresee. */
   readonly random: (limit: number) => number;
+  readonly uuid: () => string;
 }
 
 export interface EncryptionAtRest {
   /** For the storage of a resource. */
   readonly transformer: (resource: GroupResource) => ValueTransformer;
+  /** Of key services. */
+  readonly checks: readonly HealthCheck[];
   start(): void;
   stop(): void;
 }
@@ -32,7 +39,7 @@ export interface EncryptionAtRest {
  * @throws Error for a file that cannot be used
  */
 export function makeEncryption(parts: EncryptionParts): EncryptionAtRest | undefined {
-  const { config, clock, logger, metrics, readFile, random } = parts;
+  const { config, clock, logger, metrics, readFile, random, uuid } = parts;
   const { encryptionFile, encryptionReload } = config;
   if (encryptionFile === '') return undefined;
   const operations = metrics.add(
@@ -42,9 +49,12 @@ export function makeEncryption(parts: EncryptionParts): EncryptionAtRest | undef
       ['status', 'transformation_type', 'transformer_prefix'],
     ),
   );
+  const bytes = (size: number): Buffer => Buffer.from(Array.from({ length: size }, () => random(256)));
+  const services = new KeyServices({ clock, uuid, random: bytes });
   const encryption = load(readFile, encryptionFile, (file) => {
     return new Encryption(file, {
-      random: (size) => Buffer.from(Array.from({ length: size }, () => random(256))),
+      random: bytes,
+      kms: services.provider,
       observe: (direction, prefix, succeeded) => {
         operations.add([succeeded ? 'OK' : 'Unknown', direction, prefix]);
       },
@@ -55,9 +65,71 @@ export function makeEncryption(parts: EncryptionParts): EncryptionAtRest | undef
     : undefined;
   return {
     transformer: (resource) => encryption.transformer(resource),
-    start: () => reload?.start(),
-    stop: () => reload?.stop(),
+    checks: services.empty && reload === undefined ? [] : [services.check],
+    start: () => {
+      services.start();
+      reload?.start();
+    },
+    stop: () => {
+      services.stop();
+      reload?.stop();
+    },
   };
+}
+
+/** The key services that the configuration has named so far; one that is named again is the same. */
+class KeyServices {
+  private readonly given: Pick<EncryptionParts, 'clock' | 'uuid'> & {
+    readonly random: (size: number) => Buffer;
+  };
+  private readonly services = new Map<
+    string,
+    { readonly channel: Channel; readonly transformer: KmsTransformer }
+  >();
+  private running = false;
+
+  constructor(given: KeyServices['given']) {
+    this.given = given;
+  }
+
+  get empty(): boolean {
+    return this.services.size === 0;
+  }
+
+  readonly provider: KmsProvider = ({ name, endpoint, timeoutMs }) => {
+    const key = JSON.stringify([name, endpoint, timeoutMs]);
+    const known = this.services.get(key);
+    if (known !== undefined) return known.transformer;
+    const { clock, uuid, random } = this.given;
+    const channel = nativeChannel(endpoint, { clock });
+    const service = keyService(channel, timeoutMs);
+    const transformer = new KmsTransformer({ name, service, random, uuid, clock });
+    this.services.set(key, { channel, transformer });
+    if (this.running) transformer.start();
+    return transformer;
+  };
+
+  readonly check: HealthCheck = {
+    name: 'kms-providers',
+    check: async () => {
+      const problems = await Promise.all(
+        [...this.services.values()].map(({ transformer }) => transformer.problem()),
+      );
+      return problems.find((problem) => problem !== undefined);
+    },
+  };
+
+  start(): void {
+    this.running = true;
+    for (const { transformer } of this.services.values()) transformer.start();
+  }
+
+  stop(): void {
+    for (const { transformer, channel } of this.services.values()) {
+      transformer.stop();
+      channel.close();
+    }
+  }
 }
 
 function load(
