@@ -199,6 +199,7 @@ export const IMPORT_EXCEPTIONS: readonly Exception[] = [
  * randomness, disk and network as arguments, so that a whole cluster can be simulated on one thread.
  */
 export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  'packages/apiserver/src/audit/rotating-file.ts': ['fs', 'path', 'stream/promises', 'zlib'],
   'packages/apiserver/src/authn/': ['crypto'],
   'packages/apiserver/src/bootstrap/authentication-config-map.ts': ['crypto'], // when certificates end
   'packages/apiserver/src/bootstrap/identity-lease.ts': ['crypto'], // the name of a host as a hash
@@ -206,6 +207,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/crd/custom-schema.ts': ['crypto'], // a schema known by its hash
   'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder
   'packages/apiserver/src/fetch-json.ts': ['https'], // an OpenID provider's documents
+  'packages/apiserver/src/flowcontrol/shuffle-shard.ts': ['crypto'], // the hash of a flow
   'packages/apiserver/src/handlers/discovery.ts': ['crypto'], // the tag of a document
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
@@ -214,6 +216,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/outbound/': ['http', 'https'], // calls to servers that objects name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
+  'packages/apiserver/src/storage/encryption/': ['crypto'],
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice

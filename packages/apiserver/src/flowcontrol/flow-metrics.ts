@@ -1,8 +1,19 @@
 /** What priority and fairness counts, under the names the original gives these metrics. */
 
 import { Counter, Gauge, Histogram, type MetricsRegistry } from '../metrics/registry.ts';
-import type { Level } from './flow-control.ts';
+import type { Limits } from './borrowing.ts';
 import type { Refusal } from './queue-set.ts';
+
+/** A level, as far as it is counted. */
+export interface CountedLevel {
+  readonly facts: { readonly name: string };
+  readonly limits: Limits;
+  readonly seatsNow: number;
+  readonly seatsInUse: number;
+  readonly executing: number;
+  readonly waiting: number;
+  readonly demand: { readonly smoothed: number };
+}
 
 /** Seconds; the original's. */
 const SECONDS: readonly number[] = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
@@ -44,8 +55,8 @@ export class FlowMetrics {
   }
 
   /** @param levels asked when somebody looks */
-  follow(levels: () => readonly Level[]): void {
-    const gauge = (name: string, help: string, read: (level: Level) => number): void => {
+  follow(levels: () => readonly CountedLevel[]): void {
+    const gauge = (name: string, help: string, read: (level: CountedLevel) => number): void => {
       this.registry.add(
         new Gauge(`apiserver_flowcontrol_${name}`, help, ['priority_level'], () =>
           levels().map((level) => [[level.facts.name], read(level)] as const),

@@ -257,6 +257,14 @@ function contradictions(values: FlagValues): string[] {
   for (const name of ['min-request-timeout', 'max-requests-inflight', 'max-mutating-requests-inflight']) {
     needs(values.int(name) >= 0, `--${name} can not be negative value`);
   }
+  const [reading, mutating] = [
+    values.int('max-requests-inflight'),
+    values.int('max-mutating-requests-inflight'),
+  ];
+  needs(
+    !values.bool('enable-priority-and-fairness') || reading + mutating > 0,
+    `invalid configuration: MaxRequestsInFlight=${reading} and MaxMutatingRequestsInFlight=${mutating}; they must add up to something positive`,
+  );
   needs(values.durationMs('request-timeout') > 0, '--request-timeout can not be negative value');
   return found;
 }
