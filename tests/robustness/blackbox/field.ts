@@ -52,6 +52,8 @@ export class Field implements Names {
   readonly tampered = new Set<TamperedSyncs>();
   /** Members whose files were spoilt: they are replaced when they do not come up. */
   readonly spoilt = new Set<number>();
+  /** Members that came to the cluster when it was there. */
+  private readonly joined = new Set<number>();
   /** What nobody explains. */
   readonly complaints: string[] = [];
   private readonly ids = new Map<string, bigint>();
@@ -149,9 +151,10 @@ export class Field implements Names {
     return newest === undefined ? undefined : at;
   }
 
-  start(i: number, flags: readonly string[] = []): void {
+  start(i: number): void {
     if (this.member(i).running) return;
-    this.member(i).start(flags);
+    // To a member with a log the flag says nothing; one that was killed before it had any must not found its cluster anew.
+    this.member(i).start(this.joined.has(i) ? ['--initial-cluster-state=existing'] : []);
     this.recorder.fact({ type: 'start', member: this.name(i) });
   }
 
@@ -257,7 +260,8 @@ export class Field implements Names {
     for (const entry of readdirSync(this.member(i).dataDir))
       rmSync(path.join(this.member(i).dataDir, entry), { recursive: true, force: true });
     this.spoilt.delete(i);
-    this.start(i, ['--initial-cluster-state=existing']);
+    this.joined.add(i);
+    this.start(i);
   }
 
   /** Links carry, clocks are right, disks are free, everyone runs and serves. */
