@@ -36,10 +36,15 @@ export const CORE_DEFAULTS: DefaultRules = {
     has(status, 'allocatable') || !has(status, 'capacity')
       ? status
       : { ...status, allocatable: status['capacity'] },
-  'core.v1.PersistentVolume': (volume) =>
-    withField(volume, 'status', withAbsent(part(volume, 'status'), { phase: 'Pending' })),
-  'core.v1.PersistentVolumeSpec': (spec) =>
-    withAbsent(spec, { persistentVolumeReclaimPolicy: 'Retain', volumeMode: 'Filesystem' }),
+  // Of the spec of a volume alone: one that stands in an attachment has none.
+  'core.v1.PersistentVolume': (volume) => {
+    const spec = withAbsent(part(volume, 'spec'), {
+      persistentVolumeReclaimPolicy: 'Retain',
+      volumeMode: 'Filesystem',
+    });
+    const status = withAbsent(part(volume, 'status'), { phase: 'Pending' });
+    return withField(withField(volume, 'spec', spec), 'status', status);
+  },
   'core.v1.Service': (service) => withField(service, 'spec', serviceSpec(part(service, 'spec'))),
   'core.v1.LoadBalancerIngress': (ingress) =>
     text(ingress, 'ip') === '' ? ingress : withAbsent(ingress, { ipMode: 'VIP' }),

@@ -59,6 +59,7 @@ export class Defaulter {
         within.add(type.name);
         const found =
           Object.hasOwn(this.rules, type.name) ||
+          type.inlined.some((inlined) => this.reaches(inlined.type, within)) ||
           [...type.fields.values()].some(
             (field) => field.default !== undefined || this.reaches(field.type, within),
           );
@@ -106,20 +107,33 @@ export class Defaulter {
     }
   }
 
+  private inlined(struct: StructSchema, value: JsonObject): JsonObject {
+    let filled = value;
+    for (const { type } of struct.inlined) {
+      if (Object.hasOwn(this.rules, type.name)) filled = this.rules[type.name](filled);
+      filled = this.inlined(type, filled);
+    }
+    return filled;
+  }
+
   private struct(struct: StructSchema, value: JsonObject): JsonObject {
     let filled = Object.hasOwn(this.rules, struct.name) ? this.rules[struct.name](value) : value;
     // Inlined structs have rules of their own and lie in the same JSON object.
-    for (const { type } of struct.inlined) {
-      if (Object.hasOwn(this.rules, type.name)) filled = this.rules[type.name](filled);
-    }
+    filled = this.inlined(struct, filled);
     for (const field of struct.fields.values()) {
       const had = filled[field.name];
       let next: Json | undefined = had;
       if (
         field.default !== undefined &&
+        // A zero that Go would not write is none.
+        (field.pointer || !field.omitEmpty || !isZero(field.default)) &&
         (had === undefined || had === null || (!field.pointer && isZero(had)))
       ) {
         next = field.default;
+      }
+      if (field.type.kind === 'struct' && had !== value[field.name]) {
+        const replaced = asObject(next);
+        if (replaced !== undefined) next = inOrder(field.type, replaced);
       }
       if (next !== undefined && next !== null && this.reaches(field.type, new Set())) {
         next = this.value(field.type, next);

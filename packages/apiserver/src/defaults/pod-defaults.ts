@@ -26,6 +26,12 @@ export const POD_DEFAULTS: DefaultRules = {
       if (has(spec, list)) spec = withField(spec, list, parts(spec, list).map(requestsFromLimits));
     }
     spec = withAbsent(spec, { enableServiceLinks: true });
+    // Of pods alone: a template keeps what it says.
+    if (flag(spec, 'hostNetwork')) {
+      for (const list of ['containers', 'initContainers']) {
+        if (has(spec, list)) spec = withField(spec, list, parts(spec, list).map(hostPorts));
+      }
+    }
     const resources = partOf(spec, 'resources');
     if (resources !== undefined) spec = withField(spec, 'resources', podRequests(spec, resources));
     return withField(pod, 'spec', spec);
@@ -41,11 +47,6 @@ export const POD_DEFAULTS: DefaultRules = {
     // The older of the two names of one field says what the newer one says.
     const account = text(filled, 'serviceAccountName') || text(filled, 'serviceAccount');
     if (account !== '') filled = { ...filled, serviceAccountName: account, serviceAccount: account };
-    if (flag(filled, 'hostNetwork')) {
-      for (const list of ['containers', 'initContainers']) {
-        if (has(filled, list)) filled = withField(filled, list, parts(filled, list).map(hostPorts));
-      }
-    }
     return filled;
   },
   'core.v1.PodStatus': (status) => {

@@ -37,7 +37,10 @@ export const WORKLOAD_DEFAULTS: DefaultRules = {
       ...filled,
       updateStrategy:
         text(strategy, 'type') === 'RollingUpdate'
-          ? { ...strategy, rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), { partition: 0 }) }
+          ? {
+              ...strategy,
+              rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), { partition: 0, maxUnavailable: 1 }),
+            }
           : strategy,
       persistentVolumeClaimRetentionPolicy: withAbsent(part(spec, 'persistentVolumeClaimRetentionPolicy'), {
         whenDeleted: 'Retain',

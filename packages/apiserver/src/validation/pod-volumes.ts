@@ -6,10 +6,10 @@
 import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
-import { configKeyErrors } from './names.ts';
+import { configKeyErrors, dnsSubdomainErrors } from './names.ts';
 import { checkFieldRef, checkResourceFieldRef } from './pod-env.ts';
 import { checkClaimSpec } from './volume-claims.ts';
-import { checkDnsLabel, checkDnsSubdomain, quantity } from './scalars.ts';
+import { checkDnsLabel, quantity } from './scalars.ts';
 import { count, countOf, flag, has, part, partOf, parts, text, textMap } from './value.ts';
 import { checkAnnotations, checkLabels, checkLabelSelector } from './labels.ts';
 
@@ -355,7 +355,7 @@ export function checkNoBacksteps(errors: FieldErrors, path: FieldPath, value: st
 export function checkDriverName(errors: FieldErrors, path: FieldPath, name: string): void {
   if (name === '') errors.required(path);
   if (name.length > 63) errors.tooLong(path, 63);
-  if (name !== '') checkDnsSubdomain(errors, path, name.toLowerCase());
+  if (name !== '') errors.invalids(path, name, dnsSubdomainErrors(name.toLowerCase()));
 }
 
 /** Where a container mounts volumes and sees block devices. */

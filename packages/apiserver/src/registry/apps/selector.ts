@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import type { FieldErrors } from '../../validation/field-errors.ts';
+import { FieldErrors } from '../../validation/field-errors.ts';
 import { checkLabelSelector, selectorFits, selectsAll } from '../../validation/labels.ts';
 import { checkPodTemplate } from '../../validation/pod-spec.ts';
 import { countOf, part, partOf, same, text, textMap } from '../../validation/value.ts';
@@ -27,9 +27,20 @@ export function checkSelectorAndTemplate(
       errors.invalid(SPEC.child('selector'), selector, `empty selector is invalid for ${whose}`);
     }
   }
+  const scratch = new FieldErrors();
+  checkLabelSelector(scratch, SPEC, selector);
+  if (scratch.size > 0 && workload !== 'daemonset') {
+    // Without one that can be read the template is not looked at.
+    errors.invalid(
+      SPEC.child('selector'),
+      selector,
+      workload === 'statefulset' ? '' : 'invalid label selector',
+    );
+    return;
+  }
   const template = part(spec, 'template');
   const labels = textMap(part(template, 'metadata'), 'labels');
-  if (!selectorFits(selector, labels)) {
+  if (scratch.size === 0 && !selectorFits(selector, labels)) {
     errors.invalid(
       SPEC.child('template', 'metadata', 'labels'),
       labels,

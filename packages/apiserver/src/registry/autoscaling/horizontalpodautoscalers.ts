@@ -7,7 +7,6 @@ import type { Json, JsonObject } from '../../api/json.ts';
 import type { GroupVersion, KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
-import { checkLabelSelector } from '../../validation/labels.ts';
 import { pathSegmentErrors } from '../../validation/names.ts';
 import { quantity } from '../../validation/scalars.ts';
 import {
@@ -29,11 +28,12 @@ const METRICS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/metrics';
 const BEHAVIOR_ANNOTATION = 'autoscaling.alpha.kubernetes.io/behavior';
 const CONDITIONS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/conditions';
 const CURRENT_ANNOTATION = 'autoscaling.alpha.kubernetes.io/current-metrics';
+/** In the order upstream looks for them: the first that is there is checked. */
 const SOURCES: Readonly<Record<string, string>> = {
   Object: 'object',
+  External: 'external',
   Pods: 'pods',
   Resource: 'resource',
-  External: 'external',
   ContainerResource: 'containerResource',
 };
 
@@ -86,102 +86,104 @@ function checkTarget(errors: FieldErrors, path: FieldPath, target: JsonObject): 
   }
 }
 
+const SOURCE_TYPES: readonly string[] = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'];
+const TARGET_TYPES: readonly string[] = ['Utilization', 'Value', 'AverageValue'];
+
 function checkMetrics(errors: FieldErrors, spec: JsonObject, min: number | undefined): void {
   const metrics = parts(spec, 'metrics');
+  for (const [index, metric] of metrics.entries()) {
+    const at = SPEC.child('metrics').index(index);
+    const type = text(metric, 'type');
+    if (type === '') errors.required(at.child('type'), 'must specify a metric source type');
+    // Upstream looks twice, and says so.
+    if (!SOURCE_TYPES.includes(type)) errors.notSupported(at.child('type'), type, SOURCE_TYPES);
+    const first = Object.entries(SOURCES).find(([, name]) => has(metric, name));
+    if (first !== undefined) checkSource(errors, at.child(first[1]), first[0], part(metric, first[1]));
+    const name = SOURCES[type];
+    if (name === undefined) errors.notSupported(at.child('type'), type, SOURCE_TYPES);
+    else if (!has(metric, name))
+      errors.required(at.child(name), 'must populate information for the given metric source');
+    const present = Object.values(SOURCES).filter((each) => has(metric, each));
+    if (present.length === 1) continue;
+    for (const other of present) {
+      if (other !== name) errors.forbidden(at.child(other), 'must populate the given metric source only');
+    }
+  }
   if (min === 0 && !metrics.some((metric) => ['Object', 'External'].includes(text(metric, 'type')))) {
     errors.forbidden(
       SPEC.child('metrics'),
       'must specify at least one Object or External metric to support scaling to zero replicas',
     );
   }
-  for (const [index, metric] of metrics.entries()) {
-    const at = SPEC.child('metrics').index(index);
-    const type = text(metric, 'type');
-    if (type === '') {
-      errors.required(at.child('type'), 'must specify a metric source type');
-      continue;
-    }
-    const name = SOURCES[type];
-    if (name === undefined) {
-      errors.notSupported(at.child('type'), type, [
-        'ContainerResource',
-        'External',
-        'Object',
-        'Pods',
-        'Resource',
-      ]);
-      continue;
-    }
-    for (const other of Object.values(SOURCES)) {
-      if (other !== name && has(metric, other)) {
-        errors.forbidden(at.child(other), 'must populate the given metric source only');
-      }
-    }
-    const source = partOf(metric, name);
-    if (source === undefined) {
-      errors.required(at.child(name), 'must populate information for the given metric source');
-      continue;
-    }
-    checkSource(errors, at.child(name), type, source);
-  }
 }
 
 function checkSource(errors: FieldErrors, path: FieldPath, type: string, source: JsonObject): void {
   const target = part(source, 'target');
-  if (type === 'Resource' || type === 'ContainerResource') {
-    if (text(source, 'name') === '') errors.required(path.child('name'), 'must specify a resource name');
-    if (type === 'ContainerResource' && text(source, 'container') === '')
-      errors.required(path.child('container'), 'must specify a container name');
-    if (!has(target, 'averageUtilization') && !has(target, 'averageValue')) {
-      errors.required(
-        path.child('target', 'averageUtilization'),
-        'must set either a target raw value or a target utilization',
-      );
-    }
-    if (has(target, 'averageUtilization') && has(target, 'averageValue')) {
-      errors.forbidden(
-        path.child('target', 'averageValue'),
-        'may not set both a target raw value and a target utilization',
-      );
-    }
-  } else {
-    const metric = part(source, 'metric');
-    const name = text(metric, 'name');
-    if (name === '') errors.required(path.child('metric', 'name'), 'must specify a metric name');
-    else errors.invalids(path.child('metric', 'name'), name, pathSegmentErrors(name));
-    checkLabelSelector(errors, path.child('metric', 'selector'), partOf(metric, 'selector'));
-    if (type === 'Object')
+  const at = path.child('target');
+  const value = has(target, 'value');
+  const average = has(target, 'averageValue');
+  switch (type) {
+    case 'Object':
       checkTarget(errors, path.child('describedObject'), part(source, 'describedObject'));
-    if (
-      type === 'Pods' ? !has(target, 'averageValue') : !has(target, 'value') && !has(target, 'averageValue')
-    ) {
-      errors.required(
-        type === 'Pods' ? path.child('target', 'averageValue') : path.child('target', 'averageValue'),
-        type === 'Pods'
-          ? 'must specify a positive target averageValue'
-          : 'must set either a target value for metric or a per-pod target',
-      );
-    }
+      checkMetricName(errors, path.child('metric', 'name'), text(part(source, 'metric'), 'name'));
+      checkAmounts(errors, at, target);
+      if (!value && !average)
+        errors.required(at.child('averageValue'), 'must set either a target value or averageValue');
+      break;
+    case 'External':
+      checkMetricName(errors, path.child('metric', 'name'), text(part(source, 'metric'), 'name'));
+      checkAmounts(errors, at, target);
+      if (!value && !average)
+        errors.required(
+          at.child('averageValue'),
+          'must set either a target value for metric or a per-pod target',
+        );
+      if (value && average)
+        errors.forbidden(
+          at.child('value'),
+          'may not set both a target value for metric and a per-pod target',
+        );
+      break;
+    case 'Pods':
+      checkMetricName(errors, path.child('metric', 'name'), text(part(source, 'metric'), 'name'));
+      checkAmounts(errors, at, target);
+      if (!average) errors.required(at.child('averageValue'), 'must specify a positive target averageValue');
+      break;
+    default:
+      if (text(source, 'name') === '') errors.required(path.child('name'), 'must specify a resource name');
+      if (type === 'ContainerResource' && text(source, 'container') === '')
+        errors.required(path.child('container'), 'must specify a container');
+      checkAmounts(errors, at, target);
+      if (!has(target, 'averageUtilization') && !average)
+        errors.required(
+          at.child('averageUtilization'),
+          'must set either a target raw value or a target utilization',
+        );
+      if (has(target, 'averageUtilization') && average)
+        errors.forbidden(
+          at.child('averageValue'),
+          'may not set both a target raw value and a target utilization',
+        );
   }
-  const kinds = ['AverageValue', 'Utilization', 'Value'];
-  if (!kinds.includes(text(target, 'type'))) {
-    if (text(target, 'type') === '')
-      errors.required(path.child('target', 'type'), 'must specify a metric target type');
-    else
-      errors.invalid(
-        path.child('target', 'type'),
-        text(target, 'type'),
-        'must be either Utilization, Value, or AverageValue',
-      );
-  }
+}
+
+function checkMetricName(errors: FieldErrors, path: FieldPath, name: string): void {
+  if (name === '') errors.required(path, 'must specify a metric name');
+  else errors.invalids(path, name, pathSegmentErrors(name));
+}
+
+function checkAmounts(errors: FieldErrors, path: FieldPath, target: JsonObject): void {
+  const type = text(target, 'type');
+  if (type === '') errors.required(path.child('type'), 'must specify a metric target type');
+  if (!TARGET_TYPES.includes(type))
+    errors.invalid(path.child('type'), type, 'must be either Utilization, Value, or AverageValue');
   for (const name of ['value', 'averageValue']) {
     if (has(target, name) && quantity(target[name]).nanos <= 0n)
-      errors.invalid(path.child('target', name), target[name], 'must be positive');
+      errors.invalid(path.child(name), target[name], 'must be positive');
   }
   const utilization = countOf(target, 'averageUtilization');
-  if (utilization !== undefined && utilization < 1) {
-    errors.invalid(path.child('target', 'averageUtilization'), utilization, 'must be greater than 0');
-  }
+  if (utilization !== undefined && utilization < 1)
+    errors.invalid(path.child('averageUtilization'), utilization, 'must be greater than 0');
 }
 
 function checkRules(errors: FieldErrors, path: FieldPath, rules: JsonObject): void {

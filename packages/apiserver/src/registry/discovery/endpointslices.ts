@@ -1,10 +1,11 @@
 /** EndpointSlice: a part of the endpoints behind a service. */
 
 import type { JsonObject } from '../../api/json.ts';
+import { labelValueErrors } from '../../api/selectors.ts';
 import { parseAddress, specialAddressErrors } from '../../validation/addresses.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
-import { dnsSubdomainErrors } from '../../validation/names.ts';
+import { dnsLabelErrors, dnsSubdomainErrors } from '../../validation/names.ts';
 import { checkLabels as checkLabelsOf } from '../../validation/labels.ts';
 import {
   checkAddress,
@@ -21,6 +22,7 @@ const ADDRESSES_MAX = 100;
 const ENDPOINTS_MAX = 1000;
 const PORTS_MAX = 20_000;
 const HINTS_MAX = 8;
+const TOPOLOGY_MAX = 16;
 
 export const endpointSlices = defineKind({
   group: 'discovery.k8s.io',
@@ -67,11 +69,8 @@ function checkEndpoint(errors: FieldErrors, path: FieldPath, endpoint: JsonObjec
   const at = path.child('addresses');
   if (addresses.length === 0) errors.required(at, 'must contain at least 1 address');
   else if (addresses.length > ADDRESSES_MAX) errors.tooMany(at, addresses.length, ADDRESSES_MAX);
-  const seen = new Set<string>();
   for (const [index, address] of addresses.entries()) {
-    if (seen.has(address)) errors.duplicate(at.index(index), address);
-    seen.add(address);
-    if (type === 'FQDN') errors.invalids(at.index(index), address, dnsSubdomainErrors(address));
+    if (type === 'FQDN') checkDomain(errors, at.index(index), address);
     else if (type === 'IPv4' || type === 'IPv6') {
       const before = errors.size;
       checkAddress(errors, at.index(index), address);
@@ -88,27 +87,41 @@ function checkEndpoint(errors: FieldErrors, path: FieldPath, endpoint: JsonObjec
   if (has(endpoint, 'nodeName'))
     checkDnsSubdomain(errors, path.child('nodeName'), text(endpoint, 'nodeName'));
   const topology = textMap(endpoint, 'deprecatedTopology');
+  const labels = Object.keys(topology).length;
+  if (labels > TOPOLOGY_MAX) errors.tooMany(path.child('deprecatedTopology'), labels, TOPOLOGY_MAX);
   checkLabelsOf(errors, path.child('deprecatedTopology'), topology);
-  if (Object.hasOwn(topology, 'kubernetes.io/hostname')) {
-    errors.invalid(
-      path.child('deprecatedTopology').key('kubernetes.io/hostname'),
-      topology['kubernetes.io/hostname'],
-      'hostname is set through the nodeName field',
-    );
-  }
   if (has(endpoint, 'hostname')) checkDnsLabel(errors, path.child('hostname'), text(endpoint, 'hostname'));
   const hints = part(endpoint, 'hints');
   for (const name of ['forZones', 'forNodes']) {
     const list = parts(hints, name);
-    if (list.length > HINTS_MAX) errors.tooMany(path.child('hints', name), list.length, HINTS_MAX);
+    if (list.length > HINTS_MAX) {
+      errors.tooMany(path.child('hints', name), list.length, HINTS_MAX);
+      return;
+    }
     const names = new Set<string>();
     for (const [index, hint] of list.entries()) {
       const place = path.child('hints', name).index(index).child('name');
       const value = text(hint, 'name');
       if (names.has(value)) errors.duplicate(place, value);
       names.add(value);
-      if (name === 'forZones') checkLabelsOf(errors, place, { 'topology.kubernetes.io/zone': value });
+      if (name === 'forZones') errors.invalids(place, value, labelValueErrors(value));
       else checkDnsSubdomain(errors, place, value);
+    }
+  }
+}
+
+/** A domain of two labels and more; a dot may stand behind it. */
+function checkDomain(errors: FieldErrors, path: FieldPath, given: string): void {
+  const name = given.endsWith('.') ? given.slice(0, -1) : given;
+  const wrong = dnsSubdomainErrors(name);
+  if (given === '') errors.required(path);
+  else if (wrong.length > 0) errors.invalid(path, name, wrong.join(','));
+  else if (!name.includes('.'))
+    errors.invalid(path, name, 'should be a domain with at least two segments separated by dots');
+  else {
+    for (const label of name.split('.')) {
+      const long = dnsLabelErrors(label);
+      if (long.length > 0) errors.invalid(path, label, long.join(','));
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Every kind by data: objects and what is wrong with them, updates and what they may not change, what defaults
- * fill in. KINDS_REWRITE=1 writes what the code says into the data; such a diff is read line by line.
+ * fill in. Rules that no case reaches stand in kinds-without-case.json. KINDS_REWRITE=1 writes what the code says
+ * into the data; such a diff is read line by line.
  */
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,6 +13,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { conform } from '../../codec/typed.ts';
 import { BUILT_IN_DEFAULTS } from '../../defaults/built-in-defaults.ts';
 import { Defaulter } from '../../defaults/defaulter.ts';
+import { FieldErrors } from '../../validation/field-errors.ts';
 import { TypeTable } from '../../schema/type-table.ts';
 import type { ResourceDefinition } from '../resource.ts';
 import type { StrategyContext } from '../strategy.ts';
@@ -127,6 +129,111 @@ test('a kubelet says its status while it registers its node; no other status com
   });
   const withStatus = keeping.filter(({ subresources }) => subresources.some(({ name }) => name === 'status'));
   expect(withStatus.map(nameOf)).toEqual(['nodes']);
+});
+
+/** Where errors are made: a call of a FieldErrors method, or of a check that is handed one. */
+const RULE =
+  /\berrors\.(required|invalids?|notSupported|forbidden|duplicate|notFound|tooLong|tooMany|typeInvalid|refused)\(/;
+const SOURCES = new URL('../../', import.meta.url);
+
+/** Each rule of a folder as its file and what is left of the line without blanks; two alike count once. */
+function rulesOf(folder: string): string[] {
+  const rules: string[] = [];
+  for (const name of readdirSync(new URL(`${folder}/`, SOURCES), { recursive: true })) {
+    const file = `${folder}/${String(name)}`;
+    if (!file.endsWith('.ts') || file.endsWith('.test.ts') || file.endsWith('field-errors.ts')) continue;
+    for (const line of readFileSync(new URL(file, SOURCES), 'utf8').split('\n')) {
+      if (RULE.test(line) && !line.trimStart().startsWith('*')) rules.push(`${file}: ${line.trim()}`);
+    }
+  }
+  return [...new Set(rules)].toSorted();
+}
+
+test('every rule refuses something in the data, or stands in the list of those without a case', () => {
+  const lines = new Map<string, readonly string[]>();
+  const hit = new Set<string>();
+  const told = FieldErrors.prototype as unknown as { add: (this: FieldErrors, ...given: unknown[]) => void };
+  const { add } = told;
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 60;
+  told.add = function (this: FieldErrors, ...given: unknown[]): void {
+    for (const [, file, line] of (new Error().stack ?? '').matchAll(
+      /src\/((?:registry|validation)\/[^:]+):(\d+):/g,
+    )) {
+      const text =
+        lines.get(file) ??
+        readFileSync(new URL(file, SOURCES), 'utf8')
+          .split('\n')
+          .map((each) => each.trim());
+      lines.set(file, text);
+      hit.add(`${file}: ${text[Number(line) - 1]}`);
+    }
+    add.apply(this, given);
+  };
+  try {
+    for (const each of all) if (each.defaults === undefined) errorsOf(each);
+  } finally {
+    told.add = add;
+    Error.stackTraceLimit = limit;
+  }
+  const without = [...rulesOf('registry'), ...rulesOf('validation')].filter((rule) => !hit.has(rule));
+  const list = new URL('../kinds-without-case.json', FOLDER);
+  if (REWRITE) writeFileSync(list, `${JSON.stringify(without, null, 2)}\n`);
+  expect(without).toEqual(JSON.parse(readFileSync(list, 'utf8')));
+});
+
+test('every default of a kind is told by a case', () => {
+  const told = new Map<string, Set<string>>();
+  for (const { resource, version, defaults = {} } of all) {
+    const paths = told.get(`${resource} ${version ?? ''}`) ?? new Set<string>();
+    for (const path of Object.keys(defaults)) paths.add(path.replace(/\.\d+/g, '[]'));
+    told.set(`${resource} ${version ?? ''}`, paths);
+  }
+  const missing = new Set<string>();
+  for (const each of all) {
+    const kind = kindOf(each.resource);
+    const version = kind.versions.find(({ version: name }) => name === each.version) ?? kind.versions[0];
+    const named = { apiVersion: '', kind: kind.kind, ...each.object };
+    const bare = conform(types.struct(version.typeName), named, { schemaProps });
+    const paths = told.get(`${each.resource} ${each.version ?? ''}`) ?? new Set<string>();
+    for (const path of added(bare, decoded(kind, each.object, each.version), '')) {
+      // A pod's defaults are the pod's, wherever its template stands.
+      if (/(^|\.)(template|containers|volumes)\b/.test(path) && each.resource !== 'pods') continue;
+      const known = [...paths].some(
+        (one) => path === one || path.startsWith(`${one}.`) || path.startsWith(`${one}[]`),
+      );
+      if (!known) missing.add(`${each.resource}: ${path}`);
+    }
+  }
+  expect([...missing].toSorted()).toEqual([]);
+});
+
+/** Leaves that stand in the second and not in the first. */
+function added(bare: unknown, full: unknown, path: string): string[] {
+  if (Array.isArray(full))
+    return full.flatMap((item, index) =>
+      added(Array.isArray(bare) ? (bare[index] as unknown) : undefined, item, `${path}[]`),
+    );
+  if (typeof full === 'object' && full !== null && Object.keys(full).length > 0)
+    return Object.entries(full as Record<string, unknown>).flatMap(([name, value]) =>
+      name === 'apiVersion' && path === ''
+        ? []
+        : added(
+            (bare as Record<string, unknown> | undefined)?.[name],
+            value,
+            path === '' ? name : `${path}.${name}`,
+          ),
+    );
+  // Go writes null where it has nothing and may not leave it out: that is no default.
+  return full !== null && (bare === undefined || bare === null) ? [path] : [];
+}
+
+test('every kind has a case that is right, one that is wrong, and an update of each sort', () => {
+  const updates = all.filter(({ old, subresource }) => old !== undefined && subresource === undefined);
+  const lacking = STORED_KINDS.map(nameOf).filter(
+    (name) => !updates.some(({ resource }) => resource === name),
+  );
+  expect(lacking).toEqual([]);
 });
 
 test('every kind refuses something in the data and accepts something, or says what it lacks', () => {

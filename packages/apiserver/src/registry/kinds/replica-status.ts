@@ -13,6 +13,7 @@ export function checkReplicaStatus(errors: FieldErrors, path: FieldPath, status:
     'readyReplicas',
     'availableReplicas',
     'observedGeneration',
+    'terminatingReplicas',
   ];
   for (const name of names) checkNotNegative(errors, path.child(name), count(status, name));
   checkParts(errors, path, status, ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']);
