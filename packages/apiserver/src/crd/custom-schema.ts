@@ -34,6 +34,13 @@ export class CustomSchema {
     return isJsonObject(value) ? value : {};
   }
 
+  /** JSONSchemaProps for people and documents: numbers are what JSON has. */
+  plain(): JsonObject {
+    const value: unknown = JSON.parse(this.bytes.toString('utf8'));
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the text is an object's
+    return value as JsonObject;
+  }
+
   /** The same one as long as it is in use. */
   structural(): Structural {
     return this.compiled.of(this);

@@ -71,7 +71,7 @@ function definition(
   version: CustomVersion,
   dialect: Dialect,
 ): Definition {
-  const source = version.schema.source();
+  const source = version.schema.plain();
   const shown = dialect === 'v2' ? inVersion2(source) : source;
   const { properties, ...rest } = shown;
   const described = isJsonObject(properties) ? properties : {};

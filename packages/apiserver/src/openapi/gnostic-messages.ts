@@ -10,6 +10,10 @@ export type MemberKind =
   | 'text'
   | 'texts'
   | 'flag'
+  /** A number with a fraction, as a double. */
+  | 'number'
+  /** A whole number. */
+  | 'count'
   /** Any JSON, as YAML text. */
   | 'any'
   | 'anys'
@@ -27,6 +31,8 @@ export interface Message {
   readonly extensions: number;
   /** The message is a union: which field holds the value, as which message. */
   readonly choose?: (value: JsonObject) => readonly [field: number, message: string];
+  /** Instead of an object a truth value may stand there: in this field. */
+  readonly flag?: number;
   /** The value lies in a message of its own, as field 1; a list's items one by one. */
   readonly box?: MemberKind;
   /** The members have free names: each is `{1 name, 2 value}` in field 1, the value this message. */
@@ -36,6 +42,30 @@ export interface Message {
 export type Messages = Readonly<Record<string, Message>>;
 
 const isReference = (value: JsonObject): boolean => typeof value['$ref'] === 'string';
+
+/** Bounds of a schema, which custom resources have, in the order both versions number them in. */
+function bounds(first: number): Message['members'] {
+  return {
+    multipleOf: [first, 'number'],
+    maximum: [first + 1, 'number'],
+    exclusiveMaximum: [first + 2, 'flag'],
+    minimum: [first + 3, 'number'],
+    exclusiveMinimum: [first + 4, 'flag'],
+    maxLength: [first + 5, 'count'],
+    minLength: [first + 6, 'count'],
+    pattern: [first + 7, 'text'],
+    maxItems: [first + 8, 'count'],
+    minItems: [first + 9, 'count'],
+    uniqueItems: [first + 10, 'flag'],
+    maxProperties: [first + 11, 'count'],
+    minProperties: [first + 12, 'count'],
+  };
+}
+
+const EXTERNAL_DOCS: Message = {
+  members: { description: [1, 'text'], url: [2, 'text'] },
+  extensions: 3,
+};
 
 function parameterMembers(first: number): Message['members'] {
   // A query parameter has allow_empty_value before its type; a path parameter has not.
@@ -135,16 +165,21 @@ export const MESSAGES_V2: Messages = {
       title: [3, 'text'],
       description: [4, 'text'],
       default: [5, 'any'],
+      ...bounds(6),
       required: [19, 'texts'],
       enum: [20, 'anys'],
       additionalProperties: [21, { message: 'AdditionalPropertiesItem' }],
       type: [22, { message: 'TypeItem' }],
       items: [23, { message: 'ItemsItem' }],
+      allOf: [24, { messages: 'Schema' }],
       properties: [25, { named: 'Schema', field: 1 }],
+      externalDocs: [29, { message: 'ExternalDocs' }],
+      example: [30, 'any'],
     },
     extensions: 31,
   },
-  AdditionalPropertiesItem: { members: {}, extensions: 0, choose: () => [1, 'Schema'] },
+  ExternalDocs: EXTERNAL_DOCS,
+  AdditionalPropertiesItem: { members: {}, extensions: 0, flag: 2, choose: () => [1, 'Schema'] },
   TypeItem: { members: {}, extensions: 0, box: 'text' },
   ItemsItem: { members: {}, extensions: 0, box: { message: 'Schema' } },
   SecurityRequirement: { members: {}, extensions: 0, free: 'StringArray' },
@@ -227,14 +262,17 @@ export const MESSAGES_V3: Messages = {
   Schema: {
     members: {
       nullable: [1, 'flag'],
+      externalDocs: [6, { message: 'ExternalDocs' }],
+      example: [7, 'any'],
       title: [9, 'text'],
-      uniqueItems: [20, 'flag'],
+      ...bounds(10),
       required: [23, 'texts'],
       enum: [24, 'anys'],
       type: [25, 'text'],
       allOf: [26, { messages: 'SchemaOrReference' }],
       oneOf: [27, { messages: 'SchemaOrReference' }],
       anyOf: [28, { messages: 'SchemaOrReference' }],
+      not: [29, { message: 'Schema' }],
       items: [30, { message: 'ItemsItem' }],
       properties: [31, { named: 'SchemaOrReference', field: 1 }],
       additionalProperties: [32, { message: 'AdditionalPropertiesItem' }],
@@ -245,7 +283,8 @@ export const MESSAGES_V3: Messages = {
     extensions: 36,
   },
   ItemsItem: { members: {}, extensions: 0, box: { message: 'SchemaOrReference' } },
-  AdditionalPropertiesItem: { members: {}, extensions: 0, choose: () => [1, 'SchemaOrReference'] },
+  ExternalDocs: EXTERNAL_DOCS,
+  AdditionalPropertiesItem: { members: {}, extensions: 0, flag: 2, choose: () => [1, 'SchemaOrReference'] },
   SecuritySchemeOrReference: { members: {}, extensions: 0, choose: () => [1, 'SecurityScheme'] },
   SecurityScheme: {
     members: { type: [1, 'text'], description: [2, 'text'], name: [3, 'text'], in: [4, 'text'] },

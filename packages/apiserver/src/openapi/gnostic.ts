@@ -68,6 +68,11 @@ export class Gnostic {
       for (const item of boxed(box, value)) this.value(writer, 1, box, item);
       return;
     }
+    if (typeof value === 'boolean' && message.flag !== undefined) {
+      writer.varint(value ? 1 : 0);
+      writer.tag(message.flag, VARINT);
+      return;
+    }
     assert(isJsonObject(value), `a ${name} is an object`);
     if (choose !== undefined) {
       const [field, chosen] = choose(value);
@@ -109,6 +114,16 @@ export class Gnostic {
         return;
       case 'flag':
         if (value === true) truth(writer, field);
+        return;
+      case 'number':
+        assert(typeof value === 'number', 'a number was expected');
+        writer.double(value);
+        writer.tag(field, FIXED64);
+        return;
+      case 'count':
+        assert(typeof value === 'number', 'a whole number was expected');
+        writer.varint(value);
+        writer.tag(field, VARINT);
         return;
       case 'any':
         anything(writer, field, value);
