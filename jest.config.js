@@ -20,6 +20,8 @@ export default {
     '^@keelson/([a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },
   maxWorkers: 2,
+  // A worker keeps what each file's modules leave behind; two of them must fit beside the servers of the tests.
+  workerIdleMemoryLimit: '1.5GB',
   testSequencer: '<rootDir>/scripts/slow-first.mjs',
   // Of tests and hooks that set none: three times what the slowest takes on a machine with ten times the load.
   testTimeout: 180_000,

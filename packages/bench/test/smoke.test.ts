@@ -88,7 +88,7 @@ withServer('a short soak: a course, pauses, latencies by kind, and nothing left 
   await inDirectory(async (directory) => {
     const data = path.join(directory, 'data');
     const report = path.join(directory, 'report');
-    const few = ['--duration=2s', '--sample=200ms', '--rate=50', `--data-dir=${data}`, `--report=${report}`];
+    const few = ['--duration=6s', '--sample=200ms', '--rate=50', `--data-dir=${data}`, `--report=${report}`];
     const { code, out, err } = await bench('soak', ...SMALL, ...few);
     expect([code, err]).toEqual([
       0,
