@@ -4,21 +4,12 @@
  */
 
 import type { KubeObject } from '../../api/meta.ts';
-import { ApiError, badRequest, conflict, hasReason, internalError } from '../../api/status.ts';
+import { badRequest, conflict, hasReason, internalError } from '../../api/status.ts';
 import { matchesLabels, requirementsOf } from '../../api/selectors.ts';
-import {
-  count,
-  part,
-  partOf,
-  parts,
-  text,
-  textMap,
-  texts,
-  withField,
-  withFieldAt,
-} from '../../validation/value.ts';
+import { count, part, partOf, parts, text, textMap, texts, withFieldAt } from '../../validation/value.ts';
 import type { ObjectStore, ResourceCall, SubresourceDefinition } from '../resource.ts';
 import { isDeleting } from '../deletion.ts';
+import { spent } from './disruption-budget.ts';
 
 const PODS = { group: '', resource: 'pods' };
 
@@ -152,23 +143,8 @@ async function spendBudget(call: ResourceCall, pod: KubeObject, dryRun: boolean)
       call.namespace,
       name,
       (current) => {
-        const now = part(current, 'status');
-        if (count(now, 'observedGeneration') < (current.metadata.generation ?? 0))
-          throw refusal(name, '', 10);
-        if (count(now, 'disruptionsAllowed') <= 0) {
-          throw refusal(
-            name,
-            `The disruption budget ${name} needs ${count(now, 'desiredHealthy')} healthy pods and has ${count(now, 'currentHealthy')} currently`,
-            0,
-          );
-        }
-        const disrupted = textMap(now, 'disruptedPods');
-        const at = new Date(call.context.nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
-        return withField(current, 'status', {
-          ...now,
-          disruptionsAllowed: count(now, 'disruptionsAllowed') - 1,
-          disruptedPods: { ...disrupted, [pod.metadata.name ?? '']: at },
-        });
+        const time = new Date(call.context.nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
+        return spent(current, pod.metadata.name ?? '', time);
       },
       { dryRun, strategy: { validateUpdate: () => [] } },
     );
@@ -190,26 +166,4 @@ function covers(budget: KubeObject, pod: KubeObject): boolean {
     })),
   });
   return matchesLabels(requirements, pod.metadata.labels ?? {});
-}
-
-function refusal(budget: string, cause: string, retryAfterSeconds: number): ApiError {
-  const message =
-    cause === ''
-      ? `Cannot evict pod as it would violate the pod's disruption budget.`
-      : `Cannot evict pod as it would violate the pod's disruption budget.`;
-  return new ApiError({
-    code: 429,
-    reason: 'TooManyRequests',
-    message,
-    details: {
-      causes: [
-        {
-          reason: 'DisruptionBudget',
-          message:
-            cause === '' ? `The disruption budget ${budget} is still being processed by the server.` : cause,
-        },
-      ],
-      ...(retryAfterSeconds === 0 ? {} : { retryAfterSeconds }),
-    },
-  });
 }
