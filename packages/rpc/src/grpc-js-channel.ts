@@ -3,7 +3,7 @@
  * promises and streams are ours (channel.ts). One connection a channel, shared with nobody; automatic
  * retries are off, also the transparent ones. No grpc-js type leaves this file.
  */
-import { Channel as GrpcChannel, connectivityState, credentials } from '@grpc/grpc-js';
+import type { Channel as GrpcChannel, connectivityState } from '@grpc/grpc-js';
 import { Ring, systemClock, type Clock } from '@keelson/base';
 import {
   callBidi,
@@ -15,6 +15,7 @@ import {
   type ClientReader,
   type ClientStream,
 } from './channel.ts';
+import { grpcJs } from './grpc-js.ts';
 import { fromGrpcMetadata, toGrpcCode, toGrpcMetadata } from './grpc-js-metadata.ts';
 import { channelClosed } from './in-process.ts';
 import { Metadata } from './metadata.ts';
@@ -64,7 +65,8 @@ class GrpcJsChannel implements Channel, ClientTransport {
   constructor(address: string, options: ChannelOptions) {
     this.address = address;
     this.clock = options.clock ?? systemClock;
-    this.channel = new GrpcChannel(targetOf(address), credentials.createInsecure(), {
+    const library = grpcJs();
+    this.channel = new library.Channel(targetOf(address), library.credentials.createInsecure(), {
       'grpc.max_receive_message_length': options.maxReceiveBytes ?? MAX_RECEIVE_BYTES,
       'grpc.max_send_message_length': -1,
       'grpc.enable_retries': 0,
@@ -97,8 +99,9 @@ class GrpcJsChannel implements Channel, ClientTransport {
   connect(timeoutMs: number): Promise<void> {
     if (this.closed) return Promise.reject(channelClosed());
     const now = this.channel.getConnectivityState(true);
-    if (now === connectivityState.READY) return Promise.resolve();
-    if (now === connectivityState.TRANSIENT_FAILURE) return Promise.reject(this.unreachable());
+    const state = STATES[now];
+    if (state === 'ready') return Promise.resolve();
+    if (state === 'failed') return Promise.reject(this.unreachable());
     return new Promise((resolve, reject) => {
       const settle = (error: RpcError | undefined): void => {
         timer.cancel();
@@ -175,13 +178,8 @@ class GrpcJsChannel implements Channel, ClientTransport {
   }
 }
 
-const STATES: Readonly<Record<connectivityState, ChannelState>> = {
-  [connectivityState.IDLE]: 'idle',
-  [connectivityState.CONNECTING]: 'connecting',
-  [connectivityState.READY]: 'ready',
-  [connectivityState.TRANSIENT_FAILURE]: 'failed',
-  [connectivityState.SHUTDOWN]: 'closed',
-};
+/** By grpc-js's number of a state. */
+const STATES: readonly ChannelState[] = ['idle', 'connecting', 'ready', 'failed', 'closed'];
 
 /** Numeric addresses skip the resolver; names go through DNS. */
 function targetOf(address: string): string {

@@ -2,7 +2,8 @@
  * Metadata and status codes between this package's form and grpc-js's. Reserved keys are left behind on
  * the way in.
  */
-import { Metadata as GrpcMetadata, status as GrpcStatusCode } from '@grpc/grpc-js';
+import type { Metadata as GrpcMetadata, status as GrpcStatusCode } from '@grpc/grpc-js';
+import { grpcJs } from './grpc-js.ts';
 import { Metadata } from './metadata.ts';
 import type { StatusCode } from './status.ts';
 
@@ -26,7 +27,7 @@ export function fromGrpcMetadata(source: GrpcMetadata): Metadata {
 }
 
 export function toGrpcMetadata(source: Metadata | undefined): GrpcMetadata {
-  const metadata = new GrpcMetadata();
+  const metadata = new (grpcJs().Metadata)();
   if (source === undefined) return metadata;
   for (const [key, values] of source.entries()) {
     for (const value of values) metadata.add(key, value);
@@ -34,26 +35,8 @@ export function toGrpcMetadata(source: Metadata | undefined): GrpcMetadata {
   return metadata;
 }
 
-const GRPC_CODES: Readonly<Record<StatusCode, GrpcStatusCode>> = {
-  0: GrpcStatusCode.OK,
-  1: GrpcStatusCode.CANCELLED,
-  2: GrpcStatusCode.UNKNOWN,
-  3: GrpcStatusCode.INVALID_ARGUMENT,
-  4: GrpcStatusCode.DEADLINE_EXCEEDED,
-  5: GrpcStatusCode.NOT_FOUND,
-  6: GrpcStatusCode.ALREADY_EXISTS,
-  7: GrpcStatusCode.PERMISSION_DENIED,
-  8: GrpcStatusCode.RESOURCE_EXHAUSTED,
-  9: GrpcStatusCode.FAILED_PRECONDITION,
-  10: GrpcStatusCode.ABORTED,
-  11: GrpcStatusCode.OUT_OF_RANGE,
-  12: GrpcStatusCode.UNIMPLEMENTED,
-  13: GrpcStatusCode.INTERNAL,
-  14: GrpcStatusCode.UNAVAILABLE,
-  15: GrpcStatusCode.DATA_LOSS,
-  16: GrpcStatusCode.UNAUTHENTICATED,
-};
-
+/** The numbers are gRPC's own, on both sides. */
 export function toGrpcCode(code: StatusCode): GrpcStatusCode {
-  return GRPC_CODES[code];
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- one list of numbers under two names
+  return code;
 }

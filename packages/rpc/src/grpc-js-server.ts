@@ -9,15 +9,10 @@
 import { X509Certificate } from 'node:crypto';
 import { createServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import {
-  Server,
-  ServerCredentials,
-  ServerInterceptingCall,
-  type Metadata as GrpcMetadata,
-  type ServerInterceptingCallInterface,
-} from '@grpc/grpc-js';
+import type { Metadata as GrpcMetadata, Server, ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { assert, systemClock, type Clock } from '@keelson/base';
 import { dispatcher } from './dispatch.ts';
+import { grpcJs } from './grpc-js.ts';
 import { fromGrpcMetadata, toGrpcCode, toGrpcMetadata } from './grpc-js-metadata.ts';
 import type { Metadata } from './metadata.ts';
 import type { MethodTable } from './method-table.ts';
@@ -60,6 +55,7 @@ class GrpcJsServer implements RpcServer {
     const clock = options.clock ?? systemClock;
     this.clock = clock;
     const accept = dispatcher(table, options.hooks, clock);
+    const { Server, ServerCredentials, ServerInterceptingCall } = grpcJs();
     this.server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes ?? DEFAULT_MAX_RECEIVE_BYTES,
       'grpc.max_send_message_length': -1,
@@ -70,8 +66,14 @@ class GrpcJsServer implements RpcServer {
         ? {}
         : { 'grpc.max_concurrent_streams': options.maxConcurrentStreams }),
       interceptors: [
-        (definition, call) =>
-          new TakenCall(definition.path, table.find(definition.path)?.kind === 'bidi', call, accept, clock),
+        ({ path }, call) => {
+          const streaming = table.find(path)?.kind === 'bidi';
+          const wire = new GrpcJsServerWire(path, streaming, call, accept, clock);
+          const taken = new ServerInterceptingCall(call);
+          // Starting it starts our wire on the call below and leaves the surface deaf.
+          taken.start = () => wire.start();
+          return taken;
+        },
       ],
     });
     // 'bidi' for every method: it is the one kind whose surface adds no rule of its own.
@@ -161,26 +163,6 @@ const identity = (bytes: Buffer): Buffer => bytes;
 /** The surface handler grpc-js wants; calls are taken over before they reach it. */
 function neverCalled(): void {
   assert(false, 'a call reached the surface of grpc-js');
-}
-
-/** The interceptor's call: starting it starts our wire on the call below and leaves the surface deaf. */
-class TakenCall extends ServerInterceptingCall {
-  private readonly wire: GrpcJsServerWire;
-
-  constructor(
-    path: string,
-    streaming: boolean,
-    base: ServerInterceptingCallInterface,
-    accept: Acceptor,
-    clock: Clock,
-  ) {
-    super(base);
-    this.wire = new GrpcJsServerWire(path, streaming, base, accept, clock);
-  }
-
-  override start(_surface: Listener): void {
-    this.wire.start();
-  }
 }
 
 class GrpcJsServerWire implements ServerWire, Listener {
