@@ -1,6 +1,6 @@
 /**
  * The ways of authentication a server was started with, joined in the original's order: front proxy, certificate, then
- * tokens of a file, of service accounts, of joining nodes and of an OpenID provider; nobody's name at the end. Also
+ * tokens of a file, of service accounts, of joining nodes, of OpenID providers and of a webhook; nobody's name at the end. Also
  * what signs tokens here, and the documents by which others verify them.
  */
 
@@ -15,6 +15,7 @@ import {
   type AuthenticationConfig,
 } from './authn/authentication-config.ts';
 import {
+  AuthenticationError,
   firstRequest,
   firstToken,
   type Authenticated,
@@ -31,14 +32,19 @@ import { ServiceAccountTokens, type TokenLookups } from './authn/service-account
 import { TokenCache } from './authn/token-cache.ts';
 import { TokenFile } from './authn/token-file.ts';
 import { discoveryDocument, keySet, TokenIssuer } from './authn/token-request.ts';
+import { WebhookTokens } from './authn/webhook-token.ts';
 import { X509Users } from './authn/x509.ts';
 import { readYaml } from './codec/yaml.ts';
 import type { ServerCredentials } from './credentials/credentials.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
-import type { OidcConfig, ServerConfig } from './options/config.ts';
+import type { OidcConfig, ServerConfig, TokenWebhookConfig } from './options/config.ts';
+import type { HttpsCaller } from './outbound/https-caller.ts';
+import { readKubeconfig, reviewCaller } from './review-caller.ts';
 
 /** The issuer of a cluster that was told none. */
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+/** The original's --authentication-token-webhook has no flag for it. */
+const WEBHOOK_TIMEOUT_MS = 30_000;
 
 export interface AuthenticationParts {
   readonly config: ServerConfig;
@@ -52,6 +58,9 @@ export interface AuthenticationParts {
   readonly loopbackToken: string;
   readonly readFile: (path: string) => string;
   readonly issuerKeys: (source: KeySource) => CurrentKeys;
+  readonly caller: HttpsCaller;
+  /** Ends questions to the webhook. */
+  readonly signal: AbortSignal;
 }
 
 export interface Authentication {
@@ -104,6 +113,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
         const { url, discoveryUrl, certificateAuthority: ca } = one;
         return jwtTokens(one, parts.issuerKeys({ issuer: url, discoveryUrl, ca }), nowMs);
       }),
+      ...(config.tokenWebhook === undefined ? [] : [webhookTokens(config.tokenWebhook, audiences, parts)]),
     ]),
     () => clock.monotonicMs(),
   );
@@ -157,6 +167,25 @@ function configFile(
     );
   }
   return found;
+}
+
+/** The server that --authentication-token-webhook-* flags name; its answers are kept for a while. */
+function webhookTokens(
+  { file, version, ttlMs }: TokenWebhookConfig,
+  audiences: readonly string[],
+  { readFile, caller, clock, signal }: AuthenticationParts,
+): TokenAuthenticator {
+  const server = readKubeconfig(file, readFile).current();
+  const ask = reviewCaller(server, { caller, clock, signal, timeoutMs: WEBHOOK_TIMEOUT_MS });
+  const post = async (review: object): Promise<unknown> => {
+    try {
+      return await ask(review);
+    } catch (error) {
+      // A token that nobody could judge is a token that does not count: the others may know it.
+      throw new AuthenticationError(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return new TokenCache(new WebhookTokens(post, audiences, version), () => clock.monotonicMs(), ttlMs);
 }
 
 /** The provider that --oidc-* flags name. */

@@ -115,6 +115,7 @@ export { Bootstrap, type BootstrapOptions } from './bootstrap/bootstrap.ts';
 export { TokenObjects } from './bootstrap/token-objects.ts';
 export { main, type Beside, type MainOptions, type Streams } from './main.ts';
 export { KubeApiServer, type KubeApiServerOptions } from './kube-apiserver.ts';
+export { processWorld, readFile, type ProcessWorld } from './process-world.ts';
 export { parseConfig, type Parsed, type ServerConfig } from './options/config.ts';
 export { CredentialFolder, CredentialMemory, type CredentialStore } from './credentials/credential-store.ts';
 export { gatherCredentials, type ServerCredentials } from './credentials/credentials.ts';

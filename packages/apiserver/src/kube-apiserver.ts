@@ -7,6 +7,7 @@
 import type { Clock, Logger, Timer } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
+import { admissionSettings, type AdmissionFile } from './admission-config.ts';
 import { makeWebhooks } from './admission-webhooks.ts';
 import { makeAudit, type Audit } from './audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
@@ -16,13 +17,14 @@ import type { ApiResponse, Filter } from './api/exchange.ts';
 import { describeResource, type KubeObject } from './api/meta.ts';
 import { makeAuthentication } from './authentication.ts';
 import type { TokenIssuer } from './authn/token-request.ts';
+import { makeAuthorization } from './authorization.ts';
 import { authorize } from './authz/authorize.ts';
 import { impersonate } from './authz/impersonate.ts';
 import { withAccessResources } from './bootstrap/access-resources.ts';
 import { Access } from './bootstrap/access.ts';
 import { Bootstrap } from './bootstrap/bootstrap.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
-import type { ServerCredentials } from './credentials/credentials.ts';
+import { sniPairs, type ServerCredentials } from './credentials/credentials.ts';
 import { makeEncryption, type EncryptionAtRest } from './encryption.ts';
 import { Fairness } from './fairness.ts';
 import { cors } from './filters/cors.ts';
@@ -30,9 +32,12 @@ import { requestMetrics } from './filters/request-metrics.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
 import type { HealthCheck } from './handlers/health.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
+import type { TlsIdentity } from './http/listener.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
+import { curveOf, opensslCiphers } from './options/tls-names.ts';
+import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
@@ -90,6 +95,10 @@ export class KubeApiServer {
   private readonly server: ApiServer;
   private readonly loopbackToken: string;
   private readonly issuer: TokenIssuer;
+  /** Calls out: webhooks of the flags and of objects. */
+  private readonly caller: HttpsCaller;
+  /** Ends those of the flags, once nobody waits for their answers. */
+  private readonly calls = new AbortController();
   private readonly stopping = new AbortController();
   private port = 0;
   private shuttingDown = false;
@@ -105,12 +114,14 @@ export class KubeApiServer {
     const { config, credentials, clock, logger, uuid, random, readFile, issuerKeys } = options;
     this.options = options;
     this.loopbackToken = `${uuid()}${uuid()}`;
+    this.caller = new HttpsCaller(clock);
+    const outside = { caller: this.caller, clock, signal: this.calls.signal };
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
     const authentication = makeAuthentication({
+      ...outside,
       config,
       credentials,
       lookups: this.tokenObjects,
-      clock,
       logger,
       uuid,
       loopbackToken: this.loopbackToken,
@@ -118,9 +129,12 @@ export class KubeApiServer {
       issuerKeys,
     });
     this.issuer = authentication.issuer;
-    this.access = new Access({ modes: config.authorizationModes, clock, logger });
-    this.bootstrap = this.makeBootstrap();
-    const { chain: admission, webhooks } = this.makeAdmission();
+    const modes = makeAuthorization({ ...outside, config, readFile, logger });
+    this.access = new Access({ modes, clock, logger });
+    this.bootstrap = this.makeBootstrap(modes.includes('RBAC'));
+    const { chain: admission, webhooks } = this.makeAdmission(
+      admissionSettings({ ...outside, config, readFile }),
+    );
     const outermost = this.outermost();
     const { metrics } = this;
     this.encryption = makeEncryption({ config: config.etcd, clock, logger, metrics, readFile, random, uuid });
@@ -130,7 +144,7 @@ export class KubeApiServer {
     this.fairness = config.fairness
       ? new Fairness({ config, clock, logger, metrics, objects: objectStats(this.backend) })
       : undefined;
-    const parts = { backend: this.backend, clock, uuid, random };
+    const parts = { backend: this.backend, clock, uuid, random, mediaType: config.storageMediaType };
     this.served = makeScheme({
       ...parts,
       runtimeConfig,
@@ -180,7 +194,8 @@ export class KubeApiServer {
       cert: serving.certificate,
       key: serving.key,
       clientCa: [clientCa, ...(requestHeaderCa === undefined ? [] : [requestHeaderCa])],
-      minVersion: config.tlsMinVersion,
+      ...tlsSettings(config),
+      named: sniPairs(config, this.options.readFile),
     });
     this.port = port;
     logger.info(`Serving securely on ${address.includes(':') ? `[${address}]` : address}:${port}`);
@@ -257,6 +272,8 @@ export class KubeApiServer {
     // The server closes the backend, and with it the caches.
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
     await this.audit?.stop();
+    this.calls.abort();
+    this.caller.close();
   }
 
   // ---- parts ----
@@ -295,7 +312,7 @@ export class KubeApiServer {
     return [...builtIn, componentStatuses(new Map([['etcd-0', () => this.backend.ready()]]))];
   }
 
-  private makeBootstrap(): Bootstrap {
+  private makeBootstrap(rbac: boolean): Bootstrap {
     const { config, credentials, clock, logger, uuid, machine } = this.options;
     const { clientCa, requestHeaderCa } = credentials;
     const { requestHeader } = config;
@@ -313,20 +330,24 @@ export class KubeApiServer {
           ? {}
           : { requestHeader: { ...requestHeader, clientCA: requestHeaderCa } }),
       },
-      rbac: config.authorizationModes.includes('RBAC'),
+      rbac,
+      endpoints: config.keepsEndpoints,
     });
   }
 
   /** @throws PluginFlagsError */
-  private makeAdmission(): { readonly chain: AdmissionChain; readonly webhooks: WebhookContext } {
+  private makeAdmission({ settings, webhooks: kubeconfigs }: AdmissionFile): {
+    readonly chain: AdmissionChain;
+    readonly webhooks: WebhookContext;
+  } {
     const { config, clock, random, uuid } = this.options;
     const { authorizer } = this.access;
-    const { metrics } = this;
+    const { metrics, caller } = this;
     const scheme = (): Scheme => this.served.scheme;
     const lookup = admissionLookup(scheme);
     const flags = { enable: config.enabledPlugins, disable: config.disabledPlugins };
-    const { context: webhooks } = makeWebhooks({ scheme, lookup, clock, uuid, random, metrics });
-    const context = { lookup, authorizer, clock, random, settings: {}, webhooks };
+    const webhooks = makeWebhooks({ scheme, lookup, uuid, random, metrics, caller, kubeconfigs });
+    const context = { lookup, authorizer, clock, random, settings, webhooks };
     return { chain: new AdmissionChain(defaultPlugins(context, flags)), webhooks };
   }
 
@@ -411,6 +432,17 @@ export class KubeApiServer {
       signal.addEventListener('abort', end);
     });
   }
+}
+
+function tlsSettings(config: ServerConfig): Pick<TlsIdentity, 'minVersion' | 'ciphers' | 'curves' | 'http2'> {
+  const ciphers = opensslCiphers(config.cipherSuites);
+  const curves = config.curves.flatMap((name) => curveOf(name) ?? []);
+  return {
+    minVersion: config.tlsMinVersion,
+    http2: config.http2,
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(curves.length === 0 ? {} : { curves: curves.join(':') }),
+  };
 }
 
 /** `0.0.0.0` of the flag means both families, as Go's listener takes it. */

@@ -3,8 +3,7 @@
  * machine, dice, signals) and hands it to kube-apiserver.ts. The log goes to standard error, in klog's form.
  */
 
-import { randomInt, randomUUID } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -19,9 +18,9 @@ import { API_VERSION } from './handlers/version.ts';
 import { KubeApiServer } from './kube-apiserver.ts';
 import { KlogLogger } from './logging/klog.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
-import { OidcProvider } from './oidc-provider.ts';
 import { parseConfig, usage, type Parsed, type ServerConfig } from './options/config.ts';
 import { processMetrics } from './process-metrics.ts';
+import { processWorld, readFile } from './process-world.ts';
 import { servingNames, type Machine } from './serving-names.ts';
 
 export const KUBERNETES_VERSION = `v${API_VERSION.major}.${API_VERSION.minor}.${API_VERSION.patch}+keelson`;
@@ -102,16 +101,8 @@ async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['
       client,
       clock: systemClock,
       logger,
-      uuid: randomUUID,
-      random: (limit) => randomInt(limit),
+      ...processWorld(systemClock),
       machine,
-      readFile,
-      issuerKeys: (source) => {
-        const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>
-          (await import('./fetch-json.ts')).fetchJson(url, trusted);
-        const provider = new OidcProvider(source, fetchJson, systemClock);
-        return (refresh) => provider.current(refresh);
-      },
       print: (text) => void process.stdout.write(text),
       processMetrics: (registry) => describeProcess(registry),
       build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
@@ -146,21 +137,6 @@ function untilStopped(logger: Logger): Promise<'SIGTERM' | 'SIGINT'> {
     process.once('SIGTERM', () => resolve('SIGTERM'));
     process.once('SIGINT', () => resolve('SIGINT'));
   });
-}
-
-/** @throws Error with Go's words for what is wrong with the file */
-function readFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-    const texts: Readonly<Record<string, string>> = {
-      ENOENT: 'no such file or directory',
-      EACCES: 'permission denied',
-      EISDIR: 'is a directory',
-    };
-    throw new Error(`open ${path}: ${texts[code] ?? toError(error).message}`, { cause: error });
-  }
 }
 
 function thisMachine(): Machine {
@@ -200,7 +176,8 @@ function refuse(parsed: Exclude<Parsed, { kind: 'config' }>, program: string, st
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const code = await main(process.argv.slice(2));
-  // What was written must be out before the process goes.
-  process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
+  void main(process.argv.slice(2)).then((code) => {
+    // What was written must be out before the process goes.
+    process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
+  });
 }

@@ -53,6 +53,8 @@ export interface SchemeParts {
   /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
   readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  /** --storage-media-type; protobuf unless said. */
+  readonly mediaType?: 'protobuf' | 'json';
   /** Whether custom resources can be defined; unless said, where all built-in kinds are served. */
   readonly customResources?: boolean;
 }
@@ -66,7 +68,7 @@ export interface ServedScheme {
 }
 
 export function makeScheme(parts: SchemeParts): ServedScheme {
-  const { backend, clock, uuid, random, runtimeConfig } = parts;
+  const { backend, clock, uuid, random, runtimeConfig, mediaType } = parts;
   const types = new TypeTable();
   const codec = new ObjectCodec(types);
   const scheme = new Scheme({
@@ -82,6 +84,7 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
       random,
     }),
     ...(runtimeConfig === undefined ? {} : { runtimeConfig }),
+    ...(mediaType === undefined ? {} : { mediaType }),
   });
   const { resources = builtInResources } = parts;
   for (const definition of typeof resources === 'function' ? resources(types) : resources) {

@@ -3,7 +3,7 @@
  * clients come over TLS on a port of the loopback, or in process. Several live side by side, they share nothing; after
  * `stop` nothing of one is left.
  */
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import {
   CredentialFolder,
@@ -11,7 +11,9 @@ import {
   gatherCredentials,
   KubeApiServer,
   parseConfig,
+  processWorld,
   quotaAccounts,
+  readFile,
   servingNames,
   type CallAnswer,
   type CallOptions,
@@ -31,7 +33,7 @@ export interface ControlPlaneOptions {
   readonly disk?: 'memory' | { readonly path: string };
   /** Of the loopback; the system chooses unless said. */
   readonly port?: number;
-  /** Flags of kube-apiserver beside those that follow from the other options. */
+  /** Flags of kube-apiserver beside those that follow from the other options; files that they name are read at the start. */
   readonly flags?: readonly string[];
   /** Control loops, as kube-controller-manager's --controllers says them: all (`*`) unless said, none with []. */
   readonly controllers?: readonly string[];
@@ -71,7 +73,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const credentials = gatherCredentials({
     config,
     store: folder === undefined ? new CredentialMemory() : new CredentialFolder(join(folder, 'apiserver')),
-    readFile: refuseFile,
+    readFile,
     names: servingNames(config, machine, ''),
     nowMs: clock.nowMs(),
   });
@@ -88,11 +90,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       client: member.client,
       clock,
       logger,
-      uuid: randomUUID,
-      random: (limit) => randomInt(limit),
+      ...processWorld(clock),
       machine,
-      readFile: refuseFile,
-      issuerKeys: () => () => Promise.resolve([]),
     });
   } catch (error) {
     await member.stop();
@@ -185,7 +184,9 @@ function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
       '--etcd-servers=http://in-process',
       `--bind-address=${HOST}`,
       `--secure-port=${port}`,
-      '--authorization-mode=Node,RBAC',
+      ...(flags.some((flag) => /^--authorization-(mode|config)\b/.test(flag))
+        ? []
+        : ['--authorization-mode=Node,RBAC']),
       '--enable-bootstrap-token-auth',
       '--enable-admission-plugins=NodeRestriction',
       ...flags,
@@ -194,9 +195,4 @@ function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
   );
   if (parsed.kind === 'config') return parsed.config;
   throw new Error(parsed.kind === 'usage-error' || parsed.kind === 'invalid' ? parsed.message : 'no flags');
-}
-
-/** An embedded server has no files of its own: flags that name one are for the command. */
-function refuseFile(path: string): never {
-  throw new Error(`open ${path}: an embedded API server reads no files`);
 }

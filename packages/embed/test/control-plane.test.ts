@@ -132,7 +132,7 @@ describe('refusals, with nothing left', () => {
       ['--enable-admission-plugins=No'],
       'enable-admission-plugins plugin "No" is unknown',
     ],
-    ['a file', ['--token-auth-file=x'], 'open x: an embedded API server reads no files'],
+    ['a file that is not there', ['--token-auth-file=x'], 'open x: no such file or directory'],
   ])('%s', async (_name, flags, message) => {
     await expect(startControlPlane({ flags })).rejects.toThrow(message);
   });

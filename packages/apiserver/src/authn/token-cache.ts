@@ -22,12 +22,14 @@ interface Entry {
 export class TokenCache implements TokenAuthenticator {
   private readonly inner: TokenAuthenticator;
   private readonly monotonicMs: () => number;
+  private readonly keptMs: number;
   private readonly secret = randomBytes(32);
   private readonly entries = new Map<string, Entry>();
   private readonly pending = new Map<string, Promise<Authenticated | undefined>>();
 
-  constructor(inner: TokenAuthenticator, monotonicMs: () => number) {
+  constructor(inner: TokenAuthenticator, monotonicMs: () => number, keptMs = KEPT_MS) {
     this.inner = inner;
+    this.keptMs = keptMs;
     this.monotonicMs = monotonicMs;
   }
 
@@ -56,7 +58,7 @@ export class TokenCache implements TokenAuthenticator {
     try {
       const found = await this.inner.authenticateToken(token, audiences);
       if (found !== undefined) {
-        this.entries.set(key, { found, untilMs: this.monotonicMs() + KEPT_MS });
+        this.entries.set(key, { found, untilMs: this.monotonicMs() + this.keptMs });
         if (this.entries.size > ENTRIES_MAX) {
           for (const oldest of this.entries.keys()) {
             this.entries.delete(oldest);

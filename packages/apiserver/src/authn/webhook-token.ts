@@ -16,17 +16,19 @@ export type PostReview = (review: object) => Promise<unknown>;
 export class WebhookTokens implements TokenAuthenticator {
   private readonly post: PostReview;
   private readonly audiences: readonly string[];
+  private readonly version: 'v1' | 'v1beta1';
 
   /** @param audiences of the server, for tokens that are asked about without a wish */
-  constructor(post: PostReview, audiences: readonly string[]) {
+  constructor(post: PostReview, audiences: readonly string[], version: 'v1' | 'v1beta1' = 'v1') {
     this.post = post;
     this.audiences = audiences;
+    this.version = version;
   }
 
   async authenticateToken(token: string, audiences: readonly string[]): Promise<Authenticated | undefined> {
     const wanted = audiences.length === 0 ? this.audiences : audiences;
     const answer = await this.post({
-      apiVersion: 'authentication.k8s.io/v1',
+      apiVersion: `authentication.k8s.io/${this.version}`,
       kind: 'TokenReview',
       metadata: { creationTimestamp: null },
       spec: { token, ...(wanted.length === 0 ? {} : { audiences: wanted }) },

@@ -34,6 +34,8 @@ export interface BootstrapOptions {
   readonly authentication: AuthenticationFacts;
   /** Default roles only where RBAC is a mode. True unless said. */
   readonly rbac?: boolean;
+  /** Whether this server keeps the endpoints of the service `kubernetes`. True unless said. */
+  readonly endpoints?: boolean;
 }
 
 /** What the store may take at a stop, twice: records of this server run out by themselves after 15 s. */
@@ -50,6 +52,7 @@ export class Bootstrap {
     this.service = {
       serviceRange: options.serviceRanges[0],
       advertised: options.advertised,
+      endpoints: options.endpoints ?? true,
       leases: () => {
         assert(this.world !== undefined, 'hooks run after the start');
         return this.world.leases;

@@ -34,6 +34,8 @@ export interface KubernetesServiceOptions {
   readonly serviceRange: string;
   /** Where other machines reach this server; undefined while the port is not open yet. */
   advertised(): { readonly address: string; readonly port: number } | undefined;
+  /** False: somebody else keeps the endpoints (--endpoint-reconciler-type=none). */
+  readonly endpoints: boolean;
   /** Where servers say that they run. */
   leases(): MasterLeases;
 }
@@ -52,7 +54,7 @@ export function kubernetesService(options: KubernetesServiceOptions): PostStartH
       });
       await ensureService(stores, options.serviceRange, at.port);
       const hidden = specialAddressErrors(at.address).some((error) => !error.startsWith('must be'));
-      if (hidden) return;
+      if (hidden || !options.endpoints) return;
       const leases = options.leases();
       await leases.renew(at.address, signal);
       const addresses = await leases.addresses(signal);
@@ -67,7 +69,7 @@ export function kubernetesService(options: KubernetesServiceOptions): PostStartH
 /** Takes this server out of what clients are told; the others go on. */
 export async function leaveService(stores: Stores, options: KubernetesServiceOptions): Promise<void> {
   const at = options.advertised();
-  if (at === undefined) return;
+  if (at === undefined || !options.endpoints) return;
   const leases = options.leases();
   await leases.remove(at.address);
   const addresses = await leases.addresses(new AbortController().signal);

@@ -3,7 +3,7 @@
  * what it makes for itself (own-pairs.ts). A file that is named and cannot be used ends the start.
  */
 
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 
 import { keyIdOf, type VerificationKey } from '../authn/jwt.ts';
 import type { ServerConfig } from '../options/config.ts';
@@ -75,6 +75,33 @@ export function gatherCredentials({
         : undefined,
     admin: ownClients && authority !== undefined ? ownAdminPair(store, authority, nowMs) : undefined,
   };
+}
+
+/** A certificate for the host names that its flag says, or that it is made out to. */
+export interface NamedPair extends CertificatePair {
+  /** `*.example.com` or plain names, in lower case. */
+  readonly names: readonly string[];
+}
+
+/** The pairs of --tls-sni-cert-key. @throws Error for one that cannot be used */
+export function sniPairs(config: ServerConfig, readFile: (path: string) => string): NamedPair[] {
+  return config.sniPairs.map(({ certFile, keyFile, names }) => {
+    const certificate = readFile(certFile);
+    const key = readFile(keyFile);
+    try {
+      const leaf = new X509Certificate(certificate);
+      if (!leaf.checkPrivateKey(createPrivateKey(key)))
+        throw new Error('private key does not match public key');
+      const own = [...(leaf.subjectAltName ?? '').matchAll(/DNS:([^\s,]+)/g)].map((match) => match[1]);
+      return {
+        certificate,
+        key,
+        names: (names.length === 0 ? own : names).map((name) => name.toLowerCase()),
+      };
+    } catch (error) {
+      throw new Error(`failed to load SNI cert and key: ${messageOf(error)}`, { cause: error });
+    }
+  });
 }
 
 function givenServerPair(

@@ -20,7 +20,13 @@ import {
   type Socket,
 } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  TLSSocket,
+  type Server as TlsServer,
+  type TlsOptions,
+} from 'node:tls';
 
 import type { Clock, Logger } from '@keelson/base';
 
@@ -40,6 +46,21 @@ export interface TlsIdentity {
   readonly clientCa?: readonly (string | Buffer)[];
   /** --tls-min-version; 1.2 unless said. */
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's list; the runtime's choice without. */
+  readonly ciphers?: string;
+  /** OpenSSL's names, by colons; the runtime's choice without. */
+  readonly curves?: string;
+  /** False: HTTP/1.1 alone. */
+  readonly http2?: boolean;
+  /** Certificates for host names that clients ask by; the first that fits, and the one above where none does. */
+  readonly named?: readonly NamedIdentity[];
+}
+
+export interface NamedIdentity {
+  readonly certificate: string;
+  readonly key: string;
+  /** `*.example.com` or plain names, in lower case. */
+  readonly names: readonly string[];
 }
 
 export interface ListenerOptions {
@@ -196,7 +217,10 @@ export class Listener {
     const server = createTlsServer(
       {
         ...contextOf(identity),
-        ALPNProtocols: ['h2', 'http/1.1'],
+        ...(identity.ciphers === undefined ? {} : { ciphers: identity.ciphers }),
+        ...(identity.curves === undefined ? {} : { ecdhCurve: identity.curves }),
+        ...sniOf(identity),
+        ALPNProtocols: identity.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
         minVersion: identity.minVersion ?? 'TLSv1.2',
         requestCert: (identity.clientCa ?? []).length > 0,
         // A certificate that we do not know is a matter of authentication, not of the handshake.
@@ -339,6 +363,31 @@ function contextOf({ cert, key, clientCa }: TlsIdentity): {
   ca?: (string | Buffer)[];
 } {
   return { cert, key, ...(clientCa !== undefined && clientCa.length > 0 && { ca: [...clientCa] }) };
+}
+
+/** The choice of a certificate by the name a client asks by; nothing where there is one certificate. */
+function sniOf(identity: TlsIdentity): Pick<TlsOptions, 'SNICallback'> {
+  const { named = [], clientCa = [] } = identity;
+  if (named.length === 0) return {};
+  const contexts = named.map(({ certificate: cert, key, names }) => ({
+    names,
+    context: createSecureContext({
+      ...contextOf({ cert, key, clientCa }),
+      minVersion: identity.minVersion ?? 'TLSv1.2',
+      ...(identity.ciphers === undefined ? {} : { ciphers: identity.ciphers }),
+      ...(identity.curves === undefined ? {} : { ecdhCurve: identity.curves }),
+    }),
+  }));
+  return {
+    SNICallback: (asked, answer) => {
+      const name = asked.toLowerCase().replace(/\.$/, '');
+      const star = name.replace(/^[^.]+/, '*');
+      const found =
+        contexts.find(({ names }) => names.includes(name)) ??
+        contexts.find(({ names }) => names.includes(star));
+      answer(null, found?.context);
+    },
+  };
 }
 
 /** What is no HTTP, or too much of it, in net/http's words. */

@@ -73,6 +73,44 @@ test('an OpenID provider, a front proxy', () => {
   expect(found.requestHeader).toMatchObject({ caFile: 'proxy.crt', usernameHeaders: ['X-Remote-User'] });
 });
 
+test('webhooks, further certificates, forms in the store', () => {
+  const found = config(
+    '--authentication-token-webhook-config-file=tokens.conf',
+    '--authentication-token-webhook-version=v1',
+    '--authorization-mode=Webhook',
+    '--authorization-webhook-config-file=access.conf',
+    '--authorization-webhook-cache-authorized-ttl=10s',
+    '--tls-sni-cert-key=a.crt,a.key:a.example,*.b.example',
+    '--tls-sni-cert-key',
+    'c.crt,c.key',
+    '--storage-media-type=application/json',
+    '--endpoint-reconciler-type=none',
+    '--default-not-ready-toleration-seconds=7',
+  );
+  expect(found).toMatchObject({
+    tokenWebhook: { file: 'tokens.conf', version: 'v1', ttlMs: 120_000 },
+    authorizationModes: ['Webhook'],
+    authorizationWebhook: {
+      file: 'access.conf',
+      version: 'v1beta1',
+      authorizedTtlMs: 10_000,
+      unauthorizedTtlMs: 30_000,
+    },
+    sniPairs: [
+      { certFile: 'a.crt', keyFile: 'a.key', names: ['a.example', '*.b.example'] },
+      { certFile: 'c.crt', keyFile: 'c.key', names: [] },
+    ],
+    storageMediaType: 'json',
+    keepsEndpoints: false,
+    notReadyTolerationSeconds: 7,
+    unreachableTolerationSeconds: 300,
+  });
+  expect(config('--authorization-config=x')).toMatchObject({
+    authorizationModes: [],
+    authorizationFile: 'x',
+  });
+});
+
 describe('refusals', () => {
   test.each<[string[], Parsed['kind'], string]>([
     [['--bogus'], 'usage-error', 'unknown flag: --bogus'],
@@ -119,6 +157,41 @@ describe('refusals', () => {
       [ETCD, '--audit-log-path=-', '--audit-log-mode=often'],
       'invalid',
       'invalid audit log mode often, allowed modes are "batch,blocking,blocking-strict"',
+    ],
+    [
+      [ETCD, '--authorization-mode=Webhook'],
+      'invalid',
+      "authorization-mode Webhook's authorization config file not passed",
+    ],
+    [
+      [ETCD, '--authorization-webhook-config-file=x'],
+      'invalid',
+      'cannot specify --authorization-webhook-config-file without mode Webhook',
+    ],
+    [
+      [ETCD, '--authorization-config=x', '--authorization-mode=RBAC'],
+      'invalid',
+      '--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined',
+    ],
+    [
+      [ETCD, '--tls-cipher-suites=TLS_NONE'],
+      'invalid',
+      "Cipher suite TLS_NONE not supported or doesn't exist",
+    ],
+    [
+      [ETCD, '--tls-sni-cert-key=only-one'],
+      'invalid',
+      'invalid argument "only-one" for "--tls-sni-cert-key" flag: expected comma separated certificate and key file paths',
+    ],
+    [
+      [ETCD, '--endpoint-reconciler-type=some'],
+      'invalid',
+      '--endpoint-reconciler-type invalid, allowed values: lease, master-count, none',
+    ],
+    [
+      [ETCD, '--storage-media-type=text/plain'],
+      'invalid',
+      '--storage-media-type "text/plain" invalid, allowed values: application/json, application/yaml, application/vnd.kubernetes.protobuf',
     ],
     [[ETCD, '--tls-cert-file=x'], 'invalid', 'missing TLS cert file or key file'],
     [

@@ -5,9 +5,10 @@
 
 import { auditConfigOf, auditContradictions, type AuditConfig } from './audit-config.ts';
 import { FLAG_GROUPS } from './flag-table-more.ts';
+import { cipherSuitesProblem, curveOf } from './tls-names.ts';
 import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
 
-export type AuthorizationMode = 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC';
+export type AuthorizationMode = 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC' | 'Webhook';
 
 export interface EtcdConfig {
   readonly servers: readonly string[];
@@ -58,6 +59,31 @@ export interface ServiceAccountConfig {
   readonly extend: boolean;
 }
 
+/** A server that is asked about tokens. */
+export interface TokenWebhookConfig {
+  /** A kubeconfig. */
+  readonly file: string;
+  readonly version: 'v1' | 'v1beta1';
+  readonly ttlMs: number;
+}
+
+/** A server that is asked who may do what. */
+export interface AuthorizationWebhookConfig {
+  /** A kubeconfig; empty: none. */
+  readonly file: string;
+  readonly version: 'v1' | 'v1beta1';
+  readonly authorizedTtlMs: number;
+  readonly unauthorizedTtlMs: number;
+}
+
+/** A certificate for some host names. */
+export interface SniPair {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** `*.example.com` or plain names; empty: those of the certificate. */
+  readonly names: readonly string[];
+}
+
 export interface ServerConfig {
   readonly etcd: EtcdConfig;
   readonly watchCache: boolean;
@@ -73,6 +99,12 @@ export interface ServerConfig {
   readonly certFile: string;
   readonly keyFile: string;
   readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Go's names; empty: the runtime's choice. */
+  readonly cipherSuites: readonly string[];
+  /** Go's names or numbers of curves; empty: the runtime's choice. */
+  readonly curves: readonly string[];
+  readonly sniPairs: readonly SniPair[];
+  readonly http2: boolean;
   /** 0: the listener's own. */
   readonly streamsMax: number;
   readonly clientCaFile: string;
@@ -85,12 +117,24 @@ export interface ServerConfig {
   readonly tokenFile: string;
   readonly requestHeader: RequestHeaderConfig | undefined;
   readonly oidc: OidcConfig | undefined;
+  readonly tokenWebhook: TokenWebhookConfig | undefined;
   readonly serviceAccounts: ServiceAccountConfig;
+  /** Empty with --authorization-config. */
   readonly authorizationModes: readonly AuthorizationMode[];
+  /** --authorization-config. */
+  readonly authorizationFile: string;
+  readonly authorizationWebhook: AuthorizationWebhookConfig;
   readonly enabledPlugins: readonly string[];
   readonly disabledPlugins: readonly string[];
+  /** --admission-control-config-file. */
+  readonly admissionFile: string;
+  readonly notReadyTolerationSeconds: number;
+  readonly unreachableTolerationSeconds: number;
   readonly runtimeConfig: string;
   readonly eventTtlSeconds: number;
+  readonly storageMediaType: 'protobuf' | 'json';
+  /** Whether the endpoints of the service `kubernetes` are kept by this server. */
+  readonly keepsEndpoints: boolean;
   /** One network, or two of different families. */
   readonly serviceNetworks: readonly string[];
   readonly nodePorts: { readonly first: number; readonly last: number };
@@ -121,9 +165,12 @@ export type Parsed =
   | { readonly kind: 'config'; readonly config: ServerConfig; readonly warnings: readonly string[] };
 
 const SERVICE_NETWORK = '10.0.0.0/24';
-const MODES: readonly AuthorizationMode[] = ['AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC'];
+const MODES: readonly AuthorizationMode[] = ['AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC', 'Webhook'];
 /** Modes of the original that this build has not. */
-const OTHER_MODES: readonly string[] = ['ABAC', 'Webhook'];
+const OTHER_MODES: readonly string[] = ['ABAC'];
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+const MEDIA_TYPES: readonly string[] = ['application/json', 'application/yaml', PROTOBUF];
+const RECONCILERS: readonly string[] = ['lease', 'master-count', 'none'];
 
 /** @param program how the help calls it, `kube-apiserver` or `keelson apiserver` */
 export function parseConfig(argv: readonly string[], program: string): Parsed {
@@ -213,6 +260,7 @@ function contradictions(values: FlagValues): string[] {
     }
   }
   const modes = values.strings('authorization-mode');
+  found.push(...authorizationProblems(values, modes));
   needs(
     new Set(modes).size === modes.length,
     `authorization-mode [${modes.map((mode) => JSON.stringify(mode)).join(' ')}] has mode specified more than once`,
@@ -221,6 +269,32 @@ function contradictions(values: FlagValues): string[] {
     needs(
       !issuer.includes(':') || URL.canParse(issuer),
       `service-account-issuer ${JSON.stringify(issuer)} contained a ':' but was not a valid URL`,
+    );
+  }
+  const media = text('storage-media-type');
+  needs(
+    MEDIA_TYPES.includes(media),
+    `--storage-media-type ${JSON.stringify(media)} invalid, allowed values: ${MEDIA_TYPES.join(', ')}`,
+  );
+  const reconciler = text('endpoint-reconciler-type');
+  needs(
+    RECONCILERS.includes(reconciler),
+    `--endpoint-reconciler-type invalid, allowed values: ${RECONCILERS.join(', ')}`,
+  );
+  const suites = cipherSuitesProblem(values.strings('tls-cipher-suites'));
+  needs(suites === undefined, suites ?? '');
+  const curve = values.strings('tls-curve-preferences').find((name) => curveOf(name) === undefined);
+  needs(curve === undefined, `unsupported curve ID ${JSON.stringify(curve)} in --tls-curve-preferences`);
+  for (const item of values.all('tls-sni-cert-key')) {
+    needs(
+      item === '' || sniPair(item) !== undefined,
+      `invalid argument ${JSON.stringify(item)} for "--tls-sni-cert-key" flag: expected comma separated certificate and key file paths`,
+    );
+  }
+  for (const name of ['authentication-token-webhook-version', 'authorization-webhook-version']) {
+    needs(
+      text(name) === 'v1' || text(name) === 'v1beta1',
+      `--${name} ${JSON.stringify(text(name))} is not a version of the review: v1 or v1beta1`,
     );
   }
   const max = values.durationMs('service-account-max-token-expiration');
@@ -269,6 +343,32 @@ function contradictions(values: FlagValues): string[] {
   return found;
 }
 
+function authorizationProblems(values: FlagValues, modes: readonly string[]): string[] {
+  const given = values.given().map(({ name }) => name);
+  const file = values.string('authorization-webhook-config-file');
+  if (values.string('authorization-config') !== '') {
+    return given.some((name) => name === 'authorization-mode' || name.startsWith('authorization-webhook-'))
+      ? [
+          '--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined',
+        ]
+      : [];
+  }
+  const webhook = modes.includes('Webhook');
+  if (webhook && file === '') return ["authorization-mode Webhook's authorization config file not passed"];
+  return !webhook && file !== ''
+    ? ['cannot specify --authorization-webhook-config-file without mode Webhook']
+    : [];
+}
+
+/** `cert,key` or `cert,key:name,name`. */
+function sniPair(item: string): SniPair | undefined {
+  const colon = item.indexOf(':');
+  const files = (colon < 0 ? item : item.slice(0, colon)).split(',');
+  if (files.length !== 2 || files.includes('')) return undefined;
+  const names = colon < 0 ? [] : item.slice(colon + 1).split(',');
+  return { certFile: files[0], keyFile: files[1], names: names.filter((name) => name !== '') };
+}
+
 /** `30000-32767`, or `30000+100`. */
 function nodePortsOf(values: FlagValues): { first: number; last: number } | undefined {
   const match = /^(\d{1,5})(?:([-+])(\d{1,5}))?$/.exec(values.string('service-node-port-range').trim());
@@ -310,6 +410,10 @@ function configOf(values: FlagValues): ServerConfig {
     certFile: text('tls-cert-file'),
     keyFile: text('tls-private-key-file'),
     tlsMinVersion: text('tls-min-version') === 'VersionTLS13' ? 'TLSv1.3' : 'TLSv1.2',
+    cipherSuites: list('tls-cipher-suites'),
+    curves: list('tls-curve-preferences'),
+    sniPairs: values.all('tls-sni-cert-key').flatMap((item) => sniPair(item) ?? []),
+    http2: !values.bool('disable-http2-serving'),
     streamsMax: values.int('http2-max-streams-per-connection'),
     clientCaFile: text('client-ca-file'),
     anonymous: values.bool('anonymous-auth'),
@@ -342,6 +446,14 @@ function configOf(values: FlagValues): ServerConfig {
             requiredClaims: values.map('oidc-required-claim'),
             algorithms: list('oidc-signing-algs'),
           },
+    tokenWebhook:
+      text('authentication-token-webhook-config-file') === ''
+        ? undefined
+        : {
+            file: text('authentication-token-webhook-config-file'),
+            version: versionOf(text('authentication-token-webhook-version')),
+            ttlMs: values.durationMs('authentication-token-webhook-cache-ttl'),
+          },
     serviceAccounts: {
       issuers: list('service-account-issuer'),
       audiences: list('api-audiences'),
@@ -351,11 +463,24 @@ function configOf(values: FlagValues): ServerConfig {
       maxSeconds: values.durationMs('service-account-max-token-expiration') / 1000,
       extend: values.bool('service-account-extend-token-expiration'),
     },
-    authorizationModes: modes.length === 0 ? ['AlwaysAllow'] : modes,
+    authorizationModes: modes.length > 0 || text('authorization-config') !== '' ? modes : ['AlwaysAllow'],
+    authorizationFile: text('authorization-config'),
+    authorizationWebhook: {
+      file: text('authorization-webhook-config-file'),
+      version: versionOf(text('authorization-webhook-version')),
+      authorizedTtlMs: values.durationMs('authorization-webhook-cache-authorized-ttl'),
+      unauthorizedTtlMs: values.durationMs('authorization-webhook-cache-unauthorized-ttl'),
+    },
     enabledPlugins: list('enable-admission-plugins'),
     disabledPlugins: list('disable-admission-plugins'),
+    admissionFile: text('admission-control-config-file'),
+    notReadyTolerationSeconds: values.int('default-not-ready-toleration-seconds'),
+    unreachableTolerationSeconds: values.int('default-unreachable-toleration-seconds'),
     runtimeConfig: list('runtime-config').join(','),
     eventTtlSeconds: Math.floor(values.durationMs('event-ttl') / 1000),
+    // YAML is kept as JSON, which it is, too.
+    storageMediaType: text('storage-media-type') === PROTOBUF ? 'protobuf' : 'json',
+    keepsEndpoints: text('endpoint-reconciler-type') !== 'none',
     serviceNetworks: networks.length === 0 ? [SERVICE_NETWORK] : networks,
     nodePorts: nodePortsOf(values) ?? { first: 30_000, last: 32_767 },
     audit: auditConfigOf(values),
@@ -371,4 +496,8 @@ function configOf(values: FlagValues): ServerConfig {
     logFormat: text('logging-format') === 'json' ? 'json' : 'text',
     verbosity: values.int('v'),
   };
+}
+
+function versionOf(text: string): 'v1' | 'v1beta1' {
+  return text === 'v1' ? 'v1' : 'v1beta1';
 }

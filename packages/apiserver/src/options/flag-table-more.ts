@@ -103,7 +103,7 @@ const KUBERNETES: FlagGroup = {
       'When a leader that does not renew gives up.',
     ),
     idle('coordinated-leadership-retry-period', 'duration', '2s', 'Time between tries to lead.'),
-    idle(
+    acts(
       'endpoint-reconciler-type',
       'string',
       'lease',

@@ -162,7 +162,7 @@ const ETCD: FlagGroup = {
     refused('etcd-servers-overrides', 'strings', '', 'Members for single resources: group/resource#url;url.'),
     idle('lease-reuse-duration-seconds', 'int', '60', 'How long one lease takes further objects.'),
     acts('storage-backend', 'string', '', 'etcd3, or nothing, which is the same.'),
-    idle(
+    acts(
       'storage-media-type',
       'string',
       'application/vnd.kubernetes.protobuf',
@@ -188,7 +188,7 @@ const SERVING: FlagGroup = {
       '/var/run/kubernetes',
       'Where apiserver.crt and apiserver.key are, and what is made when no file is given.',
     ),
-    idle('disable-http2-serving', 'bool', 'false', 'Speak HTTP/1.1 alone.'),
+    acts('disable-http2-serving', 'bool', 'false', 'Speak HTTP/1.1 alone.'),
     acts(
       'http2-max-streams-per-connection',
       'int',
@@ -199,11 +199,11 @@ const SERVING: FlagGroup = {
     idle('permit-port-sharing', 'bool', 'false', 'SO_REUSEPORT on the port.'),
     acts('secure-port', 'int', '6443', 'Port for HTTPS; 0 lets the system choose.'),
     acts('tls-cert-file', 'string', '', 'Certificate of the server, with the authorities between.'),
-    idle('tls-cipher-suites', 'strings', '', 'Cipher suites by their names in Go.'),
-    idle('tls-curve-preferences', 'strings', '', 'Curves for the exchange of keys.'),
+    acts('tls-cipher-suites', 'strings', '', 'Cipher suites by their names in Go.'),
+    acts('tls-curve-preferences', 'strings', '', 'Curves for the exchange of keys.'),
     acts('tls-min-version', 'string', '', 'VersionTLS12 or VersionTLS13.'),
     acts('tls-private-key-file', 'string', '', 'Key of --tls-cert-file.'),
-    idle('tls-sni-cert-key', 'strings', '', 'Further certificates by host name: cert,key[:name,name].'),
+    acts('tls-sni-cert-key', 'strings', '', 'Further certificates by host name: cert,key[:name,name].'),
   ],
 };
 
@@ -218,19 +218,19 @@ const AUTHENTICATION: FlagGroup = {
     ),
     acts('api-audiences', 'strings', '', 'Whom tokens must be for; the issuers unless told.'),
     acts('authentication-config', 'string', '', 'File with an AuthenticationConfiguration.'),
-    idle(
+    acts(
       'authentication-token-webhook-cache-ttl',
       'duration',
       '2m0s',
       "How long the webhook's answers are kept.",
     ),
-    refused(
+    acts(
       'authentication-token-webhook-config-file',
       'string',
       '',
       'Kubeconfig of the server that is asked about tokens.',
     ),
-    idle(
+    acts(
       'authentication-token-webhook-version',
       'string',
       'v1beta1',
@@ -306,28 +306,28 @@ const AUTHENTICATION: FlagGroup = {
 const AUTHORIZATION: FlagGroup = {
   title: 'Authorization',
   flags: [
-    refused('authorization-config', 'string', '', 'File with an AuthorizationConfiguration.'),
+    acts('authorization-config', 'string', '', 'File with an AuthorizationConfiguration.'),
     acts(
       'authorization-mode',
       'strings',
       '',
-      'In order: AlwaysAllow, AlwaysDeny, Node, RBAC. AlwaysAllow unless told.',
+      'In order: AlwaysAllow, AlwaysDeny, Node, RBAC, Webhook. AlwaysAllow unless told.',
     ),
     refused('authorization-policy-file', 'string', '', 'Policy of mode ABAC.'),
-    idle(
+    acts(
       'authorization-webhook-cache-authorized-ttl',
       'duration',
       '5m0s',
       'How long a yes of the webhook is kept.',
     ),
-    idle(
+    acts(
       'authorization-webhook-cache-unauthorized-ttl',
       'duration',
       '30s',
       'How long a no of the webhook is kept.',
     ),
-    refused('authorization-webhook-config-file', 'string', '', 'Kubeconfig of the server that is asked.'),
-    idle(
+    acts('authorization-webhook-config-file', 'string', '', 'Kubeconfig of the server that is asked.'),
+    acts(
       'authorization-webhook-version',
       'string',
       'v1beta1',
@@ -340,7 +340,19 @@ const ADMISSION: FlagGroup = {
   title: 'Admission',
   flags: [
     idle('admission-control', 'strings', '', 'Old name: the plugins, all of them, in order.'),
-    refused('admission-control-config-file', 'string', '', 'File with the configuration of plugins.'),
+    acts('admission-control-config-file', 'string', '', 'File with the configuration of plugins.'),
+    acts(
+      'default-not-ready-toleration-seconds',
+      'int',
+      '300',
+      'Seconds a pod stays on a node that is not ready, where it says nothing itself.',
+    ),
+    acts(
+      'default-unreachable-toleration-seconds',
+      'int',
+      '300',
+      'Seconds a pod stays on a node that is not reached, where it says nothing itself.',
+    ),
     acts('disable-admission-plugins', 'strings', '', 'Plugins to leave out of those that are on by default.'),
     acts('enable-admission-plugins', 'strings', '', 'Plugins to run beside those that are on by default.'),
   ],

@@ -95,7 +95,8 @@ export class FlagValues {
     );
   }
 
-  private all(name: string): readonly string[] {
+  /** Each value as it was given, one for each time. */
+  all(name: string): readonly string[] {
     const spec = this.specs.get(name);
     if (spec === undefined) throw new TypeError(`no flag --${name} is declared`);
     return this.texts.get(name) ?? [spec.initial];

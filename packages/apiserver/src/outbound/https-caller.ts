@@ -1,8 +1,8 @@
 /**
- * The one door for calls to servers that objects of the cluster name (webhooks): POST of JSON over TLS 1.2 or later,
- * HTTP/1.1, with a deadline and a bounded answer. Trusts the bundle it is given and nothing beside it, never follows a
- * redirect, never sends credentials, and connects where it is told while the certificate must be the name's. Says what
- * went wrong in Go's words, which people search for.
+ * The one door for calls to servers that objects of the cluster or the server's own files name (webhooks): POST of JSON
+ * over TLS 1.2 or later, HTTP/1.1, with a deadline and a bounded answer. Trusts the bundle it is given and nothing beside
+ * it, never follows a redirect, shows only credentials it is given for this server, and connects where it is told while
+ * the certificate must be the name's. Says what went wrong in Go's words, which people search for.
  *
  * Modelled on apiserver's util/webhook ClientManager.
  */
@@ -23,6 +23,10 @@ export interface CallTarget {
   readonly authorization?: string;
   /** PEM of what is shown to the server. */
   readonly pair?: { readonly cert: string; readonly key: string };
+  /** The name its certificate is for, where that is not the URL's. */
+  readonly serverName?: string;
+  /** Takes any certificate. Only where a kubeconfig asks for it. */
+  readonly unverified?: boolean;
 }
 
 export interface CallOptions {
@@ -147,7 +151,7 @@ class Asking {
 }
 
 function requestOptions(agent: Agent, target: CallTarget, body: Buffer): RequestOptions {
-  const { address, authorization, caBundle, pair, url } = target;
+  const { address, authorization, caBundle, pair, url, serverName, unverified } = target;
   const { hostname, host } = new URL(url);
   return {
     agent,
@@ -162,10 +166,11 @@ function requestOptions(agent: Agent, target: CallTarget, body: Buffer): Request
     },
     minVersion: 'TLSv1.2',
     ...(address === undefined ? {} : { hostname: address.host, port: address.port }),
-    servername: isAddress(hostname) ? '' : hostname,
+    servername: serverName ?? (isAddress(hostname) ? '' : hostname),
     // Whoever is connected to, the certificate is the name's.
     ...(caBundle === '' ? {} : { ca: caBundle }),
     ...(pair === undefined ? {} : pair),
+    ...(unverified === true ? { rejectUnauthorized: false } : {}),
   };
 }
 

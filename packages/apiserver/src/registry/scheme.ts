@@ -36,6 +36,8 @@ import type { StrategyContext } from './strategy.ts';
 export interface SchemeOptions {
   readonly types: TypeTable;
   readonly protobuf: ProtobufCodec;
+  /** Of built-in kinds in the store; protobuf unless said. */
+  readonly mediaType?: 'protobuf' | 'json';
   /** Opens what holds a resource's objects. */
   storage(resource: StorageResource, definition: ResourceDefinition): Storage;
   /** The context of what hooks and controllers do. */
@@ -243,8 +245,10 @@ export class Scheme implements Stores {
         convert: (value) => this.convert(definition, value, backing.version),
       });
     }
+    const { protobuf, mediaType } = this.options;
     return builtInCodec({
-      protobuf: this.options.protobuf,
+      protobuf,
+      ...(mediaType === undefined ? {} : { mediaType }),
       schemaProps: this.schemaProps(),
       stored: { apiVersion: apiVersionOf(backing.version), kind, struct: this.types.struct(type) },
       readable,

@@ -11,6 +11,7 @@ import { ApiError, badRequest, type StatusReason } from '../../api/status.ts';
 import { JsonSyntaxError, readJson } from '../../codec/json-reader.ts';
 import { writeJson } from '../../codec/json-writer.ts';
 import { has, part, text, countOf } from '../../validation/value.ts';
+import { shownBy } from '../../outbound/kubeconfig.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import { textOf } from '../refusals.ts';
 import type { Invocation } from './match.ts';
@@ -80,7 +81,13 @@ async function post(context: WebhookContext, question: WebhookQuestion, body: Js
   const { name, timeoutSeconds } = webhook;
   try {
     const target = await targetOf(context, webhook.clientConfig, timeoutSeconds);
-    const { code, body: bytes } = await context.caller.post(target, Buffer.from(writeJson(body)), {
+    const { host, port } = new URL(target.url);
+    const credentials = context.credentials?.(
+      port === '' ? `${host}:${SERVICE_PORT}` : host,
+      question.mutating ? 'admit' : 'validating',
+    );
+    const shown = credentials === undefined ? target : { ...target, ...shownBy(credentials) };
+    const { code, body: bytes } = await context.caller.post(shown, Buffer.from(writeJson(body)), {
       timeoutMs: timeoutSeconds * 1_000,
       signal: attributes.signal,
     });

@@ -1,6 +1,7 @@
 /** What webhooks need beside other plugins: calls out, names of services, other forms of objects. Types only. */
 
 import type { JsonObject } from '../../api/json.ts';
+import type { CallCredentials } from '../../outbound/kubeconfig.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import type { ResourceVersions } from './resource-versions.ts';
 
@@ -11,6 +12,8 @@ export interface WebhookCaller {
       readonly url: string;
       readonly caBundle: string;
       readonly address?: { readonly host: string; readonly port: number };
+      readonly authorization?: string;
+      readonly pair?: { readonly cert: string; readonly key: string };
     },
     body: Buffer,
     options: { readonly timeoutMs: number; readonly signal: AbortSignal },
@@ -41,6 +44,8 @@ export type MatchConditions = (
 
 export interface WebhookContext {
   readonly caller: WebhookCaller;
+  /** What a webhook at `host:port` is shown; nothing without. */
+  readonly credentials?: (address: string, type: WebhookType) => CallCredentials;
   readonly versions: ResourceVersions;
   readonly uuid: () => string;
   /** Undefined: by the service's name in DNS. See service-resolver.ts for its endpoints. */

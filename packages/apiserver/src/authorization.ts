@@ -1,0 +1,106 @@
+/**
+ * The modes of authorization a server was started with, in their order: those of --authorization-mode, or of the file
+ * that --authorization-config names. Webhooks among them are made here, with what they are asked over.
+ */
+
+import type { Clock, Logger } from '@keelson/base';
+
+import { readAuthorizationConfig, type ConfiguredMode } from './authz/authorization-config.ts';
+import type { RuleResolver } from './authz/user-rules.ts';
+import { WebhookAuthorizer } from './authz/webhook.ts';
+import type { AuthorizationMode } from './bootstrap/access.ts';
+import { readYaml } from './codec/yaml.ts';
+import type { ServerConfig } from './options/config.ts';
+import type { HttpsCaller } from './outbound/https-caller.ts';
+import { readKubeconfig, reviewCaller } from './review-caller.ts';
+
+export interface AuthorizationParts {
+  readonly config: ServerConfig;
+  readonly readFile: (path: string) => string;
+  readonly caller: HttpsCaller;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Ends questions to webhooks. */
+  readonly signal: AbortSignal;
+}
+
+/** The original's, for webhooks of --authorization-webhook-config-file. */
+const TIMEOUT_MS = 30_000;
+
+/** A webhook decides; it cannot list. */
+const UNTOLD: RuleResolver = {
+  rulesFor: () => ({
+    resourceRules: [],
+    nonResourceRules: [],
+    incomplete: true,
+    errors: ['webhook authorizer does not support user rule resolution'],
+  }),
+};
+
+type WebhookMode = Extract<ConfiguredMode, { type: 'Webhook' }>;
+
+/** @throws Error for a file that cannot be used */
+export function makeAuthorization(parts: AuthorizationParts): AuthorizationMode[] {
+  return configuredModes(parts).map((mode) => {
+    switch (mode.type) {
+      case 'Webhook':
+        return webhookMode(mode, parts);
+      case 'ABAC':
+        throw new Error('authorization-mode ABAC is not supported by this build: start without');
+      default:
+        return mode.type;
+    }
+  });
+}
+
+function configuredModes({ config, readFile }: AuthorizationParts): ConfiguredMode[] {
+  const { authorizationFile, authorizationModes, authorizationWebhook } = config;
+  if (authorizationFile !== '') return readAuthorizationConfig(readYaml(readFile(authorizationFile)));
+  return authorizationModes.map((type): ConfiguredMode => {
+    if (type !== 'Webhook') return { type, name: type.toLowerCase() };
+    const { file, version, authorizedTtlMs, unauthorizedTtlMs } = authorizationWebhook;
+    return {
+      type,
+      name: 'default',
+      webhook: {
+        authorizedTtlMs,
+        unauthorizedTtlMs,
+        timeoutMs: TIMEOUT_MS,
+        version,
+        failurePolicy: 'NoOpinion',
+        kubeconfig: file,
+        matchConditions: [],
+      },
+    };
+  });
+}
+
+function webhookMode(
+  { name, webhook }: WebhookMode,
+  { readFile, caller, clock, logger, signal }: AuthorizationParts,
+): AuthorizationMode {
+  const { kubeconfig, timeoutMs, version, authorizedTtlMs, unauthorizedTtlMs, failurePolicy } = webhook;
+  if (kubeconfig === undefined) {
+    throw new Error(`authorizer ${JSON.stringify(name)}: InClusterConfig is for servers that run in a pod`);
+  }
+  if (webhook.matchConditions.length > 0) {
+    throw new Error(
+      `authorizer ${JSON.stringify(name)}: matchConditions are not supported by this build: start without`,
+    );
+  }
+  const server = readKubeconfig(kubeconfig, readFile).current();
+  const authorizer = new WebhookAuthorizer({
+    post: reviewCaller(server, { caller, clock, timeoutMs, signal }),
+    version,
+    authorizedTtlMs,
+    unauthorizedTtlMs,
+    failurePolicy,
+    monotonicMs: () => clock.monotonicMs(),
+    failed: (error) =>
+      logger.warn('an authorization webhook did not answer', {
+        authorizer: name,
+        error: error instanceof Error ? error.message : String(error),
+      }),
+  });
+  return { authorizer, rules: UNTOLD };
+}

@@ -1,0 +1,92 @@
+/**
+ * Questions to a server that a kubeconfig names: a review is posted, the answered one comes back. An answer that says
+ * "not now" is asked for again, a few times with growing pauses, within the time of the whole question.
+ *
+ * Modelled on apiserver's util/webhook GenericWebhook with its default retry.
+ */
+
+import type { Clock } from '@keelson/base';
+
+import type { Json } from './api/json.ts';
+import { readJson } from './codec/json-reader.ts';
+import { readYaml } from './codec/yaml.ts';
+import { CallError, type HttpsCaller } from './outbound/https-caller.ts';
+import { Kubeconfig, shownBy, type NamedServer } from './outbound/kubeconfig.ts';
+
+/** The original's default: five tries, the first pause 500 ms, each half as long again. */
+const ATTEMPTS = 5;
+const PAUSE_MS = 500;
+const PAUSE_GROWTH = 1.5;
+
+export interface ReviewCallerOptions {
+  readonly caller: HttpsCaller;
+  readonly clock: Clock;
+  /** Of one try. */
+  readonly timeoutMs: number;
+  /** Ends all questions: the server stops. */
+  readonly signal: AbortSignal;
+}
+
+export type PostJson = (review: object) => Promise<unknown>;
+
+/** @throws Error for a file that is no kubeconfig, or whose server is not reached over TLS */
+export function readKubeconfig(path: string, readFile: (path: string) => string): Kubeconfig {
+  return new Kubeconfig(readYaml(readFile(path)), path, readFile);
+}
+
+/** @throws Error for a server that is not reached over TLS: what is asked would lie open */
+export function reviewCaller(server: NamedServer, options: ReviewCallerOptions): PostJson {
+  if (!server.url.startsWith('https://')) {
+    throw new Error(`${JSON.stringify(server.url)}: a webhook must be reached over https`);
+  }
+  const { clock, signal } = options;
+  return async (review) => {
+    const body = Buffer.from(JSON.stringify(review));
+    for (let attempt = 1, pauseMs = PAUSE_MS; ; attempt += 1, pauseMs *= PAUSE_GROWTH) {
+      try {
+        return await ask(server, body, options);
+      } catch (error) {
+        if (attempt === ATTEMPTS || signal.aborted || !isTransient(error)) throw error;
+      }
+      await pause(clock, pauseMs, signal);
+    }
+  };
+}
+
+/** An answer with a code that is none. */
+class RefusedReview extends Error {
+  override readonly name = 'RefusedReview';
+  readonly code: number;
+
+  constructor(url: string, code: number) {
+    super(`Post ${JSON.stringify(url)}: the server answered ${code}`);
+    this.code = code;
+  }
+}
+
+async function ask(server: NamedServer, body: Buffer, options: ReviewCallerOptions): Promise<Json> {
+  const { caller, timeoutMs, signal } = options;
+  const { code, body: bytes } = await caller.post({ ...server, ...shownBy(server.credentials) }, body, {
+    timeoutMs,
+    signal,
+  });
+  if (code < 200 || code > 299) throw new RefusedReview(server.url, code);
+  return readJson(bytes.toString('utf8'));
+}
+
+function isTransient(error: unknown): boolean {
+  if (error instanceof RefusedReview) return error.code === 429 || error.code === 500;
+  return error instanceof CallError && error.kind === 'transport' && error.message.endsWith('EOF');
+}
+
+function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = clock.setTimer(ms, end);
+    signal.addEventListener('abort', end);
+  });
+}
