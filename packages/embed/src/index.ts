@@ -1,2 +1,3 @@
+export { useControlPlane, type TestHooks } from './test-hooks.ts';
 export { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
 export type { KubeConfig } from './kube-config.ts';

@@ -273,5 +273,5 @@ function rotating(output: string, policyText: string): (line: string) => void {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exit(await main(process.argv.slice(2), process.env));
+  void main(process.argv.slice(2), process.env).then((code) => process.exit(code));
 }

@@ -1,0 +1,166 @@
+/**
+ * The package as others get it (packages/embed/pack.mjs), in an empty folder beside none of ours: required and imported by
+ * node:test, by a bare jest project without flags, and by vitest where there is one. Nothing of it is left running: each
+ * of them must end by itself.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const ROOT = path.resolve(import.meta.dirname, '../../..');
+const built = existsSync(path.join(ROOT, 'packages/embed/dist/index.js'));
+const folder = mkdtempSync(path.join(tmpdir(), 'keelson-packed-'));
+const modules = path.join(folder, 'node_modules');
+const LIMIT_MS = 120_000;
+
+/** Where a package of the repository finds another, as node does. */
+function installed(from: string, name: string): string {
+  const paths = createRequire(path.join(ROOT, from, 'package.json')).resolve.paths(name) ?? [];
+  const found = paths.map((each) => path.join(each, name)).find((each) => existsSync(each));
+  if (found === undefined) throw new Error(`${name} is not installed`);
+  return realpathSync(found);
+}
+
+function link(name: string, to: string): void {
+  mkdirSync(path.dirname(path.join(modules, name)), { recursive: true });
+  symlinkSync(to, path.join(modules, name));
+}
+
+function write(name: string, text: string): void {
+  writeFileSync(path.join(folder, name), text);
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly said: string;
+}
+
+function run(...args: string[]): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: LIMIT_MS,
+    // Nothing of the project that runs these tests.
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
+  return { code: status, said: `${stdout}${stderr}` };
+}
+
+const BODY = `
+  const answer = await plane().call('/api/v1/namespaces/default');
+  const object = JSON.parse((await answer.bytes()).toString());
+  if (answer.code !== 200 || object.metadata.name !== 'default') throw new Error(String(answer.code));
+  if (plane().kubeConfig().clusters[0].cluster.server !== plane().url) throw new Error('another server');
+`;
+
+beforeAll(() => {
+  if (!built) return;
+  const packed = path.join(modules, '@keelson/embed');
+  mkdirSync(path.dirname(packed), { recursive: true });
+  const made = spawnSync(process.execPath, [path.join(ROOT, 'packages/embed/pack.mjs'), packed], {
+    encoding: 'utf8',
+  });
+  if (made.status !== 0) throw new Error(made.stderr);
+  const { dependencies } = JSON.parse(readFileSync(path.join(packed, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  const owners = [
+    'packages/store',
+    'packages/rpc',
+    'packages/base',
+    'packages/apiserver',
+    'packages/kube-client',
+  ];
+  for (const name of Object.keys(dependencies)) {
+    const owner = owners.find((each) => existsSync(path.join(ROOT, each, 'node_modules', name)));
+    link(name, installed(owner ?? '.', name));
+  }
+  write('package.json', '{ "private": true }\n');
+  write(
+    'required.test.js',
+    `const { useControlPlane } = require('@keelson/embed');
+const plane = useControlPlane({ beforeAll, afterAll }, { controllers: [] });
+test('is there', async () => {${BODY}});
+`,
+  );
+  write(
+    'required.cjs',
+    `const { before, after, test } = require('node:test');
+const { useControlPlane } = require('@keelson/embed');
+const plane = useControlPlane({ before, after });
+test('is there', async () => {${BODY}});
+`,
+  );
+  write(
+    'imported.mjs',
+    `import { before, after, test } from 'node:test';
+import { useControlPlane } from '@keelson/embed';
+const plane = useControlPlane({ before, after });
+test('is there', async () => {${BODY}});
+`,
+  );
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+(built ? describe : describe.skip)('packed (skipped where it is not built)', () => {
+  test.each(['required.cjs', 'imported.mjs'])('node --test %s', (file) => {
+    const { code, said } = run('--test', file);
+    expect([code, said]).toEqual([0, expect.stringMatching(/pass 1\b/)]);
+  });
+
+  test('jest, plain CommonJS and without flags', () => {
+    const jest = path.join(installed('.', 'jest'), 'bin/jest.js');
+    const { code, said } = run(jest, '--rootDir', folder, '--testTimeout=100000', '--forceExit=false');
+    expect([code, said]).toEqual([0, expect.stringContaining('1 passed, 1 total')]);
+    expect(said).not.toContain('did not exit');
+  });
+
+  test('jest as ES modules', () => {
+    const jest = path.join(installed('.', 'jest'), 'bin/jest.js');
+    write(
+      'imported.test.mjs',
+      `import { afterAll, beforeAll, test } from '@jest/globals';
+import { useControlPlane } from '@keelson/embed';
+const plane = useControlPlane({ beforeAll, afterAll }, { controllers: [] });
+test('is there', async () => {${BODY}});
+`,
+    );
+    const { code, said } = run(
+      '--experimental-vm-modules',
+      '--no-warnings',
+      jest,
+      '--rootDir',
+      folder,
+      '--testTimeout=100000',
+      '--testMatch=**/imported.test.mjs',
+    );
+    expect([code, said]).toEqual([0, expect.stringContaining('1 passed, 1 total')]);
+  });
+
+  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
+  (existsSync(vitest) ? test : test.skip)('vitest (skipped where it is not installed)', () => {
+    write(
+      'imported.spec.mjs',
+      `import { afterAll, beforeAll, test } from 'vitest';
+import { useControlPlane } from '@keelson/embed';
+const plane = useControlPlane({ beforeAll, afterAll }, { controllers: [] });
+test('is there', async () => {${BODY}});
+`,
+    );
+    const { code, said } = run(vitest, 'run', '--root', folder, '--testTimeout=100000');
+    expect([code, said]).toEqual([0, expect.stringContaining('1 passed')]);
+  });
+});
