@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import type { ApiRequest } from './api/exchange.ts';
 import { forbidden } from './api/status.ts';
+import { versionHandler } from './handlers/version.ts';
 import { endpoints } from './registry/core/endpoints.ts';
 import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { member, smallServer, type SmallServer } from '../test/small-server.ts';
@@ -598,6 +600,17 @@ test('the built-in kinds are served, with their defaults', async () => {
   const groups = await whole.ask('GET', '/apis');
   expect(groups.json.kind).toBe('APIGroupList');
   await whole.stop();
+});
+
+test.each([
+  ['linux/x64', 'linux/amd64'],
+  ['linux/arm64', 'linux/arm64'],
+  ['win32/ia32', 'windows/386'],
+])('/version says %s as %s', async (platform, told) => {
+  const facts = { major: '1', minor: '36', gitVersion: 'v1.36.0', gitCommit: '', buildDate: '' };
+  const handler = versionHandler({ ...facts, platform });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it looks at no request
+  expect(await handler({} as ApiRequest)).toMatchObject({ value: { platform: told } });
 });
 
 test('what a patch says that is not known is told by name', async () => {

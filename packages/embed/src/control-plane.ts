@@ -92,6 +92,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       logger,
       ...processWorld(clock),
       machine,
+      build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
     });
   } catch (error) {
     await member.stop();

@@ -12,7 +12,7 @@ export interface VersionFacts {
   readonly gitVersion: string;
   readonly gitCommit: string;
   readonly buildDate: string;
-  /** `linux/amd64`. */
+  /** `linux/amd64`; an architecture may be as Node names it, `linux/x64`. */
   readonly platform: string;
 }
 
@@ -34,7 +34,15 @@ export function versionHandler(facts: VersionFacts): Handler {
     // Clients print it; there is no Go here, and a made-up one would mislead.
     goVersion: 'none',
     compiler: 'none',
-    platform: facts.platform,
+    platform: goPlatform(facts.platform),
   };
   return () => Promise.resolve({ kind: 'json', code: 200, value });
+}
+
+/** As Go names it, which is what clients know. */
+function goPlatform(platform: string): string {
+  return platform
+    .replace(/\/x64$/, '/amd64')
+    .replace(/\/ia32$/, '/386')
+    .replace(/^win32\//, 'windows/');
 }
