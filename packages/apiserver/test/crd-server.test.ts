@@ -253,6 +253,20 @@ describe('a definition', () => {
   });
 });
 
+test('a definition in a group of Kubernetes says whether that was agreed', async () => {
+  const crd = definition({ group: 'batch.k8s.io' }, 'crontabs.batch.k8s.io');
+  const refused = await small.ask('POST', DEFINITIONS, crd);
+  expect(refused.json['message']).toContain('protected groups must have approval annotation');
+  const annotations = { 'api-approved.kubernetes.io': 'unapproved, an experiment' };
+  const made = await define({ ...crd, metadata: { name: 'crontabs.batch.k8s.io', annotations } });
+  expect(condition(made, 'KubernetesAPIApprovalPolicyConformant')).toMatchObject({
+    status: 'False',
+    reason: 'UnapprovedAnnotation',
+    message: 'not approved: "unapproved, an experiment"',
+  });
+  expect(condition(made, 'NonStructuralSchema')).toBeUndefined();
+});
+
 describe('an object', () => {
   beforeEach(async () => {
     await define(definition());

@@ -28,6 +28,7 @@ import { CustomResource } from './custom-resource.ts';
 import { CompiledSchemas } from './custom-schema.ts';
 import { APIEXTENSIONS, CLEANUP_FINALIZER } from './definitions.ts';
 import { CustomOpenApi } from './open-api.ts';
+import { nonStructuralCondition } from './non-structural.ts';
 import { acceptNames, type Names, namesOf } from './naming.ts';
 import type { Rules } from './rules.ts';
 
@@ -272,6 +273,11 @@ export class CustomResources {
         now,
       );
     }
+    const violations = nonStructuralCondition(crd);
+    next =
+      violations === undefined
+        ? withoutCondition(next, 'NonStructuralSchema')
+        : withCondition(next, violations, now);
     const approval = approvalCondition(crd);
     return approval === undefined
       ? withoutCondition(next, 'KubernetesAPIApprovalPolicyConformant')
