@@ -56,6 +56,7 @@ import {
 } from './deletion.ts';
 import { withMetadata } from './generation.ts';
 import type { ObjectStore, Reservation, ResourceDefinition, StoredBacking, Stores } from './resource.ts';
+import { settle, settleLater } from './reservations.ts';
 import type { StrategyContext, SubresourceStrategy } from './strategy.ts';
 
 /** One operation: what strategies may know, and who is warned. */
@@ -674,29 +675,4 @@ function uidConflict(definition: ResourceDefinition, { metadata }: KubeObject, u
     metadata.name ?? '',
     `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
   );
-}
-
-/** Runs a step and tells the reservation how it ended. */
-async function settle<T>(reservation: Reservation | undefined, act: () => Promise<T>): Promise<T> {
-  let success = false;
-  try {
-    const result = await act();
-    success = true;
-    return result;
-  } finally {
-    await reservation?.finish(success);
-  }
-}
-
-/** Runs a step; the reservation is given back when it fails and handed on when it does not. */
-async function settleLater(
-  reservation: Reservation | undefined,
-  act: () => Promise<KubeObject>,
-): Promise<{ readonly object: KubeObject; readonly reservation: Reservation | undefined }> {
-  try {
-    return { object: await act(), reservation };
-  } catch (error) {
-    await reservation?.finish(false);
-    throw error;
-  }
 }
