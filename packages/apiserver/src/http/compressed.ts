@@ -1,7 +1,6 @@
 /** A long answer compressed while it is made: nothing of it is gathered first. */
 
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 
 /** @param level of zlib. @throws what the chunks throw */
@@ -11,6 +10,6 @@ export async function* compressed(
 ): AsyncGenerator<Buffer, void> {
   const gzip = createGzip({ level });
   // Who reads the other end is told of a failure there.
-  pipeline(Readable.from(chunks), gzip).catch(() => undefined);
+  pipeline(Readable.from(chunks), gzip, () => undefined);
   for await (const chunk of gzip) yield chunk;
 }
