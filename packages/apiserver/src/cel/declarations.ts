@@ -10,7 +10,6 @@ import { type ScalarName, type TypeSchema } from '../schema/type-schema.ts';
 import { type StructDeclaration } from './checker.ts';
 import { type SizeOf } from './cost-of-calls.ts';
 import { escapeFieldName } from './field-names.ts';
-import { UNBOUNDED } from './cost-range.ts';
 import {
   BOOL,
   BYTES,
@@ -41,6 +40,7 @@ export interface Declaration {
   readonly type: CelType;
   readonly shape: Shape;
   readonly nullable: boolean;
+  /** 0 for what has none: a number, a bool, an object. To compare such values is free, by the original's estimate. */
   readonly maxElements: number;
   /** The fewest bytes of JSON it takes; how many fit into a request is reckoned with it. */
   readonly minSize: number;
@@ -165,7 +165,7 @@ function objectDeclaration(schema: JsonObject, nullable: boolean, name: string):
     type: structOf(name),
     shape: { kind: 'object', fields },
     nullable,
-    maxElements: UNBOUNDED,
+    maxElements: 0,
     minSize,
   };
 }
@@ -215,11 +215,11 @@ export function declareSchema(
     case 'string':
       return stringDeclaration(whole, nullable);
     case 'boolean':
-      return scalar(BOOL, nullable, UNBOUNDED, 4);
+      return scalar(BOOL, nullable, 0, 4);
     case 'number':
-      return scalar(DOUBLE, nullable, UNBOUNDED, 1);
+      return scalar(DOUBLE, nullable, 0, 1);
     case 'integer':
-      return scalar(INT, nullable, UNBOUNDED, 1);
+      return scalar(INT, nullable, 0, 1);
     default:
       return undefined;
   }
@@ -257,7 +257,7 @@ export function declareType(
         return scalar(type, true, TIME_SIZE_MAX, 21, { kind: 'time', format: 'date-time' });
       }
       if (schema.scalar === 'intOrString') return scalar(type, true, STRING_MAX, 1, { kind: 'intOrString' });
-      return scalar(type, true, type.kind === 'string' || type.kind === 'bytes' ? STRING_MAX : UNBOUNDED, 1);
+      return scalar(type, true, type.kind === 'string' || type.kind === 'bytes' ? STRING_MAX : 0, 1);
     }
     case 'list': {
       const element = declareType(schema.element, `${name}.@elem`, inside);
@@ -293,7 +293,7 @@ export function declareType(
         type: structOf(name),
         shape: { kind: 'object', fields },
         nullable: true,
-        maxElements: UNBOUNDED,
+        maxElements: 0,
         minSize: 2,
       };
     }
@@ -339,11 +339,9 @@ export function sizesOf(variables: Readonly<Record<string, Declaration>>): SizeO
       const { shape }: Declaration = current;
       if (step === '@items') current = shape.kind === 'list' ? shape.element : undefined;
       else if (step === '@values') current = shape.kind === 'map' ? shape.value : undefined;
-      else if (step === '@keys') return shape.kind === 'map' ? { min: 0, max: STRING_MAX } : undefined;
+      else if (step === '@keys') return shape.kind === 'map' ? { min: 0, max: 0 } : undefined;
       else current = shape.kind === 'object' ? shape.fields.get(step)?.declaration : undefined;
     }
-    return current === undefined || current.maxElements === UNBOUNDED
-      ? undefined
-      : { min: 0, max: current.maxElements };
+    return current === undefined ? undefined : { min: 0, max: current.maxElements };
   };
 }

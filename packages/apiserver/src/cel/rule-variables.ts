@@ -26,10 +26,9 @@ import {
   type CelType,
 } from './types.ts';
 import { CelError, CelObject, type Result, type Value } from './values.ts';
-import { UNBOUNDED } from './cost-range.ts';
 
 function plain(type: CelType, shape: Declaration['shape'] = { kind: 'scalar' }): Declaration {
-  return { type, shape, nullable: true, maxElements: UNBOUNDED, minSize: 1 };
+  return { type, shape, nullable: true, maxElements: 0, minSize: 1 };
 }
 
 const TEXT = plain(STRING);
