@@ -216,7 +216,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/handlers/discovery.ts': ['crypto'], // the tag of a document
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
-  'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'stream/promises', 'tls', 'util', 'zlib'], // the port
+  'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'tls', 'util', 'zlib'], // the port
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
   'packages/apiserver/src/outbound/': ['http', 'https', 'path'], // calls to servers that objects or files name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
