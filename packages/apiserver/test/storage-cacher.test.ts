@@ -1,6 +1,7 @@
 /** The storage contract on a watch cache, before memory and before our store; where it differs, upstream's cache does too. */
 
 import { silentLogger, systemClock } from '@keelson/base';
+import { expect, test } from '@jest/globals';
 
 import { Cacher } from '../src/storage/cacher.ts';
 import { MemoryBackend } from '../src/storage/memory-storage.ts';
@@ -8,7 +9,7 @@ import type { Storage, StorageResource } from '../src/storage/storage.ts';
 import { MemberCluster } from '../../store/test/members.ts';
 import { overClient } from './contract/etcd-backend.ts';
 import { storageContract } from './contract/storage-contract.ts';
-import type { BackendUnderTest } from './contract/storage-harness.ts';
+import { Context, type BackendUnderTest } from './contract/storage-harness.ts';
 
 /** Waits before each read until the cache has what was written, so that it is the cache that answers, and as expected. */
 function filled(cacher: Cacher): Storage {
@@ -90,3 +91,23 @@ storageContract(
   },
   OTHERWISE,
 );
+
+test('a cache that follows a list until the next write keeps no other from being the newest', async () => {
+  const cluster = await MemberCluster.start({ members: 1 });
+  const under = overClient(cluster.client(), true, () => cluster.stop());
+  const options = { clock: systemClock, logger: silentLogger, waitMs: 20_000 };
+  const caches = [1, 2].map((serial) => new Cacher(new Context(under, serial).storage, options));
+  const [early, late] = caches;
+  try {
+    await early.whenReady(20_000);
+    await under.write('/registry/elsewhere', Buffer.from('x'));
+    await late.whenReady(20_000);
+    // Nothing is written any more: the store has to say that the early one has missed nothing.
+    const list = early.list(early.resource.prefix, {});
+    await expect(list).resolves.toMatchObject({ objects: [] });
+    expect(early.metrics).toMatchObject({ consistentReads: 1, consistentReadFallbacks: 0 });
+  } finally {
+    for (const cache of caches) cache.stop();
+    await under.close();
+  }
+});

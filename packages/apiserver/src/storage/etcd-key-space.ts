@@ -121,15 +121,18 @@ export class EtcdKeySpace implements KeySpace {
   }
 
   watch(range: KeyRange, from: number, progress: boolean): KeyWatch {
+    // etcd answers no request for progress while a watch of the stream begins in the future, as one does that follows a
+    // list until the next write: one that wants progress begins with the revision of its list, and passes that over.
+    const start = progress && from > 1 ? from - 1 : from;
     const watcher = this.client.watch.create(range.start, {
       ...endOf(range),
-      startRevision: from,
+      startRevision: start,
       prevKv: true,
       progressNotify: progress,
       fragment: false,
       requireLeader: true,
     });
-    const watch = new EtcdWatch(watcher, progress, () => this.watches.delete(watch));
+    const watch = new EtcdWatch(watcher, from, progress, () => this.watches.delete(watch));
     this.watches.add(watch);
     return watch;
   }
@@ -165,11 +168,13 @@ export class EtcdKeySpace implements KeySpace {
 
 class EtcdWatch implements KeyWatch {
   private readonly watcher: Watcher;
+  private readonly from: number;
   private readonly progress: boolean;
   private readonly left: () => void;
 
-  constructor(watcher: Watcher, progress: boolean, left: () => void) {
+  constructor(watcher: Watcher, from: number, progress: boolean, left: () => void) {
     this.watcher = watcher;
+    this.from = from;
     this.progress = progress;
     this.left = left;
   }
@@ -185,7 +190,8 @@ class EtcdWatch implements KeyWatch {
       for await (const batch of this.watcher) {
         // An answer to a request for progress goes to all watches of the stream, and may be older than what they have.
         if (batch.progress && (!this.progress || batch.revision < delivered)) continue;
-        const changes = changesOf(batch);
+        const changes = changesOf(batch, this.from);
+        if (changes === undefined) continue;
         delivered = changes.revision;
         yield changes;
       }
@@ -197,10 +203,18 @@ class EtcdWatch implements KeyWatch {
   }
 }
 
-function changesOf({ events, revision, progress }: WatchBatch): KeyChanges {
+/** @returns undefined where all of it happened before `from` */
+function changesOf({ events, revision, progress }: WatchBatch, from: number): KeyChanges | undefined {
   if (progress) return { changes: [], revision };
   const changes = events.map(changeOf);
-  return { changes, revision: changes.at(-1)?.revision ?? revision };
+  const last = changes.at(-1)?.revision ?? revision;
+  if (last < from) return undefined;
+  const [first] = changes;
+  return {
+    changes:
+      first !== undefined && first.revision < from ? changes.filter((one) => one.revision >= from) : changes,
+    revision: last,
+  };
 }
 
 /** Event types on the wire: 0 is a put, 1 a delete. */
