@@ -3,7 +3,6 @@
  * users. Skipped where kubectl is not installed.
  */
 
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,22 +11,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { accessServer, until, type AccessServer } from './access-server.ts';
+import { kubectlStarts, run, type Run } from './kubectl-program.ts';
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function run(args: readonly string[], env: Record<string, string>): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile('kubectl', args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
-    );
-  });
-}
-
-const installed = (await run(['version', '--client'], {})).code === 0;
+const installed = await kubectlStarts();
 const withKubectl = installed ? describe : describe.skip;
 
 withKubectl('kubectl (needs it on the path)', () => {
@@ -37,6 +23,7 @@ withKubectl('kubectl (needs it on the path)', () => {
 
   const as = (user: string, ...args: string[]): Promise<Run> =>
     run(
+      'kubectl',
       [
         `--server=https://127.0.0.1:${port}`,
         `--certificate-authority=${path.join(home, 'ca.crt')}`,

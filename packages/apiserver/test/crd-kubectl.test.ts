@@ -3,48 +3,14 @@
  * objects of it. Skipped where kubectl is not installed; all installed versions with KEELSON_KUBECTL=all.
  */
 
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { kubectlPrograms, run } from './kubectl-program.ts';
 import { smallServer, type SmallServer } from './small-server.ts';
-
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function run(file: string, args: readonly string[], env: Record<string, string>): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(file, args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
-    );
-  });
-}
-
-/** The kubectl on the path, and versions of it that lie where it does. */
-function installed(): string[] {
-  const found: string[] = [];
-  for (const folder of (process.env['PATH'] ?? '').split(path.delimiter)) {
-    try {
-      const real = realpathSync(path.join(folder, 'kubectl'));
-      const versions = readdirSync(path.dirname(real))
-        .filter((name) => /^kubectl\.1\.\d+$/.test(name))
-        .map((name) => path.join(path.dirname(real), name));
-      found.push(...(versions.length > 0 ? versions : [real]));
-      break;
-    } catch {
-      // Not in this folder.
-    }
-  }
-  const all = found.toSorted();
-  if (process.env['KEELSON_KUBECTL'] === 'all') return all;
-  return [...new Set([...all.slice(0, 1), ...all.slice(-1)])];
-}
 
 const DEFINITION = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -93,7 +59,7 @@ const DEFINITION = {
   },
 };
 
-const programs = installed();
+const programs = kubectlPrograms();
 const withKubectl = programs.length > 0 ? describe : describe.skip;
 
 withKubectl('kubectl with custom resources (needs kubectl on the path)', () => {

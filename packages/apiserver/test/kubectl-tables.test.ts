@@ -3,7 +3,7 @@
  * all namespaces, several kinds at once, and a watch. Skipped where kubectl is not installed.
  */
 
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,23 +13,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { systemClock } from '@keelson/base';
 
+import { kubectlStarts, run } from './kubectl-program.ts';
 import { smallServer, type SmallServer } from './small-server.ts';
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function run(args: readonly string[], env: Record<string, string>): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile('kubectl', args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
-    );
-  });
-}
-
-const installed = (await run(['version', '--client'], {})).code === 0;
+const installed = await kubectlStarts();
 const withKubectl = installed ? describe : describe.skip;
 
 const MADE_MS = Date.UTC(2026, 0, 10, 11);
@@ -204,6 +191,7 @@ withKubectl('kubectl get (needs kubectl on the path)', () => {
   const settings = (): Record<string, string> => ({ HOME: home, KUBECONFIG: path.join(home, 'none') });
   const get = async (...args: string[]): Promise<string[][]> => {
     const { out, err, code } = await run(
+      'kubectl',
       [`--server=${server}`, '--request-timeout=30s', '-n', 'shop', 'get', ...args],
       settings(),
     );

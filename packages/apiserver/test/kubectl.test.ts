@@ -3,31 +3,16 @@
  * installed.
  */
 
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { kubectlStarts, run, type Run } from './kubectl-program.ts';
 import { smallServer, type SmallServer } from './small-server.ts';
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A process's end; its own time bound is kubectl's. */
-function run(file: string, args: readonly string[], env: Record<string, string>): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(file, args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
-    );
-  });
-}
-
-const installed = (await run('kubectl', ['version', '--client'], {})).code === 0;
+const installed = await kubectlStarts();
 
 const withKubectl = installed ? describe : describe.skip;
 

@@ -6,51 +6,16 @@
  * KEELSON_KUBECTL=all. 1.27 and 1.28 read version 2 in protobuf, newer ones version 3.
  */
 
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { kubectlPrograms, run, type Run } from './kubectl-program.ts';
 import { smallServer, type SmallServer } from './small-server.ts';
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function run(file: string, args: readonly string[], env: Record<string, string>): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(file, args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
-    );
-  });
-}
-
-/** The kubectl on the path, and versions of it that lie where it does. */
-function installed(): string[] {
-  const found: string[] = [];
-  for (const folder of (process.env['PATH'] ?? '').split(path.delimiter)) {
-    try {
-      const real = realpathSync(path.join(folder, 'kubectl'));
-      const versions = readdirSync(path.dirname(real))
-        .filter((name) => /^kubectl\.1\.\d+$/.test(name))
-        .map((name) => path.join(path.dirname(real), name));
-      found.push(...(versions.length > 0 ? versions : [real]));
-      break;
-    } catch {
-      // Not in this folder.
-    }
-  }
-  const all = found.toSorted();
-  return process.env['KEELSON_KUBECTL'] === 'all'
-    ? all
-    : [...new Set([...all.slice(0, 1), ...all.slice(-1)])];
-}
-
-const programs = installed();
+const programs = kubectlPrograms();
 const withKubectl = programs.length > 0 ? describe : describe.skip;
 
 withKubectl('kubectl reads the documents (needs kubectl on the path)', () => {

@@ -3,31 +3,16 @@
  * of the three ways, and namespaces go. Skipped where kubectl is not installed.
  */
 
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { kubectlStarts, run, type Run } from '../../apiserver/test/kubectl-program.ts';
 import { cluster, ownedBy, until, type Cluster } from './cluster.ts';
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A process's end; its own time bound is kubectl's. */
-function run(file: string, args: readonly string[], env: Record<string, string>): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(file, args, { env: { ...process.env, ...env }, timeout: 120_000 }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
-    );
-  });
-}
-
-const installed = (await run('kubectl', ['version', '--client'], {})).code === 0;
+const installed = await kubectlStarts();
 const withKubectl = installed ? describe : describe.skip;
 
 const WEB = `
@@ -47,10 +32,12 @@ withKubectl('what people delete (needs kubectl on the path)', () => {
   let server: string;
 
   const kubectl = (...args: string[]): Promise<Run> =>
-    run('kubectl', [`--server=${server}`, '--request-timeout=90s', ...args], {
-      HOME: home,
-      KUBECONFIG: path.join(home, 'none'),
-    });
+    run(
+      'kubectl',
+      [`--server=${server}`, '--request-timeout=90s', ...args],
+      { HOME: home, KUBECONFIG: path.join(home, 'none') },
+      120_000,
+    );
 
   beforeAll(async () => {
     home = mkdtempSync(path.join(tmpdir(), 'keelson-loops-'));
