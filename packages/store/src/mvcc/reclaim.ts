@@ -32,7 +32,7 @@ export class Reclaim {
 
   /**
    * Rewrites the pages that are worth it, oldest first.
-   * @param pause waits between two rewrites, the longer the more was rewritten; what it throws ends the work for now
+   * @param pause waits between two rewrites, the longer the more was rewritten; what it throws ends the work, and the next run goes on
    */
   async run(buffer: MvccBuffer, pause: () => Promise<void>): Promise<void> {
     const runs = await this.worthwhile(buffer);
