@@ -4,7 +4,7 @@
  * nothing. Many live in one process: what a process has one of (files, dice, the client of the store) is given.
  */
 
-import type { Clock, Logger, Timer } from '@keelson/base';
+import { pause, type Clock, type Logger } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
 import { admissionSettings, type AdmissionFile } from './admission-config.ts';
@@ -244,7 +244,7 @@ export class KubeApiServer {
       const answer = await this.call('/readyz');
       await answer.bytes();
       if (answer.code === 200) return;
-      await this.pause(waitMs);
+      await pause(this.options.clock, waitMs, signal);
     }
   }
 
@@ -262,7 +262,7 @@ export class KubeApiServer {
   private async stopInOrder(now: boolean): Promise<void> {
     const { shutdownDelayMs, watchGraceMs } = this.options.config;
     this.shuttingDown = true;
-    if (!now && shutdownDelayMs > 0) await this.pause(shutdownDelayMs);
+    if (!now && shutdownDelayMs > 0) await pause(this.options.clock, shutdownDelayMs, this.stopping.signal);
     this.stopping.abort();
     await this.begun;
     await this.bootstrap.stop();
@@ -412,25 +412,10 @@ export class KubeApiServer {
           logger.info('waiting for etcd', { error: error instanceof Error ? error.message : String(error) });
         }
         told = true;
-        await this.pause(waitMs);
+        await pause(this.options.clock, waitMs, signal);
       }
     }
     return false;
-  }
-
-  /** Ends early when the server stops. */
-  private pause(ms: number): Promise<void> {
-    const { signal } = this.stopping;
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer: Timer = this.options.clock.setTimer(ms, end);
-      signal.addEventListener('abort', end);
-    });
   }
 }
 

@@ -5,7 +5,7 @@
  * Modelled on apiserver's util/webhook GenericWebhook with its default retry.
  */
 
-import type { Clock } from '@keelson/base';
+import { pause, type Clock } from '@keelson/base';
 
 import type { Json } from './api/json.ts';
 import { readJson } from './codec/json-reader.ts';
@@ -77,16 +77,4 @@ async function ask(server: NamedServer, body: Buffer, options: ReviewCallerOptio
 function isTransient(error: unknown): boolean {
   if (error instanceof RefusedReview) return error.code === 429 || error.code === 500;
   return error instanceof CallError && error.kind === 'transport' && error.message.endsWith('EOF');
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      timer.cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = clock.setTimer(ms, end);
-    signal.addEventListener('abort', end);
-  });
 }

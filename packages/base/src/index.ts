@@ -24,6 +24,7 @@ export {
   silentLogger,
   formatTimestamp,
 } from './logger.ts';
+export { pause } from './pause.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
 export { SortedMap, SortedMapBuilder, type Visit } from './sorted-map.ts';

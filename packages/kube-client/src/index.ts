@@ -33,7 +33,7 @@ export {
   type WatchEvent,
   type WatchEventType,
 } from './objects.ts';
-export { Backoff, jittered, pause, type BackoffOptions } from './pause.ts';
+export { Backoff, jittered, type BackoffOptions } from './backoff.ts';
 export { Reflector, type ReflectorOptions, type ReflectorTarget } from './reflector.ts';
 export {
   pathOf,

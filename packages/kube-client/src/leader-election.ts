@@ -8,12 +8,12 @@
  * Modelled on client-go's leaderelection with Lease locks.
  */
 
-import { assert, type Clock, type Logger, type Prng } from '@keelson/base';
+import { assert, pause, type Clock, type Logger, type Prng } from '@keelson/base';
 
 import { hasReason, KubeError } from './kube-error.ts';
 import type { MetricSet } from './metrics.ts';
 import { isRecord, type KubeObject, type Resource } from './objects.ts';
-import { jittered, pause } from './pause.ts';
+import { jittered } from './backoff.ts';
 import type { RestClient } from './rest-client.ts';
 
 export interface LeaderElectionOptions {

@@ -5,11 +5,11 @@
  * Modelled on client-go's Reflector, streaming lists included.
  */
 
-import type { Clock, Logger, Prng } from '@keelson/base';
+import { pause, type Clock, type Logger, type Prng } from '@keelson/base';
 
 import { hasReason, KubeError, statusError } from './kube-error.ts';
 import { describeResource, type KubeObject, type Resource, type WatchEvent } from './objects.ts';
-import { Backoff, jittered, pause } from './pause.ts';
+import { Backoff, jittered } from './backoff.ts';
 import type { ListOptions, RestClient } from './rest-client.ts';
 
 /** Who is told. Calls come one after the other, never during another; none may throw. */

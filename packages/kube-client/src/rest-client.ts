@@ -6,13 +6,12 @@
  * Modelled on client-go's rest and dynamic packages.
  */
 
-import type { Clock } from '@keelson/base';
+import { pause, type Clock } from '@keelson/base';
 
 import { KubeError, statusError } from './kube-error.ts';
 import type { Counter, MetricSet } from './metrics.ts';
 import { isKubeObject, isRecord, type KubeList, type KubeObject, type Resource } from './objects.ts';
 import type { WatchEvent } from './objects.ts';
-import { pause } from './pause.ts';
 import type { CallAnswer, CallOptions, Transport } from './transport.ts';
 import { parseJson, WatchFrames } from './watch-frames.ts';
 

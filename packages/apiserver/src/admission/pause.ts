@@ -1,19 +1,13 @@
 /** A wait inside a plugin: it ends with the request. */
 
-import type { Clock } from '@keelson/base';
+import { pause as waited, type Clock } from '@keelson/base';
 
 /** @throws the signal's reason when the request ended first */
-export function pause(clock: Pick<Clock, 'setTimer'>, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const timer = clock.setTimer(delayMs, () => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    });
-    const stop = (): void => {
-      timer.cancel();
-      reject(signal.reason instanceof Error ? signal.reason : new Error('the request ended'));
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
+export async function pause(
+  clock: Pick<Clock, 'setTimer'>,
+  delayMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await waited(clock, delayMs, signal);
+  if (signal.aborted) throw signal.reason instanceof Error ? signal.reason : new Error('the request ended');
 }

@@ -22,7 +22,7 @@ import { Informer, type InformerHandler } from '../informer/informer.ts';
 import { InformerSet } from '../informer/informer-set.ts';
 import type { Scheme } from '../registry/scheme.ts';
 import { storeOf } from './ensure.ts';
-import { atMost } from './pause.ts';
+import { atMost } from './at-most.ts';
 import { RoleAggregation } from './role-aggregation.ts';
 
 /** A mode of --authorization-mode; a webhook, or what an embedder brings, is given ready. */

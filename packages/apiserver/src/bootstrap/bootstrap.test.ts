@@ -9,7 +9,7 @@ import { Access } from './access.ts';
 import { Bootstrap, type BootstrapOptions } from './bootstrap.ts';
 import { lookUp, storeOf } from './ensure.ts';
 import { apiServerId } from './identity-lease.ts';
-import { atMost } from './pause.ts';
+import { atMost } from './at-most.ts';
 
 const WRITE = { dryRun: false };
 const CA = CertificateAuthority.create('kubernetes-ca', Date.now()).certificate;

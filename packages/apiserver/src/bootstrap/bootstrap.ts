@@ -15,7 +15,7 @@ import { flowControlObjects } from './flow-control.ts';
 import { identityLease, identityLeaseCollector } from './identity-lease.ts';
 import { kubernetesService, leaveService, type KubernetesServiceOptions } from './kubernetes-service.ts';
 import { MasterLeases } from './master-leases.ts';
-import { atMost } from './pause.ts';
+import { atMost } from './at-most.ts';
 import { PostStartHooks, type PostStartHook } from './post-start-hooks.ts';
 import { systemPriorityClasses } from './priority-classes.ts';
 import { defaultServiceCidr, legacyTokenTracking } from './small-objects.ts';

@@ -6,10 +6,9 @@
  * because what it waits for is the store.
  */
 
-import { toError, type Clock, type Logger } from '@keelson/base';
+import { pause, toError, type Clock, type Logger } from '@keelson/base';
 
 import type { Stores } from '../registry/resource.ts';
-import { Pause } from './pause.ts';
 
 export interface PostStartHook {
   /** `rbac/bootstrap-roles`; the check is `poststarthook/rbac/bootstrap-roles`. */
@@ -32,7 +31,7 @@ export class PostStartHooks {
   }[];
   private readonly hooks: readonly PostStartHook[];
   private readonly logger: Logger;
-  private readonly pause: Pause;
+  private readonly clock: Clock;
   private readonly done = new Set<PostStartHook>();
   private readonly stopping = new AbortController();
   private firstRuns: Promise<void> = Promise.resolve();
@@ -41,7 +40,7 @@ export class PostStartHooks {
   constructor(hooks: readonly PostStartHook[], clock: Clock, logger: Logger) {
     this.hooks = hooks;
     this.logger = logger;
-    this.pause = new Pause(clock, this.stopping.signal);
+    this.clock = clock;
     this.checks = hooks.map((hook) => ({
       name: `poststarthook/${hook.name}`,
       check: () => Promise.resolve(this.done.has(hook) ? undefined : 'not finished'),
@@ -76,7 +75,7 @@ export class PostStartHooks {
         this.done.add(hook);
         return;
       }
-      await this.pause.wait(waitMs);
+      await pause(this.clock, waitMs, this.stopping.signal);
     }
   }
 
@@ -84,7 +83,7 @@ export class PostStartHooks {
     const { everyMs } = hook;
     if (everyMs === undefined) return;
     for (;;) {
-      await this.pause.wait(everyMs);
+      await pause(this.clock, everyMs, this.stopping.signal);
       if (this.stopping.signal.aborted) return;
       await this.tried(hook, stores);
     }

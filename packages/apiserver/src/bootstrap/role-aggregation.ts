@@ -6,7 +6,7 @@
  * Modelled on kubernetes' clusterrole-aggregation controller, which there is one of the controller manager's.
  */
 
-import { toError, type Clock, type Logger } from '@keelson/base';
+import { pause, toError, type Clock, type Logger } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
 import { hasReason } from '../api/status.ts';
@@ -14,7 +14,6 @@ import { aggregatedRules, sameRules } from '../authz/aggregation.ts';
 import { rulesOf } from '../authz/rbac-objects.ts';
 import { ObjectCache } from '../informer/object-cache.ts';
 import type { ObjectStore } from '../registry/resource.ts';
-import { Pause } from './pause.ts';
 
 /** Changes come in waves: a role is looked at after the wave. */
 const SETTLE_MS = 20;
@@ -26,14 +25,14 @@ export class RoleAggregation {
   readonly roles: ObjectCache;
   private readonly logger: Logger;
   private readonly stopping = new AbortController();
-  private readonly pause: Pause;
+  private readonly clock: Clock;
   private store: ObjectStore | undefined = undefined;
   private dirty = false;
   private running: Promise<void> | undefined = undefined;
 
   constructor(clock: Clock, logger: Logger) {
     this.logger = logger;
-    this.pause = new Pause(clock, this.stopping.signal);
+    this.clock = clock;
     this.roles = new ObjectCache(() => this.changed());
   }
 
@@ -60,13 +59,13 @@ export class RoleAggregation {
 
   private async settle(store: ObjectStore): Promise<void> {
     while (this.dirty && !this.stopping.signal.aborted) {
-      await this.pause.wait(SETTLE_MS);
+      await pause(this.clock, SETTLE_MS, this.stopping.signal);
       this.dirty = false;
       for (const role of this.roles.list()) {
         if (this.stopping.signal.aborted) return;
         if (!(await this.write(store, role))) {
           this.dirty = true;
-          await this.pause.wait(RETRY_MS);
+          await pause(this.clock, RETRY_MS, this.stopping.signal);
         }
       }
     }

@@ -6,7 +6,7 @@
  * Modelled on client-go's Reflector, on the storage itself instead of a client.
  */
 
-import { Deferred, toError, type Clock, type Logger, type Timer } from '@keelson/base';
+import { Deferred, pause, toError, type Clock, type Logger } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
 import { hasReason } from '../api/status.ts';
@@ -168,17 +168,8 @@ export class Informer {
   /** Waits before the next try; ends at once when it is stopped. */
   private pause(): Promise<void> {
     const { signal } = this.stopping;
-    if (signal.aborted) return Promise.resolve();
     const wait = this.pauseMs;
     this.pauseMs = Math.min(this.pauseMs * 2, PAUSE_MAX_MS);
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer: Timer = this.options.clock.setTimer(wait, done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+    return pause(this.options.clock, wait, signal);
   }
 }

@@ -1,20 +1,6 @@
-/** Waiting on a clock that is given, for as long as nobody calls it off; and delays that grow. */
+/** Delays that grow from call to call, and that are not alike. */
 
 import type { Clock, Prng } from '@keelson/base';
-
-/** Resolves after `delayMs`, or at once when the signal fires. */
-export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      timer.cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = clock.setTimer(delayMs, end);
-    signal.addEventListener('abort', end, { once: true });
-  });
-}
 
 export interface BackoffOptions {
   readonly firstMs: number;
