@@ -94,30 +94,8 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 8, members: ['filters/'] },
     { rank: 8, members: ['handlers/'] },
     { rank: 9, members: ['http/'] },
-    {
-      rank: 10,
-      members: [
-        'admission-config.ts',
-        'admission-webhooks.ts',
-        'audit.ts',
-        'authentication.ts',
-        'authorization.ts',
-        'encryption.ts',
-        'etcd-client.ts',
-        'fairness.ts',
-        'fetch-json.ts',
-        'index.ts',
-        'kube-apiserver.ts',
-        'main.ts',
-        'oidc-provider.ts',
-        'process-metrics.ts',
-        'process-world.ts',
-        'review-caller.ts',
-        'server.ts',
-        'serving-names.ts',
-        'storage-metrics.ts',
-      ],
-    },
+    { rank: 10, members: ['assembly/'] },
+    { rank: 11, members: ['index.ts', 'kube-apiserver.ts', 'main.ts', 'process-world.ts', 'server.ts'] },
   ],
   raft: TOWER.map((name, rank) => ({ rank, members: [`${name}.ts`] })),
   store: [
@@ -203,7 +181,7 @@ export const IMPORT_EXCEPTIONS: readonly Exception[] = [
  * randomness, disk and network as arguments, so that a whole cluster can be simulated on one thread.
  */
 export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  'packages/apiserver/src/admission-config.ts': ['path'], // files that it names lie beside it
+  'packages/apiserver/src/assembly/admission-config.ts': ['path'], // files that it names lie beside it
   'packages/apiserver/src/audit/rotating-file.ts': ['fs', 'path', 'stream/promises', 'zlib'],
   'packages/apiserver/src/authn/': ['crypto'],
   'packages/apiserver/src/bootstrap/authentication-config-map.ts': ['crypto'], // when certificates end
@@ -211,7 +189,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/codec/yaml.ts': ['module'], // the library is loaded when the first YAML comes
   'packages/apiserver/src/crd/custom-schema.ts': ['crypto'], // a schema known by its hash
   'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder
-  'packages/apiserver/src/fetch-json.ts': ['https'], // an OpenID provider's documents
+  'packages/apiserver/src/assembly/fetch-json.ts': ['https'], // an OpenID provider's documents
   'packages/apiserver/src/flowcontrol/shuffle-shard.ts': ['crypto'], // the hash of a flow
   'packages/apiserver/src/handlers/discovery.ts': ['crypto'], // the tag of a document
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version

@@ -119,7 +119,7 @@ export { processWorld, readFile, type ProcessWorld } from './process-world.ts';
 export { parseConfig, type Parsed, type ServerConfig } from './options/config.ts';
 export { CredentialFolder, CredentialMemory, type CredentialStore } from './credentials/credential-store.ts';
 export { gatherCredentials, type ServerCredentials } from './credentials/credentials.ts';
-export { servingNames, type Machine } from './serving-names.ts';
+export { servingNames, type Machine } from './assembly/serving-names.ts';
 export type { CallAnswer, CallOptions } from './http/in-process.ts';
 export { quotaAccounts } from './admission/quota-accounts.ts';
 export { BaseEnvironment, COMPATIBILITY_VERSION, CURRENT_VERSION } from './cel/environment.ts';

@@ -13,15 +13,15 @@ import { firstAddress } from './bootstrap/kubernetes-service.ts';
 import { CredentialFolder } from './credentials/credential-store.ts';
 import { gatherCredentials } from './credentials/credentials.ts';
 import { writeAdminConfig } from './credentials/own-pairs.ts';
-import { etcdClient } from './etcd-client.ts';
+import { etcdClient } from './assembly/etcd-client.ts';
 import { API_VERSION } from './handlers/version.ts';
 import { KubeApiServer } from './kube-apiserver.ts';
 import { KlogLogger } from './logging/klog.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
 import { parseConfig, usage, type Parsed, type ServerConfig } from './options/config.ts';
-import { processMetrics } from './process-metrics.ts';
+import { processMetrics } from './assembly/process-metrics.ts';
 import { processWorld, readFile } from './process-world.ts';
-import { servingNames, type Machine } from './serving-names.ts';
+import { servingNames, type Machine } from './assembly/serving-names.ts';
 
 export const KUBERNETES_VERSION = `v${API_VERSION.major}.${API_VERSION.minor}.${API_VERSION.patch}+keelson`;
 

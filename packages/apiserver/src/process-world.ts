@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { toError, type Clock } from '@keelson/base';
 
 import type { KubeApiServerOptions } from './kube-apiserver.ts';
-import { OidcProvider } from './oidc-provider.ts';
+import { OidcProvider } from './assembly/oidc-provider.ts';
 
 export type ProcessWorld = Pick<KubeApiServerOptions, 'uuid' | 'random' | 'readFile' | 'issuerKeys'>;
 
@@ -17,7 +17,7 @@ export function processWorld(clock: Clock): ProcessWorld {
     readFile,
     issuerKeys: (source) => {
       const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>
-        (await import('./fetch-json.ts')).fetchJson(url, trusted);
+        (await import('./assembly/fetch-json.ts')).fetchJson(url, trusted);
       const provider = new OidcProvider(source, fetchJson, clock);
       return (refresh) => provider.current(refresh);
     },

@@ -9,7 +9,7 @@ import { silentLogger, systemClock } from '@keelson/base';
 import type { ApiRequest } from '../src/api/exchange.ts';
 import { isJsonObject, type JsonObject } from '../src/api/json.ts';
 import { pathSegments, requestInfo } from '../src/api/request-info.ts';
-import { makeAudit } from '../src/audit.ts';
+import { makeAudit } from '../src/assembly/audit.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { MetricsRegistry } from '../src/metrics/registry.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';

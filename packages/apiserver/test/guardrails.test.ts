@@ -12,7 +12,7 @@ import { CredentialMemory } from '../src/credentials/credential-store.ts';
 import { gatherCredentials } from '../src/credentials/credentials.ts';
 import { KubeApiServer } from '../src/kube-apiserver.ts';
 import { parseConfig } from '../src/options/config.ts';
-import { servingNames } from '../src/serving-names.ts';
+import { servingNames } from '../src/assembly/serving-names.ts';
 
 const POLICY = `
 apiVersion: audit.k8s.io/v1

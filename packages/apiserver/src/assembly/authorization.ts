@@ -5,13 +5,13 @@
 
 import type { Clock, Logger } from '@keelson/base';
 
-import { readAuthorizationConfig, type ConfiguredMode } from './authz/authorization-config.ts';
-import type { RuleResolver } from './authz/user-rules.ts';
-import { WebhookAuthorizer } from './authz/webhook.ts';
-import type { AuthorizationMode } from './bootstrap/access.ts';
-import { readYaml } from './codec/yaml.ts';
-import type { ServerConfig } from './options/config.ts';
-import type { HttpsCaller } from './outbound/https-caller.ts';
+import { readAuthorizationConfig, type ConfiguredMode } from '../authz/authorization-config.ts';
+import type { RuleResolver } from '../authz/user-rules.ts';
+import { WebhookAuthorizer } from '../authz/webhook.ts';
+import type { AuthorizationMode } from '../bootstrap/access.ts';
+import { readYaml } from '../codec/yaml.ts';
+import type { ServerConfig } from '../options/config.ts';
+import type { HttpsCaller } from '../outbound/https-caller.ts';
 import { readKubeconfig, reviewCaller } from './review-caller.ts';
 
 export interface AuthorizationParts {

@@ -5,9 +5,9 @@
 
 import type { Clock } from '@keelson/base';
 
-import { AuthenticationError } from './authn/authenticator.ts';
-import { keysOfSet, type VerificationKey } from './authn/jwt.ts';
-import { fieldsOf, textOf } from './api/fields.ts';
+import { AuthenticationError } from '../authn/authenticator.ts';
+import { keysOfSet, type VerificationKey } from '../authn/jwt.ts';
+import { fieldsOf, textOf } from '../api/fields.ts';
 
 /** An issuer of tokens, and where its keys are told. */
 export interface KeySource {

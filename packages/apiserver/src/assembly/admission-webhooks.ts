@@ -1,14 +1,14 @@
 /** Admission webhooks as a server has them: calls over TLS, services by their endpoints, the scheme's forms, counted. */
 
 import type { AdmissionFile } from './admission-config.ts';
-import type { ResourceLookup } from './admission/resource-lookup.ts';
-import { endpointResolver } from './admission/webhooks/service-resolver.ts';
-import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
-import { webhookMetrics } from './admission/webhooks/webhook-metrics.ts';
-import type { MetricsRegistry } from './metrics/registry.ts';
-import type { HttpsCaller } from './outbound/https-caller.ts';
-import { resourceVersions } from './registry/admission-lookup.ts';
-import type { Scheme } from './registry/scheme.ts';
+import type { ResourceLookup } from '../admission/resource-lookup.ts';
+import { endpointResolver } from '../admission/webhooks/service-resolver.ts';
+import type { WebhookContext } from '../admission/webhooks/webhook-context.ts';
+import { webhookMetrics } from '../admission/webhooks/webhook-metrics.ts';
+import type { MetricsRegistry } from '../metrics/registry.ts';
+import type { HttpsCaller } from '../outbound/https-caller.ts';
+import { resourceVersions } from '../registry/admission-lookup.ts';
+import type { Scheme } from '../registry/scheme.ts';
 
 export interface WebhookParts {
   readonly caller: HttpsCaller;

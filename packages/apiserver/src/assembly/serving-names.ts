@@ -1,6 +1,6 @@
 /** The names and addresses a server's certificate must be good for: how clients on this machine and in the cluster call it. */
 
-import type { ServerConfig } from './options/config.ts';
+import type { ServerConfig } from '../options/config.ts';
 
 const IN_CLUSTER: readonly string[] = [
   'kubernetes',

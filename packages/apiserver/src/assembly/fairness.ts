@@ -5,28 +5,28 @@
 
 import { toError, type Clock, type Logger, type Timer } from '@keelson/base';
 
-import type { ApiResponse, Filter, Handler } from './api/exchange.ts';
-import type { JsonObject } from './api/json.ts';
-import type { KubeObject } from './api/meta.ts';
-import { hasReason } from './api/status.ts';
-import { mandatoryObjects } from './bootstrap/flow-control-objects.ts';
-import { storeOf } from './bootstrap/ensure.ts';
-import { formatTime } from './codec/times.ts';
-import { fairness } from './filters/fairness.ts';
-import { dumpLevels, dumpQueues, dumpRequests } from './flowcontrol/dumps.ts';
-import { FlowControl } from './flowcontrol/flow-control.ts';
-import { FlowMetrics } from './flowcontrol/flow-metrics.ts';
-import { WatchTracker } from './flowcontrol/watch-tracker.ts';
-import type { ObjectStats } from './flowcontrol/work-estimate.ts';
-import { Informer } from './informer/informer.ts';
-import { InformerSet } from './informer/informer-set.ts';
-import { ObjectCache } from './informer/object-cache.ts';
-import type { MetricsRegistry } from './metrics/registry.ts';
-import type { ServerConfig } from './options/config.ts';
-import type { ObjectStore } from './registry/resource.ts';
-import type { Scheme } from './registry/scheme.ts';
-import type { SubresourceStrategy } from './registry/strategy.ts';
-import { part, parts, text } from './validation/value.ts';
+import type { ApiResponse, Filter, Handler } from '../api/exchange.ts';
+import type { JsonObject } from '../api/json.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { hasReason } from '../api/status.ts';
+import { mandatoryObjects } from '../bootstrap/flow-control-objects.ts';
+import { storeOf } from '../bootstrap/ensure.ts';
+import { formatTime } from '../codec/times.ts';
+import { fairness } from '../filters/fairness.ts';
+import { dumpLevels, dumpQueues, dumpRequests } from '../flowcontrol/dumps.ts';
+import { FlowControl } from '../flowcontrol/flow-control.ts';
+import { FlowMetrics } from '../flowcontrol/flow-metrics.ts';
+import { WatchTracker } from '../flowcontrol/watch-tracker.ts';
+import type { ObjectStats } from '../flowcontrol/work-estimate.ts';
+import { Informer } from '../informer/informer.ts';
+import { InformerSet } from '../informer/informer-set.ts';
+import { ObjectCache } from '../informer/object-cache.ts';
+import type { MetricsRegistry } from '../metrics/registry.ts';
+import type { ServerConfig } from '../options/config.ts';
+import type { ObjectStore } from '../registry/resource.ts';
+import type { Scheme } from '../registry/scheme.ts';
+import type { SubresourceStrategy } from '../registry/strategy.ts';
+import { part, parts, text } from '../validation/value.ts';
 
 export interface FairnessParts {
   readonly config: Pick<ServerConfig, 'readingMax' | 'mutatingMax' | 'requestTimeoutMs'>;

@@ -7,11 +7,11 @@
 
 import { pause, type Clock } from '@keelson/base';
 
-import type { Json } from './api/json.ts';
-import { readJson } from './codec/json-reader.ts';
-import { readYaml } from './codec/yaml.ts';
-import { CallError, type HttpsCaller } from './outbound/https-caller.ts';
-import { Kubeconfig, shownBy, type NamedServer } from './outbound/kubeconfig.ts';
+import type { Json } from '../api/json.ts';
+import { readJson } from '../codec/json-reader.ts';
+import { readYaml } from '../codec/yaml.ts';
+import { CallError, type HttpsCaller } from '../outbound/https-caller.ts';
+import { Kubeconfig, shownBy, type NamedServer } from '../outbound/kubeconfig.ts';
 
 /** The original's default: five tries, the first pause 500 ms, each half as long again. */
 const ATTEMPTS = 5;

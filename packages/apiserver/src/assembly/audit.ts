@@ -2,28 +2,28 @@
 
 import type { Clock, Logger } from '@keelson/base';
 
-import type { Filter } from './api/exchange.ts';
+import type { Filter } from '../api/exchange.ts';
 import {
   makeBackend,
   union,
   type AuditBackend,
   type AuditObserver,
   type BackendOptions,
-} from './audit/backend.ts';
-import { kubeconfigTarget } from './audit/kubeconfig-target.ts';
-import { logSink, type LineWriter } from './audit/log-sink.ts';
-import { AuditPolicy } from './audit/policy.ts';
-import { RotatingFile } from './audit/rotating-file.ts';
-import { webhookSink } from './audit/webhook-sink.ts';
-import { audit, auditFailedAuthentication, type AuditOptions } from './filters/audit.ts';
-import { Counter, type MetricsRegistry } from './metrics/registry.ts';
+} from '../audit/backend.ts';
+import { kubeconfigTarget } from '../audit/kubeconfig-target.ts';
+import { logSink, type LineWriter } from '../audit/log-sink.ts';
+import { AuditPolicy } from '../audit/policy.ts';
+import { RotatingFile } from '../audit/rotating-file.ts';
+import { webhookSink } from '../audit/webhook-sink.ts';
+import { audit, auditFailedAuthentication, type AuditOptions } from '../filters/audit.ts';
+import { Counter, type MetricsRegistry } from '../metrics/registry.ts';
 import type {
   AuditBackendConfig,
   AuditConfig,
   AuditLogConfig,
   AuditWebhookConfig,
-} from './options/audit-config.ts';
-import { HttpsCaller } from './outbound/https-caller.ts';
+} from '../options/audit-config.ts';
+import { HttpsCaller } from '../outbound/https-caller.ts';
 
 export interface AuditParts {
   readonly config: AuditConfig;

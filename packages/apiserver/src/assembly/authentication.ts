@@ -6,14 +6,14 @@
 
 import type { Clock, Logger } from '@keelson/base';
 
-import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
-import { GROUP_MASTERS } from './api/user-info.ts';
-import { authenticate } from './authn/authenticate.ts';
+import type { ApiRequest, Filter, Handler } from '../api/exchange.ts';
+import { GROUP_MASTERS } from '../api/user-info.ts';
+import { authenticate } from '../authn/authenticate.ts';
 import {
   jwtTokens,
   readAuthenticationConfig,
   type AuthenticationConfig,
-} from './authn/authentication-config.ts';
+} from '../authn/authentication-config.ts';
 import {
   AuthenticationError,
   firstRequest,
@@ -21,24 +21,24 @@ import {
   type Authenticated,
   type RequestAuthenticator,
   type TokenAuthenticator,
-} from './authn/authenticator.ts';
-import { BearerToken, WebSocketToken } from './authn/bearer-token.ts';
-import { BootstrapTokens } from './authn/bootstrap-token.ts';
-import { CertificateChain } from './authn/certificate-chain.ts';
-import type { VerificationKey } from './authn/jwt.ts';
-import { OidcTokens } from './authn/oidc.ts';
-import { proxyHeaders, RequestHeaderUsers } from './authn/request-header.ts';
-import { ServiceAccountTokens, type TokenLookups } from './authn/service-account.ts';
-import { TokenCache } from './authn/token-cache.ts';
-import { TokenFile } from './authn/token-file.ts';
-import { discoveryDocument, keySet, TokenIssuer } from './authn/token-request.ts';
-import { WebhookTokens } from './authn/webhook-token.ts';
-import { X509Users } from './authn/x509.ts';
-import { readYaml } from './codec/yaml.ts';
-import type { ServerCredentials } from './credentials/credentials.ts';
+} from '../authn/authenticator.ts';
+import { BearerToken, WebSocketToken } from '../authn/bearer-token.ts';
+import { BootstrapTokens } from '../authn/bootstrap-token.ts';
+import { CertificateChain } from '../authn/certificate-chain.ts';
+import type { VerificationKey } from '../authn/jwt.ts';
+import { OidcTokens } from '../authn/oidc.ts';
+import { proxyHeaders, RequestHeaderUsers } from '../authn/request-header.ts';
+import { ServiceAccountTokens, type TokenLookups } from '../authn/service-account.ts';
+import { TokenCache } from '../authn/token-cache.ts';
+import { TokenFile } from '../authn/token-file.ts';
+import { discoveryDocument, keySet, TokenIssuer } from '../authn/token-request.ts';
+import { WebhookTokens } from '../authn/webhook-token.ts';
+import { X509Users } from '../authn/x509.ts';
+import { readYaml } from '../codec/yaml.ts';
+import type { ServerCredentials } from '../credentials/credentials.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
-import type { OidcConfig, ServerConfig, TokenWebhookConfig } from './options/config.ts';
-import type { HttpsCaller } from './outbound/https-caller.ts';
+import type { OidcConfig, ServerConfig, TokenWebhookConfig } from '../options/config.ts';
+import type { HttpsCaller } from '../outbound/https-caller.ts';
 import { readKubeconfig, reviewCaller } from './review-caller.ts';
 
 /** The issuer of a cluster that was told none. */

@@ -7,7 +7,7 @@ import type { Clock } from '@keelson/base';
 import { Client } from '@keelson/client';
 import { KeyPairFiles, nativeChannel, readAuthorities, type DialTls } from '@keelson/rpc';
 
-import type { EtcdConfig } from './options/config.ts';
+import type { EtcdConfig } from '../options/config.ts';
 
 /** The original's dial timeout. */
 const DIAL_TIMEOUT_MS = 20_000;

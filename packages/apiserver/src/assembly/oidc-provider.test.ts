@@ -2,10 +2,10 @@
 import { expect, test } from '@jest/globals';
 import { systemClock, type Clock } from '@keelson/base';
 
-import { AuthenticationError } from './authn/authenticator.ts';
-import { keyIdOf, publicJwk } from './authn/jwt.ts';
+import { AuthenticationError } from '../authn/authenticator.ts';
+import { keyIdOf, publicJwk } from '../authn/jwt.ts';
 import { OidcProvider, type KeySource } from './oidc-provider.ts';
-import { newKeys } from './pki/authority.ts';
+import { newKeys } from '../pki/authority.ts';
 
 const { publicKey } = newKeys();
 const ISSUER = 'https://id.example/realm/';

@@ -3,15 +3,15 @@
 import type { Clock, Logger } from '@keelson/base';
 import { nativeChannel, type Channel } from '@keelson/rpc';
 
-import type { GroupResource } from './api/meta.ts';
-import type { HealthCheck } from './handlers/health.ts';
-import { Counter, type MetricsRegistry } from './metrics/registry.ts';
-import type { EtcdConfig } from './options/config.ts';
-import { Encryption, type KmsProvider } from './storage/encryption/encryption.ts';
-import { keyService } from './storage/encryption/kms-client.ts';
-import { KmsTransformer } from './storage/encryption/kms.ts';
-import { EncryptionReload } from './storage/encryption/reload.ts';
-import type { ValueTransformer } from './storage/storage.ts';
+import type { GroupResource } from '../api/meta.ts';
+import type { HealthCheck } from '../handlers/health.ts';
+import { Counter, type MetricsRegistry } from '../metrics/registry.ts';
+import type { EtcdConfig } from '../options/config.ts';
+import { Encryption, type KmsProvider } from '../storage/encryption/encryption.ts';
+import { keyService } from '../storage/encryption/kms-client.ts';
+import { KmsTransformer } from '../storage/encryption/kms.ts';
+import { EncryptionReload } from '../storage/encryption/reload.ts';
+import type { ValueTransformer } from '../storage/storage.ts';
 
 export interface EncryptionParts {
   readonly config: Pick<EtcdConfig, 'encryptionFile' | 'encryptionReload'>;

@@ -1,10 +1,10 @@
 /** What the watch caches count, shown under the original's names. */
 
-import type { ObjectStats } from './flowcontrol/work-estimate.ts';
-import { Gauge, type MetricsRegistry } from './metrics/registry.ts';
-import { CachedBackend } from './storage/cacher-backend.ts';
-import type { CacherMetrics } from './storage/cacher-metrics.ts';
-import type { StorageBackend } from './storage/storage.ts';
+import type { ObjectStats } from '../flowcontrol/work-estimate.ts';
+import { Gauge, type MetricsRegistry } from '../metrics/registry.ts';
+import { CachedBackend } from '../storage/cacher-backend.ts';
+import type { CacherMetrics } from '../storage/cacher-metrics.ts';
+import type { StorageBackend } from '../storage/storage.ts';
 
 type Count = Exclude<keyof CacherMetrics, symbol>;
 

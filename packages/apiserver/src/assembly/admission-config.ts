@@ -7,17 +7,17 @@
 
 import { dirname, resolve } from 'node:path';
 
-import { fieldsOf, listOf, textOf, textsOf } from './api/fields.ts';
-import { isJsonObject, type JsonObject } from './api/json.ts';
+import { fieldsOf, listOf, textOf, textsOf } from '../api/fields.ts';
+import { isJsonObject, type JsonObject } from '../api/json.ts';
 import type {
   EventLimit,
   ImagePolicySettings,
   LimitedResource,
   PluginSettings,
-} from './admission/plugin-context.ts';
-import { readYaml } from './codec/yaml.ts';
-import type { ServerConfig } from './options/config.ts';
-import type { Kubeconfig } from './outbound/kubeconfig.ts';
+} from '../admission/plugin-context.ts';
+import { readYaml } from '../codec/yaml.ts';
+import type { ServerConfig } from '../options/config.ts';
+import type { Kubeconfig } from '../outbound/kubeconfig.ts';
 import { readKubeconfig, reviewCaller, type ReviewCallerOptions } from './review-caller.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /** What a process says of itself under Prometheus' usual names: memory, CPU, start. For a process with one server. */
 
-import { Gauge, type MetricsRegistry } from './metrics/registry.ts';
+import { Gauge, type MetricsRegistry } from '../metrics/registry.ts';
 
 export interface ProcessFacts {
   residentBytes(): number;
