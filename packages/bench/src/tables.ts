@@ -188,8 +188,8 @@ export function soakTables(soaks: readonly SoakResult[]): Table[] {
       ),
     },
     {
-      title: 'Soak: level in the second half',
-      head: ['side', 'member', 'figure', 'median', 'slope', 'over half the soak', 'verdict'],
+      title: 'Soak: level behind the first quarter',
+      head: ['side', 'member', 'figure', 'median', 'slope', 'over the rest', 'verdict'],
       rows: soaks.flatMap(({ side, levels }) =>
         levels.map(({ member, figure, unit, trend, level }) => [
           side,

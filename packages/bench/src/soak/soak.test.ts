@@ -23,8 +23,8 @@ describe('trend', () => {
     expect(isLevel(trend!, ALLOWED)).toBe(want);
   });
 
-  test('slope per hour and growth over the half', () => {
-    expect(trendOf(course((i) => 300 + i))).toMatchObject({ perHour: 720, growth: 49.5, level: 374.5 });
+  test('slope per hour and growth behind the first quarter', () => {
+    expect(trendOf(course((i) => 300 + i))).toMatchObject({ perHour: 720, growth: 74.25, level: 362 });
   });
 
   test('too few points say nothing', () => {

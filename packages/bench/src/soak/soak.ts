@@ -70,7 +70,7 @@ const MAXIMUM_MS = 120_000;
 const MAXIMUM_WARMUP_MS = 65_000;
 const MIB = 2 ** 20;
 
-/** Over half a soak. A leak of 1 % a minute shows in twenty; teeth of the collector do not. */
+/** Over three quarters of a soak. A leak of 1 % a minute shows in twenty; teeth of the collector do not. */
 const MEMORY: Allowance = { share: 0.05, least: 16 };
 /** Less done than asked for: the load was more than the cluster carries. */
 const CARRIED_SHARE = 0.99;

@@ -26,14 +26,17 @@ const HOUR_SECONDS = 3600;
 /** Pairs grow with the square; more points say no more. */
 const POINTS_MAX = 400;
 
-/** Of the second half of the points, where a load has settled. @param points seconds and value, in order of time */
+/** A load has settled behind so much of it. What is left is as long as can be: few points follow their scatter. */
+const SETTLING = 1 / 4;
+
+/** Of the points behind the first quarter, where a load has settled. @param points seconds and value, in order of time */
 export function trendOf(points: readonly (readonly [number, number])[]): Trend | undefined {
   const [first, last] = [points[0], points[points.length - 1]];
   if (points.length < 4) return undefined;
-  const from = (first[0] + last[0]) / 2;
-  const half = points.filter(([seconds]) => seconds >= from);
-  const every = Math.ceil(half.length / POINTS_MAX);
-  const looked = half.filter((_, i) => i % every === 0);
+  const from = first[0] + (last[0] - first[0]) * SETTLING;
+  const settled = points.filter(([seconds]) => seconds >= from);
+  const every = Math.ceil(settled.length / POINTS_MAX);
+  const looked = settled.filter((_, i) => i % every === 0);
   const apart = (last[0] - from) / 2;
   const slopes: number[] = [];
   for (let i = 0; i < looked.length; i++) {
