@@ -1,6 +1,6 @@
 /**
  * The package as others get it (packages/embed/pack.mjs), in an empty folder beside none of ours: required and imported by
- * node:test, by a bare jest project without flags, and by vitest where there is one. Nothing of it is left running: each
+ * node:test, by a bare jest project without flags, by jest with ES modules, and by vitest. Nothing of it is left running: each
  * of them must end by itself.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -150,8 +150,9 @@ test('is there', async () => {${BODY}});
     expect([code, said]).toEqual([0, expect.stringContaining('1 passed, 1 total')]);
   });
 
-  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
-  (existsSync(vitest) ? test : test.skip)('vitest (skipped where it is not installed)', () => {
+  test('vitest', () => {
+    link('vitest', installed('packages/embed', 'vitest'));
+    const vitest = path.join(modules, 'vitest/vitest.mjs');
     write(
       'imported.spec.mjs',
       `import { afterAll, beforeAll, test } from 'vitest';
@@ -160,7 +161,7 @@ const plane = useControlPlane({ beforeAll, afterAll }, { controllers: [] });
 test('is there', async () => {${BODY}});
 `,
     );
-    const { code, said } = run(vitest, 'run', '--root', folder, '--testTimeout=100000');
+    const { code, said } = run(vitest, 'run', '--root', folder, '--testTimeout=100000', 'imported.spec');
     expect([code, said]).toEqual([0, expect.stringContaining('1 passed')]);
   });
 });
