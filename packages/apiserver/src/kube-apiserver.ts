@@ -11,6 +11,7 @@ import { admissionSettings, type AdmissionFile } from './assembly/admission-conf
 import { makeWebhooks } from './assembly/admission-webhooks.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
+import { conditionMetrics } from './admission/policies/condition-metrics.ts';
 import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
@@ -347,7 +348,8 @@ export class KubeApiServer {
     const lookup = admissionLookup(scheme);
     const flags = { enable: config.enabledPlugins, disable: config.disabledPlugins };
     const webhooks = makeWebhooks({ scheme, lookup, uuid, random, metrics, caller, kubeconfigs });
-    const context = { lookup, authorizer, clock, random, settings, webhooks };
+    const conditions = conditionMetrics(metrics);
+    const context = { lookup, authorizer, clock, random, settings, webhooks, conditions };
     return { chain: new AdmissionChain(defaultPlugins(context, flags)), webhooks };
   }
 

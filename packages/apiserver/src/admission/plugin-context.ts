@@ -7,6 +7,7 @@ import type { Clock } from '@keelson/base';
 
 import type { JsonObject } from '../api/json.ts';
 import type { Authorizer } from '../api/user-info.ts';
+import type { ConditionObserver } from './policies/match-conditions.ts';
 import type { ResourceLookup } from './resource-lookup.ts';
 import type { WebhookContext } from './webhooks/webhook-context.ts';
 
@@ -18,6 +19,8 @@ export interface PluginContext {
   /** A random whole number, 0 ≤ n < limit. */
   readonly random: (limit: number) => number;
   readonly settings: PluginSettings;
+  /** Told of match conditions, for metrics. */
+  readonly conditions?: ConditionObserver;
   /** Undefined: webhooks are not asked. */
   readonly webhooks?: WebhookContext;
 }

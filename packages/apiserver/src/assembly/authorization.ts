@@ -6,6 +6,7 @@
 import type { Clock, Logger } from '@keelson/base';
 
 import { readAuthorizationConfig, type ConfiguredMode } from '../authz/authorization-config.ts';
+import { matchConditions } from '../authz/match-conditions.ts';
 import type { RuleResolver } from '../authz/user-rules.ts';
 import { WebhookAuthorizer } from '../authz/webhook.ts';
 import type { AuthorizationMode } from '../bootstrap/access.ts';
@@ -80,13 +81,9 @@ function webhookMode(
   { readFile, caller, clock, logger, signal }: AuthorizationParts,
 ): AuthorizationMode {
   const { kubeconfig, timeoutMs, version, authorizedTtlMs, unauthorizedTtlMs, failurePolicy } = webhook;
+  const { matchConditions: conditions } = webhook;
   if (kubeconfig === undefined) {
     throw new Error(`authorizer ${JSON.stringify(name)}: InClusterConfig is for servers that run in a pod`);
-  }
-  if (webhook.matchConditions.length > 0) {
-    throw new Error(
-      `authorizer ${JSON.stringify(name)}: matchConditions are not supported by this build: start without`,
-    );
   }
   const server = readKubeconfig(kubeconfig, readFile).current();
   const authorizer = new WebhookAuthorizer({
@@ -95,6 +92,7 @@ function webhookMode(
     authorizedTtlMs,
     unauthorizedTtlMs,
     failurePolicy,
+    ...(conditions.length === 0 ? {} : { matches: matchConditions(conditions) }),
     monotonicMs: () => clock.monotonicMs(),
     failed: (error) =>
       logger.warn('an authorization webhook did not answer', {

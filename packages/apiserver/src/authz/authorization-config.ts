@@ -1,7 +1,7 @@
 /**
  * AuthorizationConfiguration (`--authorization-config`): the modes of authorization in their order, webhooks with
  * what each is told and how its answers count. Reads what a file said, checked as the original checks it; opens and
- * asks nothing. Conditions in CEL are kept as text for who can evaluate them.
+ * asks nothing. Conditions in CEL are checked, and kept as text for who evaluates them (match-conditions.ts).
  *
  * Modelled on apiserver's apis/apiserver AuthorizationConfiguration, its defaults and its validation, texts included.
  */
@@ -12,6 +12,7 @@ import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { dnsSubdomainErrors } from '../validation/names.ts';
 import { has, part, parts, text } from '../validation/value.ts';
+import { checkMatchConditions } from './match-conditions.ts';
 
 export type BuiltInMode = 'ABAC' | 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC';
 
@@ -141,9 +142,7 @@ function webhookOf(errors: FieldErrors, path: FieldPath, webhook: JsonObject): W
   const matchVersion = text(webhook, 'matchConditionSubjectAccessReviewVersion');
   const matchPath = path.child('matchConditionSubjectAccessReviewVersion');
   if (matchVersion !== '' || matchConditions.length > 0) oneOf(errors, matchPath, matchVersion, ['v1']);
-  for (const [index, expression] of matchConditions.entries()) {
-    if (expression === '') errors.required(path.child('matchConditions').index(index).child('expression'));
-  }
+  checkMatchConditions(errors, path.child('matchConditions'), matchConditions);
   const failurePolicy = oneOf(errors, path.child('failurePolicy'), text(webhook, 'failurePolicy'), [
     'NoOpinion',
     'Deny',

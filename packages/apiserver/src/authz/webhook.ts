@@ -7,6 +7,7 @@
  */
 
 import { fieldsOf, textOf } from '../api/fields.ts';
+import type { JsonObject } from '../api/json.ts';
 import type { FieldRequirement, Requirement } from '../api/selectors.ts';
 import type { AuthorizationAttributes, Authorizer, Decision } from '../api/user-info.ts';
 
@@ -21,7 +22,7 @@ export interface WebhookAuthorizerOptions {
   readonly unauthorizedTtlMs: number;
   /** What a question counts as that got no answer. */
   readonly failurePolicy: 'NoOpinion' | 'Deny';
-  /** Whether it is asked about these at all; always without. */
+  /** Whether it is asked about these at all; always without. Throws what counts as a failed question. */
   readonly matches?: (attributes: AuthorizationAttributes) => boolean;
   readonly monotonicMs: () => number;
   /** Is told why there was no answer. */
@@ -50,8 +51,12 @@ export class WebhookAuthorizer implements Authorizer {
 
   authorize(attributes: AuthorizationAttributes): Promise<Decision> {
     const { matches } = this.options;
-    if (matches !== undefined && !matches(attributes)) {
-      return Promise.resolve({ kind: 'no-opinion', reason: '' });
+    try {
+      if (matches !== undefined && !matches(attributes)) {
+        return Promise.resolve({ kind: 'no-opinion', reason: '' });
+      }
+    } catch (error) {
+      return Promise.resolve(this.unanswered(error));
     }
     const spec = specOf(attributes, this.options.version);
     if (ownText(attributes) > TEXT_MAX) return this.ask(spec);
@@ -93,8 +98,19 @@ export class WebhookAuthorizer implements Authorizer {
     return decision;
   }
 
+  /** What a question counts as that got no answer. */
+  private unanswered(error: unknown): Decision {
+    const { failurePolicy, failed } = this.options;
+    failed?.(error);
+    return {
+      kind: failurePolicy === 'Deny' ? 'deny' : 'no-opinion',
+      reason: '',
+      error: error instanceof Error ? error.message : String(error),
+    };
+  }
+
   private async ask(spec: object): Promise<Decision> {
-    const { post, version, failurePolicy, failed } = this.options;
+    const { post, version } = this.options;
     let answer: unknown;
     try {
       answer = await post({
@@ -105,12 +121,7 @@ export class WebhookAuthorizer implements Authorizer {
         status: { allowed: false },
       });
     } catch (error) {
-      failed?.(error);
-      return {
-        kind: failurePolicy === 'Deny' ? 'deny' : 'no-opinion',
-        reason: '',
-        error: error instanceof Error ? error.message : String(error),
-      };
+      return this.unanswered(error);
     }
     const { allowed, denied, reason } = fieldsOf(fieldsOf(answer).status);
     if (denied === true && allowed === true) {
@@ -148,34 +159,36 @@ function specOf(attributes: AuthorizationAttributes, version: 'v1' | 'v1beta1'):
 }
 
 function questionOf(attributes: AuthorizationAttributes): object {
-  const { verb, path, labelSelector, fieldSelector } = attributes;
+  const { verb, path } = attributes;
   if (!attributes.isResource) return { nonResourceAttributes: { path, verb } };
   const named: Record<string, unknown> = {};
   for (const field of ['namespace', 'verb', 'group', 'version', 'resource', 'subresource', 'name'] as const) {
     if (attributes[field] !== '') named[field] = attributes[field];
   }
+  return { resourceAttributes: { ...named, ...selectorAttributes(attributes) } };
+}
+
+/** The selectors of a question as a review says them; those that are there. */
+export function selectorAttributes({ labelSelector, fieldSelector }: AuthorizationAttributes): JsonObject {
   return {
-    resourceAttributes: {
-      ...named,
-      ...(fieldSelector === undefined
-        ? {}
-        : { fieldSelector: { requirements: fieldSelector.map(fieldRequirement) } }),
-      ...(labelSelector === undefined
-        ? {}
-        : { labelSelector: { requirements: labelSelector.flatMap(labelRequirement) } }),
-    },
+    ...(fieldSelector === undefined
+      ? {}
+      : { fieldSelector: { requirements: fieldSelector.map(fieldRequirement) } }),
+    ...(labelSelector === undefined
+      ? {}
+      : { labelSelector: { requirements: labelSelector.flatMap(labelRequirement) } }),
   };
 }
 
-function fieldRequirement({ field, operator, value }: FieldRequirement): object {
+function fieldRequirement({ field, operator, value }: FieldRequirement): JsonObject {
   return { key: field, operator: operator === '!=' ? 'NotIn' : 'In', values: [value] };
 }
 
 /** Left out: those that the API has no word for. The question is a wider one then. */
-function labelRequirement({ key, operator, values }: Requirement): object[] {
+function labelRequirement({ key, operator, values }: Requirement): JsonObject[] {
   const word = OPERATORS[operator];
   if (word === undefined) return [];
-  return [{ key, operator: word, ...(values.length === 0 ? {} : { values }) }];
+  return [{ key, operator: word, ...(values.length === 0 ? {} : { values: [...values] }) }];
 }
 
 const OPERATORS: Readonly<Record<string, string>> = {

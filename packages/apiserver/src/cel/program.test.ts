@@ -244,7 +244,7 @@ describe('variables of the API', () => {
       ),
     );
     const rule = program(
-      "has(request.resourceAttributes) && request.resourceAttributes.__namespace__ == 'x' && !has(request.nonResourceAttributes)",
+      "has(request.resourceAttributes) && request.resourceAttributes.namespace == 'x' && !has(request.nonResourceAttributes)",
       authorizationEnvironment(BASE),
     );
     expect(rule.evaluate(bindingsOf({ request }))).toMatchObject({ kind: 'value', value: true });

@@ -9,8 +9,6 @@
 
 import { type Declaration, type FieldDeclaration, structsOf } from './declarations.ts';
 import { type BaseEnvironment, type Environment, type EnvironmentParts } from './environment.ts';
-import { escapeFieldName } from './field-names.ts';
-import { CostExceeded } from './evaluator.ts';
 import { AUTHORIZER_TYPES, PendingDecision } from './library-authorizer.ts';
 import { type Outcome } from './program.ts';
 import {
@@ -40,10 +38,11 @@ const list = (element: Declaration): Declaration =>
   plain(listOf(element.type), { kind: 'list', element, listType: 'atomic', keys: [] });
 const map = (value: Declaration): Declaration => plain(mapOf(STRING, value.type), { kind: 'map', value });
 
+/** Members by their own names: `request.namespace`, where an object of a schema would have `__namespace__`. */
 function object(name: string, members: Readonly<Record<string, Declaration>>): Declaration {
   const fields: Map<string, FieldDeclaration> = new Map();
   for (const [member, declaration] of Object.entries(members)) {
-    fields.set(escapeFieldName(member) ?? member, { name: member, declaration });
+    fields.set(member, { name: member, declaration });
   }
   return plain(structOf(`kubernetes.${name}`), { kind: 'object', fields });
 }
@@ -84,7 +83,18 @@ export const NAMESPACE: Declaration = object('Namespace', {
     finalizers: TEXTS,
   }),
   spec: object('NamespaceSpec', { finalizers: TEXTS }),
-  status: object('NamespaceStatus', { phase: TEXT }),
+  status: object('NamespaceStatus', {
+    conditions: list(
+      object('NamespaceCondition', {
+        status: TEXT,
+        type: TEXT,
+        lastTransitionTime: TIME,
+        message: TEXT,
+        reason: TEXT,
+      }),
+    ),
+    phase: TEXT,
+  }),
 });
 
 const SELECTOR = (name: string): Declaration =>
@@ -172,12 +182,13 @@ export function authorizationEnvironment(base: BaseEnvironment): Environment {
 /** The variable `variables` of a policy: each is evaluated when it is asked for first, once for an object. */
 export class ComposedVariables extends CelObject {
   override readonly type: CelType = structOf(VARIABLES);
-  private readonly definitions: ReadonlyMap<string, () => Outcome>;
+  private readonly definitions: ReadonlyMap<string, () => Outcome | CelError>;
   private readonly known: Map<string, Result> = new Map();
   /** What the variables cost so far; whoever has the budget takes it off. */
   cost = 0;
 
-  constructor(definitions: ReadonlyMap<string, () => Outcome>) {
+  /** @param definitions an error stands for one that cannot be evaluated at all */
+  constructor(definitions: ReadonlyMap<string, () => Outcome | CelError>) {
     super();
     this.definitions = definitions;
   }
@@ -188,9 +199,10 @@ export class ComposedVariables extends CelObject {
     const evaluate = this.definitions.get(name);
     if (evaluate === undefined) return new CelError(`no such key: ${name}`);
     const outcome = evaluate();
-    this.cost += outcome.cost;
+    if (outcome instanceof CelError) return outcome;
+    // What has to be asked first is evaluated again, and paid then.
     if (outcome.kind === 'undecided') throw new PendingDecision(outcome.question);
-    if (outcome.kind === 'exceeded') throw new CostExceeded();
+    this.cost += outcome.cost;
     const result: Result =
       outcome.kind === 'value'
         ? outcome.value

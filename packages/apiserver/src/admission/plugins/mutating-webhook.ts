@@ -19,7 +19,7 @@ import type { PluginContext } from '../plugin-context.ts';
 import { textOf } from '../refusals.ts';
 import { callWebhook, CallFailed } from '../webhooks/call-webhook.ts';
 import { isExempt, type Invocation } from '../webhooks/match.ts';
-import { chosen } from '../webhooks/choose.ts';
+import { WebhookChoice } from '../webhooks/choose.ts';
 import type { Review } from '../webhooks/review.ts';
 import { WebhookReader } from '../webhooks/webhook.ts';
 import type { WebhookContext } from '../webhooks/webhook-context.ts';
@@ -43,6 +43,7 @@ export function mutatingAdmissionWebhook(context: PluginContext): MutatingPlugin
   const { lookup, webhooks } = context;
   if (webhooks === undefined) return undefined;
   const reader = new WebhookReader();
+  const choice = new WebhookChoice(context, webhooks, 'admit');
   const rounds = new WeakMap<object, Rounds>();
 
   return {
@@ -56,7 +57,7 @@ export function mutatingAdmissionWebhook(context: PluginContext): MutatingPlugin
       if (pass.again && !sameObject(round.output, attributes.object)) makeDue(round);
       let current = attributes;
       for (const [index, webhook] of configured.entries()) {
-        const invocation = await chosen(webhook, current, lookup, webhooks);
+        const invocation = await choice.chosen(webhook, current);
         // A webhook is not asked for the first time in the second round.
         if (invocation === undefined || (pass.again && !round.due.has(webhook.id))) continue;
         const next = await ask(context, webhooks, invocation, current, { index, again: pass.again });

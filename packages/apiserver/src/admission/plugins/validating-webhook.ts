@@ -9,7 +9,7 @@ import { internalError, timeout } from '../../api/status.ts';
 import type { AdmissionAttributes, ValidatingPlugin } from '../admission.ts';
 import type { PluginContext } from '../plugin-context.ts';
 import { callWebhook, CallFailed } from '../webhooks/call-webhook.ts';
-import { chosen } from '../webhooks/choose.ts';
+import { WebhookChoice } from '../webhooks/choose.ts';
 import { isExempt, type Invocation } from '../webhooks/match.ts';
 import { watched } from '../webhooks/observe.ts';
 import { WebhookReader } from '../webhooks/webhook.ts';
@@ -25,6 +25,7 @@ export function validatingAdmissionWebhook(context: PluginContext): ValidatingPl
   const { lookup, webhooks } = context;
   if (webhooks === undefined) return undefined;
   const reader = new WebhookReader();
+  const choice = new WebhookChoice(context, webhooks, 'validating');
   return {
     name: 'ValidatingAdmissionWebhook',
     handles: () => true,
@@ -33,7 +34,7 @@ export function validatingAdmissionWebhook(context: PluginContext): ValidatingPl
       const configured = reader.read((await lookup.of(CONFIGURATIONS)?.list('')) ?? []);
       const invocations: Invocation[] = [];
       for (const webhook of configured) {
-        const invocation = await chosen(webhook, attributes, lookup, webhooks);
+        const invocation = await choice.chosen(webhook, attributes);
         if (invocation !== undefined) invocations.push(invocation);
       }
       const outcomes = await Promise.allSettled(

@@ -10,6 +10,7 @@ import type { GroupVersionKind, KubeObject } from '../../api/meta.ts';
 import { asJson } from '../../codec/object-codec.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import type { Invocation } from './match.ts';
+import type { Equivalent } from './resource-versions.ts';
 
 const GROUP = 'admission.k8s.io';
 
@@ -28,45 +29,58 @@ export function reviewVersionOf(versions: readonly string[]): ReviewVersion | un
 export function reviewRequest(
   version: ReviewVersion,
   uid: string,
-  { kind, resource }: Invocation,
+  invocation: Invocation,
   attributes: AdmissionAttributes,
   object: KubeObject | undefined,
   oldObject: KubeObject | undefined,
 ): JsonObject {
-  const { name, namespace, subresource, user } = attributes;
-  const requestKind = attributes.kind;
-  const requestResource = attributes.resource;
+  const { dryRun = false, options = null, ...about } = admissionRequest(invocation, attributes);
   return {
     kind: 'AdmissionReview',
     apiVersion: `${GROUP}/${version}`,
     request: {
       uid,
-      kind: { group: kind.group, version: kind.version, kind: kind.kind },
-      resource: { group: resource.group, version: resource.version, resource: resource.resource },
-      ...(subresource === '' ? {} : { subResource: subresource }),
-      requestKind: { group: requestKind.group, version: requestKind.version, kind: requestKind.kind },
-      requestResource: {
-        group: requestResource.group,
-        version: requestResource.version,
-        resource: requestResource.resource,
-      },
-      ...(subresource === '' ? {} : { requestSubResource: subresource }),
-      ...(name === '' ? {} : { name }),
-      ...(namespace === '' ? {} : { namespace }),
-      operation: attributes.operation,
-      userInfo: {
-        ...(user === undefined || user.name === '' ? {} : { username: user.name }),
-        ...(user === undefined || user.uid === '' ? {} : { uid: user.uid }),
-        ...(user === undefined || user.groups.length === 0 ? {} : { groups: [...user.groups] }),
-        ...(user === undefined || Object.keys(user.extra).length === 0
-          ? {}
-          : { extra: Object.fromEntries(Object.entries(user.extra).map(([key, all]) => [key, [...all]])) }),
-      },
+      ...about,
       object: object === undefined ? null : asJson(object),
       oldObject: oldObject === undefined ? null : asJson(oldObject),
-      dryRun: attributes.dryRun,
-      options: attributes.options === undefined ? null : asJson(withoutMetadata(attributes.options)),
+      dryRun,
+      options,
     },
+  };
+}
+
+/** What is asked about, its objects left out; what is empty is absent. */
+export function admissionRequest(
+  { kind, resource }: Equivalent,
+  attributes: AdmissionAttributes,
+): JsonObject {
+  const { name, namespace, subresource, user } = attributes;
+  const requestKind = attributes.kind;
+  const requestResource = attributes.resource;
+  return {
+    kind: { group: kind.group, version: kind.version, kind: kind.kind },
+    resource: { group: resource.group, version: resource.version, resource: resource.resource },
+    ...(subresource === '' ? {} : { subResource: subresource }),
+    requestKind: { group: requestKind.group, version: requestKind.version, kind: requestKind.kind },
+    requestResource: {
+      group: requestResource.group,
+      version: requestResource.version,
+      resource: requestResource.resource,
+    },
+    ...(subresource === '' ? {} : { requestSubResource: subresource }),
+    ...(name === '' ? {} : { name }),
+    ...(namespace === '' ? {} : { namespace }),
+    operation: attributes.operation,
+    userInfo: {
+      ...(user === undefined || user.name === '' ? {} : { username: user.name }),
+      ...(user === undefined || user.uid === '' ? {} : { uid: user.uid }),
+      ...(user === undefined || user.groups.length === 0 ? {} : { groups: [...user.groups] }),
+      ...(user === undefined || Object.keys(user.extra).length === 0
+        ? {}
+        : { extra: Object.fromEntries(Object.entries(user.extra).map(([key, all]) => [key, [...all]])) }),
+    },
+    dryRun: attributes.dryRun,
+    options: attributes.options === undefined ? null : asJson(withoutMetadata(attributes.options)),
   };
 }
 

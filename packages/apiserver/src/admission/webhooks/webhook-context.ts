@@ -1,8 +1,6 @@
 /** What webhooks need beside other plugins: calls out, names of services, other forms of objects. Types only. */
 
-import type { JsonObject } from '../../api/json.ts';
 import type { CallCredentials } from '../../outbound/kubeconfig.ts';
-import type { AdmissionAttributes } from '../admission.ts';
 import type { ResourceVersions } from './resource-versions.ts';
 
 /** A call out; outbound/https-caller.ts makes them. */
@@ -31,17 +29,6 @@ export type ServiceResolver = (
   port: number,
 ) => Promise<{ readonly host: string; readonly port: number }>;
 
-/** Evaluates the matchConditions (CEL) of a webhook on a request. */
-export type MatchConditions = (
-  conditions: readonly JsonObject[],
-  attributes: AdmissionAttributes,
-) => Promise<
-  | { readonly kind: 'match' }
-  | { readonly kind: 'no-match' }
-  /** One could not be evaluated. */
-  | { readonly kind: 'error'; readonly message: string }
->;
-
 export interface WebhookContext {
   readonly caller: WebhookCaller;
   /** What a webhook at `host:port` is shown; nothing without. */
@@ -50,8 +37,6 @@ export interface WebhookContext {
   readonly uuid: () => string;
   /** Undefined: by the service's name in DNS. See service-resolver.ts for its endpoints. */
   readonly resolve?: ServiceResolver;
-  /** Undefined: a webhook with conditions refuses what it would be asked about, or is left out, as it fails. */
-  readonly matchConditions?: MatchConditions;
   readonly observer?: WebhookObserver;
 }
 
