@@ -196,7 +196,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
   'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'tls', 'util', 'zlib'], // the port
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
-  'packages/apiserver/src/outbound/': ['http', 'https', 'path'], // calls to servers that objects or files name
+  'packages/apiserver/src/outbound/': ['http', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
   'packages/apiserver/src/process-world.ts': ['crypto', 'fs'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address

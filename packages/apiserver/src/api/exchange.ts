@@ -2,7 +2,7 @@
  * A request and its answer as filters and handlers see them, whatever carried them: a socket of http/ or a
  * call inside the process. No word of node:http lies beyond this file.
  *
- * Who reads the body reads it once and is told the limit; who answers chooses one of four forms.
+ * Who reads the body reads it once and is told the limit; who answers chooses one of five forms.
  */
 
 import type { Json } from './json.ts';
@@ -40,6 +40,10 @@ export interface ApiRequest {
    * @param limitBytes refuses a longer one with RequestEntityTooLarge before more than that is kept
    */
   body(limitBytes: number): Promise<Buffer>;
+  /** The body piece by piece, once, in place of body(): for who hands it on at its own pace. No limit but the sender's. */
+  pieces(): AsyncIterable<Buffer>;
+  /** What the client would leave HTTP for (`websocket`, `SPDY/3.1`); undefined where it, or what carries it, does not. */
+  readonly upgrade: string | undefined;
   /** Adds a Warning header (299) to the answer; a text said twice is sent once. */
   warn(text: string): void;
   /** What the filters found out, each set by the filter that owns it. */
@@ -71,6 +75,30 @@ export interface AuditTap {
   requestPatch(body: Buffer): void;
 }
 
+/** A connection that carries bytes both ways, once it has left HTTP. Each side has its own pace. */
+export interface ByteConnection {
+  /**
+   * What came next, one read at a time; undefined at the other side's end.
+   *
+   * @throws when the connection broke
+   */
+  read(): Promise<Buffer | undefined>;
+  /**
+   * Sends; not copied.
+   *
+   * @returns false when enough is waiting: the next piece belongs behind drained()
+   */
+  write(chunk: Buffer): boolean;
+  /** Resolves when what waits has shrunk, or the connection is closed. */
+  drained(): Promise<void>;
+  /** Sends what waits, then closes. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+  /** Resolves when it is closed, however that came. */
+  readonly closed: Promise<void>;
+}
+
 /** What a handler answers. */
 export type ApiResponse =
   /** An object or a list, in the form the client accepts (JSON, YAML, protobuf, Table, metadata only). */
@@ -99,7 +127,19 @@ export type ApiResponse =
        * it is compressed for those who take it. Others last as long as somebody listens.
        */
       readonly finite?: boolean;
+      /** The chunks have the form they are to be sent in: another server's answer, which is not compressed again. */
+      readonly asIs?: boolean;
       readonly headers?: Headers;
+    }
+  /** The connection leaves HTTP; only where the request says for what. The head is sent with these headers and no others. */
+  | {
+      readonly kind: 'switch';
+      readonly code: 101;
+      readonly headers: Headers;
+      /** Is given the connection behind the head, and keeps it until it is over. */
+      readonly join: (client: ByteConnection) => Promise<void>;
+      /** In place of join: the client is gone, so what was opened for it is to be closed. */
+      readonly abandon: () => void;
     }
   /** JSON that is no API object (version, paths). */
   | { readonly kind: 'json'; readonly code: number; readonly value: Json; readonly headers?: Headers };

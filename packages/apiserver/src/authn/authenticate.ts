@@ -52,7 +52,7 @@ function withoutCredentials(request: ApiRequest, proxyHeaders: readonly string[]
     if (name === 'authorization' || isProxy(name)) continue;
     headers.set(name, name === WEBSOCKET_PROTOCOL ? withoutTokenProtocol(values) : values);
   }
-  const { method, path, query, peer, info, signal, context } = request;
+  const { method, path, query, peer, info, signal, context, upgrade } = request;
   return {
     method,
     path,
@@ -62,7 +62,9 @@ function withoutCredentials(request: ApiRequest, proxyHeaders: readonly string[]
     info,
     signal,
     context,
+    upgrade,
     body: (limitBytes) => request.body(limitBytes),
+    pieces: () => request.pieces(),
     warn: (text) => request.warn(text),
   };
 }

@@ -152,7 +152,7 @@ function withoutHeaders(request: ApiRequest): ApiRequest {
 
 /** The same request with other headers; its body, signal and context stay the one there is. */
 function withHeaders(request: ApiRequest, headers: Headers): ApiRequest {
-  const { method, path, query, peer, info, signal, context } = request;
+  const { method, path, query, peer, info, signal, context, upgrade } = request;
   return {
     method,
     path,
@@ -162,7 +162,9 @@ function withHeaders(request: ApiRequest, headers: Headers): ApiRequest {
     info,
     signal,
     context,
+    upgrade,
     body: (limitBytes) => request.body(limitBytes),
+    pieces: () => request.pieces(),
     warn: (text) => request.warn(text),
   };
 }

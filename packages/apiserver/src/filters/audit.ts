@@ -113,13 +113,9 @@ class Audit {
     }
     this.impersonation();
     this.answered(response);
-    if (!isLongRunning(this.request.info)) {
-      if (response.kind !== 'stream') await this.tell('ResponseComplete');
-      else return { ...response, chunks: this.toTheEnd(response.chunks) };
-      return response;
-    }
-    await this.tell('ResponseStarted');
+    if (isLongRunning(this.request.info)) await this.tell('ResponseStarted');
     if (response.kind === 'stream') return { ...response, chunks: this.toTheEnd(response.chunks) };
+    if (response.kind === 'switch') return this.joined(response);
     await this.tell('ResponseComplete');
     return response;
   }
@@ -188,6 +184,24 @@ class Audit {
     } finally {
       await this.tell('ResponseComplete');
     }
+  }
+
+  /** It is over when the connection is. */
+  private joined(response: Extract<ApiResponse, { kind: 'switch' }>): ApiResponse {
+    return {
+      ...response,
+      join: async (client) => {
+        try {
+          await response.join(client);
+        } finally {
+          await this.tell('ResponseComplete');
+        }
+      },
+      abandon: () => {
+        response.abandon();
+        void this.tell('ResponseComplete');
+      },
+    };
   }
 
   private shown(object: Json): Json {

@@ -6,7 +6,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Headers, Peer } from '../api/exchange.ts';
-import { BodyChunks } from './body-chunks.ts';
+import { headersOf } from '../api/header-fields.ts';
+import { BodyChunks } from '../outbound/body-chunks.ts';
 import type { Incoming, Outgoing } from './transport.ts';
 
 export class Http1Incoming implements Incoming {
@@ -100,16 +101,4 @@ export class Http1Outgoing implements Outgoing {
   abort(): void {
     this.response.destroy();
   }
-}
-
-/** Names in lower case, values in order. */
-export function headersOf(raw: readonly string[]): Headers {
-  const headers = new Map<string, string[]>();
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index].toLowerCase();
-    const values = headers.get(name);
-    if (values === undefined) headers.set(name, [raw[index + 1]]);
-    else values.push(raw[index + 1]);
-  }
-  return headers;
 }

@@ -6,7 +6,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 
 import type { Headers, Peer } from '../api/exchange.ts';
-import { BodyChunks } from './body-chunks.ts';
+import { BodyChunks } from '../outbound/body-chunks.ts';
 import type { Incoming, Outgoing } from './transport.ts';
 
 export class Http2Incoming implements Incoming {

@@ -23,7 +23,6 @@ import { Door } from './door.ts';
 import { callInProcess } from './in-process.ts';
 import { Listener, type ListenerLimits } from './listener.ts';
 import { apiPipeline } from './pipeline.ts';
-import { Upgrades } from './upgrade.ts';
 
 const codec = new ObjectCodec(new TypeTable());
 const authority = CertificateAuthority.create('test-ca', systemClock.nowMs());
@@ -32,7 +31,7 @@ const server = authority.server('apiserver', ['localhost', '127.0.0.1'], systemC
 const BIG = Buffer.alloc(30_000_000, 'x');
 
 /** What the tests ask of the handler, by path. */
-function handlerOf(world: { watching: number; seen: ApiRequest[]; upgrades: Upgrades }): Handler {
+function handlerOf(world: { watching: number; seen: ApiRequest[] }): Handler {
   const answer = async (request: ApiRequest): Promise<ApiResponse> => {
     world.seen.push(request);
     switch (request.path) {
@@ -64,12 +63,27 @@ function handlerOf(world: { watching: number; seen: ApiRequest[]; upgrades: Upgr
       case '/api/v1/pods':
         return { kind: 'stream', code: 200, contentType: 'application/json', chunks: watch(request) };
       case '/upgrade': {
-        const taken = world.upgrades.take(request);
-        if (taken === undefined) return pathNotFound();
-        taken.socket.end(
-          'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello',
-        );
-        return pathNotFound();
+        if (request.upgrade === undefined) return pathNotFound();
+        return {
+          kind: 'switch',
+          code: 101,
+          headers: new Map([
+            ['upgrade', [request.upgrade]],
+            ['connection', ['Upgrade']],
+          ]),
+          join: async (client) => {
+            client.write(Buffer.from('hello '));
+            for (let sum = ''; sum.length < 3;) {
+              const chunk = await client.read();
+              if (chunk === undefined) break;
+              client.write(chunk);
+              sum += chunk.toString();
+            }
+            client.end();
+            await client.closed;
+          },
+          abandon: () => undefined,
+        };
       }
       default:
         return pathNotFound();
@@ -96,7 +110,7 @@ afterEach(async () => {
 async function start(
   options: { plain?: boolean; timeoutMs?: number; stallMs?: number; limits?: Partial<ListenerLimits> } = {},
 ) {
-  const world = { watching: 0, seen: [] as ApiRequest[], upgrades: new Upgrades() };
+  const world = { watching: 0, seen: [] as ApiRequest[] };
   let ids = 0;
   const handler = apiPipeline({
     clock: systemClock,
@@ -116,7 +130,6 @@ async function start(
     door,
     clock: systemClock,
     logger: silentLogger,
-    upgrades: world.upgrades,
     ...(options.plain !== true && { tls }),
     ...(options.limits && { limits: options.limits }),
   });
@@ -378,8 +391,8 @@ test('plain HTTP/1.1, byte by byte', async () => {
 test('connections that leave HTTP go through the pipeline and are taken over, or answered', async () => {
   const { port } = await start({ plain: true });
   const ask = (path: string) =>
-    raw(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
-  expect(await ask('/upgrade')).toMatch(/^HTTP\/1\.1 101 .*hello$/s);
+    raw(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nyou`);
+  expect(await ask('/upgrade')).toMatch(/^HTTP\/1\.1 101 .*hello you$/s);
   expect(await ask('/nowhere')).toMatch(/^HTTP\/1\.1 404 .*404 page not found\n$/s);
 });
 

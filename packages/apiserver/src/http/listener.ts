@@ -35,8 +35,7 @@ import type { Door } from './door.ts';
 import { Http1Incoming, Http1Outgoing } from './http1.ts';
 import { Http2Incoming, Http2Outgoing } from './http2.ts';
 import { peerOf } from './peer.ts';
-import { HttpRequest } from './request.ts';
-import type { Upgrades } from './upgrade.ts';
+import { asksToLeaveHttp, hasBody, UpgradeIncoming, UpgradeOutgoing } from './upgrade.ts';
 
 /** A certificate with its key, PEM, and who may sign clients'. */
 export interface TlsIdentity {
@@ -69,7 +68,6 @@ export interface ListenerOptions {
   readonly logger: Logger;
   /** Undefined: plain HTTP. */
   readonly tls?: TlsIdentity;
-  readonly upgrades?: Upgrades;
   readonly limits?: Partial<ListenerLimits>;
 }
 
@@ -120,7 +118,6 @@ export class Listener {
   private readonly door: Door;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly upgrades: Upgrades | undefined;
   private readonly limits: ListenerLimits;
   private readonly port: TcpServer;
   private readonly http1: Server;
@@ -133,11 +130,10 @@ export class Listener {
   private readonly peers = new WeakMap<object, Peer>();
   private stopping = false;
 
-  constructor({ door, clock, logger, tls, upgrades, limits }: ListenerOptions) {
+  constructor({ door, clock, logger, tls, limits }: ListenerOptions) {
     this.door = door;
     this.clock = clock;
     this.logger = logger;
-    this.upgrades = upgrades;
     this.limits = { ...LIMITS, ...limits };
     this.http1 = this.makeHttp1();
     this.http2 = this.makeHttp2();
@@ -270,8 +266,7 @@ export class Listener {
       maxHeaderSize: HEADER_BYTES_MAX,
       // How long a body may take is the deadline's affair.
       requestTimeout: 0,
-      shouldUpgradeCallback: (request: IncomingMessage) =>
-        this.upgrades !== undefined && /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? ''),
+      shouldUpgradeCallback: (request: IncomingMessage) => asksToLeaveHttp(request),
     });
     // A server that does not listen itself looks at its connections' timeouts from this event on.
     server.emit('listening');
@@ -288,24 +283,21 @@ export class Listener {
     this.taken.add(socket);
     socket.on('close', () => this.taken.delete(socket));
     socket.on('error', () => socket.destroy());
-    // The answer, should the handler give one in place of an upgrade, is the connection's last.
-    const response = new ServerResponse(message);
-    response.shouldKeepAlive = false;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- node:http says Duplex and gives its Socket
     const connection = socket as Socket;
-    const incoming = new Http1Incoming(message, response, this.peer(connection));
-    const out = new UpgradeOutgoing(message, response, connection);
-    let request: HttpRequest;
-    try {
-      request = new HttpRequest(incoming, this.clock.monotonicMs());
-    } catch {
-      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    connection.setTimeout(0);
+    if (hasBody(message)) {
+      const said = 'a request that would leave HTTP must have no body';
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${said}`,
+      );
       return;
     }
-    socket.once('close', () => request.abort());
-    this.upgrades?.offer(request, { socket, head });
-    out.taken = () => this.upgrades?.wasTaken(request) ?? false;
-    void this.door.run(request, out);
+    const response = new ServerResponse(message);
+    // The answer, should the handler give one in place of leaving HTTP, is the connection's last.
+    response.shouldKeepAlive = false;
+    const incoming = new UpgradeIncoming(message, response, this.peer(connection), connection);
+    void this.door.serve(incoming, new UpgradeOutgoing(message, response, connection, head));
   }
 
   // ---- HTTP/2 ----
@@ -401,31 +393,4 @@ function refuseHttp1(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
   );
-}
-
-/** The answer on a connection that asked to be upgraded: nothing once the socket was taken over. */
-class UpgradeOutgoing extends Http1Outgoing {
-  taken = (): boolean => false;
-  private readonly reply: ServerResponse;
-  private readonly connection: Socket;
-
-  constructor(message: IncomingMessage, response: ServerResponse, connection: Socket) {
-    super(message, response, () => true);
-    this.reply = response;
-    this.connection = connection;
-  }
-
-  override get open(): boolean {
-    return !this.taken() && !this.connection.destroyed;
-  }
-
-  override head(code: number, headers: Parameters<Http1Outgoing['head']>[1]): void {
-    this.reply.assignSocket(this.connection);
-    this.reply.on('finish', () => this.connection.end());
-    super.head(code, headers);
-  }
-
-  override abort(): void {
-    if (!this.taken()) this.connection.destroy();
-  }
 }

@@ -19,6 +19,7 @@ export class HttpRequest implements ApiRequest {
   readonly peer: Peer;
   readonly info: RequestInfo;
   readonly context: RequestContext;
+  readonly upgrade: string | undefined;
   /** Texts for Warning headers, in order, each once. */
   readonly warnings = new Set<string>();
   private readonly incoming: Incoming;
@@ -48,6 +49,7 @@ export class HttpRequest implements ApiRequest {
       receivedMs,
       target,
     };
+    this.upgrade = incoming.upgrade;
     this.incoming = incoming;
     incoming.onGone(() => {
       if (!this.answered) this.controller.abort();
@@ -96,6 +98,16 @@ export class HttpRequest implements ApiRequest {
       chunks.push(chunk);
     }
     return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size);
+  }
+
+  async *pieces(): AsyncGenerator<Buffer, void> {
+    if (this.bodyTaken) throw new Error('the body was read before');
+    this.bodyTaken = true;
+    for (;;) {
+      const chunk = await this.incoming.read();
+      if (chunk === undefined) return;
+      yield chunk;
+    }
   }
 }
 

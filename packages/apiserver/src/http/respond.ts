@@ -8,7 +8,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
-import type { Clock } from '@keelson/base';
+import { assert, type Clock } from '@keelson/base';
 
 import type { ApiResponse, Headers } from '../api/exchange.ts';
 import { parseApiVersion, type KubeObject } from '../api/meta.ts';
@@ -65,10 +65,15 @@ export class Responder {
   ): Promise<void> {
     if (!out.open) {
       if (response.kind === 'stream') await closeStream(response.chunks);
+      if (response.kind === 'switch') response.abandon();
       return;
     }
     if (response.kind === 'stream') {
       await this.writeStream(request, response, out, ending);
+      return;
+    }
+    if (response.kind === 'switch') {
+      await leaveHttp(response, out, ending);
       return;
     }
     let { code } = response;
@@ -115,7 +120,7 @@ export class Responder {
     if (out.open) request.finish();
   }
 
-  private bodyOf(request: HttpRequest, response: Exclude<ApiResponse, { kind: 'stream' }>): Body {
+  private bodyOf(request: HttpRequest, response: Exclude<ApiResponse, { kind: 'stream' | 'switch' }>): Body {
     switch (response.kind) {
       case 'bytes':
         return {
@@ -173,7 +178,7 @@ export class Responder {
     const headers = commonHeaders(request, response.headers);
     if (response.contentType !== '') headers.set('content-type', [response.contentType]);
     let { chunks } = response;
-    if (finite && acceptsGzip(request)) {
+    if (finite && response.asIs !== true && acceptsGzip(request)) {
       chunks = compressed(chunks, GZIP_LEVEL);
       headers.set('content-encoding', ['gzip']);
       headers.set('vary', [...(headers.get('vary') ?? []), 'Accept-Encoding']);
@@ -206,6 +211,29 @@ export class Responder {
         else out.abort();
       }
     }
+  }
+}
+
+/** Hands the connection over, and waits until it is over; the end of the server ends it. */
+async function leaveHttp(
+  response: Extract<ApiResponse, { kind: 'switch' }>,
+  out: Outgoing,
+  ending: AbortSignal,
+): Promise<void> {
+  if (out.takeOver === undefined || ending.aborted) {
+    response.abandon();
+    assert(out.takeOver !== undefined, 'HTTP is left only where the request asks for it');
+    out.abort();
+    return;
+  }
+  const client = out.takeOver(response.headers);
+  const end = (): void => client.destroy();
+  ending.addEventListener('abort', end);
+  try {
+    await response.join(client);
+  } finally {
+    ending.removeEventListener('abort', end);
+    client.destroy();
   }
 }
 

@@ -3,7 +3,7 @@
  * inside the process. Interfaces only; door.ts speaks to all three alike.
  */
 
-import type { Headers, Peer } from '../api/exchange.ts';
+import type { ByteConnection, Headers, Peer } from '../api/exchange.ts';
 
 /** What came in. */
 export interface Incoming {
@@ -14,6 +14,8 @@ export interface Incoming {
   readonly peer: Peer;
   /** Bytes the client announced; undefined: it did not say. */
   readonly contentLength: number | undefined;
+  /** What the connection may leave HTTP for, as its client asks; its answer is then an Outgoing that can be taken over. */
+  readonly upgrade?: string | undefined;
   /**
    * Reads the body piece by piece; each call goes on where the last one stopped. Undefined at its end.
    *
@@ -44,4 +46,6 @@ export interface Outgoing {
   end(last?: Buffer): void;
   /** Cuts the answer short, so that the client sees it is not whole. */
   abort(): void;
+  /** In place of head(): sends this head and hands the connection over. Only where the request can leave HTTP. */
+  takeOver?(headers: Headers): ByteConnection;
 }

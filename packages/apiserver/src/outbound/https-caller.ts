@@ -12,6 +12,8 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 
 import type { Clock } from '@keelson/base';
 
+import { reasonOf, type CalledPlace } from './failure-reason.ts';
+
 export interface CallTarget {
   /** https, with its query. */
   readonly url: string;
@@ -89,7 +91,7 @@ export class HttpsCaller {
         if (asking.lostIdleConnection && attempt === 1) continue;
         if (options.signal.aborted) throw fail('cancelled', 'context canceled', error);
         if (asking.timedOut) throw fail('timeout', 'context deadline exceeded', error);
-        throw fail('transport', reasonOf(error, target), error);
+        throw fail('transport', reasonOf(error, placeOf(target)), error);
       }
     }
   }
@@ -193,46 +195,7 @@ async function collect(answer: IncomingMessage, asked: ClientRequest): Promise<B
   return Buffer.concat(chunks);
 }
 
-const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
-
-/** A failure in Go's words. */
-function reasonOf(error: unknown, { url, address }: CallTarget): string {
-  const code = property(error, 'code');
-  const parsed = new URL(url);
-  const { hostname } = parsed;
-  const where = `${address?.host ?? hostname}:${address?.port ?? (parsed.port || '443')}`;
-  if (UNKNOWN_AUTHORITY.has(code)) {
-    return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
-  }
-  switch (code) {
-    case 'ECONNREFUSED':
-      return `dial tcp ${where}: connect: connection refused`;
-    case 'EHOSTUNREACH':
-      return `dial tcp ${where}: connect: no route to host`;
-    case 'ENETUNREACH':
-      return `dial tcp ${where}: connect: network is unreachable`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `dial tcp: lookup ${hostname}: no such host`;
-    case 'ECONNRESET':
-      return 'EOF';
-    case 'CERT_HAS_EXPIRED':
-    case 'CERT_NOT_YET_VALID':
-      return 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid';
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `tls: failed to verify certificate: x509: certificate is not valid for ${hostname}`;
-    default:
-      return property(error, 'message') || String(error);
-  }
-}
-
-function property(error: unknown, name: 'code' | 'message'): string {
-  const value: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, name) : undefined;
-  return typeof value === 'string' ? value : '';
+function placeOf({ url, address }: CallTarget): CalledPlace {
+  const { hostname, port } = new URL(url);
+  return { hostname, where: `${address?.host ?? hostname}:${address?.port ?? (port || '443')}` };
 }

@@ -1,0 +1,451 @@
+/**
+ * Requests that are handed on to another server as they came: an aggregated API, a node, what stands behind a service.
+ * Over TLS or plain, HTTP/1.1, bodies and answers piece by piece at the pace of the slower side. A name is looked up once,
+ * its address is judged and that address is dialed, so that nobody changes it in between. A connection that leaves HTTP is
+ * handed over after the backend's 101 and for nothing else. Follows no redirect, keeps nothing of a body, tries a request
+ * again only where it reads and the server closed an idle connection on it.
+ *
+ * Modelled on apimachinery's util/proxy and what Go's http.Transport does for it.
+ */
+
+import {
+  request as plainRequest,
+  Agent as PlainAgent,
+  type ClientRequest,
+  type IncomingMessage,
+} from 'node:http';
+import { request as tlsRequest, Agent as TlsAgent, type RequestOptions } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+
+import { toError, type Clock } from '@keelson/base';
+
+import type { ByteConnection, Headers } from '../api/exchange.ts';
+import { headersOf } from '../api/header-fields.ts';
+import { BodyChunks } from './body-chunks.ts';
+import { reasonOf } from './failure-reason.ts';
+import { SocketConnection } from './socket-connection.ts';
+
+/** Where a request goes. */
+export interface BackendTarget {
+  /** An address, or a name: it is looked up once for each connection. */
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly tls?: BackendTls;
+  /** Judges every address the host has; the first is dialed. @throws Error, which becomes the call's */
+  readonly checkAddress?: (address: string) => void;
+}
+
+export interface BackendTls {
+  /** PEM of who vouches for the server; the system's authorities where it is empty. */
+  readonly caBundle: string;
+  /** The name its certificate is for, where that is not the host's. */
+  readonly serverName?: string;
+  /** PEM of what is shown to the server. */
+  readonly pair?: { readonly cert: string; readonly key: string };
+  /** Takes any certificate. */
+  readonly unverified?: boolean;
+}
+
+export interface BackendRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** All that are sent; names in lower case. */
+  readonly headers: Headers;
+  /** Undefined: none. */
+  readonly body?: AsyncIterable<Buffer>;
+  /** Ends the call, and the answer that is under way. */
+  readonly signal: AbortSignal;
+  /** Until the head of the answer, ms; as long as the signal lets it without. */
+  readonly answerMs?: number;
+}
+
+export interface BackendAnswer {
+  readonly kind: 'answer';
+  readonly code: number;
+  readonly headers: Headers;
+  /** The body, once; who breaks it off closes the connection. Throws where the backend's answer was cut short. */
+  readonly chunks: AsyncIterable<Buffer>;
+  /** Nobody wants the body. */
+  readonly abandon: () => void;
+}
+
+export interface BackendSwitch {
+  readonly kind: 'switch';
+  readonly headers: Headers;
+  readonly connection: ByteConnection;
+}
+
+/** A call that got no answer; the message says why in Go's words. */
+export class BackendError extends Error {
+  override readonly name = 'BackendError';
+  /** `dial`: no connection came about; `exchange`: it did; `cancelled`: the request was given up; `limit`: too many. */
+  readonly kind: 'dial' | 'exchange' | 'cancelled' | 'limit';
+
+  constructor(kind: BackendError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** Told what is counted. */
+export interface BackendObserver {
+  dialFailed(): void;
+}
+
+export interface BackendCallerOptions {
+  readonly clock: Pick<Clock, 'setTimer'>;
+  /** All addresses of a name, best first. @throws with a code as getaddrinfo's */
+  readonly lookup: (host: string) => Promise<readonly string[]>;
+  readonly observer?: BackendObserver;
+  /** Calls and tunnels at a time; CALLS_MAX unless said. */
+  readonly callsMax?: number;
+}
+
+/** Until a connection is there, its handshake included; Go's dialer takes as long for the first half alone. */
+const DIAL_MS = 30_000;
+/** Calls and tunnels that are open at a time, of all backends together: each holds a file descriptor. */
+const CALLS_MAX = 8_192;
+const IDLE_MAX = 25;
+/** Idle connections are closed after this, ms: as Go's transport. */
+const IDLE_MS = 90_000;
+/** Headers of an answer, all together, bytes. */
+const HEAD_BYTES_MAX = 64 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+/** Requests that may be sent once more, and so over a connection that was used before. */
+const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+const AGENT = { keepAlive: true, maxFreeSockets: IDLE_MAX, scheduling: 'lifo', timeout: IDLE_MS } as const;
+
+export class BackendCaller {
+  private readonly clock: Pick<Clock, 'setTimer'>;
+  private readonly lookup: BackendCallerOptions['lookup'];
+  private readonly observer: BackendObserver | undefined;
+  private readonly callsMax: number;
+  private readonly plain = new PlainAgent(AGENT);
+  private readonly secure = new TlsAgent(AGENT);
+  private readonly open = { answer: 0, switch: 0 };
+  /** What ends each of them. */
+  private readonly running = new Set<() => void>();
+
+  constructor({ clock, lookup, observer, callsMax = CALLS_MAX }: BackendCallerOptions) {
+    this.clock = clock;
+    this.lookup = lookup;
+    this.observer = observer;
+    this.callsMax = callsMax;
+  }
+
+  /** Calls whose answers are under way, and connections that left HTTP. */
+  get openCounts(): { readonly answer: number; readonly switch: number } {
+    return { ...this.open };
+  }
+
+  /**
+   * Hands a request on.
+   *
+   * @throws BackendError
+   */
+  async send(target: BackendTarget, request: BackendRequest): Promise<BackendAnswer> {
+    const again = READING.has(request.method) && request.body === undefined;
+    const result = await this.counted('answer', async (release) => {
+      const address = await this.addressOf(target, request);
+      const agent = !again ? false : target.tls === undefined ? this.plain : this.secure;
+      let exchange = this.begin(target, address, request, agent, release);
+      try {
+        return await exchange.result;
+      } catch (error) {
+        if (!exchange.lostIdleConnection || request.signal.aborted) throw error;
+        exchange = this.begin(target, address, request, false, release);
+        return await exchange.result;
+      }
+    });
+    if (result.kind === 'switch') {
+      result.connection.destroy();
+      throw new BackendError('exchange', 'the backend switched protocols without being asked to');
+    }
+    return result;
+  }
+
+  /**
+   * Hands a request on that would leave HTTP. What the backend answers in place of that is an answer.
+   *
+   * @throws BackendError
+   */
+  upgrade(target: BackendTarget, request: BackendRequest): Promise<BackendSwitch | BackendAnswer> {
+    return this.counted('switch', async (release) => {
+      const address = await this.addressOf(target, request);
+      return await this.begin(target, address, request, false, release).result;
+    });
+  }
+
+  /** Ends what is under way, and closes idle connections. */
+  close(): void {
+    for (const end of this.running) end();
+    this.plain.destroy();
+    this.secure.destroy();
+  }
+
+  /** @param work takes a function that it, or what it answers, calls when the connection is no longer used */
+  private async counted<T>(kind: 'answer' | 'switch', work: (release: () => void) => Promise<T>): Promise<T> {
+    if (this.open.answer + this.open.switch >= this.callsMax) {
+      throw new BackendError('limit', 'too many requests are handed on to other servers');
+    }
+    this.open[kind] += 1;
+    let released = false;
+    const release = (): void => {
+      if (!released) this.open[kind] -= 1;
+      released = true;
+    };
+    try {
+      return await work(release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  private async addressOf(
+    { host, port, checkAddress }: BackendTarget,
+    request: BackendRequest,
+  ): Promise<string> {
+    let addresses: readonly string[];
+    if (isIP(host) !== 0) addresses = [host];
+    else {
+      try {
+        addresses = await this.lookup(host);
+      } catch (error) {
+        this.observer?.dialFailed();
+        throw new BackendError('dial', reasonOf(error, { hostname: host, where: hostPort(host, port) }), {
+          cause: error,
+        });
+      }
+    }
+    if (request.signal.aborted) throw new BackendError('cancelled', 'context canceled');
+    if (addresses.length === 0) throw new BackendError('dial', `dial tcp: lookup ${host}: no such host`);
+    for (const address of addresses) checkAddress?.(address);
+    return addresses[0];
+  }
+
+  private begin(
+    target: BackendTarget,
+    address: string,
+    request: BackendRequest,
+    agent: PlainAgent | TlsAgent | false,
+    release: () => void,
+  ): Exchange {
+    const { tls } = target;
+    const options = requestOptions(target, address, request, agent);
+    const asked = tls === undefined ? plainRequest(options) : tlsRequest(options);
+    const end = (): void => void asked.destroy(new Error('the server stops'));
+    this.running.add(end);
+    // Of a connection that left HTTP this comes with its socket's end.
+    asked.once('close', () => this.running.delete(end));
+    return new Exchange(asked, target, address, request, {
+      clock: this.clock,
+      observer: this.observer,
+      release,
+    });
+  }
+}
+
+interface ExchangeParts {
+  readonly clock: Pick<Clock, 'setTimer'>;
+  readonly observer: BackendObserver | undefined;
+  readonly release: () => void;
+}
+
+/** One attempt. */
+class Exchange {
+  readonly result: Promise<BackendSwitch | BackendAnswer>;
+  lostIdleConnection = false;
+  private connected = false;
+
+  constructor(
+    asked: ClientRequest,
+    target: BackendTarget,
+    address: string,
+    request: BackendRequest,
+    { clock, observer, release }: ExchangeParts,
+  ) {
+    const { signal, answerMs } = request;
+    this.result = new Promise((resolve, reject) => {
+      const where = {
+        hostname: target.tls?.serverName ?? target.host,
+        where: hostPort(address, target.port),
+      };
+      let why: BackendError | undefined;
+      const giveUp = (error: BackendError): void => {
+        why ??= error;
+        asked.destroy(error);
+      };
+      const dialing = clock.setTimer(DIAL_MS, () =>
+        giveUp(new BackendError('dial', `dial tcp ${where.where}: i/o timeout`)),
+      );
+      const waiting =
+        answerMs === undefined
+          ? undefined
+          : clock.setTimer(answerMs, () =>
+              giveUp(new BackendError('exchange', 'net/http: timeout awaiting response headers')),
+            );
+      const cancel = (): void => giveUp(new BackendError('cancelled', 'context canceled'));
+      const settle = (): void => {
+        dialing.cancel();
+        waiting?.cancel();
+      };
+      signal.addEventListener('abort', cancel, { once: true });
+      const over = (): void => {
+        settle();
+        signal.removeEventListener('abort', cancel);
+        release();
+      };
+      asked.on('socket', (socket) => {
+        // A backend that went silently is found by TCP, however long nothing is said.
+        socket.setKeepAlive(true, KEEP_ALIVE_MS);
+        socket.setNoDelay(true);
+        whenConnected(socket, () => {
+          this.connected = true;
+          dialing.cancel();
+        });
+      });
+      asked.on('error', (error: NodeJS.ErrnoException) => {
+        settle();
+        signal.removeEventListener('abort', cancel);
+        this.lostIdleConnection = asked.reusedSocket && why === undefined && error.code === 'ECONNRESET';
+        if (!this.connected) observer?.dialFailed();
+        const kind = this.connected || asked.reusedSocket ? 'exchange' : 'dial';
+        reject(why ?? new BackendError(kind, reasonOf(error, where), { cause: error }));
+      });
+      asked.on('response', (message) => {
+        settle();
+        message.once('close', over);
+        resolve(answerOf(message, asked));
+      });
+      asked.on('upgrade', (message, socket: Socket, head) => {
+        settle();
+        // From here on the connection is its owner's, and ends with the client's.
+        signal.removeEventListener('abort', cancel);
+        socket.setTimeout(0);
+        socket.once('close', over);
+        const connection = new SocketConnection(socket, head);
+        if (message.statusCode !== 101) {
+          connection.destroy();
+          reject(
+            new BackendError('exchange', `invalid upgrade response: status code ${message.statusCode ?? 0}`),
+          );
+          return;
+        }
+        resolve({ kind: 'switch', headers: headersOf(message.rawHeaders), connection });
+      });
+      if (signal.aborted) cancel();
+      else void sendBody(asked, request.body);
+    });
+  }
+}
+
+function answerOf(message: IncomingMessage, asked: ClientRequest): BackendAnswer {
+  const abandon = (): void => {
+    asked.destroy();
+  };
+  // A failure behind the head is told to who reads the chunks.
+  message.on('error', () => undefined);
+  return {
+    kind: 'answer',
+    code: message.statusCode ?? 0,
+    headers: headersOf(message.rawHeaders),
+    chunks: chunksOf(message, abandon),
+    abandon,
+  };
+}
+
+function chunksOf(message: IncomingMessage, abandon: () => void): AsyncIterable<Buffer> {
+  const chunks = new BodyChunks(message);
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const chunk = await chunks.read();
+        if (chunk !== undefined) return { done: false, value: chunk };
+        if (!message.complete) throw new Error('unexpected EOF');
+        return { done: true, value: undefined };
+      },
+      return() {
+        if (!message.readableEnded) abandon();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    }),
+  };
+}
+
+/** A body that fails takes the request with it: the backend must not take a part for the whole. */
+async function sendBody(asked: ClientRequest, body: AsyncIterable<Buffer> | undefined): Promise<void> {
+  if (body === undefined) {
+    asked.end();
+    return;
+  }
+  try {
+    for await (const chunk of body) {
+      if (asked.destroyed) return;
+      if (!asked.write(chunk)) await drained(asked);
+    }
+    asked.end();
+  } catch (error) {
+    asked.destroy(toError(error));
+  }
+}
+
+function drained(asked: ClientRequest): Promise<void> {
+  if (asked.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      asked.off('drain', done);
+      asked.off('close', done);
+      resolve();
+    };
+    asked.on('drain', done);
+    asked.on('close', done);
+  });
+}
+
+function whenConnected(socket: Socket, task: () => void): void {
+  if (socket instanceof TLSSocket) {
+    // A connection that was used before has its handshake behind it.
+    if (socket.getProtocol() !== null && !socket.connecting) task();
+    else socket.once('secureConnect', task);
+  } else if (socket.connecting) socket.once('connect', task);
+  else task();
+}
+
+function requestOptions(
+  { host, port, tls }: BackendTarget,
+  address: string,
+  { method, target, headers }: BackendRequest,
+  agent: PlainAgent | TlsAgent | false,
+): RequestOptions {
+  const serverName = tls?.serverName ?? host;
+  return {
+    agent,
+    method,
+    host: address,
+    port,
+    path: target,
+    // In turn, as they are sent: a repeated header stays repeated.
+    headers: [...headers].flatMap(([name, values]) => values.flatMap((value) => [name, value])),
+    maxHeaderSize: HEAD_BYTES_MAX,
+    setDefaultHeaders: false,
+    ...(tls === undefined
+      ? {}
+      : {
+          minVersion: 'TLSv1.2',
+          servername: isIP(serverName) === 0 ? serverName : '',
+          ...(tls.caBundle === '' ? {} : { ca: tls.caBundle }),
+          ...(tls.pair === undefined ? {} : tls.pair),
+          ...(tls.unverified === true ? { rejectUnauthorized: false } : {}),
+        }),
+  };
+}
+
+/** As Go writes it: an address of version 6 in brackets. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,235 @@
+/**
+ * A request handed on to another server and its answer handed back: which headers go along in each direction, who is said
+ * to stand in between, what becomes of a redirect and of a connection that leaves HTTP. What the two servers say to each
+ * other besides (credentials, identity) is the caller's to add.
+ *
+ * Modelled on apimachinery's util/proxy (UpgradeAwareHandler, Transport) and net/http/httputil's ReverseProxy.
+ */
+
+import type { Clock } from '@keelson/base';
+
+import type { ApiRequest, ApiResponse, Headers } from '../api/exchange.ts';
+import {
+  BackendError,
+  type BackendAnswer,
+  type BackendCaller,
+  type BackendRequest,
+  type BackendTarget,
+} from './backend-caller.ts';
+import { tunnel } from './tunnel.ts';
+
+export interface HandOnOptions {
+  readonly caller: BackendCaller;
+  readonly clock: Pick<Clock, 'setTimer'>;
+  readonly target: BackendTarget;
+  /** Path and query at the backend. */
+  readonly path: string;
+  /** The Host header; the target's address unless said. */
+  readonly host: string;
+  /** Set in place of what the client sent under these names, in lower case; no values: taken away. */
+  readonly headers: Headers;
+  /** Taken away before, by name in lower case. */
+  readonly drop?: (name: string) => boolean;
+  /** What a Location is rewritten to; without it a redirect is answered 502 and goes nowhere. */
+  readonly rewriteLocation?: (location: string) => string;
+  /** Until the answer is whole, ms; as long as the client wants unless said. Never counts once HTTP was left. */
+  readonly wholeMs?: number;
+  /** The answer lasts as long as somebody listens, so that a server that stops ends it: a watch, a log that is followed. */
+  readonly endless: boolean;
+}
+
+/** RFC 9110 7.6.1 and what Go adds to it: they concern one connection. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+/** Ours are for browsers that speak to us; a backend does not speak for this server. */
+const NOT_BACK: ReadonlySet<string> = new Set([
+  'access-control-allow-credentials',
+  'access-control-allow-headers',
+  'access-control-allow-methods',
+  'access-control-allow-origin',
+  'audit-id',
+]);
+/** What the backend says in place of switching may take so long, as the original has it. */
+const REFUSAL_MS = 10_000;
+/** Until a backend says whether it switches, ms: there is no deadline on requests that leave HTTP. */
+const SWITCH_MS = 60_000;
+const REDIRECT_REFUSED = 'the backend attempted to redirect this request, which is not permitted';
+
+/**
+ * Hands a request on and back, upgrade included.
+ *
+ * @throws BackendError where the backend gave no answer that can be handed back; the caller says it in his words
+ */
+export async function handOn(request: ApiRequest, options: HandOnOptions): Promise<ApiResponse> {
+  return request.upgrade === undefined
+    ? await exchange(request, options)
+    : await leaveHttp(request, request.upgrade, options);
+}
+
+async function exchange(request: ApiRequest, options: HandOnOptions): Promise<ApiResponse> {
+  const { caller, clock, target, path, wholeMs, endless } = options;
+  const { headers, body } = messageOf(request, options);
+  const time = new AbortController();
+  const timer =
+    wholeMs === undefined
+      ? undefined
+      : clock.setTimer(wholeMs, () => time.abort(new Error('the time for the answer is up')));
+  const signal = timer === undefined ? request.signal : AbortSignal.any([request.signal, time.signal]);
+  let answer: BackendAnswer;
+  try {
+    answer = await caller.send(target, {
+      method: request.method,
+      target: path,
+      headers,
+      signal,
+      ...(body === undefined ? {} : { body }),
+    });
+  } catch (error) {
+    timer?.cancel();
+    throw error;
+  }
+  return answered(answer, options, endless, () => timer?.cancel());
+}
+
+async function leaveHttp(
+  request: ApiRequest,
+  protocol: string,
+  options: HandOnOptions,
+): Promise<ApiResponse> {
+  const { caller, clock, target, path } = options;
+  const { headers } = messageOf(request, options);
+  headers.set('connection', ['Upgrade']);
+  headers.set('upgrade', [protocol]);
+  const asked: BackendRequest = {
+    method: request.method,
+    target: path,
+    headers,
+    signal: request.signal,
+    answerMs: SWITCH_MS,
+  };
+  const result = await caller.upgrade(target, asked);
+  if (result.kind === 'switch') {
+    const { connection } = result;
+    return {
+      kind: 'switch',
+      code: 101,
+      headers: result.headers,
+      join: (client) => tunnel(client, connection, clock),
+      abandon: () => connection.destroy(),
+    };
+  }
+  // A connection that did not switch is never the client's: its answer is read to the end of its own words.
+  if (result.code < 400) {
+    result.abandon();
+    throw new BackendError('exchange', `invalid upgrade response: status code ${result.code}`);
+  }
+  const timer = clock.setTimer(REFUSAL_MS, () => result.abandon());
+  return answered(result, options, false, () => timer.cancel());
+}
+
+/** What is sent of a request. */
+function messageOf(
+  request: ApiRequest,
+  { host, headers: own, drop }: HandOnOptions,
+): { readonly headers: Map<string, readonly string[]>; readonly body?: AsyncIterable<Buffer> } {
+  const named = connectionNames(request.headers);
+  const headers = new Map<string, readonly string[]>([['host', [host]]]);
+  for (const [name, values] of request.headers) {
+    if (name === 'host' || HOP_BY_HOP.has(name) || named.has(name) || drop?.(name) === true) continue;
+    headers.set(name, values);
+  }
+  const before = request.headers.get('x-forwarded-for') ?? [];
+  headers.set('x-forwarded-for', [[...before, request.peer.address].join(', ')]);
+  for (const [name, values] of own) {
+    if (values.length === 0) headers.delete(name);
+    else headers.set(name, values);
+  }
+  if (!hasBody(request)) return { headers };
+  // The client said how long its body is, or that it sends it in chunks.
+  if (!headers.has('content-length')) headers.set('transfer-encoding', ['chunked']);
+  return { headers, body: request.pieces() };
+}
+
+/** Reads and the like come without; a length of zero is none. */
+function hasBody({ headers, method, upgrade }: ApiRequest): boolean {
+  if (upgrade !== undefined) return false;
+  const length = headers.get('content-length')?.[0];
+  if (length !== undefined) return Number(length) > 0;
+  if (headers.has('transfer-encoding')) return true;
+  // A stream of HTTP/2 need not say that a body comes.
+  return method === 'POST' || method === 'PUT' || method === 'PATCH';
+}
+
+/** Headers that the Connection header names: they too concern one connection. */
+function connectionNames(headers: Headers): ReadonlySet<string> {
+  const values = headers.get('connection') ?? [];
+  return new Set(values.flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase()));
+}
+
+function answered(
+  { code, headers, chunks, abandon }: BackendAnswer,
+  { rewriteLocation }: HandOnOptions,
+  endless: boolean,
+  over: () => void,
+): ApiResponse {
+  const location = headers.get('location')?.[0] ?? '';
+  if (code >= 300 && code <= 399 && location !== '' && rewriteLocation === undefined) {
+    over();
+    abandon();
+    return {
+      kind: 'bytes',
+      code: 502,
+      contentType: 'text/plain; charset=utf-8',
+      body: Buffer.from(REDIRECT_REFUSED),
+    };
+  }
+  const named = connectionNames(headers);
+  const back = new Map(
+    [...headers].filter(([name]) => !HOP_BY_HOP.has(name) && !NOT_BACK.has(name) && !named.has(name)),
+  );
+  if (location !== '' && rewriteLocation !== undefined) back.set('location', [rewriteLocation(location)]);
+  return {
+    kind: 'stream',
+    code,
+    contentType: '',
+    chunks: followed(chunks, over),
+    finite: !endless,
+    asIs: true,
+    headers: back,
+  };
+}
+
+/** The chunks, and a word when they are over, however they end; also where nobody began to take them. */
+function followed(chunks: AsyncIterable<Buffer>, over: () => void): AsyncIterable<Buffer> {
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = chunks[Symbol.asyncIterator]();
+      return {
+        async next() {
+          try {
+            const step = await inner.next();
+            if (step.done === true) over();
+            return step;
+          } catch (error) {
+            over();
+            throw error;
+          }
+        },
+        async return() {
+          over();
+          await inner.return?.();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
+}
