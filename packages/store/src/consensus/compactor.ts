@@ -6,11 +6,18 @@
 import { Deferred, toError, type Logger } from '@keelson/base';
 import type { StateMachine } from '../apply/state-machine.ts';
 import { StoreError } from '../errors.ts';
+import type { MvccStore } from '../mvcc/store.ts';
 import type { Schedule } from './schedule.ts';
 
 /** Thrown into a run whose store has been replaced or whose member stops. */
 class Abandoned extends Error {
   override readonly name = 'Abandoned';
+}
+
+/** Work under way, and on what. */
+interface Run {
+  readonly store: MvccStore;
+  readonly ended: Promise<void>;
 }
 
 export class Compactor {
@@ -21,7 +28,7 @@ export class Compactor {
   private readonly sleepMs: number;
   private readonly logger: Logger;
   private readonly onError: (error: Error) => void;
-  private running: Promise<void> | undefined;
+  private running: Run | undefined;
   private stopped = false;
   private waiting: { readonly revision: number; readonly deferred: Deferred<void> }[] = [];
 
@@ -42,18 +49,22 @@ export class Compactor {
   /** Starts the scheduled work unless it runs already. */
   kick(): void {
     if (this.running !== undefined || this.stopped) return;
-    this.running = this.run().finally(() => {
+    const store = this.state().mvcc;
+    const ended = this.run(store).finally(() => {
       this.running = undefined;
       if (!this.stopped && this.state().mvcc.compactionPending) this.kick();
     });
+    this.running = { store, ended };
   }
 
   /**
    * A snapshot has replaced the store: work on the one before ends. Resolves when nothing of it is under way,
-   * and tells those whose compaction the snapshot brought along.
+   * and tells those whose compaction the snapshot brought along. Work on the new one, which may be long and has
+   * begun already, is not waited for: until this resolves the member says to nobody that it has the snapshot.
    */
   async storeReplaced(): Promise<void> {
-    await this.running;
+    const { running } = this;
+    if (running !== undefined && running.store !== this.state().mvcc) await running.ended;
     this.tellWaiting(this.state().mvcc.finishedCompactRevision);
   }
 
@@ -71,13 +82,13 @@ export class Compactor {
     this.stopped = true;
     for (const { deferred } of this.waiting) deferred.reject(new StoreError('STOPPED'));
     this.waiting = [];
-    await this.running;
+    await this.running?.ended;
   }
 
-  private async run(): Promise<void> {
+  private async run(store: MvccStore): Promise<void> {
     // Whoever asks is in the middle of applying a batch; its puts must not be sealed without the mark behind them.
     await Promise.resolve();
-    const store = this.state().mvcc;
+    if (this.state().mvcc !== store) return;
     const { buffer } = this.state();
     this.observer?.begun();
     try {
