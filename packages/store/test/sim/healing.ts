@@ -64,12 +64,13 @@ export function heal(cluster: Show, prng: Prng): void {
 
 /** Some members stay down, as many as the quorum allows. */
 function chooseCore(cluster: Show, prng: Prng): void {
-  const truth = cluster.operator.truth();
+  const { operator } = cluster;
+  const truth = operator.truth();
   // One that is damaged may not come back, and is to be replaced by all the others then.
   const damaged = cluster.members.some((member) => member.damaged !== 'no' && !member.retired);
-  if (truth === undefined || cluster.operator.unsettled || damaged || prng.chance(1, 2)) return;
+  if (truth === undefined || operator.unsettled || operator.mayChange || damaged || prng.chance(1, 2)) return;
   const voters = truth.filter(({ isLearner }) => !isLearner);
-  const machines = voters.map(({ peerUrls }) => cluster.operator.memberAt(placeOfUrl(peerUrls)));
+  const machines = voters.map(({ peerUrls }) => operator.memberAt(placeOfUrl(peerUrls)));
   const able = machines.filter((member) => member !== undefined && !member.retired);
   let spare = able.length - (Math.floor(voters.length / 2) + 1);
   for (const member of able) {

@@ -22,6 +22,12 @@ const CONF_CHANGES: ReadonlySet<Request['kind']> = new Set<Request['kind']>([
   'memberPromote',
   'memberUpdate',
 ]);
+/** Those that leave more or fewer of the members to spare. */
+const VOTERS_CHANGES: ReadonlySet<Request['kind']> = new Set<Request['kind']>([
+  'memberAdd',
+  'memberRemove',
+  'memberPromote',
+]);
 /** What a member that refuses its damaged data shows. */
 const REFUSED = {
   log: 'rotted log refused at start',
@@ -130,8 +136,7 @@ export class Operator {
   mayDamage(member: SimMember): boolean {
     const truth = this.truth();
     if (truth === undefined || this.gone.size > 0 || this.waiting.size > 0) return false;
-    // A voter that is about to go leaves nothing to spare.
-    if (this.busy || this.unsureUntil > this.cluster.scheduler.now) return false;
+    if (this.mayChange) return false;
     const voters = truth.filter(({ isLearner }) => !isLearner);
     if (voters.length < 3) return false;
     if (this.cluster.members.some((each) => each.damaged !== 'no')) return false;
@@ -146,6 +151,11 @@ export class Operator {
   /** What is to be done before all machines that can run do. */
   get unsettled(): boolean {
     return this.gone.size > 0 || this.waiting.size > 0 || this.busy;
+  }
+
+  /** Whether a change was asked for that may still be made: a voter that is about to go leaves nothing to spare. */
+  get mayChange(): boolean {
+    return this.busy || this.unsureUntil > this.cluster.scheduler.now;
   }
 
   /** The members as the furthest of those that ever ran had them. */
@@ -284,7 +294,7 @@ export class Operator {
     cluster.clients.asRoot(request, (response: Response | undefined) => {
       this.busy = false;
       if (response === undefined) {
-        this.unsureUntil = cluster.scheduler.now + UNSURE_MS;
+        if (VOTERS_CHANGES.has(request.kind)) this.unsureUntil = cluster.scheduler.now + UNSURE_MS;
         return;
       }
       cluster.count(`operator ${request.kind}`);

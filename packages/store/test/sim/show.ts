@@ -58,4 +58,6 @@ export interface Keeper {
   startIn(member: SimMember, delayMs: number): void;
   leaderDied(): void;
   readonly unsettled: boolean;
+  /** A change of members may be on its way. */
+  readonly mayChange: boolean;
 }
