@@ -89,6 +89,7 @@ export const ROOMS: Readonly<Record<string, readonly Room[]>> = {
     { rank: 5, members: ['credentials/'] },
     { rank: 6, members: ['registry/'] },
     { rank: 7, members: ['crd/'] },
+    { rank: 7, members: ['kubelet/'] },
     { rank: 7, members: ['openapi/'] },
     { rank: 8, members: ['bootstrap/'] },
     { rank: 8, members: ['filters/'] },
@@ -195,10 +196,11 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
   'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'tls', 'util', 'zlib'], // the port
+  'packages/apiserver/src/kubelet/websocket.ts': ['crypto'], // the answer to a WebSocket's key
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
   'packages/apiserver/src/outbound/': ['http', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
-  'packages/apiserver/src/process-world.ts': ['crypto', 'fs'],
+  'packages/apiserver/src/process-world.ts': ['crypto', 'dns/promises', 'fs'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
   'packages/apiserver/src/storage/encryption/': ['crypto'],
   'packages/bench/src/': ['*'],

@@ -41,6 +41,8 @@ import { curveOf, opensslCiphers } from './options/tls-names.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { componentStatuses } from './registry/core/componentstatuses.ts';
+import { makeNodeConnector } from './assembly/node-connector.ts';
+import { BackendCaller } from './outbound/backend-caller.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
 import { parseRuntimeConfig, type Scheme } from './registry/scheme.ts';
@@ -64,6 +66,8 @@ export interface KubeApiServerOptions {
   /** A random whole number, 0 ≤ n < limit. */
   readonly random: (limit: number) => number;
   readonly machine: Machine;
+  /** All addresses of a name, best first. @throws with a code as getaddrinfo's */
+  readonly lookup: (host: string) => Promise<readonly string[]>;
   /** A file's text. @throws with a message that names it */
   readonly readFile: (path: string) => string;
   /** The keys of an issuer of tokens that is not the server itself. */
@@ -98,6 +102,8 @@ export class KubeApiServer {
   private readonly issuer: TokenIssuer;
   /** Calls out: webhooks of the flags and of objects. */
   private readonly caller: HttpsCaller;
+  /** Requests handed on: to nodes, and to what stands behind pods and services. */
+  private readonly backends: BackendCaller;
   /** Ends those of the flags, once nobody waits for their answers. */
   private readonly calls = new AbortController();
   private readonly stopping = new AbortController();
@@ -116,6 +122,7 @@ export class KubeApiServer {
     this.options = options;
     this.loopbackToken = `${uuid()}${uuid()}`;
     this.caller = new HttpsCaller(clock);
+    this.backends = new BackendCaller({ clock, lookup: options.lookup });
     const outside = { caller: this.caller, clock, signal: this.calls.signal };
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
     const authentication = makeAuthentication({
@@ -275,6 +282,7 @@ export class KubeApiServer {
     await this.audit?.stop();
     this.calls.abort();
     this.caller.close();
+    this.backends.close();
   }
 
   // ---- parts ----
@@ -304,8 +312,12 @@ export class KubeApiServer {
 
   /** The built-in kinds as flags have them: networks of services, how long events live. */
   private definitions(types: TypeTable): ResourceDefinition[] {
-    const { serviceNetworks: networks, nodePorts, eventTtlSeconds } = this.options.config;
-    const builtIn = builtInResources(types, { networks, nodePorts }).map((definition) => {
+    const { config, clock, readFile } = this.options;
+    const { serviceNetworks: networks, nodePorts, eventTtlSeconds } = config;
+    const { backends: caller, access } = this;
+    const { authorizer } = access;
+    const connector = makeNodeConnector({ config: config.kubelets, caller, clock, readFile, authorizer });
+    const builtIn = builtInResources(types, { networks, nodePorts }, connector).map((definition) => {
       const { resource, backing } = definition;
       if (resource !== 'events' || backing.kind !== 'stored') return definition;
       return { ...definition, backing: { ...backing, ttlSeconds: () => eventTtlSeconds } };

@@ -1,6 +1,7 @@
 /** What a server takes from the process it lives in: files, dice, the network by which issuers of tokens are asked. */
 
 import { randomInt, randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 
 import { toError, type Clock } from '@keelson/base';
@@ -8,12 +9,16 @@ import { toError, type Clock } from '@keelson/base';
 import type { KubeApiServerOptions } from './kube-apiserver.ts';
 import { OidcProvider } from './assembly/oidc-provider.ts';
 
-export type ProcessWorld = Pick<KubeApiServerOptions, 'uuid' | 'random' | 'readFile' | 'issuerKeys'>;
+export type ProcessWorld = Pick<
+  KubeApiServerOptions,
+  'uuid' | 'random' | 'lookup' | 'readFile' | 'issuerKeys'
+>;
 
 export function processWorld(clock: Clock): ProcessWorld {
   return {
     uuid: randomUUID,
     random: (limit) => randomInt(limit),
+    lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
     readFile,
     issuerKeys: (source) => {
       const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>

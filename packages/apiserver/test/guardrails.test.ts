@@ -83,6 +83,7 @@ function newServer(...flags: string[]): KubeApiServer {
     uuid: randomUUID,
     random: (limit) => randomInt(limit),
     machine: MACHINE,
+    lookup: () => Promise.resolve([]),
     readFile,
     issuerKeys: () => () => Promise.resolve([]),
     print: (text) => void lines.push(...text.trimEnd().split('\n')),

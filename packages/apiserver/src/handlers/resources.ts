@@ -5,7 +5,7 @@
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { genericMethodNotAllowed, genericNotFound, methodNotSupported } from '../api/status.ts';
+import { badRequest, genericMethodNotAllowed, genericNotFound, methodNotSupported } from '../api/status.ts';
 import type { ResourceCall, SubresourceDefinition, Verb } from '../registry/resource.ts';
 import type { Served } from '../registry/scheme.ts';
 import { answer, formOf } from './answer.ts';
@@ -139,9 +139,10 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
   const { verb } = request.info;
   if (request.info.name === '') return pathNotFound();
   if (backing.kind === 'connect') {
-    await admitConnection(scope);
-    const call = callOf(scope, undefined, false);
-    return await backing.connect(call);
+    checkConnection(scope, subresource);
+    const asked = backing.options(request.query, request.info);
+    const options = backing.read === true ? asked : await admitConnection(scope, asked);
+    return await backing.connect(callOf(scope, options, false));
   }
   if (!subresource.verbs.some((candidate) => candidate === verb)) {
     throw methodNotSupported(
@@ -160,6 +161,17 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
       return isResponse(made) ? made : answer(scope, 201, made);
     }
   }
+}
+
+/** @throws ApiError for a path below what has none, a method that it does not take, and for what cannot be tried */
+function checkConnection({ request }: Scope, { backing, verbs }: SubresourceDefinition): void {
+  const { info, query } = request;
+  const open = backing.kind === 'connect' && backing.open === true;
+  if (info.parts.length > 3 && !open) throw genericNotFound();
+  // OPTIONS has no verb of its own.
+  const taken = verbs.some((verb) => verb === info.verb) || (open && request.method === 'OPTIONS');
+  if (!taken) throw genericMethodNotAllowed();
+  if (query.getAll('dryRun').some((value) => value !== '')) throw badRequest('dryRun is not supported');
 }
 
 function isResponse(made: KubeObject | ApiResponse): made is ApiResponse {

@@ -266,12 +266,14 @@ export async function validated(
 }
 
 /** Admission of a request that opens a connection: exec, attach, portforward, proxy. */
-export async function admitConnection(scope: Scope): Promise<void> {
+export async function admitConnection(scope: Scope, options: KubeObject): Promise<KubeObject> {
   const { admission } = scope.parts;
-  if (!admission.handles('CONNECT')) return;
-  const attributes = attributesOf(scope, 'CONNECT', undefined, undefined, undefined, false);
-  await admission.mutate(attributes);
-  await admission.validate(attributes);
+  if (!admission.handles('CONNECT')) return options;
+  const seen = (object: KubeObject): AdmissionAttributes =>
+    attributesOf(scope, 'CONNECT', object, undefined, undefined, false);
+  const admitted = (await admission.mutate(seen(options))) ?? options;
+  await admission.validate(seen(admitted));
+  return admitted;
 }
 
 /** Nothing but times of owners changed: then it is what was there. */

@@ -76,6 +76,19 @@ export interface AuthorizationWebhookConfig {
   readonly unauthorizedTtlMs: number;
 }
 
+/** How kubelets are reached. */
+export interface KubeletConfig {
+  /** Empty: any certificate is taken. */
+  readonly caFile: string;
+  /** Empty: none is shown. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Of nodes that tell none. */
+  readonly port: number;
+  /** Which of a node's addresses to take, in order. */
+  readonly addressTypes: readonly string[];
+}
+
 /** A certificate for some host names. */
 export interface SniPair {
   readonly certFile: string;
@@ -138,6 +151,7 @@ export interface ServerConfig {
   /** One network, or two of different families. */
   readonly serviceNetworks: readonly string[];
   readonly nodePorts: { readonly first: number; readonly last: number };
+  readonly kubelets: KubeletConfig;
   readonly audit: AuditConfig;
   /** Priority and fairness; without it the two bounds below count by themselves. */
   readonly fairness: boolean;
@@ -483,6 +497,13 @@ function configOf(values: FlagValues): ServerConfig {
     keepsEndpoints: text('endpoint-reconciler-type') !== 'none',
     serviceNetworks: networks.length === 0 ? [SERVICE_NETWORK] : networks,
     nodePorts: nodePortsOf(values) ?? { first: 30_000, last: 32_767 },
+    kubelets: {
+      caFile: text('kubelet-certificate-authority'),
+      certFile: text('kubelet-client-certificate'),
+      keyFile: text('kubelet-client-key'),
+      port: values.int('kubelet-port'),
+      addressTypes: list('kubelet-preferred-address-types'),
+    },
     audit: auditConfigOf(values),
     fairness: values.bool('enable-priority-and-fairness'),
     readingMax: values.int('max-requests-inflight'),

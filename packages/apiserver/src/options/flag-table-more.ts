@@ -111,11 +111,11 @@ const KUBERNETES: FlagGroup = {
     ),
     acts('event-ttl', 'duration', '1h0m0s', 'How long events are kept.'),
     idle('enable-logs-handler', 'bool', 'false', 'Serve /logs.'),
-    idle('kubelet-certificate-authority', 'string', '', "Authorities of kubelets' certificates."),
-    idle('kubelet-client-certificate', 'string', '', 'Certificate shown to kubelets.'),
-    idle('kubelet-client-key', 'string', '', 'Key of --kubelet-client-certificate.'),
-    idle('kubelet-port', 'int', '10250', 'Port of kubelets that tell none.'),
-    idle(
+    acts('kubelet-certificate-authority', 'string', '', "Authorities of kubelets' certificates."),
+    acts('kubelet-client-certificate', 'string', '', 'Certificate shown to kubelets.'),
+    acts('kubelet-client-key', 'string', '', 'Key of --kubelet-client-certificate.'),
+    acts('kubelet-port', 'int', '10250', 'Port of kubelets that tell none.'),
+    acts(
       'kubelet-preferred-address-types',
       'strings',
       'Hostname,InternalDNS,InternalIP,ExternalDNS,ExternalIP',

@@ -136,8 +136,21 @@ export type SubresourceBacking =
   | { readonly kind: 'scale'; readonly fields: ScaleFields }
   /** An object is sent and an object answered: binding, eviction, token. */
   | { readonly kind: 'create'; create(call: ResourceCall): Promise<KubeObject | ApiResponse> }
-  /** Anything else, with any method: log, exec, proxy. */
-  | { readonly kind: 'connect'; connect(call: ResourceCall): Promise<ApiResponse> };
+  /** What is talked to instead of read and written: log, exec, proxy. */
+  | {
+      readonly kind: 'connect';
+      /** Any method, and any path below. */
+      readonly open?: true;
+      /** A reading GET like any other: no connection that admission is asked about. */
+      readonly read?: true;
+      /**
+       * What the query says, as the subresource's kind; the call's body, and the object that admission sees.
+       *
+       * @throws ApiError
+       */
+      options(query: URLSearchParams, info: RequestInfo): KubeObject;
+      connect(call: ResourceCall): Promise<ApiResponse>;
+    };
 
 export interface SubresourceDefinition {
   /** `status`. */

@@ -35,13 +35,15 @@ export function reviewRequest(
   oldObject: KubeObject | undefined,
 ): JsonObject {
   const { dryRun = false, options = null, ...about } = admissionRequest(invocation, attributes);
+  // Options of a connection have none, as those of a write.
+  const connects = attributes.operation === 'CONNECT';
   return {
     kind: 'AdmissionReview',
     apiVersion: `${GROUP}/${version}`,
     request: {
       uid,
       ...about,
-      object: object === undefined ? null : asJson(object),
+      object: object === undefined ? null : asJson(connects ? withoutMetadata(object) : object),
       oldObject: oldObject === undefined ? null : asJson(oldObject),
       dryRun,
       options,

@@ -33,6 +33,7 @@ import { certificateSigningRequests } from '../certificates/certificatesigningre
 import { leases } from '../coordination/leases.ts';
 import { bindings } from '../core/bindings.ts';
 import { configMaps } from '../core/configmaps.ts';
+import { NO_CONNECTOR, withConnections, type Connector } from '../core/connections.ts';
 import { endpoints } from '../core/endpoints.ts';
 import { coreEvents, events } from '../core/events.ts';
 import { limitRanges } from '../core/limitranges.ts';
@@ -142,18 +143,24 @@ export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   'resourceclaims.resource.k8s.io': 'the allocation in the status is not checked; CEL is not compiled',
   'resourceslices.resource.k8s.io': 'attributes, capacities and counters of devices are not checked',
   'deviceclasses.resource.k8s.io': 'CEL is not compiled',
-  pods: 'log, exec, attach, portforward and proxy are brought by who reaches nodes',
 };
 
-/** All kinds with the defaults of their types and the columns of `kubectl get`. One call per server. */
+/**
+ * All kinds with the defaults of their types and the columns of `kubectl get`. One call per server.
+ *
+ * @param connector who reaches nodes, for exec and its kin; without it they are served, and refuse
+ */
 export function builtInResources(
   types: TypeTable,
   ranges: ServiceRanges = DEFAULT_SERVICE_RANGES,
+  connector: Connector = NO_CONNECTOR,
 ): ResourceDefinition[] {
   const defaulter = new Defaulter(types, BUILT_IN_DEFAULTS);
-  return [bindings, ...STORED_KINDS].map((definition) => ({
+  return withConnections([bindings, ...STORED_KINDS], connector).map((definition) => ({
     ...definition,
-    ...(definition === services ? { hooks: serviceHooks(ranges) } : {}),
+    ...(definition.group === services.group && definition.resource === services.resource
+      ? { hooks: serviceHooks(ranges) }
+      : {}),
     versions: definition.versions.map((version) => {
       const defaults = defaulter.forType(version.typeName);
       const printer = printerOf(definition, version);
