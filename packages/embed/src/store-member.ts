@@ -27,8 +27,11 @@ const NAME = 'embedded';
 /** Names in the member's own records; nobody dials them. */
 const PEER_URL = 'http://127.0.0.1:2380';
 const CLIENT_URL = 'http://127.0.0.1:2379';
-/** In memory a segment of the log is all there is of it: etcd's 64 MB would be its size from the start. */
-const MEMORY_SEGMENT_BYTES = 1_000_000;
+/**
+ * In memory a segment of the log is all there is of it, and the next one is made ahead: etcd's 64 MB would be its size
+ * from the start. An entry that is larger makes its segment as large as it needs.
+ */
+const MEMORY_SEGMENT_BYTES = 128_000;
 
 export class StoreMember {
   readonly client: Client;

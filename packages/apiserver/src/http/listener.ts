@@ -178,6 +178,8 @@ export class Listener {
     timer.cancel();
     this.door.cut();
     this.http1.closeAllConnections();
+    // It never listened itself, but the look at its connections' timeouts goes on until it is closed.
+    this.http1.close();
     for (const session of this.sessions.keys()) session.destroy();
     for (const socket of this.taken) socket.destroy();
     for (const socket of this.sockets) socket.destroy();
