@@ -9,7 +9,7 @@
 
 import type { Json, JsonObject } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
-import type { StructSchema, TypeSchema } from '../schema/type-schema.ts';
+import type { FieldSchema, StructSchema, TypeSchema } from '../schema/type-schema.ts';
 import type { TypeTable } from '../schema/type-table.ts';
 import { asObject } from '../validation/value.ts';
 
@@ -18,11 +18,22 @@ export type DefaultRule = (value: JsonObject) => JsonObject;
 
 export type DefaultRules = Readonly<Record<string, DefaultRule>>;
 
+/** A field that defaulting looks at. */
+interface Concerned {
+  readonly field: FieldSchema;
+  /** What it gets when it is not there; undefined for none. */
+  readonly default: Json | undefined;
+  /** Whether its type has defaults. */
+  readonly inside: boolean;
+}
+
 export class Defaulter {
   private readonly types: TypeTable;
   private readonly rules: DefaultRules;
   /** Whether a type or one inside of it has a default. */
   private readonly reach = new Map<string, boolean>();
+  /** By type, its fields that have a default or one inside of them. */
+  private readonly concerned = new Map<StructSchema, readonly Concerned[]>();
 
   constructor(types: TypeTable, rules: DefaultRules) {
     this.types = types;
@@ -107,6 +118,24 @@ export class Defaulter {
     }
   }
 
+  private concernedOf(struct: StructSchema): readonly Concerned[] {
+    let concerned = this.concerned.get(struct);
+    if (concerned === undefined) {
+      concerned = [...struct.fields.values()].flatMap((field) => {
+        // A zero that Go would not write is none.
+        const writes =
+          field.pointer || !field.omitEmpty || (field.default !== undefined && !isZero(field.default));
+        const missing = writes ? field.default : undefined;
+        const inside = this.reaches(field.type, new Set());
+        return missing === undefined && !inside && field.type.kind !== 'struct'
+          ? []
+          : [{ field, default: missing, inside }];
+      });
+      this.concerned.set(struct, concerned);
+    }
+    return concerned;
+  }
+
   private inlined(struct: StructSchema, value: JsonObject): JsonObject {
     let filled = value;
     for (const { type } of struct.inlined) {
@@ -120,24 +149,17 @@ export class Defaulter {
     let filled = Object.hasOwn(this.rules, struct.name) ? this.rules[struct.name](value) : value;
     // Inlined structs have rules of their own and lie in the same JSON object.
     filled = this.inlined(struct, filled);
-    for (const field of struct.fields.values()) {
+    for (const { field, default: missing, inside } of this.concernedOf(struct)) {
       const had = filled[field.name];
       let next: Json | undefined = had;
-      if (
-        field.default !== undefined &&
-        // A zero that Go would not write is none.
-        (field.pointer || !field.omitEmpty || !isZero(field.default)) &&
-        (had === undefined || had === null || (!field.pointer && isZero(had)))
-      ) {
-        next = field.default;
+      if (missing !== undefined && (had === undefined || had === null || (!field.pointer && isZero(had)))) {
+        next = missing;
       }
       if (field.type.kind === 'struct' && had !== value[field.name]) {
         const replaced = asObject(next);
         if (replaced !== undefined) next = inOrder(field.type, replaced);
       }
-      if (next !== undefined && next !== null && this.reaches(field.type, new Set())) {
-        next = this.value(field.type, next);
-      }
+      if (inside && next !== undefined && next !== null) next = this.value(field.type, next);
       if (next !== had && next !== undefined) filled = { ...filled, [field.name]: next };
     }
     return filled === value ? value : inOrder(struct, filled);

@@ -8,8 +8,9 @@ import { ApiError, badRequest } from '../api/status.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { scalePrinter } from '../printers/workload-printers.ts';
+import type { Made } from '../registry/store.ts';
 import type { StoredObject } from '../storage/storage.ts';
-import type { Scope } from './scope.ts';
+import { shownOf, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
 
 export const JSON_TYPE = 'application/json';
@@ -54,6 +55,12 @@ export async function prepareShown({ served }: Scope, values: () => readonly Kub
   const { definition, version } = served;
   if (definition.prepareConversion === undefined) return;
   await definition.prepareConversion(values(), { group: definition.group, version: version.version });
+}
+
+/** What a write made, as the request sees it; where it can be, in the bytes that watchers get as well. */
+export function answerMade(scope: Scope, code: number, { object, stored }: Made): ApiResponse {
+  if (stored !== undefined && scope.view === undefined) return answerStored(scope, code, stored);
+  return answer(scope, code, shownOf(scope, object) ?? object);
 }
 
 /** An object out of the store: where a client takes the JSON that is kept of it, nothing is written anew. */

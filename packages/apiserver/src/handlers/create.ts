@@ -7,7 +7,7 @@ import { asJson } from '../codec/object-codec.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
-import { answer } from './answer.ts';
+import { answerMade } from './answer.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import {
   bodyMissing,
@@ -43,5 +43,5 @@ export async function create(scope: Scope): Promise<ApiResponse> {
       create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
     }),
   );
-  return answer(scope, 201, await settled(() => parts.scheme.toServed(served, created)));
+  return await settled(() => answerMade(scope, 201, created));
 }

@@ -25,7 +25,7 @@ import { applyPatch } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
 import type { Written } from '../registry/store.ts';
-import { answer } from './answer.ts';
+import { answerMade } from './answer.ts';
 import { BODY_BYTES_MAX } from './body.ts';
 import { optionsObject, writeOptions, type WriteOptions } from './options.ts';
 import type { PatchKind } from './patchers.ts';
@@ -62,8 +62,7 @@ export async function patch(scope: Scope): Promise<ApiResponse> {
   request.context.audit?.requestPatch(body);
   const patcher = kind === 'apply' ? applier(scope, body, options) : changer(scope, kind, body, options);
   const written = await settled(() => write(scope, options, patcher, kind === 'apply'));
-  const shown = await settled(() => shownOf(scope, written.object) ?? written.object);
-  return answer(scope, written.created ? 201 : 200, shown);
+  return await settled(() => answerMade(scope, written.created ? 201 : 200, written));
 }
 
 /** @throws ApiError UnsupportedMediaType */

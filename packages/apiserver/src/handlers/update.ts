@@ -7,7 +7,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { settled } from '../registry/conversions.ts';
-import { answer } from './answer.ts';
+import { answerMade } from './answer.ts';
 import { readBody } from './body.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import {
@@ -49,7 +49,7 @@ export async function update(scope: Scope): Promise<ApiResponse> {
     return withoutIdleTimes(existing, ready);
   };
   const { uid } = body.object.metadata;
-  const { object, created } = await settled(() =>
+  const { created, ...made } = await settled(() =>
     store.updateObject(callOf(scope, dryRun), namespace, name, {
       updated,
       uid: uid === '' || view !== undefined ? undefined : uid,
@@ -63,6 +63,5 @@ export async function update(scope: Scope): Promise<ApiResponse> {
       },
     }),
   );
-  const shown = await settled(() => shownOf(scope, object) ?? object);
-  return answer(scope, created ? 201 : 200, shown);
+  return await settled(() => answerMade(scope, created ? 201 : 200, made));
 }

@@ -266,8 +266,11 @@ export function managedFieldsAfterAdmission(
   before: JsonObject,
   after: JsonObject,
 ): { readonly object: JsonObject; readonly warning: string | undefined } {
+  const entries = managedFieldsOf(after);
+  // What nobody touched is as sound as it was.
+  if (entries === managedFieldsOf(before)) return { object: after, warning: undefined };
   try {
-    decodeManagedFields(managedFieldsOf(after) ?? []);
+    decodeManagedFields(entries ?? []);
     return { object: after, warning: undefined };
   } catch (error) {
     if (!(error instanceof ManagedFieldsError)) throw error;

@@ -225,6 +225,10 @@ export class Scheme implements Stores {
     return {
       encode: (value) => codec.encode(value),
       decode: (bytes, resourceVersion) => defaults(codec.decode(bytes, resourceVersion)),
+      reread(value, resourceVersion) {
+        const read = codec.reread?.(value, resourceVersion);
+        return read && defaults(read);
+      },
     };
   }
 

@@ -89,8 +89,14 @@ export interface UpdateRequest {
   readonly uid?: string | undefined;
 }
 
-export interface Written {
+/** What was made. */
+export interface Made {
   readonly object: KubeObject;
+  /** Undefined where nothing was written: a dry run, or an update that removed the object. */
+  readonly stored: StoredObject | undefined;
+}
+
+export interface Written extends Made {
   readonly created: boolean;
 }
 
@@ -194,7 +200,7 @@ export class ResourceStore implements ObjectStore {
     namespace: string,
     object: KubeObject,
     validations: Validations,
-  ): Promise<KubeObject> {
+  ): Promise<Made> {
     const attempts = needsName(object) ? GENERATED_NAME_ATTEMPTS : 1;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -213,7 +219,7 @@ export class ResourceStore implements ObjectStore {
     object: KubeObject,
     options: { readonly dryRun: boolean },
   ): Promise<KubeObject> {
-    return await this.createObject(this.internalCall(options.dryRun), namespace, object, {});
+    return (await this.createObject(this.internalCall(options.dryRun), namespace, object, {})).object;
   }
 
   private async createOnce(
@@ -221,7 +227,7 @@ export class ResourceStore implements ObjectStore {
     namespace: string,
     object: KubeObject,
     validations: Validations,
-  ): Promise<KubeObject> {
+  ): Promise<Made> {
     const { context } = call;
     let fresh = withSystemFields(inNamespace(object, namespace), context);
     if (needsName(fresh)) {
@@ -237,20 +243,17 @@ export class ResourceStore implements ObjectStore {
     });
   }
 
-  private async insert(
-    { context, signal }: StoreCall,
-    namespace: string,
-    object: KubeObject,
-  ): Promise<KubeObject> {
+  private async insert({ context, signal }: StoreCall, namespace: string, object: KubeObject): Promise<Made> {
     const name = object.metadata.name ?? '';
     const key = this.keyOf(namespace, name);
     try {
       if (context.dryRun) {
-        if ((await this.existing(key)) === undefined) return object;
+        if ((await this.existing(key)) === undefined) return { object, stored: undefined };
         throw alreadyExists(this.definition, name);
       }
       const ttlSeconds = this.backing.ttlSeconds?.(object) ?? 0;
-      return (await this.storage.create(key, object, { ttlSeconds, signal })).value;
+      const stored = await this.storage.create(key, object, { ttlSeconds, signal });
+      return { object: stored.value, stored };
     } catch (error) {
       // A resourceVersion has no place on what is created: a plain 500 without a reason, as it ever was.
       if ((object.metadata.resourceVersion ?? '') !== '' && !(error instanceof ApiError) && isPlain(error)) {
@@ -298,13 +301,14 @@ export class ResourceStore implements ObjectStore {
       return { value: made.object, ttlSeconds };
     };
     try {
-      const object = await this.writeUpdate(call, key, tryUpdate, request.uid);
+      const made = await this.writeUpdate(call, key, tryUpdate, request.uid);
       await reservation?.finish(true);
-      return { object, created };
+      return { ...made, created };
     } catch (error) {
       await reservation?.finish(false);
       if (error instanceof RemoveInstead) {
-        return { object: await this.removeInstead(call, key, name, error.object), created: false };
+        const object = await this.removeInstead(call, key, name, error.object);
+        return { object, stored: undefined, created: false };
       }
       const refused = refusalOf(error, created ? 'create' : 'update', this.definition, name);
       throw refused;
@@ -316,17 +320,18 @@ export class ResourceStore implements ObjectStore {
     key: string,
     tryUpdate: (current: StoredObject | undefined) => Promise<Updated>,
     uid: string | undefined,
-  ): Promise<KubeObject> {
+  ): Promise<Made> {
     const preconditions = uid === undefined ? {} : { preconditions: { uid } };
     if (!context.dryRun) {
       const options = { ...preconditions, ignoreNotFound: true, signal };
-      return (await this.storage.guaranteedUpdate(key, tryUpdate, options)).value;
+      const stored = await this.storage.guaranteedUpdate(key, tryUpdate, options);
+      return { object: stored.value, stored };
     }
     const current = await this.existing(key);
     if (current !== undefined && uid !== undefined && uid !== current.value.metadata.uid) {
       throw uidConflict(this.definition, current.value, uid);
     }
-    return (await tryUpdate(current)).value;
+    return { object: (await tryUpdate(current)).value, stored: undefined };
   }
 
   private async madeByUpdate(

@@ -18,11 +18,13 @@ export class EncodedObject implements StoredObject {
   private decoded: KubeObject | undefined = undefined;
   private text: Buffer | undefined = undefined;
 
-  constructor(key: string, revision: number, bytes: Buffer, codec: ObjectCodec) {
+  /** @param encoded what the bytes were made of, by whoever just did */
+  constructor(key: string, revision: number, bytes: Buffer, codec: ObjectCodec, encoded?: KubeObject) {
     this.key = key;
     this.revision = revision;
     this.bytes = bytes;
     this.codec = codec;
+    if (encoded !== undefined) this.decoded = codec.reread?.(encoded, String(revision));
   }
 
   get value(): KubeObject {

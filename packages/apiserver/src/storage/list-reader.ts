@@ -5,6 +5,7 @@
 
 import type { Clock } from '@keelson/base';
 
+import type { KubeObject } from '../api/meta.ts';
 import { ApiError, badRequest, resourceExpired, tooLargeResourceVersion } from '../api/status.ts';
 import { decodeContinue, encodeContinue, NEWEST } from './continue-token.ts';
 import { corrupt, EncodedObject } from './encoded-object.ts';
@@ -12,7 +13,7 @@ import { isKeySpaceError, type KeyPair, type KeySpace, type RangeResult } from '
 import { fullKey } from './keys.ts';
 import { checkReached, parseResourceVersion } from './resource-version.ts';
 import { EVERYTHING, matches, selectsEverything } from './storage.ts';
-import type { ListOptions, ListResult, StorageResource } from './storage.ts';
+import type { ListOptions, ListResult, ObjectCodec, StorageResource } from './storage.ts';
 
 /** Most keys asked of the store at once, as upstream: what a selection drops is paid for in memory and in time. */
 export const PAGE_MAX = 10_000;
@@ -47,8 +48,8 @@ export class ListReader {
   private readonly space: KeySpace;
   private readonly prefix: string;
   private readonly clock: Clock;
-  /** What was written last, oldest first. */
-  private readonly written = new Map<string, EncodedObject>();
+  /** What is being written and what was written last, oldest first. */
+  private readonly written = new Map<string, Writing>();
 
   constructor(
     resource: StorageResource,
@@ -119,32 +120,35 @@ export class ListReader {
     const { transformer, codec } = this.resource;
     const key = this.keyOf(pair);
     if (transformer === undefined) {
-      const own = this.written.get(key);
-      // A store that was set back may tell another state under a revision it told before.
-      if (own?.revision === pair.revision && own.bytes.equals(pair.value)) {
-        return { object: own, stale: false };
-      }
+      const own = this.written.get(key)?.at(pair.revision, pair.value);
+      if (own !== undefined) return { object: own, stale: false };
       return { object: new EncodedObject(key, pair.revision, pair.value, codec), stale: false };
     }
     return this.decrypt(pair, key);
   }
 
   /**
-   * Keeps what was written a moment ago: whoever watches is told of it next, and need not decode it once more.
-   *
-   * @param object as it is stored now
+   * Keeps what is about to be written for a moment: whoever watches is told of it next, perhaps before the writer, and
+   * need not decode it once more.
    */
-  remember(object: EncodedObject): void {
+  writing(key: string, bytes: Buffer, value: KubeObject): Writing {
     const { written } = this;
+    const writing = new Writing(key, bytes, value, this.resource.codec);
     // What a transformer makes of it is not what was encoded.
-    if (this.resource.transformer !== undefined || object.bytes.length > WRITTEN_BYTES_EACH) return;
-    written.delete(object.key);
-    written.set(object.key, object);
-    if (written.size <= WRITTEN_MAX) return;
+    if (this.resource.transformer !== undefined || bytes.length > WRITTEN_BYTES_EACH) return writing;
+    written.delete(key);
+    written.set(key, writing);
+    if (written.size <= WRITTEN_MAX) return writing;
     for (const oldest of written.keys()) {
       written.delete(oldest);
       break;
     }
+    return writing;
+  }
+
+  /** A watch has told of it: who keeps watch has it now, and here it is needed no more. */
+  told(object: EncodedObject): void {
+    if (this.written.get(object.key)?.is(object) === true) this.written.delete(object.key);
   }
 
   /** A full key as the storage's callers write it. */
@@ -174,6 +178,41 @@ export class ListReader {
       return tooLargeResourceVersion(place.revision, revision);
     }
     return error;
+  }
+}
+
+/** What is written under a key: an object once its revision is known, from whomever that is heard first. */
+export class Writing {
+  private readonly key: string;
+  private readonly bytes: Buffer;
+  private readonly value: KubeObject;
+  private readonly codec: ObjectCodec;
+  private object: EncodedObject | undefined = undefined;
+
+  constructor(key: string, bytes: Buffer, value: KubeObject, codec: ObjectCodec) {
+    this.key = key;
+    this.bytes = bytes;
+    this.value = value;
+    this.codec = codec;
+  }
+
+  /** @returns undefined when another state lies under the key; a store may even tell a revision twice */
+  at(revision: number, bytes: Buffer): EncodedObject | undefined {
+    if (this.object !== undefined && this.object.revision !== revision) return undefined;
+    return this.bytes.equals(bytes) ? this.made(revision) : undefined;
+  }
+
+  /** Whether this is what it became. */
+  is(object: EncodedObject): boolean {
+    return this.object === object;
+  }
+
+  /** The object as it was stored under that revision. */
+  made(revision: number): EncodedObject {
+    if (this.object?.revision !== revision) {
+      this.object = new EncodedObject(this.key, revision, this.bytes, this.codec, this.value);
+    }
+    return this.object;
   }
 }
 

@@ -17,6 +17,7 @@ import { readJson } from '../codec/json-reader.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import { setMember } from '../codec/presence.ts';
 import type { ProtobufCodec } from '../codec/protobuf.ts';
+import { RoundTrip } from '../codec/round-trip.ts';
 import { conform } from '../codec/typed.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { ObjectCodec } from './storage.ts';
@@ -53,6 +54,7 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
   for (const type of options.readable ?? []) readable.set(`${type.apiVersion}, ${type.kind}`, type);
   readable.set(`${stored.apiVersion}, ${stored.kind}`, { ...stored, convert: (value) => value });
 
+  const roundTrip = new RoundTrip();
   const typeOf = (apiVersion: string, kind: string): ReadableType => {
     const type = readable.get(`${apiVersion}, ${kind}`);
     if (type === undefined) {
@@ -84,6 +86,11 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
       const type = typeOf(value.apiVersion, value.kind);
       const typed = objectOf(conform(type.struct, plain(value), { schemaProps }));
       return withVersion(type.convert(typed), resourceVersion, TYPED_BEFORE);
+    },
+    reread(value, resourceVersion) {
+      if (mediaType === 'json') return undefined;
+      const bare = roundTrip.object(stored.struct, withoutVersion(value));
+      return bare && withVersion(objectOf(bare), resourceVersion, TYPED_BEFORE);
     },
   };
 }

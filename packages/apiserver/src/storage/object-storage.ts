@@ -100,9 +100,10 @@ export class ObjectStorage implements Storage {
       throw new Error('resourceVersion should not be set on objects to be created');
     }
     const bytes = this.resource.codec.encode(value);
+    const writing = this.reader.writing(key, bytes, value);
     const written = await this.write(full, bytes, 0, ttlSeconds, false, signal);
     if (!written.succeeded) throw new StorageError('KEY_EXISTS', full, 0);
-    return this.made(new EncodedObject(key, written.revision, bytes, this.resource.codec));
+    return writing.made(written.revision);
   }
 
   async guaranteedUpdate(
@@ -145,8 +146,9 @@ export class ObjectStorage implements Storage {
         if (!state.stale) return state.object;
       }
 
+      const writing = this.reader.writing(key, bytes, updated.value);
       const written = await this.write(full, bytes, state.revision, updated.ttlSeconds ?? 0, true, signal);
-      if (written.succeeded) return this.made(new EncodedObject(key, written.revision, bytes, codec));
+      if (written.succeeded) return writing.made(written.revision);
       state = await this.stateOf(full, written.current, ignoreNotFound);
       fresh = true;
     }
@@ -210,11 +212,6 @@ export class ObjectStorage implements Storage {
 
   compactedRevision(): number {
     return this.space.compactedRevision();
-  }
-
-  private made(object: EncodedObject): EncodedObject {
-    this.reader.remember(object);
-    return object;
   }
 
   private full(key: string): string {

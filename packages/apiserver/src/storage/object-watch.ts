@@ -177,6 +177,7 @@ class RunningWatch implements Watch {
       return this.gone(before, revision);
     }
     const { object } = await this.reader.open(change);
+    this.reader.told(object);
     const now = this.selects(object);
     if (this.all) {
       return { type: before === undefined ? 'ADDED' : 'MODIFIED', object, previous: before, initial: false };

@@ -55,6 +55,12 @@ export interface ObjectCodec {
    * @throws Error when the bytes are no object
    */
   decode(bytes: Buffer, resourceVersion: string): KubeObject;
+  /**
+   * What `decode` would give of what `encode` made of the value, where that is known without decoding.
+   *
+   * @returns undefined where it is not
+   */
+  reread?(value: KubeObject, resourceVersion: string): KubeObject | undefined;
 }
 
 /**
