@@ -206,6 +206,9 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
+  'packages/controllers/src/endpoints/': ['net'], // the family of an address
+  'packages/controllers/src/service-networks/': ['net'], // what a range holds
+  'packages/controllers/src/tokens/bootstrap-signer.ts': ['crypto'], // signatures by tokens
   'packages/embed/src/': ['crypto', 'path', 'path/posix'],
   'packages/kube-client/src/https-transport.ts': ['http', 'http2', 'https', 'stream', 'tls'],
   'packages/proxy/src/grpc/': ['crypto', 'dns/promises', 'http', 'https', 'net', 'os', 'path'], // its ports, its members' metrics
