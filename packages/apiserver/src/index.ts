@@ -76,6 +76,7 @@ export { parentManagedFields, scaleManagedFields, type ReplicasPaths } from './p
 export { applyPatch, trackUpdate, type FieldOptions } from './patch/server-side-apply.ts';
 export { EtcdBackend, type EtcdBackendOptions } from './storage/etcd-storage.ts';
 export { CertificateAuthority, type CertificatePair } from './pki/authority.ts';
+export { requestNames, SigningError, type RequestNames } from './pki/requested-certificate.ts';
 export { kubeconfig, type Credentials, type KubeconfigFacts } from './pki/kubeconfig.ts';
 export { CachedBackend, type CachedBackendOptions } from './storage/cacher-backend.ts';
 export { ApiServer, type ApiServerOptions } from './server.ts';
@@ -119,6 +120,7 @@ export { processWorld, readFile, type ProcessWorld } from './process-world.ts';
 export { parseConfig, type Parsed, type ServerConfig } from './options/config.ts';
 export { CredentialFolder, CredentialMemory, type CredentialStore } from './credentials/credential-store.ts';
 export { gatherCredentials, type ServerCredentials } from './credentials/credentials.ts';
+export { requestSigners, type RequestSigners } from './assembly/request-signers.ts';
 export { servingNames, type Machine } from './assembly/serving-names.ts';
 export type { CallAnswer, CallOptions } from './http/in-process.ts';
 export { quotaAccounts } from './admission/quota-accounts.ts';

@@ -11,7 +11,7 @@ import { systemClock, toError, type Logger } from '@keelson/base';
 
 import { firstAddress } from './bootstrap/kubernetes-service.ts';
 import { CredentialFolder } from './credentials/credential-store.ts';
-import { gatherCredentials } from './credentials/credentials.ts';
+import { gatherCredentials, type ServerCredentials } from './credentials/credentials.ts';
 import { writeAdminConfig } from './credentials/own-pairs.ts';
 import { etcdClient } from './assembly/etcd-client.ts';
 import { API_VERSION } from './handlers/version.ts';
@@ -51,9 +51,13 @@ export interface MainOptions {
   /**
    * Begins what runs beside the server, once its port is open.
    *
-   * @param rootCertificate PEM of what clients verify the port by
+   * @param credentials PEM of what clients verify the port by, and the authority that signs users' certificates
    */
-  readonly beside?: (server: KubeApiServer, logger: Logger, rootCertificate: string) => Beside;
+  readonly beside?: (
+    server: KubeApiServer,
+    logger: Logger,
+    credentials: Pick<ServerCredentials, 'rootCertificate' | 'clientAuthority'>,
+  ) => Beside;
 }
 
 /**
@@ -114,7 +118,7 @@ async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['
       const { path } = writeAdminConfig(store, url, credentials.rootCertificate, credentials.admin);
       logger.info("The administrator's kubeconfig is written", { path });
     }
-    const companion = beside?.(server, logger, credentials.rootCertificate);
+    const companion = beside?.(server, logger, credentials);
     const signal = await stop;
     logger.info('Received termination signal, shutting down', { signal });
     process.once(signal, () => process.exit(FORCED_EXIT));

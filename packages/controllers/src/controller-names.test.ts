@@ -20,6 +20,14 @@ test.each<[string, readonly string[], readonly string[]]>([
   expect([...enabledControllers(words, KNOWN)]).toEqual(wanted);
 });
 
+test('a loop of the original that is not here may be switched off, not on', () => {
+  expect([...enabledControllers(['*', '-deployment', '-node-lifecycle-controller'], KNOWN)]).toEqual([
+    'a-controller',
+    'b-controller',
+  ]);
+  expect(() => enabledControllers(['deployment'], KNOWN)).toThrow('not in the list of known controllers');
+});
+
 test('a name that no loop has', () => {
   expect(() => enabledControllers(['*', '-zebra'], KNOWN)).toThrow(
     '"zebra" is not in the list of known controllers',

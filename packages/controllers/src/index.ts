@@ -1,5 +1,6 @@
 export { ControllerNameError, type ControllerName } from './controller-names.ts';
 export {
+  checkControllers,
   CONTROLLER_NAMES,
   startControllers,
   type ControllersOptions,

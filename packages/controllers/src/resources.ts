@@ -11,3 +11,17 @@ export const VOLUME_CLAIMS: Resource = { group: '', version: 'v1', resource: 'pe
 export const VOLUMES: Resource = { group: '', version: 'v1', resource: 'persistentvolumes' };
 export const JOBS: Resource = { group: 'batch', version: 'v1', resource: 'jobs' };
 export const RESOURCE_QUOTAS: Resource = { group: '', version: 'v1', resource: 'resourcequotas' };
+export const SERVICES: Resource = { group: '', version: 'v1', resource: 'services' };
+export const NODES: Resource = { group: '', version: 'v1', resource: 'nodes' };
+export const ENDPOINTS: Resource = { group: '', version: 'v1', resource: 'endpoints' };
+export const ENDPOINT_SLICES: Resource = {
+  group: 'discovery.k8s.io',
+  version: 'v1',
+  resource: 'endpointslices',
+};
+export const SERVICE_CIDRS: Resource = {
+  group: 'networking.k8s.io',
+  version: 'v1',
+  resource: 'servicecidrs',
+};
+export const IP_ADDRESSES: Resource = { group: 'networking.k8s.io', version: 'v1', resource: 'ipaddresses' };

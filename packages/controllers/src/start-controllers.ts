@@ -25,6 +25,15 @@ import { finishedJobs } from './jobs/finished-jobs.ts';
 import { volumeClaimProtection } from './protection/volume-claim-protection.ts';
 import { volumeProtection } from './protection/volume-protection.ts';
 import { ResourceQuotas, type QuotaAccounts } from './quota/resource-quotas.ts';
+import { requestApproval } from './certificates/request-approval.ts';
+import { requestCleaning } from './certificates/request-cleaning.ts';
+import { requestSigning, YEAR_MS, type SigningOptions } from './certificates/request-signing.ts';
+import { endpointSlices } from './endpoints/endpoint-slices.ts';
+import { serviceEndpoints } from './endpoints/service-endpoints.ts';
+import { sliceMirroring } from './endpoints/slice-mirroring.ts';
+import { serviceNetworks } from './service-networks/service-networks.ts';
+import { bootstrapSigner } from './tokens/bootstrap-signer.ts';
+import { LegacyTokenCleaner } from './tokens/legacy-token-cleaner.ts';
 import { tokenCleaner } from './tokens/token-cleaner.ts';
 import { tokenSecrets } from './tokens/token-secrets.ts';
 import { defaultServiceAccounts } from './service-accounts/default-service-accounts.ts';
@@ -46,6 +55,13 @@ export interface ControllersOptions {
   readonly signSecretToken?: (account: KubeObject, secretName: string) => string;
   /** How quotas are counted, as admission does it; without it nobody counts them. */
   readonly quotaAccounts?: QuotaAccounts;
+  /** Reads requests for certificates and signs them; without it such requests wait for somebody else. */
+  readonly certificates?: SigningOptions & {
+    /** When a certificate (PEM) ends, ms; undefined when it cannot be read. */
+    readonly endOf: (certificate: string) => number | undefined;
+  };
+  /** How long a token of old is unused before it is deleted; a year unless said. */
+  readonly legacyTokenCleanUpMs?: number;
   /**
    * Where several processes run loops on one cluster: they run in the one that holds the Lease
    * kube-system/kube-controller-manager. `identity` is unlike any other's. Without it they run at once.
@@ -134,6 +150,55 @@ const CONTROLLERS: readonly Entry[] = [
       quotaAccounts === undefined ? undefined : new ResourceQuotas(parts, quotaAccounts),
   },
   {
+    name: 'certificatesigningrequest-signing-controller',
+    alias: 'csrsigning',
+    make: (parts, { certificates }) =>
+      certificates === undefined ? undefined : requestSigning(parts, certificates),
+  },
+  {
+    name: 'certificatesigningrequest-approving-controller',
+    alias: 'csrapproving',
+    make: (parts, { certificates }) =>
+      certificates === undefined ? undefined : requestApproval(parts, certificates.read),
+  },
+  {
+    name: 'certificatesigningrequest-cleaner-controller',
+    alias: 'csrcleaner',
+    make: (parts, { certificates }) =>
+      certificates === undefined ? undefined : requestCleaning(parts, certificates.endOf),
+  },
+  {
+    name: 'legacy-serviceaccount-token-cleaner-controller',
+    alias: 'legacy-service-account-token-cleaner',
+    make: (parts, { legacyTokenCleanUpMs = YEAR_MS }) => new LegacyTokenCleaner(parts, legacyTokenCleanUpMs),
+  },
+  {
+    name: 'endpoints-controller',
+    alias: 'endpoint',
+    make: (parts) => serviceEndpoints(parts),
+  },
+  {
+    name: 'endpointslice-controller',
+    alias: 'endpointslice',
+    make: (parts) => endpointSlices(parts),
+  },
+  {
+    name: 'endpointslice-mirroring-controller',
+    alias: 'endpointslicemirroring',
+    make: (parts) => sliceMirroring(parts),
+  },
+  {
+    name: 'service-cidr-controller',
+    alias: 'service-cidr-controller',
+    make: (parts) => serviceNetworks(parts),
+  },
+  {
+    name: 'bootstrap-signer-controller',
+    alias: 'bootstrapsigner',
+    offByDefault: true,
+    make: (parts) => bootstrapSigner(parts),
+  },
+  {
     name: 'token-cleaner-controller',
     alias: 'tokencleaner',
     offByDefault: true,
@@ -143,6 +208,15 @@ const CONTROLLERS: readonly Entry[] = [
 
 /** The loops there are, in the order in which they start. */
 export const CONTROLLER_NAMES: readonly ControllerName[] = CONTROLLERS;
+
+/**
+ * Looks at the words of --controllers before anything is started.
+ *
+ * @throws ControllerNameError in kube-controller-manager's words
+ */
+export function checkControllers(words: readonly string[]): void {
+  enabledControllers(words, CONTROLLERS);
+}
 
 const AGENT = 'kube-controller-manager/v1.36 (keelson)';
 const LEASE = 'kube-controller-manager';

@@ -26,6 +26,8 @@ export interface Cluster {
   /** Names of what a list has, sorted. */
   readonly names: (path: string) => Promise<string[]>;
   readonly delete: (path: string, query?: string) => Promise<Answer>;
+  /** Further loops on the same server, begun now and stopped by whoever asked. */
+  readonly more: (options: Partial<ControllersOptions>) => Promise<RunningControllers>;
   /** Resolves when the loops have caught up and have nothing to do. */
   readonly calm: () => Promise<void>;
   stop(): Promise<void>;
@@ -39,17 +41,25 @@ type Options = Partial<ControllersOptions> & {
 
 export async function cluster({ server, instead, ...options }: Options = {}): Promise<Cluster> {
   const small = smallServer({ resources: 'built-in', ...server });
-  const controllers = startControllers({
+  const common = {
     transport: {
-      call: (target, call = {}) => instead?.(target, call) ?? small.server.call(target, call),
+      call: (target: string, call: CallOptions = {}) =>
+        instead?.(target, call) ?? small.server.call(target, call),
     },
     clock: systemClock,
     prng: new Prng(1),
     logger: silentLogger,
     namespace: { graceMs: 0 },
-    ...options,
-  });
-  await until(() => controllers.unsynced().length === 0, 'the loops have seen all there is');
+  };
+  const begin = async (own: Partial<ControllersOptions>): Promise<RunningControllers> => {
+    const begun = startControllers({
+      ...common,
+      ...own,
+    });
+    await until(() => begun.unsynced().length === 0, 'the loops have seen all there is');
+    return begun;
+  };
+  const controllers = await begin(options);
   const names = async (path: string): Promise<string[]> => {
     const { json } = await small.ask('GET', path);
     const items: unknown = json['items'];
@@ -59,6 +69,7 @@ export async function cluster({ server, instead, ...options }: Options = {}): Pr
     small,
     controllers,
     names,
+    more: begin,
     async create(path, object) {
       const { code, json, text } = await small.ask('POST', path, object);
       if (code !== 201 || !isKubeObject(json)) throw new Error(`not created: ${text}`);
@@ -106,13 +117,18 @@ export function refusal(code: number, reason: string): Promise<CallAnswer> {
     reason,
     code,
   };
-  const bytes = Buffer.from(JSON.stringify(status));
-  return Promise.resolve({
+  return Promise.resolve(answerOf(code, status));
+}
+
+/** An answer with JSON. */
+export function answerOf(code: number, json: unknown): CallAnswer {
+  const bytes = Buffer.from(JSON.stringify(json));
+  return {
     code,
     headers: new Map([['content-type', ['application/json']]]),
     chunks: (async function* chunks() {
       yield await Promise.resolve(bytes);
     })(),
     bytes: () => Promise.resolve(bytes),
-  });
+  };
 }

@@ -14,6 +14,7 @@ import {
   processWorld,
   quotaAccounts,
   readFile,
+  requestSigners,
   servingNames,
   type CallAnswer,
   type CallOptions,
@@ -137,7 +138,7 @@ class EmbeddedControlPlane implements ControlPlane {
   }
 
   startControllers(controllers: readonly string[], clock: Clock, logger: Logger): void {
-    const { rootCertificate } = this.credentials;
+    const { rootCertificate, clientAuthority: authority } = this.credentials;
     const prng = new Prng(randomInt(2 ** 32));
     const transport = this.server;
     const running = startControllers({
@@ -148,6 +149,17 @@ class EmbeddedControlPlane implements ControlPlane {
       controllers,
       rootCertificate,
       quotaAccounts,
+      certificates: requestSigners(
+        authority === undefined
+          ? {}
+          : {
+              'kubelet-serving': authority,
+              'kubelet-client': authority,
+              'kube-apiserver-client': authority,
+              'legacy-unknown': authority,
+            },
+        () => clock.nowMs(),
+      ),
       signSecretToken: (account, secretName) =>
         transport.secretToken({ apiVersion: 'v1', kind: 'ServiceAccount', ...account }, secretName),
     });

@@ -20,6 +20,7 @@ import {
   type Issuer,
   type Subject,
 } from './certificate.ts';
+import { SigningError, writeRequested } from './requested-certificate.ts';
 
 /** A certificate and its private key, both PEM. */
 export interface CertificatePair {
@@ -29,6 +30,8 @@ export interface CertificatePair {
 
 /** Clocks of clients run behind: certificates are good from a little before they are made. */
 const BACKDATED_MS = 5 * 60_000;
+/** Of what is shorter, the time before it was made does not count. */
+const SHORT_MS = 8 * 3_600_000;
 export const DAY_MS = 24 * 3_600_000;
 
 export class CertificateAuthority {
@@ -117,6 +120,31 @@ export class CertificateAuthority {
       this.issuer,
     );
     return certificatePem(der);
+  }
+
+  /**
+   * A certificate (PEM) for a request (PKCS #10), with its names and its key.
+   *
+   * Modelled on kubernetes' signer: good from a little earlier on, which counts unless it is short; it ends with the
+   * authority at the latest.
+   *
+   * @param encoded base64 of the PEM
+   * @param usages as spec.usages of a CertificateSigningRequest
+   * @throws SigningError when the authority has ended, or for a usage there is not
+   */
+  signRequest(encoded: string, usages: readonly string[], nowMs: number, durationMs: number): string {
+    if (nowMs >= this.notAfterMs) {
+      const ended = new Date(this.notAfterMs).toISOString();
+      throw new SigningError(`refusing to sign a certificate that expired in the past: NotAfter=${ended}`);
+    }
+    const endMs = nowMs + durationMs - (durationMs < SHORT_MS ? 0 : BACKDATED_MS);
+    const facts = {
+      usages,
+      serial: newSerial(),
+      notBeforeMs: nowMs - BACKDATED_MS,
+      notAfterMs: Math.min(endMs, this.notAfterMs),
+    };
+    return certificatePem(writeRequested(encoded, facts, this.issuer, this.certificate));
   }
 }
 

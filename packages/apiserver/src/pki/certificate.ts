@@ -91,7 +91,8 @@ export function writeCertificate(facts: CertificateFacts, issuer: Issuer): Buffe
   return sequence(body, algorithm, bits(sign('sha256', body, issuer.privateKey)));
 }
 
-function signatureAlgorithm(key: KeyObject): Buffer {
+/** How the key signs, as certificates say it. */
+export function signatureAlgorithm(key: KeyObject): Buffer {
   switch (key.asymmetricKeyType) {
     case 'ec':
       return sequence(oid(OID.ecdsaSha256));
@@ -126,7 +127,8 @@ function extensions({ kind, publicKey, names = [] }: CertificateFacts, issuer: I
   return found;
 }
 
-function extension(id: string, critical: boolean, contents: Buffer): Buffer {
+/** @param contents DER */
+export function extension(id: string, critical: boolean, contents: Buffer): Buffer {
   return sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(contents));
 }
 
