@@ -140,7 +140,7 @@ withKubectl('kubectl with custom resources (needs kubectl on the path)', () => {
         'crontab.stable.example.com/one patched',
       );
       expect(await kubectl('patch', 'ct', 'one', '--type=merge', '-p', '{"spec":{"replicas":9}}')).toBe(
-        'exit 1: The CronTab "one" is invalid: spec: Invalid value: "object": not so many',
+        'exit 1: The CronTab "one" is invalid: spec: Invalid value: not so many',
       );
       expect(
         await kubectl(

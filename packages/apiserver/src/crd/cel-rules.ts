@@ -25,7 +25,8 @@ import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts';
-import { parseFieldPath } from './field-paths.ts';
+import { schemaAt } from './field-paths.ts';
+import { goRule } from './go-form.ts';
 import type { RuleEvaluation, Rules } from './rules.ts';
 import { keyText } from './validate-value.ts';
 
@@ -158,11 +159,9 @@ class DefinitionWalk {
       const cardinality = multiplied(place.cardinality, schema['maxProperties']);
       this.node(additional, path.child('additionalProperties'), { ...inner, cardinality });
     }
-    const atomic = textOf(schema, 'x-kubernetes-map-type') === 'atomic';
     for (const [name, node] of Object.entries(part(schema, 'properties'))) {
       if (!isJsonObject(node)) continue;
-      const uncorrelated = place.uncorrelated ?? (atomic ? path : undefined);
-      this.node(node, path.child('properties').key(name), { ...inner, uncorrelated });
+      this.node(node, path.child('properties').key(name), inner);
     }
     const items = partOf(schema, 'items');
     if (items !== undefined) {
@@ -195,18 +194,18 @@ class DefinitionWalk {
   ): void {
     const { errors } = this;
     if (compilation.program === undefined) {
-      errors.invalid(path.child('rule'), shown(rule), `compilation failed: ${compilation.text}`);
+      errors.invalid(path.child('rule'), goRule(rule), `compilation failed: ${compilation.text}`);
     } else if (compilation.program.type.kind !== 'bool' && compilation.program.type.kind !== 'dyn') {
-      errors.invalid(path.child('rule'), shown(rule), 'cel expression must evaluate to a bool');
+      errors.invalid(path.child('rule'), goRule(rule), 'cel expression must evaluate to a bool');
     } else {
       this.weigh(compilation.program, declaration, path.child('rule'), 'estimated rule cost', place);
     }
     if (message !== undefined) {
       const at = path.child('messageExpression');
       if (message.program === undefined) {
-        errors.invalid(at, shown(rule), `messageExpression compilation failed: ${message.text}`);
+        errors.invalid(at, goRule(rule), `messageExpression compilation failed: ${message.text}`);
       } else if (message.program.type.kind !== 'string') {
-        errors.invalid(at, shown(rule), 'messageExpression must evaluate to a string');
+        errors.invalid(at, goRule(rule), 'messageExpression must evaluate to a string');
       } else {
         this.weigh(message.program, declaration, at, 'estimated messageExpression cost', {
           ...place,
@@ -250,18 +249,6 @@ class DefinitionWalk {
 
 function multiplied(cardinality: number | undefined, max: Json | undefined): number | undefined {
   return cardinality === undefined || typeof max !== 'number' ? undefined : cardinality * max;
-}
-
-/** A rule as messages show it: the original's own form of it. */
-function shown(rule: JsonObject): JsonObject {
-  return {
-    Rule: text(rule, 'rule'),
-    Message: text(rule, 'message'),
-    MessageExpression: text(rule, 'messageExpression'),
-    Reason: rule['reason'] ?? null,
-    FieldPath: text(rule, 'fieldPath'),
-    OptionalOldSelf: rule['optionalOldSelf'] ?? null,
-  };
 }
 
 const NOWHERE = FieldPath.of('<nil>');
@@ -315,7 +302,7 @@ class ObjectWalk {
     old: Json | undefined,
     path: FieldPath | undefined,
   ): void {
-    const before = isJsonObject(old) && schema.mapType !== 'atomic' ? old : undefined;
+    const before = isJsonObject(old) ? old : undefined;
     for (const name in value) {
       if (this.ended || !Object.hasOwn(value, name)) continue;
       const named = schema.properties.get(name);
@@ -348,7 +335,7 @@ class ObjectWalk {
     for (const rule of compiled.rules) {
       if (this.ended) break;
       if (rule.usesOld && before === undefined && !rule.optionalOld) continue;
-      this.rule(schema, rule, self, before, path);
+      this.rule(schema, rule, self, before, value, path);
     }
     if (this.errors.size > start && old !== undefined && equalJson(value, old)) {
       this.errors.list.length = start;
@@ -360,6 +347,7 @@ class ObjectWalk {
     rule: CompiledRule,
     self: Result,
     old: Result | undefined,
+    value: Json,
     path: FieldPath | undefined,
   ): void {
     const at = path ?? NOWHERE;
@@ -373,7 +361,7 @@ class ObjectWalk {
     const outcome = program.evaluate(bindings, Math.min(RUNTIME_LIMITS.perCall, this.budget));
     this.budget -= outcome.cost;
     if (outcome.kind === 'value') {
-      if (outcome.value !== true) this.failed(schema, rule, bindings, path);
+      if (outcome.value !== true) this.failed(schema, rule, bindings, value, path);
     } else if (outcome.kind === 'exceeded' && this.budget > 0) {
       refuse(
         `'${outcome.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${nameOf(rule.rule)}`,
@@ -396,11 +384,14 @@ class ObjectWalk {
     schema: Structural,
     compiled: CompiledRule,
     bindings: ReadonlyMap<string, Result>,
+    value: Json,
     path: FieldPath | undefined,
   ): void {
     const { rule } = compiled;
     const message = this.messageOf(compiled, bindings);
-    const at = below(path, text(rule, 'fieldPath'));
+    const at = below(schema, path, text(rule, 'fieldPath'));
+    // What is large is left out of the message.
+    const whole = schema.type === 'object' || schema.type === 'array';
     switch (textOf(rule, 'reason')) {
       case 'FieldValueForbidden':
         this.errors.forbidden(at, message);
@@ -409,10 +400,17 @@ class ObjectWalk {
         this.errors.required(at, message);
         return;
       case 'FieldValueDuplicate':
-        this.errors.duplicate(at, schema.type);
+        if (whole) {
+          this.errors.list.push({
+            type: 'FieldValueDuplicate',
+            field: at.toString(),
+            body: 'Duplicate value',
+          });
+        } else this.errors.duplicate(at, value);
         return;
       default:
-        this.errors.invalid(at, schema.type, message);
+        if (whole) this.errors.refused(at, message);
+        else this.errors.invalid(at, value, message);
     }
   }
 
@@ -442,14 +440,8 @@ function nameOf(rule: JsonObject): string {
 }
 
 /** The place that a rule names below its own. */
-function below(path: FieldPath | undefined, fieldPath: string): FieldPath {
-  if (fieldPath === '') return path ?? NOWHERE;
-  const names = parseFieldPath(fieldPath, true);
-  if (typeof names === 'string') return path ?? NOWHERE;
-  let at = path;
-  for (const name of names) {
-    if (typeof name === 'number') at = (at ?? NOWHERE).index(name);
-    else at = at === undefined ? FieldPath.of(name) : at.child(name);
-  }
-  return at ?? NOWHERE;
+function below(schema: Structural, path: FieldPath | undefined, fieldPath: string): FieldPath {
+  const found = fieldPath === '' ? '' : schemaAt(schema, fieldPath, true);
+  if (typeof found === 'string') return path ?? NOWHERE;
+  return path === undefined ? FieldPath.of(found.shown) : path.child(found.shown);
 }

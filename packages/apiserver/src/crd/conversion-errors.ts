@@ -3,7 +3,7 @@
 import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
-import { dns1035LabelErrors, portNumberErrors } from '../validation/names.ts';
+import { dns1035LabelErrors, dnsSubdomainErrors, portNumberErrors } from '../validation/names.ts';
 import { count, part, partOf, text, texts } from '../validation/value.ts';
 
 const REVIEW_VERSIONS: readonly string[] = ['v1', 'v1beta1'];
@@ -61,17 +61,35 @@ function checkClient(errors: FieldErrors, client: JsonObject, path: FieldPath): 
     checkUrl(errors, url, path.child('url'));
   } else if (service !== undefined) {
     const at = path.child('service');
-    if (text(service, 'name') === '') errors.required(at.child('name'), 'service name is required');
-    if (text(service, 'namespace') === '') {
-      errors.required(at.child('namespace'), 'service namespace is required');
-    }
+    if (text(service, 'name') === '') errors.required(at.child('name'));
+    if (text(service, 'namespace') === '') errors.required(at.child('namespace'));
     const port = count(service, 'port');
     for (const wrong of portNumberErrors(port)) {
       errors.invalid(at.child('port'), port, `port is not valid: ${wrong}`);
     }
-    const place = text(service, 'path');
-    if (place !== '' && !place.startsWith('/')) {
-      errors.invalid(at.child('path'), place, "must start with a '/'");
+    checkPlace(errors, text(service, 'path'), at.child('path'));
+  }
+}
+
+/** A path of segments that could be names. */
+function checkPlace(errors: FieldErrors, place: string, path: FieldPath): void {
+  if (place === '' || place === '/') return;
+  if (place === '//') {
+    errors.invalid(path, place, 'segment[0] may not be empty');
+    return;
+  }
+  if (!place.startsWith('/')) errors.invalid(path, place, "must start with a '/'");
+  // As the original: the first character goes, whatever it is.
+  const segments = place.slice(1).replace(/\/$/, '').split('/');
+  for (const [index, segment] of segments.entries()) {
+    if (segment === '') errors.invalid(path, place, `segment[${index}] may not be empty`);
+    else {
+      const wrong = dnsSubdomainErrors(segment);
+      errors.invalids(
+        path,
+        place,
+        wrong.map((detail) => `segment[${index}]: ${detail}`),
+      );
     }
   }
 }

@@ -76,6 +76,8 @@ export class CustomResources {
   private readonly failures = new Map<string, number>();
   private readonly timers = new Map<string, Timer>();
   private working: Promise<void> | undefined = undefined;
+  /** Counts what came, went or changed among what is served. */
+  private changes = 0;
   private settledOnce = false;
   private stopped = false;
 
@@ -123,7 +125,10 @@ export class CustomResources {
   }
 
   /** What OpenAPI says of what is served. */
-  readonly openApi = new CustomOpenApi(() => this.resources());
+  readonly openApi = new CustomOpenApi(
+    () => this.resources(),
+    () => this.changes,
+  );
 
   private *resources(): IterableIterator<CustomResource> {
     for (const { resource } of this.serving.values()) yield resource;
@@ -231,6 +236,7 @@ export class CustomResources {
     const serving = this.serving.get(name);
     if (serving !== undefined) {
       this.serving.delete(name);
+      this.changes += 1;
       this.options.scheme.remove(serving.definition);
     }
     if (gone !== undefined) this.again(gone.group, name);
@@ -315,6 +321,7 @@ export class CustomResources {
     }
     const ready = isDeleting(crd) ? withoutCreation(definition) : definition;
     this.serving.set(name, { uid, signature, resource, definition: ready });
+    this.changes += 1;
     scheme.add(ready);
   }
 

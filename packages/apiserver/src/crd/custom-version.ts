@@ -21,10 +21,10 @@ import { FieldPath } from '../validation/field-path.ts';
 import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts';
 import type { CustomSchema } from './custom-schema.ts';
 import { embeddedErrors } from './embedded.ts';
-import { parseFieldPath, valueAt } from './field-paths.ts';
+import { pathNames, valueAt } from './field-paths.ts';
 import { checkListTypes } from './list-types.ts';
 import type { Rules } from './rules.ts';
-import { valueErrors } from './validate-value.ts';
+import { textOf as jsonOf, valueErrors } from './validate-value.ts';
 
 /** What versions share. */
 export interface VersionParts {
@@ -167,7 +167,7 @@ export class CustomVersion {
       errors.invalid(
         FieldPath.of(`.${scale.selector.join('.')}`),
         '',
-        `.${scale.selector.join('.')} accessor error: ${JSON.stringify(selector)} is of the type ${goType(selector)}, expected string`,
+        `.${scale.selector.join('.')} accessor error: ${plainText(selector)} is of the type ${goType(selector)}, expected string`,
       );
     }
   }
@@ -187,13 +187,22 @@ function checkReplicas(errors: FieldErrors, value: JsonObject, names: readonly s
     errors.invalid(
       path,
       0,
-      `.${names.join('.')} accessor error: ${JSON.stringify(replicas)} is of the type ${goType(replicas)}, expected int64`,
+      `.${names.join('.')} accessor error: ${plainText(replicas)} is of the type ${goType(replicas)}, expected int64`,
     );
   } else if (replicas < 0) {
     errors.invalid(path, replicas, 'should be a non-negative integer');
   } else if (replicas > INT32_MAX) {
     errors.invalid(path, replicas, `should be less than or equal to ${INT32_MAX}`);
   }
+}
+
+/** As Go prints it: a text without quotes. */
+function plainText(value: Json): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) return `[${value.map(plainText).join(' ')}]`;
+  if (!isJsonObject(value)) return value === null ? '<nil>' : jsonOf(value);
+  const members = Object.keys(value).toSorted();
+  return `map[${members.map((name) => `${name}:${plainText(value[name])}`).join(' ')}]`;
 }
 
 function goType(value: Json): string {
@@ -209,13 +218,8 @@ function scaleOf(scale: JsonObject | undefined): ScalePaths | undefined {
   if (scale === undefined) return undefined;
   const selector = text(scale, 'labelSelectorPath');
   return {
-    spec: namesOf(text(scale, 'specReplicasPath')),
-    status: namesOf(text(scale, 'statusReplicasPath')),
-    selector: selector === '' ? undefined : namesOf(selector),
+    spec: pathNames(text(scale, 'specReplicasPath')),
+    status: pathNames(text(scale, 'statusReplicasPath')),
+    selector: selector === '' ? undefined : pathNames(selector),
   };
-}
-
-function namesOf(path: string): readonly string[] {
-  const names = parseFieldPath(path, false);
-  return typeof names === 'string' ? [] : names.map(String);
 }

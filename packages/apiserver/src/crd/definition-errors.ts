@@ -19,6 +19,7 @@ import { checkApproval } from './approval.ts';
 import { isConditionTrue } from './conditions.ts';
 import { checkConversion } from './conversion-errors.ts';
 import { checkDefaults, type DefaultCheck } from './default-errors.ts';
+import { goSchema, goVersion, type LiftedMembers } from './go-form.ts';
 import type { RuleCheck } from './rules.ts';
 import { checkSchema } from './schema-errors.ts';
 import { structuralErrors } from './structural-errors.ts';
@@ -102,10 +103,7 @@ function checkSpec(
   if (!lifted.schema && requiresSchema) {
     for (const [index, version] of versions.entries()) {
       if (partOf(part(version, 'schema'), 'openAPIV3Schema') === undefined) {
-        errors.required(
-          SPEC.child('versions').index(index).child('schema', 'openAPIV3Schema'),
-          'schemas are required',
-        );
+        errors.required(SPEC.child('versions').index(index).child('schema', 'openAPIV3Schema'));
       }
     }
   }
@@ -122,7 +120,7 @@ function checkSpec(
   for (const [index, version] of versions.entries()) {
     checkVersion(errors, version, SPEC.child('versions').index(index), lifted, check);
   }
-  checkVersions(errors, versions);
+  checkVersions(errors, versions, lifted);
   checkSpecNames(errors, part(spec, 'names'));
   const first = versions.at(0);
   if (first !== undefined) {
@@ -148,14 +146,7 @@ function checkSpec(
 }
 
 /** What all versions say alike. */
-interface Lifted {
-  readonly schema: boolean;
-  readonly subresources: boolean;
-  readonly columns: boolean;
-  readonly selectable: boolean;
-}
-
-function liftedOf(versions: readonly JsonObject[]): Lifted {
+function liftedOf(versions: readonly JsonObject[]): LiftedMembers {
   const alike = (name: string): boolean => {
     const first = versions.at(0)?.[name];
     return isThere(first) && versions.every((version) => equalJson(version[name], first));
@@ -176,7 +167,7 @@ function checkVersion(
   errors: FieldErrors,
   version: JsonObject,
   path: FieldPath,
-  lifted: Lifted,
+  lifted: LiftedMembers,
   check: DefinitionCheck,
 ): void {
   const name = text(version, 'name');
@@ -214,13 +205,18 @@ function checkDeprecation(errors: FieldErrors, version: JsonObject, path: FieldP
   }
 }
 
-function checkVersions(errors: FieldErrors, versions: readonly JsonObject[]): void {
+function checkVersions(errors: FieldErrors, versions: readonly JsonObject[], lifted: LiftedMembers): void {
   const at = SPEC.child('versions');
+  const shown = (): JsonObject[] => versions.map((version) => goVersion(version, lifted));
   const names = new Set(versions.map((version) => text(version, 'name')));
-  if (names.size < versions.length) errors.invalid(at, versions, 'must contain unique version names');
+  if (names.size < versions.length) errors.invalid(at, shown(), 'must contain unique version names');
   if (versions.filter((version) => flag(version, 'storage')).length !== 1) {
-    errors.invalid(at, versions, 'must have exactly one version marked as storage version');
+    errors.invalid(at, shown(), 'must have exactly one version marked as storage version');
   }
+  // The original keeps the first one's name beside the versions, and looks at it there again.
+  const first = text(versions.at(0) ?? {}, 'name');
+  const wrong = first === '' ? [] : dns1035LabelErrors(first);
+  if (wrong.length > 0) errors.invalid(SPEC.child('version'), first, wrong.join(','));
 }
 
 function checkSpecNames(errors: FieldErrors, names: JsonObject): void {
@@ -343,7 +339,7 @@ function checkRootMembers(errors: FieldErrors, schema: JsonObject, path: FieldPa
   if (Object.keys(schema).every((name) => ROOT_NAMES.has(name))) return;
   errors.invalid(
     path,
-    schema,
+    goSchema(schema),
     `only [${ROOT_MEMBERS}] fields are allowed at the root of the schema if the status subresource is enabled`,
   );
 }

@@ -59,7 +59,7 @@ function checkEmbedded(errors: FieldErrors, value: JsonObject, at: string, objec
   }
   if (kind === undefined) errors.required(path('kind'));
   else if (typeof kind !== 'string') errors.invalid(path('kind'), kind, 'must be a string');
-  else if (kind === '') errors.required(path('kind'));
+  else if (kind === '') errors.invalid(path('kind'), kind, 'must not be empty');
   else {
     const wrong = dns1035LabelErrors(kind.toLowerCase());
     if (wrong.length > 0) {

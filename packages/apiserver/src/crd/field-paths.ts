@@ -1,62 +1,81 @@
 /**
- * The simple paths of definitions, `.spec.replicas`, `.spec.labels['app.kubernetes.io/name']`: read, and followed in a
- * schema and in an object. Conditions, slices and wildcards are json-path.ts.
+ * The simple paths of definitions, `.spec.replicas`, `.spec.labels['app.kubernetes.io/name']`: followed in a schema, and
+ * in an object. Conditions, slices and wildcards are json-path.ts.
  *
- * Modelled on apiextensions-apiserver's cel.ValidFieldPath.
+ * Modelled on apiextensions-apiserver's cel.ValidFieldPath, whose texts these are.
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
-import { part, partOf } from '../validation/value.ts';
+import type { Structural } from '../schema/structural.ts';
 
-/** The names of a path; a text that says what is wrong with it. @param lists whether `[0]` may stand in it */
-export function parseFieldPath(path: string, lists: boolean): readonly (string | number)[] | string {
-  const names: (string | number)[] = [];
-  let at = 0;
-  if (!path.startsWith('.') && !path.startsWith('[')) {
-    return `expected [ or . but got: ${path.slice(0, 1)}`;
-  }
-  while (at < path.length) {
-    const rest = path.slice(at);
-    const dot = /^\.([A-Za-z_][A-Za-z0-9_-]*)/.exec(rest);
-    const quoted = dot === null ? /^\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\]/.exec(rest) : null;
-    const index = dot === null && quoted === null && lists ? /^\[(\d+)\]/.exec(rest) : null;
-    const match = dot ?? quoted ?? index;
-    if (match === null) {
-      return rest === '.' || rest === '['
-        ? 'unexpected end of JSON path'
-        : `expected [ or . but got: ${rest}`;
+/** Where a path leads in a schema. */
+export interface FieldPlace {
+  readonly names: readonly string[];
+  /** As messages show it: `a[key].b`, where the schema has a map of keys. */
+  readonly shown: string;
+  readonly schema: Structural;
+}
+
+/**
+ * What stands at a path in a schema; a text that says why there is nothing.
+ *
+ * @param quoted whether names may stand in brackets and quotes
+ */
+export function schemaAt(schema: Structural, path: string, quoted: boolean): FieldPlace | string {
+  const names: string[] = [];
+  let shown = '';
+  let at: Structural | undefined = schema;
+  const tokens = tokensOf(path);
+  for (let next = 0; next < tokens.length; next += 1) {
+    const token = tokens[next];
+    if (token !== '.' && token !== '[') return `expected [ or . but got: ${token}`;
+    if (token === '[' && !quoted) return 'array notation is not allowed';
+    const given = tokens.at((next += 1));
+    if (given === undefined) return 'unexpected end of JSON path';
+    const name = token === '.' ? given : unquoted(given);
+    if (typeof name !== 'string') return name.wrong;
+    const named: Structural | undefined = at.properties.get(name);
+    if (at.properties.size > 0) {
+      if (named === undefined) return NO_FIELD;
+      at = named;
+      shown += `${shown === '' ? '' : '.'}${name}`;
+    } else {
+      if (at.additional === undefined) return NO_FIELD;
+      at = at.additional;
+      shown += `[${name}]`;
     }
-    if (index !== null) names.push(Number(index[1]));
-    else names.push((match[1] ?? match[2]).replaceAll(/\\(.)/g, '$1'));
-    at += match[0].length;
+    names.push(name);
+    if (token === '.') continue;
+    const end = tokens.at((next += 1));
+    if (end === undefined) return 'unexpected end of JSON path';
+    if (end !== ']') return `expected ] but got ${end}`;
+  }
+  return { names, shown, schema: at };
+}
+
+const NO_FIELD = 'does not refer to a valid field';
+
+/** Points, brackets, texts in single quotes, and what lies between. */
+function tokensOf(path: string): string[] {
+  return path.match(/'(?:[^'\\]|\\.)*'|[.[\]]|'[^]*$|[^.[\]'][^.[\]]*/g) ?? [];
+}
+
+function unquoted(token: string): string | { readonly wrong: string } {
+  if (token.length < 2 || !token.startsWith("'") || !token.endsWith("'")) {
+    return { wrong: `expected single quoted string but got ${token}` };
+  }
+  return token.slice(1, -1).replaceAll(/\\(.)/g, '$1');
+}
+
+/** The names of a path that leads somewhere, `.spec.replicas`. */
+export function pathNames(path: string): readonly string[] {
+  const names: string[] = [];
+  for (const token of tokensOf(path)) {
+    if (token === '.' || token === '[' || token === ']') continue;
+    const name = token.startsWith("'") ? unquoted(token) : token;
+    if (typeof name === 'string') names.push(name);
   }
   return names;
-}
-
-/** What stands at a path in a schema; a text that says why there is nothing. */
-export function schemaAt(
-  schema: JsonObject,
-  path: string,
-  lists: boolean,
-): { readonly names: readonly (string | number)[]; readonly schema: JsonObject } | string {
-  const names = parseFieldPath(path, lists);
-  if (typeof names === 'string') return names;
-  let at: JsonObject = schema;
-  for (const [index, name] of names.entries()) {
-    const next = typeof name === 'number' ? partOf(at, 'items') : memberSchema(at, name, index === 0);
-    if (next === undefined) return 'does not refer to a valid field';
-    at = next;
-  }
-  return { names, schema: at };
-}
-
-const METADATA: JsonObject = { type: 'object', additionalProperties: { type: 'string' } };
-
-function memberSchema(schema: JsonObject, name: string, first: boolean): JsonObject | undefined {
-  const named = partOf(part(schema, 'properties'), name);
-  if (named !== undefined) return named;
-  if (first && name === 'metadata') return METADATA;
-  return partOf(schema, 'additionalProperties');
 }
 
 /** The value at a path of names; undefined where there is none. */

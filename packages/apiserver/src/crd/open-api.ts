@@ -27,10 +27,17 @@ function nameOf(group: string, version: string, kind: string): string {
 /** The definitions of all custom resources that are served, asked for by name. */
 export class CustomOpenApi {
   private readonly resources: () => Iterable<CustomResource>;
+  private readonly changes: () => number;
+  private names: ReadonlyMap<string, Named> = new Map();
+  private madeAt = -1;
 
-  /** @param resources those that are served now */
-  constructor(resources: () => Iterable<CustomResource>) {
+  /**
+   * @param resources those that are served now
+   * @param changes another number whenever they are others
+   */
+  constructor(resources: () => Iterable<CustomResource>, changes: () => number) {
     this.resources = resources;
+    this.changes = changes;
   }
 
   define(name: string, dialect: Dialect): Definition | undefined {
@@ -47,20 +54,29 @@ export class CustomOpenApi {
     return found === undefined ? '' : found.version.schema.fingerprint;
   }
 
-  private find(
-    name: string,
-  ):
-    | { readonly resource: CustomResource; readonly version: CustomVersion; readonly list: boolean }
-    | undefined {
-    for (const resource of this.resources()) {
-      const { group, kind, listKind = `${kind}List` } = resource.definition;
-      for (const version of resource.versions) {
-        if (name === nameOf(group, version.name, kind)) return { resource, version, list: false };
-        if (name === nameOf(group, version.name, listKind)) return { resource, version, list: true };
+  private find(name: string): Named | undefined {
+    const changes = this.changes();
+    if (changes !== this.madeAt) {
+      const names = new Map<string, Named>();
+      for (const resource of this.resources()) {
+        const { group, kind, listKind = `${kind}List` } = resource.definition;
+        for (const version of resource.versions) {
+          names.set(nameOf(group, version.name, listKind), { resource, version, list: true });
+          names.set(nameOf(group, version.name, kind), { resource, version, list: false });
+        }
       }
+      this.names = names;
+      this.madeAt = changes;
     }
-    return undefined;
+    return this.names.get(name);
   }
+}
+
+/** A version of a custom resource, or the list of such. */
+interface Named {
+  readonly resource: CustomResource;
+  readonly version: CustomVersion;
+  readonly list: boolean;
 }
 
 const API_VERSION: JsonObject = { type: 'string', description: 'Group and version of this object.' };

@@ -4,6 +4,7 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
+import { Structural } from '../schema/structural.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
 import { parts, text, textOf } from '../validation/value.ts';
@@ -29,9 +30,9 @@ function checkRule(errors: FieldErrors, schema: JsonObject, rule: JsonObject, pa
   if (expression.trim() === '') {
     errors.required(path.child('rule'), 'rule is not specified');
   } else if (message !== '' && message.trim() === '') {
-    errors.invalid(path.child('message'), message, 'message must be non-empty if specified');
+    errors.invalid(path.child('message'), message, 'must be non-empty if specified');
   } else if (hasLineBreak(message.trim())) {
-    errors.invalid(path.child('message'), message, 'message must not contain line breaks');
+    errors.invalid(path.child('message'), message, 'must not contain line breaks');
   } else if (hasLineBreak(expression.trim()) && message.trim() === '') {
     errors.required(path.child('message'), 'message must be specified if rule contains line breaks');
   }
@@ -46,10 +47,10 @@ function checkRule(errors: FieldErrors, schema: JsonObject, rule: JsonObject, pa
   const fieldPath = text(rule, 'fieldPath');
   const at = path.child('fieldPath');
   if (fieldPath === '') return;
-  if (fieldPath.trim() === '') errors.invalid(at, fieldPath, 'fieldPath must be non-empty if specified');
-  if (hasLineBreak(fieldPath)) errors.invalid(at, fieldPath, 'fieldPath must not contain line breaks');
-  if (typeof schemaAt(schema, fieldPath, true) === 'string') {
-    errors.invalid(at, fieldPath, 'fieldPath must be a valid path');
+  if (fieldPath.trim() === '') errors.invalid(at, fieldPath, 'must be non-empty if specified');
+  if (hasLineBreak(fieldPath)) errors.invalid(at, fieldPath, 'must not contain line breaks');
+  if (typeof schemaAt(new Structural(schema), fieldPath, true) === 'string') {
+    errors.invalid(at, fieldPath, 'must be a valid path');
   }
 }
 

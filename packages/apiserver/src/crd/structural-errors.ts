@@ -180,7 +180,6 @@ const OUTSIDE: readonly (readonly [string, string])[] = [
   ['title', 'must be empty to be structural'],
   ['description', 'must be empty to be structural'],
   ['nullable', 'must be false to be structural'],
-  ['externalDocs', 'must be undefined to be structural'],
   [PRESERVE, 'must be false to be structural'],
   [EMBEDDED, 'must be false to be structural'],
   [INT_OR_STRING, 'must be false to be structural'],

@@ -182,6 +182,10 @@ class Validation {
     const number = numberOf(value);
     if (number === undefined) return;
     const { multipleOf, maximum, minimum } = schema;
+    if (schema.type === 'integer' && !fitsInteger(value, number, schema.format)) {
+      const format = schema.format === '' ? '(default format)' : `with format ${schema.format}`;
+      this.composite(`Checked value must be of type integer ${format} in ${name}`);
+    }
     if (multipleOf !== undefined && !isMultiple(number, multipleOf)) {
       this.refuse(name, number, `should be a multiple of ${multipleOf}`);
     }
@@ -243,7 +247,7 @@ class Validation {
         this.errors.tooMany(this.path(name), count, maxProperties);
       }
     }
-    const before = isJsonObject(old) && schema.mapType !== 'atomic' ? old : undefined;
+    const before = isJsonObject(old) ? old : undefined;
     if (properties.size > 0 || additional !== undefined) {
       for (const member in value) {
         if (!Object.hasOwn(value, member)) continue;
@@ -302,6 +306,20 @@ function numberOf(value: Json): number | undefined {
   if (typeof value === 'bigint') return Number(value);
   return value instanceof JsonFloat ? value.value : undefined;
 }
+
+/** Whether it is a whole number that the format has room for; int64 unless it says another one. */
+function fitsInteger(value: Json, number: number, format: string): boolean {
+  const exact = typeof value === 'bigint' ? value : Number.isInteger(number) ? BigInt(number) : undefined;
+  if (exact === undefined) return false;
+  const [bits, signed] = INTEGERS[format] ?? [64, true];
+  return (signed ? BigInt.asIntN(bits, exact) : BigInt.asUintN(bits, exact)) === exact;
+}
+
+const INTEGERS: Readonly<Record<string, readonly [number, boolean]>> = {
+  int32: [32, true],
+  uint32: [32, false],
+  uint64: [64, false],
+};
 
 /** As near as a double tells: 0.3 is a multiple of 0.1. */
 function isMultiple(value: number, of: number): boolean {

@@ -3,6 +3,7 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
+import { Structural } from '../schema/structural.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
 import { partOf, part, parts, text } from '../validation/value.ts';
@@ -60,7 +61,7 @@ export function checkColumns(errors: FieldErrors, version: JsonObject, path: Fie
 export function checkSelectable(errors: FieldErrors, version: JsonObject, path: FieldPath): void {
   const fields = parts(version, 'selectableFields');
   if (fields.length === 0) return;
-  const schema = part(part(version, 'schema'), 'openAPIV3Schema');
+  const schema = new Structural(part(part(version, 'schema'), 'openAPIV3Schema'));
   const seen = new Set<string>();
   for (const [index, field] of fields.entries()) {
     const at = path.index(index).child('jsonPath');
@@ -75,14 +76,14 @@ export function checkSelectable(errors: FieldErrors, version: JsonObject, path: 
       continue;
     }
     if (found.names[0] === 'metadata') errors.invalid(at, jsonPath, 'must not point to fields in metadata');
-    if (!['string', 'boolean', 'integer'].includes(text(found.schema, 'type'))) {
+    if (!['string', 'boolean', 'integer'].includes(found.schema.type)) {
       errors.invalid(
         at,
         jsonPath,
         'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
       );
     }
-    const name = found.names.join('.');
+    const name = found.shown;
     if (seen.has(name)) errors.duplicate(at, jsonPath);
     seen.add(name);
   }

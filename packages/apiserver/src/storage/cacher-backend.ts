@@ -3,7 +3,7 @@
  * backend itself. The caches are filled as they are needed and end with it.
  */
 
-import type { GroupResource } from '../api/meta.ts';
+import { describeResource, type GroupResource } from '../api/meta.ts';
 import { Cacher, type CacherOptions } from './cacher.ts';
 import type { ReadOptions, Storage, StorageBackend, StorageResource } from './storage.ts';
 
@@ -27,7 +27,10 @@ export class CachedBackend implements StorageBackend {
     const storage = this.backend.storage(resource);
     const { cached = isNoEvent } = this.options;
     if (!cached(resource.resource)) return storage;
-    const cacher = new Cacher(storage, this.options);
+    const cacher = new Cacher(storage, {
+      ...BOUNDS.get(describeResource(resource.resource)),
+      ...this.options,
+    });
     this.opened.push(cacher);
     return cacher;
   }
@@ -49,6 +52,14 @@ export class CachedBackend implements StorageBackend {
     this.backend.close();
   }
 }
+
+/**
+ * Of what is large and seldom read. Definitions of custom resources take ten times their JSON when they are decoded, and an
+ * installer's hundreds, each changed twice, would stay in the history; the original's holds 100 changes at first.
+ */
+const BOUNDS: ReadonlyMap<string, Partial<CacherOptions>> = new Map([
+  ['customresourcedefinitions.apiextensions.k8s.io', { valueBytesMax: 500_000, history: { countMax: 256 } }],
+]);
 
 function isNoEvent({ resource }: GroupResource): boolean {
   return resource !== 'events';

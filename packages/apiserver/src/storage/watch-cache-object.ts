@@ -88,7 +88,7 @@ export class CachedObject implements StoredObject {
       labels: labels === undefined ? undefined : owned(labels),
       fields: owned(resource.fieldsOf(value)),
     };
-    return new CachedObject(record, stored.json(), value, keeper);
+    return new CachedObject(record, ownBytes(stored.json()), value, keeper);
   }
 
   get value(): KubeObject {
@@ -151,6 +151,17 @@ const VIEW_MIN = 13;
 /** The text by itself: a view would keep everything alive that it was cut from. */
 function own(text: string): string {
   return text.length < VIEW_MIN ? text : Buffer.from(text, 'utf8').toString('utf8');
+}
+
+/** What is smaller shares a pool of the engine's with others that are kept. */
+const POOLED_MAX = 4_096;
+
+/** The bytes by themselves: in a pool a few large ones would keep three times their size alive. */
+function ownBytes(bytes: Buffer): Buffer {
+  if (bytes.length <= POOLED_MAX || bytes.buffer.byteLength === bytes.length) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function owned(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
