@@ -14,6 +14,8 @@ import { describeMeasured } from '../text.ts';
 import { isBuilt, ROOT, type ApiProcess } from './api-process.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiCluster, Echo, NAMESPACE } from './api-cluster.ts';
+import { measureBesideBuiltIn } from './beside-built-in.ts';
+import { measureDefinitions } from './custom-load.ts';
 import { measureFanOut } from './fan-out.ts';
 import { measureLongList } from './long-list.ts';
 import {
@@ -39,6 +41,11 @@ const WATCHERS = 1_000;
 /** Objects of a short list, and pods of the long one. */
 const HUNDRED = 100;
 const TEN_THOUSAND = 10_000;
+/** Of the promise: definitions, and the JSON of each; few that are larger, as the largest operators have. */
+const DEFINITIONS = 500;
+const DEFINITION_BYTES = 20_000;
+const LARGE_DEFINITIONS = 20;
+const LARGE_DEFINITION_BYTES = 240_000;
 /** Of an open loop: a share of what a closed one does, so that the latency is not the queue's. */
 const OPEN_RATE = 500;
 
@@ -88,6 +95,8 @@ export class ApiBench {
     const onLoaded = chosen.length > 0 || ['list-10000', 'per-object'].some(asked);
     if (onLoaded || asked('start') || asked('embedded')) await this.loads(chosen, asked);
     if (asked('idle')) await this.idle();
+    if (asked('definitions')) await this.definitions();
+    if (asked('custom-beside')) await this.besideBuiltIn();
     return this.samples;
   }
 
@@ -178,6 +187,38 @@ export class ApiBench {
     await cluster.dispose();
   }
 
+  /** With garbage collection, which watches each kind. */
+  private async definitions(): Promise<void> {
+    const { given, settings } = this.options;
+    const cluster = await this.cluster(true);
+    const client = await cluster.client(1);
+    const { progress } = this;
+    try {
+      const count = given.has('keys') ? settings.keys : DEFINITIONS;
+      const usual = { cluster, client, progress, count, bytes: DEFINITION_BYTES, from: 0 };
+      const large = { ...usual, count: LARGE_DEFINITIONS, bytes: LARGE_DEFINITION_BYTES, from: 500_000 };
+      await this.lone('definitions', () => measureDefinitions(usual, 'definitions'));
+      await this.lone('definitions', () => measureDefinitions(large, 'large'), 'definitions (large)');
+    } finally {
+      client.close();
+    }
+    await cluster.dispose();
+  }
+
+  private async besideBuiltIn(): Promise<void> {
+    const cluster = await this.cluster(false);
+    const client = await cluster.client(connectionsOf(this.options).connections);
+    const settings: Settings = { ...this.options.settings, ...connectionsOf(this.options) };
+    try {
+      await this.lone('custom-beside', () =>
+        measureBesideBuiltIn(cluster, client, settings, this.progress, DEFINITION_BYTES),
+      );
+    } finally {
+      client.close();
+    }
+    await cluster.dispose();
+  }
+
   private async lone(id: string, run: () => Promise<Measured>, title = id): Promise<void> {
     await this.sample(title, { step: id, title, side: 'keelson', round: 1 }, run);
   }
@@ -223,7 +264,15 @@ export class ApiBench {
 }
 
 /** Steps that are no load, in their order. */
-const LONE_STEPS: readonly string[] = ['start', 'embedded', 'per-object', 'list-10000', 'idle'];
+const LONE_STEPS: readonly string[] = [
+  'start',
+  'embedded',
+  'per-object',
+  'list-10000',
+  'idle',
+  'definitions',
+  'custom-beside',
+];
 
 function connectionsOf({ given, settings }: BenchOptions): { clients: number; connections: number } {
   const clients = given.has('clients') ? settings.clients : CLIENTS;

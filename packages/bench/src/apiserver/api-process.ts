@@ -21,6 +21,8 @@ const LOG_LINES_SHOWN = 10;
 export interface LoopFigures {
   /** The longest time between two turns of the event loop. */
   readonly heldMaxMs: number;
+  /** As late as 99 of 100 looks at it were, a look every millisecond. */
+  readonly heldP99Ms: number;
   /** The same without the collector's pauses in it: what a handler did. */
   readonly workedMaxMs: number;
   /** The longest of those pauses. */

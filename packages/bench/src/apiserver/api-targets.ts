@@ -45,5 +45,15 @@ export const API_TARGETS: readonly Target[] = [
   alone('start', 'process, until /readyz', 'processReadyMs', 'ms', 700),
   alone('embedded', 'embedded, until /readyz', 'embeddedReadyMs', 'ms', 300),
   alone('embedded', 'embedded, resident after 10 s with loops', 'embeddedIdleMb', 'MB', 150),
+  alone('definitions', 'a definition of 20 kB, resident', 'definitionsResidentMbEach', 'MB', 0.2),
+  alone('definitions', 'a definition of 240 kB, resident, by its JSON', 'largeResidentTimesJson', '×', 3),
+  alone(
+    'custom-beside',
+    'a list of 100 custom objects, CPU, by the same of ConfigMaps',
+    'listRatio',
+    '×',
+    1.2,
+  ),
+  alone('custom-beside', 'an event to a watcher, likewise', 'watchRatio', '×', 1.2),
   alone('idle', 'process, resident after 10 s with loops', 'idleMb', 'MB', 150),
 ];

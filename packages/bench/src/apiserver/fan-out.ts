@@ -9,7 +9,7 @@ import { Meter, runLoad, type Measured } from '../measured.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ObjectLoad } from './object-load.ts';
 import { Edited, makePresent, presentName } from './object-load.ts';
-import { STAMP_LENGTH, STAMP_MARK, stampOf } from './objects.ts';
+import { STAMP_LENGTH, STAMP_MARK, stampOf, stampPatch } from './objects.ts';
 
 /** A delivery that takes longer is an error, not a latency. */
 const DELIVERY_LIMIT_MS = 30_000;
@@ -47,10 +47,10 @@ export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Prom
   const ended = (error: Error): void => {
     failure ??= error;
   };
-  const path = `${collection}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3D${name}`;
+  const watchPath = `${collection}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3D${name}`;
   const count = settings.watchersPerKey;
   const cancels = await Promise.all(
-    Array.from({ length: count }, (_, index) => watchers.watch(index, path, line, ended)),
+    Array.from({ length: count }, (_, index) => watchers.watch(index, watchPath, line, ended)),
   );
   try {
     const call: Call = async (index, sequence, intendedMs) => {
@@ -68,11 +68,12 @@ export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Prom
         };
         changes.set(stamp, { intendedMs, left: count, done });
       });
-      const body = edited.body(name, stamp);
-      await Promise.all([
-        client.call(index, { method: 'PUT', path: `${collection}/${name}`, body }),
-        everywhere,
-      ]);
+      const path = `${collection}/${name}`;
+      const change =
+        maker.patched === true
+          ? stampPatch(path, stamp)
+          : { method: 'PUT', path, body: edited.body(name, stamp) };
+      await Promise.all([client.call(index, change), everywhere]);
     };
     const ran = await runLoad(settings, call, meter, progress);
     const measured = meter.result(ran, delivered, {

@@ -1,10 +1,13 @@
 /** What is stored: ConfigMaps of one value, and pods as a Deployment makes them, in JSON as a client sends it. */
 import type { Settings } from '../options.ts';
+import type { Asked } from './api-client.ts';
 
-export type Kind = 'configmaps' | 'pods';
+export type Kind = 'configmaps' | 'pods' | 'widgets';
 
 export interface ObjectMaker {
   readonly kind: Kind;
+  /** Objects are changed by a merge patch of their stamp: an update in full has to say which version it replaces. */
+  readonly patched?: boolean;
   /** Path of the collection in a namespace. */
   collection(namespace: string): string;
   /** @param stamp changes with each version of an object; eight letters */
@@ -17,6 +20,12 @@ export const STAMP_LENGTH = 8;
 
 export function stampOf(sequence: number): string {
   return String(sequence).padStart(STAMP_LENGTH, '0');
+}
+
+/** A change of an object's stamp, as a merge patch. */
+export function stampPatch(path: string, stamp: string): Asked {
+  const body = Buffer.from(`{"metadata":{"annotations":{"stamp":"${stamp}"}}}`);
+  return { method: 'PATCH', path, body, headers: { 'content-type': 'application/merge-patch+json' } };
 }
 
 /** A value without a meaning, the same in each run. */

@@ -3,7 +3,7 @@
  * it, over the channel it was started with. How long the event loop was held, how long the collector paused, what the
  * heap holds after a collection. Costs nothing until it is asked.
  */
-import { PerformanceObserver } from 'node:perf_hooks';
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -21,6 +21,7 @@ class Looks {
   private heldMaxMs = 0;
   private long: Span[] = [];
   private pauses: Span[] = [];
+  private readonly delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   private readonly observer = new PerformanceObserver((list) => this.note(list));
 
   /** @returns undefined for what is no question */
@@ -42,6 +43,8 @@ class Looks {
     this.long = [];
     this.pauses = [];
     this.observer.observe({ entryTypes: ['gc'] });
+    this.delays.reset();
+    this.delays.enable();
     let lastMs = performance.now();
     this.timer = setInterval(() => {
       const nowMs = performance.now();
@@ -54,11 +57,13 @@ class Looks {
 
   private loop(): object {
     clearInterval(this.timer);
+    this.delays.disable();
     this.note({ getEntries: () => this.observer.takeRecords() });
     this.observer.disconnect();
     const { heldMaxMs, pauses } = this;
     return {
       heldMaxMs,
+      heldP99Ms: Math.max(0, this.delays.percentile(99) / 1e6 - RESOLUTION_MS),
       workedMaxMs: Math.max(0, ...this.long.map((one) => worked(one, pauses) - RESOLUTION_MS)),
       pauseMaxMs: Math.max(0, ...pauses.map(({ fromMs, toMs }) => toMs - fromMs)),
     };
