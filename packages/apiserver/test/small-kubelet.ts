@@ -44,6 +44,8 @@ export class SmallKubelet {
   log = 'one\ntwo\nthree\n';
   /** The protocol of the last stream connection. */
   protocol = '';
+  /** Commands over SPDY whose connections are open. */
+  running = 0;
   private readonly server: Server;
   private readonly sockets = new Set<Duplex>();
   private readonly followers = new Set<ServerResponse>();
@@ -190,6 +192,13 @@ export class SmallKubelet {
         if (wanted.every((name) => streams.has(name))) setImmediate(() => resolve(made));
       });
     });
+    if (url.searchParams.get('command') === 'break') {
+      streams.get('stdout')?.write('part');
+      setImmediate(() => socket.destroy());
+      return;
+    }
+    this.running += 1;
+    void once(socket, 'close').then(() => (this.running -= 1));
     const status = await this.run(url, {
       stdin: streams.get('stdin'),
       stdout: streams.get('stdout'),

@@ -9,6 +9,7 @@ import { AdmissionChain } from '../src/admission/chain.ts';
 import type { AdmissionPlugin } from '../src/admission/admission.ts';
 import type { Json, JsonObject } from '../src/api/json.ts';
 import type { KubeObject } from '../src/api/meta.ts';
+import type { UserInfo } from '../src/api/user-info.ts';
 import type { ConversionCalls } from '../src/crd/webhook-converter.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { firstGeneration, keepField, nextGeneration, withoutField } from '../src/registry/generation.ts';
@@ -214,6 +215,8 @@ export function smallServer(
     readonly resources?: readonly ResourceDefinition[] | 'built-in';
     readonly random?: (limit: number) => number;
     readonly conversionCalls?: ConversionCalls;
+    /** Who asks; nobody unless said. */
+    readonly user?: UserInfo;
   } = {},
 ): SmallServer {
   const clock = options.clock ?? systemClock;
@@ -231,6 +234,10 @@ export function smallServer(
       : { resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES] }),
     ...(options.conversionCalls === undefined ? {} : { conversionCalls: options.conversionCalls }),
     admission: new AdmissionChain(options.plugins ?? []),
+    authenticate: (request, next) => {
+      request.context.user = options.user;
+      return next(request);
+    },
   });
   return {
     server,

@@ -20,6 +20,8 @@ const CONTROL_BYTES_MAX = 64 * 1024;
 const DATA_BYTES_MAX = 32 * 1024;
 /** A zlib head that asks for the dictionary of SPDY/3, with that dictionary's Adler-32. */
 const ZLIB_HEAD = Buffer.from([0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2]);
+/** An empty block: inflaters hand out what came before it. */
+const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff]);
 const NO_STATUS = 0;
 const CANCEL = 5;
 
@@ -130,7 +132,7 @@ export class SpdyWriter {
     stored.writeUInt16LE(~plain.length & 0xffff, 3);
     const head = this.begun ? [] : [ZLIB_HEAD];
     this.begun = true;
-    return Buffer.concat([...head, stored, plain]);
+    return Buffer.concat([...head, stored, plain, FLUSH]);
   }
 }
 
