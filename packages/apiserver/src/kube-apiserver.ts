@@ -9,6 +9,8 @@ import type { Client } from '@keelson/client';
 
 import { admissionSettings, type AdmissionFile } from './assembly/admission-config.ts';
 import { makeWebhooks } from './assembly/admission-webhooks.ts';
+import type { Aggregation } from './aggregation/aggregation.ts';
+import { makeAggregation } from './assembly/aggregation.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import { conditionMetrics } from './admission/policies/condition-metrics.ts';
@@ -104,6 +106,7 @@ export class KubeApiServer {
   private readonly caller: HttpsCaller;
   /** Requests handed on: to nodes, and to what stands behind pods and services. */
   private readonly backends: BackendCaller;
+  private readonly aggregation: Aggregation;
   /** Ends those of the flags, once nobody waits for their answers. */
   private readonly calls = new AbortController();
   private readonly stopping = new AbortController();
@@ -123,6 +126,15 @@ export class KubeApiServer {
     this.loopbackToken = `${uuid()}${uuid()}`;
     this.caller = new HttpsCaller(clock);
     this.backends = new BackendCaller({ clock, lookup: options.lookup });
+    this.aggregation = makeAggregation({
+      config,
+      caller: this.backends,
+      clock,
+      logger,
+      metrics: this.metrics,
+      random,
+      readFile,
+    });
     const outside = { caller: this.caller, clock, signal: this.calls.signal };
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
     const authentication = makeAuthentication({
@@ -165,6 +177,7 @@ export class KubeApiServer {
       logger,
       served: this.served,
       admission,
+      aggregation: this.aggregation,
       conversionCalls: webhooks,
       outermost,
       authenticate: this.audit?.around(authentication.filter) ?? authentication.filter,
@@ -221,6 +234,7 @@ export class KubeApiServer {
       this.access.start(scheme);
       this.fairness?.start(scheme);
       this.server.customResources?.start();
+      this.aggregation.start(scheme);
       this.bootstrap.start(scheme, this.backend);
       void this.bootstrap.whenDone().then(() => {
         this.established = true;
@@ -277,6 +291,7 @@ export class KubeApiServer {
     await this.access.stop();
     await this.fairness?.stop();
     this.encryption?.stop();
+    await this.aggregation.stop();
     // The server closes the backend, and with it the caches.
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
     await this.audit?.stop();
@@ -344,6 +359,10 @@ export class KubeApiServer {
           : { requestHeader: { ...requestHeader, clientCA: requestHeaderCa } }),
       },
       rbac,
+      apiServices: {
+        settled: () => this.server.customResources?.settled ?? true,
+        changes: () => this.aggregation.changes,
+      },
       endpoints: config.keepsEndpoints,
     });
   }

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock, Logger } from '@keelson/base';
 
 import { AdmissionChain } from './admission/chain.ts';
+import type { Aggregation } from './aggregation/aggregation.ts';
 import type { ApiRequest, Filter, Handler } from './api/exchange.ts';
 import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
@@ -121,6 +122,8 @@ export interface ApiServerOptions extends SchemeParts {
   readonly healthChecks?: readonly HealthCheck[];
   /** Told why a check failed, which clients are not; the log is, unless said. */
   readonly unhealthy?: (endpoint: string, check: string, reason: string) => void;
+  /** Other servers' APIs that are served as part of this one; without it there are none. */
+  readonly aggregation?: Aggregation;
   /** How webhooks are called that convert custom resources; without it none is. */
   readonly conversionCalls?: ConversionCalls;
   /** Further paths: `/metrics`, `/openapi/v2`. */
@@ -227,9 +230,9 @@ export class ApiServer {
       issuer: options.paths?.has('/openid/v1/jwks') ?? false,
       ...(this.customResources === undefined ? {} : { custom: this.customResources.openApi }),
     });
-    return pathsHandler({
+    const own = pathsHandler({
       discovery: new Discovery({
-        catalog: resourceCatalog(this.scheme),
+        catalog: resourceCatalog(this.scheme, options.aggregation?.catalog),
         codec: this.codec,
         serverAddress: () => this.address,
         pretty: isForPeople,
@@ -249,6 +252,9 @@ export class ApiServer {
       prefixes: new Map([...openApi.prefixes, ...(options.prefixes ?? [])]),
       resources,
     });
+    const { aggregation } = options;
+    if (aggregation === undefined) return own;
+    return (request) => (aggregation.handlerOf(request) ?? own)(request);
   }
 
   private async storeIsReady(signal: AbortSignal): Promise<string | undefined> {

@@ -5,6 +5,8 @@
 
 import { Prng, silentLogger, systemClock } from '@keelson/base';
 
+import type { Aggregation } from '../src/aggregation/aggregation.ts';
+import type { Filter } from '../src/api/exchange.ts';
 import type { KubeObject } from '../src/api/meta.ts';
 import type { JsonObject } from '../src/api/json.ts';
 import { authenticate } from '../src/authn/authenticate.ts';
@@ -55,7 +57,13 @@ export interface AccessServer {
   stop(): Promise<void>;
 }
 
-export function accessServer(): AccessServer {
+export interface AccessServerParts {
+  /** Other servers' APIs; the server knows none without. */
+  readonly aggregation?: Aggregation;
+  readonly audit?: Filter;
+}
+
+export function accessServer({ aggregation, audit }: AccessServerParts = {}): AccessServer {
   const clock = systemClock;
   const logger = silentLogger;
   const backend = new MemoryBackend({ clock });
@@ -93,6 +101,14 @@ export function accessServer(): AccessServer {
     hostname: 'test',
     instance: 'test',
     authentication: {},
+    ...(aggregation === undefined
+      ? {}
+      : {
+          apiServices: {
+            settled: () => server.customResources?.settled ?? true,
+            changes: () => aggregation.changes,
+          },
+        }),
   });
   const server = new ApiServer({
     backend,
@@ -100,6 +116,8 @@ export function accessServer(): AccessServer {
     logger,
     uuid,
     random: (limit) => prng.below(limit),
+    ...(aggregation === undefined ? {} : { aggregation, customResources: true }),
+    ...(audit === undefined ? {} : { audit }),
     resources: withAccessResources(builtInResources(new TypeTable()), {
       access,
       issuer,
@@ -114,6 +132,10 @@ export function accessServer(): AccessServer {
   });
   lookups.start(server.scheme);
   access.start(server.scheme);
+  if (aggregation !== undefined) {
+    server.customResources?.start();
+    aggregation.start(server.scheme);
+  }
   bootstrap.start(server.scheme, backend);
   const ask: AccessServer['ask'] = async (user, method, target, body, headers = {}) => {
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
@@ -150,6 +172,7 @@ export function accessServer(): AccessServer {
     async stop() {
       await bootstrap.stop();
       await access.stop();
+      await aggregation?.stop();
       await server.stop(1_000);
     },
   };

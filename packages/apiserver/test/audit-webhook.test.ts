@@ -72,6 +72,10 @@ function requestOf(target: string, auditId: string): ApiRequest {
     info: requestInfo('GET', pathname, pathSegments(pathname), searchParams),
     signal: new AbortController().signal,
     body: () => Promise.resolve(Buffer.alloc(0)),
+    pieces: () => {
+      throw new Error('nobody hands it on');
+    },
+    upgrade: undefined,
     warn: () => {},
     context: {
       auditId,

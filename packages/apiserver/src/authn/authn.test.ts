@@ -64,6 +64,10 @@ function request(
     info: requestInfo('GET', path, pathSegments(path), query),
     signal: new AbortController().signal,
     body: () => Promise.resolve(Buffer.alloc(0)),
+    pieces: () => {
+      throw new Error('nobody hands it on');
+    },
+    upgrade: undefined,
     warn: (text) => warnings.push(text),
     context,
     warnings,

@@ -83,6 +83,10 @@ function request(
     info: requestInfo(method, path, pathSegments(path), search),
     signal: new AbortController().signal,
     body: () => Promise.resolve(Buffer.alloc(0)),
+    pieces: () => {
+      throw new Error('nobody hands it on');
+    },
+    upgrade: undefined,
     warn: () => undefined,
     context,
   };

@@ -6,9 +6,9 @@
 
 import { assert, toError, type Clock, type Logger } from '@keelson/base';
 
-import type { Stores } from '../registry/resource.ts';
 import type { Scheme } from '../registry/scheme.ts';
 import type { StorageBackend } from '../storage/storage.ts';
+import { apiServices, type RegistrationSources } from './api-services.ts';
 import { authenticationConfigMap, type AuthenticationFacts } from './authentication-config-map.ts';
 import { bootstrapRoles } from './bootstrap-roles.ts';
 import { flowControlObjects } from './flow-control.ts';
@@ -34,6 +34,8 @@ export interface BootstrapOptions {
   readonly authentication: AuthenticationFacts;
   /** Default roles only where RBAC is a mode. True unless said. */
   readonly rbac?: boolean;
+  /** Keeps an APIService for each version that is served; none are made without. */
+  readonly apiServices?: RegistrationSources;
   /** Whether this server keeps the endpoints of the service `kubernetes`. True unless said. */
   readonly endpoints?: boolean;
 }
@@ -45,7 +47,7 @@ export class Bootstrap {
   private readonly options: BootstrapOptions;
   private readonly hooks: PostStartHooks;
   private readonly service: KubernetesServiceOptions;
-  private world: { readonly stores: Stores; readonly leases: MasterLeases } | undefined = undefined;
+  private world: { readonly stores: Scheme; readonly leases: MasterLeases } | undefined = undefined;
 
   constructor(options: BootstrapOptions) {
     this.options = options;
@@ -53,10 +55,7 @@ export class Bootstrap {
       serviceRange: options.serviceRanges[0],
       advertised: options.advertised,
       endpoints: options.endpoints ?? true,
-      leases: () => {
-        assert(this.world !== undefined, 'hooks run after the start');
-        return this.world.leases;
-      },
+      leases: () => this.running().leases,
     };
     this.hooks = new PostStartHooks(this.hooksOf(options), options.clock, options.logger);
   }
@@ -106,6 +105,14 @@ export class Bootstrap {
       flowControlObjects(),
       kubernetesService(this.service),
       defaultServiceCidr(serviceRanges, nowMs),
+      ...(options.apiServices === undefined
+        ? []
+        : [apiServices(() => this.running().stores, options.apiServices)]),
     ];
+  }
+
+  private running(): { readonly stores: Scheme; readonly leases: MasterLeases } {
+    assert(this.world !== undefined, 'hooks run after the start');
+    return this.world;
   }
 }

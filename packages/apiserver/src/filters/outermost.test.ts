@@ -21,6 +21,10 @@ function requestOf(method: string, target: string, headers: Record<string, strin
     info: requestInfo(method, pathname, pathSegments(pathname), searchParams),
     signal: new AbortController().signal,
     body: () => Promise.resolve(Buffer.alloc(0)),
+    pieces: () => {
+      throw new Error('nobody hands it on');
+    },
+    upgrade: undefined,
     warn: () => {},
     context: {
       auditId: '',

@@ -1,9 +1,9 @@
 /**
  * What discovery tells of: groups, their versions, the resources and subresources served at this moment. The
- * registry (and later custom resources and aggregated APIs) gives it; discovery.ts only puts it into words. Types,
- * and the order of the groups that Kubernetes brings along.
+ * registry and aggregated APIs give it; discovery.ts only puts it into words. Types alone.
  */
 
+import type { JsonObject } from '../api/json.ts';
 import type { GroupVersionKind } from '../api/meta.ts';
 
 export interface CatalogSubresource {
@@ -31,6 +31,10 @@ export interface CatalogResource {
 export interface CatalogVersion {
   readonly version: string;
   readonly resources: readonly CatalogResource[];
+  /** Its APIService's word on the order of versions; without it what Kubernetes says of its own and of custom ones. */
+  readonly priority?: number;
+  /** The resources in the words of another server's aggregated document, in place of `resources`. */
+  readonly words?: readonly JsonObject[];
   /** An aggregated server did not answer: what is told is old. */
   readonly stale?: boolean;
 }
@@ -51,31 +55,3 @@ export interface ResourceCatalog {
   /** In any order. */
   groups(): readonly CatalogGroup[];
 }
-
-/** Priorities of the groups' APIServices: the order of /apis. The API of APIServices itself comes first. */
-export const GROUP_PRIORITIES: ReadonlyMap<string, number> = new Map([
-  ['apiregistration.k8s.io', 20_000],
-  ['', 18_000],
-  ['extensions', 17_900],
-  ['apps', 17_800],
-  ['events.k8s.io', 17_750],
-  ['authentication.k8s.io', 17_700],
-  ['authorization.k8s.io', 17_600],
-  ['autoscaling', 17_500],
-  ['batch', 17_400],
-  ['certificates.k8s.io', 17_300],
-  ['networking.k8s.io', 17_200],
-  ['policy', 17_100],
-  ['rbac.authorization.k8s.io', 17_000],
-  ['storage.k8s.io', 16_800],
-  ['apiextensions.k8s.io', 16_700],
-  ['admissionregistration.k8s.io', 16_700],
-  ['scheduling.k8s.io', 16_600],
-  ['coordination.k8s.io', 16_500],
-  ['node.k8s.io', 16_300],
-  ['discovery.k8s.io', 16_200],
-  ['flowcontrol.apiserver.k8s.io', 16_100],
-  ['internal.apiserver.k8s.io', 16_000],
-  ['resource.k8s.io', 15_900],
-  ['storagemigration.k8s.io', 15_800],
-]);

@@ -7,18 +7,10 @@
 
 import { createHash } from 'node:crypto';
 
+import { CUSTOM_GROUP_PRIORITY, GROUP_PRIORITIES } from '../api/group-priorities.ts';
 import type { Json, JsonObject } from '../api/json.ts';
 import { apiVersionOf, type GroupVersion, type GroupVersionKind } from '../api/meta.ts';
-import {
-  GROUP_PRIORITIES,
-  type CatalogGroup,
-  type CatalogResource,
-  type CatalogSubresource,
-  type CatalogVersion,
-} from './catalog.ts';
-
-/** Custom resources' groups. */
-const PRIORITY = 1_000;
+import type { CatalogGroup, CatalogResource, CatalogSubresource, CatalogVersion } from './catalog.ts';
 
 /** Groups as discovery names them: by priority, then by name. */
 export function inOrder(groups: readonly CatalogGroup[]): CatalogGroup[] {
@@ -28,7 +20,7 @@ export function inOrder(groups: readonly CatalogGroup[]): CatalogGroup[] {
 }
 
 function priorityOf({ name, priority }: CatalogGroup): number {
-  return priority ?? GROUP_PRIORITIES.get(name) ?? PRIORITY;
+  return priority ?? GROUP_PRIORITIES.get(name) ?? CUSTOM_GROUP_PRIORITY;
 }
 
 /** `/api`. */
@@ -139,8 +131,18 @@ export function groupDiscoveryList(version: string, groups: readonly CatalogGrou
   };
 }
 
-function versionWords(group: string, { version, resources, stale }: CatalogVersion): JsonObject {
-  const words = resources
+function versionWords(group: string, found: CatalogVersion): JsonObject {
+  const { version, stale } = found;
+  const words = found.words ?? resourcesInWords(group, found);
+  return {
+    version,
+    ...(words.length > 0 && { resources: words }),
+    freshness: stale === true ? 'Stale' : 'Current',
+  };
+}
+
+function resourcesInWords(group: string, { version, resources }: CatalogVersion): JsonObject[] {
+  return resources
     .toSorted((a, b) => byText(a.name, b.name))
     .map((resource): JsonObject => {
       const subresources = resource.subresources
@@ -157,11 +159,6 @@ function versionWords(group: string, { version, resources, stale }: CatalogVersi
         ...(subresources.length > 0 && { subresources }),
       };
     });
-  return {
-    version,
-    ...(words.length > 0 && { resources: words }),
-    freshness: stale === true ? 'Stale' : 'Current',
-  };
 }
 
 function aggregatedSubresource(own: GroupVersion, { name, kind, verbs }: CatalogSubresource): JsonObject {

@@ -2,23 +2,60 @@
  * The resources of a scheme as discovery tells of them.
  */
 
+import type { RemoteVersion } from '../aggregation/remote-catalog.ts';
+import { CUSTOM_GROUP_PRIORITY, GROUP_PRIORITIES, versionPriority } from '../api/group-priorities.ts';
 import type { GroupVersionKind } from '../api/meta.ts';
 import type { SubresourceDefinition } from '../registry/resource.ts';
 import type { Scheme, Served } from '../registry/scheme.ts';
-import type { CatalogGroup, CatalogResource, CatalogSubresource, ResourceCatalog } from './catalog.ts';
+import type {
+  CatalogGroup,
+  CatalogResource,
+  CatalogSubresource,
+  CatalogVersion,
+  ResourceCatalog,
+} from './catalog.ts';
 
-/** @param priorities of groups that have one of their own (their APIService says so) */
-export function resourceCatalog(
-  scheme: Scheme,
-  priorities: ReadonlyMap<string, number> = new Map(),
-): ResourceCatalog {
+/** What other servers serve as part of this one. */
+export interface RemoteCatalog {
+  /** Another number after each change. */
+  generation(): number;
+  versions(): readonly RemoteVersion[];
+}
+
+/** @param remote comes in place of what this server has of the same group and version */
+export function resourceCatalog(scheme: Scheme, remote?: RemoteCatalog): ResourceCatalog {
+  if (remote === undefined) {
+    return { generation: () => scheme.generation(), groups: () => groupsOf(scheme) };
+  }
   return {
-    generation: () => scheme.generation(),
-    groups: () => groupsOf(scheme, priorities),
+    // Both only grow.
+    generation: () => scheme.generation() + remote.generation(),
+    groups: () => joined(groupsOf(scheme), remote.versions()),
   };
 }
 
-function groupsOf(scheme: Scheme, priorities: ReadonlyMap<string, number>): CatalogGroup[] {
+function joined(local: readonly CatalogGroup[], remote: readonly RemoteVersion[]): CatalogGroup[] {
+  const groups = new Map(local.map((group) => [group.name, group]));
+  for (const { group: name, version, groupPriority, versionPriority: priority, words, stale } of remote) {
+    const group = groups.get(name);
+    const others = group?.versions.filter((each) => each.version !== version) ?? [];
+    const known = group && (group.priority ?? GROUP_PRIORITIES.get(name) ?? CUSTOM_GROUP_PRIORITY);
+    groups.set(name, {
+      name,
+      versions: [...others, { version, resources: [], words, stale, priority }].toSorted(
+        (a, b) => priorityOf(name, b) - priorityOf(name, a) || compareVersions(a.version, b.version),
+      ),
+      priority: Math.max(groupPriority, known ?? 0),
+    });
+  }
+  return [...groups.values()];
+}
+
+function priorityOf(group: string, { version, priority }: CatalogVersion): number {
+  return priority ?? versionPriority({ group, version });
+}
+
+function groupsOf(scheme: Scheme): CatalogGroup[] {
   const groups = new Map<string, Map<string, CatalogResource[]>>();
   for (const served of scheme.served()) {
     const { group } = served.definition;
@@ -29,7 +66,6 @@ function groupsOf(scheme: Scheme, priorities: ReadonlyMap<string, number>): Cata
     resources.push(resourceOf(served));
   }
   return [...groups].map(([name, versions]) => {
-    const priority = priorities.get(name);
     return {
       name,
       versions: [...versions]
@@ -38,7 +74,6 @@ function groupsOf(scheme: Scheme, priorities: ReadonlyMap<string, number>): Cata
           version,
           resources: resources.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
         })),
-      ...(priority === undefined ? {} : { priority }),
     };
   });
 }

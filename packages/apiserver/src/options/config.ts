@@ -89,6 +89,16 @@ export interface KubeletConfig {
   readonly addressTypes: readonly string[];
 }
 
+/** How aggregated servers are reached. */
+export interface AggregationConfig {
+  /** Empty: no certificate is shown. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** By what stands behind their services, in place of the services' addresses. */
+  readonly toEndpoints: boolean;
+  readonly rejectRedirects: boolean;
+}
+
 /** A certificate for some host names. */
 export interface SniPair {
   readonly certFile: string;
@@ -152,6 +162,7 @@ export interface ServerConfig {
   readonly serviceNetworks: readonly string[];
   readonly nodePorts: { readonly first: number; readonly last: number };
   readonly kubelets: KubeletConfig;
+  readonly aggregation: AggregationConfig;
   readonly audit: AuditConfig;
   /** Priority and fairness; without it the two bounds below count by themselves. */
   readonly fairness: boolean;
@@ -503,6 +514,12 @@ function configOf(values: FlagValues): ServerConfig {
       keyFile: text('kubelet-client-key'),
       port: values.int('kubelet-port'),
       addressTypes: list('kubelet-preferred-address-types'),
+    },
+    aggregation: {
+      certFile: text('proxy-client-cert-file'),
+      keyFile: text('proxy-client-key-file'),
+      toEndpoints: values.bool('enable-aggregator-routing'),
+      rejectRedirects: values.bool('aggregator-reject-forwarding-redirects'),
     },
     audit: auditConfigOf(values),
     fairness: values.bool('enable-priority-and-fairness'),

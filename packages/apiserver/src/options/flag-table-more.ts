@@ -65,13 +65,13 @@ const AUDIT: FlagGroup = {
 const AGGREGATION: FlagGroup = {
   title: 'Aggregation and peers',
   flags: [
-    idle(
+    acts(
       'aggregator-reject-forwarding-redirects',
       'bool',
       'true',
       'Do not pass on redirects of aggregated servers.',
     ),
-    idle(
+    acts(
       'enable-aggregator-routing',
       'bool',
       'false',
@@ -80,8 +80,8 @@ const AGGREGATION: FlagGroup = {
     idle('peer-advertise-ip', 'string', '', 'Address that other API servers reach this one at.'),
     idle('peer-advertise-port', 'string', '', 'Port that other API servers reach this one at.'),
     idle('peer-ca-file', 'string', '', 'Authorities of other API servers.'),
-    idle('proxy-client-cert-file', 'string', '', 'Certificate shown to aggregated servers and webhooks.'),
-    idle('proxy-client-key-file', 'string', '', 'Key of --proxy-client-cert-file.'),
+    acts('proxy-client-cert-file', 'string', '', 'Certificate shown to aggregated servers.'),
+    acts('proxy-client-key-file', 'string', '', 'Key of --proxy-client-cert-file.'),
   ],
 };
 

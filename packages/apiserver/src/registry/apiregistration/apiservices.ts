@@ -19,6 +19,9 @@ export const apiServices = defineKind({
   categories: ['api-extensions'],
   keyPrefix: 'apiregistration.k8s.io/apiservices',
   checks: {
+    allowUnconditionalUpdate: false,
+    // `v1.` is one.
+    nameErrors: (name) => pathSegmentErrors(name),
     prepareForCreate(object) {
       // One that this server answers for is there from the start.
       const local = !has(part(object, 'spec'), 'service');
@@ -44,9 +47,7 @@ export const apiServices = defineKind({
       const group = text(spec, 'group');
       const version = text(spec, 'version');
       const name = object.metadata.name ?? '';
-      const unusable = pathSegmentErrors(name);
-      if (unusable.length > 0) errors.invalids(METADATA.child('name'), name, unusable);
-      else if (name !== `${version}.${group}`) {
+      if (pathSegmentErrors(name).length === 0 && name !== `${version}.${group}`) {
         errors.invalid(
           METADATA.child('name'),
           name,
@@ -75,8 +76,14 @@ export const apiServices = defineKind({
       const service = partOf(spec, 'service');
       const bundle = text(spec, 'caBundle') !== '';
       if (service === undefined) {
-        if (bundle)
-          errors.invalid(SPEC.child('caBundle'), '0 bytes', 'local APIServices may not have a caBundle');
+        if (bundle) {
+          const size = Buffer.from(text(spec, 'caBundle'), 'base64').length;
+          errors.invalid(
+            SPEC.child('caBundle'),
+            `${size} bytes`,
+            'local APIServices may not have a caBundle',
+          );
+        }
         if (flag(spec, 'insecureSkipTLSVerify'))
           errors.invalid(
             SPEC.child('insecureSkipTLSVerify'),
@@ -98,6 +105,24 @@ export const apiServices = defineKind({
       }
     },
     status: {
+      prepare(object, old) {
+        const { annotations, finalizers, ownerReferences } = old.metadata;
+        const {
+          annotations: _annotations,
+          finalizers: _finalizers,
+          ownerReferences: _owners,
+          ...metadata
+        } = object.metadata;
+        return {
+          ...object,
+          metadata: {
+            ...metadata,
+            ...(annotations === undefined ? {} : { annotations }),
+            ...(finalizers === undefined ? {} : { finalizers }),
+            ...(ownerReferences === undefined ? {} : { ownerReferences }),
+          },
+        };
+      },
       check(errors, object) {
         for (const [index, condition] of parts(part(object, 'status'), 'conditions').entries()) {
           const state = text(condition, 'status');

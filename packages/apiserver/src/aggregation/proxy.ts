@@ -1,0 +1,100 @@
+/**
+ * What becomes of a request for a group and version that another server answers for: handed on to it, or refused in the
+ * words that clients know. It was authenticated, authorized and written down before; admission is the other server's.
+ *
+ * Modelled on kube-aggregator's apiserver/handler_proxy.go.
+ */
+
+import { toError, type Logger } from '@keelson/base';
+
+import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+import { BackendError } from '../outbound/backend-caller.ts';
+import type { RegisteredApis } from './registered-apis.ts';
+import { BundleError, type RemoteCaller } from './remote-caller.ts';
+import type { RemoteApi } from './remote-api.ts';
+import type { Place } from './service-resolver.ts';
+
+export interface AggregationProxyOptions {
+  readonly apis: RegisteredApis;
+  readonly caller: RemoteCaller;
+  readonly logger: Logger;
+  /** Resolves when services are known: at once, but for the first moments after a start. */
+  readonly ready: () => Promise<void>;
+}
+
+export class AggregationProxy {
+  private readonly options: AggregationProxyOptions;
+
+  constructor(options: AggregationProxyOptions) {
+    this.options = options;
+  }
+
+  /** @returns undefined for what this server answers itself */
+  handlerOf(request: ApiRequest): Handler | undefined {
+    const { apis } = this.options;
+    if (!apis.anyRemote) return undefined;
+    const api = this.apiOf(request);
+    return api && ((asked) => this.serve(api, asked));
+  }
+
+  private apiOf({ path, info }: ApiRequest): RemoteApi | undefined {
+    const { apis } = this.options;
+    const [root, prefix, group = '', version = ''] = path.split('/', 4);
+    if (root !== '') return undefined;
+    if (prefix === 'api') return apis.remote('', 'v1');
+    if (prefix !== 'apis' || group === '' || version === '') return undefined;
+    // Who was allowed something in one group is not let into another by how a path is written.
+    if (info.isResource && (info.group !== group || info.version !== version)) return undefined;
+    return apis.remote(group, version);
+  }
+
+  private async serve(api: RemoteApi, request: ApiRequest): Promise<ApiResponse> {
+    const { caller, logger, ready } = this.options;
+    if (leadsElsewhere(request.path)) return plain(404, '404 page not found');
+    if (!api.available) return plain(503, 'service unavailable');
+    const { user } = request.context;
+    if (user === undefined) return plain(500, 'missing user');
+    await ready();
+    let place: Place;
+    try {
+      place = caller.place(api);
+    } catch (error) {
+      const { namespace, name } = api.service;
+      logger.warn('an aggregated API cannot be reached', {
+        service: `${namespace}/${name}`,
+        error: toError(error).message,
+      });
+      return plain(503, 'service unavailable');
+    }
+    try {
+      return await caller.handOn(api, place, request, user);
+    } catch (error) {
+      if (error instanceof BundleError) return plain(500, error.message);
+      if (!(error instanceof BackendError)) throw error;
+      return plain(503, wordsOf(error, request.upgrade !== undefined));
+    }
+  }
+}
+
+/** A name is never `.` or `..`; a server that took them for steps would be at another path than was allowed. */
+function leadsElsewhere(path: string): boolean {
+  return path
+    .split('/')
+    .some((segment) => segment.split('%2F').some((step) => step === '.' || step === '..'));
+}
+
+function wordsOf({ kind, message }: BackendError, upgrade: boolean): string {
+  if (!upgrade) return `error trying to reach service: ${message}`;
+  return kind === 'dial' ? `error dialing backend: ${message}` : message;
+}
+
+/** As net/http's Error writes it. */
+function plain(code: number, message: string): ApiResponse {
+  return {
+    kind: 'bytes',
+    code,
+    contentType: 'text/plain; charset=utf-8',
+    body: Buffer.from(`${message}\n`),
+    headers: new Map([['x-content-type-options', ['nosniff']]]),
+  };
+}
