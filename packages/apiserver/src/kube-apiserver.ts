@@ -8,6 +8,7 @@ import { pause, type Clock, type Logger } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
 import { admissionSettings, type AdmissionFile } from './assembly/admission-config.ts';
+import { AdmissionPolicies } from './assembly/admission-policies.ts';
 import { makeWebhooks } from './assembly/admission-webhooks.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
@@ -94,6 +95,7 @@ export class KubeApiServer {
   private readonly backend: StorageBackend;
   private readonly served: ServedScheme;
   private readonly access: Access;
+  private readonly policies: AdmissionPolicies;
   private readonly bootstrap: Bootstrap;
   private readonly audit: Audit | undefined;
   private readonly encryption: EncryptionAtRest | undefined;
@@ -152,6 +154,12 @@ export class KubeApiServer {
     const modes = makeAuthorization({ ...outside, config, readFile, logger });
     this.access = new Access({ modes, clock, logger });
     this.bootstrap = this.makeBootstrap(modes.includes('RBAC'));
+    this.policies = new AdmissionPolicies({
+      scheme: () => this.served.scheme,
+      clock,
+      logger,
+      metrics: this.metrics,
+    });
     const { chain: admission, webhooks } = this.makeAdmission(
       admissionSettings({ ...outside, config, readFile }),
     );
@@ -232,6 +240,7 @@ export class KubeApiServer {
     this.begun = this.untilStore().then((there) => {
       if (!there) return;
       this.access.start(scheme);
+      this.policies.start(scheme, this.access.informers);
       this.fairness?.start(scheme);
       this.server.customResources?.start();
       this.aggregation.start(scheme);
@@ -380,7 +389,8 @@ export class KubeApiServer {
     const flags = { enable: config.enabledPlugins, disable: config.disabledPlugins };
     const webhooks = makeWebhooks({ scheme, lookup, uuid, random, metrics, caller, kubeconfigs });
     const conditions = conditionMetrics(metrics);
-    const context = { lookup, authorizer, clock, random, settings, webhooks, conditions };
+    const { context: policies } = this.policies;
+    const context = { lookup, authorizer, clock, random, settings, webhooks, conditions, policies };
     return { chain: new AdmissionChain(defaultPlugins(context, flags)), webhooks };
   }
 

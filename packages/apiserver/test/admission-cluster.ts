@@ -32,9 +32,17 @@ const RESOURCES: Readonly<Record<string, string>> = {
   Service: 'services',
   EndpointSlice: 'endpointslices',
   Event: 'events',
+  ConfigMap: 'configmaps',
   MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',
   ValidatingWebhookConfiguration: 'validatingwebhookconfigurations',
 };
+
+const CLUSTER_WIDE: ReadonlySet<string> = new Set([
+  'namespaces',
+  'nodes',
+  'priorityclasses',
+  'storageclasses',
+]);
 
 function resourceOf({ apiVersion, kind }: KubeObject): GroupResource {
   return { group: parseApiVersion(apiVersion)?.group ?? '', resource: RESOURCES[kind] ?? kind.toLowerCase() };
@@ -105,6 +113,11 @@ export class Cluster implements ResourceLookup {
         return this.put(next);
       },
     );
+  }
+
+  scopeOf({ resource }: GroupResource): 'Namespaced' | 'Cluster' | undefined {
+    if (!Object.values(RESOURCES).includes(resource)) return undefined;
+    return CLUSTER_WIDE.has(resource) ? 'Cluster' : 'Namespaced';
   }
 
   resourcesOf({ group, version, kind }: { group: string; version: string; kind: string }): {

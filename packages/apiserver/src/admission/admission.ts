@@ -52,7 +52,10 @@ export interface MutatingPlugin extends Plugin {
    * @returns the object to go on with; the same one when nothing is changed
    * @throws ApiError to refuse
    */
-  admit(attributes: AdmissionAttributes, pass: MutationPass): Promise<KubeObject | undefined>;
+  admit(
+    attributes: AdmissionAttributes,
+    pass: MutationPass,
+  ): Promise<KubeObject | undefined> | KubeObject | undefined;
 }
 
 /** Which of the two rounds of mutation runs; a webhook that changes something in the first asks for a second one. */
@@ -65,8 +68,11 @@ export interface MutationPass {
 }
 
 export interface ValidatingPlugin extends Plugin {
-  /** @throws ApiError to refuse */
-  validate(attributes: AdmissionAttributes): Promise<void>;
+  /**
+   * @returns undefined where it had nothing to wait for
+   * @throws ApiError to refuse
+   */
+  validate(attributes: AdmissionAttributes): Promise<void> | undefined;
 }
 
 export type AdmissionPlugin = MutatingPlugin | ValidatingPlugin | (MutatingPlugin & ValidatingPlugin);

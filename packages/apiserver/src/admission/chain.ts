@@ -50,7 +50,8 @@ export class AdmissionChain {
       };
       for (const plugin of this.plugins) {
         if (!mutates(plugin) || !plugin.handles(attributes.operation)) continue;
-        object = await plugin.admit({ ...attributes, object }, pass);
+        const admitted = plugin.admit({ ...attributes, object }, pass);
+        object = admitted instanceof Promise ? await admitted : admitted;
       }
       if (!repeats) break;
     }
@@ -60,7 +61,9 @@ export class AdmissionChain {
   /** @throws ApiError the first refusal */
   async validate(attributes: AdmissionAttributes): Promise<void> {
     for (const plugin of this.plugins) {
-      if (validates(plugin) && plugin.handles(attributes.operation)) await plugin.validate(attributes);
+      if (!validates(plugin) || !plugin.handles(attributes.operation)) continue;
+      const pending = plugin.validate(attributes);
+      if (pending !== undefined) await pending;
     }
   }
 }

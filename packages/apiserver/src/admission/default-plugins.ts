@@ -38,6 +38,7 @@ import { runtimeClass } from './plugins/runtime-class.ts';
 import { serviceAccount } from './plugins/service-account.ts';
 import { storageObjectInUseProtection } from './plugins/storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './plugins/taint-nodes-by-condition.ts';
+import { validatingAdmissionPolicy } from './plugins/validating-admission-policy.ts';
 import { validatingAdmissionWebhook } from './plugins/validating-webhook.ts';
 
 /** Undefined: what the plugin needs is not there. */
@@ -98,7 +99,7 @@ const ENTRIES: readonly Entry[] = [
   on('PodResizeValidator'),
   on('MutatingAdmissionPolicy'),
   on('MutatingAdmissionWebhook', mutatingAdmissionWebhook),
-  on('ValidatingAdmissionPolicy'),
+  on('ValidatingAdmissionPolicy', validatingAdmissionPolicy),
   on('ValidatingAdmissionWebhook', validatingAdmissionWebhook),
   on('ResourceQuota', resourceQuota),
   off('AlwaysDeny', alwaysDeny),

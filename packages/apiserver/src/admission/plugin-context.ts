@@ -8,6 +8,7 @@ import type { Clock } from '@keelson/base';
 import type { JsonObject } from '../api/json.ts';
 import type { Authorizer } from '../api/user-info.ts';
 import type { ConditionObserver } from './policies/match-conditions.ts';
+import type { PolicyContext } from './policies/policy-context.ts';
 import type { ResourceLookup } from './resource-lookup.ts';
 import type { WebhookContext } from './webhooks/webhook-context.ts';
 
@@ -21,6 +22,8 @@ export interface PluginContext {
   readonly settings: PluginSettings;
   /** Told of match conditions, for metrics. */
   readonly conditions?: ConditionObserver;
+  /** Undefined: there are no policies. */
+  readonly policies?: PolicyContext;
   /** Undefined: webhooks are not asked. */
   readonly webhooks?: WebhookContext;
 }

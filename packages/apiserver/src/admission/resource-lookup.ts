@@ -14,6 +14,8 @@ export interface ResourceLookup {
   of(resource: GroupResource): ObjectLookup | undefined;
   /** The resources that hold a kind, for who knows the kind only. */
   resourcesOf(kind: GroupVersionKind): readonly GroupVersionResource[];
+  /** Undefined: the resource is not served, or keeps no objects. */
+  scopeOf(resource: GroupResource): 'Namespaced' | 'Cluster' | undefined;
 }
 
 export interface ObjectLookup {

@@ -37,7 +37,9 @@ describe('many at once', () => {
     const cluster = new Cluster([quota('q', { pods: '20' }, { pods: '0' })]);
     const plugin = resourceQuota(pluginContext({ cluster }));
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 50 }, (_, index) => plugin.validate(attributesFor({ object: pod(`p-${index}`) }))),
+      Array.from({ length: 50 }, async (_, index) => {
+        await plugin.validate(attributesFor({ object: pod(`p-${index}`) }));
+      }),
     );
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
     expect(await used(cluster, 'q')).toEqual({ pods: '20' });
@@ -49,9 +51,9 @@ describe('many at once', () => {
     const cluster = new Cluster([quota('q', { pods: '5' }, { pods: '0' })]);
     const plugins = [1, 2].map(() => resourceQuota(pluginContext({ cluster })));
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 12 }, (_, index) =>
-        plugins[index % 2].validate(attributesFor({ object: pod(`p-${index}`) })),
-      ),
+      Array.from({ length: 12 }, async (_, index) => {
+        await plugins[index % 2].validate(attributesFor({ object: pod(`p-${index}`) }));
+      }),
     );
     const admitted = outcomes.filter(({ status }) => status === 'fulfilled').length;
     expect(admitted).toBe(5);
@@ -98,6 +100,7 @@ test('what was charged is known although the cache lags', async () => {
         : { ...found, list: () => Promise.resolve([stale]) };
     },
     resourcesOf: () => [],
+    scopeOf: () => undefined,
   };
   const plugin = resourceQuota({ ...pluginContext(), lookup });
   await plugin.validate(attributesFor({ object: pod('p') }));

@@ -62,14 +62,15 @@ export class PolicyCompiler {
   }
 
   /** A variable, which those behind it can name. One that does not compile can be named too: its use fails. */
-  variable(name: string, source: string): PolicyExpression {
-    const compiled = this.compile(source, VARIABLE);
+  variable(name: string, source: string, base?: BaseEnvironment): PolicyExpression {
+    const compiled = this.compile(source, VARIABLE, base);
     this.variables?.set(name, compiled.program === undefined ? DYN : composedType(compiled.program.type));
     return compiled;
   }
 
-  compile(source: string, place: ExpressionPlace): PolicyExpression {
-    const compilation = compile(source, this.environmentOf(place));
+  /** @param base instead of the compiler's own */
+  compile(source: string, place: ExpressionPlace, base = this.base): PolicyExpression {
+    const compilation = compile(source, this.environmentOf(place, base));
     if (compilation.program === undefined) {
       return { source, error: `compilation failed: ${compilation.text}` };
     }
@@ -88,13 +89,16 @@ export class PolicyCompiler {
     };
   }
 
-  private environmentOf({ authorizer, patches = false }: ExpressionPlace): Environment {
-    const key = `${authorizer}/${patches}`;
+  private environmentOf(
+    { authorizer, patches = false }: ExpressionPlace,
+    base: BaseEnvironment,
+  ): Environment {
+    const key = `${base.version}/${authorizer}/${patches}`;
     let environment = this.environments.get(key);
     if (environment === undefined) {
       const { params, variables } = this;
       environment = admissionEnvironment(
-        this.base,
+        base,
         { params, authorizer, ...(variables === undefined ? {} : { variables }) },
         patches ? { structs: mutationStructs } : {},
       );

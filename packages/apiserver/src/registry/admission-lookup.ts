@@ -20,6 +20,9 @@ export function admissionLookup(scheme: () => Scheme): ResourceLookup {
       const store = scheme().store(resource);
       return store && lookupIn(store);
     },
+    scopeOf(resource) {
+      return scheme().store(resource)?.definition.scope;
+    },
     resourcesOf({ group, version, kind }) {
       return [...scheme().served()]
         .filter(

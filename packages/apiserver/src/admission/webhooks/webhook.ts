@@ -69,13 +69,7 @@ function webhooksOf(configuration: KubeObject): Webhook[] {
       configuration: owner,
       id: `${owner}/${name}/${number}`,
       clientConfig: part(hook, 'clientConfig'),
-      rules: parts(hook, 'rules').map((rule) => ({
-        operations: texts(rule, 'operations'),
-        apiGroups: texts(rule, 'apiGroups'),
-        apiVersions: texts(rule, 'apiVersions'),
-        resources: texts(rule, 'resources'),
-        scope: text(rule, 'scope') || '*',
-      })),
+      rules: rulesOf(parts(hook, 'rules')),
       failurePolicy: text(hook, 'failurePolicy') === 'Ignore' ? 'Ignore' : 'Fail',
       matchPolicy: text(hook, 'matchPolicy') === 'Exact' ? 'Exact' : 'Equivalent',
       namespaceSelector: selectorOf(partOf(hook, 'namespaceSelector')),
@@ -89,7 +83,18 @@ function webhooksOf(configuration: KubeObject): Webhook[] {
   });
 }
 
-function selectorOf(selector: JsonObject | undefined): readonly Requirement[] | string {
+export function rulesOf(rules: readonly JsonObject[]): Rule[] {
+  return rules.map((rule) => ({
+    operations: texts(rule, 'operations'),
+    apiGroups: texts(rule, 'apiGroups'),
+    apiVersions: texts(rule, 'apiVersions'),
+    resources: texts(rule, 'resources'),
+    scope: text(rule, 'scope') || '*',
+  }));
+}
+
+/** A selector's requirements, none for one that is absent; the text of what is wrong with it. */
+export function selectorOf(selector: JsonObject | undefined): readonly Requirement[] | string {
   if (selector === undefined) return [];
   const read: LabelSelector = {
     matchLabels: textMap(selector, 'matchLabels'),

@@ -1,9 +1,18 @@
 /**
- * Admission policies and their bindings: rules in CEL and where they hold. Expressions are checked for being
- * there; whether they compile is told by who compiles them (admission).
+ * Admission policies and their bindings: rules in CEL and where they hold. Expressions are compiled with the
+ * variables of their places (expressions.ts); what they do to a request is admission's.
  */
 
+import { equalJson } from '../../api/equal.ts';
 import type { JsonObject } from '../../api/json.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import {
+  AUDIT_VALUE,
+  CONDITION,
+  MESSAGE,
+  APPLY_CONFIGURATION,
+  JSON_PATCH,
+} from '../../cel/policy-expressions.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
 import { byteLength, checkLabelSelector } from '../../validation/labels.ts';
@@ -18,6 +27,7 @@ import { checkDnsSubdomain, checkEnum } from '../../validation/scalars.ts';
 import { has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import { checkConditions } from '../../validation/conditions.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+import { ExpressionChecks } from './expressions.ts';
 import { checkMatchConditions, checkNamedRule, hasRules } from './webhooks.ts';
 
 const GROUP = {
@@ -34,6 +44,7 @@ const RESERVED: ReadonlySet<string> = new Set(
     'var void while',
   ].flatMap((words) => words.split(' ')),
 );
+const MUTATING_OPERATIONS: readonly string[] = ['*', 'CONNECT', 'CREATE', 'UPDATE'];
 const AUDIT_ANNOTATIONS_MAX = 20;
 const AUDIT_EXPRESSION_BYTES_MAX = 5 * 1024;
 
@@ -89,7 +100,13 @@ function checkParamKind(errors: FieldErrors, kind: JsonObject): void {
   }
 }
 
-function checkPolicy(errors: FieldErrors, spec: JsonObject): void {
+/** @param old the spec that is there, in an update */
+function checkPolicy(
+  errors: FieldErrors,
+  spec: JsonObject,
+  old: JsonObject | undefined,
+  checks: ExpressionChecks,
+): void {
   const failure = text(spec, 'failurePolicy');
   if (failure === '') errors.required(SPEC.child('failurePolicy'));
   else if (failure !== 'Fail' && failure !== 'Ignore')
@@ -99,15 +116,90 @@ function checkPolicy(errors: FieldErrors, spec: JsonObject): void {
     checkParamKind(errors, kind);
   }
   checkConstraints(errors, SPEC.child('matchConstraints'), partOf(spec, 'matchConstraints'), true);
-  checkMatchConditions(errors, SPEC.child('matchConditions'), parts(spec, 'matchConditions'));
+  const unchanged =
+    old !== undefined &&
+    equalJson(spec['paramKind'], old['paramKind']) &&
+    equalJson(spec['matchConditions'], old['matchConditions']);
+  if (!unchanged) {
+    // They are compiled without variables, which they see when they run.
+    const conditions = new ExpressionChecks(errors, { params: kind !== undefined, composed: false }, old);
+    const at = SPEC.child('matchConditions');
+    checkMatchConditions(errors, at, parts(spec, 'matchConditions'), conditions.check);
+  }
   for (const [index, variable] of parts(spec, 'variables').entries()) {
     const at = SPEC.child('variables').index(index);
     const name = text(variable, 'name');
     if (name.trim() === '') errors.required(at.child('name'), 'name is not specified');
     else if (identifierErrors(name).length > 0 || RESERVED.has(name))
       errors.invalid(at.child('name'), name, 'name is not a valid CEL identifier');
-    if (text(variable, 'expression').trim() === '')
-      errors.required(at.child('expression'), 'expression is not specified');
+    const expression = text(variable, 'expression');
+    if (expression.trim() === '') errors.required(at.child('expression'), 'expression is not specified');
+    else checks.variable(at.child('expression'), name, expression);
+  }
+}
+
+/** @param old the spec that is there, in an update */
+function checkValidatingPolicy(errors: FieldErrors, object: KubeObject, old?: JsonObject): void {
+  const spec = part(object, 'spec');
+  const checks = new ExpressionChecks(
+    errors,
+    { params: partOf(spec, 'paramKind') !== undefined, composed: parts(spec, 'variables').length > 0 },
+    old,
+  );
+  checkPolicy(errors, spec, old, checks);
+
+  const validations = parts(spec, 'validations');
+  const audits = parts(spec, 'auditAnnotations');
+  if (validations.length === 0 && audits.length === 0) {
+    const said = 'validations or auditAnnotations must contain at least one item';
+    errors.required(SPEC.child('validations'), said);
+    errors.required(SPEC.child('auditAnnotations'), said);
+  }
+  for (const [index, validation] of validations.entries()) {
+    const at = SPEC.child('validations').index(index);
+    const expression = text(validation, 'expression');
+    if (expression.trim() === '') errors.required(at.child('expression'), 'expression is not specified');
+    else checks.check(at.child('expression'), expression, CONDITION);
+    const told = text(validation, 'messageExpression');
+    if (told !== '' && told.trim() === '')
+      errors.invalid(at.child('messageExpression'), told, 'must be non-empty if specified');
+    else if (told !== '') checks.check(at.child('messageExpression'), told, MESSAGE);
+    const message = text(validation, 'message');
+    if (message !== '' && message.trim() === '')
+      errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
+    else if (/[\n\r]/.test(message.trim()))
+      errors.invalid(at.child('message'), message, 'message must not contain line breaks');
+    const reason = text(validation, 'reason');
+    if (reason !== '' && !REASONS.includes(reason)) errors.notSupported(at.child('reason'), reason, REASONS);
+  }
+  if (audits.length > AUDIT_ANNOTATIONS_MAX) {
+    errors.invalid(
+      SPEC.child('auditAnnotations'),
+      audits,
+      `must not have more than ${AUDIT_ANNOTATIONS_MAX} auditAnnotations`,
+    );
+  }
+  const keys = new Set<string>();
+  for (const [index, audit] of audits.entries()) {
+    const at = SPEC.child('auditAnnotations').index(index);
+    const key = text(audit, 'key');
+    const name = object.metadata.name ?? '';
+    const whole = `${name}/${key}`;
+    if (name === '') errors.invalid(at.child('key'), key, 'requires metadata.name be non-empty');
+    else errors.invalids(at.child('key'), whole, qualifiedNameErrors(whole));
+    const expression = text(audit, 'valueExpression').trim();
+    if (expression === '') errors.required(at.child('valueExpression'), 'valueExpression is not specified');
+    else if (byteLength(expression) > AUDIT_EXPRESSION_BYTES_MAX)
+      errors.required(
+        at.child('valueExpression'),
+        `must not exceed ${AUDIT_EXPRESSION_BYTES_MAX} bytes in length`,
+      );
+    else {
+      const at = SPEC.child('auditAnnotations').index(index).child('valueExpression');
+      checks.check(at, expression, AUDIT_VALUE, text(audit, 'valueExpression'));
+    }
+    if (keys.has(key)) errors.duplicate(at.child('key'), key);
+    keys.add(key);
   }
 }
 
@@ -117,59 +209,9 @@ export const validatingAdmissionPolicies = defineKind({
   kind: 'ValidatingAdmissionPolicy',
   checks: {
     generation: ['spec'],
-    check(errors, object) {
-      const spec = part(object, 'spec');
-      checkPolicy(errors, spec);
-      const validations = parts(spec, 'validations');
-      const audits = parts(spec, 'auditAnnotations');
-      if (validations.length === 0 && audits.length === 0) {
-        const said = 'validations or auditAnnotations must contain at least one item';
-        errors.required(SPEC.child('validations'), said);
-        errors.required(SPEC.child('auditAnnotations'), said);
-      }
-      for (const [index, validation] of validations.entries()) {
-        const at = SPEC.child('validations').index(index);
-        if (text(validation, 'expression').trim() === '')
-          errors.required(at.child('expression'), 'expression is not specified');
-        const told = text(validation, 'messageExpression');
-        if (told !== '' && told.trim() === '')
-          errors.invalid(at.child('messageExpression'), told, 'must be non-empty if specified');
-        const message = text(validation, 'message');
-        if (message !== '' && message.trim() === '')
-          errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
-        else if (/[\n\r]/.test(message.trim()))
-          errors.invalid(at.child('message'), message, 'message must not contain line breaks');
-        const reason = text(validation, 'reason');
-        if (reason !== '' && !REASONS.includes(reason))
-          errors.notSupported(at.child('reason'), reason, REASONS);
-      }
-      if (audits.length > AUDIT_ANNOTATIONS_MAX) {
-        errors.invalid(
-          SPEC.child('auditAnnotations'),
-          audits,
-          `must not have more than ${AUDIT_ANNOTATIONS_MAX} auditAnnotations`,
-        );
-      }
-      const keys = new Set<string>();
-      for (const [index, audit] of audits.entries()) {
-        const at = SPEC.child('auditAnnotations').index(index);
-        const key = text(audit, 'key');
-        const name = object.metadata.name ?? '';
-        const whole = `${name}/${key}`;
-        if (name === '') errors.invalid(at.child('key'), key, 'requires metadata.name be non-empty');
-        else errors.invalids(at.child('key'), whole, qualifiedNameErrors(whole));
-        const expression = text(audit, 'valueExpression').trim();
-        if (expression === '')
-          errors.required(at.child('valueExpression'), 'valueExpression is not specified');
-        else if (byteLength(expression) > AUDIT_EXPRESSION_BYTES_MAX)
-          errors.required(
-            at.child('valueExpression'),
-            `must not exceed ${AUDIT_EXPRESSION_BYTES_MAX} bytes in length`,
-          );
-        if (keys.has(key)) errors.duplicate(at.child('key'), key);
-        keys.add(key);
-      }
-    },
+    check: () => undefined,
+    checkCreate: (errors, object) => checkValidatingPolicy(errors, object),
+    checkUpdate: (errors, object, old) => checkValidatingPolicy(errors, object, part(old, 'spec')),
     status: {
       check(errors, object) {
         const checking = part(part(object, 'status'), 'typeChecking');
@@ -184,33 +226,71 @@ export const validatingAdmissionPolicies = defineKind({
   },
 });
 
+/** @param old the spec that is there, in an update */
+function checkMutatingPolicy(errors: FieldErrors, object: KubeObject, old?: JsonObject): void {
+  const spec = part(object, 'spec');
+  const params = partOf(spec, 'paramKind') !== undefined;
+  const checks = new ExpressionChecks(errors, { params, composed: true }, old);
+  checkPolicy(errors, spec, old, checks);
+  checkMutatingOperations(errors, SPEC.child('matchConstraints'), part(spec, 'matchConstraints'));
+  const mutations = parts(spec, 'mutations');
+  if (mutations.length === 0)
+    errors.required(SPEC.child('mutations'), 'mutations must contain at least one item');
+  for (const [index, mutation] of mutations.entries()) {
+    const at = SPEC.child('mutations').index(index);
+    const type = text(mutation, 'patchType');
+    if (type === '') errors.required(at.child('patchType'));
+    else if (type !== 'JSONPatch' && type !== 'ApplyConfiguration')
+      errors.notSupported(at.child('patchType'), type, ['ApplyConfiguration', 'JSONPatch']);
+    else checkMutation(errors, at, mutation, type, checks);
+  }
+  const again = text(spec, 'reinvocationPolicy');
+  if (again === '') errors.required(SPEC.child('reinvocationPolicy'));
+  else if (again !== 'Never' && again !== 'IfNeeded')
+    errors.notSupported(SPEC.child('reinvocationPolicy'), again, ['IfNeeded', 'Never']);
+}
+
+function checkMutation(
+  errors: FieldErrors,
+  path: FieldPath,
+  mutation: JsonObject,
+  type: 'JSONPatch' | 'ApplyConfiguration',
+  checks: ExpressionChecks,
+): void {
+  const [own, other] =
+    type === 'JSONPatch' ? ['jsonPatch', 'applyConfiguration'] : ['applyConfiguration', 'jsonPatch'];
+  const patch = partOf(mutation, own);
+  if (patch === undefined) errors.required(path.child(own), `must be specified when patchType is ${type}`);
+  else {
+    const at = path.child(own, 'expression');
+    const expression = text(patch, 'expression').trim();
+    if (expression === '') errors.required(at);
+    else checks.check(at, expression, type === 'JSONPatch' ? JSON_PATCH : APPLY_CONFIGURATION);
+  }
+  if (has(mutation, other)) {
+    errors.invalid(path.child(other), `{${other}}`, `must not be specified when patchType is ${type}`);
+  }
+}
+
+/** What is deleted cannot be changed. */
+function checkMutatingOperations(errors: FieldErrors, path: FieldPath, resources: JsonObject): void {
+  for (const rule of parts(resources, 'resourceRules')) {
+    for (const operation of texts(rule, 'operations')) {
+      if (!MUTATING_OPERATIONS.includes(operation))
+        errors.notSupported(path.child('resourceRules', 'operations'), operation, MUTATING_OPERATIONS);
+    }
+  }
+}
+
 export const mutatingAdmissionPolicies = defineKind({
   ...GROUP,
   resource: 'mutatingadmissionpolicies',
   kind: 'MutatingAdmissionPolicy',
   checks: {
     generation: ['spec'],
-    check(errors, object) {
-      const spec = part(object, 'spec');
-      checkPolicy(errors, spec);
-      const again = text(spec, 'reinvocationPolicy');
-      if (again === '') errors.required(SPEC.child('reinvocationPolicy'));
-      else if (again !== 'Never' && again !== 'IfNeeded')
-        errors.notSupported(SPEC.child('reinvocationPolicy'), again, ['IfNeeded', 'Never']);
-      const mutations = parts(spec, 'mutations');
-      if (mutations.length === 0)
-        errors.required(SPEC.child('mutations'), 'mutations must contain at least one item');
-      for (const [index, mutation] of mutations.entries()) {
-        const at = SPEC.child('mutations').index(index);
-        const type = text(mutation, 'patchType');
-        const field = type === 'JSONPatch' ? 'jsonPatch' : 'applyConfiguration';
-        if (type === '') errors.required(at.child('patchType'));
-        else if (type !== 'JSONPatch' && type !== 'ApplyConfiguration')
-          errors.notSupported(at.child('patchType'), type, ['ApplyConfiguration', 'JSONPatch']);
-        else if (text(part(mutation, field), 'expression').trim() === '')
-          errors.required(at.child(field, 'expression'));
-      }
-    },
+    check: () => undefined,
+    checkCreate: (errors, object) => checkMutatingPolicy(errors, object),
+    checkUpdate: (errors, object, old) => checkMutatingPolicy(errors, object, part(old, 'spec')),
   },
 });
 
@@ -277,7 +357,9 @@ export const mutatingAdmissionPolicyBindings = defineKind({
   checks: {
     generation: ['spec'],
     check: (errors, object) => {
-      checkBinding(errors, part(object, 'spec'));
+      const spec = part(object, 'spec');
+      checkBinding(errors, spec);
+      checkMutatingOperations(errors, SPEC.child('matchResources'), part(spec, 'matchResources'));
     },
   },
 });

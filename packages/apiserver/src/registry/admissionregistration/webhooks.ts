@@ -1,8 +1,10 @@
 /** Webhook configurations: whom the server asks before it writes, and about what. */
 
+import { equalJson } from '../../api/equal.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
+import { CONDITION } from '../../cel/policy-expressions.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkLabelSelector } from '../../validation/labels.ts';
 import {
@@ -14,17 +16,35 @@ import {
 } from '../../validation/names.ts';
 import { count, countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
+import { ExpressionChecks, type CheckExpression } from './expressions.ts';
 
 const OPERATIONS: readonly string[] = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const CONDITIONS_MAX = 64;
 
-function checkWebhooks(errors: FieldErrors, object: KubeObject, mutating: boolean): void {
+/** @param old what is there, in an update */
+function checkWebhooks(errors: FieldErrors, object: KubeObject, mutating: boolean, old?: KubeObject): void {
+  const before = old === undefined ? [] : parts(old, 'webhooks');
+  const hooks = parts(object, 'webhooks');
+  // Conditions that were let in before are not looked at again.
+  const unchanged =
+    old !== undefined &&
+    hooks.length === before.length &&
+    hooks.every((hook, index) => equalJson(hook['matchConditions'], before[index]['matchConditions']));
+  const checks = new ExpressionChecks(errors, { params: false, composed: false }, before);
   const names = new Set<string>();
-  for (const [index, webhook] of parts(object, 'webhooks').entries()) {
+  for (const [index, webhook] of hooks.entries()) {
     const at = FieldPath.of('webhooks').index(index);
     const name = text(webhook, 'name');
     checkQualified(errors, at.child('name'), name);
     checkWebhook(errors, at, webhook, mutating);
+    if (!unchanged) {
+      checkMatchConditions(
+        errors,
+        at.child('matchConditions'),
+        parts(webhook, 'matchConditions'),
+        checks.check,
+      );
+    }
     checkReviewVersions(
       errors,
       at.child('admissionReviewVersions'),
@@ -90,20 +110,23 @@ function checkWebhook(errors: FieldErrors, path: FieldPath, webhook: JsonObject,
       errors.notSupported(path.child('reinvocationPolicy'), again, ['IfNeeded', 'Never']);
   }
   checkClient(errors, path.child('clientConfig'), part(webhook, 'clientConfig'));
-  checkMatchConditions(errors, path.child('matchConditions'), parts(webhook, 'matchConditions'));
 }
 
+/** @param compile of an expression that is there; nothing where it is not to be looked at */
 export function checkMatchConditions(
   errors: FieldErrors,
   path: FieldPath,
   conditions: readonly JsonObject[],
+  compile: CheckExpression,
 ): void {
   if (conditions.length > CONDITIONS_MAX) errors.tooMany(path, conditions.length, CONDITIONS_MAX);
   const names = new Set<string>();
   for (const [index, condition] of conditions.entries()) {
     const name = text(condition, 'name');
     const at = path.index(index);
-    if (text(condition, 'expression').trim() === '') errors.required(at.child('expression'));
+    const expression = text(condition, 'expression').trim();
+    if (expression === '') errors.required(at.child('expression'));
+    else compile(at.child('expression'), expression, CONDITION);
     if (name === '') errors.required(at.child('name'));
     else errors.invalids(at.child('name'), name, qualifiedNameErrors(name));
     if (name !== '' && names.has(name)) errors.duplicate(at.child('name'), name);
@@ -260,9 +283,9 @@ export const validatingWebhookConfigurations = defineKind({
   kind: 'ValidatingWebhookConfiguration',
   checks: {
     generation: ['webhooks'],
-    check: (errors, object) => {
-      checkWebhooks(errors, object, false);
-    },
+    check: () => undefined,
+    checkCreate: (errors, object) => checkWebhooks(errors, object, false),
+    checkUpdate: (errors, object, old) => checkWebhooks(errors, object, false, old),
   },
 });
 
@@ -272,8 +295,8 @@ export const mutatingWebhookConfigurations = defineKind({
   kind: 'MutatingWebhookConfiguration',
   checks: {
     generation: ['webhooks'],
-    check: (errors, object) => {
-      checkWebhooks(errors, object, true);
-    },
+    check: () => undefined,
+    checkCreate: (errors, object) => checkWebhooks(errors, object, true),
+    checkUpdate: (errors, object, old) => checkWebhooks(errors, object, true, old),
   },
 });

@@ -136,10 +136,6 @@ export const STORED_KINDS: readonly ResourceDefinition[] = [
  * no refused case in test/testdata/kinds: one that refuses nothing and stands here nowhere fails it.
  */
 export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
-  'mutatingadmissionpolicies.admissionregistration.k8s.io': 'CEL is not compiled',
-  'mutatingadmissionpolicybindings.admissionregistration.k8s.io': 'CEL is not compiled',
-  'validatingadmissionpolicies.admissionregistration.k8s.io':
-    'CEL is not compiled; type checking of the status',
   'resourceclaims.resource.k8s.io': 'the allocation in the status is not checked; CEL is not compiled',
   'resourceslices.resource.k8s.io': 'attributes, capacities and counters of devices are not checked',
   'deviceclasses.resource.k8s.io': 'CEL is not compiled',
