@@ -85,6 +85,10 @@ export function negotiate(
   if (header === undefined || header.trim() === '') {
     return { mediaType: offered[0], as: undefined, stream: '', pretty: false };
   }
+  // What most clients send; goes by the loop below as well.
+  if (header === offered[0] && serves(undefined, header)) {
+    return { mediaType: header, as: undefined, stream: '', pretty: false };
+  }
   for (const clause of parseAccept(header)) {
     for (const mediaType of offered) {
       if (!matches(clause, mediaType)) continue;

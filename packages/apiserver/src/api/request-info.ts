@@ -148,15 +148,20 @@ function nameOf(fieldSelector: string): string {
  * @throws ApiError BadRequest for a percent sign that begins no escape
  */
 export function pathSegments(rawPath: string): string[] {
+  let start = 0;
+  let end = rawPath.length;
+  while (rawPath.charCodeAt(start) === SLASH) start += 1;
+  while (end > start && rawPath.charCodeAt(end - 1) === SLASH) end -= 1;
+  const segments = rawPath.slice(start, end).split('/');
+  if (!rawPath.includes('%')) return segments;
   try {
-    return rawPath
-      .replace(/^\/+|\/+$/g, '')
-      .split('/')
-      .map((segment) => decodeURIComponent(segment));
+    return segments.map((segment) => decodeURIComponent(segment));
   } catch {
     throw malformed(rawPath);
   }
 }
+
+const SLASH = 0x2f;
 
 function malformed(path: string): ApiError {
   return badRequest(`invalid URL escape in path ${JSON.stringify(path)}`);

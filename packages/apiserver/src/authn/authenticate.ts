@@ -47,6 +47,12 @@ export function authenticate(authenticator: RequestAuthenticator, options: Authe
 function withoutCredentials(request: ApiRequest, proxyHeaders: readonly string[]): ApiRequest {
   const isProxy = (name: string): boolean =>
     proxyHeaders.some((header) => name === header || (header.endsWith('-') && name.startsWith(header)));
+  const hides = (name: string): boolean =>
+    name === 'authorization' || name === WEBSOCKET_PROTOCOL || isProxy(name);
+  // Who showed a certificate and nothing else brought nothing that has to be hidden.
+  let hidden = false;
+  for (const name of request.headers.keys()) hidden ||= hides(name);
+  if (!hidden) return request;
   const headers = new Map<string, readonly string[]>();
   for (const [name, values] of request.headers) {
     if (name === 'authorization' || isProxy(name)) continue;

@@ -6,9 +6,9 @@
  * Modelled on apiserver's WithImpersonation, texts included.
  */
 
-import { assert } from '@keelson/base';
+import { assert, toError } from '@keelson/base';
 
-import type { ApiRequest, Filter, Headers } from '../api/exchange.ts';
+import type { ApiRequest, ApiResponse, Filter, Handler, Headers } from '../api/exchange.ts';
 import { badRequest } from '../api/status.ts';
 import {
   ANONYMOUS,
@@ -126,9 +126,7 @@ export function impersonatedUser(asked: Asked): UserInfo {
 
 /** Lets a request act as another user where the authorizer allows every part of it. */
 export function impersonate(authorizer: Authorizer): Filter {
-  return async (request, next) => {
-    const asked = impersonationAsked(request.headers);
-    if (asked === undefined) return next(request);
+  const asAnother = async (request: ApiRequest, asked: Asked, next: Handler): Promise<ApiResponse> => {
     const requestor = request.context.user;
     assert(requestor !== undefined, 'a request reaches impersonation without a user');
     for (const question of impersonationQuestions(requestor, asked)) {
@@ -138,6 +136,15 @@ export function impersonate(authorizer: Authorizer): Filter {
     request.context.impersonator = requestor;
     request.context.user = impersonatedUser(asked);
     return next(withoutHeaders(request));
+  };
+  return (request, next) => {
+    let asked: Asked | undefined;
+    try {
+      asked = impersonationAsked(request.headers);
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
+    return asked === undefined ? next(request) : asAnother(request, asked, next);
   };
 }
 

@@ -11,7 +11,8 @@ import { assert } from '@keelson/base';
 import type { ApiRequest, ApiResponse, Filter, Headers } from '../api/exchange.ts';
 import { ApiError, statusObject } from '../api/status.ts';
 import { asObject } from '../codec/object-codec.ts';
-import type { FlowControl } from '../flowcontrol/flow-control.ts';
+import type { Classified, FlowControl } from '../flowcontrol/flow-control.ts';
+import type { FlowSchema, PriorityLevel } from '../flowcontrol/flow-schema.ts';
 import type { WatchTracker } from '../flowcontrol/watch-tracker.ts';
 import { estimateWork, type EstimateSources } from '../flowcontrol/work-estimate.ts';
 import { isLongRunning } from './long-running.ts';
@@ -26,20 +27,21 @@ const REFUSAL = Buffer.from('Too many requests, please try again later.\n');
 
 export function fairness({ control, watches, objects }: FairnessOptions): Filter {
   const sources: EstimateSources = { objects, watchers: (info) => watches.interested(info) };
+  // Of a request whose level holds nobody back: it waits for nothing that could be given up.
+  const never = new AbortController().signal;
+  const marks = new WeakMap<FlowSchema, Mark>();
   return async (request, next) => {
-    const { info, query, context, signal } = request;
+    const { info, query, context } = request;
     const isWatch = info.verb === 'watch';
     if (isLongRunning(info) && !isWatch) return next(request);
     assert(context.user !== undefined, 'a request reaches fairness without a user');
     const digest = { info, user: context.user };
     const classified = control.classify(digest);
-    const marks: Headers = new Map([
-      ['x-kubernetes-pf-flowschema-uid', [classified.schema.uid]],
-      ['x-kubernetes-pf-prioritylevel-uid', [classified.level.uid]],
-    ]);
+    const { headers: mark } = markOf(marks, classified);
     const work = estimateWork(info, query, classified.seatsMax, sources);
+    const signal = classified.level.exempt ? never : request.signal;
     const entry = await control.enter(classified, digest, work, signal);
-    if (entry.kind === 'refused') return refused(entry.retrySeconds, marks);
+    if (entry.kind === 'refused') return refused(entry.retrySeconds, mark);
     const ended = isWatch ? watches.add(info) : undefined;
     let response: ApiResponse;
     try {
@@ -50,12 +52,32 @@ export function fairness({ control, watches, objects }: FairnessOptions): Filter
     } finally {
       entry.seats.release();
     }
-    const marked = { ...response, headers: new Map([...(response.headers ?? []), ...marks]) };
+    const { headers } = response;
+    const marked = { ...response, headers: headers === undefined ? mark : new Map([...headers, ...mark]) };
     if (ended === undefined) return marked;
     if (marked.kind === 'stream') return { ...marked, chunks: until(marked.chunks, ended) };
     ended();
     return marked;
   };
+}
+
+/** What every answer of a schema and its level carries. */
+interface Mark {
+  readonly level: PriorityLevel;
+  readonly headers: Headers;
+}
+
+/** Made once for a schema and the level it leads to. */
+function markOf(marks: WeakMap<FlowSchema, Mark>, { schema, level }: Classified): Mark {
+  const known = marks.get(schema);
+  if (known?.level === level) return known;
+  const headers = new Map([
+    ['x-kubernetes-pf-flowschema-uid', [schema.uid]],
+    ['x-kubernetes-pf-prioritylevel-uid', [level.uid]],
+  ]);
+  const mark = { level, headers };
+  marks.set(schema, mark);
+  return mark;
 }
 
 /** A refusal as an answer, so that it can be marked as others are. */

@@ -97,7 +97,7 @@ export class Door {
       return await this.handler(request);
     } catch (error) {
       if (error instanceof ApiError) return errorResponse(error);
-      if (request.signal.aborted) return panicked();
+      if (request.aborted) return panicked();
       this.logger.error('a request failed in a way nobody thought of', {
         method: request.method,
         path: request.path,

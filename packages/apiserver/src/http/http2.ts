@@ -34,6 +34,10 @@ export class Http2Incoming implements Incoming {
     return this.chunks.read();
   }
 
+  whole(limitBytes: number): Promise<Buffer | undefined> {
+    return this.chunks.whole(limitBytes);
+  }
+
   onGone(task: () => void): void {
     this.stream.once('close', task);
   }

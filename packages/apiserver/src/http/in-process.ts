@@ -102,6 +102,11 @@ class Call implements Incoming, Outgoing, CallAnswer {
     return Promise.resolve(body);
   }
 
+  async whole(limitBytes: number): Promise<Buffer | undefined> {
+    const body = (await this.read()) ?? Buffer.alloc(0);
+    return body.length > limitBytes ? undefined : body;
+  }
+
   onGone(task: () => void): void {
     this.gone.push(task);
   }

@@ -23,7 +23,11 @@ export class HttpRequest implements ApiRequest {
   /** Texts for Warning headers, in order, each once. */
   readonly warnings = new Set<string>();
   private readonly incoming: Incoming;
-  private readonly controller = new AbortController();
+  /** Made for the first who wants to know: most requests are answered before anybody does. */
+  private controller: AbortController | undefined = undefined;
+  private gone: { readonly reason: unknown } | undefined = undefined;
+  /** Ends the wait for the body. */
+  private interrupt: ((error: Error) => void) | undefined = undefined;
   private warningBytes = 0;
   private bodyTaken = false;
   private answered = false;
@@ -52,7 +56,7 @@ export class HttpRequest implements ApiRequest {
     this.upgrade = incoming.upgrade;
     this.incoming = incoming;
     incoming.onGone(() => {
-      if (!this.answered) this.controller.abort();
+      if (!this.answered) this.abort();
     });
   }
 
@@ -62,12 +66,24 @@ export class HttpRequest implements ApiRequest {
   }
 
   get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.gone !== undefined) this.controller.abort(this.gone.reason);
+    }
     return this.controller.signal;
+  }
+
+  /** Whether nobody waits any more. */
+  get aborted(): boolean {
+    return this.gone !== undefined;
   }
 
   /** Ends all that waits on this request's behalf. */
   abort(reason?: unknown): void {
-    this.controller.abort(reason);
+    if (this.gone !== undefined) return;
+    this.gone = { reason };
+    this.controller?.abort(reason);
+    this.interrupt?.(reasonOf(reason));
   }
 
   warn(text: string): void {
@@ -79,25 +95,20 @@ export class HttpRequest implements ApiRequest {
   async body(limitBytes: number): Promise<Buffer> {
     if (this.bodyTaken) throw new Error('the body was read before');
     this.bodyTaken = true;
-    const { incoming, signal } = this;
+    const { incoming } = this;
     if ((incoming.contentLength ?? 0) > limitBytes) throw tooLarge(limitBytes);
-    const ended = new Promise<never>((_resolve, reject) => {
-      const stop = () => reject(reasonOf(signal));
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop, { once: true });
+    const bytes = await this.unlessGone(incoming.whole(limitBytes));
+    if (bytes === undefined) throw tooLarge(limitBytes);
+    return bytes;
+  }
+
+  /** What is waited for, unless the request is given up before. */
+  private unlessGone<T>(result: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      result.then(resolve, reject);
+      if (this.gone !== undefined) reject(reasonOf(this.gone.reason));
+      this.interrupt = reject;
     });
-    // Who wins the race below is told; a later loser has nobody to tell.
-    ended.catch(() => {});
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for (;;) {
-      const chunk = await Promise.race([incoming.read(), ended]);
-      if (chunk === undefined) break;
-      size += chunk.length;
-      if (size > limitBytes) throw tooLarge(limitBytes);
-      chunks.push(chunk);
-    }
-    return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size);
   }
 
   async *pieces(): AsyncGenerator<Buffer, void> {
@@ -115,8 +126,7 @@ function tooLarge(limitBytes: number): Error {
   return requestEntityTooLarge(`limit is ${limitBytes}`);
 }
 
-function reasonOf(signal: AbortSignal): Error {
-  const reason: unknown = signal.reason;
+function reasonOf(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error('the request was given up');
 }
 

@@ -22,6 +22,13 @@ export interface Incoming {
    * @throws when the client went away before
    */
   read(): Promise<Buffer | undefined>;
+  /**
+   * Reads the whole body, in place of read().
+   *
+   * @returns undefined when it is longer than that; the rest of it stays with its sender
+   * @throws when the client went away before
+   */
+  whole(limitBytes: number): Promise<Buffer | undefined>;
   /** Calls back once when nobody waits for the answer any more. */
   onGone(task: () => void): void;
 }

@@ -153,13 +153,14 @@ function bounded(series: ReadonlyMap<string, unknown>, labels: Labels, values: L
 
 function labelText(labels: Labels, values: Labels): string {
   let text = '';
-  for (const [place, label] of labels.entries()) {
-    text += `${place === 0 ? '' : ','}${label}="${escaped(values[place] ?? '')}"`;
+  for (let place = 0; place < labels.length; place += 1) {
+    text += `${place === 0 ? '' : ','}${labels[place]}="${escaped(values[place] ?? '')}"`;
   }
   return text;
 }
 
 function escaped(value: string): string {
+  if (!/["\\\n]/.test(value)) return value;
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }
 

@@ -14,6 +14,43 @@ export class BodyChunks {
   }
 
   /**
+   * All there is, as one.
+   *
+   * @returns undefined when it is more than that; the stream is not read on then
+   * @throws what ended the stream before its end
+   */
+  whole(limitBytes: number): Promise<Buffer | undefined> {
+    const { stream } = this;
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const take = (chunk: Buffer): void => {
+        size += chunk.length;
+        chunks.push(chunk);
+        if (size <= limitBytes) return;
+        stream.off('data', take);
+        stream.pause();
+        resolve(undefined);
+      };
+      const lost = (): void => {
+        reject(stream.errored ?? new Error('the client went away before its request was whole'));
+      };
+      if (stream.readableEnded) {
+        resolve(Buffer.alloc(0));
+        return;
+      }
+      if (stream.destroyed) {
+        lost();
+        return;
+      }
+      stream.on('data', take);
+      stream.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size)));
+      stream.once('close', lost);
+      stream.once('error', lost);
+    });
+  }
+
+  /**
    * The next piece; undefined at the end.
    *
    * @throws what ended the stream before its end

@@ -32,6 +32,7 @@ import {
 } from './key-space.ts';
 import { versionsReportProgress } from './etcd-features.ts';
 import type { LeasePool } from './lease-pool.ts';
+import { RevisionChecks } from './revision-checks.ts';
 
 /** As long as a request of a client may take at most. */
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -41,11 +42,13 @@ export class EtcdKeySpace implements KeySpace {
   private readonly leases: LeasePool;
   private readonly compacted: () => number;
   private readonly watches = new Set<EtcdWatch>();
+  private readonly checks: RevisionChecks;
   private reportsProgress: Promise<boolean> | undefined = undefined;
 
   /** @param compacted the last compaction that is known */
   constructor(client: Client, leases: LeasePool, compacted: () => number) {
     this.client = client;
+    this.checks = new RevisionChecks(client, REQUEST_TIMEOUT_MS);
     this.leases = leases;
     this.compacted = compacted;
   }
@@ -53,6 +56,10 @@ export class EtcdKeySpace implements KeySpace {
   async get(key: string, signal: AbortSignal | undefined): Promise<GetResult> {
     const response = await this.client.kv.get(key, options(signal));
     return { pair: pairOf(response.kvs[0]), revision: revisionOf(response) };
+  }
+
+  revisionOf(key: string): Promise<number> {
+    return this.checks.revisionOf(key);
   }
 
   async range(request: RangeRequest, signal: AbortSignal | undefined): Promise<RangeResult> {

@@ -92,6 +92,9 @@ export interface KeySpace {
   /** @throws KeySpaceError COMPACTED, FUTURE_REVISION */
   range(request: RangeRequest, signal: AbortSignal | undefined): Promise<RangeResult>;
 
+  /** The revision of a key's last change, by a quorum; 0 where there is none. Where it costs less than get(). */
+  revisionOf?(key: string): Promise<number>;
+
   /** Number of keys, and the store's revision, without the keys. */
   count(range: KeyRange, signal: AbortSignal | undefined): Promise<RangeResult>;
 

@@ -71,10 +71,13 @@ export class ObjectStorage implements Storage {
 
   async get(key: string, { resourceVersion = '', cached, signal }: GetOptions = {}): Promise<StoredObject> {
     const full = this.full(key);
+    // A state of a key is known by its revision: it need not be sent, nor decoded, nor written as JSON, a second time.
+    if (isOf(cached, key) && resourceVersion === '' && this.space.revisionOf !== undefined) {
+      if ((await this.space.revisionOf(full)) === cached.revision) return cached;
+    }
     const { pair, revision } = await this.space.get(full, signal);
     checkReached(resourceVersion, revision);
     if (pair === undefined) throw new StorageError('KEY_NOT_FOUND', full, 0);
-    // A state of a key is known by its revision: it need not be decoded, nor written as JSON, a second time.
     if (isOf(cached, key) && cached.revision === pair.revision) return cached;
     const { object } = await this.reader.open(pair);
     readable(object);
