@@ -9,7 +9,7 @@ import { Cacher, type CacherOptions } from './cacher.ts';
 import { MemoryBackend } from './memory-storage.ts';
 import { customCodec } from './object-codec.ts';
 import { matches, type Selection, type Storage, type StorageResource, type WatchEvent } from './storage.ts';
-import type { Watch } from './storage.ts';
+import type { Watch, WatchOptions } from './storage.ts';
 
 /** Time that passes when it is told to; what is due at once happens in the next turn. */
 class StepClock implements Clock {
@@ -98,6 +98,22 @@ async function setUp(options: Partial<CacherOptions> = {}, wrap: (storage: Stora
       )
     ).revision;
   return { clock, backend, storage, cacher, create, put };
+}
+
+/** A storage that counts the watches that begin at a version. */
+function counted(version: string, count: () => void): (storage: Storage) => Storage {
+  return (storage) =>
+    new Proxy(storage, {
+      get(target, name) {
+        if (name === 'watch')
+          return (key: string, options?: WatchOptions) => {
+            if (options?.resourceVersion === version) count();
+            return target.watch(key, options);
+          };
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
 }
 
 /** What has come of a watch by now. */
@@ -278,6 +294,51 @@ describe('watches', () => {
     expect(old.brief()).toEqual(['ERROR 410 too old resource version: 3 (4)']);
     expect(old.ended).toBe(true);
     expect(just.brief()).toEqual(['ADDED p3 5', 'ADDED p4 6', 'ADDED p5 7']);
+  });
+
+  test('a place from before the cache: the store is asked, once for all', async () => {
+    let asked = 0;
+    const { cacher, storage, create, put } = await setUp(
+      {},
+      counted('2', () => (asked += 1)),
+    );
+    await create('a');
+    await put('b', { color: 'red' });
+    await put('b', { color: 'blue' });
+    await storage.delete('/pods/ns/a');
+    await cacher.whenReady(1_000);
+    const watches = await Promise.all([
+      cacher.watch('/pods', { resourceVersion: '2' }),
+      cacher.watch('/pods', { resourceVersion: '3' }),
+      cacher.watch('/pods', { resourceVersion: '2', selection: by('color=red') }),
+    ]);
+    const [all, later, red] = watches.map((watch) => new Seen(watch));
+    await create('c');
+    await turns();
+    expect(all.brief()).toEqual(['ADDED b 3', 'MODIFIED b 4', 'DELETED a 5', 'ADDED c 6']);
+    expect(later.brief()).toEqual(['MODIFIED b 4', 'DELETED a 5', 'ADDED c 6']);
+    expect(red.brief()).toEqual(['ADDED b 3', 'DELETED b 4']);
+    expect(asked).toBe(1);
+    // So a past state can be made as well.
+    const { objects } = await cacher.list('/pods', { resourceVersion: '3', resourceVersionMatch: 'Exact' });
+    expect(objects.map(({ key }) => key)).toEqual(['/pods/ns/a', '/pods/ns/b']);
+  });
+
+  test('a place that the store has forgotten is asked for once, and refused', async () => {
+    let asked = 0;
+    const { cacher, backend, create } = await setUp(
+      {},
+      counted('2', () => (asked += 1)),
+    );
+    for (const name of ['a', 'b', 'c']) await create(name);
+    backend.space.compact(4);
+    await cacher.whenReady(1_000);
+    for (let time = 0; time < 3; time += 1) {
+      const seen = new Seen(await cacher.watch('/pods', { resourceVersion: '2' }));
+      await turns();
+      expect(seen.brief()).toEqual(['ERROR 410 too old resource version: 2 (4)']);
+    }
+    expect(asked).toBe(1);
   });
 
   test('a place that is yet to come: nothing up to it is shown', async () => {

@@ -12,6 +12,7 @@ import { prefixEnd, type Clock, type Logger, type Timer } from '@keelson/base';
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest, resourceExpired, tooLargeResourceVersion, tooManyRequests } from '../api/status.ts';
 import { CacherFeed } from './cacher-feed.ts';
+import { EarlierHistory } from './cacher-history.ts';
 import { CacherMetrics } from './cacher-metrics.ts';
 import { RevisionWaits } from './cacher-waits.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
@@ -84,6 +85,7 @@ export class Cacher implements Storage {
   private readonly waits: RevisionWaits;
   private ended = false;
   private readonly feed: CacherFeed;
+  private readonly earlier: EarlierHistory;
   private ticking: Timer | undefined = undefined;
   private progressAsked = false;
   private progressKnown = false;
@@ -104,6 +106,7 @@ export class Cacher implements Storage {
     const keeper = new ValueKeeper(options.valueBytesMax ?? 8_000_000);
     const { cache, fanOut, waits, metrics } = this;
     const progressed = (): void => this.progressed();
+    this.earlier = new EarlierHistory({ storage, cache, keeper, clock });
     this.feed = new CacherFeed({
       storage,
       cache,
@@ -152,6 +155,7 @@ export class Cacher implements Storage {
   stop(): void {
     this.ended = true;
     this.feed.stop();
+    this.earlier.stop();
     this.ticking?.cancel();
   }
 
@@ -226,6 +230,8 @@ export class Cacher implements Storage {
     const fromState = sendInitialEvents ?? wanted === 0;
     if (resourceVersion === '') await this.reach(await this.newest(), signal);
     else if (fromState) await this.reach(wanted, signal);
+    else if (wanted > 0 && wanted < this.cache.oldestRevision) await this.earlier.recall(wanted);
+    signal?.throwIfAborted();
     if (!this.feed.ready) throw unready();
 
     const { low, high } = boundsOf(keyPrefix, recursive);

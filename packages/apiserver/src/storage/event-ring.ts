@@ -67,6 +67,7 @@ export class EventRing {
   private readonly events = new Ring<CacheEvent>();
   /** Everything that happened after it is here. */
   private sinceRevision = 0;
+  private forgetful = false;
 
   constructor({ countMax = 102_400, countMin = 100, keepMs = 75_000 }: EventRingOptions = {}) {
     this.countMax = countMax;
@@ -83,10 +84,24 @@ export class EventRing {
     return this.sinceRevision;
   }
 
+  /** Whether something that was here had to leave. */
+  get hasForgotten(): boolean {
+    return this.forgetful;
+  }
+
+  /** Puts what happened after `revision` before everything else, as far as there is room for it. */
+  prepend(events: readonly CacheEvent[], revision: number): void {
+    if (this.events.length + events.length > this.countMax) return;
+    const later = Array.from({ length: this.events.length }, () => this.events.shift());
+    for (const event of [...events, ...later]) if (event !== undefined) this.events.push(event);
+    this.sinceRevision = revision;
+  }
+
   /** Forgets all; history begins after `revision`. */
   restart(revision: number): void {
     this.events.clear();
     this.sinceRevision = revision;
+    this.forgetful = false;
   }
 
   /** Events come in order of revisions. Of what is too old a few leave for each that comes. */
@@ -113,7 +128,9 @@ export class EventRing {
 
   private shift(): void {
     const gone = this.events.shift();
-    if (gone !== undefined) this.sinceRevision = gone.revision;
+    if (gone === undefined) return;
+    this.sinceRevision = gone.revision;
+    this.forgetful = true;
   }
 
   private firstAfter(revision: number): number {

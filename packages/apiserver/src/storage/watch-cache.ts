@@ -55,6 +55,16 @@ export class WatchCache {
     return this.ring.since;
   }
 
+  /** Whether changes that were known have been forgotten. */
+  get hasForgotten(): boolean {
+    return this.ring.hasForgotten;
+  }
+
+  /** What happened after `revision` and before the oldest change that is known; it makes the state no newer. */
+  prepend(events: readonly CacheEvent[], revision: number): void {
+    this.ring.prepend(events, revision);
+  }
+
   get size(): number {
     return this.objects.size;
   }
