@@ -6,6 +6,7 @@
  * tests match on messages.
  */
 
+import { goQuote } from './go-text.ts';
 import type { JsonObject } from './json.ts';
 import { describeResource, type GroupResource } from './meta.ts';
 
@@ -360,9 +361,9 @@ export function tooLargeResourceVersion(wanted: number, current: number): ApiErr
   });
 }
 
-/** Text in double quotes as Go's %q prints it for what names may hold. */
+/** Text in double quotes, as messages hold names. */
 export function quote(text: string): string {
-  return JSON.stringify(text);
+  return goQuote(text);
 }
 
 function distinct(lines: readonly string[]): string[] {

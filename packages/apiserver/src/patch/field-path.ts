@@ -7,6 +7,7 @@
  * by value, whether they were written as integers or not.
  */
 
+import { goQuote } from '../api/go-text.ts';
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 
 /** One of the fields that tell the items of a list apart. */
@@ -305,39 +306,4 @@ function valueText(value: Json): string {
 export function floatText(value: number): string {
   if (value === 0 || Math.abs(value) >= 1e-4 || !Number.isFinite(value)) return String(value);
   return value.toExponential().replace(/e-(\d)$/, 'e-0$1');
-}
-
-const GO_ESCAPES: Readonly<Record<string, string>> = {
-  '\u0007': String.raw`\a`,
-  '\b': String.raw`\b`,
-  '\f': String.raw`\f`,
-  '\n': String.raw`\n`,
-  '\r': String.raw`\r`,
-  '\t': String.raw`\t`,
-  '\v': String.raw`\v`,
-  '\\': '\\\\',
-  '"': String.raw`\"`,
-};
-
-/** Text in quotes as Go's %q prints it. */
-export function goQuote(text: string): string {
-  let quoted = '"';
-  for (const char of text) {
-    const escape = GO_ESCAPES[char];
-    if (escape !== undefined) quoted += escape;
-    else if (isPrintable(char)) quoted += char;
-    else quoted += escapeCode(char.codePointAt(0) ?? 0);
-  }
-  return `${quoted}"`;
-}
-
-function escapeCode(code: number): string {
-  const digits = code.toString(16);
-  if (code < 0x80) return String.raw`\x${digits.padStart(2, '0')}`;
-  return code > 0xffff ? String.raw`\U${digits.padStart(8, '0')}` : String.raw`\u${digits.padStart(4, '0')}`;
-}
-
-/** Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols, and the plain space. */
-export function isPrintable(char: string): boolean {
-  return char === ' ' || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(char);
 }

@@ -1,3 +1,4 @@
+import { goQuote } from '../api/go-text.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -7,7 +8,6 @@ import {
   compareJson,
   comparePathElements,
   equalJson,
-  goQuote,
   parsePathElement,
   PathElement,
   pathText,

@@ -6,9 +6,10 @@
  * updates by its version too; the time is no part of it.
  */
 
+import { goQuote, isPrintable } from '../api/go-text.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
-import { canonicalJson, compareText, equalJson, FieldPathError, goQuote, isPrintable } from './field-path.ts';
+import { canonicalJson, compareText, equalJson, FieldPathError } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
 
 export type Operation = 'Apply' | 'Update';

@@ -2,8 +2,9 @@
  * What a client is told whose apply meets fields of others: kubectl prints the message, tools read the causes.
  */
 
+import { goQuote } from '../api/go-text.ts';
 import { applyConflict, type ApiError } from '../api/status.ts';
-import { goQuote, pathText } from './field-path.ts';
+import { pathText } from './field-path.ts';
 import type { Manager } from './managed-fields.ts';
 import type { Conflict } from './server-side-apply-updater.ts';
 

@@ -5,8 +5,8 @@
  * Modelled on apimachinery's strategicpatch PatchMetaFromStruct.
  */
 
+import { goQuote } from '../api/go-text.ts';
 import type { FieldSchema, StructSchema, TypeSchema } from '../schema/type-schema.ts';
-import { goQuote } from './field-path.ts';
 import { failedPatch } from './patch-error.ts';
 
 /** A Go type on the way. */

@@ -7,6 +7,7 @@
  * objects merged member by member, lists as a whole.
  */
 
+import { goQuote } from '../api/go-text.ts';
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type {
   FieldSchema,
@@ -16,7 +17,7 @@ import type {
   TypeSchema,
   UntypedSchema,
 } from '../schema/type-schema.ts';
-import { goQuote, PathElement, type KeyField } from './field-path.ts';
+import { PathElement, type KeyField } from './field-path.ts';
 
 /** The forms of a value. `any`: a type without form, for a value (null) that does not tell. */
 export type Form = 'map' | 'list' | 'scalar';

@@ -6,17 +6,10 @@
  * the box it keeps them in.
  */
 
+import { goQuote } from '../api/go-text.ts';
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
-import {
-  canonicalJson,
-  compareText,
-  elementText,
-  floatText,
-  goQuote,
-  PathElement,
-  pathText,
-} from './field-path.ts';
+import { canonicalJson, compareText, elementText, floatText, PathElement, pathText } from './field-path.ts';
 import {
   fitsScalar,
   formOf,

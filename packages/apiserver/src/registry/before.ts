@@ -96,7 +96,7 @@ export function checkCreate(
   const { strategy } = definition;
   const nameErrors = strategy.nameErrors?.bind(strategy) ?? subdomainName;
   const errors = [
-    ...metadataErrors(object, definition.scope === 'Namespaced', nameErrors),
+    ...metadataErrors(object, definition.scope === 'Namespaced', nameErrors, strategy.ownFinalizers),
     ...strategy.validate(object, context),
   ];
   if (errors.length > 0) throw invalid(kindOf(definition), object.metadata.name ?? '', errors);
@@ -119,7 +119,7 @@ export function prepareUpdate(
   const kept = withMetadata(withoutSelfLink(object), {
     generation: before.generation,
     uid: (metadata.uid ?? '') === '' ? before.uid : metadata.uid,
-    creationTimestamp: metadata.creationTimestamp ?? before.creationTimestamp,
+    creationTimestamp: before.creationTimestamp ?? metadata.creationTimestamp,
     // An object can never lose a deletion's marks.
     deletionTimestamp: before.deletionTimestamp ?? metadata.deletionTimestamp ?? undefined,
     deletionGracePeriodSeconds:
@@ -137,7 +137,11 @@ export function checkUpdate(
   context: StrategyContext,
   warn: (text: string) => void,
 ): KubeObject {
-  const errors = [...metadataUpdateErrors(object, old), ...strategy.validateUpdate(object, old, context)];
+  const { ownFinalizers } = definition.strategy;
+  const errors = [
+    ...metadataUpdateErrors(object, old, ownFinalizers),
+    ...strategy.validateUpdate(object, old, context),
+  ];
   if (errors.length > 0) throw invalid(kindOf(definition), object.metadata.name ?? '', errors);
   for (const text of strategy.warningsOnUpdate?.(object, old, context) ?? []) warn(text);
   return strategy.canonicalize?.(object) ?? object;

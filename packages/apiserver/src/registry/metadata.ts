@@ -4,6 +4,7 @@
  * before.ts.
  */
 
+import { goQuote, isPrintable } from '../api/go-text.ts';
 import { isJsonObject, type Json } from '../api/json.ts';
 import {
   parseApiVersion,
@@ -15,14 +16,18 @@ import type { FieldError } from '../api/status.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { byteLength, checkAnnotations, checkLabels } from '../validation/labels.ts';
+import { checkNotNegative, IMMUTABLE } from '../validation/scalars.ts';
 import { dnsLabelErrors, dnsSubdomainErrors, forName, qualifiedNameErrors } from '../validation/names.ts';
 
 const METADATA = FieldPath.of('metadata');
 export const FIELD_MANAGER_BYTES_MAX = 128;
 const SUBRESOURCE_BYTES_MAX = 256;
 
+export const UNKNOWN_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
 export const ORPHAN_FINALIZER = 'orphan';
 export const FOREGROUND_FINALIZER = 'foregroundDeletion';
+/** Finalizers without a domain that built-in objects may have. */
+export const STANDARD_FINALIZERS: readonly string[] = ['kubernetes', ORPHAN_FINALIZER, FOREGROUND_FINALIZER];
 
 /** What is wrong with a name, as texts. @param prefix something is appended yet */
 export type NameRule = (name: string, prefix: boolean) => string[];
@@ -30,11 +35,16 @@ export type NameRule = (name: string, prefix: boolean) => string[];
 /** DNS-1123 subdomain: what most kinds are called. */
 export const subdomainName: NameRule = forName(dnsSubdomainErrors);
 
-/** Metadata of an object that is made. */
+/**
+ * Metadata of an object that is made.
+ *
+ * @param ownFinalizers those without a domain that the kind knows; undefined: it does not ask
+ */
 export function metadataErrors(
   { metadata }: KubeObject,
   namespaced: boolean,
   nameErrors: NameRule,
+  ownFinalizers?: readonly string[],
 ): FieldError[] {
   const errors = new FieldErrors();
   if (metadata.generateName !== undefined && metadata.generateName !== '') {
@@ -53,30 +63,24 @@ export function metadataErrors(
   } else if (namespace !== '') {
     errors.forbidden(METADATA.child('namespace'), 'not allowed on this type');
   }
-  if ((metadata.generation ?? 0) < 0) {
-    errors.invalid(METADATA.child('generation'), metadata.generation, 'must be greater than or equal to 0');
-  }
   checkCommon(errors, { metadata });
-  checkFinalizers(errors, metadata.finalizers ?? []);
+  checkKnownFinalizers(errors, metadata.finalizers ?? [], ownFinalizers);
   return errors.list;
 }
 
-/** Metadata of an object that is changed. */
-export function metadataUpdateErrors({ metadata }: KubeObject, { metadata: old }: KubeObject): FieldError[] {
+/** Metadata of an object that is changed. @param ownFinalizers as of metadataErrors */
+export function metadataUpdateErrors(
+  { metadata }: KubeObject,
+  { metadata: old }: KubeObject,
+  ownFinalizers?: readonly string[],
+): FieldError[] {
   const errors = new FieldErrors();
-  const seconds = metadata.deletionGracePeriodSeconds ?? undefined;
-  if (seconds !== undefined && seconds !== (old.deletionGracePeriodSeconds ?? undefined)) {
-    errors.invalid(METADATA.child('deletionGracePeriodSeconds'), seconds, ONLY_BY_DELETION);
-  }
-  const time = metadata.deletionTimestamp ?? undefined;
-  if (time !== undefined && time !== (old.deletionTimestamp ?? undefined)) {
-    errors.invalid(METADATA.child('deletionTimestamp'), time, ONLY_BY_DELETION);
-  }
+  checkCommon(errors, { metadata });
   if (old.deletionTimestamp !== undefined && old.deletionTimestamp !== null) {
     const before = new Set(old.finalizers);
     const added = [...new Set(metadata.finalizers)].filter((name) => !before.has(name)).toSorted();
     if (added.length > 0) {
-      const shown = added.map((name) => JSON.stringify(name)).join(', ');
+      const shown = added.map((name) => goQuote(name)).join(', ');
       errors.forbidden(
         METADATA.child('finalizers'),
         `no new finalizers can be added if the object is being deleted, found new finalizers []string{${shown}}`,
@@ -89,22 +93,26 @@ export function metadataUpdateErrors({ metadata }: KubeObject, { metadata: old }
   if ((metadata.generation ?? 0) < (old.generation ?? 0)) {
     errors.invalid(METADATA.child('generation'), metadata.generation ?? 0, 'must not be decremented');
   }
-  for (const name of ['name', 'namespace', 'uid', 'creationTimestamp'] as const) {
+  for (const name of ['name', 'namespace', 'uid'] as const) {
     if ((metadata[name] ?? '') !== (old[name] ?? '')) {
-      errors.invalid(METADATA.child(name), metadata[name] ?? '', 'field is immutable');
+      errors.invalid(METADATA.child(name), metadata[name] ?? '', IMMUTABLE);
     }
   }
-  checkCommon(errors, { metadata });
-  checkFinalizers(errors, metadata.finalizers ?? []);
+  for (const name of ['creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) {
+    if ((metadata[name] ?? undefined) !== (old[name] ?? undefined)) {
+      errors.invalid(METADATA.child(name), metadata[name], IMMUTABLE);
+    }
+  }
+  checkKnownFinalizers(errors, metadata.finalizers ?? [], ownFinalizers);
   return errors.list;
 }
 
-const ONLY_BY_DELETION = 'field is immutable; may only be changed via deletion';
-
 function checkCommon(errors: FieldErrors, { metadata }: Pick<KubeObject, 'metadata'>): void {
+  checkNotNegative(errors, METADATA.child('generation'), metadata.generation);
   checkLabels(errors, METADATA.child('labels'), metadata.labels ?? {});
   checkAnnotations(errors, METADATA.child('annotations'), metadata.annotations ?? {});
   checkOwners(errors, metadata.ownerReferences ?? []);
+  checkFinalizers(errors, metadata.finalizers ?? []);
   checkManagedFields(errors, metadata.managedFields ?? []);
 }
 
@@ -150,13 +158,25 @@ function checkFinalizers(errors: FieldErrors, finalizers: readonly string[]): vo
   }
 }
 
+function checkKnownFinalizers(
+  errors: FieldErrors,
+  finalizers: readonly string[],
+  own: readonly string[] | undefined,
+): void {
+  if (own === undefined) return;
+  for (const [index, name] of finalizers.entries()) {
+    if (name.includes('/') || own.includes(name)) continue;
+    errors.invalid(METADATA.child('finalizers').index(index), name, UNKNOWN_FINALIZER);
+  }
+}
+
 function checkManagedFields(errors: FieldErrors, entries: readonly ManagedFieldsEntry[]): void {
   for (const [index, entry] of entries.entries()) {
     const path = METADATA.child('managedFields').index(index);
     if (entry.operation !== 'Apply' && entry.operation !== 'Update') {
       errors.invalid(path.child('operation'), entry.operation ?? '', 'must be `Apply` or `Update`');
     }
-    if (entry.fieldsType !== undefined && entry.fieldsType !== 'FieldsV1') {
+    if ((entry.fieldsType ?? '') !== '' && entry.fieldsType !== 'FieldsV1') {
       errors.invalid(path.child('fieldsType'), entry.fieldsType, 'must be `FieldsV1`');
     }
     checkFieldManager(errors, path.child('manager'), entry.manager ?? '');
@@ -171,7 +191,7 @@ export function checkFieldManager(errors: FieldErrors, path: FieldPath, manager:
   if (byteLength(manager) > FIELD_MANAGER_BYTES_MAX) errors.tooLong(path, FIELD_MANAGER_BYTES_MAX);
   let at = 0;
   for (const char of manager) {
-    if (char !== ' ' && /[\p{C}\p{Z}]/u.test(char)) {
+    if (!isPrintable(char)) {
       const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
       errors.invalid(path, manager, `invalid character U+${code} (at position ${at})`);
     }

@@ -91,6 +91,8 @@ export interface Strategy extends CreateStrategy, UpdateStrategy, DeleteStrategy
    * @param prefix it is a generateName, to which something is appended yet: a trailing dash is right then
    */
   nameErrors?(name: string, prefix: boolean): string[];
+  /** The finalizers without a domain that an object may have; any where absent. */
+  readonly ownFinalizers?: readonly string[];
 }
 
 /** The strategy of an endpoint that only updates: status, approval, ephemeralcontainers. */

@@ -4,6 +4,8 @@
  * apimachinery's validation package.
  */
 
+import { goQuote } from '../api/go-text.ts';
+
 export type Family = 'IPv4' | 'IPv6';
 
 export interface Address {
@@ -126,21 +128,56 @@ function isMapped({ family, bits }: Address): boolean {
 export function addressErrors(text: string): string[] {
   const address = parseAddress(text);
   if (address === undefined) {
-    return /^\d+\.\d+\.\d+\.\d+$/.test(text) && text.split('.').every((word) => Number(word) <= 255)
-      ? ['must not have leading 0s']
-      : [IP_TEXT];
+    return sloppyAddress(text) === undefined ? [IP_TEXT] : ['must not have leading 0s'];
   }
   return isMapped(address) ? ['must not be an IPv4-mapped IPv6 address'] : [];
 }
 
+/** An IPv4 address whose decimals may begin with zeros. */
+function sloppyAddress(text: string): Address | undefined {
+  return /^[0-9]{1,64}(\.[0-9]{1,64}){3}$/.test(text)
+    ? parseAddress(
+        text
+          .split('.')
+          .map((word) => word.replace(/^0+(?=[0-9])/, ''))
+          .join('.'),
+      )
+    : parseAddress(text);
+}
+
+/** As addressErrors, for fields of today: one text for one address. */
+export function strictAddressErrors(text: string): string[] {
+  const errors = addressErrors(text);
+  const address = parseAddress(text);
+  if (errors.length > 0 || address === undefined || formatAddress(address) === text) return errors;
+  return [`must be in canonical form (${goQuote(formatAddress(address))})`];
+}
+
 export function networkErrors(text: string): string[] {
   const network = parseNetwork(text);
-  if (network === undefined) return [CIDR_TEXT];
-  if (isMapped(network.address)) return ['must not be an IPv4-mapped IPv6 address'];
+  if (network === undefined) {
+    const slash = text.indexOf('/');
+    const length = text.slice(slash + 1);
+    const address = slash < 0 ? undefined : sloppyAddress(text.slice(0, slash));
+    const plain = address !== undefined && /^[0-9]{1,64}$/.test(length);
+    return plain && Number(length) <= widthOf(address.family)
+      ? ['must not have leading 0s in IP or prefix length']
+      : [CIDR_TEXT];
+  }
+  if (isMapped(network.address)) return ['must not have an IPv4-mapped IPv6 address'];
   if (networkBase(network).bits !== network.address.bits) {
-    return [`must not have bits set beyond the prefix length`];
+    return ['must not have bits set beyond the prefix length'];
   }
   return [];
+}
+
+/** As networkErrors, for fields of today. */
+export function strictNetworkErrors(text: string): string[] {
+  const errors = networkErrors(text);
+  const network = parseNetwork(text);
+  if (errors.length > 0 || network === undefined) return errors;
+  const canonical = `${formatAddress(network.address)}/${network.prefixLength}`;
+  return canonical === text ? [] : [`must be in canonical form (${goQuote(canonical)})`];
 }
 
 /** Addresses that no endpoint and no external address may be. */

@@ -3,6 +3,7 @@
  * of apimachinery's field errors, which people and tools match on. Does not decide what is wrong.
  */
 
+import { goQuote } from '../api/go-text.ts';
 import type { FieldError, FieldErrorType } from '../api/status.ts';
 import type { FieldPath } from './field-path.ts';
 
@@ -34,7 +35,7 @@ export class FieldErrors {
   /** @param supported in the order they are shown; upstream's are sorted */
   notSupported(path: FieldPath, value: unknown, supported: readonly string[]): void {
     const detail =
-      supported.length === 0 ? '' : `supported values: ${supported.map((each) => quoted(each)).join(', ')}`;
+      supported.length === 0 ? '' : `supported values: ${supported.map((each) => goQuote(each)).join(', ')}`;
     this.add('FieldValueNotSupported', path, `Unsupported value: ${describeValue(value)}`, detail);
   }
 
@@ -42,20 +43,26 @@ export class FieldErrors {
     this.add('FieldValueForbidden', path, 'Forbidden', detail);
   }
 
-  duplicate(path: FieldPath, value: unknown): void {
-    this.add('FieldValueDuplicate', path, `Duplicate value: ${describeValue(value)}`, '');
+  duplicate(path: FieldPath, value: unknown, detail = ''): void {
+    this.add('FieldValueDuplicate', path, `Duplicate value: ${describeValue(value)}`, detail);
   }
 
-  notFound(path: FieldPath, value: unknown): void {
-    this.add('FieldValueNotFound', path, `Not found: ${describeValue(value)}`, '');
+  notFound(path: FieldPath, value: unknown, detail = ''): void {
+    this.add('FieldValueNotFound', path, `Not found: ${describeValue(value)}`, detail);
   }
 
   tooLong(path: FieldPath, bytesMax: number): void {
-    this.add('FieldValueTooLong', path, 'Too long', `may not be more than ${bytesMax} bytes`);
+    const unit = bytesMax === 1 ? 'byte' : 'bytes';
+    this.add('FieldValueTooLong', path, 'Too long', `may not be more than ${bytesMax} ${unit}`);
   }
 
   tooMany(path: FieldPath, count: number, countMax: number): void {
-    this.add('FieldValueTooMany', path, `Too many: ${count}`, `must have at most ${countMax} items`);
+    this.add(
+      'FieldValueTooMany',
+      path,
+      `Too many: ${count}`,
+      `must have at most ${countMax} ${countMax === 1 ? 'item' : 'items'}`,
+    );
   }
 
   typeInvalid(path: FieldPath, value: unknown, detail: string): void {
@@ -67,16 +74,12 @@ export class FieldErrors {
   }
 }
 
-/** A value as messages show it: text in quotes, numbers plain, what is absent as "null", anything else as JSON. */
+/** A value as messages show it: text in quotes, numbers plain, anything else as JSON. */
 export function describeValue(value: unknown): string {
-  if (value === undefined || value === null) return '"null"';
+  if (value === undefined || value === null) return 'null';
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
     return String(value);
   }
-  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'string') return goQuote(value);
   return JSON.stringify(value, (_name, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
-}
-
-function quoted(value: string): string {
-  return JSON.stringify(value);
 }

@@ -25,7 +25,7 @@ export function checkLabels(
 ): void {
   for (const [key, value] of Object.entries(labels)) {
     errors.invalids(path, key, labelKeyErrors(key));
-    errors.invalids(path.key(key), value, labelValueErrors(value));
+    errors.invalids(path, value, labelValueErrors(value));
   }
 }
 

@@ -31,16 +31,16 @@ function rule(pattern: string, lengthMax: number, message: string): (value: stri
   return (value) => {
     const errors: string[] = [];
     if (value.length > lengthMax) errors.push(tooLongText(lengthMax));
-    if (value.length > 4 * lengthMax + 1024 || !whole.test(value)) errors.push(message);
+    if (value.length > 4096 || !whole.test(value)) errors.push(message);
     return errors;
   };
 }
 
-export function tooLongText(bytesMax: number): string {
-  return `must be no more than ${bytesMax} bytes`;
+export function tooLongText(lengthMax: number): string {
+  return `must be no more than ${lengthMax} characters`;
 }
 
-export const dnsLabelErrors = rule(
+const dnsLabelPattern = rule(
   LABEL,
   LABEL_LENGTH_MAX,
   patternText(
@@ -51,12 +51,34 @@ export const dnsLabelErrors = rule(
   ),
 );
 
+const wholeSubdomain = new RegExp(`^(?:${SUBDOMAIN})$`);
+
+/** Dots alone are told by their name: such a value is a subdomain. */
+export function dnsLabelErrors(value: string): string[] {
+  const errors = dnsLabelPattern(value);
+  if (!value.includes('.') || value.length > 4096 || !wholeSubdomain.test(value)) return errors;
+  return [...errors.slice(0, -1), 'must not contain dots'];
+}
+
 export const dnsSubdomainErrors = rule(
   SUBDOMAIN,
   SUBDOMAIN_LENGTH_MAX,
   patternText(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
     SUBDOMAIN,
+    'example.com',
+  ),
+);
+
+const UNDERSCORE_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+
+/** A domain that a resolver searches: underscores are right there. */
+export const searchDomainErrors = rule(
+  `${UNDERSCORE_LABEL}(\\.${UNDERSCORE_LABEL})*`,
+  SUBDOMAIN_LENGTH_MAX,
+  patternText(
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+    `${UNDERSCORE_LABEL}(\\.${UNDERSCORE_LABEL})*`,
     'example.com',
   ),
 );
@@ -90,7 +112,7 @@ export const headerNameErrors = rule(
 
 export const percentErrors = rule(
   PERCENT,
-  64,
+  Number.POSITIVE_INFINITY,
   patternText(
     "a valid percent string must be a numeric string followed by an ending '%'",
     PERCENT,
@@ -181,7 +203,7 @@ export function portNameErrors(value: string): string[] {
   const errors: string[] = [];
   if (value.length > 15) errors.push(tooLongText(15));
   if (!/^[-a-z0-9]+$/.test(value)) {
-    errors.push('must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)');
+    errors.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
   }
   if (!/[a-z]/.test(value)) errors.push('must contain at least one letter (a-z)');
   if (value.includes('--')) errors.push('must not contain consecutive hyphens');

@@ -8,15 +8,15 @@ import { checkEnv, checkEnvFrom } from './pod-env.ts';
 import { checkProbesAndHooks, PROBE_NAMES } from './pod-probes.ts';
 import { checkResourceRequirements } from './pod-resources.ts';
 import { checkContainerSecurity } from './pod-security.ts';
-import { checkVolumeMounts } from './pod-volumes.ts';
-import { count, has, part, partOf, parts, text } from './value.ts';
+import { checkVolumeDevices, checkVolumeMounts } from './pod-mounts.ts';
+import { checkEnum, checkOptionalEnum } from './scalars.ts';
+import { count, has, items, part, partOf, parts, text, textOf } from './value.ts';
 
 /** What a container is checked against. */
 export interface PodSurroundings {
   readonly volumes: ReadonlyMap<string, JsonObject>;
   readonly claims: ReadonlySet<string>;
   readonly graceSeconds: number | undefined;
-  readonly hostNetwork: boolean;
   readonly hostUsers: boolean;
   readonly osName: string;
   readonly restartPolicy: string;
@@ -24,7 +24,7 @@ export interface PodSurroundings {
 
 const PULL_POLICIES: readonly string[] = ['Always', 'IfNotPresent', 'Never'];
 const PROTOCOLS: readonly string[] = ['SCTP', 'TCP', 'UDP'];
-const TERMINATION_POLICIES: readonly string[] = ['FallbackToLogsOnError', 'File'];
+const TERMINATION_POLICIES: readonly string[] = ['File', 'FallbackToLogsOnError'];
 
 export function checkContainers(
   errors: FieldErrors,
@@ -41,10 +41,8 @@ export function checkContainers(
     const at = path.index(index);
     checkOne(errors, at, container, pod);
     const name = text(container, 'name');
-    if (name !== '') {
-      if (names.has(name)) errors.duplicate(at.child('name'), name);
-      names.add(name);
-    }
+    if (names.has(name)) errors.duplicate(at.child('name'), name);
+    names.add(name);
     checkProbesAndHooks(errors, at, container, pod.graceSeconds, pod.osName);
     checkRestartPolicy(errors, at, container);
   }
@@ -62,35 +60,19 @@ export function checkInitContainers(
   for (const [index, container] of containers.entries()) {
     const at = path.index(index);
     checkOne(errors, at, container, pod);
-    checkHostPorts(errors, path, [container]);
-    const sidecar = text(container, 'restartPolicy') === 'Always';
     checkRestartPolicy(errors, at, container);
     const name = text(container, 'name');
     if (names.has(name)) errors.duplicate(at.child('name'), name);
     else if (name !== '') names.add(name);
-    if (sidecar) checkProbesAndHooks(errors, at, container, pod.graceSeconds, pod.osName);
-    else {
-      if (has(container, 'lifecycle')) {
-        errors.forbidden(
-          at.child('lifecycle'),
-          'may not be set for init containers without restartPolicy=Always',
-        );
-      }
-      for (const probe of PROBE_NAMES) {
-        if (has(container, probe)) {
-          errors.forbidden(
-            at.child(probe),
-            'may not be set for init containers without restartPolicy=Always',
-          );
-        }
-      }
+    // They run one after another: ports conflict within each alone.
+    checkHostPorts(errors, path, [container]);
+    if (text(container, 'restartPolicy') === 'Always') {
+      checkProbesAndHooks(errors, at, container, pod.graceSeconds, pod.osName);
+      continue;
     }
-    if (parts(container, 'resizePolicy').length > 0 && !sidecar) {
-      errors.invalid(
-        at.child('resizePolicy'),
-        container['resizePolicy'],
-        'must not be set for init containers',
-      );
+    for (const field of ['lifecycle', ...PROBE_NAMES]) {
+      if (!has(container, field)) continue;
+      errors.forbidden(at.child(field), 'may not be set for init containers without restartPolicy=Always');
     }
   }
 }
@@ -98,7 +80,7 @@ export function checkInitContainers(
 /** Fields a container that is put in later may have. */
 const EPHEMERAL_FIELDS: ReadonlySet<string> = new Set(
   [
-    'name image command args workingDir envFrom env resources volumeMounts volumeDevices terminationMessagePath',
+    'name image command args workingDir envFrom env volumeMounts volumeDevices terminationMessagePath',
     'terminationMessagePolicy imagePullPolicy securityContext stdin stdinOnce tty targetContainerName',
   ].flatMap((names) => names.split(' ')),
 );
@@ -116,22 +98,16 @@ export function checkEphemeralContainers(
   for (const [index, container] of containers.entries()) {
     const at = path.index(index);
     checkOne(errors, at, container, pod);
+    checkImageText(errors, at, container);
     const name = text(container, 'name');
     if (names.has(name)) errors.duplicate(at.child('name'), name);
-    else if (name !== '') names.add(name);
+    else names.add(name);
     const target = text(container, 'targetContainerName');
     if (target !== '' && !targets.has(target)) errors.notFound(at.child('targetContainerName'), target);
-    for (const field of Object.keys(container)) {
-      const value = container[field];
-      const empty =
-        (Array.isArray(value) && value.length === 0) ||
-        (field === 'resources' && Object.keys(part(container, field)).length === 0);
-      if (!EPHEMERAL_FIELDS.has(field) && value !== null && !empty) {
-        errors.forbidden(at.child(field), 'cannot be set for an Ephemeral Container');
-      }
-    }
-    if (Object.keys(part(container, 'resources')).length > 0) {
-      errors.forbidden(at.child('resources'), 'cannot be set for an Ephemeral Container');
+    for (const [field, value] of Object.entries(container)) {
+      const empty = typeof value === 'object' && (value === null || Object.keys(value).length === 0);
+      if (EPHEMERAL_FIELDS.has(field) || empty) continue;
+      errors.forbidden(at.child(field), 'cannot be set for an Ephemeral Container');
     }
     for (const [number, mount] of parts(container, 'volumeMounts').entries()) {
       for (const field of ['subPath', 'subPathExpr']) {
@@ -146,28 +122,30 @@ export function checkEphemeralContainers(
   }
 }
 
+/** Space around an image's name: of pods it is refused, in a template it may stand for something. */
+export function checkImageText(errors: FieldErrors, path: FieldPath, container: JsonObject): void {
+  const image = text(container, 'image');
+  if (image === image.trim()) return;
+  errors.invalid(path.child('image'), image, 'must not have leading or trailing whitespace');
+}
+
 function checkOne(errors: FieldErrors, path: FieldPath, container: JsonObject, pod: PodSurroundings): void {
   const name = text(container, 'name');
   if (name === '') errors.required(path.child('name'));
   else errors.invalids(path.child('name'), name, dnsLabelErrors(name));
-  const image = text(container, 'image');
-  if (image === '') errors.required(path.child('image'));
-  else if (image !== image.trim()) {
-    errors.invalid(path.child('image'), image, 'must not have leading or trailing whitespace');
-  }
-  const policy = text(container, 'terminationMessagePolicy');
-  if (policy === '') errors.required(path.child('terminationMessagePolicy'));
-  else if (!TERMINATION_POLICIES.includes(policy)) {
-    errors.notSupported(path.child('terminationMessagePolicy'), policy, TERMINATION_POLICIES);
-  }
-  checkPorts(errors, path.child('ports'), parts(container, 'ports'), pod.hostNetwork);
+  if (text(container, 'image') === '') errors.required(path.child('image'));
+  checkEnum(
+    errors,
+    path.child('terminationMessagePolicy'),
+    text(container, 'terminationMessagePolicy'),
+    TERMINATION_POLICIES,
+  );
+  checkPorts(errors, path.child('ports'), parts(container, 'ports'));
   checkEnv(errors, path.child('env'), parts(container, 'env'));
   checkEnvFrom(errors, path.child('envFrom'), parts(container, 'envFrom'));
   checkVolumeMounts(errors, path, container, pod.volumes);
-  const pull = text(container, 'imagePullPolicy');
-  if (pull === '') errors.required(path.child('imagePullPolicy'));
-  else if (!PULL_POLICIES.includes(pull))
-    errors.notSupported(path.child('imagePullPolicy'), pull, PULL_POLICIES);
+  checkVolumeDevices(errors, path.child('volumeDevices'), container, pod.volumes);
+  checkEnum(errors, path.child('imagePullPolicy'), text(container, 'imagePullPolicy'), PULL_POLICIES);
   checkResourceRequirements(errors, path.child('resources'), part(container, 'resources'), {
     claims: pod.claims,
   });
@@ -177,12 +155,7 @@ function checkOne(errors: FieldErrors, path: FieldPath, container: JsonObject, p
     checkContainerSecurity(errors, path.child('securityContext'), security, pod.hostUsers);
 }
 
-function checkPorts(
-  errors: FieldErrors,
-  path: FieldPath,
-  ports: readonly JsonObject[],
-  hostNetwork: boolean,
-): void {
+function checkPorts(errors: FieldErrors, path: FieldPath, ports: readonly JsonObject[]): void {
   const names = new Set<string>();
   for (const [index, port] of ports.entries()) {
     const at = path.index(index);
@@ -190,22 +163,34 @@ function checkPorts(
     if (name !== '') {
       const wrong = portNameErrors(name);
       errors.invalids(at.child('name'), name, wrong);
-      if (wrong.length === 0 && names.has(name)) errors.duplicate(at.child('name'), name);
-      names.add(name);
+      if (wrong.length === 0) {
+        if (names.has(name)) errors.duplicate(at.child('name'), name);
+        names.add(name);
+      }
     }
     const number = count(port, 'containerPort');
     if (number === 0) errors.required(at.child('containerPort'));
     else errors.invalids(at.child('containerPort'), number, portNumberErrors(number));
     const host = count(port, 'hostPort');
-    if (host !== 0) {
-      errors.invalids(at.child('hostPort'), host, portNumberErrors(host));
-      if (hostNetwork && host !== number) {
-        errors.invalid(at.child('hostPort'), host, 'must match `containerPort` when `hostNetwork` is true');
-      }
+    if (host !== 0) errors.invalids(at.child('hostPort'), host, portNumberErrors(host));
+    checkEnum(errors, at.child('protocol'), text(port, 'protocol'), PROTOCOLS);
+  }
+}
+
+/** On the host's network a port is the host's. @param isPod a template may leave it to who makes the pod */
+export function checkHostNetworkPorts(
+  errors: FieldErrors,
+  path: FieldPath,
+  containers: readonly JsonObject[],
+  isPod: boolean,
+): void {
+  for (const [index, container] of containers.entries()) {
+    for (const [number, port] of parts(container, 'ports').entries()) {
+      const host = count(port, 'hostPort');
+      if (host === count(port, 'containerPort') || (host === 0 && !isPod)) continue;
+      const at = path.index(index).child('ports').index(number).child('hostPort');
+      errors.invalid(at, host, 'must match `containerPort` when `hostNetwork` is true');
     }
-    const protocol = text(port, 'protocol');
-    if (protocol === '') errors.required(at.child('protocol'));
-    else if (!PROTOCOLS.includes(protocol)) errors.notSupported(at.child('protocol'), protocol, PROTOCOLS);
   }
 }
 
@@ -224,27 +209,33 @@ function checkHostPorts(errors: FieldErrors, path: FieldPath, containers: readon
   }
 }
 
+const RESTART_POLICIES: readonly string[] = ['Always', 'Never', 'OnFailure'];
+const RESTART_RULES_MAX = 20;
+const EXIT_CODES_MAX = 255;
+
 function checkRestartPolicy(errors: FieldErrors, path: FieldPath, container: JsonObject): void {
-  const policies = ['Always', 'Never', 'OnFailure'];
-  const policy = container['restartPolicy'];
-  if (typeof policy === 'string' && !policies.includes(policy)) {
-    errors.notSupported(path.child('restartPolicy'), policy, policies);
-  }
+  const at = path.child('restartPolicy');
+  const policy = textOf(container, 'restartPolicy');
+  checkOptionalEnum(errors, at, policy, RESTART_POLICIES);
   const rules = parts(container, 'restartPolicyRules');
-  if (rules.length > 0 && typeof policy !== 'string') {
-    errors.required(path.child('restartPolicy'), 'must specify restartPolicy when restart rules are used');
+  if (rules.length > 0 && policy === undefined) {
+    errors.required(at, 'must specify restartPolicy when restart rules are used');
   }
-  if (rules.length > 20) errors.tooMany(path.child('restartPolicyRules'), rules.length, 20);
+  if (rules.length > RESTART_RULES_MAX) {
+    errors.tooMany(path.child('restartPolicyRules'), rules.length, RESTART_RULES_MAX);
+  }
   for (const [index, rule] of rules.entries()) {
-    const at = path.child('restartPolicyRules').index(index);
-    if (text(rule, 'action') !== 'Restart' && text(rule, 'action') !== 'RestartAllContainers') {
-      errors.notSupported(at.child('action'), text(rule, 'action'), ['Restart', 'RestartAllContainers']);
-    }
+    const place = path.child('restartPolicyRules').index(index);
+    const action = text(rule, 'action');
+    checkOptionalEnum(errors, place.child('action'), action, ['Restart', 'RestartAllContainers']);
     const codes = partOf(rule, 'exitCodes');
-    if (codes === undefined) errors.required(at.child('exitCodes'), 'must be specified');
-    else if (!['In', 'NotIn'].includes(text(codes, 'operator'))) {
-      errors.notSupported(at.child('exitCodes', 'operator'), text(codes, 'operator'), ['In', 'NotIn']);
+    if (codes === undefined) {
+      errors.required(place.child('exitCodes'), 'must be specified');
+      continue;
     }
+    checkOptionalEnum(errors, place.child('exitCodes', 'operator'), text(codes, 'operator'), ['In', 'NotIn']);
+    const values = items(codes, 'values').length;
+    if (values > EXIT_CODES_MAX) errors.tooMany(place.child('exitCodes', 'values'), values, EXIT_CODES_MAX);
   }
 }
 

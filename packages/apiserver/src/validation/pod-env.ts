@@ -5,7 +5,8 @@ import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { checkLabelName } from './labels.ts';
 import { configKeyErrors, environmentNameErrors, qualifiedNameErrors } from './names.ts';
-import { checkDnsSubdomain, quantity } from './scalars.ts';
+import { checkUnreservedPath } from './local-paths.ts';
+import { checkDnsLabel, checkDnsSubdomain, quantity } from './scalars.ts';
 import { has, part, partOf, text } from './value.ts';
 
 const ENV_FIELDS: readonly string[] = [
@@ -50,9 +51,7 @@ function checkSource(errors: FieldErrors, path: FieldPath, source: JsonObject, v
   const file = partOf(source, 'fileKeyRef');
   if (file !== undefined) {
     sources += 1;
-    for (const name of ['key', 'volumeName', 'path']) {
-      if (text(file, name) === '') errors.required(path.child('fileKeyRef', name));
-    }
+    checkFileKeyRef(errors, path.child('fileKeyRef'), file);
   }
   if (sources === 0) {
     errors.invalid(
@@ -65,9 +64,21 @@ function checkSource(errors: FieldErrors, path: FieldPath, source: JsonObject, v
   } else if (sources > 1) errors.invalid(path, '', 'may not have more than one field specified at a time');
 }
 
-/** A name that may be empty, and a key that may not. */
-export function checkKeyRef(errors: FieldErrors, path: FieldPath, reference: JsonObject): void {
-  if (text(reference, 'name') === '') errors.required(path.child('name'));
+/** A variable of a file that another container writes. */
+function checkFileKeyRef(errors: FieldErrors, path: FieldPath, file: JsonObject): void {
+  const key = text(file, 'key');
+  if (key === '') errors.required(path.child('key'));
+  else errors.invalids(path.child('key'), key, environmentNameErrors(key));
+  const volume = text(file, 'volumeName');
+  if (volume === '') errors.required(path.child('volumeName'));
+  else checkDnsLabel(errors, path.child('volumeName'), volume);
+  const at = text(file, 'path');
+  if (at === '') errors.required(path.child('path'));
+  else checkUnreservedPath(errors, path.child('path'), at);
+}
+
+function checkKeyRef(errors: FieldErrors, path: FieldPath, reference: JsonObject): void {
+  checkDnsSubdomain(errors, path.child('name'), text(reference, 'name'));
   const key = text(reference, 'key');
   if (key === '') errors.required(path.child('key'));
   else errors.invalids(path.child('key'), key, configKeyErrors(key));
@@ -81,7 +92,8 @@ export function checkFieldRef(
   supported: readonly string[],
 ): void {
   const version = text(reference, 'apiVersion');
-  const field = text(reference, 'fieldPath');
+  const given = text(reference, 'fieldPath');
+  const field = given === OLD_NODE_FIELD ? 'spec.nodeName' : given;
   if (version === '') {
     errors.required(path.child('apiVersion'));
     return;
@@ -90,36 +102,34 @@ export function checkFieldRef(
     errors.required(path.child('fieldPath'));
     return;
   }
+  const refused = (why: string): void => {
+    errors.invalid(path.child('fieldPath'), field, `error converting fieldPath: ${why}`);
+  };
   if (version !== 'v1') {
-    errors.invalid(
-      path.child('fieldPath'),
-      field,
-      `error converting fieldPath: field label not supported: ${field}`,
-    );
+    refused(`unsupported pod version: ${version}`);
     return;
   }
-  const subscript = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/.exec(field);
+  const subscript = /^(.+?)\['(.*)'\]$/s.exec(field);
   if (subscript !== null) {
     const [, map, key] = subscript;
     if (map === 'metadata.labels') checkLabelName(errors, path, key);
-    else errors.invalids(path, key, qualifiedNameErrors(key.toLowerCase()));
-  } else if (!KNOWN_FIELDS.has(field)) {
-    errors.invalid(
-      path.child('fieldPath'),
-      field,
-      `error converting fieldPath: field label not supported: ${field}`,
-    );
-  } else if (!supported.includes(field)) errors.notSupported(path.child('fieldPath'), field, supported);
+    else if (map === 'metadata.annotations') {
+      errors.invalids(path, key.toLowerCase(), qualifiedNameErrors(key.toLowerCase()));
+    } else refused(`field label does not support subscript: ${field}`);
+  } else if (!KNOWN_FIELDS.has(field)) refused(`field label not supported: ${field}`);
+  else if (!supported.includes(field)) errors.notSupported(path.child('fieldPath'), field, supported);
 }
 
 /** What a pod's fields may be called in a reference at all. */
 const KNOWN_FIELDS: ReadonlySet<string> = new Set(
   [
-    ...ENV_FIELDS,
-    'metadata.annotations metadata.labels spec.restartPolicy spec.schedulerName spec.hostNetwork status.phase',
-    'status.nominatedNodeName spec.host',
+    'metadata.annotations metadata.labels metadata.name metadata.namespace metadata.uid spec.nodeName',
+    'spec.restartPolicy spec.serviceAccountName spec.schedulerName status.phase status.hostIP status.hostIPs',
+    'status.podIP status.podIPs',
   ].flatMap((names) => names.split(' ')),
 );
+/** What spec.nodeName was called before there were versions. */
+const OLD_NODE_FIELD = 'spec.host';
 
 export function checkResourceFieldRef(
   errors: FieldErrors,
@@ -135,21 +145,26 @@ export function checkResourceFieldRef(
   }
   const divisor = reference['divisor'];
   if (typeof divisor !== 'string' || quantity(divisor).nanos === 0n) return;
-  const [, name] = resource.split('.', 2);
-  const allowed =
-    name === 'cpu'
-      ? ['1m', '1']
-      : ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei'];
-  if (!allowed.includes(divisor)) {
-    errors.invalid(
-      path.child('divisor'),
-      divisor,
-      name === 'cpu'
-        ? "only divisor's values 1m and 1 are supported with the cpu resource"
-        : `only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the ${name === 'memory' ? 'memory' : name === 'ephemeral-storage' ? 'local ephemeral storage' : 'hugepages'} resource`,
-    );
-  }
+  const kind = DIVISORS.find(([pattern]) => pattern.test(resource));
+  if (kind === undefined) return;
+  const [, unit, allowed, why] = kind;
+  if (allowed.includes(divisor)) return;
+  errors.invalid(
+    path.child('divisor'),
+    resource,
+    `only divisor's values ${why} are supported with the ${unit} resource`,
+  );
 }
+
+const SIZES: readonly string[] = '1 1k 1M 1G 1T 1P 1E 1Ki 1Mi 1Gi 1Ti 1Pi 1Ei'.split(' ');
+
+/** What amounts are counted in: by the resource, what it is called, and the units there are. */
+const DIVISORS: readonly (readonly [RegExp, string, readonly string[], string])[] = [
+  [/^(limits|requests)\.cpu$/, 'cpu', ['1m', '1'], '1m and 1'],
+  [/^(limits|requests)\.memory$/, 'memory', SIZES, SIZES.join(', ')],
+  [/^(limits|requests)\.ephemeral-storage$/, 'local ephemeral storage', SIZES, SIZES.join(', ')],
+  [/^(limits|requests)\.hugepages-/, 'hugepages', SIZES, SIZES.join(', ')],
+];
 
 export function checkEnvFrom(errors: FieldErrors, path: FieldPath, sources: readonly JsonObject[]): void {
   for (const [index, source] of sources.entries()) {

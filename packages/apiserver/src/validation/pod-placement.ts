@@ -7,25 +7,37 @@ import { labelValueErrors } from '../api/selectors.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { checkLabelName, checkLabelSelector } from './labels.ts';
-import { checkDnsLabel, checkPositive, NOT_NEGATIVE, POSITIVE } from './scalars.ts';
+import { shownTaint } from './go-shape.ts';
+import { ABOVE_ZERO, checkDnsLabel, checkOptionalEnum } from './scalars.ts';
 import { dnsSubdomainErrors, rangeErrors } from './names.ts';
-import { count, countOf, has, partOf, parts, part, text, texts } from './value.ts';
+import { count, countOf, has, partOf, parts, part, text, textOf, texts } from './value.ts';
 
+/** Terms of which one must fit; their values are those of labels. */
 export function checkNodeSelector(errors: FieldErrors, path: FieldPath, selector: JsonObject): void {
   const terms = parts(selector, 'nodeSelectorTerms');
   if (terms.length === 0) {
     errors.required(path.child('nodeSelectorTerms'), 'must have at least one node selector term');
   }
   for (const [index, term] of terms.entries()) {
-    checkNodeSelectorTerm(errors, path.child('nodeSelectorTerms').index(index), term);
+    checkNodeSelectorTerm(errors, path.child('nodeSelectorTerms').index(index), term, true);
   }
 }
 
-export function checkNodeSelectorTerm(errors: FieldErrors, path: FieldPath, term: JsonObject): void {
+/** @param labelValues whether values must be such as labels may have: a preference may say anything */
+function checkNodeSelectorTerm(
+  errors: FieldErrors,
+  path: FieldPath,
+  term: JsonObject,
+  labelValues: boolean,
+): void {
   for (const [index, requirement] of parts(term, 'matchExpressions').entries()) {
     const at = path.child('matchExpressions').index(index);
     checkNodeRequirement(errors, at, requirement);
     checkLabelName(errors, at.child('key'), text(requirement, 'key'));
+    if (!labelValues) continue;
+    for (const [number, value] of texts(requirement, 'values').entries()) {
+      errors.invalids(at.child('values').index(number), value, labelValueErrors(value));
+    }
   }
   for (const [index, requirement] of parts(term, 'matchFields').entries()) {
     const at = path.child('matchFields').index(index);
@@ -90,7 +102,7 @@ export function checkAffinity(errors: FieldErrors, path: FieldPath, affinity: Js
     for (const [index, term] of parts(node, 'preferredDuringSchedulingIgnoredDuringExecution').entries()) {
       const place = at.child('preferredDuringSchedulingIgnoredDuringExecution').index(index);
       checkWeight(errors, place, count(term, 'weight'));
-      checkNodeSelectorTerm(errors, place.child('preference'), part(term, 'preference'));
+      checkNodeSelectorTerm(errors, place.child('preference'), part(term, 'preference'), false);
     }
   }
   for (const name of ['podAffinity', 'podAntiAffinity']) {
@@ -116,39 +128,48 @@ function checkPodTerm(errors: FieldErrors, path: FieldPath, term: JsonObject): v
   checkLabelSelector(errors, path.child('labelSelector'), partOf(term, 'labelSelector'));
   checkLabelSelector(errors, path.child('namespaceSelector'), partOf(term, 'namespaceSelector'));
   for (const name of texts(term, 'namespaces')) checkDnsLabel(errors, path.child('namespace'), name);
-  checkLabelKeys(errors, path, term, 'matchLabelKeys');
-  checkLabelKeys(errors, path, term, 'mismatchLabelKeys');
-  for (const key of texts(term, 'matchLabelKeys')) {
-    if (texts(term, 'mismatchLabelKeys').includes(key)) {
-      errors.invalid(
-        path.child('matchLabelKeys').index(texts(term, 'matchLabelKeys').indexOf(key)),
-        key,
-        'exists in both matchLabelKeys and mismatchLabelKeys',
-      );
-    }
-  }
+  checkLabelKeys(errors, path, term);
   const key = text(term, 'topologyKey');
   if (key === '') errors.required(path.child('topologyKey'), 'can not be empty');
   checkLabelName(errors, path.child('topologyKey'), key);
 }
 
-function checkLabelKeys(errors: FieldErrors, path: FieldPath, term: JsonObject, name: string): void {
-  const keys = texts(term, name);
-  if (keys.length === 0) return;
+/**
+ * Keys whose values a selector takes from the pod itself. When a pod is made they are written into the selector
+ * (registry/core/pod-selectors.ts), so a key that stands there twice was said by the user as well.
+ */
+function checkLabelKeys(errors: FieldErrors, path: FieldPath, term: JsonObject): void {
   const selector = partOf(term, 'labelSelector');
-  if (selector === undefined) {
-    errors.forbidden(path.child(name), 'must not be specified when labelSelector is not set');
-    return;
-  }
-  for (const [index, key] of keys.entries()) {
-    checkLabelName(errors, path.child(name).index(index), key);
-    if (Object.hasOwn(part(selector, 'matchLabels'), key)) {
-      errors.invalid(path.child(name).index(index), key, 'exists in both matchLabelKeys and labelSelector');
+  const matching = texts(term, 'matchLabelKeys');
+  const differing = texts(term, 'mismatchLabelKeys');
+  for (const [name, keys] of [
+    ['matchLabelKeys', matching],
+    ['mismatchLabelKeys', differing],
+  ] as const) {
+    if (keys.length === 0) continue;
+    if (selector === undefined) {
+      errors.forbidden(path.child(name), 'must not be specified when labelSelector is not set');
+      continue;
     }
+    for (const [index, key] of keys.entries()) checkLabelName(errors, path.child(name).index(index), key);
+  }
+  const seen = new Set(Object.keys(part(selector ?? {}, 'matchLabels')));
+  for (const expression of parts(selector ?? {}, 'matchExpressions')) {
+    const key = text(expression, 'key');
+    const index = matching.lastIndexOf(key);
+    if (index >= 0 && seen.has(key)) {
+      errors.invalid(path.index(index), key, 'exists in both matchLabelKeys and labelSelector');
+    }
+    seen.add(key);
+  }
+  for (const [index, key] of matching.entries()) {
+    if (!differing.includes(key)) continue;
+    const at = path.child('matchLabelKeys').index(index);
+    errors.invalid(at, key, 'exists in both matchLabelKeys and mismatchLabelKeys');
   }
 }
 
-const EFFECTS: readonly string[] = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
+const EFFECTS: readonly string[] = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 export function checkTolerations(
   errors: FieldErrors,
@@ -177,7 +198,8 @@ export function checkTolerations(
       );
     }
     if (operator === '' || operator === 'Equal') {
-      errors.invalids(at.child('operator'), value, labelValueErrors(value).slice(0, 1));
+      const wrong = labelValueErrors(value);
+      if (wrong.length > 0) errors.invalid(at.child('operator'), value, wrong.join(';'));
     } else if (operator === 'Exists') {
       if (value !== '')
         errors.invalid(at.child('operator'), value, "value must be empty when `operator` is 'Exists'");
@@ -197,47 +219,43 @@ export function checkTaints(errors: FieldErrors, path: FieldPath, taints: readon
     if (wrong.length > 0) errors.invalid(at.child('value'), value, wrong.join(';'));
     const effect = text(taint, 'effect');
     if (effect === '') errors.required(at.child('effect'));
-    else if (!EFFECTS.includes(effect))
-      errors.notSupported(at.child('effect'), effect, ['NoSchedule', 'PreferNoSchedule', 'NoExecute']);
+    else if (!EFFECTS.includes(effect)) errors.notSupported(at.child('effect'), effect, EFFECTS);
     const id = `${effect} ${text(taint, 'key')}`;
-    if (seen.has(id)) errors.duplicate(at, { key: text(taint, 'key'), value, effect });
+    if (seen.has(id)) {
+      errors.duplicate(at, shownTaint(taint), 'taints must be unique by key and effect pair');
+    }
     seen.add(id);
   }
 }
 
 const POLICIES: readonly string[] = ['Honor', 'Ignore'];
+const ACTIONS: readonly string[] = ['DoNotSchedule', 'ScheduleAnyway'];
 
 export function checkSpread(errors: FieldErrors, path: FieldPath, constraints: readonly JsonObject[]): void {
-  const seen = new Set<string>();
   for (const [index, constraint] of constraints.entries()) {
     const at = path.index(index);
-    if (count(constraint, 'maxSkew') <= 0)
-      errors.invalid(at.child('maxSkew'), count(constraint, 'maxSkew'), POSITIVE);
+    const skew = count(constraint, 'maxSkew');
+    if (skew <= 0) errors.invalid(at.child('maxSkew'), skew, ABOVE_ZERO);
     const key = text(constraint, 'topologyKey');
     if (key === '') errors.required(at.child('topologyKey'), 'can not be empty');
-    else checkLabelName(errors, at.child('topologyKey'), key);
     const action = text(constraint, 'whenUnsatisfiable');
-    const actions = ['DoNotSchedule', 'ScheduleAnyway'];
-    if (!actions.includes(action)) errors.notSupported(at.child('whenUnsatisfiable'), action, actions);
-    const pair = `{${key}, ${action}}`;
-    if (seen.has(pair)) errors.duplicate(at.child('{topologyKey, whenUnsatisfiable}'), pair);
-    seen.add(pair);
+    if (!ACTIONS.includes(action)) errors.notSupported(at.child('whenUnsatisfiable'), action, ACTIONS);
+    const again = constraints
+      .slice(index + 1)
+      .some((other) => text(other, 'topologyKey') === key && text(other, 'whenUnsatisfiable') === action);
+    if (again) errors.duplicate(at.child('{topologyKey, whenUnsatisfiable}'), `{${key}, ${action}}`);
     const domains = countOf(constraint, 'minDomains');
     if (domains !== undefined) {
-      checkPositive(errors, at.child('minDomains'), domains);
+      if (domains <= 0) errors.invalid(at.child('minDomains'), domains, ABOVE_ZERO);
       if (action !== 'DoNotSchedule') {
-        errors.invalid(
-          at.child('minDomains'),
-          domains,
-          'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway',
-        );
+        const why = `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${action}`;
+        errors.invalid(at.child('minDomains'), domains, why);
       }
     }
     for (const name of ['nodeAffinityPolicy', 'nodeTaintsPolicy']) {
-      const policy = text(constraint, name);
-      if (policy !== '' && !POLICIES.includes(policy)) errors.notSupported(at.child(name), policy, POLICIES);
+      checkOptionalEnum(errors, at.child(name), textOf(constraint, name), POLICIES);
     }
-    checkLabelKeys(errors, at, constraint, 'matchLabelKeys');
+    checkLabelKeys(errors, at, constraint);
     checkLabelSelector(errors, at.child('labelSelector'), partOf(constraint, 'labelSelector'));
   }
 }
@@ -246,8 +264,4 @@ export function checkSpread(errors: FieldErrors, path: FieldPath, constraints: r
 export function checkActiveDeadline(errors: FieldErrors, path: FieldPath, seconds: number | undefined): void {
   if (seconds === undefined) return;
   errors.invalids(path, seconds, rangeErrors(seconds, 1, 2 ** 31 - 1));
-}
-
-export function checkGrace(errors: FieldErrors, path: FieldPath, seconds: number | undefined): void {
-  if (seconds !== undefined && seconds < 0) errors.invalid(path, seconds, NOT_NEGATIVE);
 }

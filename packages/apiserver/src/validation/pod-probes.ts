@@ -5,13 +5,12 @@ import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { headerNameErrors, portNumberErrors } from './names.ts';
 import { checkNotNegative, checkPort, checkPositive } from './scalars.ts';
-import { count, countOf, has, part, partOf, parts, text, texts } from './value.ts';
+import { count, countOf, has, part, partOf, parts, text, textOf, texts } from './value.ts';
 
 type ProbeName = 'livenessProbe' | 'readinessProbe' | 'startupProbe';
 
-/** @param podGraceSeconds the pod's terminationGracePeriodSeconds */
-export function checkProbe(errors: FieldErrors, path: FieldPath, probe: JsonObject, name: ProbeName): void {
-  checkHandler(errors, path, probe, true);
+function checkProbe(errors: FieldErrors, path: FieldPath, probe: JsonObject, name: ProbeName): void {
+  checkHandler(errors, path, probe, undefined, true);
   for (const field of [
     'initialDelaySeconds',
     'timeoutSeconds',
@@ -22,6 +21,7 @@ export function checkProbe(errors: FieldErrors, path: FieldPath, probe: JsonObje
     checkNotNegative(errors, path.child(field), count(probe, field));
   }
   const grace = countOf(probe, 'terminationGracePeriodSeconds');
+  checkPositive(errors, path.child('terminationGracePeriodSeconds'), grace);
   if (name === 'readinessProbe') {
     if (grace !== undefined) {
       errors.invalid(
@@ -32,14 +32,19 @@ export function checkProbe(errors: FieldErrors, path: FieldPath, probe: JsonObje
     }
     return;
   }
-  checkPositive(errors, path.child('terminationGracePeriodSeconds'), grace);
   if (count(probe, 'successThreshold') !== 1) {
     errors.invalid(path.child('successThreshold'), count(probe, 'successThreshold'), 'must be 1');
   }
 }
 
-/** The one action of a probe or of a hook. */
-function checkHandler(errors: FieldErrors, path: FieldPath, handler: JsonObject, isProbe: boolean): void {
+/** The one action of a probe or of a hook. @param podGraceSeconds the pod's terminationGracePeriodSeconds */
+function checkHandler(
+  errors: FieldErrors,
+  path: FieldPath,
+  handler: JsonObject,
+  podGraceSeconds: number | undefined,
+  isProbe: boolean,
+): void {
   let actions = 0;
   const act = (name: string, check: (at: FieldPath, action: JsonObject) => void): void => {
     const action = partOf(handler, name);
@@ -57,9 +62,9 @@ function checkHandler(errors: FieldErrors, path: FieldPath, handler: JsonObject,
     const scheme = text(action, 'scheme');
     if (scheme !== 'HTTP' && scheme !== 'HTTPS')
       errors.notSupported(at.child('scheme'), scheme, ['HTTP', 'HTTPS']);
-    for (const [index, header] of parts(action, 'httpHeaders').entries()) {
+    for (const header of parts(action, 'httpHeaders')) {
       const name = text(header, 'name');
-      errors.invalids(at.child('httpHeaders').index(index).child('name'), name, headerNameErrors(name));
+      errors.invalids(at.child('httpHeaders'), name, headerNameErrors(name));
     }
   });
   act('tcpSocket', (at, action) => {
@@ -71,17 +76,27 @@ function checkHandler(errors: FieldErrors, path: FieldPath, handler: JsonObject,
     });
   } else {
     act('sleep', (at, action) => {
-      if (count(action, 'seconds') < 0) {
-        errors.invalid(at, count(action, 'seconds'), 'must be non-negative');
-      }
+      const seconds = count(action, 'seconds');
+      // A pod without a grace period is told of that.
+      if (podGraceSeconds === undefined || (seconds >= 0 && seconds <= podGraceSeconds)) return;
+      const why = `must be non-negative and less than terminationGracePeriodSeconds (${podGraceSeconds})`;
+      errors.invalid(at, seconds, why);
     });
   }
   if (actions === 0) errors.required(path, 'must specify a handler type');
 }
 
-const STOP_SIGNALS = /^SIG[A-Z0-9+-]+$/;
+const WINDOWS_SIGNALS: readonly string[] = ['SIGKILL', 'SIGTERM'];
+const LINUX_SIGNALS: readonly string[] = [
+  'SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL SIGPIPE',
+  'SIGPOLL SIGPROF SIGPWR SIGQUIT SIGRTMAX SIGRTMAX-1 SIGRTMAX-10 SIGRTMAX-11 SIGRTMAX-12 SIGRTMAX-13',
+  'SIGRTMAX-14 SIGRTMAX-2 SIGRTMAX-3 SIGRTMAX-4 SIGRTMAX-5 SIGRTMAX-6 SIGRTMAX-7 SIGRTMAX-8 SIGRTMAX-9',
+  'SIGRTMIN SIGRTMIN+1 SIGRTMIN+10 SIGRTMIN+11 SIGRTMIN+12 SIGRTMIN+13 SIGRTMIN+14 SIGRTMIN+15 SIGRTMIN+2',
+  'SIGRTMIN+3 SIGRTMIN+4 SIGRTMIN+5 SIGRTMIN+6 SIGRTMIN+7 SIGRTMIN+8 SIGRTMIN+9 SIGSEGV SIGSTKFLT SIGSTOP',
+  'SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ',
+].flatMap((names) => names.split(' '));
 
-export function checkLifecycle(
+function checkLifecycle(
   errors: FieldErrors,
   path: FieldPath,
   lifecycle: JsonObject,
@@ -91,24 +106,17 @@ export function checkLifecycle(
   for (const name of ['postStart', 'preStop']) {
     const handler = partOf(lifecycle, name);
     if (handler === undefined) continue;
-    checkHandler(errors, path.child(name), handler, false);
-    const sleep = partOf(handler, 'sleep');
-    if (sleep !== undefined && podGraceSeconds !== undefined && count(sleep, 'seconds') > podGraceSeconds) {
-      errors.invalid(
-        path.child(name, 'sleep'),
-        count(sleep, 'seconds'),
-        `must be non-negative and less than or equal to terminationGracePeriodSeconds (${podGraceSeconds})`,
-      );
-    }
+    checkHandler(errors, path.child(name), handler, podGraceSeconds, false);
   }
-  if (has(lifecycle, 'stopSignal')) {
-    const signal = text(lifecycle, 'stopSignal');
-    if (osName === '') {
-      errors.forbidden(path.child('stopSignal'), 'may not be set for containers with empty `spec.os.name`');
-    } else if (osName === 'windows' && signal !== 'SIGTERM' && signal !== 'SIGKILL') {
-      errors.notSupported(path.child('stopSignal'), signal, ['SIGKILL', 'SIGTERM']);
-    } else if (!STOP_SIGNALS.test(signal)) errors.notSupported(path.child('stopSignal'), signal, []);
+  const signal = textOf(lifecycle, 'stopSignal');
+  if (signal === undefined) return;
+  const at = path.child('stopSignal');
+  if (osName === '') {
+    errors.forbidden(at, 'may not be set for containers with empty `spec.os.name`');
+    return;
   }
+  const signals = osName === 'windows' ? WINDOWS_SIGNALS : LINUX_SIGNALS;
+  if (!signals.includes(signal)) errors.notSupported(at, signal, signals);
 }
 
 /** What only containers that stay may have. */

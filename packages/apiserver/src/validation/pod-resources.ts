@@ -7,8 +7,9 @@ import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { qualifiedNameErrors } from './names.ts';
-import { checkQuantityNotNegative, quantity } from './scalars.ts';
-import { has, part, parts, text } from './value.ts';
+import type { Quantity } from '../api/quantity.ts';
+import { checkDnsLabel, checkQuantityNotNegative, quantity } from './scalars.ts';
+import { has, part, partOf, parts, text } from './value.ts';
 
 const STANDARD_CONTAINER: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage']);
 const STANDARD: ReadonlySet<string> = new Set(
@@ -52,23 +53,17 @@ export function checkResourceName(errors: FieldErrors, path: FieldPath, name: st
   const wrong = qualifiedNameErrors(name);
   errors.invalids(path, name, wrong);
   if (wrong.length > 0) return false;
-  if (!name.includes('/') && !STANDARD.has(name) && !isHugePages(name) && !isQuotaName(name)) {
-    errors.invalid(path, name, 'must be a standard resource type or fully qualified');
-    return false;
-  }
-  return true;
-}
-
-function isQuotaName(name: string): boolean {
-  return name.startsWith('requests.hugepages-') || name.startsWith('count/');
+  const quota = name.startsWith(`requests.${HUGE_PAGES}`);
+  if (name.includes('/') || STANDARD.has(name) || isHugePages(name) || quota) return true;
+  errors.invalid(path, name, 'must be a standard resource type or fully qualified');
+  return false;
 }
 
 /** A name as a quota may count it. */
 export function checkQuotaResourceName(errors: FieldErrors, path: FieldPath, name: string): void {
-  const wrong = qualifiedNameErrors(name);
-  errors.invalids(path, name, wrong);
-  if (wrong.length > 0 || name.includes('/')) return;
-  if (!isStandardQuotaResource(name)) errors.invalid(path, name, 'must be a standard resource for quota');
+  checkResourceName(errors, path, name);
+  if (name.includes('/') || isStandardQuotaResource(name)) return;
+  errors.invalid(path, name, 'must be a standard resource for quota');
 }
 
 export function isStandardQuotaResource(name: string): boolean {
@@ -78,9 +73,7 @@ export function isStandardQuotaResource(name: string): boolean {
 
 /** A name as a container may ask for it. */
 export function checkContainerResourceName(errors: FieldErrors, path: FieldPath, name: string): void {
-  const wrong = qualifiedNameErrors(name);
-  errors.invalids(path, name, wrong);
-  if (wrong.length > 0) return;
+  checkResourceName(errors, path, name);
   if (!name.includes('/')) {
     if (!STANDARD_CONTAINER.has(name) && !isHugePages(name)) {
       errors.invalid(path, name, 'must be a standard resource for containers');
@@ -112,71 +105,165 @@ export function checkResourceRequirements(
 ): void {
   const limits = part(requirements, 'limits');
   const requests = part(requirements, 'requests');
-  let standard = false;
-  let huge = false;
+  const checkName = options.podLevel === true ? checkPodResourceName : checkContainerResourceName;
   for (const [name, value] of Object.entries(limits)) {
     const at = path.child('limits').key(name);
-    checkName(errors, at, name, options.podLevel === true);
+    checkName(errors, at, name);
     checkResourceAmount(errors, at, name, value);
-    if (isHugePages(name)) {
-      huge = true;
-      if (quantity(value).nanos < 0n) continue;
-    }
-    if (name === 'cpu' || name === 'memory') standard = true;
+    checkHugePages(errors, at, name, value);
   }
   for (const [name, value] of Object.entries(requests)) {
     const at = path.child('requests').key(name);
-    checkName(errors, at, name, options.podLevel === true);
+    checkName(errors, at, name);
     checkResourceAmount(errors, at, name, value);
-    const limit = limits[name];
-    if (limit !== undefined) {
-      const order = quantity(value).compare(quantity(limit));
-      if (order > 0) {
-        errors.invalid(
-          path.child('requests'),
-          value,
-          `must be less than or equal to ${name} limit of ${quantity(limit).toString()}`,
-        );
-      } else if (order !== 0 && !isOvercommitted(name)) {
-        errors.invalid(
-          path.child('requests'),
-          value,
-          `must be equal to ${name} limit of ${quantity(limit).toString()}`,
-        );
-      }
-    } else if (!isOvercommitted(name)) {
-      errors.required(path.child('limits'), 'Limit must be set for non overcommitable resources');
-    }
-    if (isHugePages(name)) huge = true;
-    if (name === 'cpu' || name === 'memory') standard = true;
+    checkLimit(errors, path, name, value, limits[name]);
+    checkHugePages(errors, at, name, value);
   }
-  if (huge && !standard) errors.forbidden(path, 'HugePages require cpu or memory');
+  const names = [...Object.keys(limits), ...Object.keys(requests)];
+  if (names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory')) {
+    errors.forbidden(path, 'HugePages require cpu or memory');
+  }
+  checkClaimNames(errors, path.child('claims'), parts(requirements, 'claims'), options.claims ?? new Set());
+}
+
+/** A name as a pod may ask for it as a whole. */
+function checkPodResourceName(errors: FieldErrors, path: FieldPath, name: string): void {
+  if (!checkResourceName(errors, path, name)) return;
+  if (!ofPod(name)) errors.notSupported(path, name, ['cpu', 'hugepages-', 'memory']);
+}
+
+/** Whether a pod as a whole may ask for it. */
+function ofPod(name: string): boolean {
+  return name === 'cpu' || name === 'memory' || isHugePages(name);
+}
+
+/** What is asked for against what is allowed. */
+function checkLimit(
+  errors: FieldErrors,
+  path: FieldPath,
+  name: string,
+  value: unknown,
+  limit: unknown,
+): void {
+  const at = path.child('requests');
+  if (limit === undefined) {
+    if (isOvercommitted(name)) return;
+    errors.required(path.child('limits'), 'Limit must be set for non overcommitable resources');
+    return;
+  }
+  const order = quantity(value).compare(quantity(limit));
+  const shown = quantity(limit).toString();
+  if (order !== 0 && !isOvercommitted(name)) {
+    errors.invalid(at, value, `must be equal to ${name} limit of ${shown}`);
+  } else if (order > 0) {
+    errors.invalid(at, value, `must be less than or equal to ${name} limit of ${shown}`);
+  }
+}
+
+/** Huge pages come whole. */
+function checkHugePages(errors: FieldErrors, path: FieldPath, name: string, value: unknown): void {
+  if (!isHugePages(name)) return;
+  const page = quantity(name.slice(HUGE_PAGES.length)).nanos;
+  const { nanos } = quantity(value);
+  if (page > 0n && nanos % page === 0n) return;
+  const shown = quantity(value).toString();
+  errors.invalid(path, shown, `${shown} is not positive integer multiple of ${name}`);
+}
+
+/** Names of the pod's claims, as containers refer to them; a request of a claim counts by itself. */
+function checkClaimNames(
+  errors: FieldErrors,
+  path: FieldPath,
+  claims: readonly JsonObject[],
+  known: ReadonlySet<string>,
+): void {
   const names = new Set<string>();
-  for (const [index, claim] of parts(requirements, 'claims').entries()) {
-    const at = path.child('claims').index(index);
+  for (const [index, claim] of claims.entries()) {
+    const at = path.index(index);
     const name = text(claim, 'name');
-    if (options.podLevel === true) {
-      errors.forbidden(path.child('claims'), 'claims may not be set for Resources at pod-level');
-      break;
+    if (name === '') {
+      errors.required(at);
+      continue;
     }
-    if (name === '') errors.required(at);
+    const request = text(claim, 'request');
+    const key = request === '' ? name : `${name}/${request}`;
+    if (names.has(name)) errors.duplicate(at, name);
     else {
-      const request = text(claim, 'request');
-      const key = request === '' ? name : `${name}/${request}`;
+      if (request !== '') checkDnsLabel(errors, at.child('request'), request);
       if (names.has(key)) errors.duplicate(at, key);
-      names.add(key);
-      if (options.claims?.has(name) === false) {
-        errors.notFound(at, name);
+      else if (request === '') {
+        for (const other of names) if (other.startsWith(`${name}/`)) errors.duplicate(at, name);
       }
+      names.add(key);
+    }
+    if (known.has(name)) continue;
+    const which = known.size === 0 ? ' which is empty' : `: ${[...known].toSorted().join(', ')}`;
+    errors.notFound(at, name, `must be one of the names in pod.spec.resourceClaims${which}`);
+  }
+}
+
+/** Resources of a pod as a whole: at least what its containers ask for, no less than each may have. */
+export function checkPodResources(errors: FieldErrors, path: FieldPath, spec: JsonObject): void {
+  const resources = partOf(spec, 'resources');
+  if (resources === undefined) return;
+  if (has(resources, 'claims')) {
+    errors.forbidden(path.child('claims'), 'claims cannot be set for Resources at pod-level');
+  }
+  const claims = new Set(parts(spec, 'resourceClaims').map((each) => text(each, 'name')));
+  claims.delete('');
+  checkResourceRequirements(errors, path, resources, { claims, podLevel: true });
+  for (const [name, asked] of containerRequests(spec)) {
+    if (!ofPod(name)) continue;
+    const whole = quantity(part(resources, 'requests')[name]);
+    if (asked.compare(whole) <= 0) continue;
+    const why = `must be greater than or equal to aggregate container requests of ${asked.toString()}`;
+    errors.invalid(path.child('requests').key(name), whole.toString(), why);
+  }
+  const limits = part(resources, 'limits');
+  for (const [index, container] of parts(spec, 'containers').entries()) {
+    for (const [name, limit] of Object.entries(part(part(container, 'resources'), 'limits'))) {
+      if (!has(limits, name) || quantity(limit).compare(quantity(limits[name])) <= 0) continue;
+      const at = path.child('containers').index(index).key(name).child('limits');
+      const why = `must be less than or equal to pod limits of ${quantity(limits[name]).toString()}`;
+      errors.invalid(at, quantity(limit).toString(), why);
     }
   }
 }
 
-function checkName(errors: FieldErrors, path: FieldPath, name: string, podLevel: boolean): void {
-  if (!podLevel) checkContainerResourceName(errors, path, name);
-  else if (name !== 'cpu' && name !== 'memory' && !isHugePages(name)) {
-    errors.notSupported(path, name, ['cpu', 'hugepages-', 'memory']);
+/** What the containers ask for together: those that stay, or the most that one before them needs beside sidecars. */
+function containerRequests(spec: JsonObject): ReadonlyMap<string, Quantity> {
+  const sums = new Map<string, Quantity>();
+  const add = (to: Map<string, Quantity>, name: string, value: Quantity): void => {
+    to.set(name, to.get(name)?.add(value) ?? value);
+  };
+  const requestsOf = (container: JsonObject): [string, Quantity][] =>
+    Object.entries(part(part(container, 'resources'), 'requests')).map(([name, value]) => [
+      name,
+      quantity(value),
+    ]);
+  for (const container of parts(spec, 'containers')) {
+    for (const [name, value] of requestsOf(container)) add(sums, name, value);
   }
+  const sidecars = new Map<string, Quantity>();
+  const peaks = new Map<string, Quantity>();
+  for (const container of parts(spec, 'initContainers')) {
+    const stays = text(container, 'restartPolicy') === 'Always';
+    for (const [name, value] of requestsOf(container)) {
+      if (stays) {
+        add(sums, name, value);
+        add(sidecars, name, value);
+      }
+      const beside = sidecars.get(name);
+      const now = stays || beside === undefined ? (beside ?? value) : value.add(beside);
+      const peak = peaks.get(name);
+      if (peak === undefined || now.compare(peak) > 0) peaks.set(name, now);
+    }
+  }
+  for (const [name, peak] of peaks) {
+    const sum = sums.get(name);
+    if (sum === undefined || peak.compare(sum) > 0) sums.set(name, peak);
+  }
+  return sums;
 }
 
 /** Whether requests or limits name anything. */

@@ -6,7 +6,9 @@
 import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
+import { shownNodeTerm } from './go-shape.ts';
 import { rangeErrors } from './names.ts';
+import { checkTolerations } from './pod-placement.ts';
 import { count, countOf, has, part, parts, same, text, textMap, withField, without } from './value.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
@@ -108,12 +110,14 @@ function checkGatedPlacement(errors: FieldErrors, path: FieldPath, spec: JsonObj
     'nodeSelectorTerms',
   );
   if (had.length !== terms.length) {
-    errors.invalid(at, terms, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed');
+    const why = 'no additions/deletions to non-empty NodeSelectorTerms list are allowed';
+    errors.invalid(at, terms.length === 0 ? null : terms.map(shownNodeTerm), why);
     return;
   }
   for (const [index, term] of terms.entries()) {
     if (onlyAdds(term, had[index])) continue;
-    errors.invalid(at.index(index), term, 'only additions are allowed (no mutations or deletions)');
+    const why = 'only additions are allowed (no mutations or deletions)';
+    errors.invalid(at.index(index), shownNodeTerm(term), why);
   }
 }
 
@@ -144,7 +148,7 @@ function checkGates(errors: FieldErrors, path: FieldPath, spec: JsonObject, old:
   for (const [index, gate] of parts(spec, 'schedulingGates').entries()) {
     if (!before.has(text(gate, 'name'))) {
       errors.forbidden(
-        path.index(index),
+        path.index(index).child('name'),
         "only deletion is allowed, but found new scheduling gate '" + text(gate, 'name') + "'",
       );
     }
@@ -162,4 +166,5 @@ function checkTolerationsKept(errors: FieldErrors, path: FieldPath, spec: JsonOb
       return;
     }
   }
+  checkTolerations(errors, path, now);
 }

@@ -19,6 +19,8 @@ import { asNumber, same } from './value.ts';
 
 export const NOT_NEGATIVE = 'must be greater than or equal to 0';
 export const POSITIVE = 'must be greater than 0';
+/** The same in words: which of the two it is depends on the field. */
+export const ABOVE_ZERO = 'must be greater than zero';
 export const IMMUTABLE = 'field is immutable';
 
 export function checkNotNegative(errors: FieldErrors, path: FieldPath, value: number | undefined): void {

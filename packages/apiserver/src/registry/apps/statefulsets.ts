@@ -64,7 +64,7 @@ export const statefulSets = defineKind({
       checkSelectorAndTemplate(errors, object, 'statefulset', {
         moreVolumes: parts(spec, 'volumeClaimTemplates').map((claim) => ({
           name: text(part(claim, 'metadata'), 'name'),
-          claimTemplate: true,
+          persistentVolumeClaim: {},
         })),
       });
     },

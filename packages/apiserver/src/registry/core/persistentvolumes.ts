@@ -6,15 +6,27 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { nodeLabelWarning, VOLUME_WARNINGS } from '../../validation/pod-warnings.ts';
-import { checkDriverName, checkNoBacksteps, checkSharedSource } from '../../validation/pod-volumes.ts';
-import { ACCESS_MODES, VOLUME_MODES } from '../../validation/volume-claims.ts';
-import { checkDnsLabel, checkDnsSubdomain, quantity } from '../../validation/scalars.ts';
-import { has, part, partOf, parts, same, text, texts, withField, without } from '../../validation/value.ts';
+import { shownVolumeAffinity } from '../../validation/go-shape.ts';
+import { checkAccessModes, VOLUME_MODES } from '../../validation/volume-claims.ts';
+import { checkDnsSubdomain, checkOptionalEnum, quantity } from '../../validation/scalars.ts';
+import { SHARED_SOURCES } from '../../validation/volume-sources.ts';
+import {
+  has,
+  part,
+  partOf,
+  parts,
+  same,
+  text,
+  textOf,
+  texts,
+  withField,
+  without,
+} from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
 const SOURCES: readonly string[] = [
-  'hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd cephfs iscsi cinder fc flexVolume',
-  'azureFile vsphereVolume quobyte photonPersistentDisk azureDisk portworxVolume scaleIO local storageos csi',
+  'hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephfs iscsi cinder fc',
+  'flexVolume azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos csi',
 ].flatMap((names) => names.split(' '));
 const EXPAND = 'controllerExpandSecretRef';
 const POLICIES: readonly string[] = ['Delete', 'Recycle', 'Retain'];
@@ -32,12 +44,7 @@ export const persistentVolumes = defineKind({
       const spec = part(object, 'spec');
       const modes = texts(spec, 'accessModes');
       if (modes.length === 0) errors.required(SPEC.child('accessModes'));
-      for (const mode of modes) {
-        if (!ACCESS_MODES.includes(mode)) errors.notSupported(SPEC.child('accessModes'), mode, ACCESS_MODES);
-      }
-      if (modes.includes('ReadWriteOncePod') && modes.length > 1) {
-        errors.forbidden(SPEC.child('accessModes'), 'may not use ReadWriteOncePod with other access modes');
-      }
+      checkAccessModes(errors, SPEC.child('accessModes'), modes);
       const capacity = part(spec, 'capacity');
       if (Object.keys(capacity).length === 0) errors.required(SPEC.child('capacity'));
       if (capacity['storage'] === undefined || Object.keys(capacity).length > 1) {
@@ -62,12 +69,18 @@ export const persistentVolumes = defineKind({
         const source = partOf(spec, name);
         if (source === undefined) continue;
         sources += 1;
-        if (sources > 1)
+        if (sources > 1 && name !== 'flexVolume')
           errors.forbidden(
             SPEC.child(name === 'cephfs' ? 'cephFS' : name),
             'may not specify more than 1 volume type',
           );
-        else checkVolumeSource(errors, name, source, has(spec, 'nodeAffinity'));
+        else {
+          const at = SPEC.child(name === 'gcePersistentDisk' ? 'persistentDisk' : name);
+          SHARED_SOURCES[name]?.(errors, at, source, true);
+        }
+        if (name === 'iscsi' && has(source, 'initiatorName')) checkTarget(errors, object, source);
+        if (name === 'local' && sources === 1 && !has(spec, 'nodeAffinity'))
+          errors.required(SPEC.child('nodeAffinity'), 'Local volume requires node affinity');
       }
       if (sources === 0) errors.required(SPEC, 'must specify a volume type');
       if (/^\/+(\.?\/*)*$/.test(text(part(spec, 'hostPath'), 'path')) && policy === 'Recycle') {
@@ -78,9 +91,7 @@ export const persistentVolumes = defineKind({
       }
       const storageClass = text(spec, 'storageClassName');
       if (storageClass !== '') checkDnsSubdomain(errors, SPEC.child('storageClassName'), storageClass);
-      const mode = text(spec, 'volumeMode');
-      if (mode !== '' && !VOLUME_MODES.includes(mode))
-        errors.notSupported(SPEC.child('volumeMode'), mode, VOLUME_MODES);
+      checkOptionalEnum(errors, SPEC.child('volumeMode'), textOf(spec, 'volumeMode'), VOLUME_MODES);
       if (has(spec, 'volumeAttributesClassName')) {
         const attributes = text(spec, 'volumeAttributesClassName');
         const at = SPEC.child('volumeAttributesClassName');
@@ -99,14 +110,12 @@ export const persistentVolumes = defineKind({
       if (SOURCES.some((name) => !same(now[name], before[name]))) {
         errors.forbidden(
           SPEC.child('persistentvolumesource'),
-          'spec.persistentvolumesource is immutable after creation',
+          'spec.persistentvolumesource is immutable after creation\n',
         );
       }
       if (!same(spec['volumeMode'], before['volumeMode']))
         errors.invalid(FieldPath.of('volumeMode'), spec['volumeMode'], 'field is immutable');
-      if (has(before, 'nodeAffinity') && !same(spec['nodeAffinity'], before['nodeAffinity'])) {
-        errors.invalid(FieldPath.of('nodeAffinity'), spec['nodeAffinity'], 'field is immutable');
-      }
+      checkAffinityKept(errors, partOf(spec, 'nodeAffinity'), partOf(before, 'nodeAffinity'));
       if (has(before, 'volumeAttributesClassName') && !has(spec, 'volumeAttributesClassName'))
         errors.forbidden(
           SPEC.child('volumeAttributesClassName'),
@@ -119,66 +128,51 @@ export const persistentVolumes = defineKind({
   returnsDeletedObject: true,
 });
 
-function checkVolumeSource(errors: FieldErrors, name: string, source: JsonObject, placed: boolean): void {
-  const at = SPEC.child(name);
-  const need = (...fields: readonly string[]): void => {
-    for (const field of fields) {
-      const value = source[field];
-      if (Array.isArray(value) ? value.length === 0 : text(source, field) === '')
-        errors.required(at.child(field));
-    }
-  };
-  switch (name) {
-    case 'csi':
-      checkDriverName(errors, at.child('driver'), text(source, 'driver'));
-      need('volumeHandle');
-      for (const field of [
-        'controllerPublishSecretRef',
-        'nodePublishSecretRef',
-        'nodeStageSecretRef',
-        EXPAND,
-        'nodeExpandSecretRef',
-      ])
-        checkSecret(errors, at.child(field), partOf(source, field));
-      break;
-    case 'local':
-      need('path');
-      if (text(source, 'path') !== '') checkNoBacksteps(errors, at.child('path'), text(source, 'path'));
-      if (!placed) errors.required(SPEC.child('nodeAffinity'), 'Local volume requires node affinity');
-      break;
-    case 'azureFile':
-      need('secretName', 'shareName');
-      if (has(source, 'secretNamespace')) need('secretNamespace');
-      break;
-    case 'flexVolume':
-      need('driver');
-      break;
-    case 'cephfs':
-      need('monitors');
-      break;
-    case 'rbd':
-      need('monitors', 'image');
-      break;
-    case 'scaleIO':
-      need('gateway', 'system', 'volumeName');
-      break;
-    case 'storageos':
-      need('volumeName');
-      break;
-    default:
-      checkSharedSource(errors, at, name, source);
-  }
+/** A volume's and its portal's names together go into one of a device. */
+function checkTarget(errors: FieldErrors, object: KubeObject, source: JsonObject): void {
+  const portal = text(source, 'targetPortal');
+  if (`${object.metadata.name ?? ''}:${portal}`.length <= 64) return;
+  errors.invalid(
+    SPEC.child('iscsi', 'targetportal'),
+    portal,
+    'Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.',
+  );
 }
 
-/** A secret by name and namespace. */
-function checkSecret(errors: FieldErrors, path: FieldPath, secret: JsonObject | undefined): void {
-  if (secret === undefined) return;
-  const name = text(secret, 'name');
-  const namespace = text(secret, 'namespace');
-  if (name === '') errors.required(path.child('name'));
-  else checkDnsSubdomain(errors, path.child('name'), name);
-  if (namespace === '') errors.required(path.child('namespace'));
-  else checkDnsLabel(errors, path.child('namespace'), namespace);
+/** Labels that have new names, by their old ones. */
+const NEW_LABELS: Readonly<Record<string, string>> = {
+  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  'beta.kubernetes.io/os': 'kubernetes.io/os',
+  'beta.kubernetes.io/arch': 'kubernetes.io/arch',
+  'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',
+};
+
+/** The nodes a volume is on stay; only labels of old may get their new names. */
+function checkAffinityKept(
+  errors: FieldErrors,
+  affinity: JsonObject | undefined,
+  old: JsonObject | undefined,
+): void {
+  if (old === undefined || same(affinity, old)) return;
+  const now = parts(part(affinity ?? {}, 'required'), 'nodeSelectorTerms');
+  const renamed = parts(part(old, 'required'), 'nodeSelectorTerms').map((term, index) => {
+    const kept: Record<string, unknown> = { ...term };
+    for (const list of ['matchExpressions', 'matchFields']) {
+      const others = parts(now[index] ?? {}, list);
+      kept[list] = parts(term, list).map((each, number) => {
+        const key = text(others[number] ?? {}, 'key');
+        return key !== '' && NEW_LABELS[text(each, 'key')] === key ? { ...each, key } : each;
+      });
+    }
+    return kept;
+  });
+  if (affinity !== undefined && same(now, renamed)) return;
+  errors.invalid(
+    FieldPath.of('nodeAffinity'),
+    affinity === undefined ? undefined : shownVolumeAffinity(affinity),
+    'field is immutable, except for updating from beta label to GA',
+  );
 }
 
 function volumeWarnings(object: KubeObject): string[] {

@@ -9,17 +9,14 @@ import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
-import { checkEphemeralContainers } from '../../validation/pod-containers.ts';
-import { checkPodSpec } from '../../validation/pod-spec.ts';
-import { checkVolumes } from '../../validation/pod-volumes.ts';
-import { flag, has, part, partOf, parts, same, text, withField, without } from '../../validation/value.ts';
+import { checkPodAnnotations, MIRROR } from '../../validation/pod-annotations.ts';
+import { checkPodAlone, checkPodSpec } from '../../validation/pod-spec.ts';
+import { has, part, partOf, parts, same, text, withField, without } from '../../validation/value.ts';
 import { nextGeneration } from '../generation.ts';
-import { SPEC } from '../kinds/kind.ts';
+import { METADATA, SPEC } from '../kinds/kind.ts';
 import { UPDATE_VERBS, type SubresourceDefinition } from '../resource.ts';
 import { qosClass } from './pod-qos.ts';
 
-/** The kubelet makes these of files on its node: nobody else changes them. */
-const MIRROR = 'kubernetes.io/config.mirror';
 const WHOLE = FieldPath.of('');
 
 /** The pod as it was, told apart by what a request must say of it. */
@@ -32,6 +29,15 @@ function kept(object: KubeObject, old: KubeObject): KubeObject {
     ...(managedFields === undefined ? {} : { managedFields }),
   };
   return { ...old, metadata };
+}
+
+/** The pod as any pod is checked. */
+function checkWhole(errors: FieldErrors, object: KubeObject): void {
+  const spec = part(object, 'spec');
+  const annotations = object.metadata.annotations ?? {};
+  checkPodAnnotations(errors, METADATA.child('annotations'), annotations, spec);
+  checkPodSpec(errors, SPEC, spec, { podName: object.metadata.name ?? '', isPod: true });
+  checkPodAlone(errors, SPEC, spec);
 }
 
 export const ephemeralContainers: SubresourceDefinition = {
@@ -47,23 +53,13 @@ export const ephemeralContainers: SubresourceDefinition = {
       },
       validateUpdate(object, old) {
         const errors = new FieldErrors();
-        const spec = part(object, 'spec');
         const at = SPEC.child('ephemeralContainers');
-        const now = parts(spec, 'ephemeralContainers');
+        const now = parts(part(object, 'spec'), 'ephemeralContainers');
         if (old.metadata.annotations?.[MIRROR] !== undefined) {
           errors.forbidden(WHOLE, 'static pods do not support ephemeral containers');
           return errors.list;
         }
-        const scratch = new FieldErrors();
-        checkEphemeralContainers(errors, at, now, spec, {
-          volumes: checkVolumes(scratch, SPEC.child('volumes'), parts(spec, 'volumes')),
-          claims: new Set(),
-          graceSeconds: undefined,
-          hostNetwork: flag(spec, 'hostNetwork'),
-          hostUsers: spec['hostUsers'] !== false,
-          osName: text(part(spec, 'os'), 'name'),
-          restartPolicy: text(spec, 'restartPolicy'),
-        });
+        checkWhole(errors, object);
         for (const before of parts(part(old, 'spec'), 'ephemeralContainers')) {
           const name = text(before, 'name');
           const stays = now.find((each) => text(each, 'name') === name);
@@ -125,7 +121,7 @@ function checkResize(errors: FieldErrors, object: KubeObject, old: KubeObject): 
     errors.forbidden(WHOLE, 'windows pods cannot be resized');
     return;
   }
-  checkPodSpec(errors, SPEC, spec);
+  checkWhole(errors, object);
   const qos = text(part(old, 'status'), 'qosClass');
   if ((qos === '' ? qosClass(before) : qos) !== qosClass(spec)) {
     const now = text(part(object, 'status'), 'qosClass');

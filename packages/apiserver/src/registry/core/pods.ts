@@ -1,14 +1,21 @@
 /** Pod: containers that run together. Its checks serve every template; here what only pods have. */
 
 import type { KubeObject } from '../../api/meta.ts';
-import { checkPodSpec } from '../../validation/pod-spec.ts';
+import {
+  checkPodAnnotations,
+  checkPodAnnotationsUpdate,
+  checkProfilesAgree,
+} from '../../validation/pod-annotations.ts';
+import { checkPodAlone, checkPodSpec } from '../../validation/pod-spec.ts';
+import { formatTime } from '../../codec/times.ts';
 import { checkPodStatusUpdate } from '../../validation/pod-status.ts';
 import { checkPodSpecUpdate } from '../../validation/pod-update.ts';
 import { podNameWarnings, podWarnings } from '../../validation/pod-warnings.ts';
 import { countOf, part, parts, text, withField } from '../../validation/value.ts';
 import { keepField } from '../generation.ts';
-import { defineKind, selectableAt, SPEC } from '../kinds/kind.ts';
+import { defineKind, METADATA, selectableAt, SPEC } from '../kinds/kind.ts';
 import { bindingOf, evictionOf } from './pod-actions.ts';
+import { gatedConditions, madePod } from './pod-creation.ts';
 import { qosClass } from './pod-qos.ts';
 import { ephemeralContainers, resize } from './pod-subresources.ts';
 
@@ -45,23 +52,36 @@ export const pods = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
-    prepareForCreate: (object) => ({
-      ...object,
-      status: { phase: 'Pending', qosClass: qosClass(part(object, 'spec')) },
-    }),
-    check: () => undefined,
+    prepareForCreate: (object, { nowMs }) => {
+      const spec = part(object, 'spec');
+      const gated = gatedConditions(spec, formatTime(Math.floor(nowMs / 1000)));
+      const status = { phase: 'Pending', ...gated, qosClass: qosClass(spec) };
+      return madePod({ ...object, status });
+    },
+    check(errors, object) {
+      const spec = part(object, 'spec');
+      const annotations = object.metadata.annotations ?? {};
+      checkPodAnnotations(errors, METADATA.child('annotations'), annotations, spec);
+      checkPodSpec(errors, SPEC, spec, { podName: object.metadata.name ?? '', isPod: true });
+      checkPodAlone(errors, SPEC, spec);
+    },
     checkCreate(errors, object) {
       const spec = part(object, 'spec');
-      checkPodSpec(errors, SPEC, spec);
       if (parts(spec, 'ephemeralContainers').length > 0) {
         errors.forbidden(SPEC.child('ephemeralContainers'), 'cannot be set on create');
       }
       if (text(spec, 'nodeName') !== '' && parts(spec, 'schedulingGates').length > 0) {
         errors.forbidden(SPEC.child('nodeName'), 'cannot be set until all schedulingGates have been cleared');
       }
+      checkProfilesAgree(errors, SPEC, object.metadata.annotations ?? {}, spec);
     },
     checkUpdate(errors, object, old) {
-      checkPodSpec(errors, SPEC, part(object, 'spec'));
+      checkPodAnnotationsUpdate(
+        errors,
+        METADATA.child('annotations'),
+        object.metadata.annotations ?? {},
+        old.metadata.annotations ?? {},
+      );
       checkPodSpecUpdate(errors, SPEC, part(object, 'spec'), part(old, 'spec'));
     },
     // On an update nobody is told: those who change a pod are programs.
@@ -71,7 +91,15 @@ export const pods = defineKind({
         : [],
     checkGracefulDelete,
     status: {
-      check: checkPodStatusUpdate,
+      check(errors, object, old) {
+        checkPodAnnotationsUpdate(
+          errors,
+          METADATA.child('annotations'),
+          object.metadata.annotations ?? {},
+          old.metadata.annotations ?? {},
+        );
+        checkPodStatusUpdate(errors, object, old);
+      },
       prepare(object, old) {
         const status = part(object, 'status');
         // Kubelets of old left it out where they refused a pod; it never changes.

@@ -10,11 +10,14 @@ import { describe, expect, test } from '@jest/globals';
 
 import type { Json, JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
+import { ApiError, type FieldError } from '../../api/status.ts';
 import { conform } from '../../codec/typed.ts';
 import { BUILT_IN_DEFAULTS } from '../../defaults/built-in-defaults.ts';
 import { Defaulter } from '../../defaults/defaulter.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { TypeTable } from '../../schema/type-table.ts';
+import { checkDeleteOptions, type DeleteOptions } from '../deletion.ts';
+import { metadataErrors, metadataUpdateErrors, subdomainName } from '../metadata.ts';
 import type { ResourceDefinition } from '../resource.ts';
 import type { StrategyContext } from '../strategy.ts';
 import { builtInResources, PARTLY_CHECKED, STORED_KINDS } from './built-in.ts';
@@ -29,6 +32,8 @@ interface Case {
   readonly old?: JsonObject;
   /** Subresource the update goes to. */
   readonly subresource?: string;
+  /** What else is asked: metadata as any object's, or the options of a deletion, which then are the object. */
+  readonly of?: 'metadata' | 'deletion';
   /** Each `path: text`. */
   errors?: readonly string[];
   /** Members after defaults, by path. */
@@ -48,6 +53,23 @@ const context: StrategyContext = {
   uuid: () => 'a0d7a1f2-0000-4000-8000-000000000000',
   random: () => 0,
 };
+
+/**
+ * Data as it is meant: `{"$times": ["x", 3]}` is `xxx`, with a text that follows as `then`; `{"$list": [1, 3]}` is
+ * `[1, 1, 1]`.
+ */
+function expand(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(expand);
+  if (typeof value !== 'object' || value === null) return value;
+  const { $times, $list, then } = value as {
+    $times?: [string, number];
+    $list?: [unknown, number];
+    then?: string;
+  };
+  if ($times !== undefined) return $times[0].repeat($times[1]) + (then ?? '');
+  if ($list !== undefined) return Array.from({ length: $list[1] }, () => expand($list[0]));
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, expand(item)]));
+}
 
 function nameOf({ group, resource }: ResourceDefinition): string {
   return group === '' ? resource : `${resource}.${group}`;
@@ -80,8 +102,40 @@ function at(object: KubeObject, path: string): Json | undefined {
   return value as Json | undefined;
 }
 
-function errorsOf({ resource, version, object, old, subresource }: Case): string[] {
+function told(errors: readonly FieldError[]): string[] {
+  return errors.map(({ field, body }) => `${field}: ${body}`);
+}
+
+/** Of the metadata alone. */
+function metadataErrorsOf(
+  kind: ResourceDefinition,
+  object: KubeObject,
+  old: KubeObject | undefined,
+): string[] {
+  const { strategy } = kind;
+  if (old !== undefined) return told(metadataUpdateErrors(object, old, strategy.ownFinalizers));
+  const names = strategy.nameErrors?.bind(strategy) ?? subdomainName;
+  return told(metadataErrors(object, kind.scope === 'Namespaced', names, strategy.ownFinalizers));
+}
+
+/** Of the options of a deletion. */
+function deletionErrorsOf(options: DeleteOptions): string[] {
+  try {
+    checkDeleteOptions(options);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return (error.status.details?.causes ?? []).map(({ field, message }) => `${field}: ${message}`);
+  }
+  return [];
+}
+
+function errorsOf({ resource, version, object, old, subresource, of }: Case): string[] {
   const kind = kindOf(resource);
+  if (of === 'deletion') return deletionErrorsOf(object);
+  if (of === 'metadata') {
+    const before = old === undefined ? undefined : decoded(kind, old, version);
+    return metadataErrorsOf(kind, decoded(kind, object, version), before);
+  }
   const given = stored(kind, decoded(kind, object, version));
   const { strategy } = kind;
   if (old === undefined) {
@@ -90,24 +144,27 @@ function errorsOf({ resource, version, object, old, subresource }: Case): string
       ...(strategy.nameErrors?.(prepared.metadata.name ?? '', false) ?? []).map(
         (text) => `metadata.name: ${text}`,
       ),
-      ...strategy.validate(prepared, context).map(({ field, body }) => `${field}: ${body}`),
+      ...told(strategy.validate(prepared, context)),
     ];
   }
   const before = stored(kind, decoded(kind, old, version));
   const sub = kind.subresources.find(({ name }) => name === subresource);
   const rules = sub?.backing.kind === 'update' ? sub.backing.strategy : strategy;
   const prepared = rules.prepareForUpdate?.(given, before, context) ?? given;
-  return rules.validateUpdate(prepared, before, context).map(({ field, body }) => `${field}: ${body}`);
+  return told(rules.validateUpdate(prepared, before, context));
 }
 
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
 const all: Case[] = [];
 for (const file of files) {
-  const cases = JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as Case[];
+  const written = JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as Case[];
+  const cases = written.map((each) => expand(each) as Case);
   all.push(...cases);
   if (REWRITE) {
-    for (const each of cases) if (each.defaults === undefined) each.errors = errorsOf(each);
-    writeFileSync(new URL(file, FOLDER), `${JSON.stringify(cases, null, 2)}\n`);
+    for (const [index, each] of cases.entries()) {
+      if (each.defaults === undefined) written[index].errors = each.errors = errorsOf(each);
+    }
+    writeFileSync(new URL(file, FOLDER), `${JSON.stringify(written, null, 2)}\n`);
   }
   describe(file, () => {
     test.each(cases.map((each) => [`${each.resource}: ${each.name}`, each] as const))('%s', (_name, each) => {
@@ -120,6 +177,9 @@ for (const file of files) {
     });
   });
 }
+
+/** Cases whose object is of the kind. */
+const objects = all.filter(({ of }) => of !== 'deletion');
 
 test('a kubelet says its status while it registers its node; no other status comes with a create', () => {
   const keeping = STORED_KINDS.filter((kind) => {
@@ -152,11 +212,13 @@ function rulesOf(folder: string): string[] {
 test('every rule refuses something in the data, or stands in the list of those without a case', () => {
   const lines = new Map<string, readonly string[]>();
   const hit = new Set<string>();
-  const told = FieldErrors.prototype as unknown as { add: (this: FieldErrors, ...given: unknown[]) => void };
-  const { add } = told;
+  const prototype = FieldErrors.prototype as unknown as {
+    add: (this: FieldErrors, ...given: unknown[]) => void;
+  };
+  const { add } = prototype;
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 60;
-  told.add = function (this: FieldErrors, ...given: unknown[]): void {
+  prototype.add = function (this: FieldErrors, ...given: unknown[]): void {
     for (const [, file, line] of (new Error().stack ?? '').matchAll(
       /src\/((?:registry|validation)\/[^:]+):(\d+):/g,
     )) {
@@ -173,7 +235,7 @@ test('every rule refuses something in the data, or stands in the list of those w
   try {
     for (const each of all) if (each.defaults === undefined) errorsOf(each);
   } finally {
-    told.add = add;
+    prototype.add = add;
     Error.stackTraceLimit = limit;
   }
   const without = [...rulesOf('registry'), ...rulesOf('validation')].filter((rule) => !hit.has(rule));
@@ -190,7 +252,7 @@ test('every default of a kind is told by a case', () => {
     told.set(`${resource} ${version ?? ''}`, paths);
   }
   const missing = new Set<string>();
-  for (const each of all) {
+  for (const each of objects) {
     const kind = kindOf(each.resource);
     const version = kind.versions.find(({ version: name }) => name === each.version) ?? kind.versions[0];
     const named = { apiVersion: '', kind: kind.kind, ...each.object };
@@ -249,7 +311,7 @@ test('every kind refuses something in the data and accepts something, or says wh
 
 test('default rules stand by types that exist, and an object with defaults lacks nothing', () => {
   expect(new Defaulter(types, BUILT_IN_DEFAULTS).unknownTypes()).toEqual([]);
-  for (const each of all) {
+  for (const each of objects) {
     const kind = kindOf(each.resource);
     const version = kind.versions.find(({ version: name }) => name === each.version) ?? kind.versions[0];
     const once = decoded(kind, each.object, each.version);

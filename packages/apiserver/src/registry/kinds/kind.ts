@@ -9,6 +9,7 @@ import type { FieldError } from '../../api/status.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { firstGeneration, keepField, nextGeneration, withoutField } from '../generation.ts';
+import { STANDARD_FINALIZERS } from '../metadata.ts';
 import {
   ALL_VERBS,
   UPDATE_VERBS,
@@ -154,6 +155,15 @@ export interface KindFile {
   readonly deprecationWarning?: string;
 }
 
+/** Groups whose objects the original checks as it checks custom resources: finalizers without a domain may be any. */
+const ANY_FINALIZERS: ReadonlySet<string> = new Set([
+  'admissionregistration.k8s.io',
+  'apiextensions.k8s.io',
+  'apiregistration.k8s.io',
+  'coordination.k8s.io',
+  'internal.apiserver.k8s.io',
+]);
+
 export function defineKind(file: KindFile): ResourceDefinition {
   const { group, resource, kind, checks } = file;
   const versions = file.versions ?? ['v1'];
@@ -178,7 +188,9 @@ export function defineKind(file: KindFile): ResourceDefinition {
       version: file.storage ?? { group, version: versions[0] },
       ...(file.ttlSeconds === undefined ? {} : { ttlSeconds: file.ttlSeconds }),
     },
-    strategy: strategyOf(checks),
+    strategy: ANY_FINALIZERS.has(group)
+      ? strategyOf(checks)
+      : { ...strategyOf(checks), ownFinalizers: STANDARD_FINALIZERS },
     subresources: [...(file.subresources ?? []), ...status].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ...(file.selectable === undefined ? {} : { selectable: file.selectable }),
     ...(file.hooks === undefined ? {} : { hooks: file.hooks }),

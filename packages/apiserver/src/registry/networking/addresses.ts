@@ -1,8 +1,14 @@
 /** IPAddress and ServiceCIDR: which address of the services' range belongs to whom, and the ranges. */
 
-import { addressErrors, formatAddress, parseAddress, parseNetwork } from '../../validation/addresses.ts';
+import {
+  addressErrors,
+  formatAddress,
+  parseAddress,
+  parseNetwork,
+  strictNetworkErrors,
+} from '../../validation/addresses.ts';
 import { pathSegmentErrors } from '../../validation/names.ts';
-import { checkDnsSubdomain, checkNetwork } from '../../validation/scalars.ts';
+import { checkDnsSubdomain } from '../../validation/scalars.ts';
 import { part, partOf, same, text, texts } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
@@ -72,7 +78,8 @@ export const serviceCidrs = defineKind({
         );
         return;
       }
-      for (const [index, range] of ranges.entries()) checkNetwork(errors, at.index(index), range);
+      for (const [index, range] of ranges.entries())
+        errors.invalids(at.index(index), range, strictNetworkErrors(range));
     },
     checkUpdate(errors, object, old) {
       if (!same(object['spec'], old['spec']))

@@ -5,7 +5,7 @@ import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
 import { checkAnnotations, checkLabels } from '../../validation/labels.ts';
 import { checkNodeSelector } from '../../validation/pod-placement.ts';
-import { checkDriverName } from '../../validation/pod-volumes.ts';
+import { checkDriverName } from '../../validation/volume-sources.ts';
 import { checkDnsLabel, checkDnsSubdomain } from '../../validation/scalars.ts';
 import { count, flag, has, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
 import { defineKind, selectableAt, SPEC } from '../kinds/kind.ts';

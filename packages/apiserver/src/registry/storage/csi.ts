@@ -2,7 +2,7 @@
 
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkLabelSelector } from '../../validation/labels.ts';
-import { checkDriverName } from '../../validation/pod-volumes.ts';
+import { checkDriverName } from '../../validation/volume-sources.ts';
 import {
   checkDnsSubdomain,
   checkImmutable,
