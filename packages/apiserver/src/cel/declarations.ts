@@ -9,7 +9,7 @@ import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { type ScalarName, type TypeSchema } from '../schema/type-schema.ts';
 import { type StructDeclaration } from './checker.ts';
 import { type SizeOf } from './cost-of-calls.ts';
-import { escapeFieldName } from './field-names.ts';
+import { escapeFieldName, isReserved } from './field-names.ts';
 import {
   BOOL,
   BYTES,
@@ -302,6 +302,11 @@ export function declareType(
   }
 }
 
+/** Fields may be called by a reserved word without its escapes. */
+export function fieldNamed<T>(fields: ReadonlyMap<string, T>, name: string): T | undefined {
+  return fields.get(name) ?? (isReserved(name) ? fields.get(`__${name}__`) : undefined);
+}
+
 /** All message types that declarations are made of, by name. */
 export function structsOf(
   ...declarations: readonly Declaration[]
@@ -318,7 +323,10 @@ export function structsOf(
       case 'object': {
         const { fields } = shape;
         if (structs.has(type.name)) return;
-        structs.set(type.name, { name: type.name, field: (name) => fields.get(name)?.declaration.type });
+        structs.set(type.name, {
+          name: type.name,
+          field: (name) => fieldNamed(fields, name)?.declaration.type,
+        });
         for (const field of fields.values()) walk(field.declaration);
         return;
       }
@@ -340,7 +348,7 @@ export function sizesOf(variables: Readonly<Record<string, Declaration>>): SizeO
       if (step === '@items') current = shape.kind === 'list' ? shape.element : undefined;
       else if (step === '@values') current = shape.kind === 'map' ? shape.value : undefined;
       else if (step === '@keys') return shape.kind === 'map' ? { min: 0, max: 0 } : undefined;
-      else current = shape.kind === 'object' ? shape.fields.get(step)?.declaration : undefined;
+      else current = shape.kind === 'object' ? fieldNamed(shape.fields, step)?.declaration : undefined;
     }
     return current === undefined ? undefined : { min: 0, max: current.maxElements };
   };

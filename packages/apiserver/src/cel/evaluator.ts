@@ -21,6 +21,7 @@ import {
 import { candidateNames, qualifiedName, type Reference, type StructDeclaration } from './checker.ts';
 import { accepts, type FunctionTable, type Overload } from './functions.ts';
 import { indexPresence, indexResult, presence, selectResult, testField } from './qualifiers.ts';
+import { compileRegex } from './regex.ts';
 import { callCost } from './runtime-cost.ts';
 import { NAMED_TYPES, type CelType } from './types.ts';
 import {
@@ -134,6 +135,8 @@ class Compiler {
   private readonly scope: CompilerScope;
   private readonly locals: string[] = [];
   slotCount = 0;
+  /** What is wrong with a constant, which would be found at each evaluation. */
+  failure: string | undefined = undefined;
 
   constructor(scope: CompilerScope) {
     this.scope = scope;
@@ -431,9 +434,7 @@ class Compiler {
           return result;
         }
         frame.charge(1);
-        return new CelError(
-          `no such overload: ${name}(${values.map((value) => typeName(typeOf(value))).join(', ')})`,
-        );
+        return withoutOverload(name, values);
       },
     };
   }
@@ -477,8 +478,13 @@ class Compiler {
       const value = first.constant;
       const overload = overloads.find((candidate) => fits(candidate, [value]));
       const result = overload?.run(value, null, null, null);
+      if (result instanceof CelError) this.failure ??= result.message;
       if (result === undefined || result instanceof CelError) return undefined;
       return { run: () => result, constant: result };
+    }
+    if ((name === 'find' || name === 'findAll') && typeof second?.constant === 'string') {
+      const regex = compileRegex(second.constant);
+      if (regex instanceof CelError) this.failure ??= regex.message;
     }
     if (name === OPERATOR.in && overloads.length === 1 && overloads[0].id === 'in_list') {
       const list = second.constant;
@@ -643,7 +649,7 @@ class Compiler {
             if (!iterate(frame, key, two ? (over.get(key) ?? null) : null)) break;
           }
         } else {
-          return noSuchOverload();
+          return new CelError(`got 'types.${goTypeName(over)}', expected iterable type`);
         }
         const value = result(frame);
         return value instanceof ListBuilder ? new ArrayList(value.values) : value;
@@ -681,8 +687,47 @@ function fits(overload: Overload, values: readonly Value[]): boolean {
 export function compileTree(
   expr: Expr,
   scope: CompilerScope,
-): { readonly run: Evaluate; readonly slotCount: number } {
+): { readonly run: Evaluate; readonly slotCount: number; readonly failure: string | undefined } {
   const compiler = new Compiler(scope);
   const { run } = compiler.compile(expr);
-  return { run, slotCount: compiler.slotCount };
+  return { run, slotCount: compiler.slotCount, failure: compiler.failure };
+}
+
+/** Types whose values know an operator, as CEL-go's traits say; it names the operator where the first operand has none. */
+const NUMBERS: readonly string[] = ['int', 'uint', 'double'];
+const TIMES: readonly string[] = ['google.protobuf.Duration', 'google.protobuf.Timestamp'];
+const COMPARABLE: readonly string[] = [...NUMBERS, ...TIMES, 'bool', 'string', 'bytes'];
+const TRAITS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['_+_', [...NUMBERS, ...TIMES, 'string', 'bytes', 'list']],
+  ['_-_', [...NUMBERS, ...TIMES]],
+  ['_*_', NUMBERS],
+  ['_/_', NUMBERS],
+  ['_%_', ['int', 'uint']],
+  ['-_', ['int', 'double', 'google.protobuf.Duration']],
+  ['size', ['string', 'bytes', 'list', 'map']],
+  ...['_<_', '_<=_', '_>_', '_>=_'].map((name) => [name, COMPARABLE] as const),
+]);
+/** Those have methods, and are asked for one of the operator's name. */
+const RECEIVERS: ReadonlySet<string> = new Set(['string', ...TIMES]);
+const UNNAMED: ReadonlySet<string> = new Set(['contains', 'endsWith', 'startsWith', 'matches', '@in', '!_']);
+
+function withoutOverload(name: string, values: readonly Value[]): CelError {
+  const types = values.map((value) => typeName(typeOf(value)));
+  const traits = TRAITS.get(name);
+  if (traits !== undefined) {
+    const [first] = types;
+    return RECEIVERS.has(first) || traits.includes(first)
+      ? noSuchOverload()
+      : new CelError(`no such overload: ${name}`);
+  }
+  return UNNAMED.has(name)
+    ? noSuchOverload()
+    : new CelError(`no such overload: ${name}(${types.join(', ')})`);
+}
+
+/** What Go calls the type of a value that is no list and no map. */
+function goTypeName(value: Value): string {
+  const name = typeName(typeOf(value));
+  const last = name.slice(name.lastIndexOf('.') + 1);
+  return last === 'null_type' ? 'Null' : `${last[0].toUpperCase()}${last.slice(1)}`;
 }

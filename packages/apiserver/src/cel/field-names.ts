@@ -12,6 +12,8 @@ const RESERVED: ReadonlySet<string> = new Set(
 
 const SIGNS: Readonly<Record<string, string>> = { '.': 'dot', '-': 'dash', '/': 'slash' };
 
+export const isReserved = (name: string): boolean => RESERVED.has(name);
+
 /** Undefined where expressions cannot name the property. */
 export function escapeFieldName(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;

@@ -169,6 +169,37 @@ function clauseText(clause: string, precision: number, value: Value): string | C
   }
 }
 
+const NO_PRECISION =
+  'could not parse formatting clause: error while parsing precision: error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax';
+
+/** The clauses of a text, each its letter and the argument it takes; what is wrong with the text ends them. */
+export function formatClauses(
+  template: string,
+  count: number,
+): { readonly clauses: readonly string[]; readonly wrong: string | undefined } {
+  const clauses: string[] = [];
+  for (let at = template.indexOf('%'); at >= 0; at = template.indexOf('%', at + 1)) {
+    at += 1;
+    if (at === template.length) return { clauses, wrong: 'unexpected end of string' };
+    if (template[at] === '%') continue;
+    if (clauses.length >= count) return { clauses, wrong: `index ${clauses.length} out of range` };
+    if (template[at] === '.') {
+      const digits = /^\d*/.exec(template.slice(at + 1))?.[0] ?? '';
+      if (digits === '') return { clauses, wrong: NO_PRECISION };
+      at += 1 + digits.length;
+      if (at === template.length) {
+        return { clauses, wrong: 'could not parse formatting clause: unexpected end of string' };
+      }
+    }
+    if (!'sdfeboxX'.includes(template[at])) {
+      const wrong = `could not parse formatting clause: unrecognized formatting clause "${template[at]}"`;
+      return { clauses, wrong };
+    }
+    clauses.push(template[at]);
+  }
+  return { clauses, wrong: undefined };
+}
+
 export function formatText(template: string, args: CelList): string | CelError {
   let out = '';
   let next = 0;
@@ -188,6 +219,7 @@ export function formatText(template: string, args: CelList): string | CelError {
     let precision = PRECISION_DEFAULT;
     if (template[at] === '.') {
       const digits = /^\d*/.exec(template.slice(at + 1))?.[0] ?? '';
+      if (digits === '') return new CelError(NO_PRECISION);
       precision = Number(digits);
       if (precision > PRECISION_MAX) {
         return new CelError(

@@ -6,7 +6,7 @@
  */
 
 import { isJsonObject, JsonFloat, type Json, type JsonArray, type JsonObject } from '../api/json.ts';
-import { type Declaration, type FieldDeclaration } from './declarations.ts';
+import { fieldNamed, type Declaration, type FieldDeclaration } from './declarations.ts';
 import { escapeFieldName } from './field-names.ts';
 import { parseDuration, parseTimestamp } from './times.ts';
 import { type CelType } from './types.ts';
@@ -216,14 +216,14 @@ class JsonStruct extends CelObject {
   }
 
   override field(name: string): Result {
-    const field = this.fields.get(name);
+    const field = fieldNamed(this.fields, name);
     if (field === undefined || !Object.hasOwn(this.object, field.name))
       return new CelError(`no such key: ${name}`);
     return typedResult(this.object[field.name], field.declaration);
   }
 
   override has(name: string): boolean | CelError {
-    const field = this.fields.get(name);
+    const field = fieldNamed(this.fields, name);
     return field !== undefined && Object.hasOwn(this.object, field.name);
   }
 

@@ -35,13 +35,15 @@ export class Program {
   readonly checked: Checked;
   /** What the expression gives. */
   readonly type: CelType;
+  /** Why it gives an error whatever it is evaluated over: a constant that is no value of its type. */
+  readonly failure: string | undefined;
   private readonly run: Evaluate;
   private readonly slotCount: number;
 
   constructor(checked: Checked, environment: Environment) {
     this.checked = checked;
     this.type = checked.type;
-    const { run, slotCount } = compileTree(checked.expr, {
+    const { run, slotCount, failure } = compileTree(checked.expr, {
       container: environment.container,
       functions: environment.functions,
       namedTypes: environment.namedTypes,
@@ -49,6 +51,7 @@ export class Program {
       references: checked.references,
       foldConstants: environment.foldConstants,
     });
+    this.failure = failure;
     this.run = run;
     this.slotCount = slotCount;
   }

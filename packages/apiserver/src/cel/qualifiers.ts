@@ -37,7 +37,8 @@ export function selectResult(value: Value, field: string): Result {
   }
   if (value instanceof CelObject) return value.field(field);
   if (value instanceof Optional) return presence(value, field);
-  return noSuchOverload();
+  if (value instanceof CelList) return new CelError(`unsupported index type 'string' in list`);
+  return new CelError(`no such key: ${field}`);
 }
 
 /** `value.?field`, and `value.field` of an optional. */

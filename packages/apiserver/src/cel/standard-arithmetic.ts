@@ -20,6 +20,8 @@ import {
   noSuchOverload,
   stringSize,
   Timestamp,
+  typeName,
+  typeOf,
   Uint,
   type Result,
   type Value,
@@ -246,7 +248,7 @@ function index(container: Value, key: Value): Result {
     if (typeof whole !== 'bigint' && !(typeof whole === 'number' && Number.isInteger(whole))) {
       return typeof whole === 'number'
         ? new CelError(`unsupported index value ${whole} in list`)
-        : noSuchOverload();
+        : new CelError(`unsupported index type '${typeName(typeOf(key))}' in list`);
     }
     const at = Number(whole);
     return at < 0 || at >= container.size ? new CelError(`index out of bounds: ${at}`) : container.at(at);
@@ -258,7 +260,7 @@ function index(container: Value, key: Value): Result {
     return new CelError(`no such key: ${keyText(key)}`);
   }
   if (container instanceof CelObject && typeof key === 'string') return container.field(key);
-  return noSuchOverload();
+  return new CelError(`no such key: ${keyText(key)}`);
 }
 
 export function keyText(key: Value): string {

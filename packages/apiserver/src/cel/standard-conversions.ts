@@ -50,8 +50,8 @@ function doubleToInt(value: number): Result {
   return BigInt(whole);
 }
 
-const parseError = (call: string, text: string, why = 'invalid syntax'): CelError =>
-  new CelError(`strconv.${call}: parsing ${JSON.stringify(text)}: ${why}`);
+/** What CEL-go says of a text that is none of a type's. */
+const unlike = (type: string): CelError => new CelError(`type conversion error from 'string' to '${type}'`);
 
 const toInt: Implementation = (value) => {
   if (value instanceof Uint) return value.value > INT_MAX ? new CelError('integer overflow') : value.value;
@@ -62,9 +62,9 @@ const toInt: Implementation = (value) => {
     );
   if (value instanceof Duration) return value.nanos;
   if (typeof value !== 'string') return noSuchOverload();
-  if (!/^[+-]?\d+$/.test(value)) return parseError('ParseInt', value);
+  if (!/^[+-]?\d+$/.test(value)) return unlike('int');
   const parsed = BigInt(value.replace(/^\+/, ''));
-  return parsed < INT_MIN || parsed > INT_MAX ? parseError('ParseInt', value, 'value out of range') : parsed;
+  return parsed < INT_MIN || parsed > INT_MAX ? unlike('int') : parsed;
 };
 
 const toUint: Implementation = (value) => {
@@ -76,9 +76,9 @@ const toUint: Implementation = (value) => {
     return new Uint(BigInt(whole));
   }
   if (typeof value !== 'string') return noSuchOverload();
-  if (!/^\d+$/.test(value)) return parseError('ParseUint', value);
+  if (!/^\d+$/.test(value)) return unlike('uint');
   const parsed = BigInt(value);
-  return parsed > UINT_MAX ? parseError('ParseUint', value, 'value out of range') : new Uint(parsed);
+  return parsed > UINT_MAX ? unlike('uint') : new Uint(parsed);
 };
 
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -93,9 +93,9 @@ const toDouble: Implementation = (value) => {
       return special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     if (special[1] === '') return Number.NaN;
   }
-  if (!DECIMAL.test(value)) return parseError('ParseFloat', value);
+  if (!DECIMAL.test(value)) return unlike('double');
   const parsed = Number(value);
-  return Number.isFinite(parsed) ? parsed : parseError('ParseFloat', value, 'value out of range');
+  return Number.isFinite(parsed) ? parsed : unlike('double');
 };
 
 const BOOLS: Readonly<Record<string, boolean>> = {
@@ -114,7 +114,7 @@ const BOOLS: Readonly<Record<string, boolean>> = {
 };
 
 const toBool: Implementation = (value) =>
-  typeof value !== 'string' ? noSuchOverload() : (BOOLS[value] ?? parseError('ParseBool', value));
+  typeof value !== 'string' ? noSuchOverload() : (BOOLS[value] ?? unlike('bool'));
 
 const toString: Implementation = (value) => {
   if (typeof value === 'boolean') return value ? 'true' : 'false';
@@ -135,21 +135,13 @@ const toString: Implementation = (value) => {
 const toTimestamp: Implementation = (value) => {
   if (typeof value === 'bigint') return makeTimestamp(value * 1_000_000_000n);
   if (typeof value !== 'string') return noSuchOverload();
-  return parseTimestamp(value) ?? timestampError(value);
+  return parseTimestamp(value) ?? unlike('google.protobuf.Timestamp');
 };
-
-/** What Go's time.Parse says of a text that is no time. */
-function timestampError(text: string): CelError {
-  const quoted = JSON.stringify(text);
-  return new CelError(
-    `parsing time ${quoted} as "2006-01-02T15:04:05Z07:00": cannot parse ${quoted} as "2006"`,
-  );
-}
 
 const toDuration: Implementation = (value) => {
   if (typeof value === 'bigint') return makeDuration(value);
   if (typeof value !== 'string') return noSuchOverload();
-  return parseDuration(value) ?? new CelError(`time: invalid duration ${JSON.stringify(value)}`);
+  return parseDuration(value) ?? unlike('google.protobuf.Duration');
 };
 
 export const CONVERSIONS: readonly Overload[] = [

@@ -5,9 +5,10 @@
 
 import { type CallExpr, type Expr } from './ast.ts';
 import { type Checked } from './checker.ts';
+import { formatClauses } from './format-text.ts';
 import { compileRegex } from './regex.ts';
 import { type CelIssue } from './source.ts';
-import { parseDuration, parseTimestamp } from './times.ts';
+import { makeTimestamp, parseDuration, parseTimestamp } from './times.ts';
 import { DYN, Substitution, type CelType } from './types.ts';
 import { CelError } from './values.ts';
 
@@ -23,11 +24,65 @@ const valid: Readonly<Record<string, (text: string) => boolean>> = {
   matches: (text) => !(compileRegex(text) instanceof CelError),
 };
 
-function checkCall(expr: CallExpr, issues: CelIssue[]): void {
+/** Types that a clause takes, and what is said of others; text clauses take almost all. */
+const CLAUSES: Readonly<Record<string, readonly [ReadonlySet<string>, string]>> = (() => {
+  const doubles: ReadonlySet<string> = new Set(['int', 'uint', 'double']);
+  // NaN and infinity may come as texts.
+  const written: ReadonlySet<string> = new Set([...doubles, 'string']);
+  const hex = [
+    new Set(['int', 'uint', 'string', 'bytes']),
+    'only integers, byte buffers, and strings can be formatted as hex',
+  ] as const;
+  return {
+    d: [doubles, 'decimal clause can only be used on integers'],
+    f: [written, 'fixed-point clause can only be used on doubles'],
+    e: [written, 'scientific clause can only be used on doubles'],
+    b: [new Set(['int', 'uint', 'bool']), 'only integers and bools can be formatted as binary'],
+    o: [new Set(['int', 'uint']), 'octal clause can only be used on integers'],
+    x: hex,
+    X: hex,
+  };
+})();
+
+/** `"…".format([…])` of a text and a list that stand there. */
+function checkFormat(expr: CallExpr, types: Checked['types'], issues: CelIssue[]): void {
+  const { target } = expr;
+  const [list] = expr.args;
+  if (target?.kind !== 'const' || target.constant.kind !== 'string' || list?.kind !== 'list') return;
+  const { elements } = list;
+  const { clauses, wrong } = formatClauses(target.constant.value, elements.length);
+  for (const [index, clause] of clauses.entries()) {
+    const element = elements[index];
+    const rule = Object.hasOwn(CLAUSES, clause) ? CLAUSES[clause] : undefined;
+    const type = types.get(element.id) ?? DYN;
+    const name =
+      type.kind === 'wrapper' && type.params.length > 0 ? type.params[0].toString() : type.toString();
+    if (rule === undefined || name === 'dyn' || name === 'any' || rule[0].has(name)) continue;
+    issues.push({
+      offset: element.offset,
+      message: `error during formatting: ${rule[1]}, was given ${name}`,
+    });
+    return;
+  }
+  if (wrong !== undefined) issues.push({ offset: expr.offset, message: wrong });
+  else if (elements.length > clauses.length) {
+    issues.push({
+      offset: expr.offset,
+      message: `too many arguments supplied to string.format (expected ${clauses.length}, got ${elements.length})`,
+    });
+  }
+}
+
+function checkCall(expr: CallExpr, types: Checked['types'], issues: CelIssue[]): void {
+  if (expr.name === 'format' && expr.target !== undefined) checkFormat(expr, types, issues);
   const test = Object.hasOwn(valid, expr.name) ? valid[expr.name] : undefined;
   if (test === undefined) return;
   const arg = expr.args[expr.args.length - 1];
-  if (arg?.kind !== 'const' || arg.constant.kind !== 'string' || test(arg.constant.value)) return;
+  if (arg?.kind !== 'const') return;
+  const { constant } = arg;
+  if (constant.kind === 'int' && expr.name === 'timestamp') {
+    if (!(makeTimestamp(constant.value * 1_000_000_000n) instanceof CelError)) return;
+  } else if (constant.kind !== 'string' || test(constant.value)) return;
   issues.push({ offset: arg.offset, message: `invalid ${expr.name} argument` });
 }
 
@@ -114,7 +169,7 @@ export function validateLiterals(
   const stack: { readonly expr: Expr; readonly exempt: boolean }[] = [{ expr: checked.expr, exempt: false }];
   for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
     const { expr } = top;
-    if (expr.kind === 'call' && rules.validatesLiterals) checkCall(expr, issues);
+    if (expr.kind === 'call' && rules.validatesLiterals) checkCall(expr, checked.types, issues);
     if (rules.homogeneousLiterals && !top.exempt) literals.check(expr);
     const exempt = top.exempt || (expr.kind === 'call' && EXEMPT.has(expr.name));
     for (const child of children(expr)) stack.push({ expr: child, exempt });

@@ -9,6 +9,7 @@
 import { equalJson } from '../api/equal.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
+import type { SizeOf } from '../cel/cost-of-calls.ts';
 import { costExceededText, STATIC_LIMITS, timesCardinality } from '../cel/cost-estimate.ts';
 import { declareSchema, sizesOf, structsOf, type Declaration } from '../cel/declarations.ts';
 import {
@@ -35,6 +36,8 @@ const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
 const MESSAGE_BYTES_MAX = 5 * 1024;
 /** How many of the dearest rules are named when all together are too dear. */
 const DEAREST_SHOWN = 4;
+/** Of the limit of all together: what costs less is not named. */
+const SHARE_MIN = 0.01;
 
 export class CelRules implements Rules {
   private environment: BaseEnvironment | undefined = undefined;
@@ -179,7 +182,11 @@ class DefinitionWalk {
     const node = compileNode(schema, place.root, this.base);
     const at = path.child(VALIDATIONS);
     if (node === undefined) {
-      this.errors.invalid(at, schema[VALIDATIONS], 'expressions cannot see data without a type');
+      this.errors.list.push({
+        type: 'InternalError',
+        field: at.toString(),
+        body: 'Internal error: internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations',
+      });
       return;
     }
     for (const [index, rule] of node.rules.entries())
@@ -193,8 +200,9 @@ class DefinitionWalk {
     place: Place,
   ): void {
     const { errors } = this;
-    if (compilation.program === undefined) {
-      errors.invalid(path.child('rule'), goRule(rule), `compilation failed: ${compilation.text}`);
+    const failure = failureOf(compilation);
+    if (compilation.program === undefined || failure !== undefined) {
+      errors.invalid(path.child('rule'), goRule(rule), failure ?? '');
     } else if (compilation.program.type.kind !== 'bool' && compilation.program.type.kind !== 'dyn') {
       errors.invalid(path.child('rule'), goRule(rule), 'cel expression must evaluate to a bool');
     } else {
@@ -220,7 +228,7 @@ class DefinitionWalk {
         text(rule, 'rule'),
         `oldSelf cannot be used on the uncorrelatable portion of the schema within ${place.uncorrelated.toString()}`,
       );
-    } else if (compilation.program !== undefined && rule['optionalOldSelf'] !== undefined) {
+    } else if (rule['optionalOldSelf'] !== undefined) {
       errors.invalid(
         path.child('optionalOldSelf'),
         rule['optionalOldSelf'],
@@ -236,15 +244,21 @@ class DefinitionWalk {
     what: string,
     { cardinality }: Place,
   ): void {
-    const { max } = program.estimate(sizesOf({ self: declaration, oldSelf: declaration }));
+    const { max } = program.estimate(ruleSizes(declaration));
     const fitting = Math.floor(REQUEST_BYTES_MAX / (declaration.minSize + 1));
     const cost = timesCardinality(max, cardinality ?? fitting);
     if (cost > STATIC_LIMITS.perExpression) {
       this.errors.forbidden(path, costExceededText(what, cost, STATIC_LIMITS.perExpression));
     }
     this.total += cost;
-    this.costs.push({ path, cost });
+    if (cost >= STATIC_LIMITS.perDefinition * SHARE_MIN) this.costs.push({ path, cost });
   }
+}
+
+/** As the original: whatever an expression names first, its size is looked for in the rule's own data. */
+function ruleSizes(self: Declaration): SizeOf {
+  const sizes = sizesOf({ self });
+  return (node) => sizes(node.path === undefined ? node : { ...node, path: ['self', ...node.path.slice(1)] });
 }
 
 function multiplied(cardinality: number | undefined, max: Json | undefined): number | undefined {
@@ -331,37 +345,29 @@ class ObjectWalk {
     const { declaration } = compiled;
     const self = typedResult(value, declaration);
     const before = old === undefined || old === null ? undefined : typedResult(old, declaration);
-    const start = this.errors.size;
+    const part = { schema, value, path, unchanged: () => old !== undefined && equalJson(value, old) };
     for (const rule of compiled.rules) {
       if (this.ended) break;
       if (rule.usesOld && before === undefined && !rule.optionalOld) continue;
-      this.rule(schema, rule, self, before, value, path);
-    }
-    if (this.errors.size > start && old !== undefined && equalJson(value, old)) {
-      this.errors.list.length = start;
+      this.rule(part, rule, self, before);
     }
   }
 
-  private rule(
-    schema: Structural,
-    rule: CompiledRule,
-    self: Result,
-    old: Result | undefined,
-    value: Json,
-    path: FieldPath | undefined,
-  ): void {
-    const at = path ?? NOWHERE;
+  private rule(part: RulePart, rule: CompiledRule, self: Result, old: Result | undefined): void {
+    const { schema } = part;
+    const at = part.path ?? NOWHERE;
     const refuse = (detail: string): void => this.errors.invalid(at, schema.type, detail);
     const { program } = rule.compilation;
-    if (program === undefined) {
-      refuse(`rule compile error: compilation failed: ${rule.compilation.text}`);
+    const failure = failureOf(rule.compilation);
+    if (program === undefined || failure !== undefined) {
+      refuse(`rule compile error: ${failure ?? ''}`);
       return;
     }
     const bindings = bindingsOf(self, old, rule.optionalOld);
     const outcome = program.evaluate(bindings, Math.min(RUNTIME_LIMITS.perCall, this.budget));
     this.budget -= outcome.cost;
     if (outcome.kind === 'value') {
-      if (outcome.value !== true) this.failed(schema, rule, bindings, value, path);
+      if (outcome.value !== true) this.failed(part, rule, bindings);
     } else if (outcome.kind === 'exceeded' && this.budget > 0) {
       refuse(
         `'${outcome.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${nameOf(rule.rule)}`,
@@ -381,14 +387,14 @@ class ObjectWalk {
   }
 
   private failed(
-    schema: Structural,
+    { schema, value, path, unchanged }: RulePart,
     compiled: CompiledRule,
     bindings: ReadonlyMap<string, Result>,
-    value: Json,
-    path: FieldPath | undefined,
   ): void {
     const { rule } = compiled;
     const message = this.messageOf(compiled, bindings);
+    // What was wrong before and did not change is let pass; an expression that cannot be evaluated is not.
+    if (!compiled.usesOld && unchanged()) return;
     const at = below(schema, path, text(rule, 'fieldPath'));
     // What is large is left out of the message.
     const whole = schema.type === 'object' || schema.type === 'array';
@@ -427,6 +433,22 @@ class ObjectWalk {
   }
 }
 
+/** The part of an object that rules are asked of. */
+interface RulePart {
+  readonly schema: Structural;
+  readonly value: Json;
+  /** Undefined at an object's top. */
+  readonly path: FieldPath | undefined;
+  readonly unchanged: () => boolean;
+}
+
+/** Why an expression cannot be evaluated at all, as the original says it; undefined where it can. */
+function failureOf(compilation: Compilation): string | undefined {
+  if (compilation.program === undefined) return `compilation failed: ${compilation.text}`;
+  const { failure } = compilation.program;
+  return failure === undefined ? undefined : `program instantiation failed: ${failure}`;
+}
+
 function bindingsOf(self: Result, old: Result | undefined, optional: boolean): ReadonlyMap<string, Result> {
   const bindings = new Map<string, Result>([['self', self]]);
   if (optional) bindings.set('oldSelf', old instanceof CelError ? old : new Optional(old));
@@ -436,7 +458,7 @@ function bindingsOf(self: Result, old: Result | undefined, optional: boolean): R
 
 function nameOf(rule: JsonObject): string {
   const message = text(rule, 'message').trim();
-  return message === '' ? text(rule, 'rule').trim() : JSON.stringify(message);
+  return message === '' ? text(rule, 'rule').trim() : message;
 }
 
 /** The place that a rule names below its own. */

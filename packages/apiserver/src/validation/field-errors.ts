@@ -81,5 +81,12 @@ export function describeValue(value: unknown): string {
     return String(value);
   }
   if (typeof value === 'string') return goQuote(value);
-  return JSON.stringify(value, (_name, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
+  const json = JSON.stringify(value, (_name, item: unknown) =>
+    typeof item === 'bigint' ? Number(item) : item,
+  );
+  // As Go's encoder: what could end a script in a page is escaped.
+  return json.replace(
+    /[<>&\u2028\u2029]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
