@@ -229,6 +229,10 @@ export class ApiServer {
       clock: options.clock,
       issuer: options.paths?.has('/openid/v1/jwks') ?? false,
       ...(this.customResources === undefined ? {} : { custom: this.customResources.openApi }),
+      ...(options.aggregation === undefined ? {} : { remote: options.aggregation.openApi }),
+      refused: (name, { message }) => {
+        options.logger.warn('an OpenAPI document of an aggregated API is left out', { name, error: message });
+      },
     });
     const own = pathsHandler({
       discovery: new Discovery({

@@ -321,6 +321,7 @@ const SCHEMA = {
 
 function openApiV2(): object {
   const operation = (schema: object): object => ({
+    parameters: [{ $ref: '#/parameters/pretty' }],
     produces: ['application/json'],
     responses: { 200: { description: 'OK', schema } },
     'x-kubernetes-action': 'list',
@@ -335,6 +336,7 @@ function openApiV2(): object {
       '/apis/apps/v1/deployments': { get: operation({ $ref: '#/definitions/com.example.Evil' }) },
       '/healthz': { get: operation({ type: 'string' }) },
     },
+    parameters: { pretty: { name: 'pretty', in: 'query', type: 'string', uniqueItems: true } },
     definitions: {
       'com.example.NodeMetrics': {
         ...SCHEMA,

@@ -21,7 +21,7 @@ import { BackendCaller } from '../src/outbound/backend-caller.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { part, parts, text } from '../src/validation/value.ts';
 import { accessServer, until, type AccessServer } from './access-server.ts';
-import { aggregatedServer, GROUP, VERSION, type AggregatedServer } from './aggregated-server.ts';
+import { aggregatedServer, GROUP, VERSION, type AggregatedServer, type Asked } from './aggregated-server.ts';
 import { kubectlStarts, run, type Run } from './kubectl-program.ts';
 
 const OWN = `/apis/${GROUP}/${VERSION}`;
@@ -226,6 +226,9 @@ describe('whether a server answers', () => {
   }, 120_000);
 });
 
+/** What the other server was asked on behalf of clients. */
+const forClients = (): Asked[] => backend.asked.filter(({ url }) => url.startsWith(`${OWN}/nodes`));
+
 /** What the aggregated document says of the version. */
 async function discovery(version = 'v2'): Promise<JsonObject> {
   const { json } = await world.ask('admin', 'GET', '/apis', undefined, {
@@ -249,7 +252,7 @@ describe('requests', () => {
       'x-forwarded-for': '1.2.3.4',
     });
     expect([code, json['kind']]).toEqual([200, 'NodeMetricsList']);
-    const [asked] = backend.asked;
+    const [asked] = forClients();
     expect(asked).toMatchObject({ client: 'front-proxy-client', url: `${OWN}/nodes?b=1&limit=5` });
     const { headers } = asked;
     expect(headers['x-remote-user']).toBe('jane');
@@ -264,7 +267,7 @@ describe('requests', () => {
     expect(headers['x-forwarded-uri']).toBe(`${OWN}/nodes`);
     expect(headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);
     expect(headers.host).toBe(`metrics.test:${backend.port}`);
-    expect(audited).toContain(`admin GET ${OWN}/nodes 200`);
+    expect(audited).toContain(`jane GET ${OWN}/nodes 200`);
   });
 
   test('are authorized here: a user without a role does not get through', async () => {
@@ -284,13 +287,13 @@ describe('requests', () => {
     ]) {
       expect((await world.ask('admin', 'GET', target)).code).toBe(404);
     }
-    expect(backend.asked).toEqual([]);
+    expect(forClients()).toEqual([]);
   });
 
   test('bodies, watches and what the server itself refuses come and go as they are', async () => {
     backend.asked.length = 0;
     const made = await world.ask('admin', 'POST', `${OWN}/nodes`, { spec: { x: 1 } });
-    expect([made.code, backend.asked[0].body]).toEqual([201, '{"spec":{"x":1}}']);
+    expect([made.code, forClients()[0].body]).toEqual([201, '{"spec":{"x":1}}']);
     const missing = await world.ask('admin', 'GET', `${OWN}/nodes/n9`);
     expect([missing.code, missing.json['message']]).toEqual([404, 'theirs: not found']);
     const controller = new AbortController();
@@ -328,9 +331,10 @@ describe('requests', () => {
   test('that leave HTTP become a tunnel, with the same identity; or the refusal, and nothing more', async () => {
     backend.asked.length = 0;
     expect(await upgraded(`${OWN}/nodes/n1/console`, 'echo me')).toMatch(/^HTTP\/1\.1 101 .*echo me$/s);
-    expect(backend.asked[0]).toMatchObject({ client: 'front-proxy-client', url: `${OWN}/nodes/n1/console` });
-    expect(backend.asked[0].headers['x-remote-user']).toBe('admin');
-    expect(backend.asked[0].headers['authorization']).toBeUndefined();
+    const [asked] = forClients();
+    expect(asked).toMatchObject({ client: 'front-proxy-client', url: `${OWN}/nodes/n1/console` });
+    expect(asked.headers['x-remote-user']).toBe('admin');
+    expect(asked.headers['authorization']).toBeUndefined();
     expect(await upgraded(`${OWN}/nodes/n1/refused`, '')).toMatch(/^HTTP\/1\.1 403 .*mine$/s);
     await until(() => Promise.resolve(caller.openCounts.switch === 0));
   });
@@ -422,6 +426,56 @@ test('discovery tells of a group by its priority', async () => {
   expect(isJsonObject(own.json)).toBe(true);
 });
 
+describe('OpenAPI', () => {
+  const json = async (target: string): Promise<JsonObject> =>
+    (await world.ask('admin', 'GET', target, undefined, { accept: 'application/json' })).json;
+
+  test('of version 3 names the document of the other server, and hands it on', async () => {
+    const key = OWN.slice(1);
+    await until(async () => part(await json('/openapi/v3'), 'paths')[key] !== undefined);
+    const index = part(await json('/openapi/v3'), 'paths');
+    expect(index[key]).toEqual({ serverRelativeURL: `/openapi/v3${OWN}?hash=AB` });
+    expect(index['apis/apps/v1']).toBeDefined();
+    backend.asked.length = 0;
+    const document = await world.ask('nobody', 'GET', `/openapi/v3${OWN}?hash=AB`);
+    expect(document.json).toMatchObject({ openapi: '3.0.0', info: { title: 'metrics' } });
+    const asked = backend.asked.find(({ url }) => url.startsWith('/openapi/v3/apis'));
+    expect(asked?.headers['x-remote-user']).toBe('system:kube-aggregator');
+    expect((await world.ask('admin', 'GET', `/openapi/v3/apis/${GROUP}/v9`)).code).toBe(404);
+  });
+
+  test('of version 2 has its paths and definitions, under names of their own where ours are others', async () => {
+    await until(async () => part(await json('/openapi/v2'), 'paths')[`${OWN}/nodes`] !== undefined);
+    const document = await json('/openapi/v2');
+    const definitions = part(document, 'definitions');
+    expect(definitions['com.example.NodeMetrics']).toMatchObject({
+      properties: { metadata: { $ref: '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2' } },
+    });
+    expect(definitions['io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2']).toEqual({
+      description: 'Ours.',
+      type: 'object',
+    });
+    const ours = part(definitions, 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
+    expect(part(ours, 'properties')['managedFields']).toBeDefined();
+    expect(definitions['com.example.Evil']).toBeUndefined();
+    const paths = part(document, 'paths');
+    expect(part(part(paths, `${OWN}/nodes`), 'get')['parameters']).toEqual([
+      { name: 'pretty', in: 'query', type: 'string', uniqueItems: true },
+    ]);
+    expect(part(paths, '/apis/apps/v1/namespaces/{namespace}/deployments')['get']).toBeDefined();
+    expect(paths['/apis/apps/v1/deployments']).not.toMatchObject({
+      get: { responses: { 200: { schema: { $ref: '#/definitions/com.example.Evil' } } } },
+    });
+    const protobuf = await world.server.call('/openapi/v2', {
+      headers: {
+        authorization: 'Bearer admin-token',
+        accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf',
+      },
+    });
+    expect((await protobuf.bytes()).includes('com.example.NodeMetrics')).toBe(true);
+  });
+});
+
 const withKubectl = (await kubectlStarts()) ? describe : describe.skip;
 
 withKubectl('kubectl (needs it on the path)', () => {
@@ -462,5 +516,10 @@ withKubectl('kubectl (needs it on the path)', () => {
       'false',
       'NodeMetrics',
     ]);
+    for (const more of [[], ['--output=plaintext-openapiv2']]) {
+      const explained = await kubectl('explain', 'nm', ...more);
+      expect([explained.code, explained.err]).toEqual([0, '']);
+      expect(explained.out).toContain('What a node uses.');
+    }
   }, 120_000);
 });

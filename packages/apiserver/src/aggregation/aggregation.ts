@@ -20,6 +20,7 @@ import { AggregationProxy } from './proxy.ts';
 import { RegisteredApis } from './registered-apis.ts';
 import { RemoteCaller, type RemoteCallerOptions } from './remote-caller.ts';
 import { RemoteCatalog } from './remote-catalog.ts';
+import { RemoteOpenApi } from './remote-open-api.ts';
 import { ServiceResolver } from './service-resolver.ts';
 
 export interface AggregationOptions extends Pick<
@@ -43,6 +44,7 @@ const READY_MS = 5_000;
 
 export class Aggregation {
   readonly catalog: RemoteCatalog;
+  readonly openApi: RemoteOpenApi;
   private readonly options: AggregationOptions;
   private readonly apis: RegisteredApis;
   private readonly resolver: ServiceResolver;
@@ -80,8 +82,10 @@ export class Aggregation {
       logger,
       metrics: new AvailabilityMetrics(metrics),
     });
-    this.catalog = new RemoteCatalog({ apis, caller: remote, clock, logger, ready });
-    this.proxy = new AggregationProxy({ apis, caller: remote, logger, ready });
+    this.openApi = new RemoteOpenApi(remote, logger);
+    const { openApi } = this;
+    this.catalog = new RemoteCatalog({ apis, caller: remote, clock, logger, ready, openApi });
+    this.proxy = new AggregationProxy({ apis, caller: remote, logger, ready, openApi });
   }
 
   /** Another number after each change of an APIService. */

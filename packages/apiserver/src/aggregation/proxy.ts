@@ -8,10 +8,12 @@
 import { toError, type Logger } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+import type { UserInfo } from '../api/user-info.ts';
 import { BackendError } from '../outbound/backend-caller.ts';
 import type { RegisteredApis } from './registered-apis.ts';
-import { BundleError, type RemoteCaller } from './remote-caller.ts';
+import { BundleError, OWN_USER, type RemoteCaller } from './remote-caller.ts';
 import type { RemoteApi } from './remote-api.ts';
+import type { RemoteOpenApi } from './remote-open-api.ts';
 import type { Place } from './service-resolver.ts';
 
 export interface AggregationProxyOptions {
@@ -20,7 +22,11 @@ export interface AggregationProxyOptions {
   readonly logger: Logger;
   /** Resolves when services are known: at once, but for the first moments after a start. */
   readonly ready: () => Promise<void>;
+  readonly openApi: RemoteOpenApi;
 }
+
+/** Behind it stands `apis/G/V`. */
+const DOCUMENTS = '/openapi/v3/';
 
 export class AggregationProxy {
   private readonly options: AggregationProxyOptions;
@@ -33,8 +39,22 @@ export class AggregationProxy {
   handlerOf(request: ApiRequest): Handler | undefined {
     const { apis } = this.options;
     if (!apis.anyRemote) return undefined;
+    const documented = this.documentOf(request);
+    if (documented !== undefined) return (asked) => this.serve(documented, asked, OWN_USER);
     const api = this.apiOf(request);
-    return api && ((asked) => this.serve(api, asked));
+    return api && ((asked) => this.serve(api, asked, asked.context.user));
+  }
+
+  /** Whose document of OpenAPI's version 3 is asked for: who may see ours may see theirs. */
+  private documentOf({ path, method, upgrade }: ApiRequest): RemoteApi | undefined {
+    if (!path.startsWith(DOCUMENTS) || (method !== 'GET' && method !== 'HEAD') || upgrade !== undefined) {
+      return undefined;
+    }
+    const { apis, openApi } = this.options;
+    const key = path.slice(DOCUMENTS.length);
+    if (!openApi.has(key)) return undefined;
+    const [prefix, group = '', version = ''] = key.split('/');
+    return prefix === 'api' ? apis.remote('', group) : apis.remote(group, version);
   }
 
   private apiOf({ path, info }: ApiRequest): RemoteApi | undefined {
@@ -48,11 +68,10 @@ export class AggregationProxy {
     return apis.remote(group, version);
   }
 
-  private async serve(api: RemoteApi, request: ApiRequest): Promise<ApiResponse> {
+  private async serve(api: RemoteApi, request: ApiRequest, user: UserInfo | undefined): Promise<ApiResponse> {
     const { caller, logger, ready } = this.options;
     if (leadsElsewhere(request.path)) return plain(404, '404 page not found');
     if (!api.available) return plain(503, 'service unavailable');
-    const { user } = request.context;
     if (user === undefined) return plain(500, 'missing user');
     await ready();
     let place: Place;

@@ -15,6 +15,7 @@ import { readJson } from '../codec/json-reader.ts';
 import type { RegisteredApis } from './registered-apis.ts';
 import type { RemoteCaller } from './remote-caller.ts';
 import { pathOf, type RemoteApi } from './remote-api.ts';
+import type { RemoteOpenApi } from './remote-open-api.ts';
 
 /** A version of another server, as discovery tells of it. */
 export interface RemoteVersion {
@@ -34,6 +35,8 @@ export interface RemoteCatalogOptions {
   readonly logger: Logger;
   /** Resolves when services are known. */
   readonly ready: () => Promise<void>;
+  /** Asked for whatever else the server says of itself, after each answer. */
+  readonly openApi: RemoteOpenApi;
 }
 
 /** What a service said of one version. */
@@ -143,6 +146,8 @@ export class RemoteCatalog {
     }
     this.said.set(name, next);
     this.changes += 1;
+    if (api.available) await this.options.openApi.update(api, this.stopping.signal);
+    if (this.stopping.signal.aborted) return;
     // One that does not answer is asked again when its condition changes.
     if (!api.available) return;
     this.timers.get(name)?.cancel();
@@ -155,6 +160,7 @@ export class RemoteCatalog {
   private forget(name: string): void {
     this.said.delete(name);
     this.changes += 1;
+    this.options.openApi.forget(name);
     const services = new Set([...this.options.apis.remotes()].map(serviceKey));
     for (const key of this.documents.keys()) if (!services.has(key)) this.documents.delete(key);
   }

@@ -12,11 +12,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 
-import type { Clock } from '@keelson/base';
+import { toError, type Clock } from '@keelson/base';
 
+import type { JsonObject } from '../api/json.ts';
 import type { CustomDefinitions } from '../openapi/definitions.ts';
 import {
   DocumentWriter,
+  joinedPieces,
+  NO_PART,
   unitsOf,
   type Format,
   type KeptDefinition,
@@ -25,6 +28,7 @@ import {
 } from '../openapi/documents.ts';
 import { PROSE } from '../openapi/prose/tables.ts';
 import { ProseTable } from '../openapi/prose.ts';
+import { renamed, specOf, type RemoteSpec } from '../openapi/remote-documents.ts';
 import { versionSources } from '../openapi/sources.ts';
 import type { Scheme } from '../registry/scheme.ts';
 
@@ -58,6 +62,22 @@ export interface OpenApiStoreOptions {
   readonly issuer?: boolean;
   /** The schemas of custom resources. */
   readonly custom?: CustomDefinitions;
+  /** What other servers say of what they serve as part of this one. */
+  readonly remote?: RemoteDocuments;
+  /** Is told why a document of another server was left out. */
+  readonly refused?: (name: string, error: Error) => void;
+}
+
+export interface RemoteDocuments {
+  /** Those of version 2, in the order of their names; the same signature: the same bytes. */
+  documents(): readonly {
+    readonly name: string;
+    readonly path: string;
+    readonly signature: string;
+    readonly bytes: Buffer;
+  }[];
+  /** Where those of version 3 are, by `apis/G/V`. */
+  addresses(): ReadonlyMap<string, string>;
 }
 
 export class OpenApiStore {
@@ -84,6 +104,8 @@ export class OpenApiStore {
     const units = [...this.units.values()];
     const signature = createHash('sha256');
     for (const unit of units) signature.update(unit.signature);
+    const remote = this.options.remote?.documents() ?? [];
+    for (const document of remote) signature.update(`\n${document.signature}`);
     return this.once(`v2 ${format}`, signature.digest('hex'), async () => {
       const parts: Part[] = [];
       for (const unit of units) {
@@ -94,11 +116,49 @@ export class OpenApiStore {
         parts.push({ ...part, bytes: await expand(part.bytes) });
       }
       const contents = new Set(parts.flatMap((part) => [...part.contents]));
-      const schemas = await this.drive(
-        this.writers.v2.schemas(contents, format, this.definitionsOf(`v2 ${format}`)),
+      const schemasIn = (form: Format): Promise<Buffer> =>
+        this.drive(this.writers.v2.schemas(contents, form, this.definitionsOf(`v2 ${form}`)));
+      const schemas = await schemasIn(format);
+      if (remote.length === 0) return await store(this.writers.v2.wholeV2(format, parts, schemas));
+      const taken = format === 'json' ? schemas : await schemasIn('json');
+      const foreign = this.foreign(remote, taken, format);
+      return await store(
+        this.writers.v2.wholeV2(
+          format,
+          foreign.paths.length === 0 ? parts : [...parts, { ...NO_PART, bytes: foreign.paths }],
+          joinedPieces([schemas, foreign.definitions], format),
+        ),
       );
-      return await store(this.writers.v2.wholeV2(format, parts, schemas));
     });
+  }
+
+  /** What documents of other servers add: their paths, and their definitions beside ours. */
+  private foreign(
+    documents: ReturnType<RemoteDocuments['documents']>,
+    taken: Buffer,
+    format: Format,
+  ): { readonly paths: Buffer; readonly definitions: Buffer } {
+    const specs: RemoteSpec[] = [];
+    for (const { name, path, bytes } of documents) {
+      // What this server answers itself, it describes itself.
+      if (this.units.has(path.slice(1))) continue;
+      try {
+        const spec = specOf(JSON.parse(bytes.toString('utf8')), path);
+        // Refused now, if there are no words for it: the others must not suffer.
+        this.writers.v2.foreignPaths(spec.paths, format);
+        this.writers.v2.foreignDefinitions(spec.definitions, format);
+        specs.push(spec);
+      } catch (error) {
+        this.options.refused?.(name, toError(error));
+      }
+    }
+    const ours: unknown = JSON.parse(`{${taken.toString('utf8')}}`);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written here a moment ago
+    const { paths, definitions } = renamed(new Map(Object.entries(ours as JsonObject)), specs);
+    return {
+      paths: this.writers.v2.foreignPaths(paths, format),
+      definitions: this.writers.v2.foreignDefinitions(definitions, format),
+    };
   }
 
   /**
@@ -120,6 +180,9 @@ export class OpenApiStore {
     for (const unit of this.units.values()) {
       const { hash } = await this.unit(unit, 'json');
       paths[unit.key] = { serverRelativeURL: addressOf(unit.key, hash) };
+    }
+    for (const [key, serverRelativeURL] of this.options.remote?.addresses() ?? []) {
+      paths[key] = { serverRelativeURL };
     }
     return await store(Buffer.from(JSON.stringify({ paths })));
   }

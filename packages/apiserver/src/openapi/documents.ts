@@ -4,7 +4,7 @@
  * part. Generators hand back control after each path and definition: whoever drives them decides when to pause.
  */
 
-import type { JsonObject } from '../api/json.ts';
+import { isJsonObject, type JsonObject } from '../api/json.ts';
 import type { GroupVersion } from '../api/meta.ts';
 import type { TypeTable } from '../schema/type-table.ts';
 import { Definitions, nameOf, type CustomDefinitions, type Dialect } from './definitions.ts';
@@ -148,6 +148,28 @@ export class DocumentWriter {
     );
   }
 
+  /**
+   * Paths of another server's document, as paths() writes ours.
+   *
+   * @throws Error for a member that protobuf has no field for
+   */
+  foreignPaths(paths: JsonObject, format: Format): Buffer {
+    return this.foreign(paths, 'PathItem', 2, format);
+  }
+
+  /** The same for its definitions. @throws Error for a member that protobuf has no field for */
+  foreignDefinitions(definitions: JsonObject, format: Format): Buffer {
+    return this.foreign(definitions, 'Schema', 1, format);
+  }
+
+  private foreign(members: JsonObject, message: string, field: number, format: Format): Buffer {
+    const pieces = Object.entries(members).map(([name, value]) => {
+      if (!isJsonObject(value)) throw new Error(`${name} is no object`);
+      return format === 'json' ? jsonMember(name, value) : this.gnostic.entry(message, field, name, value);
+    });
+    return joined(pieces, format);
+  }
+
   /** The document of version 2. */
   wholeV2(format: Format, parts: readonly Part[], schemas: Buffer): Buffer {
     const shared = new Map(parts.flatMap(({ parameters }) => [...parameters]));
@@ -222,6 +244,16 @@ export interface KeptDefinition {
 }
 
 const NO_PARAMETERS: ReadonlyMap<string, JsonObject> = new Map();
+/** A part that needs nothing of ours. */
+export const NO_PART: Part = { bytes: Buffer.alloc(0), contents: new Set(), parameters: NO_PARAMETERS };
+
+/** Stretches that may be empty, as one. */
+export function joinedPieces(pieces: readonly Buffer[], format: Format): Buffer {
+  return joined(
+    pieces.filter(({ length }) => length > 0),
+    format,
+  );
+}
 
 function jsonMember(name: string, value: JsonObject): Buffer {
   return Buffer.from(`${JSON.stringify(name)}:${JSON.stringify(value)}`);
