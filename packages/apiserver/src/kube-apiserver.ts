@@ -14,11 +14,12 @@ import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
+import { policyWarnings, type ExpressionWarning } from './admission/policies/type-check.ts';
 import { conditionMetrics } from './admission/policies/condition-metrics.ts';
 import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter } from './api/exchange.ts';
-import { describeResource, type KubeObject } from './api/meta.ts';
+import { describeResource, type GroupVersionKind, type KubeObject } from './api/meta.ts';
 import { makeAuthentication } from './assembly/authentication.ts';
 import type { TokenIssuer } from './authn/token-request.ts';
 import { makeAuthorization } from './assembly/authorization.ts';
@@ -43,6 +44,8 @@ import type { ServerConfig } from './options/config.ts';
 import { curveOf, opensslCiphers } from './options/tls-names.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
+import { withParamAccess } from './registry/admissionregistration/param-access.ts';
+import { policyTypes } from './registry/policy-types.ts';
 import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { makeNodeConnector } from './assembly/node-connector.ts';
 import { BackendCaller } from './outbound/backend-caller.ts';
@@ -261,6 +264,11 @@ export class KubeApiServer {
     return this.issuer.legacyToken(account, secretName);
   }
 
+  /** What is wrong with a validating policy's expressions for the kinds that it names. */
+  policyWarnings(policy: KubeObject): ExpressionWarning[] {
+    return policyWarnings(policy, policyTypes(this.served.scheme));
+  }
+
   /** A request from inside the process, as the server itself: it may do everything. */
   call(target: string, options: CallOptions = {}): Promise<CallAnswer> {
     const authorization = `Bearer ${this.loopbackToken}`;
@@ -346,7 +354,13 @@ export class KubeApiServer {
       if (resource !== 'events' || backing.kind !== 'stored') return definition;
       return { ...definition, backing: { ...backing, ttlSeconds: () => eventTtlSeconds } };
     });
-    return [...builtIn, componentStatuses(new Map([['etcd-0', () => this.backend.ready()]]))];
+    const lookup = admissionLookup(() => this.served.scheme);
+    const paramAccess = {
+      authorizer: this.access.authorizer,
+      resourceOf: (kind: GroupVersionKind) => lookup.resourcesOf(kind)[0]?.resource,
+    };
+    const checked = builtIn.map((definition) => withParamAccess(definition, paramAccess));
+    return [...checked, componentStatuses(new Map([['etcd-0', () => this.backend.ready()]]))];
   }
 
   private makeBootstrap(rbac: boolean): Bootstrap {

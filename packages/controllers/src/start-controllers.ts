@@ -18,6 +18,7 @@ import {
 
 import { ALL_BY_DEFAULT, enabledControllers, type ControllerName } from './controller-names.ts';
 import type { Controller, ControllerParts } from './controller.ts';
+import { policyStatus, type PolicyTypeCheck } from './admission-policies/policy-status.ts';
 import { GarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
 import { NamespaceController, type NamespaceOptions } from './namespace/namespace-controller.ts';
 import { rootCertificatePublisher } from './root-certificate/root-certificate-publisher.ts';
@@ -68,6 +69,8 @@ export interface ControllersOptions {
    */
   readonly leaderElection?: Pick<LeaderElectionOptions, 'identity'> &
     Partial<Pick<LeaderElectionOptions, 'namespace' | 'name' | 'leaseMs' | 'renewMs' | 'retryMs'>>;
+  /** Finds what is wrong with validating admission policies; without it their status stays empty. */
+  readonly policyWarnings?: PolicyTypeCheck;
   readonly namespace?: Partial<NamespaceOptions>;
   readonly garbageCollector?: GarbageCollectorOptions;
 }
@@ -197,6 +200,12 @@ const CONTROLLERS: readonly Entry[] = [
     alias: 'bootstrapsigner',
     offByDefault: true,
     make: (parts) => bootstrapSigner(parts),
+  },
+  {
+    name: 'validatingadmissionpolicy-status-controller',
+    alias: 'validatingadmissionpolicy-status',
+    make: (parts, { policyWarnings: check }) =>
+      check === undefined ? undefined : policyStatus(parts, check),
   },
   {
     name: 'token-cleaner-controller',

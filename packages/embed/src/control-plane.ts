@@ -58,6 +58,7 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
+const POLICY_VERSION = 'admissionregistration.k8s.io/v1';
 const HOST = '127.0.0.1';
 const READY_TIMEOUT_MS = 60_000;
 
@@ -149,6 +150,12 @@ class EmbeddedControlPlane implements ControlPlane {
       controllers,
       rootCertificate,
       quotaAccounts,
+      policyWarnings: (policy) =>
+        transport.policyWarnings({
+          apiVersion: POLICY_VERSION,
+          kind: 'ValidatingAdmissionPolicy',
+          ...policy,
+        }),
       certificates: requestSigners(
         authority === undefined
           ? {}

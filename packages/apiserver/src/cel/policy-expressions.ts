@@ -6,7 +6,9 @@
  * Modelled on apiserver's admission/plugin/cel compiler, its composition of variables included; texts are the original's.
  */
 
+import { structsOf, type Declaration } from './declarations.ts';
 import type { BaseEnvironment, Environment } from './environment.ts';
+import { escapeFieldName } from './field-names.ts';
 import { mutationStructs } from './mutation-types.ts';
 import { compile, type Program } from './program.ts';
 import { admissionEnvironment } from './rule-variables.ts';
@@ -46,6 +48,8 @@ export interface PolicyCompilerOptions {
   readonly params: boolean;
   /** Whether `variables` can be named; the conditions of webhooks cannot. */
   readonly composed: boolean;
+  /** What is known of the object and of parameters; they are untyped without. */
+  readonly types?: { readonly object: Declaration; readonly params?: Declaration };
 }
 
 /** Compiles the expressions of one policy: variables in their order, and what uses them after. */
@@ -54,9 +58,11 @@ export class PolicyCompiler {
   private readonly params: boolean;
   private readonly variables: Map<string, CelType> | undefined;
   private readonly environments = new Map<string, Environment>();
+  private readonly types: PolicyCompilerOptions['types'];
 
-  constructor(base: BaseEnvironment, { params, composed }: PolicyCompilerOptions) {
+  constructor(base: BaseEnvironment, { params, composed, types }: PolicyCompilerOptions) {
     this.base = base;
+    this.types = types;
     this.params = params;
     this.variables = composed ? new Map() : undefined;
   }
@@ -96,16 +102,42 @@ export class PolicyCompiler {
     const key = `${base.version}/${authorizer}/${patches}`;
     let environment = this.environments.get(key);
     if (environment === undefined) {
-      const { params, variables } = this;
+      const { params, variables, types } = this;
       environment = admissionEnvironment(
         base,
-        { params, authorizer, ...(variables === undefined ? {} : { variables }) },
-        patches ? { structs: mutationStructs } : {},
+        {
+          params,
+          authorizer,
+          ...(variables === undefined ? {} : { variables }),
+          ...(types === undefined ? {} : { object: types.object.type }),
+          ...(types?.params === undefined ? {} : { paramsType: types.params.type }),
+        },
+        patches
+          ? { structs: mutationStructs }
+          : types === undefined
+            ? {}
+            : { structs: namedStructs(types.object, ...(types.params === undefined ? [] : [types.params])) },
       );
       this.environments.set(key, environment);
     }
     return environment;
   }
+}
+
+/** Message types whose members are known by their own names too, not only as expressions of rules write them. */
+function namedStructs(...declarations: readonly Declaration[]): ReturnType<typeof structsOf> {
+  const structs = structsOf(...declarations);
+  return (name) => {
+    const struct = structs(name);
+    if (struct === undefined) return undefined;
+    return {
+      ...struct,
+      field(member) {
+        const escaped = escapeFieldName(member);
+        return struct.field(member) ?? (escaped === undefined ? undefined : struct.field(escaped));
+      },
+    };
+  };
 }
 
 /** What a variable is known as to those that name it: the language's own types, lists and maps of them. */

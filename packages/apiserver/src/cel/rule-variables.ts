@@ -136,6 +136,9 @@ export function customResourceEnvironment(
 export interface AdmissionVariables {
   readonly params: boolean;
   readonly authorizer: boolean;
+  /** Of the object, old and new; untyped without. */
+  readonly object?: CelType;
+  readonly paramsType?: CelType;
   /** The policy's variables so far, by name; their order is their order of definition. */
   readonly variables?: ReadonlyMap<string, CelType>;
 }
@@ -149,12 +152,12 @@ export function admissionEnvironment(
   more: Partial<EnvironmentParts> = {},
 ): Environment {
   const variables: Record<string, CelType> = {
-    object: DYN,
-    oldObject: DYN,
+    object: has.object ?? DYN,
+    oldObject: has.object ?? DYN,
     request: ADMISSION_REQUEST.type,
     namespaceObject: NAMESPACE.type,
   };
-  if (has.params) variables['params'] = DYN;
+  if (has.params) variables['params'] = has.paramsType ?? DYN;
   if (has.authorizer && base.version >= 27) {
     variables['authorizer'] = AUTHORIZER_TYPES.authorizer;
     variables['authorizer.requestResource'] = AUTHORIZER_TYPES.requestResource;

@@ -64,6 +64,12 @@ async function loops(settings: ControllerSettings): Promise<Beside> {
       controllers,
       rootCertificate,
       quotaAccounts,
+      policyWarnings: (policy) =>
+        server.policyWarnings({
+          apiVersion: 'admissionregistration.k8s.io/v1',
+          kind: 'ValidatingAdmissionPolicy',
+          ...policy,
+        }),
       certificates: {
         ...requestSigners(authorities ?? allSignersOf(clientAuthority), () => systemClock.nowMs()),
         durationMs: settings.signing.durationMs,

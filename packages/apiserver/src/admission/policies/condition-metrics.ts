@@ -4,7 +4,7 @@ import { Counter, Histogram, type MetricsRegistry } from '../../metrics/registry
 import type { ConditionObserver, ConditionOwner } from './match-conditions.ts';
 
 const SECONDS: readonly number[] = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
-const LABELS = ['name', 'kind', 'type', 'operation'];
+const LABELS: readonly string[] = ['name', 'kind', 'type', 'operation'];
 
 export function conditionMetrics(registry: MetricsRegistry): ConditionObserver {
   const failures = registry.add(
