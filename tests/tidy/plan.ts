@@ -201,7 +201,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
   'packages/apiserver/src/outbound/': ['http', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
-  'packages/apiserver/src/process-world.ts': ['crypto', 'dns/promises', 'fs'],
+  'packages/apiserver/src/process-world.ts': ['child_process', 'crypto', 'dns/promises', 'fs'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
   'packages/apiserver/src/storage/encryption/': ['crypto'],
   'packages/bench/src/': ['*'],

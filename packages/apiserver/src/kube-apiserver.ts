@@ -34,6 +34,7 @@ import { makeEncryption, type EncryptionAtRest } from './assembly/encryption.ts'
 import { Fairness } from './assembly/fairness.ts';
 import { cors } from './filters/cors.ts';
 import { requestMetrics } from './filters/request-metrics.ts';
+import { ShutdownRetryAfter } from './filters/shutdown-retry-after.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
 import type { HealthCheck } from './handlers/health.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
@@ -42,6 +43,7 @@ import { MetricsRegistry } from './metrics/registry.ts';
 import type { CurrentKeys, KeySource } from './assembly/oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
 import { curveOf, opensslCiphers } from './options/tls-names.ts';
+import type { ProgramRunner } from './outbound/exec-credentials.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { withParamAccess } from './registry/admissionregistration/param-access.ts';
@@ -50,6 +52,7 @@ import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { makeNodeConnector } from './assembly/node-connector.ts';
 import { BackendCaller } from './outbound/backend-caller.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
+import { unprivileged } from './registry/kinds/unprivileged.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
 import { parseRuntimeConfig, type Scheme } from './registry/scheme.ts';
 import type { TypeTable } from './schema/type-table.ts';
@@ -74,6 +77,8 @@ export interface KubeApiServerOptions {
   readonly machine: Machine;
   /** All addresses of a name, best first. @throws with a code as getaddrinfo's */
   readonly lookup: (host: string) => Promise<readonly string[]>;
+  /** Runs a program that makes credentials, where a kubeconfig names one. */
+  readonly runProgram: ProgramRunner['run'];
   /** A file's text. @throws with a message that names it */
   readonly readFile: (path: string) => string;
   /** The keys of an issuer of tokens that is not the server itself. */
@@ -104,6 +109,7 @@ export class KubeApiServer {
   private readonly encryption: EncryptionAtRest | undefined;
   private readonly fairness: Fairness | undefined;
   private readonly tokenObjects = new TokenObjects();
+  private readonly retryAfter = new ShutdownRetryAfter();
   private readonly server: ApiServer;
   private readonly loopbackToken: string;
   private readonly issuer: TokenIssuer;
@@ -140,7 +146,8 @@ export class KubeApiServer {
       random,
       readFile,
     });
-    const outside = { caller: this.caller, clock, signal: this.calls.signal };
+    const programs: ProgramRunner = { run: options.runProgram, nowMs: () => clock.nowMs() };
+    const outside = { caller: this.caller, clock, signal: this.calls.signal, programs };
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
     const authentication = makeAuthentication({
       ...outside,
@@ -169,7 +176,8 @@ export class KubeApiServer {
     const outermost = this.outermost();
     const { metrics } = this;
     this.encryption = makeEncryption({ config: config.etcd, clock, logger, metrics, readFile, random, uuid });
-    this.audit = makeAudit({ config: config.audit, clock, logger, metrics, readFile, print: options.print });
+    const { print } = options;
+    this.audit = makeAudit({ config: config.audit, clock, logger, metrics, readFile, programs, print });
     // What may be wrong with the flags has been told by now: from here on something runs that must be stopped.
     this.backend = this.openBackend();
     this.fairness = config.fairness
@@ -299,9 +307,14 @@ export class KubeApiServer {
   }
 
   private async stopInOrder(now: boolean): Promise<void> {
-    const { shutdownDelayMs, watchGraceMs } = this.options.config;
+    const { shutdownDelayMs, watchGraceMs, shutdownRetryAfter, requestTimeoutMs } = this.options.config;
     this.shuttingDown = true;
     if (!now && shutdownDelayMs > 0) await pause(this.options.clock, shutdownDelayMs, this.stopping.signal);
+    if (!now && shutdownRetryAfter) {
+      // A request has its deadline; one that outlives it is not waited for.
+      const late = pause(this.options.clock, requestTimeoutMs, this.stopping.signal);
+      await Promise.race([this.retryAfter.drain(), late]);
+    }
     this.stopping.abort();
     await this.begun;
     await this.bootstrap.stop();
@@ -359,7 +372,10 @@ export class KubeApiServer {
       authorizer: this.access.authorizer,
       resourceOf: (kind: GroupVersionKind) => lookup.resourcesOf(kind)[0]?.resource,
     };
-    const checked = builtIn.map((definition) => withParamAccess(definition, paramAccess));
+    const checked = builtIn.map((definition) => {
+      const guarded = withParamAccess(definition, paramAccess);
+      return config.allowPrivileged ? guarded : unprivileged(guarded);
+    });
     return [...checked, componentStatuses(new Map([['etcd-0', () => this.backend.ready()]]))];
   }
 
@@ -412,6 +428,7 @@ export class KubeApiServer {
     const { config, clock } = this.options;
     return [
       requestMetrics(this.metrics, clock),
+      ...(config.shutdownRetryAfter ? [this.retryAfter.filter] : []),
       ...(config.strictTransportSecurity.length === 0
         ? []
         : [strictTransportSecurity(config.strictTransportSecurity)]),

@@ -1,5 +1,6 @@
 /** What a server takes from the process it lives in: files, dice, the network by which issuers of tokens are asked. */
 
+import { spawn } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { OidcProvider } from './assembly/oidc-provider.ts';
 
 export type ProcessWorld = Pick<
   KubeApiServerOptions,
-  'uuid' | 'random' | 'lookup' | 'readFile' | 'issuerKeys'
+  'uuid' | 'random' | 'lookup' | 'runProgram' | 'readFile' | 'issuerKeys'
 >;
 
 export function processWorld(clock: Clock): ProcessWorld {
@@ -19,6 +20,7 @@ export function processWorld(clock: Clock): ProcessWorld {
     uuid: randomUUID,
     random: (limit) => randomInt(limit),
     lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+    runProgram,
     readFile,
     issuerKeys: (source) => {
       const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>
@@ -34,6 +36,36 @@ const TEXTS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EISDIR: 'is a directory',
 };
+
+/** A program that hangs, or prints without end, is ended. */
+const PROGRAM_MS = 60_000;
+const PRINTED_MAX = 1024 * 1024;
+
+/** Runs a program that makes credentials: nothing to read, and what it complains of goes where our own complaints go. */
+export const runProgram: KubeApiServerOptions['runProgram'] = (command, args, env) =>
+  new Promise((resolve) => {
+    const child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: PROGRAM_MS,
+      killSignal: 'SIGKILL',
+    });
+    const printed: Buffer[] = [];
+    let size = 0;
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > PRINTED_MAX) child.kill('SIGKILL');
+      else printed.push(chunk);
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code === 'ENOENT' ? { kind: 'missing' } : { kind: 'failed', why: error.message });
+    });
+    child.on('close', (code, signal) => {
+      const stdout = Buffer.concat(printed).toString('utf8');
+      if (code === null) resolve({ kind: 'failed', why: `signal: ${signal ?? 'unknown'}` });
+      else resolve({ kind: 'ended', code, stdout });
+    });
+  });
 
 /** A file's text. @throws Error with Go's words for what is wrong with the file */
 export function readFile(path: string): string {

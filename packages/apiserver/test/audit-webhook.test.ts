@@ -137,6 +137,7 @@ test('a batch, again after a failure, with the certificate and the token of the 
     logger: silentLogger,
     metrics,
     readFile: (path) => files[path],
+    programs: { run: () => Promise.resolve({ kind: 'missing' }), nowMs: () => 0 },
     print: undefined,
   });
   const answer = () => Promise.resolve({ kind: 'json', code: 200, value: {} } as const);

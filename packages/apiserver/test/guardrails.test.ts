@@ -84,6 +84,7 @@ function newServer(...flags: string[]): KubeApiServer {
     random: (limit) => randomInt(limit),
     machine: MACHINE,
     lookup: () => Promise.resolve([]),
+    runProgram: () => Promise.resolve({ kind: 'missing' }),
     readFile,
     issuerKeys: () => () => Promise.resolve([]),
     print: (text) => void lines.push(...text.trimEnd().split('\n')),

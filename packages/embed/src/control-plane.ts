@@ -207,6 +207,7 @@ function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
       ...(flags.some((flag) => /^--authorization-(mode|config)\b/.test(flag))
         ? []
         : ['--authorization-mode=Node,RBAC']),
+      '--allow-privileged=true',
       '--enable-bootstrap-token-auth',
       '--enable-admission-plugins=NodeRestriction',
       ...flags,

@@ -17,7 +17,8 @@ import type {
 } from '../admission/plugin-context.ts';
 import { readYaml } from '../codec/yaml.ts';
 import type { ServerConfig } from '../options/config.ts';
-import type { Kubeconfig } from '../outbound/kubeconfig.ts';
+import type { ProgramRunner } from '../outbound/exec-credentials.ts';
+import type { Kubeconfig, KubeconfigWorld } from '../outbound/kubeconfig.ts';
 import { readKubeconfig, reviewCaller, type ReviewCallerOptions } from './review-caller.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -32,6 +33,7 @@ export interface AdmissionFile {
 export interface AdmissionFileParts extends Omit<ReviewCallerOptions, 'timeoutMs'> {
   readonly config: ServerConfig;
   readonly readFile: ReadFile;
+  readonly programs: ProgramRunner;
 }
 
 /** What a plugin is configured by: its document, and where files that it names are looked for. */
@@ -69,8 +71,7 @@ export function admissionSettings(parts: AdmissionFileParts): AdmissionFile {
       );
     }
   };
-  const kubeconfig = (document: PluginDocument): Kubeconfig | undefined =>
-    webhookKubeconfig(document, readFile);
+  const kubeconfig = (document: PluginDocument): Kubeconfig | undefined => webhookKubeconfig(document, parts);
   const mutating = read('MutatingAdmissionWebhook', kubeconfig);
   const validating = read('ValidatingAdmissionWebhook', kubeconfig);
   return {
@@ -218,7 +219,7 @@ function imagePolicy({ value, path }: PluginDocument, parts: AdmissionFileParts)
   const policy = fieldsOf(value['imagePolicy']);
   const file = textOf(policy['kubeConfigFile']);
   if (file === '') throw new Error('imagePolicy.kubeConfigFile: Required value');
-  const server = readKubeconfig(resolve(dirname(resolve(path)), file), parts.readFile).current();
+  const server = readKubeconfig(resolve(dirname(resolve(path)), file), parts).current();
   return {
     review: (review, signal) =>
       reviewCaller(server, {
@@ -232,11 +233,11 @@ function imagePolicy({ value, path }: PluginDocument, parts: AdmissionFileParts)
   };
 }
 
-function webhookKubeconfig({ value, path }: PluginDocument, readFile: ReadFile): Kubeconfig | undefined {
+function webhookKubeconfig({ value, path }: PluginDocument, world: KubeconfigWorld): Kubeconfig | undefined {
   expectKind(value, /^WebhookAdmission(Configuration)?$/, /^apiserver\.config\.k8s\.io\//);
   const file = textOf(value['kubeConfigFile']);
   if (file === '') return undefined;
-  const found = readKubeconfig(resolve(dirname(resolve(path)), file), readFile);
+  const found = readKubeconfig(resolve(dirname(resolve(path)), file), world);
   found.checkUsers();
   return found;
 }

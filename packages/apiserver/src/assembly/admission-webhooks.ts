@@ -7,6 +7,7 @@ import type { WebhookContext } from '../admission/webhooks/webhook-context.ts';
 import { webhookMetrics } from '../admission/webhooks/webhook-metrics.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { HttpsCaller } from '../outbound/https-caller.ts';
+import { NO_CREDENTIALS } from '../outbound/call-credentials.ts';
 import { resourceVersions } from '../registry/admission-lookup.ts';
 import type { Scheme } from '../registry/scheme.ts';
 
@@ -31,7 +32,7 @@ export function makeWebhooks(parts: WebhookParts): WebhookContext {
       ? {}
       : {
           credentials: (address, type) =>
-            (type === 'admit' ? mutating : validating)?.credentialsFor(address) ?? {},
+            (type === 'admit' ? mutating : validating)?.credentialsFor(address) ?? NO_CREDENTIALS,
         }),
     uuid,
     versions: resourceVersions(scheme),

@@ -10,7 +10,6 @@ import {
   type AuditObserver,
   type BackendOptions,
 } from '../audit/backend.ts';
-import { kubeconfigTarget } from '../audit/kubeconfig-target.ts';
 import { logSink, type LineWriter } from '../audit/log-sink.ts';
 import { AuditPolicy } from '../audit/policy.ts';
 import { RotatingFile } from '../audit/rotating-file.ts';
@@ -23,7 +22,10 @@ import type {
   AuditLogConfig,
   AuditWebhookConfig,
 } from '../options/audit-config.ts';
+import type { ProgramRunner } from '../outbound/exec-credentials.ts';
 import { HttpsCaller } from '../outbound/https-caller.ts';
+import { postShown } from '../outbound/post-shown.ts';
+import { readKubeconfig } from './review-caller.ts';
 
 export interface AuditParts {
   readonly config: AuditConfig;
@@ -32,6 +34,7 @@ export interface AuditParts {
   readonly metrics: MetricsRegistry;
   /** A file's text. @throws Error that names it */
   readonly readFile: (path: string) => string;
+  readonly programs: ProgramRunner;
   /** Standard output, where there is one. */
   readonly print: ((text: string) => void) | undefined;
 }
@@ -133,19 +136,15 @@ function webhookBackend(
   parts: AuditParts,
   observer: AuditObserver,
 ): AuditBackend {
-  const { readFile, clock } = parts;
-  const { url, caBundle, authorization, pair } = kubeconfigTarget(readFile(config.configFile), readFile);
+  const { clock } = parts;
+  const { credentials, ...target } = readKubeconfig(config.configFile, parts).current();
   const caller = new HttpsCaller(clock);
   const stopping = new AbortController();
-  const target = {
-    url,
-    caBundle,
-    ...(authorization === '' ? {} : { authorization }),
-    ...(pair === undefined ? {} : { pair }),
-  };
   const sink = webhookSink({
-    post: async (body) =>
-      (await caller.post(target, body, { timeoutMs: POST_MS, signal: stopping.signal })).code,
+    post: async (body) => {
+      const options = { timeoutMs: POST_MS, signal: stopping.signal };
+      return (await postShown(caller, target, credentials, body, options)).code;
+    },
     pause: (ms) =>
       new Promise((resolve) => {
         clock.setTimer(ms, resolve);

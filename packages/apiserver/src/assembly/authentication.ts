@@ -38,6 +38,7 @@ import { readYaml } from '../codec/yaml.ts';
 import type { ServerCredentials } from '../credentials/credentials.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
 import type { OidcConfig, ServerConfig, TokenWebhookConfig } from '../options/config.ts';
+import type { ProgramRunner } from '../outbound/exec-credentials.ts';
 import type { HttpsCaller } from '../outbound/https-caller.ts';
 import { readKubeconfig, reviewCaller } from './review-caller.ts';
 
@@ -57,6 +58,7 @@ export interface AuthenticationParts {
   /** A secret that only this process knows: whoever shows it is the server itself. */
   readonly loopbackToken: string;
   readonly readFile: (path: string) => string;
+  readonly programs: ProgramRunner;
   readonly issuerKeys: (source: KeySource) => CurrentKeys;
   readonly caller: HttpsCaller;
   /** Ends questions to the webhook. */
@@ -173,9 +175,9 @@ function configFile(
 function webhookTokens(
   { file, version, ttlMs }: TokenWebhookConfig,
   audiences: readonly string[],
-  { readFile, caller, clock, signal }: AuthenticationParts,
+  { readFile, programs, caller, clock, signal }: AuthenticationParts,
 ): TokenAuthenticator {
-  const server = readKubeconfig(file, readFile).current();
+  const server = readKubeconfig(file, { readFile, programs }).current();
   const ask = reviewCaller(server, { caller, clock, signal, timeoutMs: WEBHOOK_TIMEOUT_MS });
   const post = async (review: object): Promise<unknown> => {
     try {

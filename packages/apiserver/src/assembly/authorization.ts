@@ -5,6 +5,7 @@
 
 import type { Clock, Logger } from '@keelson/base';
 
+import { readAbacPolicies } from '../authz/abac.ts';
 import { readAuthorizationConfig, type ConfiguredMode } from '../authz/authorization-config.ts';
 import { matchConditions } from '../authz/match-conditions.ts';
 import type { RuleResolver } from '../authz/user-rules.ts';
@@ -12,12 +13,14 @@ import { WebhookAuthorizer } from '../authz/webhook.ts';
 import type { AuthorizationMode } from '../bootstrap/access.ts';
 import { readYaml } from '../codec/yaml.ts';
 import type { ServerConfig } from '../options/config.ts';
+import type { ProgramRunner } from '../outbound/exec-credentials.ts';
 import type { HttpsCaller } from '../outbound/https-caller.ts';
 import { readKubeconfig, reviewCaller } from './review-caller.ts';
 
 export interface AuthorizationParts {
   readonly config: ServerConfig;
   readonly readFile: (path: string) => string;
+  readonly programs: ProgramRunner;
   readonly caller: HttpsCaller;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -47,7 +50,7 @@ export function makeAuthorization(parts: AuthorizationParts): AuthorizationMode[
       case 'Webhook':
         return webhookMode(mode, parts);
       case 'ABAC':
-        throw new Error('authorization-mode ABAC is not supported by this build: start without');
+        return abacMode(parts);
       default:
         return mode.type;
     }
@@ -76,16 +79,28 @@ function configuredModes({ config, readFile }: AuthorizationParts): ConfiguredMo
   });
 }
 
+/** @throws Error for a file that cannot be read, or a line of it that is no policy */
+function abacMode({ config, readFile, logger }: AuthorizationParts): AuthorizationMode {
+  const path = config.authorizationPolicyFile;
+  const { authorizer, unversioned } = readAbacPolicies(readFile(path), path);
+  if (unversioned > 0) {
+    logger.warn(
+      `Policy file ${path} contained unversioned rules. See docs/admin/authorization.md#abac-mode for ABAC file format details.`,
+    );
+  }
+  return { authorizer, rules: authorizer };
+}
+
 function webhookMode(
   { name, webhook }: WebhookMode,
-  { readFile, caller, clock, logger, signal }: AuthorizationParts,
+  { readFile, programs, caller, clock, logger, signal }: AuthorizationParts,
 ): AuthorizationMode {
   const { kubeconfig, timeoutMs, version, authorizedTtlMs, unauthorizedTtlMs, failurePolicy } = webhook;
   const { matchConditions: conditions } = webhook;
   if (kubeconfig === undefined) {
     throw new Error(`authorizer ${JSON.stringify(name)}: InClusterConfig is for servers that run in a pod`);
   }
-  const server = readKubeconfig(kubeconfig, readFile).current();
+  const server = readKubeconfig(kubeconfig, { readFile, programs }).current();
   const authorizer = new WebhookAuthorizer({
     post: reviewCaller(server, { caller, clock, timeoutMs, signal }),
     version,

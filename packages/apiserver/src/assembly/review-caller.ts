@@ -11,7 +11,8 @@ import type { Json } from '../api/json.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { readYaml } from '../codec/yaml.ts';
 import { CallError, type HttpsCaller } from '../outbound/https-caller.ts';
-import { Kubeconfig, shownBy, type NamedServer } from '../outbound/kubeconfig.ts';
+import { Kubeconfig, type KubeconfigWorld, type NamedServer } from '../outbound/kubeconfig.ts';
+import { postShown } from '../outbound/post-shown.ts';
 
 /** The original's default: five tries, the first pause 500 ms, each half as long again. */
 const ATTEMPTS = 5;
@@ -30,8 +31,8 @@ export interface ReviewCallerOptions {
 export type PostJson = (review: object) => Promise<unknown>;
 
 /** @throws Error for a file that is no kubeconfig, or whose server is not reached over TLS */
-export function readKubeconfig(path: string, readFile: (path: string) => string): Kubeconfig {
-  return new Kubeconfig(readYaml(readFile(path)), path, readFile);
+export function readKubeconfig(path: string, world: KubeconfigWorld): Kubeconfig {
+  return new Kubeconfig(readYaml(world.readFile(path)), path, world);
 }
 
 /** @throws Error for a server that is not reached over TLS: what is asked would lie open */
@@ -66,10 +67,8 @@ class RefusedReview extends Error {
 
 async function ask(server: NamedServer, body: Buffer, options: ReviewCallerOptions): Promise<Json> {
   const { caller, timeoutMs, signal } = options;
-  const { code, body: bytes } = await caller.post({ ...server, ...shownBy(server.credentials) }, body, {
-    timeoutMs,
-    signal,
-  });
+  const { credentials, ...target } = server;
+  const { code, body: bytes } = await postShown(caller, target, credentials, body, { timeoutMs, signal });
   if (code < 200 || code > 299) throw new RefusedReview(server.url, code);
   return readJson(bytes.toString('utf8'));
 }

@@ -9,7 +9,6 @@ import { silentLogger, type Clock } from '@keelson/base';
 import { pathSegments, requestInfo } from '../api/request-info.ts';
 import { eventOf, truncated, withoutManagedFields, type AuditedRequest, type AuditEvent } from './event.ts';
 import { makeBackend, union, type BackendOptions, type EventSink } from './backend.ts';
-import { kubeconfigTarget } from './kubeconfig-target.ts';
 import { logSink } from './log-sink.ts';
 import { AuditPolicy } from './policy.ts';
 import { RotatingFile } from './rotating-file.ts';
@@ -304,23 +303,6 @@ describe('a webhook', () => {
     expect(await send([400])).toMatchObject({ error: 'the audit webhook answered 400', pauses: [] });
     const given = await send([500, 500, 500, 500, 500]);
     expect([given.error, given.bodies.length]).toEqual(['the audit webhook answered 500', 5]);
-  });
-
-  test('is named by a kubeconfig', () => {
-    const file = `
-apiVersion: v1
-kind: Config
-clusters: [{name: c, cluster: {server: 'https://audit.example/events', certificate-authority: /ca}}]
-users: [{name: u, user: {token: abc}}]
-contexts: [{name: x, context: {cluster: c, user: u}}]
-current-context: x`;
-    expect(kubeconfigTarget(file, (path) => `text of ${path}`)).toEqual({
-      url: 'https://audit.example/events',
-      caBundle: 'text of /ca',
-      authorization: 'Bearer abc',
-      pair: undefined,
-    });
-    expect(() => kubeconfigTarget('kind: Config', () => '')).toThrow('no server found');
   });
 });
 

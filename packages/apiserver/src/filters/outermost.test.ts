@@ -8,6 +8,7 @@ import { ApiError } from '../api/status.ts';
 import { MetricsRegistry } from '../metrics/registry.ts';
 import { cors } from './cors.ts';
 import { requestMetrics } from './request-metrics.ts';
+import { ShutdownRetryAfter } from './shutdown-retry-after.ts';
 import { strictTransportSecurity } from './strict-transport-security.ts';
 
 function requestOf(method: string, target: string, headers: Record<string, string> = {}): ApiRequest {
@@ -108,5 +109,38 @@ describe('pages of other origins', () => {
     const answer = await filter(request, () => Promise.reject(new Error('asked')));
     expect(answer.code).toBe(204);
     expect(answer.headers?.get('access-control-allow-methods')?.[0]).toContain('PATCH');
+  });
+});
+
+describe('a server that stops and says when to come again', () => {
+  test('answers what is under way, and 429 to the rest', async () => {
+    const stopping = new ShutdownRetryAfter();
+    let answer: (response: ApiResponse) => void = () => undefined;
+    const slow = stopping.filter(
+      requestOf('GET', '/api/v1/pods'),
+      () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        }),
+    );
+    // A watch is not waited for.
+    void stopping.filter(
+      requestOf('GET', '/api/v1/pods?watch=1'),
+      () => new Promise<ApiResponse>(() => undefined),
+    );
+    let drained = false;
+    const drain = stopping.drain().then(() => {
+      drained = true;
+    });
+    const refused = await answered(stopping.filter, requestOf('GET', '/api/v1/pods'));
+    expect(refused).toMatchObject({ code: 429, contentType: 'text/plain; charset=utf-8' });
+    expect(refused.kind !== 'switch' && refused.headers?.get('retry-after')).toEqual(['5']);
+    expect(await answered(stopping.filter, requestOf('GET', '/readyz/etcd'))).toBe(OK);
+    const own = { 'user-agent': 'kube-apiserver/v1.36' };
+    expect(await answered(stopping.filter, requestOf('GET', '/api/v1/pods', own))).toBe(OK);
+    expect(drained).toBe(false);
+    answer(OK);
+    expect(await slow).toBe(OK);
+    await drain;
   });
 });

@@ -58,8 +58,12 @@ export class Http2Outgoing implements Outgoing {
 
   head(code: number, headers: Headers): void {
     const fields: Record<string, string | string[] | number> = { ':status': code };
-    for (const [name, values] of headers) fields[name] = values.length === 1 ? values[0] : [...values];
+    for (const [name, values] of headers) {
+      if (name !== 'connection') fields[name] = values.length === 1 ? values[0] : [...values];
+    }
     this.stream.respond(fields, { endStream: false });
+    // There is no such header here; what it asks for is said to the whole connection, which ends with its last stream.
+    if (headers.get('connection')?.includes('close') === true) this.stream.session?.close();
   }
 
   write(chunk: Buffer): boolean {

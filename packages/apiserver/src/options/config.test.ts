@@ -146,7 +146,12 @@ describe('refusals', () => {
     [
       [ETCD, '--authorization-mode=ABAC', '--secure-port=70000'],
       'invalid',
-      '[--secure-port 70000 must be between 0 and 65535, inclusive, authorization-mode ABAC is not supported by this build: start without]',
+      "[--secure-port 70000 must be between 0 and 65535, inclusive, authorization-mode ABAC's authorization policy file not passed]",
+    ],
+    [
+      [ETCD, '--authorization-policy-file=x'],
+      'invalid',
+      'cannot specify --authorization-policy-file without mode ABAC',
     ],
     [
       [ETCD, '--encryption-provider-config-automatic-reload'],

@@ -8,7 +8,7 @@ import { FLAG_GROUPS } from './flag-table-more.ts';
 import { cipherSuitesProblem, curveOf } from './tls-names.ts';
 import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
 
-export type AuthorizationMode = 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC' | 'Webhook';
+export type AuthorizationMode = 'ABAC' | 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC' | 'Webhook';
 
 export interface EtcdConfig {
   readonly servers: readonly string[];
@@ -146,6 +146,8 @@ export interface ServerConfig {
   readonly authorizationModes: readonly AuthorizationMode[];
   /** --authorization-config. */
   readonly authorizationFile: string;
+  /** --authorization-policy-file, of mode ABAC. */
+  readonly authorizationPolicyFile: string;
   readonly authorizationWebhook: AuthorizationWebhookConfig;
   readonly enabledPlugins: readonly string[];
   readonly disabledPlugins: readonly string[];
@@ -163,6 +165,8 @@ export interface ServerConfig {
   readonly nodePorts: { readonly first: number; readonly last: number };
   readonly kubelets: KubeletConfig;
   readonly aggregation: AggregationConfig;
+  /** Containers may be privileged. */
+  readonly allowPrivileged: boolean;
   readonly audit: AuditConfig;
   /** Priority and fairness; without it the two bounds below count by themselves. */
   readonly fairness: boolean;
@@ -171,6 +175,8 @@ export interface ServerConfig {
   readonly requestTimeoutMs: number;
   readonly minRequestSeconds: number;
   readonly shutdownDelayMs: number;
+  /** Answers 429 while what is under way is answered, in place of taking no connection. */
+  readonly shutdownRetryAfter: boolean;
   readonly watchGraceMs: number;
   readonly corsOrigins: readonly string[];
   readonly strictTransportSecurity: readonly string[];
@@ -190,9 +196,7 @@ export type Parsed =
   | { readonly kind: 'config'; readonly config: ServerConfig; readonly warnings: readonly string[] };
 
 const SERVICE_NETWORK = '10.0.0.0/24';
-const MODES: readonly AuthorizationMode[] = ['AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC', 'Webhook'];
-/** Modes of the original that this build has not. */
-const OTHER_MODES: readonly string[] = ['ABAC'];
+const MODES: readonly AuthorizationMode[] = ['ABAC', 'AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC', 'Webhook'];
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const MEDIA_TYPES: readonly string[] = ['application/json', 'application/yaml', PROTOBUF];
 const RECONCILERS: readonly string[] = ['lease', 'master-count', 'none'];
@@ -278,9 +282,7 @@ function contradictions(values: FlagValues): string[] {
     `unknown tls version ${JSON.stringify(minimum)}`,
   );
   for (const mode of values.strings('authorization-mode')) {
-    if (OTHER_MODES.includes(mode)) {
-      found.push(`authorization-mode ${mode} is not supported by this build: start without`);
-    } else if (!MODES.some((known) => known === mode)) {
+    if (!MODES.some((known) => known === mode)) {
       found.push(`authorization-mode ${JSON.stringify(mode)} is not a valid mode`);
     }
   }
@@ -378,11 +380,19 @@ function authorizationProblems(values: FlagValues, modes: readonly string[]): st
         ]
       : [];
   }
+  const problems: string[] = [];
+  const abac = modes.includes('ABAC');
+  const policies = values.string('authorization-policy-file');
+  if (abac && policies === '')
+    problems.push("authorization-mode ABAC's authorization policy file not passed");
+  if (!abac && policies !== '') problems.push('cannot specify --authorization-policy-file without mode ABAC');
   const webhook = modes.includes('Webhook');
-  if (webhook && file === '') return ["authorization-mode Webhook's authorization config file not passed"];
-  return !webhook && file !== ''
-    ? ['cannot specify --authorization-webhook-config-file without mode Webhook']
-    : [];
+  if (webhook && file === '')
+    problems.push("authorization-mode Webhook's authorization config file not passed");
+  if (!webhook && file !== '') {
+    problems.push('cannot specify --authorization-webhook-config-file without mode Webhook');
+  }
+  return problems;
 }
 
 /** `cert,key` or `cert,key:name,name`. */
@@ -490,6 +500,7 @@ function configOf(values: FlagValues): ServerConfig {
     },
     authorizationModes: modes.length > 0 || text('authorization-config') !== '' ? modes : ['AlwaysAllow'],
     authorizationFile: text('authorization-config'),
+    authorizationPolicyFile: text('authorization-policy-file'),
     authorizationWebhook: {
       file: text('authorization-webhook-config-file'),
       version: versionOf(text('authorization-webhook-version')),
@@ -508,6 +519,7 @@ function configOf(values: FlagValues): ServerConfig {
     keepsEndpoints: text('endpoint-reconciler-type') !== 'none',
     serviceNetworks: networks.length === 0 ? [SERVICE_NETWORK] : networks,
     nodePorts: nodePortsOf(values) ?? { first: 30_000, last: 32_767 },
+    allowPrivileged: values.bool('allow-privileged'),
     kubelets: {
       caFile: text('kubelet-certificate-authority'),
       certFile: text('kubelet-client-certificate'),
@@ -528,6 +540,7 @@ function configOf(values: FlagValues): ServerConfig {
     requestTimeoutMs: values.durationMs('request-timeout'),
     minRequestSeconds: values.int('min-request-timeout'),
     shutdownDelayMs: values.durationMs('shutdown-delay-duration'),
+    shutdownRetryAfter: values.bool('shutdown-send-retry-after'),
     watchGraceMs: values.durationMs('shutdown-watch-termination-grace-period'),
     corsOrigins: list('cors-allowed-origins'),
     strictTransportSecurity: list('strict-transport-security-directives'),

@@ -88,7 +88,7 @@ const AGGREGATION: FlagGroup = {
 const KUBERNETES: FlagGroup = {
   title: 'Kubernetes',
   flags: [
-    idle('allow-privileged', 'bool', 'false', 'Let pods have privileged containers.'),
+    acts('allow-privileged', 'bool', 'false', 'Let pods have privileged containers.'),
     idle('apiserver-count', 'int', '1', 'How many API servers there are.'),
     idle(
       'coordinated-leadership-lease-duration',

@@ -95,7 +95,7 @@ const GENERIC: FlagGroup = {
       '0s',
       'Go on serving for so long after a signal, while /readyz fails.',
     ),
-    idle('shutdown-send-retry-after', 'bool', 'false', 'Answer 429 while connections are drained.'),
+    acts('shutdown-send-retry-after', 'bool', 'false', 'Answer 429 while connections are drained.'),
     acts(
       'shutdown-watch-termination-grace-period',
       'duration',
@@ -311,9 +311,9 @@ const AUTHORIZATION: FlagGroup = {
       'authorization-mode',
       'strings',
       '',
-      'In order: AlwaysAllow, AlwaysDeny, Node, RBAC, Webhook. AlwaysAllow unless told.',
+      'In order: AlwaysAllow, AlwaysDeny, ABAC, Node, RBAC, Webhook. AlwaysAllow unless told.',
     ),
-    refused('authorization-policy-file', 'string', '', 'Policy of mode ABAC.'),
+    acts('authorization-policy-file', 'string', '', 'Policies of mode ABAC, one JSON object a line.'),
     acts(
       'authorization-webhook-cache-authorized-ttl',
       'duration',

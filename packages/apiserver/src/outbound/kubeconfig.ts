@@ -1,7 +1,7 @@
 /**
  * A kubeconfig file as an API server uses one: where another server is and how the server shows itself there, and, for
- * admission webhooks, which credentials belong to which of many. Reads what was parsed; files that it names are read by
- * who is given. Programs that make credentials (exec) are refused: nobody would watch them here.
+ * admission webhooks, which credentials belong to which of many. Reads what was parsed; files that it names are read, and
+ * programs that make credentials run, by who is given.
  *
  * Modelled on client-go's clientcmd, and on apiserver's util/webhook for whose credentials go where.
  */
@@ -9,14 +9,8 @@
 import { dirname, resolve } from 'node:path';
 
 import { fieldsOf, listOf, textOf } from '../api/fields.ts';
-
-/** How a server shows itself to another. */
-export interface CallCredentials {
-  /** PEM. */
-  readonly pair?: { readonly cert: string; readonly key: string };
-  /** The Authorization header, made at each call: a token's file may be written anew. */
-  readonly authorization?: () => string;
-}
+import { NO_CREDENTIALS, type CallCredentials, type Shown } from './call-credentials.ts';
+import { ExecCredentials, execProblems, type ProgramRunner } from './exec-credentials.ts';
 
 /** A server that a kubeconfig names. */
 export interface NamedServer {
@@ -30,33 +24,30 @@ export interface NamedServer {
   readonly credentials: CallCredentials;
 }
 
-/** The credentials as a call takes them, now. */
-export function shownBy({ pair, authorization }: CallCredentials): {
-  readonly pair?: { readonly cert: string; readonly key: string };
-  readonly authorization?: string;
-} {
-  return {
-    ...(pair === undefined ? {} : { pair }),
-    ...(authorization === undefined ? {} : { authorization: authorization() }),
-  };
+/** What a kubeconfig needs of the process it is read in. */
+export interface KubeconfigWorld {
+  /** A file's text. @throws with a message that names it */
+  readonly readFile: (path: string) => string;
+  readonly programs: ProgramRunner;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
-type ReadFile = (path: string) => string;
 
 export class Kubeconfig {
   private readonly value: Fields;
   private readonly folder: string;
-  private readonly readFile: ReadFile;
+  private readonly world: KubeconfigWorld;
+  /** A program's credentials are kept for all calls. */
+  private readonly made = new Map<string, CallCredentials>();
 
   /**
    * @param value the file's content
    * @param path of the file: those that it names lie beside it
    */
-  constructor(value: unknown, path: string, readFile: ReadFile) {
+  constructor(value: unknown, path: string, world: KubeconfigWorld) {
     this.value = fieldsOf(value);
     this.folder = dirname(resolve(path));
-    this.readFile = readFile;
+    this.world = world;
   }
 
   /** The server and the user of the current context. @throws Error naming what is missing or cannot be read */
@@ -71,12 +62,17 @@ export class Kubeconfig {
     }
     const serverName = textOf(cluster['tls-server-name']);
     const user = textOf(context['user']);
+    const caBundle = this.data(cluster, 'certificate-authority') ?? '';
+    const unverified = cluster['insecure-skip-tls-verify'] === true;
+    if (unverified && caBundle !== '') {
+      throw new Error('specifying a root certificates file with the insecure flag is not allowed');
+    }
     return {
       url,
-      caBundle: this.data(cluster, 'certificate-authority') ?? '',
+      caBundle,
       ...(serverName === '' ? {} : { serverName }),
-      ...(cluster['insecure-skip-tls-verify'] === true ? { unverified: true } : {}),
-      credentials: user === '' ? {} : (this.user(user) ?? this.noUser(user)),
+      ...(unverified ? { unverified: true } : {}),
+      credentials: user === '' ? NO_CREDENTIALS : (this.user(user, cluster) ?? this.noUser(user)),
     };
   }
 
@@ -90,7 +86,7 @@ export class Kubeconfig {
       if (found !== undefined) return found;
     }
     const context = this.named('contexts', 'context', textOf(this.value['current-context']));
-    return this.user('*') ?? this.user(textOf(context?.['user'])) ?? {};
+    return this.user('*') ?? this.user(textOf(context?.['user'])) ?? NO_CREDENTIALS;
   }
 
   /** @throws Error for one whose credentials cannot be used */
@@ -102,17 +98,49 @@ export class Kubeconfig {
     throw new Error(`invalid configuration: user ${quote(name)} was not found`);
   }
 
-  private user(name: string): CallCredentials | undefined {
+  private user(name: string, cluster: Fields = {}): CallCredentials | undefined {
+    const known = this.made.get(name);
+    if (known !== undefined) return known;
     const user = this.named('users', 'user', name);
     if (user === undefined) return undefined;
-    if (user['exec'] !== undefined || user['auth-provider'] !== undefined) {
-      throw new Error(`user ${quote(name)}: credentials made by a program are not supported`);
+    const credentials = this.credentialsOf(name, user, cluster);
+    this.made.set(name, credentials);
+    return credentials;
+  }
+
+  private credentialsOf(name: string, user: Fields, cluster: Fields): CallCredentials {
+    const problems = userProblems(name, user);
+    if (problems.length > 0) {
+      throw new Error(
+        `invalid configuration: ${problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`}`,
+      );
     }
+    const given = (): Shown => this.shownOf(user);
+    // What cannot be read is told when the file is, not at the first call.
+    const { pair, authorization } = given();
+    const { exec } = user;
+    // A program is not asked where the file itself says who the server is.
+    if (exec === undefined || exec === null || pair !== undefined || authorization !== undefined) {
+      return {
+        shown: () => {
+          try {
+            return Promise.resolve(given());
+          } catch (error) {
+            return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+          }
+        },
+        refused: () => undefined,
+      };
+    }
+    const said = fieldsOf(exec);
+    const command = textOf(said['command']);
+    const settled = command.includes('/') ? resolve(this.folder, command) : command;
+    return new ExecCredentials(said, settled, this.clusterInfo(cluster), this.world.programs);
+  }
+
+  private shownOf(user: Fields): Shown {
     const cert = this.data(user, 'client-certificate');
-    const key = this.data(user, 'client-key');
-    if ((cert === undefined) !== (key === undefined)) {
-      throw new Error(`user ${quote(name)}: client-certificate and client-key must be specified together`);
-    }
+    const key = cert === undefined ? undefined : this.data(user, 'client-key');
     const authorization = this.authorization(user);
     return {
       ...(cert === undefined || key === undefined ? {} : { pair: { cert, key } }),
@@ -120,18 +148,45 @@ export class Kubeconfig {
     };
   }
 
-  private authorization(user: Fields): (() => string) | undefined {
+  private authorization(user: Fields): string | undefined {
     const file = textOf(user['tokenFile']);
-    if (file !== '') {
-      const path = resolve(this.folder, file);
-      return () => `Bearer ${this.readFile(path).trim()}`;
-    }
     const token = textOf(user['token']);
-    if (token !== '') return () => `Bearer ${token}`;
+    if (file !== '') {
+      try {
+        return `Bearer ${this.world.readFile(resolve(this.folder, file)).trim()}`;
+      } catch (error) {
+        // A token in place stands in while there is no file.
+        if (token === '') throw error;
+      }
+    }
+    if (token !== '') return `Bearer ${token}`;
     const [name, password] = [textOf(user['username']), textOf(user['password'])];
     if (name === '' && password === '') return undefined;
-    const pair = Buffer.from(`${name}:${password}`, 'utf8').toString('base64');
-    return () => `Basic ${pair}`;
+    return `Basic ${Buffer.from(`${name}:${password}`, 'utf8').toString('base64')}`;
+  }
+
+  /** What a program is told of the server it makes credentials for. */
+  private clusterInfo(cluster: Fields): Fields {
+    const kept = [
+      'server',
+      'tls-server-name',
+      'insecure-skip-tls-verify',
+      'proxy-url',
+      'disable-compression',
+    ];
+    const authority = this.data(cluster, 'certificate-authority');
+    const extension = listOf(cluster['extensions'])
+      .map((each) => fieldsOf(each))
+      .find(({ name }) => name === `${EXEC_GROUP}/exec`);
+    return {
+      ...Object.fromEntries(
+        kept.flatMap((name) => (cluster[name] === undefined ? [] : [[name, cluster[name]]])),
+      ),
+      ...(authority === undefined
+        ? {}
+        : { 'certificate-authority-data': Buffer.from(authority, 'utf8').toString('base64') }),
+      ...(extension === undefined ? {} : { config: extension['extension'] }),
+    };
   }
 
   /** `name-data`, in base64, or the text of the file that `name` says. */
@@ -139,7 +194,7 @@ export class Kubeconfig {
     const inline = textOf(of[`${name}-data`]);
     if (inline !== '') return Buffer.from(inline, 'base64').toString('utf8');
     const file = textOf(of[name]);
-    return file === '' ? undefined : this.readFile(resolve(this.folder, file));
+    return file === '' ? undefined : this.world.readFile(resolve(this.folder, file));
   }
 
   private named(list: string, member: string, name: string): Fields | undefined {
@@ -147,6 +202,39 @@ export class Kubeconfig {
     const found = listOf(this.value[list]).find((entry) => fieldsOf(entry)['name'] === name);
     return found === undefined ? undefined : fieldsOf(fieldsOf(found)[member]);
   }
+}
+
+const EXEC_GROUP = 'client.authentication.k8s.io';
+
+/** What is wrong with a user, in clientcmd's words. */
+function userProblems(name: string, user: Fields): string[] {
+  const has = (member: string): boolean => textOf(user[member]) !== '';
+  const problems: string[] = [];
+  const methods = [
+    ...(has('token') ? ['token'] : []),
+    ...(has('username') || has('password') ? ['basicAuth'] : []),
+  ];
+  const cert = has('client-certificate') || has('client-certificate-data');
+  if (cert && !has('client-key') && !has('client-key-data')) {
+    problems.push(
+      `client-key-data or client-key must be specified for ${name} to use the clientCert authentication method.`,
+    );
+  }
+  const { exec, 'auth-provider': provider } = user;
+  if (exec !== undefined && exec !== null) {
+    if (provider !== undefined) {
+      problems.push(`authProvider cannot be provided in combination with an exec plugin for ${name}`);
+    }
+    problems.push(...execProblems(fieldsOf(exec), name));
+  } else if (provider !== undefined && provider !== null) {
+    problems.push(`no Auth Provider found for name ${quote(fieldsOf(provider)['name'])}`);
+  }
+  if (methods.length > 1) {
+    problems.push(
+      `more than one authentication method found for ${name}; found [${methods.join(' ')}], only one is allowed`,
+    );
+  }
+  return problems;
 }
 
 const HTTPS_PORT = ':443';

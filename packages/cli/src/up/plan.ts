@@ -85,6 +85,7 @@ export function planApiserver(
       `--bind-address=${HOST}`,
       `--secure-port=${port}`,
       '--authorization-mode=Node,RBAC',
+      '--allow-privileged=true',
       '--enable-bootstrap-token-auth',
       '--enable-admission-plugins=NodeRestriction',
       '--controllers=*',

@@ -11,7 +11,8 @@ import { ApiError, badRequest, type StatusReason } from '../../api/status.ts';
 import { JsonSyntaxError, readJson } from '../../codec/json-reader.ts';
 import { writeJson } from '../../codec/json-writer.ts';
 import { has, part, text, countOf } from '../../validation/value.ts';
-import { shownBy } from '../../outbound/kubeconfig.ts';
+import { NO_CREDENTIALS } from '../../outbound/call-credentials.ts';
+import { postShown } from '../../outbound/post-shown.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import { textOf } from '../refusals.ts';
 import type { Invocation } from './match.ts';
@@ -86,11 +87,13 @@ async function post(context: WebhookContext, question: WebhookQuestion, body: Js
       port === '' ? `${host}:${SERVICE_PORT}` : host,
       question.mutating ? 'admit' : 'validating',
     );
-    const shown = credentials === undefined ? target : { ...target, ...shownBy(credentials) };
-    const { code, body: bytes } = await context.caller.post(shown, Buffer.from(writeJson(body)), {
-      timeoutMs: timeoutSeconds * 1_000,
-      signal: attributes.signal,
-    });
+    const { code, body: bytes } = await postShown(
+      context.caller,
+      target,
+      credentials ?? NO_CREDENTIALS,
+      Buffer.from(writeJson(body)),
+      { timeoutMs: timeoutSeconds * 1_000, signal: attributes.signal },
+    );
     return readAnswer(code, bytes);
   } catch (error) {
     const code = error instanceof BadAnswer ? error.code : question.mutating ? 503 : 400;

@@ -1,6 +1,6 @@
 /** What webhooks need beside other plugins: calls out, names of services, other forms of objects. Types only. */
 
-import type { CallCredentials } from '../../outbound/kubeconfig.ts';
+import type { CallCredentials } from '../../outbound/call-credentials.ts';
 import type { ResourceVersions } from './resource-versions.ts';
 
 /** A call out; outbound/https-caller.ts makes them. */
