@@ -9,6 +9,7 @@
 import { assert } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Filter, Headers } from '../api/exchange.ts';
+import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { ApiError, statusObject } from '../api/status.ts';
 import { asObject } from '../codec/object-codec.ts';
 import type { Classified, FlowControl } from '../flowcontrol/flow-control.ts';
@@ -55,7 +56,7 @@ export function fairness({ control, watches, objects }: FairnessOptions): Filter
     const { headers } = response;
     const marked = { ...response, headers: headers === undefined ? mark : new Map([...headers, ...mark]) };
     if (ended === undefined) return marked;
-    if (marked.kind === 'stream') return { ...marked, chunks: until(marked.chunks, ended) };
+    if (marked.kind === 'stream') return { ...marked, chunks: new Until(marked.chunks, ended) };
     ended();
     return marked;
   };
@@ -98,29 +99,58 @@ async function answered(
 }
 
 /** The stream, and a word when it is over, however it ends. */
-function until(chunks: AsyncIterable<Buffer>, ended: () => void): AsyncIterable<Buffer> {
-  return {
-    [Symbol.asyncIterator]() {
-      const inner = chunks[Symbol.asyncIterator]();
-      return {
-        async next() {
-          try {
-            const step = await inner.next();
-            if (step.done === true) ended();
-            return step;
-          } catch (error) {
-            ended();
-            throw error;
-          }
-        },
-        async return() {
-          ended();
-          await inner.return?.();
-          return { done: true, value: undefined };
-        },
-      };
-    },
-  };
+class Until implements AsyncIterable<Buffer>, ReadyIterator<Buffer> {
+  private readonly inner: AsyncIterator<Buffer>;
+  private readonly ended: () => void;
+  /** The same stream, once it can be polled. */
+  private ready: ReadyIterator<Buffer> | undefined = undefined;
+
+  constructor(chunks: AsyncIterable<Buffer>, ended: () => void) {
+    this.inner = chunks[Symbol.asyncIterator]();
+    this.ended = ended;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  get canPoll(): boolean {
+    if (isReady(this.inner)) this.ready = this.inner;
+    return this.ready !== undefined;
+  }
+
+  poll(): Buffer | 'ended' | undefined {
+    try {
+      const piece = this.ready === undefined ? 'ended' : this.ready.poll();
+      if (piece === 'ended') this.ended();
+      return piece;
+    } catch (error) {
+      this.ended();
+      throw error;
+    }
+  }
+
+  whenReady(task: () => void): void {
+    this.ready?.whenReady(task);
+  }
+
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
+    try {
+      const step = await this.inner.next();
+      if (step.done !== true) return step;
+      this.ended();
+    } catch (error) {
+      this.ended();
+      throw error;
+    }
+    return { done: true, value: undefined };
+  }
+
+  async return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.ended();
+    await this.inner.return?.();
+    return { done: true, value: undefined };
+  }
 }
 
 /** Plain text, as the original answers before it knows what the client reads. */

@@ -5,6 +5,7 @@
 
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
+import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { statusObject } from '../api/status.ts';
 import { asObject } from '../codec/object-codec.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
@@ -47,9 +48,11 @@ export async function watch(scope: Scope): Promise<ApiResponse> {
  * The source's batches as one watcher sees them, until it ends, the time is up or nobody listens. No generator: with a
  * thousand watchers of one object each step of each of them counts.
  */
-class WireEvents implements AsyncIterableIterator<readonly WireEvent[], undefined> {
+class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<readonly WireEvent[]> {
   private readonly source: Watch;
   private readonly batches: AsyncIterator<readonly WatchEvent[]>;
+  /** The same, once they can be polled. */
+  private ready: ReadyIterator<readonly WatchEvent[]> | undefined = undefined;
   private readonly shape: EventShape;
   private readonly timer: { cancel(): void };
   private readonly signal: AbortSignal;
@@ -85,6 +88,30 @@ class WireEvents implements AsyncIterableIterator<readonly WireEvent[], undefine
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  get canPoll(): boolean {
+    if (isReady(this.batches) && !this.shape.prepares) this.ready = this.batches;
+    return this.ready !== undefined;
+  }
+
+  poll(): readonly WireEvent[] | 'ended' | undefined {
+    const batch = this.ready === undefined ? 'ended' : this.ready.poll();
+    if (batch === undefined) return undefined;
+    if (batch === 'ended') {
+      this.end();
+      return batch;
+    }
+    const { shape } = this;
+    try {
+      return batch.map((event) => shape.wire(event));
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  whenReady(task: () => void): void {
+    this.ready?.whenReady(task);
   }
 
   next(): Promise<IteratorResult<readonly WireEvent[], undefined>> {

@@ -8,10 +8,11 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
-import { assert, type Clock } from '@keelson/base';
+import { assert, toError, type Clock } from '@keelson/base';
 
 import type { ApiResponse, Headers } from '../api/exchange.ts';
 import { parseApiVersion, type KubeObject } from '../api/meta.ts';
+import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { ApiError, notAcceptable, statusObject } from '../api/status.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import { asJson, asObject, isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
@@ -168,6 +169,33 @@ export class Responder {
     return out.open;
   }
 
+  /** Writes what is there whenever there is something, until the stream ends or is to be ended: no promise for a piece. */
+  private pump(iterator: ReadyIterator<Buffer>, out: Outgoing, stop: Interruption): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const go = (): void => {
+        try {
+          while (out.open && !stop.fired) {
+            const piece = iterator.poll();
+            if (piece === 'ended') break;
+            if (piece === undefined) {
+              iterator.whenReady(go);
+              return;
+            }
+            if (!out.write(piece)) {
+              void this.drained(out).then(go);
+              return;
+            }
+          }
+          resolve();
+        } catch (error) {
+          reject(toError(error));
+        }
+      };
+      stop.whenFired(resolve);
+      go();
+    });
+  }
+
   private async writeStream(
     request: HttpRequest,
     response: Extract<ApiResponse, { kind: 'stream' }>,
@@ -197,6 +225,10 @@ export class Responder {
         }
         if (!out.open) break;
         if (!out.write(step.value) && !(await this.drained(out))) break;
+        if (isReady(iterator)) {
+          await this.pump(iterator, out, stop);
+          break;
+        }
       }
     } catch (error) {
       whole = false;
@@ -310,7 +342,7 @@ function pretty(value: Parameters<typeof writeJson>[0]): Buffer {
 /** Waits for the next piece of a stream or for one of the signals, without leaving anything behind at either. */
 class Interruption {
   private readonly signals: readonly AbortSignal[];
-  private fired = false;
+  fired = false;
   private wake: (() => void) | undefined;
   private readonly fire = (): void => {
     this.fired = true;
@@ -332,6 +364,11 @@ class Interruption {
       this.wake = () => resolve(undefined);
       iterator.next().then(resolve, reject);
     });
+  }
+
+  /** Calls when a signal fires, in place of orNext. */
+  whenFired(task: () => void): void {
+    this.wake = task;
   }
 
   release(): void {

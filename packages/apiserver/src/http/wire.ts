@@ -5,6 +5,7 @@
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
+import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { badRequest } from '../api/status.ts';
 import { readEnvelope } from '../codec/envelope.ts';
 import { isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
@@ -88,20 +89,18 @@ export class HttpWire implements Wire {
 }
 
 /** One piece a batch, so that a turn's events leave in one write. No generator: see handlers/watch.ts. */
-class Framed implements AsyncIterableIterator<Buffer, undefined> {
+class Framed implements AsyncIterable<Buffer>, ReadyIterator<Buffer> {
   private readonly batches: AsyncIterator<readonly WireEvent[]>;
   private readonly frames: WatchFrames;
   private readonly protobuf: boolean;
+  /** The same events, once they can be polled. */
+  private ready: ReadyIterator<readonly WireEvent[]> | undefined = undefined;
   private readonly step = (
     result: IteratorResult<readonly WireEvent[]>,
   ): IteratorResult<Buffer, undefined> | Promise<IteratorResult<Buffer, undefined>> => {
     if (result.done === true) return { done: true, value: undefined };
     const batch = result.value;
-    if (batch.length === 0) return this.next();
-    return {
-      done: false,
-      value: batch.length === 1 ? this.made(batch[0]) : Buffer.concat(batch.map((event) => this.made(event))),
-    };
+    return batch.length === 0 ? this.next() : { done: false, value: this.piece(batch) };
   };
 
   constructor(events: AsyncIterable<readonly WireEvent[]>, frames: WatchFrames, protobuf: boolean) {
@@ -114,6 +113,23 @@ class Framed implements AsyncIterableIterator<Buffer, undefined> {
     return this;
   }
 
+  get canPoll(): boolean {
+    if (isReady(this.batches)) this.ready = this.batches;
+    return this.ready !== undefined;
+  }
+
+  poll(): Buffer | 'ended' | undefined {
+    for (;;) {
+      const batch = this.ready === undefined ? 'ended' : this.ready.poll();
+      if (batch === undefined || batch === 'ended') return batch;
+      if (batch.length > 0) return this.piece(batch);
+    }
+  }
+
+  whenReady(task: () => void): void {
+    this.ready?.whenReady(task);
+  }
+
   next(): Promise<IteratorResult<Buffer, undefined>> {
     return this.batches.next().then(this.step);
   }
@@ -121,6 +137,10 @@ class Framed implements AsyncIterableIterator<Buffer, undefined> {
   async return(): Promise<IteratorResult<Buffer, undefined>> {
     await this.batches.return?.();
     return { done: true, value: undefined };
+  }
+
+  private piece(batch: readonly WireEvent[]): Buffer {
+    return batch.length === 1 ? this.made(batch[0]) : Buffer.concat(batch.map((event) => this.made(event)));
   }
 
   private made(event: WireEvent): Buffer {

@@ -176,7 +176,11 @@ export class CacherFeed {
     this.watch = watch;
     try {
       for await (const batch of watch) {
-        await this.take(batch);
+        try {
+          await this.take(batch);
+        } finally {
+          this.parts.fanOut.wake();
+        }
         if (this.isStopped()) return;
       }
     } finally {
@@ -209,8 +213,14 @@ export class CacherFeed {
       }
       cache.advance(revision);
       this.arrived();
-      if (full.length > 0) await this.insist(full);
-      if (turns.due()) await turns.take();
+      if (full.length > 0) {
+        this.parts.fanOut.wake();
+        await this.insist(full);
+      }
+      if (turns.due()) {
+        this.parts.fanOut.wake();
+        await turns.take();
+      }
     }
   }
 
@@ -246,7 +256,10 @@ export class CacherFeed {
     this.budgetAtMs = clock.monotonicMs();
     this.budgetMs = Math.max(0, this.budgetMs - (this.budgetAtMs - startMs));
     for (const [watcher, event] of full) {
-      if (watcher.add(event)) continue;
+      if (watcher.add(event)) {
+        watcher.awake();
+        continue;
+      }
       watcher.end();
       fanOut.remove(watcher);
       metrics.terminatedWatchers += 1;

@@ -21,6 +21,8 @@ export class FanOut {
   private readonly byField = new Map<string, Map<string, Set<CacheWatcher>>>();
   private readonly all = new Map<CacheWatcher, Scope>();
   private readonly root: string;
+  /** Those that have something new, until they are told. */
+  private due: CacheWatcher[] = [];
 
   /** @param root key prefix of the resource with a slash at its end */
   constructor(root: string) {
@@ -52,23 +54,39 @@ export class FanOut {
     else this.byField.get(scope.indexed.field)?.delete(scope.indexed.value);
   }
 
-  /** Gives the event to all it may concern. @returns those that had no room for it */
+  /** Tells watchers of what was given to them since the last time: of all events of a turn at once. */
+  wake(): void {
+    const { due } = this;
+    if (due.length === 0) return;
+    this.due = [];
+    for (const watcher of due) watcher.awake();
+  }
+
+  /** Gives the event to all it may concern; they hear of it with wake(). @returns those that had no room for it */
   give(event: CacheEvent): CacheWatcher[] {
     const full: CacheWatcher[] = [];
     const { order } = event.object;
     if (this.byOrder.size > 0) {
       for (let slash = this.root.length - 1; slash >= 0; slash = order.indexOf('/', slash + 1)) {
-        addTo(this.byOrder.get(order.slice(0, slash + 1)), event, full);
+        this.addTo(this.byOrder.get(order.slice(0, slash + 1)), event, full);
       }
-      addTo(this.byOrder.get(order), event, full);
+      this.addTo(this.byOrder.get(order), event, full);
     }
     for (const [field, values] of this.byField) {
       const now = event.now?.fields[field];
       const before = event.before?.fields[field];
-      if (now !== undefined) addTo(values.get(now), event, full);
-      if (before !== undefined && before !== now) addTo(values.get(before), event, full);
+      if (now !== undefined) this.addTo(values.get(now), event, full);
+      if (before !== undefined && before !== now) this.addTo(values.get(before), event, full);
     }
     return full;
+  }
+
+  private addTo(group: ReadonlySet<CacheWatcher> | undefined, event: CacheEvent, full: CacheWatcher[]): void {
+    if (group === undefined) return;
+    for (const watcher of group) {
+      if (!watcher.add(event)) full.push(watcher);
+      else if (watcher.takeDue()) this.due.push(watcher);
+    }
   }
 
   private groupOf({ order, indexed }: Scope): Set<CacheWatcher> {
@@ -83,9 +101,4 @@ export class FanOut {
     if (group === undefined) groups.set(name, (group = new Set()));
     return group;
   }
-}
-
-function addTo(group: ReadonlySet<CacheWatcher> | undefined, event: CacheEvent, full: CacheWatcher[]): void {
-  if (group === undefined) return;
-  for (const watcher of group) if (!watcher.add(event)) full.push(watcher);
 }

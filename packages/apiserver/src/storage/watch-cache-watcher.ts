@@ -6,6 +6,7 @@
 
 import type { Clock } from '@keelson/base';
 
+import type { ReadyIterator } from '../api/ready.ts';
 import type { CacheEvent } from './event-ring.ts';
 import { Turns } from './list-reader.ts';
 import { selectsEverything } from './storage.ts';
@@ -53,7 +54,9 @@ export class CacheWatcher implements Watch {
   private nextBookmarkMs: number;
   private queue: WatchEvent[] = [];
   private state: 'running' | 'ended' | 'stopped' = 'running';
+  /** Who waits for the next event. */
   private wake: (() => void) | undefined = undefined;
+  private listed = false;
   private room: (() => void) | undefined = undefined;
   private readonly abort = (): void => this.stop();
   private readonly taken = (): Promise<IteratorResult<readonly WatchEvent[], undefined>> => this.take();
@@ -75,8 +78,23 @@ export class CacheWatcher implements Watch {
     const view = this.viewOf(event);
     if (view === undefined) return true;
     if (this.queue.length >= this.options.queueMax) return false;
-    this.enqueue(view);
+    this.queue.push(view);
     return true;
+  }
+
+  /** Whether somebody is to be told of what was added and nobody was asked to do so; who asks does it soon. */
+  takeDue(): boolean {
+    if (this.listed || this.wake === undefined || this.queue.length === 0) return false;
+    this.listed = true;
+    return true;
+  }
+
+  /** Tells who waits of what was added. */
+  awake(): void {
+    const { wake } = this;
+    this.listed = false;
+    this.wake = undefined;
+    wake?.();
   }
 
   /** Tells of progress when it is time for it and there is room. */
@@ -89,7 +107,8 @@ export class CacheWatcher implements Watch {
     if (!this.bookmarks || revision < this.options.from || revision === 0) return;
     if (this.state !== 'running' || this.queue.length >= this.options.queueMax) return;
     this.nextBookmarkMs = this.bookmarkAfter(nowMs);
-    this.enqueue({ type: 'BOOKMARK', revision, initialEventsEnd: false });
+    this.queue.push({ type: 'BOOKMARK', revision, initialEventsEnd: false });
+    this.awake();
   }
 
   /** Whether a bookmark is to be sent within as long. */
@@ -120,7 +139,7 @@ export class CacheWatcher implements Watch {
   }
 
   /** No generator: with a thousand watchers of one object each step of each of them counts. */
-  [Symbol.asyncIterator](): AsyncIterator<readonly WatchEvent[], undefined> {
+  [Symbol.asyncIterator](): ReadyIterator<readonly WatchEvent[]> {
     const beginning = this.begin();
     let began = false;
     const take = this.take.bind(this);
@@ -136,6 +155,15 @@ export class CacheWatcher implements Watch {
       return take();
     };
     return {
+      get canPoll() {
+        return began;
+      },
+      poll: () => this.poll(),
+      whenReady: (task) => {
+        this.wake = task;
+        // Something may have come, or have ended, in between.
+        if (this.queue.length > 0 || this.state !== 'running') this.awake();
+      },
       next: () => (began ? take() : nextAtFirst()),
       return: () => {
         this.stop();
@@ -144,23 +172,30 @@ export class CacheWatcher implements Watch {
     };
   }
 
-  /** What is queued, once there is something. */
-  private take(): Promise<IteratorResult<readonly WatchEvent[], undefined>> {
+  /** What is queued, and the end behind it. */
+  private poll(): readonly WatchEvent[] | 'ended' | undefined {
     const { queue } = this;
     if (this.state !== 'stopped' && queue.length > 0) {
       const batch = queue.length <= BATCH_MAX ? queue : queue.slice(0, BATCH_MAX);
       this.queue = batch === queue ? [] : queue.slice(BATCH_MAX);
       this.madeRoom();
-      return Promise.resolve({ done: false, value: batch });
+      return batch;
     }
-    if (this.state === 'running') {
+    if (this.state === 'running') return undefined;
+    this.stop();
+    return 'ended';
+  }
+
+  /** The same, once there is something. */
+  private take(): Promise<IteratorResult<readonly WatchEvent[], undefined>> {
+    const batch = this.poll();
+    if (batch === undefined) {
       // Not the event that wakes alone: whatever comes in the same turn goes along.
       return new Promise<void>((resolve) => {
         this.wake = resolve;
       }).then(this.taken);
     }
-    this.stop();
-    return Promise.resolve(OVER);
+    return Promise.resolve(batch === 'ended' ? OVER : { done: false, value: batch });
   }
 
   /** What it begins with, in batches; decided here and not when it was made, because it may be long. */
@@ -204,22 +239,11 @@ export class CacheWatcher implements Watch {
     return then ? event.as('DELETED') : undefined;
   }
 
-  private enqueue(event: WatchEvent): void {
-    this.queue.push(event);
-    this.awake();
-  }
-
   private bookmarkAfter(nowMs: number): number {
     const regular = nowMs + BOOKMARK_MS;
     if (this.deadlineMs === undefined) return regular;
     const last = this.deadlineMs - BEFORE_DEADLINE_MS;
     return nowMs < last ? Math.min(regular, last) : regular;
-  }
-
-  private awake(): void {
-    const { wake } = this;
-    this.wake = undefined;
-    wake?.();
   }
 
   private madeRoom(): void {
