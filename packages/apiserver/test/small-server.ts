@@ -217,10 +217,12 @@ export function smallServer(
     readonly conversionCalls?: ConversionCalls;
     /** Who asks; nobody unless said. */
     readonly user?: UserInfo;
+    /** The store, which other servers may share; one of its own unless said. */
+    readonly backend?: MemoryBackend;
   } = {},
 ): SmallServer {
   const clock = options.clock ?? systemClock;
-  const backend = new MemoryBackend({ clock });
+  const backend = options.backend ?? new MemoryBackend({ clock });
   const prng = new Prng(7);
   let serial = 0;
   const server = new ApiServer({

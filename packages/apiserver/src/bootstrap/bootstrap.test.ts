@@ -186,6 +186,7 @@ describe('a fresh server', () => {
       'poststarthook/priority-and-fairness-config-producer',
       'poststarthook/bootstrap-controller',
       'poststarthook/start-kubernetes-service-cidr-controller',
+      'poststarthook/start-service-ip-repair-controllers',
     ]);
   });
 });

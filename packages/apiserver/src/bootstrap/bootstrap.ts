@@ -6,6 +6,9 @@
 
 import { assert, toError, type Clock, type Logger } from '@keelson/base';
 
+import type { PortRange } from '../registry/core/port-allocation.ts';
+import { DEFAULT_SERVICE_RANGES } from '../registry/core/service-hooks.ts';
+import { ServiceRepair } from '../registry/core/service-repair.ts';
 import type { Scheme } from '../registry/scheme.ts';
 import type { StorageBackend } from '../storage/storage.ts';
 import { apiServices, type RegistrationSources } from './api-services.ts';
@@ -36,12 +39,15 @@ export interface BootstrapOptions {
   readonly rbac?: boolean;
   /** Keeps an APIService for each version that is served; none are made without. */
   readonly apiServices?: RegistrationSources;
+  /** --service-node-port-range; 30000-32767 unless said. */
+  readonly nodePorts?: PortRange;
   /** Whether this server keeps the endpoints of the service `kubernetes`. True unless said. */
   readonly endpoints?: boolean;
 }
 
 /** What the store may take at a stop, twice: records of this server run out by themselves after 15 s. */
 const STOP_MS = 1_000;
+const REPAIR_MS = 60_000;
 
 export class Bootstrap {
   private readonly options: BootstrapOptions;
@@ -105,6 +111,7 @@ export class Bootstrap {
       flowControlObjects(),
       kubernetesService(this.service),
       defaultServiceCidr(serviceRanges, nowMs),
+      serviceRepair(options.nodePorts ?? DEFAULT_SERVICE_RANGES.nodePorts, nowMs),
       ...(options.apiServices === undefined
         ? []
         : [apiServices(() => this.running().stores, options.apiServices)]),
@@ -115,4 +122,14 @@ export class Bootstrap {
     assert(this.world !== undefined, 'hooks run after the start');
     return this.world;
   }
+}
+
+/** A server that died may have left addresses and ports taken that nobody has. */
+function serviceRepair(nodePorts: PortRange, nowMs: () => number): PostStartHook {
+  const repair = new ServiceRepair(nodePorts, nowMs);
+  return {
+    name: 'start-service-ip-repair-controllers',
+    everyMs: REPAIR_MS,
+    run: (stores) => repair.run(stores),
+  };
 }

@@ -10,6 +10,7 @@ import type { GroupResource, GroupVersion, GroupVersionKind, KubeObject } from '
 import type { RequestInfo } from '../api/request-info.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
+import type { Storage } from '../storage/storage.ts';
 import type { Strategy, StrategyContext, SubresourceStrategy } from './strategy.ts';
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
@@ -87,6 +88,8 @@ export interface ResourceCall {
 export interface Stores {
   /** The store of a resource; undefined when it is not served. */
   of(resource: GroupResource): ObjectStore | undefined;
+  /** What lies below /ranges: RangeAllocations, which no client sees. */
+  ranges(): Storage;
 }
 
 /** The part of store.ts that hooks and subresources use; objects in the storage version. */

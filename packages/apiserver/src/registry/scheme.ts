@@ -19,6 +19,7 @@ import type { ProtobufCodec } from '../codec/protobuf.ts';
 import { conform } from '../codec/typed.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { TypeTable } from '../schema/type-table.ts';
+import { RANGES_PREFIX } from '../storage/keys.ts';
 import { builtInCodec, customCodec, type ReadableType } from '../storage/object-codec.ts';
 import type { ObjectCodec, Storage, StorageResource } from '../storage/storage.ts';
 import {
@@ -38,8 +39,8 @@ export interface SchemeOptions {
   readonly protobuf: ProtobufCodec;
   /** Of built-in kinds in the store; protobuf unless said. */
   readonly mediaType?: 'protobuf' | 'json';
-  /** Opens what holds a resource's objects. */
-  storage(resource: StorageResource, definition: ResourceDefinition): Storage;
+  /** Opens what holds a resource's objects. @param definition undefined for what is no resource of its own */
+  storage(resource: StorageResource, definition?: ResourceDefinition): Storage;
   /** The context of what hooks and controllers do. */
   context(dryRun: boolean): StrategyContext;
   /** --runtime-config: `apps/v1`, `api/beta`, `resource.k8s.io/v1beta1/deviceclasses` to whether it is served. */
@@ -76,6 +77,7 @@ export class Scheme implements Stores {
   private readonly options: SchemeOptions;
   private readonly entries = new Map<string, Entry>();
   private changes = 0;
+  private rangeStorage: Storage | undefined = undefined;
 
   constructor(options: SchemeOptions) {
     this.options = options;
@@ -140,6 +142,26 @@ export class Scheme implements Stores {
 
   of(resource: GroupResource): ObjectStore | undefined {
     return this.entries.get(describeResource(resource))?.store;
+  }
+
+  ranges(): Storage {
+    const { protobuf, mediaType, types } = this.options;
+    this.rangeStorage ??= this.options.storage({
+      resource: { group: '', resource: 'servicenodeportallocations' },
+      prefix: RANGES_PREFIX,
+      codec: builtInCodec({
+        protobuf,
+        ...(mediaType === undefined ? {} : { mediaType }),
+        schemaProps: this.schemaProps(),
+        stored: {
+          apiVersion: 'v1',
+          kind: 'RangeAllocation',
+          struct: types.struct('core.v1.RangeAllocation'),
+        },
+      }),
+      fieldsOf: () => ({}),
+    });
+    return this.rangeStorage;
   }
 
   /** The store with all that the server itself does with it. */

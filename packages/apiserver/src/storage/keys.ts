@@ -17,6 +17,9 @@ export const HEALTH_KEY = '/health';
 /** Leased records of the API servers that run, by address. */
 export const MASTER_LEASES_PREFIX = '/masterleases';
 
+/** Which numbers of a range are taken; a RangeAllocation each. */
+export const RANGES_PREFIX = '/ranges';
+
 /** Where API servers agree on when to compact. It stands outside the prefix. */
 export const COMPACT_REVISION_KEY = 'compact_rev_key';
 

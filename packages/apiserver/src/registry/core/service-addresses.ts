@@ -1,8 +1,8 @@
 /**
  * Cluster IPs of services: an IPAddress object each, whose name is the address, so that whoever makes it first has
  * it, in this server or another. Ranges are the server's own and those of ServiceCIDR objects. An address that was
- * not asked for is taken at random above a band that is left to those who ask. Does not look for objects whose
- * service is gone: an address is given back with the service, or when its creation fails.
+ * not asked for is taken at random above a band that is left to those who ask. An address is given back with the
+ * service, or when its creation fails; one that a server which died left taken is service-repair.ts's to find.
  *
  * Modelled on kubernetes' pkg/registry/core/service/ipallocator; refusals carry its texts.
  */
@@ -21,12 +21,12 @@ import {
   type Network,
 } from '../../validation/addresses.ts';
 import { part, parts, text, texts } from '../../validation/value.ts';
-import type { ObjectStore, Stores } from '../resource.ts';
+import type { Stores } from '../resource.ts';
 import type { StrategyContext } from '../strategy.ts';
 
-const IP_ADDRESSES = { group: 'networking.k8s.io', resource: 'ipaddresses' };
+export const IP_ADDRESSES = { group: 'networking.k8s.io', resource: 'ipaddresses' };
 const SERVICE_CIDRS = { group: 'networking.k8s.io', resource: 'servicecidrs' };
-const SERVICES = { group: '', resource: 'services' };
+export const SERVICES = { group: '', resource: 'services' };
 const LABELS = {
   family: 'ipaddress.kubernetes.io/ip-family',
   manager: 'ipaddress.kubernetes.io/managed-by',
@@ -101,11 +101,14 @@ export class AddressBook {
     const address = parseAddress(ip);
     if (store === undefined || address === undefined || this.context.dryRun) return;
     const name = formatAddress(address);
-    if (!(await this.isOwn(store, name))) return;
     try {
-      await store.delete('', name, { dryRun: false });
+      const found = await store.get('', name);
+      if (!isFor(this.service, found)) return;
+      const { uid = '' } = found.metadata;
+      await store.delete('', name, { dryRun: false, preconditions: { uid } });
     } catch (error) {
-      if (!(error instanceof ApiError) || error.reason !== 'NotFound') throw error;
+      // Given back already, and perhaps taken by another since.
+      if (!(error instanceof ApiError) || !['NotFound', 'Conflict'].includes(error.reason)) throw error;
     }
   }
 
@@ -170,40 +173,15 @@ export class AddressBook {
     const ip = formatAddress(address);
     const store = this.stores.of(IP_ADDRESSES);
     if (store === undefined || this.context.dryRun) return !(await this.all()).has(ip);
-    const { name = '', namespace = '' } = this.service.metadata;
     try {
-      await store.create(
-        '',
-        {
-          apiVersion: 'networking.k8s.io/v1',
-          kind: 'IPAddress',
-          metadata: { name: ip, labels: { [LABELS.family]: address.family, [LABELS.manager]: MANAGER } },
-          spec: { parentRef: { resource: 'services', namespace, name } },
-        },
-        { dryRun: false },
-      );
+      await store.create('', addressFor(this.service, address), { dryRun: false });
     } catch (error) {
-      if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') throw error;
-      // Left by a creation of this very service that nobody finished.
-      return await this.isOwn(store, ip);
+      // Not even where it is for a service of this name: another server may be about to give it back.
+      if (error instanceof ApiError && error.reason === 'AlreadyExists') return false;
+      throw error;
     }
     this.taken.push(ip);
     return true;
-  }
-
-  private async isOwn(store: ObjectStore, ip: string): Promise<boolean> {
-    try {
-      const parent = part(part(await store.get('', ip), 'spec'), 'parentRef');
-      const { name, namespace } = this.service.metadata;
-      return (
-        text(parent, 'resource') === 'services' &&
-        text(parent, 'name') === name &&
-        text(parent, 'namespace') === namespace
-      );
-    } catch (error) {
-      if (error instanceof ApiError && error.reason === 'NotFound') return false;
-      throw error;
-    }
   }
 
   /** All addresses that are taken; those of other services, where addresses are no objects. */
@@ -219,6 +197,36 @@ export class AddressBook {
     );
     return new Set(others.flatMap((each) => texts(part(each, 'spec'), 'clusterIPs')));
   }
+}
+
+/** The object that says whose an address is. */
+export function addressFor({ metadata }: KubeObject, address: Address): KubeObject {
+  const { name = '', namespace = '' } = metadata;
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'IPAddress',
+    metadata: {
+      name: formatAddress(address),
+      labels: { [LABELS.family]: address.family, [LABELS.manager]: MANAGER },
+    },
+    spec: { parentRef: { resource: 'services', namespace, name } },
+  };
+}
+
+/** Whether it was made here, and not by somebody who keeps an address for himself. */
+export function isManaged({ metadata }: KubeObject): boolean {
+  return metadata.labels?.[LABELS.manager] === MANAGER;
+}
+
+/** Whether an IPAddress is a service's. */
+export function isFor({ metadata }: KubeObject, address: KubeObject): boolean {
+  const parent = part(part(address, 'spec'), 'parentRef');
+  return (
+    text(parent, 'group') === '' &&
+    text(parent, 'resource') === 'services' &&
+    text(parent, 'name') === metadata.name &&
+    text(parent, 'namespace') === metadata.namespace
+  );
 }
 
 /** First and last address that may be given: not the network's own, and of IPv4 not the one for all. */

@@ -17,7 +17,8 @@ import { SPEC } from '../kinds/kind.ts';
 import { AddressBook, AddressRefused } from './service-addresses.ts';
 import { SERVICE_KIND, withFamilies } from './service-families.ts';
 import { isHeadless, needsClusterIP } from './service-fields.ts';
-import { NodePorts, type PortRange } from './service-ports.ts';
+import { PortAllocation, portsOf, type PortRange } from './port-allocation.ts';
+import { grantPorts } from './service-ports.ts';
 
 /** What a cluster has for services. */
 export interface ServiceRanges {
@@ -32,11 +33,10 @@ export const DEFAULT_SERVICE_RANGES: ServiceRanges = {
   nodePorts: { first: 30_000, last: 32_767 },
 };
 
-/** Hooks of one server's services: they remember which ports are being handed out. */
+/** Hooks of one server's services. What is taken stands in the store, where other servers see it as well. */
 export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
   const networks = ranges.networks.map(networkOf);
   const families = networks.map(({ address }) => address.family);
-  const ports = new NodePorts(ranges.nodePorts);
   const begin = async (
     object: KubeObject,
     old: KubeObject | undefined,
@@ -45,17 +45,27 @@ export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
   ): Promise<Reservation> => {
     const before = old === undefined ? undefined : part(old, 'spec');
     const book = new AddressBook(stores, context, object, networks);
+    const allocation = new PortAllocation(ranges.nodePorts, stores);
     const name = object.metadata.name ?? '';
     const settled = withFamilies(part(object, 'spec'), before, families, name);
     try {
       const addressed = await withAddresses(settled, before, book, name);
-      const granted = await ports.grant(object, addressed, before, stores, (limit) => context.random(limit));
+      const request = {
+        service: object,
+        spec: addressed,
+        before,
+        dryRun: context.dryRun,
+        random: (limit: number) => context.random(limit),
+      };
+      const { spec, fresh } = await grantPorts(request, ranges.nodePorts, allocation);
+      const written = withField(object, 'spec', spec);
       return {
-        object: withField(object, 'spec', granted.spec),
+        object: written,
         async finish(success) {
-          granted.settle();
+          const useless = success ? portsLeft(written, old) : fresh;
+          if (!context.dryRun) await allocation.release(useless);
           if (!success) await book.undo();
-          else for (const ip of releasedBy(granted.spec, before)) await book.release(ip);
+          else for (const ip of releasedBy(spec, before)) await book.release(ip);
         },
       };
     } catch (error) {
@@ -69,8 +79,16 @@ export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
     async afterDelete(object, context, stores) {
       const book = new AddressBook(stores, context, object, networks);
       for (const ip of texts(part(object, 'spec'), 'clusterIPs')) await book.release(ip);
+      if (!context.dryRun) await new PortAllocation(ranges.nodePorts, stores).release(portsOf(object));
     },
   };
+}
+
+/** Ports it had and has no more. */
+function portsLeft(service: KubeObject, old: KubeObject | undefined): number[] {
+  if (old === undefined) return [];
+  const kept = portsOf(service);
+  return [...portsOf(old)].filter((port) => !kept.has(port));
 }
 
 function networkOf(range: string): Network {

@@ -1,7 +1,5 @@
 /**
- * Ports that nodes open for services, one each, drawn among the free ones. What is taken is read from the services
- * themselves; writes of this server that are under way at once are kept apart here. Two servers that hand out the
- * same port at the same moment are not told apart.
+ * Ports that nodes open for services, one each, drawn among those that the allocation of the store has free.
  *
  * Modelled on initNodePorts and updateNodePorts of kubernetes' pkg/registry/core/service/storage; texts are its own.
  */
@@ -10,88 +8,53 @@ import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { internalError, invalid } from '../../api/status.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
-import { count, part, parts, text } from '../../validation/value.ts';
-import type { Stores } from '../resource.ts';
+import { count, parts, text } from '../../validation/value.ts';
 import { SPEC } from '../kinds/kind.ts';
+import { describe, PortAllocation, type PortRange } from './port-allocation.ts';
 import { exposedOnNodes, needsHealthCheck, nodePortsOf } from './service-fields.ts';
 import { SERVICE_KIND } from './service-families.ts';
 
-export interface PortRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** Ports a service was given; `settle` when it is known whether it was written. */
+/** Ports a service was given. */
 export interface PortGrant {
   readonly spec: JsonObject;
-  settle(): void;
+  /** Those it did not have; free again unless the service is written. */
+  readonly fresh: readonly number[];
 }
 
-export class NodePorts {
-  private readonly range: PortRange;
-  /** Given to writes that are under way, or were when a list that is still read began. */
-  private readonly pending = new Map<number, number>();
-  private readonly settled: number[] = [];
-  private listing = 0;
-
-  constructor(range: PortRange) {
-    this.range = range;
-  }
-
-  /**
-   * The spec with a port wherever it needs one.
-   *
-   * @param before the spec until now; undefined for a new service
-   * @param random below a limit
-   * @throws ApiError Invalid, InternalError
-   */
-  async grant(
-    service: KubeObject,
-    spec: JsonObject,
-    before: JsonObject | undefined,
-    stores: Stores,
-    random: (limit: number) => number,
-  ): Promise<PortGrant> {
-    if (!exposedOnNodes(spec)) return { spec, settle: () => undefined };
-    this.listing += 1;
-    try {
-      const taken = await portsOfOthers(service, stores);
-      for (const port of this.pending.keys()) taken.add(port);
-      const draft = new PortDraft(this.range, taken, service.metadata.name ?? '', random);
-      const exposed = before === undefined ? draft.created(spec) : draft.updated(spec, before);
-      const checked = draft.healthChecked(exposed, before);
-      for (const port of draft.own) this.pending.set(port, (this.pending.get(port) ?? 0) + 1);
-      return { spec: checked, settle: () => this.settle(draft.own) };
-    } finally {
-      this.listing -= 1;
-      if (this.listing === 0) for (const port of this.settled.splice(0)) this.forget(port);
-    }
-  }
-
-  private settle(ports: readonly number[]): void {
-    // A list that began before the write may lack it: until it was read the ports stay taken.
-    if (this.listing > 0) this.settled.push(...ports);
-    else for (const port of ports) this.forget(port);
-  }
-
-  private forget(port: number): void {
-    const left = (this.pending.get(port) ?? 1) - 1;
-    if (left === 0) this.pending.delete(port);
-    else this.pending.set(port, left);
-  }
+/** What a write of a service is about. */
+export interface PortRequest {
+  readonly service: KubeObject;
+  readonly spec: JsonObject;
+  /** The spec until now; undefined for a new service. */
+  readonly before: JsonObject | undefined;
+  readonly dryRun: boolean;
+  /** Below a limit. */
+  readonly random: (limit: number) => number;
 }
 
-async function portsOfOthers(own: KubeObject, stores: Stores): Promise<Set<number>> {
-  const taken = new Set<number>();
-  for (const service of (await stores.of({ group: '', resource: 'services' })?.list('')) ?? []) {
-    const { name, namespace } = service.metadata;
-    if (name === own.metadata.name && namespace === own.metadata.namespace) continue;
-    const spec = part(service, 'spec');
-    for (const port of nodePortsOf(spec)) taken.add(port);
-    const check = count(spec, 'healthCheckNodePort');
-    if (check !== 0) taken.add(check);
-  }
-  return taken;
+/** The spec with a port wherever it needs one. @throws ApiError Invalid, InternalError, of the store */
+export async function grantPorts(
+  { service, spec, before, dryRun, random }: PortRequest,
+  range: PortRange,
+  allocation: PortAllocation,
+): Promise<PortGrant> {
+  if (!exposedOnNodes(spec) || (before !== undefined && hasAll(spec, before))) return { spec, fresh: [] };
+  const grant = (taken: Set<number>): PortGrant => {
+    const draft = new PortDraft(range, taken, service.metadata.name ?? '', random);
+    const exposed = before === undefined ? draft.created(spec) : draft.updated(spec, before);
+    return { spec: draft.healthChecked(exposed, before), fresh: draft.own };
+  };
+  return dryRun ? grant(await allocation.taken()) : await allocation.change(grant);
+}
+
+/** Whether a write keeps to the ports it has. */
+function hasAll(spec: JsonObject, before: JsonObject): boolean {
+  const had = nodePortsOf(before);
+  const keeps = parts(spec, 'ports').every((port) => {
+    const said = count(port, 'nodePort');
+    return said === 0 ? !allocates(spec) : had.has(said);
+  });
+  return keeps && (!needsHealthCheck(spec) || needsHealthCheck(before));
 }
 
 /** The ports of one write. */
@@ -174,7 +137,7 @@ class PortDraft {
   private refusal(port: number): string {
     const { first, last } = this.range;
     if (port < first || port > last) {
-      return `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
+      return `provided port is not in the valid range. The range of valid ports is ${describe(this.range)}`;
     }
     return this.taken.has(port) ? 'provided port is already allocated' : '';
   }

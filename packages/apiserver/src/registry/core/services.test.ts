@@ -142,13 +142,18 @@ describe('addresses', () => {
     expect(await taken()).toEqual(['10.0.0.2 a']);
   });
 
-  test('left by a creation that nobody finished belong to the service all the same', async () => {
+  test('that another server takes for a service of this name are not free', async () => {
     start(SINGLE);
     await small.ask('POST', ADDRESSES, {
       metadata: { name: '10.0.0.7' },
       spec: { parentRef: { resource: 'services', namespace: 'shop', name: 'a' } },
     });
-    expect(await made('a', { clusterIP: '10.0.0.7' })).toMatchObject({ clusterIPs: ['10.0.0.7'] });
+    const { code, json } = await create('a', { clusterIP: '10.0.0.7' });
+    expect([code, json['message']]).toEqual([
+      422,
+      expect.stringContaining('10.0.0.7: provided IP is already allocated'),
+    ]);
+    expect(await taken()).toEqual(['10.0.0.7 a']);
   });
 
   test('stay over updates that leave them out, go with the type, and come again', async () => {
