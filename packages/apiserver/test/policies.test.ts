@@ -2,12 +2,15 @@
 
 import { describe, expect, test } from '@jest/globals';
 
-import { validates } from '../src/admission/admission.ts';
+import { validates, type MutatingPlugin } from '../src/admission/admission.ts';
+import { AdmissionChain } from '../src/admission/chain.ts';
 import { defaultPlugins } from '../src/admission/default-plugins.ts';
 import { PolicyCache } from '../src/admission/policies/policy-objects.ts';
 import { PolicySource } from '../src/admission/policies/policy-source.ts';
-import type { JsonObject } from '../src/api/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../src/api/json.ts';
 import type { KubeObject } from '../src/api/meta.ts';
+import { asJson } from '../src/codec/object-codec.ts';
+import { withFieldAt } from '../src/validation/value.ts';
 import { attributesFor } from './admission-cluster.ts';
 import { policyContextOf, readPolicyCases, runPolicyCase } from './policy-cases.ts';
 
@@ -31,9 +34,70 @@ describe.each(['validating', 'matching', 'params'])('%s', (file) => {
   );
 });
 
+describe.each(readPolicyCases('mutating').map(({ covers, cases }) => [covers, cases] as const))(
+  '%s',
+  (_covers, cases) => {
+    test.each(cases.map((each) => [each.name, each] as const))('%s', async (_name, data) => {
+      const run = await runPolicyCase(data, 'mutating');
+      if (data.refused === undefined) expect(run.refused?.message).toBeUndefined();
+      else {
+        const { causes, ...refused } = data.refused;
+        expect(run.refused?.status).toMatchObject(refused);
+        if (causes !== undefined) expect(run.refused?.status.details?.causes).toEqual(causes);
+      }
+      if (data.after !== undefined)
+        expect(run.object && named(asJson(run.object), data.after)).toEqual(data.after);
+      if (data.counted !== undefined) expect(run.counted).toEqual(data.counted);
+    });
+  },
+);
+
+/** The members of a value that another one names; null for those that are not there. */
+function named(value: Json | undefined, wanted: Json): Json {
+  if (!isJsonObject(wanted) || !isJsonObject(value)) return value ?? null;
+  return Object.fromEntries(Object.entries(wanted).map(([name, inner]) => [name, named(value[name], inner)]));
+}
+
 function object(kind: string, name: string, generation: number, spec: JsonObject = {}): KubeObject {
   return { apiVersion: 'x/v1', kind, metadata: { name, uid: name, generation }, spec };
 }
+
+test.each([
+  ['Never', '1'],
+  ['IfNeeded', '2'],
+])('what a webhook behind it changes has a policy asked again: %s', async (reinvocationPolicy, times) => {
+  const count = 'string(int(object.metadata.?labels.?count.orValue("0")) + 1)';
+  const { context } = policyContextOf(
+    {
+      name: 'again',
+      policy: {
+        reinvocationPolicy,
+        mutations: [
+          {
+            patchType: 'ApplyConfiguration',
+            applyConfiguration: {
+              expression: `Object{metadata: Object.metadata{labels: {"count": ${count}}}}`,
+            },
+          },
+        ],
+      },
+    },
+    'mutating',
+  );
+  const policy = defaultPlugins(context).filter(({ name }) => name === 'MutatingAdmissionPolicy');
+  const behind: MutatingPlugin = {
+    name: 'behind',
+    handles: () => true,
+    admit: ({ object: current }, { again, repeat }) => {
+      if (again || current === undefined) return current;
+      repeat();
+      return withFieldAt(current, ['metadata', 'annotations'], { behind: 'yes' });
+    },
+  };
+  const pod: KubeObject = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'ns' } };
+  const made = await new AdmissionChain([...policy, behind]).mutate(attributesFor({ object: pod }));
+  expect(made?.metadata).toMatchObject({ labels: { count: times }, annotations: { behind: 'yes' } });
+});
 
 test('a policy is compiled once for each generation, and only where somebody binds it', () => {
   const cache = new PolicyCache();

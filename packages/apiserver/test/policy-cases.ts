@@ -17,7 +17,8 @@ import type { Json, JsonObject } from '../src/api/json.ts';
 import type { KubeObject } from '../src/api/meta.ts';
 import { ApiError } from '../src/api/status.ts';
 import { readYaml } from '../src/codec/yaml.ts';
-import { asObject } from '../src/codec/object-codec.ts';
+import { asObject, typeName } from '../src/codec/object-codec.ts';
+import { conform } from '../src/codec/typed.ts';
 import { TypeTable } from '../src/schema/type-table.ts';
 import { allowing, attributesFor, Cluster, pluginContext } from './admission-cluster.ts';
 
@@ -107,8 +108,8 @@ export interface PolicyRun {
 
 /** Two names of the same objects, and forms as they are. */
 export function testVersions(types: TypeTable): ResourceVersions {
-  void types;
   return {
+    schema: ({ kind }) => types.struct(typeName(kind)),
     equivalents: ({ resource, group }) =>
       resource === 'events'
         ? [group === '' ? 'events.k8s.io' : ''].map((other) => ({
@@ -120,7 +121,13 @@ export function testVersions(types: TypeTable): ResourceVersions {
       kind.kind === 'Event'
         ? { ...object, apiVersion: kind.group === '' ? 'v1' : `${kind.group}/v1` }
         : object,
-    take: (value) => asObject(value),
+    take: (value, { kind }, unknown) =>
+      asObject(
+        conform(types.struct(typeName(kind)), value, {
+          schemaProps: types.struct('apiextensions.v1.JSONSchemaProps'),
+          ...(unknown === undefined ? {} : { unknown }),
+        }),
+      ),
   };
 }
 

@@ -258,6 +258,74 @@ spec:
     ]);
   }, 60_000);
 
+  test('a mutating policy changes what is made, custom objects too', async () => {
+    const made = await kubectl(
+      ['apply'],
+      `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: { name: sidecars }
+spec:
+  reinvocationPolicy: IfNeeded
+  matchConstraints:
+    resourceRules:
+      - { apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods] }
+  matchConditions:
+    - { name: absent, expression: 'object.spec.?initContainers.orValue([]).all(c, c.name != "mesh")' }
+  mutations:
+    - patchType: ApplyConfiguration
+      applyConfiguration:
+        expression: >
+          Object{spec: Object.spec{initContainers: [
+            Object.spec.initContainers{name: "mesh", image: "mesh/proxy:v1", restartPolicy: "Always"}]}}
+    - patchType: JSONPatch
+      jsonPatch:
+        expression: >
+          [JSONPatch{op: "add", path: "/metadata/labels/" + jsonpatch.escapeKey("mesh/of"), value: object.metadata.name}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: { name: sidecars }
+spec: { policyName: sidecars }
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: { name: limits }
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules:
+      - { apiGroups: [rules.example.com], apiVersions: [v1], operations: [CREATE], resources: [replicalimits] }
+  mutations:
+    - patchType: ApplyConfiguration
+      applyConfiguration: { expression: 'Object{maxReplicas: object.maxReplicas + 1}' }
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: { name: limits }
+spec: { policyName: limits }
+`,
+    );
+    expect([made.code, made.err]).toEqual([0, '']);
+    const shown = 'jsonpath={.spec.initContainers[*].name} {.metadata.labels}';
+    let pod: Run | undefined;
+    await until(async () => {
+      pod = await kubectl(['run', 'meshed', '--image=i', '--dry-run=server', '-o', shown]);
+      return pod.out.includes('mesh/of');
+    });
+    expect([pod?.err, pod?.out]).toEqual(['', 'mesh {"mesh/of":"meshed","run":"meshed"}']);
+    const limit =
+      'apiVersion: rules.example.com/v1\nkind: ReplicaLimit\nmetadata: { name: more }\nmaxReplicas: 5\n';
+    await until(async () => {
+      const { out, err } = await kubectl(
+        ['create', '--dry-run=server', '-o', 'jsonpath={.maxReplicas}'],
+        limit,
+      );
+      expect(err).toBe('');
+      return out === '6';
+    });
+  }, 60_000);
+
   test('what does not compile is not taken', async () => {
     const [policy] = policyOf('broken', { validations: [{ expression: 'object.data.size() > limit' }] });
     const { code, err } = await kubectl(['create'], JSON.stringify(policy));

@@ -22,6 +22,7 @@ import { extendedResourceToleration } from './plugins/extended-resource-tolerati
 import { imagePolicyWebhook } from './plugins/image-policy-webhook.ts';
 import { limitPodHardAntiAffinityTopology } from './plugins/limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './plugins/limit-ranger.ts';
+import { mutatingAdmissionPolicy } from './plugins/mutating-admission-policy.ts';
 import { mutatingAdmissionWebhook } from './plugins/mutating-webhook.ts';
 import { namespaceLifecycle } from './plugins/namespace-lifecycle.ts';
 import { namespaceAutoProvision, namespaceExists } from './plugins/namespace-presence.ts';
@@ -97,7 +98,7 @@ const ENTRIES: readonly Entry[] = [
   on('NodeDeclaredFeatureValidator'),
   on('JobValidation'),
   on('PodResizeValidator'),
-  on('MutatingAdmissionPolicy'),
+  on('MutatingAdmissionPolicy', mutatingAdmissionPolicy),
   on('MutatingAdmissionWebhook', mutatingAdmissionWebhook),
   on('ValidatingAdmissionPolicy', validatingAdmissionPolicy),
   on('ValidatingAdmissionWebhook', validatingAdmissionWebhook),

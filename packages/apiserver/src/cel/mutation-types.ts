@@ -1,7 +1,7 @@
 /**
  * The messages a mutating policy makes: `Object{spec: Object.spec{replicas: 1}}` for an apply configuration, and
- * `JSONPatch{op: "add", path: "/…", value: …}`. A type of an object's field is named by the way to it from the root; a
- * message in the wrong place is refused when it is made.
+ * `JSONPatch{op: "add", path: "/…", value: …}`. A type of an object's field is named by the way to it from the root;
+ * `placeError` finds a message in the wrong place.
  */
 
 import { type Json } from '../api/json.ts';
@@ -53,7 +53,11 @@ export class MadeObject extends CelObject {
   }
 }
 
-/** Whether the messages in a value have the types of the place they are at. */
+/** The first message in a value that has not the type of the place it is at; undefined where all have. */
+export function placeError(value: Value): CelError | undefined {
+  return value instanceof MadeObject ? checkPlaces(value, value.type.name) : undefined;
+}
+
 function checkPlaces(value: Value, path: string): CelError | undefined {
   if (value instanceof MadeObject) {
     if (value.type.name !== path) {
@@ -62,23 +66,22 @@ function checkPlaces(value: Value, path: string): CelError | undefined {
           'field name path from root Object type',
       );
     }
-    return undefined;
-  }
-  if (value instanceof CelList) {
+    for (const [name, field] of value.fields) {
+      const wrong = checkPlaces(field, `${path}.${name}`);
+      if (wrong !== undefined) return wrong;
+    }
+  } else if (value instanceof CelList) {
     for (const element of value) {
       const wrong = checkPlaces(element, path);
       if (wrong !== undefined) return wrong;
     }
+  } else if (value instanceof CelMap) {
+    for (const key of value.keys()) {
+      const wrong = checkPlaces(value.get(key) ?? null, path);
+      if (wrong !== undefined) return wrong;
+    }
   }
   return undefined;
-}
-
-function makeObject(name: string, fields: ReadonlyMap<string, Value>): Result {
-  for (const [field, value] of fields) {
-    const wrong = checkPlaces(value, `${name}.${field}`);
-    if (wrong !== undefined) return wrong;
-  }
-  return new MadeObject(name, fields);
 }
 
 const PATCH_FIELDS: Readonly<Record<string, CelType>> = {
@@ -98,7 +101,7 @@ export function mutationStructs(name: string): StructDeclaration | undefined {
     };
   }
   if (name !== ROOT && !name.startsWith(`${ROOT}.`)) return undefined;
-  return { name, field: () => DYN, make: (fields) => makeObject(name, fields) };
+  return { name, field: () => DYN, make: (fields) => new MadeObject(name, fields) };
 }
 
 /** A value as JSON; an error for one that JSON has no form of. Names of fields are unescaped. */

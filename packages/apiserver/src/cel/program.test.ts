@@ -5,7 +5,7 @@ import { BaseEnvironment, CURRENT_VERSION, RUNTIME_LIMITS } from './environment.
 import { escapeFieldName, unescapeFieldName } from './field-names.ts';
 import { typedResult, untypedValue } from './json-values.ts';
 import { AuthorizerValue, ResourceCheck, type AuthorizationQuestion } from './library-authorizer.ts';
-import { jsonOf, mutationStructs } from './mutation-types.ts';
+import { jsonOf, mutationStructs, placeError } from './mutation-types.ts';
 import { compile, type Program } from './program.ts';
 import {
   ADMISSION_REQUEST,
@@ -316,7 +316,9 @@ describe('mutations', () => {
   });
 
   test('a message in the wrong place', () => {
-    expect(made('Object{spec: Object.status{}}')).toMatchObject({
+    const outcome = program('Object{spec: [{"a": Object.status{}}]}', environment).evaluate(bindingsOf({}));
+    if (outcome.kind !== 'value') throw new Error('it was not made');
+    expect(placeError(outcome.value)).toMatchObject({
       message:
         'unexpected type name "Object.status", expected "Object.spec", which matches field name path from root Object type',
     });

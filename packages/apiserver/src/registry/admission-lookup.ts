@@ -64,13 +64,23 @@ export function resourceVersions(scheme: () => Scheme): ResourceVersions {
       if (served === undefined || !isOwnKind(served, form)) return object;
       return object.kind === served.kind ? scheme().toServed(served, object) : object;
     },
-    take(value, form) {
+    schema(form) {
+      const served = servedAs(form);
+      if (served !== undefined && isOwnKind(served, form)) return served.schema;
+      const { types } = scheme();
+      const name = typeName(form.kind);
+      return types.has(name) ? types.struct(name) : undefined;
+    },
+    take(value, form, unknown) {
       const served = servedAs(form);
       if (served !== undefined && isOwnKind(served, form)) {
-        return scheme().toStored(served.definition, scheme().toObject(served, value));
+        return scheme().toStored(served.definition, scheme().toObject(served, value, unknown));
       }
       const struct = scheme().types.struct(typeName(form.kind));
-      const typed = conform(struct, value, { schemaProps: scheme().schemaProps() });
+      const typed = conform(struct, value, {
+        schemaProps: scheme().schemaProps(),
+        ...(unknown === undefined ? {} : { unknown }),
+      });
       return asObject({ ...typed, apiVersion: apiVersionOf(form.kind), kind: form.kind.kind });
     },
   };

@@ -149,13 +149,13 @@ export function policyRefusal(
   attributes: AdmissionAttributes,
   texts: readonly string[],
   reason: 'Forbidden' | 'Invalid' | 'RequestEntityTooLarge' | 'Unauthorized',
-  message?: string,
+  said: { readonly code?: number; readonly message?: string } = {},
 ): ApiError {
   const { status } = refusal(attributes, new Error(texts[0]));
   return new ApiError({
-    code: CODES[reason],
+    code: said.code ?? CODES[reason],
     reason,
-    message: message ?? status.message,
+    message: said.message ?? status.message,
     details: {
       ...(status.details ?? forbidden(attributes.resource, attributes.name, '').status.details),
       causes: texts.map((text) => ({ message: text })),

@@ -63,6 +63,7 @@ class Hooks {
         show: (object, { kind }) =>
           kind.group === 'events.k8s.io' ? { ...object, apiVersion: 'events.k8s.io/v1' } : object,
         take: (value) => asObject(value),
+        schema: () => undefined,
       },
       caller: {
         post: (target, body, { timeoutMs }) => {
