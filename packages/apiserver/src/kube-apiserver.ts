@@ -30,6 +30,7 @@ import { Access } from './bootstrap/access.ts';
 import { Bootstrap } from './bootstrap/bootstrap.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
 import { sniPairs, type ServerCredentials } from './credentials/credentials.ts';
+import { makeBackendCaller } from './assembly/backend-caller.ts';
 import { makeEncryption, type EncryptionAtRest } from './assembly/encryption.ts';
 import { Fairness } from './assembly/fairness.ts';
 import { cors } from './filters/cors.ts';
@@ -50,7 +51,7 @@ import { withParamAccess } from './registry/admissionregistration/param-access.t
 import { policyTypes } from './registry/policy-types.ts';
 import { componentStatuses } from './registry/core/componentstatuses.ts';
 import { makeNodeConnector } from './assembly/node-connector.ts';
-import { BackendCaller } from './outbound/backend-caller.ts';
+import type { BackendCaller } from './outbound/backend-caller.ts';
 import { builtInResources } from './registry/kinds/built-in.ts';
 import { unprivileged } from './registry/kinds/unprivileged.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
@@ -136,9 +137,10 @@ export class KubeApiServer {
     this.options = options;
     this.loopbackToken = `${uuid()}${uuid()}`;
     this.caller = new HttpsCaller(clock);
-    this.backends = new BackendCaller({ clock, lookup: options.lookup });
+    this.backends = makeBackendCaller({ clock, lookup: options.lookup, metrics: this.metrics });
     this.aggregation = makeAggregation({
       config,
+      credentials,
       caller: this.backends,
       clock,
       logger,
@@ -381,8 +383,7 @@ export class KubeApiServer {
 
   private makeBootstrap(rbac: boolean): Bootstrap {
     const { config, credentials, clock, logger, uuid, machine } = this.options;
-    const { clientCa, requestHeaderCa } = credentials;
-    const { requestHeader } = config;
+    const { clientCa, requestHeader, requestHeaderCa } = credentials;
     return new Bootstrap({
       clock,
       logger,

@@ -352,7 +352,7 @@ describe('a server that', () => {
     });
   };
 
-  test('redirects leads nobody anywhere', async () => {
+  test('redirects leads nobody anywhere (CVE-2022-3172)', async () => {
     await behaves('redirect');
     await becomes('FailedDiscoveryCheck');
     expect((await condition()).message).toContain(': 307');

@@ -6,7 +6,7 @@
  * Modelled on kube-aggregator.
  */
 
-import type { Clock, Logger } from '@keelson/base';
+import { pause, type Clock, type Logger } from '@keelson/base';
 
 import type { ApiRequest, Handler } from '../api/exchange.ts';
 import { Informer } from '../informer/informer.ts';
@@ -52,7 +52,7 @@ export class Aggregation {
   private readonly proxy: AggregationProxy;
   private scheme: Scheme | undefined = undefined;
   private informer: Informer | undefined = undefined;
-  private stopped = false;
+  private readonly stopping = new AbortController();
 
   constructor(options: AggregationOptions) {
     const { caller, clock, logger, metrics, random, toEndpoints, requestHeader } = options;
@@ -110,7 +110,7 @@ export class Aggregation {
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     await Promise.all([this.informer?.stop(), this.resolver.stop()]);
     await Promise.all([this.availability.stop(), this.catalog.stop()]);
   }
@@ -121,7 +121,7 @@ export class Aggregation {
   }
 
   private changed(name: string, otherwise: boolean): void {
-    if (this.stopped) return;
+    if (this.stopping.signal.aborted) return;
     const remote = this.apis.isRemote(name);
     // What this server says of itself needs no services.
     if (!remote) {
@@ -136,14 +136,10 @@ export class Aggregation {
 
   private async servicesKnown(): Promise<void> {
     const { scheme, resolver } = this;
-    if (resolver.synced || scheme === undefined || this.stopped) return;
-    const { clock } = this.options;
-    await new Promise<void>((resolve) => {
-      const timer = clock.setTimer(READY_MS, resolve);
-      void resolver.follow(scheme).then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
+    const { signal } = this.stopping;
+    if (resolver.synced || scheme === undefined || signal.aborted) return;
+    const known = new AbortController();
+    void resolver.follow(scheme).then(() => known.abort());
+    await pause(this.options.clock, READY_MS, AbortSignal.any([known.signal, signal]));
   }
 }

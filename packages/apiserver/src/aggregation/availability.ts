@@ -39,6 +39,8 @@ interface Verdict {
 const RECHECK_MS = 30_000;
 const RETRY_MS = 50;
 const RETRY_MAX_MS = 30_000;
+/** Between looks whether services are known. */
+const UNKNOWN_MS = 1_000;
 /** Until a server has answered, and the whole of one look. */
 const ANSWER_MS = 5_000;
 /** One that fails is asked so often more, together: a server that answers one of them is there. */
@@ -124,6 +126,11 @@ export class Availability {
       return;
     }
     const api = remoteApi(object);
+    if (api !== undefined && !this.options.resolver.synced) {
+      // The store does not answer yet: what is not known is not missing.
+      this.later(name, UNKNOWN_MS);
+      return;
+    }
     try {
       const verdict = api === undefined ? LOCAL : await this.judge(api);
       if (this.stopping.signal.aborted) return;

@@ -20,21 +20,21 @@ export interface IdentityHeaders {
 /** As `--requestheader-*` names them. */
 export interface RequestHeaderNames {
   readonly usernameHeaders: readonly string[];
-  readonly uidHeaders: readonly string[];
+  readonly uidHeaders?: readonly string[];
   readonly groupHeaders: readonly string[];
   readonly extraHeaderPrefixes: readonly string[];
 }
 
-const DEFAULT: RequestHeaderNames = {
+const DEFAULT = {
   usernameHeaders: ['X-Remote-User'],
   uidHeaders: ['X-Remote-Uid'],
   groupHeaders: ['X-Remote-Group'],
   extraHeaderPrefixes: ['X-Remote-Extra-'],
-};
+} as const;
 
 /** The first of each kind is used, so that servers that read the published ConfigMap understand it. */
 export function identityHeaders(given: RequestHeaderNames | undefined): IdentityHeaders {
-  const names = { ...DEFAULT, ...given };
+  const names: Required<RequestHeaderNames> = { ...DEFAULT, ...given };
   const first = (list: readonly string[], otherwise: readonly string[]): string =>
     (list[0] ?? otherwise[0] ?? '').toLowerCase();
   const all = [DEFAULT, names].flatMap(

@@ -40,6 +40,7 @@ export class ServiceResolver {
   private readonly services = new ObjectCache();
   private readonly slices = new ObjectCache();
   private informers: readonly Informer[] = [];
+  private following = false;
 
   constructor(options: ServiceResolverOptions) {
     this.options = options;
@@ -47,7 +48,8 @@ export class ServiceResolver {
 
   /** Begins to follow, once; resolves when the state was seen. */
   async follow(scheme: Scheme): Promise<void> {
-    if (this.informers.length === 0) {
+    if (!this.following) {
+      this.following = true;
       const { changed } = this.options;
       const { services, slices } = this;
       this.informers = [
@@ -72,7 +74,7 @@ export class ServiceResolver {
             if (gone !== undefined) changed(namespace, serviceOf(gone));
           },
         }),
-      ];
+      ].filter((informer) => informer !== undefined);
       for (const informer of this.informers) informer.start();
     }
     await Promise.all(this.informers.map((informer) => informer.whenSynced()));
@@ -80,7 +82,7 @@ export class ServiceResolver {
 
   /** Whether services and what is behind them are known. */
   get synced(): boolean {
-    return this.informers.length > 0 && this.informers.every(({ synced }) => synced);
+    return this.following && this.informers.every(({ synced }) => synced);
   }
 
   async stop(): Promise<void> {
@@ -110,9 +112,9 @@ export class ServiceResolver {
     group: string,
     resource: string,
     handler: Pick<ObjectCache, 'put' | 'remove'>,
-  ): Informer {
+  ): Informer | undefined {
     const source = scheme.store({ group, resource });
-    if (source === undefined) throw new Error(`${resource} are not served`);
+    if (source === undefined) return undefined;
     const { clock, logger } = this.options;
     return new Informer({ name: `${resource} of aggregated APIs`, source, handler, clock, logger });
   }

@@ -3,13 +3,15 @@
 import type { Clock, Logger } from '@keelson/base';
 
 import { Aggregation } from '../aggregation/aggregation.ts';
+import type { ServerCredentials } from '../credentials/credentials.ts';
 import { isLongRunning } from '../filters/long-running.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { BackendCaller } from '../outbound/backend-caller.ts';
 
 export interface AggregationParts {
-  readonly config: Pick<ServerConfig, 'aggregation' | 'requestHeader' | 'requestTimeoutMs'>;
+  readonly config: Pick<ServerConfig, 'aggregation' | 'requestTimeoutMs'>;
+  readonly credentials: Pick<ServerCredentials, 'requestHeader' | 'frontProxy'>;
   readonly caller: BackendCaller;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -23,7 +25,8 @@ const REREAD_MS = 60_000;
 
 /** @throws Error for a certificate that cannot be read */
 export function makeAggregation(parts: AggregationParts): Aggregation {
-  const { config, readFile, clock, logger } = parts;
+  const { config, credentials, readFile, clock, logger } = parts;
+  const { frontProxy } = credentials;
   const { certFile, keyFile, toEndpoints, rejectRedirects } = config.aggregation;
   const read = (): { cert: string; key: string } => ({ cert: readFile(certFile), key: readFile(keyFile) });
   let known = certFile === '' ? undefined : { pair: read(), readMs: clock.monotonicMs() };
@@ -35,11 +38,13 @@ export function makeAggregation(parts: AggregationParts): Aggregation {
     random: parts.random,
     toEndpoints,
     rejectRedirects,
-    requestHeader: config.requestHeader,
+    requestHeader: credentials.requestHeader,
     timeoutMs: config.requestTimeoutMs,
     isEndless: ({ info, upgrade }) => upgrade !== undefined || isLongRunning(info),
     pair: () => {
-      if (known === undefined) return undefined;
+      if (known === undefined) {
+        return frontProxy && { cert: frontProxy.certificate, key: frontProxy.key };
+      }
       if (clock.monotonicMs() - known.readMs >= REREAD_MS) {
         try {
           known = { pair: read(), readMs: clock.monotonicMs() };

@@ -79,7 +79,8 @@ export interface Authentication {
 /** @throws Error for a file that cannot be used */
 export function makeAuthentication(parts: AuthenticationParts): Authentication {
   const { config, credentials, lookups, clock, logger, uuid } = parts;
-  const { serviceAccounts, requestHeader } = config;
+  const { serviceAccounts } = config;
+  const { requestHeader } = credentials;
   const nowMs = (): number => clock.nowMs();
   const issuers = serviceAccounts.issuers.length === 0 ? [ISSUER] : serviceAccounts.issuers;
   const audiences = serviceAccounts.audiences.length === 0 ? issuers : serviceAccounts.audiences;

@@ -66,16 +66,29 @@ describe('of its own', () => {
         'apiserver.key',
         'ca.crt',
         'ca.key',
+        'front-proxy-ca.crt',
+        'front-proxy-ca.key',
+        'front-proxy-client.crt',
+        'front-proxy-client.key',
         'sa.key',
         'sa.pub',
       ]);
-      for (const name of ['ca.key', 'apiserver.key', 'admin.key', 'admin.conf', 'sa.key']) {
+      for (const name of [
+        'ca.key',
+        'apiserver.key',
+        'admin.key',
+        'admin.conf',
+        'front-proxy-ca.key',
+        'front-proxy-client.key',
+        'sa.key',
+      ]) {
         expect(statSync(join(folder, 'pki', name)).mode & 0o777).toBe(0o600);
       }
       expect(written.path).toBe(join(folder, 'pki', 'admin.conf'));
       const again = gather(store, { nowMs: NOW + DAY_MS });
       expect(again.serving).toEqual(first.serving);
       expect(again.admin).toEqual(first.admin);
+      expect(again.frontProxy).toEqual(first.frontProxy);
       expect(again.clientCa).toBe(first.clientCa);
       expect(keyIdOf(createPublicKey(again.signingKey))).toBe(keyIdOf(createPublicKey(first.signingKey)));
     } finally {

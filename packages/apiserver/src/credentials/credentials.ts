@@ -6,6 +6,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 
 import { keyIdOf, type VerificationKey } from '../authn/jwt.ts';
+import type { RequestHeaderOptions } from '../authn/request-header.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { CertificatePair } from '../pki/authority.ts';
 import type { CredentialStore } from './credential-store.ts';
@@ -13,6 +14,7 @@ import {
   foreignServerPair,
   ownAdminPair,
   ownAuthority,
+  ownFrontProxy,
   ownServerPair,
   ownTokenKey,
   publicKeysOf,
@@ -27,6 +29,10 @@ export interface ServerCredentials {
   readonly clientCa: string;
   /** PEM of front proxies' authorities. */
   readonly requestHeaderCa: string | undefined;
+  /** In which headers front proxies say who asks; undefined where none is believed. */
+  readonly requestHeader: RequestHeaderOptions | undefined;
+  /** What this server shows to aggregated servers, as it made it itself; undefined where flags name it, or nothing. */
+  readonly frontProxy: CertificatePair | undefined;
   readonly signingKey: KeyObject;
   /** The signing key's own half among them. */
   readonly verificationKeys: readonly VerificationKey[];
@@ -46,6 +52,15 @@ export interface CredentialSources {
   readonly nowMs: number;
 }
 
+/** As kubeadm sets the flags. */
+const OWN_REQUEST_HEADER: RequestHeaderOptions = {
+  allowedNames: ['front-proxy-client'],
+  usernameHeaders: ['X-Remote-User'],
+  uidHeaders: ['X-Remote-Uid'],
+  groupHeaders: ['X-Remote-Group'],
+  extraHeaderPrefixes: ['X-Remote-Extra-'],
+};
+
 /** @throws Error naming the flag or file that is at fault */
 export function gatherCredentials({
   config,
@@ -60,13 +75,19 @@ export function gatherCredentials({
   const serving = given ?? ownServerPair(store, authority ?? ownAuthority(store, nowMs), names, nowMs);
   const signingKey = tokenKey(config, store, readFile);
   const { requestHeader } = config;
+  const frontProxy =
+    ownClients && requestHeader === undefined && config.aggregation.certFile === ''
+      ? ownFrontProxy(store, nowMs)
+      : undefined;
   return {
     serving,
     // A certificate of somebody else's, self-signed mostly, is its own authority.
     rootCertificate:
       given === undefined && authority !== undefined ? authority.certificate : serving.certificate,
     clientCa: ownClients && authority !== undefined ? authority.certificate : readFile(config.clientCaFile),
-    requestHeaderCa: requestHeader === undefined ? undefined : readFile(requestHeader.caFile),
+    requestHeaderCa: requestHeader === undefined ? frontProxy?.authority : readFile(requestHeader.caFile),
+    requestHeader: requestHeader ?? (frontProxy === undefined ? undefined : OWN_REQUEST_HEADER),
+    frontProxy: frontProxy?.pair,
     signingKey,
     verificationKeys: verificationKeys(config, signingKey, readFile),
     clientAuthority:

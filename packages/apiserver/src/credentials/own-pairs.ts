@@ -5,6 +5,7 @@
  * stay, so that a kubeconfig and a token outlive restarts.
  *
  *   ca.crt ca.key   apiserver.crt apiserver.key   admin.crt admin.key admin.conf   sa.key sa.pub
+ *   front-proxy-ca.crt front-proxy-ca.key   front-proxy-client.crt front-proxy-client.key
  */
 
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
@@ -19,6 +20,8 @@ const SERVER = 'apiserver';
 const ADMIN = 'admin';
 const ADMIN_FILE = 'admin.conf';
 const TOKENS = 'sa';
+const FRONT_PROXY_AUTHORITY = 'front-proxy-ca';
+const FRONT_PROXY = 'front-proxy-client';
 
 /** Renewed when less is left, so that a server which is started now and then never meets the end. */
 const RENEW_MS = 30 * DAY_MS;
@@ -28,19 +31,43 @@ const CLUSTER = 'kubernetes';
 
 /** The authority, made where there is none. @throws Error when what is there cannot be used */
 export function ownAuthority(store: CredentialStore, nowMs: number): CertificateAuthority {
-  const found = readPair(store, AUTHORITY);
+  return authorityAt(store, AUTHORITY, CLUSTER, nowMs);
+}
+
+function authorityAt(
+  store: CredentialStore,
+  name: string,
+  commonName: string,
+  nowMs: number,
+): CertificateAuthority {
+  const found = readPair(store, name);
   if (found !== undefined) {
     try {
       return CertificateAuthority.load(found);
     } catch (error) {
-      throw new Error(`${store.where(`${AUTHORITY}.crt`)} cannot be used: ${messageOf(error)}`, {
+      throw new Error(`${store.where(`${name}.crt`)} cannot be used: ${messageOf(error)}`, {
         cause: error,
       });
     }
   }
-  const made = CertificateAuthority.create(CLUSTER, nowMs);
-  writePair(store, AUTHORITY, made);
+  const made = CertificateAuthority.create(commonName, nowMs);
+  writePair(store, name, made);
   return made;
+}
+
+/** Who this server is to servers of aggregated APIs, and whose word for that they take. */
+export function ownFrontProxy(
+  store: CredentialStore,
+  nowMs: number,
+): { readonly authority: string; readonly pair: CertificatePair } {
+  const authority = authorityAt(store, FRONT_PROXY_AUTHORITY, FRONT_PROXY_AUTHORITY, nowMs);
+  const found = readPair(store, FRONT_PROXY);
+  if (found !== undefined && lasts(found, authority, nowMs)) {
+    return { authority: authority.certificate, pair: found };
+  }
+  const made = authority.client({ commonName: FRONT_PROXY }, nowMs);
+  writePair(store, FRONT_PROXY, made);
+  return { authority: authority.certificate, pair: made };
 }
 
 /** A certificate that lies there and is not ours to change: another authority's, or a self-signed one. */

@@ -1,7 +1,7 @@
 /**
  * Requests that are handed on to another server as they came: an aggregated API, a node, what stands behind a service.
  * Over TLS or plain, HTTP/1.1, bodies and answers piece by piece at the pace of the slower side. A name is looked up once,
- * its address is judged and that address is dialed, so that nobody changes it in between. A connection that leaves HTTP is
+ * its addresses are judged and one of them is dialed, so that nobody changes it in between. A connection that leaves HTTP is
  * handed over after the backend's 101 and for nothing else. Follows no redirect, keeps nothing of a body, tries a request
  * again only where it reads and the server closed an idle connection on it.
  *
@@ -23,7 +23,7 @@ import { toError, type Clock } from '@keelson/base';
 import type { ByteConnection, Headers } from '../api/exchange.ts';
 import { headersOf } from '../api/header-fields.ts';
 import { BodyChunks } from './body-chunks.ts';
-import { reasonOf } from './failure-reason.ts';
+import { nobodyThere, reasonOf } from './failure-reason.ts';
 import { SocketConnection } from './socket-connection.ts';
 
 /** Where a request goes. */
@@ -33,7 +33,7 @@ export interface BackendTarget {
   readonly port: number;
   /** Undefined: plain HTTP. */
   readonly tls?: BackendTls;
-  /** Judges every address the host has; the first is dialed. @throws Error, which becomes the call's */
+  /** Judges every address the host has before any is dialed. @throws Error, which becomes the call's */
   readonly checkAddress?: (address: string) => void;
 }
 
@@ -93,6 +93,7 @@ export class BackendError extends Error {
 /** Told what is counted. */
 export interface BackendObserver {
   dialFailed(): void;
+  refused(): void;
 }
 
 export interface BackendCallerOptions {
@@ -150,16 +151,16 @@ export class BackendCaller {
   async send(target: BackendTarget, request: BackendRequest): Promise<BackendAnswer> {
     const again = READING.has(request.method) && request.body === undefined;
     const result = await this.counted('answer', async (release) => {
-      const address = await this.addressOf(target, request);
       const agent = !again ? false : target.tls === undefined ? this.plain : this.secure;
-      let exchange = this.begin(target, address, request, agent, release);
-      try {
-        return await exchange.result;
-      } catch (error) {
-        if (!exchange.lostIdleConnection || request.signal.aborted) throw error;
-        exchange = this.begin(target, address, request, false, release);
-        return await exchange.result;
-      }
+      return await this.reach(target, request, async (address) => {
+        const exchange = this.begin(target, address, request, agent, release);
+        try {
+          return await exchange.result;
+        } catch (error) {
+          if (!exchange.lostIdleConnection || request.signal.aborted) throw error;
+          return await this.begin(target, address, request, false, release).result;
+        }
+      });
     });
     if (result.kind === 'switch') {
       result.connection.destroy();
@@ -174,10 +175,9 @@ export class BackendCaller {
    * @throws BackendError
    */
   upgrade(target: BackendTarget, request: BackendRequest): Promise<BackendSwitch | BackendAnswer> {
-    return this.counted('switch', async (release) => {
-      const address = await this.addressOf(target, request);
-      return await this.begin(target, address, request, false, release).result;
-    });
+    return this.counted('switch', (release) =>
+      this.reach(target, request, (address) => this.begin(target, address, request, false, release).result),
+    );
   }
 
   /** Ends what is under way, and closes idle connections. */
@@ -190,6 +190,7 @@ export class BackendCaller {
   /** @param work takes a function that it, or what it answers, calls when the connection is no longer used */
   private async counted<T>(kind: 'answer' | 'switch', work: (release: () => void) => Promise<T>): Promise<T> {
     if (this.open.answer + this.open.switch >= this.callsMax) {
+      this.observer?.refused();
       throw new BackendError('limit', 'too many requests are handed on to other servers');
     }
     this.open[kind] += 1;
@@ -206,10 +207,28 @@ export class BackendCaller {
     }
   }
 
-  private async addressOf(
+  /** Tries the addresses of a host in turn, as long as nobody is there; a body can be sent only once. */
+  private async reach<T>(
+    target: BackendTarget,
+    request: BackendRequest,
+    attempt: (address: string) => Promise<T>,
+  ): Promise<T> {
+    const addresses = await this.addressesOf(target, request);
+    for (let at = 0; ; at += 1) {
+      try {
+        return await attempt(addresses[at]);
+      } catch (error) {
+        const last = at + 1 >= addresses.length || request.body !== undefined || request.signal.aborted;
+        if (last || !isNobodyThere(error)) throw error;
+      }
+    }
+  }
+
+  /** At least one, each judged. */
+  private async addressesOf(
     { host, port, checkAddress }: BackendTarget,
     request: BackendRequest,
-  ): Promise<string> {
+  ): Promise<readonly string[]> {
     let addresses: readonly string[];
     if (isIP(host) !== 0) addresses = [host];
     else {
@@ -225,7 +244,7 @@ export class BackendCaller {
     if (request.signal.aborted) throw new BackendError('cancelled', 'context canceled');
     if (addresses.length === 0) throw new BackendError('dial', `dial tcp: lookup ${host}: no such host`);
     for (const address of addresses) checkAddress?.(address);
-    return addresses[0];
+    return addresses;
   }
 
   private begin(
@@ -237,23 +256,34 @@ export class BackendCaller {
   ): Exchange {
     const { tls } = target;
     const options = requestOptions(target, address, request, agent);
-    const asked = tls === undefined ? plainRequest(options) : tlsRequest(options);
+    let asked: ClientRequest;
+    try {
+      asked = tls === undefined ? plainRequest(options) : tlsRequest(options);
+    } catch (error) {
+      // What cannot be said in HTTP/1.1: HTTP/2 has fewer rules for paths and names.
+      throw new BackendError('exchange', `net/http: ${toError(error).message}`, { cause: error });
+    }
     const end = (): void => void asked.destroy(new Error('the server stops'));
     this.running.add(end);
-    // Of a connection that left HTTP this comes with its socket's end.
     asked.once('close', () => this.running.delete(end));
     return new Exchange(asked, target, address, request, {
       clock: this.clock,
       observer: this.observer,
       release,
+      running: this.running,
     });
   }
+}
+
+function isNobodyThere(error: unknown): boolean {
+  return error instanceof BackendError && error.kind === 'dial' && nobodyThere(error.cause);
 }
 
 interface ExchangeParts {
   readonly clock: Pick<Clock, 'setTimer'>;
   readonly observer: BackendObserver | undefined;
   readonly release: () => void;
+  readonly running: Set<() => void>;
 }
 
 /** One attempt. */
@@ -267,7 +297,7 @@ class Exchange {
     target: BackendTarget,
     address: string,
     request: BackendRequest,
-    { clock, observer, release }: ExchangeParts,
+    { clock, observer, release, running }: ExchangeParts,
   ) {
     const { signal, answerMs } = request;
     this.result = new Promise((resolve, reject) => {
@@ -319,6 +349,13 @@ class Exchange {
       });
       asked.on('response', (message) => {
         settle();
+        const { statusCode = 0 } = message;
+        if (statusCode < 200 || statusCode > 599) {
+          message.once('close', over);
+          asked.destroy();
+          reject(new BackendError('exchange', `malformed HTTP status code "${statusCode}"`));
+          return;
+        }
         message.once('close', over);
         resolve(answerOf(message, asked));
       });
@@ -327,7 +364,12 @@ class Exchange {
         // From here on the connection is its owner's, and ends with the client's.
         signal.removeEventListener('abort', cancel);
         socket.setTimeout(0);
-        socket.once('close', over);
+        const end = (): void => void socket.destroy();
+        running.add(end);
+        socket.once('close', () => {
+          running.delete(end);
+          over();
+        });
         const connection = new SocketConnection(socket, head);
         if (message.statusCode !== 101) {
           connection.destroy();

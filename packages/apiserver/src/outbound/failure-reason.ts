@@ -8,6 +8,18 @@ const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
+const NOBODY_THERE: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+]);
+
+/** Whether nobody was at the address: another of the same host may do. */
+export function nobodyThere(error: unknown): boolean {
+  return NOBODY_THERE.has(property(error, 'code'));
+}
+
 /** Whom a call was for. */
 export interface CalledPlace {
   /** The name that is looked up, and that its certificate is for. */

@@ -4,6 +4,7 @@
 
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 
@@ -25,18 +26,30 @@ afterEach(async () => {
   for (const task of cleanup.splice(0).toReversed()) await task();
 });
 
+const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+  'one.test': ['127.0.0.1'],
+  'two.test': ['127.0.0.1', '169.254.1.1'],
+  // Nobody listens at the first.
+  'three.test': ['127.0.0.2', '127.0.0.1'],
+};
+
 interface Front {
   readonly port: number;
   readonly caller: BackendCaller;
   readonly errors: string[];
+  readonly ca: string;
 }
 
 /** A server whose every request goes to the target. */
-async function front(target: () => BackendTarget, more: Partial<HandOnOptions> = {}): Promise<Front> {
+async function front(
+  target: () => BackendTarget,
+  more: Partial<HandOnOptions> = {},
+  secure = false,
+): Promise<Front> {
   const errors: string[] = [];
   const caller = new BackendCaller({
     clock: systemClock,
-    lookup: (host) => Promise.resolve(host === 'two.test' ? ['127.0.0.1', '169.254.1.1'] : ['127.0.0.1']),
+    lookup: (host) => Promise.resolve(ADDRESSES[host] ?? []),
   });
   const handler: Handler = async (request: ApiRequest) => {
     try {
@@ -58,13 +71,20 @@ async function front(target: () => BackendTarget, more: Partial<HandOnOptions> =
     }
   };
   const door = new Door({ handler, codec, clock: systemClock, logger: silentLogger });
-  const listener = new Listener({ door, clock: systemClock, logger: silentLogger });
+  const authority = CertificateAuthority.create('front-ca', systemClock.nowMs());
+  const { certificate: cert, key } = authority.server('front', ['127.0.0.1'], systemClock.nowMs());
+  const listener = new Listener({
+    door,
+    clock: systemClock,
+    logger: silentLogger,
+    ...(secure ? { tls: { cert, key } } : {}),
+  });
   const { port } = await listener.listen(0, '127.0.0.1');
   cleanup.push(async () => {
     caller.close();
     await listener.stop(0);
   });
-  return { port, caller, errors };
+  return { port, caller, errors, ca: authority.certificate };
 }
 
 async function listening(server: Server | ReturnType<typeof createTcpServer>): Promise<number> {
@@ -167,11 +187,16 @@ describe('an ordinary request', () => {
 
   test.each([
     [
-      'a redirect',
+      'a redirect (CVE-2022-3172)',
       'HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 2\r\n\r\nno',
       /^HTTP\/1\.1 502 .*the backend attempted to redirect this request, which is not permitted$/s,
     ],
     ['no HTTP', 'rubbish\r\n\r\n', /^HTTP\/1\.1 503 /],
+    [
+      'a code that is none',
+      'HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n',
+      /^HTTP\/1\.1 503 .*malformed HTTP status code "999"\n$/s,
+    ],
     ['an end before its answer', '', /^HTTP\/1\.1 503 .*EOF\n$/s],
     ['headers without end', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`, /^HTTP\/1\.1 503 /],
     [
@@ -184,6 +209,37 @@ describe('an ordinary request', () => {
     const { port: at, caller } = await front(() => plain(port));
     expect(await raw(at, `GET / HTTP/1.1\r\n${CLOSE}\r\n`)).toMatch(expected);
     await until(() => caller.openCounts.answer === 0);
+  });
+
+  test('over HTTP/2 nothing that a backend says of its connection, or says twice, breaks the answer', async () => {
+    const port = await listening(
+      createTcpServer((socket) =>
+        socket.once('data', () =>
+          socket.end(
+            'HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nHTTP2-Settings: a\r\nUpgrade: h2c\r\n' +
+              'Content-Type: text/plain\r\nContent-Type: text/html\r\nETag: "a"\r\nETag: "b"\r\nX-Own: a\r\nX-Own: b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
+          ),
+        ),
+      ),
+    );
+    const { port: at, ca } = await front(() => plain(port), {}, true);
+    const session = connectHttp2(`https://127.0.0.1:${at}`, { ca });
+    const stream = session.request({ ':path': '/x' });
+    const headers = await new Promise<Record<string, unknown>>((resolve, reject) => {
+      stream.on('response', (all) => resolve(all));
+      stream.on('error', reject);
+    });
+    let body = '';
+    for await (const chunk of stream) body += String(chunk);
+    session.close();
+    expect([headers[':status'], headers['content-type'], headers['etag'], headers['x-own'], body]).toEqual([
+      200,
+      'text/plain',
+      '"a"',
+      'a, b',
+      'hi',
+    ]);
+    expect(headers['x-hop']).toBeUndefined();
   });
 
   test('an answer that is cut short does not look whole', async () => {
@@ -245,7 +301,7 @@ describe('where it goes', () => {
     }
   });
 
-  test('a name is looked up once, all its addresses judged, and the first dialed (CVE-2020-8562, CVE-2022-3294)', async () => {
+  test('a name is looked up once, all its addresses judged, and one of them dialed (CVE-2020-8562, CVE-2022-3294)', async () => {
     const port = await listening(createServer((_message, response) => response.end('there')));
     const judged: string[] = [];
     const target = (host: string): BackendTarget => ({
@@ -262,6 +318,12 @@ describe('where it goes', () => {
     host = 'two.test';
     expect(await raw(at, `GET / HTTP/1.1\r\n${CLOSE}\r\n`)).toContain('address not allowed');
     expect(judged).toEqual(['127.0.0.1', '127.0.0.1', '169.254.1.1']);
+    host = 'three.test';
+    expect(await raw(at, `GET / HTTP/1.1\r\n${CLOSE}\r\n`)).toContain('there');
+    host = 'none.test';
+    expect(await raw(at, `GET / HTTP/1.1\r\n${CLOSE}\r\n`)).toContain(
+      'dial tcp: lookup none.test: no such host',
+    );
   });
 
   test('nobody there', async () => {

@@ -41,6 +41,8 @@ export interface HandOnOptions {
 /** RFC 9110 7.6.1 and what Go adds to it: they concern one connection. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
+  'expect',
+  'http2-settings',
   'proxy-connection',
   'keep-alive',
   'proxy-authenticate',
@@ -57,6 +59,23 @@ const NOT_BACK: ReadonlySet<string> = new Set([
   'access-control-allow-methods',
   'access-control-allow-origin',
   'audit-id',
+]);
+/** Said once or not at all: a stream of HTTP/2 cannot say them twice, and who reads the second would read another answer. */
+const ONCE: ReadonlySet<string> = new Set([
+  'age',
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-range',
+  'content-type',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+  'retry-after',
+  'server',
 ]);
 /** What the backend says in place of switching may take so long, as the original has it. */
 const REFUSAL_MS = 10_000;
@@ -193,9 +212,11 @@ function answered(
     };
   }
   const named = connectionNames(headers);
-  const back = new Map(
-    [...headers].filter(([name]) => !HOP_BY_HOP.has(name) && !NOT_BACK.has(name) && !named.has(name)),
-  );
+  const back = new Map<string, readonly string[]>();
+  for (const [name, values] of headers) {
+    if (HOP_BY_HOP.has(name) || NOT_BACK.has(name) || named.has(name)) continue;
+    back.set(name, ONCE.has(name) ? values.slice(0, 1) : values);
+  }
   if (location !== '' && rewriteLocation !== undefined) back.set('location', [rewriteLocation(location)]);
   return {
     kind: 'stream',
