@@ -648,7 +648,7 @@ test('how the parts of the control plane fare', async () => {
       kind: 'ComponentStatusList',
       items: [
         { metadata: { name: 'etcd-0' }, conditions: [{ type: 'Healthy', status: 'True', message: 'ok' }] },
-        { metadata: { name: 'etcd-1' }, conditions: [{ status: 'False', message: 'connection refused' }] },
+        { metadata: { name: 'etcd-1' }, conditions: [{ status: 'False', error: 'connection refused' }] },
       ],
     });
     expect((await server.ask('GET', '/api/v1/componentstatuses/etcd-0')).json.metadata.name).toBe('etcd-0');

@@ -4,6 +4,7 @@
 
 import type { KubeObject } from '../api/meta.ts';
 import { asJson } from '../codec/object-codec.ts';
+import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { kindOf, type Scope } from './scope.ts';
 
 /** Largest body of any request, as the original. */
@@ -12,8 +13,8 @@ export const BODY_BYTES_MAX = 3 * 1024 * 1024;
 export interface Body {
   /** In the request's version, with defaults. */
   readonly object: KubeObject;
-  /** As it was read: lists that say nothing are still there where the wire kept them. */
-  readonly sent: KubeObject;
+  /** The client wants all owners of fields to be forgotten. */
+  readonly reset: boolean;
 }
 
 /** @returns undefined for an empty body */
@@ -30,13 +31,18 @@ export async function readBody(scope: Scope): Promise<Body | undefined> {
     : typeName === undefined
       ? undefined
       : parts.scheme.types.struct(typeName);
+  let reset: boolean | undefined;
   const sent = await parts.wire.readObject(request, {
     kind: kindOf(scope),
     schema,
     ...(read === undefined ? {} : { read }),
+    raw: (value) => {
+      reset = resetsManagedFields(value);
+    },
   });
   if (sent === undefined) return undefined;
   const object = own ? served.defaults(sent) : sent;
   request.context.audit?.requestObject(asJson(object));
-  return { object, sent };
+  // Protobuf has no list that is empty and there.
+  return { object, reset: reset ?? resetsManagedFields(asJson(sent)) };
 }

@@ -3,8 +3,6 @@
  */
 
 import type { ApiResponse } from '../api/exchange.ts';
-import { asJson } from '../codec/object-codec.ts';
-import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
 import { answerMade } from './answer.ts';
@@ -30,9 +28,8 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   const options = writeOptions(request.query, 'CreateOptions');
   const body = await readBody(scope);
   if (body === undefined) throw bodyMissing(kindOf(scope));
-  const reset = resetsManagedFields(asJson(body.sent));
   const object = inNamespace(body.object, namespace);
-  const fields = { ...fieldOptionsOf(scope, definition.strategy.resetFields), reset };
+  const fields = { ...fieldOptionsOf(scope, definition.strategy.resetFields), reset: body.reset };
   const owned = tracked(scope, undefined, object, options.fieldManager, fields);
   const { dryRun } = options;
   const admissionOptions = optionsObject(options);

@@ -4,8 +4,6 @@
 
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { asJson } from '../codec/object-codec.ts';
-import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { settled } from '../registry/conversions.ts';
 import { answerMade } from './answer.ts';
 import { readBody } from './body.ts';
@@ -37,8 +35,10 @@ export async function update(scope: Scope): Promise<ApiResponse> {
   if (body === undefined) throw bodyMissing(kindOf(scope));
   checkName(body.object, name, namespace);
   const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
-  const reset = resetsManagedFields(asJson(body.sent));
-  const fields = { ...fieldOptionsOf(scope, (strategy ?? definition.strategy).resetFields), reset };
+  const fields = {
+    ...fieldOptionsOf(scope, (strategy ?? definition.strategy).resetFields),
+    reset: body.reset,
+  };
   const { dryRun } = options;
   const admissionOptions = optionsObject(options);
   const updated = async (existing: KubeObject | undefined): Promise<KubeObject> => {

@@ -29,6 +29,8 @@ export interface ExpectedBody {
   readonly schema: StructSchema | undefined;
   /** Reads a custom resource, in place of the type. @throws TypedError */
   readonly read?: (value: JsonObject, unknown?: (path: string) => void) => JsonObject;
+  /** Told a JSON or YAML body before a type drops what says nothing: empty lists. */
+  readonly raw?: (value: JsonObject) => void;
   /** Any apiVersion will do, only the kind counts: DeleteOptions belongs to every group. */
   readonly anyVersion?: boolean;
   /** Kinds and versions that are read as well; for them the schema is found by the reader. */

@@ -66,6 +66,7 @@ class BodyDecoder {
   decode(form: MediaForm): KubeObject {
     if (form === 'protobuf') return this.fromProtobuf();
     const value = form === 'json' ? this.fromJson() : this.fromYaml();
+    this.expected.raw?.(value);
     const kind = this.kindOf(value);
     const schema = this.schemaOf(kind);
     const object = this.typed(kind, schema, value);

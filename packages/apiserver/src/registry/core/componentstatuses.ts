@@ -56,7 +56,7 @@ async function statusOf(name: string, check: ComponentCheck): Promise<KubeObject
     condition = {
       type: 'Healthy',
       status: 'False',
-      message: error instanceof Error ? error.message : String(error),
+      error: error instanceof Error ? error.message : String(error),
     };
   }
   return { apiVersion: 'v1', kind: 'ComponentStatus', metadata: { name }, conditions: [condition] };
