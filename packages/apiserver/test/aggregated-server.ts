@@ -13,7 +13,7 @@ import { systemClock } from '@keelson/base';
 
 import { CertificateAuthority } from '../src/pki/authority.ts';
 
-export const GROUP = 'metrics.example.com';
+export const GROUP = 'metrics.k8s.io';
 export const VERSION = 'v1beta1';
 const OWN = `/apis/${GROUP}/${VERSION}`;
 

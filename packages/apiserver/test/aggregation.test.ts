@@ -516,6 +516,20 @@ withKubectl('kubectl (needs it on the path)', () => {
       'false',
       'NodeMetrics',
     ]);
+    for (const { name } of [{ name: 'n1' }, { name: 'n2' }]) {
+      const resources = { cpu: '2', memory: '4Gi' };
+      await created('/api/v1/nodes', {
+        metadata: { name },
+        status: { capacity: resources, allocatable: resources },
+      });
+    }
+    const top = await kubectl('top', 'nodes', '--no-headers');
+    expect(top.err).toBe('');
+    expect(top.out.split('\n').map((line) => line.split(/ +/).slice(0, 5))).toEqual([
+      ['n1', '250m', '12%', '1024Mi', '25%'],
+      ['n2', '1000m', '50%', '1024Mi', '25%'],
+      [''],
+    ]);
     for (const more of [[], ['--output=plaintext-openapiv2']]) {
       const explained = await kubectl('explain', 'nm', ...more);
       expect([explained.code, explained.err]).toEqual([0, '']);
