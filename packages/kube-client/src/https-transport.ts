@@ -179,7 +179,7 @@ export class HttpsTransport implements Transport {
         for (const [name, value] of Object.entries(response.headers)) {
           if (value !== undefined) found.set(name, [value].flat());
         }
-        resolve(new StreamAnswer(response.statusCode ?? 0, found, response));
+        resolve(new StreamAnswer(response.statusCode ?? 0, found, response, () => response.complete));
       });
       request.end(options.body);
     });
@@ -274,7 +274,7 @@ class Session {
         for (const [name, value] of Object.entries(fields)) {
           if (value !== undefined && !name.startsWith(':')) found.set(name, [value].flat().map(String));
         }
-        resolve(new StreamAnswer(fields[':status'] ?? 0, found, stream));
+        resolve(new StreamAnswer(fields[':status'] ?? 0, found, stream, () => stream.rstCode === 0));
       });
       if (options.body !== undefined) stream.end(options.body);
     });
@@ -325,15 +325,23 @@ class StreamAnswer implements CallAnswer {
   readonly code: number;
   readonly headers: ReadonlyMap<string, readonly string[]>;
   private readonly stream: Readable;
+  private readonly isWhole: () => boolean;
 
-  constructor(code: number, headers: ReadonlyMap<string, readonly string[]>, stream: Readable) {
+  /** @param isWhole once the stream has ended: whether the server ended it */
+  constructor(
+    code: number,
+    headers: ReadonlyMap<string, readonly string[]>,
+    stream: Readable,
+    isWhole: () => boolean,
+  ) {
     this.code = code;
     this.headers = headers;
     this.stream = stream;
+    this.isWhole = isWhole;
   }
 
   get chunks(): AsyncIterable<Buffer> {
-    return this.stream;
+    return piecesOf(this.stream, this.isWhole);
   }
 
   async bytes(): Promise<Buffer> {
@@ -345,6 +353,42 @@ class StreamAnswer implements CallAnswer {
       parts.push(part);
     }
     return Buffer.concat(parts);
+  }
+}
+
+/**
+ * What a stream brings, until its end. Its own iteration takes a stream of HTTP/2 whose end has arrived, but was not read, for
+ * one that was cut short: a short answer that comes while this process is busy.
+ *
+ * @throws the stream's error, or that it was cut short
+ */
+async function* piecesOf(stream: Readable, isWhole: () => boolean): AsyncGenerator<Buffer, void> {
+  let wake: (() => void) | undefined;
+  const tell = (): void => wake?.();
+  let failed: Error | undefined;
+  const fail = (error: Error): void => {
+    failed = error;
+    tell();
+  };
+  stream.on('readable', tell).on('end', tell).on('close', tell).on('error', fail);
+  try {
+    for (;;) {
+      const piece: unknown = stream.destroyed ? null : stream.read();
+      if (Buffer.isBuffer(piece)) yield piece;
+      else if (stream.readableEnded && isWhole()) return;
+      else if (failed !== undefined) throw failed;
+      else if (stream.destroyed || stream.readableEnded)
+        throw stream.errored ?? new Error('the answer was cut short');
+      else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  } finally {
+    stream.off('readable', tell).off('end', tell).off('close', tell).off('error', fail);
+    // Whoever leaves early wants no more of it.
+    if (!stream.readableEnded) stream.destroy();
   }
 }
 

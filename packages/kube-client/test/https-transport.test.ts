@@ -67,6 +67,31 @@ async function writesAndReads(client: RestClient): Promise<void> {
   await expect(client.get(MAPS, 'n', 'taeglich')).rejects.toThrow('configmaps "taeglich" not found');
 }
 
+test('an answer that is read late is whole: its end came before anybody looked', async () => {
+  const { port } = await serve();
+  const transport = transportTo(port);
+  const answer = await transport.call('/api/v1/namespaces/default/configmaps');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(JSON.parse((await answer.bytes()).toString())).toMatchObject({ kind: 'ConfigMapList', items: [] });
+});
+
+test('an answer that is cut short is an error, whenever it is read', async () => {
+  const server = http2.createSecureServer({ cert: serving.certificate, key: serving.key });
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    stream.respond({ ':status': 200 });
+    stream.write('half of it', () => setTimeout(() => stream.session?.destroy(), 20));
+  });
+  const port = await listening(server as unknown as Server);
+  ends.push(() => void server.close());
+  const transport = transportTo(port);
+  for (const waitMs of [0, 50]) {
+    const answer = await transport.call('/');
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await expect(answer.bytes()).rejects.toThrow();
+  }
+});
+
 test('HTTP/2: requests, and watches as many as there are, on as many connections as they need', async () => {
   const { port, small } = await serve();
   const transport = transportTo(port);
