@@ -93,7 +93,8 @@ async function main(): Promise<number> {
     try {
       for (const transcript of names) {
         for (const { version, path: file } of tried) {
-          if (transcript === 'helm' && (helm === undefined || version !== tried.at(-1)?.version)) continue;
+          if (transcript.startsWith('helm') && (helm === undefined || version !== tried.at(-1)?.version))
+            continue;
           if (performance.now() > until) {
             say(`${transcript} with ${version}: left out (the budget is spent)`);
             continue;

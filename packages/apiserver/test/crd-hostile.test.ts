@@ -1,0 +1,191 @@
+/**
+ * Expressions and patterns that are written to hold a server up: refused when they are defined, or stopped within their
+ * budget, and other requests are answered. What they cost is measured in CPU time, so that a busy machine spoils nothing.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import type { JsonObject } from '../src/api/json.ts';
+import { smallServer, type Answer, type SmallServer } from './small-server.ts';
+
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+const OTHERS = '/api/v1/namespaces/default';
+/** The dearest takes a second and a half; without a budget these take minutes, or do not end. */
+const CPU_MAX_MS = 10_000;
+const LIMIT_MS = 120_000;
+
+function definition(plural: string, spec: JsonObject): JsonObject {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.hostile.example.com` },
+    spec: {
+      group: 'hostile.example.com',
+      scope: 'Namespaced',
+      names: { plural, kind: `${plural[0].toUpperCase()}${plural.slice(1)}` },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: 'object', properties: { spec } } },
+        },
+      ],
+    },
+  };
+}
+
+describe('what is hostile is bounded', () => {
+  let small: SmallServer;
+
+  beforeAll(async () => {
+    small = smallServer({ resources: 'built-in' });
+    small.server.customResources?.start();
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
+    await small.ask('POST', '/api/v1/namespaces', namespace);
+  });
+
+  afterAll(() => small.stop());
+
+  /** While it runs another client asks without a pause; @returns the answer, the CPU time, how often the other was answered */
+  async function beside(
+    work: () => Promise<Answer>,
+  ): Promise<{ answer: Answer; cpuMs: number; asked: number }> {
+    let running = true;
+    const before = process.cpuUsage();
+    let asked = 0;
+    const other = (async () => {
+      while (running) {
+        const { code } = await small.ask('GET', OTHERS);
+        if (code !== 200) throw new Error(`another request was answered with ${code}`);
+        asked += 1;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    const answer = await work();
+    running = false;
+    await other;
+    const { user, system } = process.cpuUsage(before);
+    return { answer, cpuMs: (user + system) / 1_000, asked };
+  }
+
+  async function define(plural: string, spec: JsonObject): Promise<void> {
+    const made = await small.ask('POST', DEFINITIONS, definition(plural, spec));
+    expect([made.code, made.json['message']]).toEqual([201, undefined]);
+    const deadline = Date.now() + 60_000;
+    while ((await small.ask('GET', `/apis/hostile.example.com/v1/${plural}`)).code !== 200) {
+      if (Date.now() > deadline) throw new Error(`${plural} is not served`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  const create = (plural: string, spec: unknown): Promise<Answer> =>
+    small.ask('POST', `/apis/hostile.example.com/v1/namespaces/default/${plural}`, {
+      apiVersion: 'hostile.example.com/v1',
+      kind: `${plural[0].toUpperCase()}${plural.slice(1)}`,
+      metadata: { generateName: 'h-' },
+      spec,
+    });
+
+  /** A fold in a fold in a fold …, over one list. */
+  function nested(depth: number, list: string): string {
+    let expression = 'a0 + 1 > 0';
+    for (let level = depth - 1; level >= 0; level -= 1) expression = `${list}.all(a${level}, ${expression})`;
+    return expression;
+  }
+
+  test(
+    'a rule whose cost nobody bounds is refused when it is defined',
+    async () => {
+      const list: JsonObject = { type: 'array', items: { type: 'integer' } };
+      const rules = [{ rule: nested(8, 'self.l') }];
+      const { answer, cpuMs } = await beside(() =>
+        small.ask(
+          'POST',
+          DEFINITIONS,
+          definition('unbounded', {
+            type: 'object',
+            properties: { l: list },
+            'x-kubernetes-validations': rules,
+          }),
+        ),
+      );
+      expect(answer.code).toBe(422);
+      expect(answer.text).toContain('estimated rule cost exceeds budget by factor of more than 100x');
+      expect(cpuMs).toBeLessThan(CPU_MAX_MS);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'a rule that is as dear as it may be is stopped within its budget, and so are hundreds of them',
+    async () => {
+      // Estimated at just under the limit for one expression; hundreds of items make it dear.
+      const item: JsonObject = {
+        type: 'array',
+        maxItems: 30,
+        items: { type: 'integer' },
+        'x-kubernetes-validations': [{ rule: nested(3, 'self'), message: 'never' }],
+      };
+      await define('dear', { type: 'array', maxItems: 40, items: item });
+      const thirty = Array.from({ length: 30 }, (_, index) => index);
+      const { answer, cpuMs, asked } = await beside(() =>
+        create(
+          'dear',
+          Array.from({ length: 40 }, () => thirty),
+        ),
+      );
+      expect([201, 422]).toContain(answer.code);
+      expect(asked).toBeGreaterThan(0);
+      expect(cpuMs).toBeLessThan(CPU_MAX_MS);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'a rule over more data than it was weighed for is ended by the budget of the call',
+    async () => {
+      await define('long', {
+        type: 'object',
+        properties: { l: { type: 'array', maxItems: 60, items: { type: 'string', maxLength: 2 } } },
+        'x-kubernetes-validations': [
+          { rule: 'self.l.all(a, self.l.all(b, self.l.all(c, size(a + b + c) < 7)))', message: 'never' },
+        ],
+      });
+      const l = Array.from({ length: 60 }, () => 'ab');
+      const { answer, cpuMs } = await beside(() => create('long', { l }));
+      expect([answer.code, JSON.stringify(answer.json['message']).split('for rule')[0]]).toEqual([
+        422,
+        expect.stringContaining(
+          "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit ",
+        ),
+      ]);
+      expect(cpuMs).toBeLessThan(CPU_MAX_MS);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'a pattern that backtracking engines hang on is answered at once',
+    async () => {
+      await define('patterns', {
+        type: 'object',
+        properties: {
+          p: { type: 'string', pattern: '^(a|a?)+$', maxLength: 100_000 },
+          m: {
+            type: 'string',
+            maxLength: 2_000,
+            'x-kubernetes-validations': [{ rule: "self.matches('^(([a-z])+.)+[A-Z]([a-z])+$')" }],
+          },
+        },
+      });
+      const { answer, cpuMs } = await beside(() =>
+        create('patterns', { p: `${'a'.repeat(20_000)}!`, m: 'a'.repeat(2_000) }),
+      );
+      expect(answer.code).toBe(422);
+      expect(JSON.stringify(answer.json['message'])).toContain("in body should match '^(a|a?)+$'");
+      expect(cpuMs).toBeLessThan(CPU_MAX_MS);
+    },
+    LIMIT_MS,
+  );
+});
