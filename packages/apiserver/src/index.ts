@@ -123,6 +123,13 @@ export { gatherCredentials, type ServerCredentials } from './credentials/credent
 export { requestSigners, type RequestSigners } from './assembly/request-signers.ts';
 export { servingNames, type Machine } from './assembly/serving-names.ts';
 export type { CallAnswer, CallOptions } from './http/in-process.ts';
+export {
+  AdmissionDenied,
+  type AdmissionFunction,
+  type AdmissionRequest,
+  type Mutated,
+} from './admission/functions/admission-function.ts';
+export type { Operation as AdmissionOperation } from './admission/admission.ts';
 export { quotaAccounts } from './admission/quota-accounts.ts';
 export { BaseEnvironment, COMPATIBILITY_VERSION, CURRENT_VERSION } from './cel/environment.ts';
 export { compile, type Compilation, type Outcome, type Program } from './cel/program.ts';

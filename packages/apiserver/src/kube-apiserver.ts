@@ -14,6 +14,7 @@ import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
+import type { AdmissionFunction } from './admission/functions/admission-function.ts';
 import { policyWarnings, type ExpressionWarning } from './admission/policies/type-check.ts';
 import { conditionMetrics } from './admission/policies/condition-metrics.ts';
 import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
@@ -84,6 +85,8 @@ export interface KubeApiServerOptions {
   readonly readFile: (path: string) => string;
   /** The keys of an issuer of tokens that is not the server itself. */
   readonly issuerKeys: (source: KeySource) => CurrentKeys;
+  /** Functions of the process that writes have to pass, each among the plugins. */
+  readonly admission?: readonly AdmissionFunction[];
   /** What the process says of itself, as text for /metrics; nothing in a process that has several servers. */
   readonly processMetrics?: (registry: MetricsRegistry) => void;
   readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
@@ -421,7 +424,24 @@ export class KubeApiServer {
     const webhooks = makeWebhooks({ scheme, lookup, uuid, random, metrics, caller, kubeconfigs });
     const conditions = conditionMetrics(metrics);
     const { context: policies } = this.policies;
-    const context = { lookup, authorizer, clock, random, settings, webhooks, conditions, policies };
+    const { versions, observer } = webhooks;
+    const functions = {
+      functions: this.options.admission ?? [],
+      versions,
+      clock,
+      ...(observer === undefined ? {} : { observer }),
+    };
+    const context = {
+      lookup,
+      authorizer,
+      clock,
+      random,
+      settings,
+      webhooks,
+      conditions,
+      policies,
+      functions,
+    };
     return { chain: new AdmissionChain(defaultPlugins(context, flags)), webhooks };
   }
 

@@ -16,6 +16,7 @@ import {
   readFile,
   requestSigners,
   servingNames,
+  type AdmissionFunction,
   type CallAnswer,
   type CallOptions,
   type ServerCredentials,
@@ -36,6 +37,11 @@ export interface ControlPlaneOptions {
   readonly port?: number;
   /** Flags of kube-apiserver beside those that follow from the other options; files that they name are read at the start. */
   readonly flags?: readonly string[];
+  /**
+   * Functions that writes have to pass, of this control plane alone: they change objects by what they return, warn,
+   * annotate and refuse.
+   */
+  readonly admission?: readonly AdmissionFunction[];
   /** Control loops, as kube-controller-manager's --controllers says them: all (`*`) unless said, none with []. */
   readonly controllers?: readonly string[];
   /** Nothing is logged unless said. */
@@ -94,6 +100,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       logger,
       ...processWorld(clock),
       machine,
+      admission: options.admission ?? [],
       build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
     });
   } catch (error) {

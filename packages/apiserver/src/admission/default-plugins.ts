@@ -6,6 +6,7 @@
  */
 
 import type { AdmissionPlugin } from './admission.ts';
+import { checkFunctions, functionsBefore } from './functions/function-plugin.ts';
 import type { PluginContext } from './plugin-context.ts';
 import { alwaysAdmit, alwaysDeny } from './plugins/always-admit.ts';
 import { alwaysPullImages } from './plugins/always-pull-images.ts';
@@ -145,17 +146,23 @@ export class PluginFlagsError extends Error {
   override readonly name = 'PluginFlagsError';
 }
 
+/** Before policies and webhooks, which then see what a function made. */
+const FUNCTIONS_BEFORE = 'MutatingAdmissionPolicy';
+
 /**
- * The plugins in their order.
+ * The plugins in their order, functions of the process among them.
  *
- * @throws PluginFlagsError with all that is wrong with the flags
+ * @throws PluginFlagsError with all that is wrong with the flags; Error for functions that cannot be
  */
 export function defaultPlugins(context: PluginContext, flags: PluginFlags = {}): AdmissionPlugin[] {
   const errors = pluginFlagErrors(flags);
   if (errors.length > 0) throw new PluginFlagsError(errors.join(', '));
   const { enable = [], disable = [] } = flags;
+  checkFunctions(context.functions?.functions ?? [], PLUGIN_NAMES);
   return ENTRIES.flatMap(({ name, on: byDefault, make }) => {
+    const functions = functionsBefore(name, context.functions, FUNCTIONS_BEFORE);
     const wanted = byDefault ? !disable.includes(name) : enable.includes(name);
-    return (wanted ? make?.(context) : undefined) ?? [];
+    const plugin = wanted ? make?.(context) : undefined;
+    return plugin === undefined ? functions : [...functions, plugin];
   });
 }

@@ -7,6 +7,7 @@ import type { Clock } from '@keelson/base';
 
 import type { JsonObject } from '../api/json.ts';
 import type { Authorizer } from '../api/user-info.ts';
+import type { FunctionContext } from './functions/function-plugin.ts';
 import type { ConditionObserver } from './policies/match-conditions.ts';
 import type { PolicyContext } from './policies/policy-context.ts';
 import type { ResourceLookup } from './resource-lookup.ts';
@@ -22,6 +23,8 @@ export interface PluginContext {
   readonly settings: PluginSettings;
   /** Told of match conditions, for metrics. */
   readonly conditions?: ConditionObserver;
+  /** Functions of the process, each asked before a plugin; none without. */
+  readonly functions?: FunctionContext;
   /** Undefined: there are no policies. */
   readonly policies?: PolicyContext;
   /** Undefined: webhooks are not asked. */
