@@ -203,6 +203,22 @@ describe('certificates', () => {
     await expect(other.authenticate(asked)).rejects.toThrow('unknown authority');
   });
 
+  test('a refusal is found out once as well, and again when its time may have come', async () => {
+    let nowMs = NOW;
+    const asked = shown(users.client({ commonName: 'jane' }, NOW + 5 * DAY_MS).certificate);
+    const refusal = (chain: X509Users): Promise<unknown> =>
+      chain.authenticate(asked).catch((error: unknown) => error);
+    const others = new X509Users(new CertificateChain(proxies.certificate), () => nowMs);
+    const timed = new X509Users(new CertificateChain(users.certificate), () => nowMs);
+    const early = await refusal(others);
+    expect(String(early)).toContain('not yet valid');
+    expect(await refusal(others)).toBe(early);
+    expect(String(await refusal(timed))).toContain('not yet valid');
+    nowMs = NOW + 6 * DAY_MS;
+    expect(String(await refusal(others))).toContain('unknown authority');
+    expect((await timed.authenticate(asked))?.user.name).toBe('jane');
+  });
+
   test('an authority that the client shows himself is not trusted', async () => {
     const forged = CertificateAuthority.create('users', NOW);
     const pair = forged.client({ commonName: 'jane' }, NOW);

@@ -13,9 +13,10 @@ import { AuthenticationError } from './authenticator.ts';
 const INTERMEDIATES_MAX = 8;
 const ANY_USE = '2.5.29.37.0';
 
-/** A chain that was found good, and for how long nothing in it can change that. */
-interface Verified {
-  readonly leaf: X509Certificate;
+/** What was found of a chain, and for how long nothing in it can change that. */
+interface Verdict {
+  /** The leaf of a good one. */
+  readonly found: X509Certificate | AuthenticationError;
   readonly fromMs: number;
   readonly untilMs: number;
 }
@@ -23,7 +24,7 @@ interface Verified {
 export class CertificateChain {
   private readonly authorities: readonly X509Certificate[];
   /** By what TLS gave of a connection, which is the same list for all its requests: a signature costs more than those. */
-  private readonly verified = new WeakMap<readonly Buffer[], Verified>();
+  private readonly verdicts = new WeakMap<readonly Buffer[], Verdict>();
 
   /** @param pem one or more certificates. @throws Error when there is none or one cannot be read */
   constructor(pem: string) {
@@ -39,12 +40,32 @@ export class CertificateChain {
    * @throws AuthenticationError saying what is wrong
    */
   verify(shown: readonly Buffer[], nowMs: number): X509Certificate {
-    const before = this.verified.get(shown);
-    if (before !== undefined && before.fromMs <= nowMs && nowMs <= before.untilMs) return before.leaf;
-    const [leaf, ...others] = shown.slice(0, INTERMEDIATES_MAX + 2).map((der) => new X509Certificate(der));
-    if (leaf === undefined) throw new AuthenticationError('no certificate');
+    const { found } = this.verdictOf(shown, nowMs);
+    if (found instanceof AuthenticationError) throw found;
+    return found;
+  }
+
+  /** A refusal is remembered as well: most who show a certificate are no front proxies, and are asked for one of theirs. */
+  private verdictOf(shown: readonly Buffer[], nowMs: number): Verdict {
+    const before = this.verdicts.get(shown);
+    if (before !== undefined && before.fromMs <= nowMs && nowMs <= before.untilMs) return before;
+    const certificates = shown.slice(0, INTERMEDIATES_MAX + 2).map((der) => new X509Certificate(der));
+    // Until the first of them runs out or becomes good.
+    const moments = [...certificates, ...this.authorities]
+      .flatMap(({ validFrom, validTo }) => [Date.parse(validFrom) - 1, Date.parse(validTo)])
+      .filter((ms) => ms >= nowMs);
+    const verdict = { found: this.judge(certificates, nowMs), fromMs: nowMs, untilMs: Math.min(...moments) };
+    this.verdicts.set(shown, verdict);
+    return verdict;
+  }
+
+  private judge(
+    [leaf, ...others]: readonly X509Certificate[],
+    nowMs: number,
+  ): X509Certificate | AuthenticationError {
+    if (leaf === undefined) return new AuthenticationError('no certificate');
     if (!this.leads(leaf, others, nowMs, INTERMEDIATES_MAX)) {
-      throw new AuthenticationError(
+      return new AuthenticationError(
         isGood(leaf, nowMs)
           ? 'x509: certificate signed by unknown authority'
           : 'x509: certificate has expired or is not yet valid',
@@ -52,12 +73,8 @@ export class CertificateChain {
     }
     const uses = leaf.keyUsage ?? [];
     if (uses.length > 0 && !uses.includes(OID.clientAuth) && !uses.includes(ANY_USE)) {
-      throw new AuthenticationError('x509: certificate specifies an incompatible key usage');
+      return new AuthenticationError('x509: certificate specifies an incompatible key usage');
     }
-    // Until the first of those that are good now runs out; one that is not good yet was of no use.
-    const good = [leaf, ...others, ...this.authorities].filter((one) => isGood(one, nowMs));
-    const untilMs = Math.min(...good.map(({ validTo }) => Date.parse(validTo)));
-    this.verified.set(shown, { leaf, fromMs: nowMs, untilMs });
     return leaf;
   }
 
