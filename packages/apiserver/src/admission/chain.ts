@@ -37,7 +37,7 @@ export class AdmissionChain {
    * @throws ApiError the first refusal
    */
   async mutate(attributes: AdmissionAttributes): Promise<KubeObject | undefined> {
-    let { object } = attributes;
+    let current = attributes;
     const request = {};
     let repeats = false;
     for (const again of [false, true]) {
@@ -50,12 +50,13 @@ export class AdmissionChain {
       };
       for (const plugin of this.plugins) {
         if (!mutates(plugin) || !plugin.handles(attributes.operation)) continue;
-        const admitted = plugin.admit({ ...attributes, object }, pass);
-        object = admitted instanceof Promise ? await admitted : admitted;
+        const admitted = plugin.admit(current, pass);
+        const object = admitted instanceof Promise ? await admitted : admitted;
+        if (object !== current.object) current = { ...attributes, object };
       }
       if (!repeats) break;
     }
-    return object;
+    return current.object;
   }
 
   /** @throws ApiError the first refusal */

@@ -212,8 +212,12 @@ function tooLong(field: string, bytes: number): FieldError {
   return { type: 'FieldValueTooLong', field, body: `Too long: may not be more than ${bytes} bytes` };
 }
 
+/** Printable, and each character one byte. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
 /** Bytes of the text in UTF-8. */
 export function byteLength(text: string): number {
+  if (PLAIN.test(text)) return text.length;
   let bytes = 0;
   for (const char of text) {
     const code = char.codePointAt(0) ?? 0;
@@ -226,9 +230,11 @@ export function byteLength(text: string): number {
 export function managerName(fieldManager: string, userAgent: string): string {
   if (fieldManager !== '') return fieldManager;
   const end = userAgent.indexOf('/');
+  const word = end < 0 ? userAgent : userAgent.slice(0, end);
+  if (word.length <= MANAGER_BYTES && PLAIN.test(word)) return word;
   let name = '';
   let bytes = 0;
-  for (const char of end < 0 ? userAgent : userAgent.slice(0, end)) {
+  for (const char of word) {
     if (!isPrintable(char)) continue;
     bytes += byteLength(char);
     if (bytes > MANAGER_BYTES) break;

@@ -335,12 +335,13 @@ function asObject(value: Json): JsonObject {
 }
 
 /** Says which step failed, in the original's words; conflicts pass as they are. */
-export function step<T>(what: string, run: () => T): T {
+export function step<T>(what: string | (() => string), run: () => T): T {
   try {
     return run();
   } catch (error) {
     if (!(error instanceof TypedMergeError || error instanceof MergeStepError)) throw error;
     if (what === '') throw error;
-    throw new MergeStepError(`${what}: ${error.message}`, { cause: error });
+    const said = typeof what === 'string' ? what : what();
+    throw new MergeStepError(`${said}: ${error.message}`, { cause: error });
   }
 }

@@ -143,16 +143,26 @@ function track(
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
   const live = before ?? startOf(type, options);
-  step(`failed to convert new object (${describe(next)}) to smd typed`, () => {
-    validateTyped(next, type, true);
-  });
-  step(`failed to convert live object (${describe(live)}) to smd typed`, () => {
-    validateTyped(live, type, true);
-  });
+  step(
+    () => `failed to convert new object (${describe(next)}) to smd typed`,
+    () => {
+      validateTyped(next, type, true);
+    },
+  );
+  // What there is before a create is ours, and of its type.
+  if (before !== undefined) {
+    step(
+      () => `failed to convert live object (${describe(live)}) to smd typed`,
+      () => {
+        validateTyped(live, type, true);
+      },
+    );
+  }
   const manager = managerOf(name, 'Update', options);
   const writer = { identifier: SELF, manager: { ...manager, time: undefined } };
-  const after = step(`failed to update ManagedFields (${describe(next)})`, () =>
-    updateManagers(live, next, apiVersion, managers, writer, versions),
+  const after = step(
+    () => `failed to update ManagedFields (${describe(next)})`,
+    () => updateManagers(live, next, apiVersion, managers, writer, versions),
   );
   const self = strip(after, SELF);
   if (self !== undefined) {
@@ -286,12 +296,18 @@ function apply(
         );
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
-  step(`failed to create typed patch object (${describe(patch)})`, () => {
-    validateTyped(patch, type, false);
-  });
-  step(`failed to create typed live object (${describe(live)})`, () => {
-    validateTyped(live, type, true);
-  });
+  step(
+    () => `failed to create typed patch object (${describe(patch)})`,
+    () => {
+      validateTyped(patch, type, false);
+    },
+  );
+  step(
+    () => `failed to create typed live object (${describe(live)})`,
+    () => {
+      validateTyped(live, type, true);
+    },
+  );
   const self = managerOf(name, 'Apply', options);
   const identifier = managerIdentifier(self);
   const { object, managers: after } = applyConfiguration(
