@@ -29,6 +29,7 @@ import {
   type ObjectLoad,
 } from './object-load.ts';
 import { configMaps, pods, type ObjectMaker } from './objects.ts';
+import { measurePlanes } from './planes.ts';
 import { measureEmbedded, measureIdle, measurePerObject, measureProcessStart } from './start.ts';
 
 /** Of the promise. */
@@ -93,7 +94,7 @@ export class ApiBench {
     const asked = (id: string): boolean => wanted.length === 0 || wanted.includes(id);
     const chosen = loads.filter(({ id }) => asked(id));
     const onLoaded = chosen.length > 0 || ['list-10000', 'per-object'].some(asked);
-    if (onLoaded || asked('start') || asked('embedded')) await this.loads(chosen, asked);
+    if (onLoaded || ['start', 'embedded', 'planes'].some(asked)) await this.loads(chosen, asked);
     if (asked('idle')) await this.idle();
     if (asked('definitions')) await this.definitions();
     if (asked('custom-beside')) await this.besideBuiltIn();
@@ -111,12 +112,11 @@ export class ApiBench {
     const cluster = await this.cluster(false);
     const echo = await Echo.start(cluster.home, (one) => this.owned.add(one));
     if (asked('start')) await this.lone('start', () => measureProcessStart(cluster));
-    if (asked('embedded')) {
-      const began = (one: ApiProcess): void => {
-        this.owned.add({ dispose: () => one.stop('SIGKILL') });
-      };
-      await this.lone('embedded', () => measureEmbedded(cluster.home, cluster, began));
-    }
+    const began = (one: ApiProcess): void => {
+      this.owned.add({ dispose: () => one.stop('SIGKILL') });
+    };
+    if (asked('embedded')) await this.lone('embedded', () => measureEmbedded(cluster.home, cluster, began));
+    if (asked('planes')) await this.lone('planes', () => measurePlanes(cluster.home, cluster, began));
     const client = await cluster.client(connections);
     const echoClient = await echo.client(connections);
     try {
@@ -267,6 +267,7 @@ export class ApiBench {
 const LONE_STEPS: readonly string[] = [
   'start',
   'embedded',
+  'planes',
   'per-object',
   'list-10000',
   'idle',
@@ -315,9 +316,13 @@ function loadSteps(options: BenchOptions): ApiStep[] {
       const watchers = fanOut.watchersPerKey;
       return {
         id: `watch-${name}`,
-        title: `watch-${name}: one object, ${watchers} watchers`,
+        title: `watch-${name}: ${watchers} watchers of ${fanOut.clients} objects`,
         settings: fanOut,
-        run: (stage, settings) => measureFanOut(loadOf(stage, maker, settings), stage.client),
+        run: async (stage, settings) => {
+          const namespace = `${NAMESPACE}-watched`;
+          await stage.cluster.makeNamespace(stage.client, namespace);
+          return measureFanOut({ ...loadOf(stage, maker, settings), namespace }, stage.client);
+        },
       };
     }),
   ];

@@ -109,7 +109,12 @@ export class ApiProcess {
 
   /** What the embedded program tells once. */
   started(): Promise<StartFigures> {
-    return this.message<StartFigures>();
+    return this.told<StartFigures>();
+  }
+
+  /** What one of our own programs tells next. */
+  told<T>(): Promise<T> {
+    return this.message<T>();
   }
 
   /** From now on it is counted how long the event loop is held. */

@@ -1,14 +1,15 @@
 /**
- * Watches of one object by many: it is changed, and each change is followed to every watcher. A change counts as done when
- * its last watcher has it, so that the number of changes in flight bounds what the server must hold back. The object says
- * which change it is; delivery is timed from the change's intended start.
+ * Watches of a namespace by many: its objects are changed, and each change is followed to every watcher. A change counts as
+ * done when its last watcher has it, so that the number of changes in flight bounds what the server must hold back. Each
+ * change in flight has an object of its own: of several to one all but one would be refused and made anew, and that would be
+ * measured. The object says which change it is; delivery is timed from the change's intended start.
  */
 import { LatencyHistogram } from '../histogram.ts';
 import { CallFailed, type Call } from '../load.ts';
 import { Meter, runLoad, type Measured } from '../measured.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ObjectLoad } from './object-load.ts';
-import { Edited, makePresent, presentName } from './object-load.ts';
+import { Edited, makePresent, PRESENT, presentName } from './object-load.ts';
 import { STAMP_LENGTH, STAMP_MARK, stampOf, stampPatch } from './objects.ts';
 
 /** A delivery that takes longer is an error, not a latency. */
@@ -23,10 +24,10 @@ interface Change {
 /** @param load.settings.clients changes in flight at most; watchersPerKey watchers over `watchers`' connections */
 export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Promise<Measured> {
   const { client, maker, namespace, settings, subject, progress } = load;
-  await makePresent(load, 1);
+  const names = Array.from({ length: settings.clients }, (_, at) => presentName(at));
+  await makePresent(load, names.length);
   const collection = maker.collection(namespace);
-  const name = presentName(0);
-  const edited = await Edited.read(load, [name]);
+  const edited = await Edited.read(load, names);
   const meter = new Meter(subject);
   const deliveries = new LatencyHistogram();
   const changes = new Map<string, Change>();
@@ -47,15 +48,17 @@ export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Prom
   const ended = (error: Error): void => {
     failure ??= error;
   };
-  const watchPath = `${collection}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3D${name}`;
+  const watchPath = `${collection}?watch=true&resourceVersion=0`;
   const count = settings.watchersPerKey;
   const cancels = await Promise.all(
     Array.from({ length: count }, (_, index) => watchers.watch(index, watchPath, line, ended)),
   );
+  // Stamps that none of the objects has, nor had in a run before: what changes nothing is told to nobody.
+  const first = PRESENT + Math.floor(performance.now());
   try {
     const call: Call = async (index, sequence, intendedMs) => {
       if (failure !== undefined) throw failure;
-      const stamp = stampOf(sequence);
+      const stamp = stampOf(first + sequence);
       const everywhere = new Promise<void>((resolve, reject) => {
         const limit = setTimeout(() => {
           changes.delete(stamp);
@@ -68,6 +71,7 @@ export async function measureFanOut(load: ObjectLoad, watchers: ApiClient): Prom
         };
         changes.set(stamp, { intendedMs, left: count, done });
       });
+      const name = names[index % names.length];
       const path = `${collection}/${name}`;
       const change =
         maker.patched === true
