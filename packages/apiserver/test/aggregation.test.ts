@@ -17,6 +17,7 @@ import type { ApiResponse, Filter } from '../src/api/exchange.ts';
 import { isJsonObject, type JsonObject } from '../src/api/json.ts';
 import { isLongRunning } from '../src/filters/long-running.ts';
 import { MetricsRegistry } from '../src/metrics/registry.ts';
+import { trimmed } from '../src/openapi/remote-documents.ts';
 import { BackendCaller } from '../src/outbound/backend-caller.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { part, parts, text } from '../src/validation/value.ts';
@@ -59,6 +60,7 @@ beforeAll(async () => {
     toEndpoints: false,
     rejectRedirects: true,
     requestHeader: undefined,
+    trim: trimmed,
     timeoutMs: 60_000,
     isEndless: ({ info, upgrade }) => upgrade !== undefined || isLongRunning(info),
     pair: () => ({ cert: proxyPair.certificate, key: proxyPair.key }),

@@ -20,7 +20,7 @@ import { AggregationProxy } from './proxy.ts';
 import { RegisteredApis } from './registered-apis.ts';
 import { RemoteCaller, type RemoteCallerOptions } from './remote-caller.ts';
 import { RemoteCatalog } from './remote-catalog.ts';
-import { RemoteOpenApi } from './remote-open-api.ts';
+import { RemoteOpenApi, type Trim } from './remote-open-api.ts';
 import { ServiceResolver } from './service-resolver.ts';
 
 export interface AggregationOptions extends Pick<
@@ -34,6 +34,8 @@ export interface AggregationOptions extends Pick<
   readonly random: (limit: number) => number;
   /** --enable-aggregator-routing. */
   readonly toEndpoints: boolean;
+  /** What is kept of an OpenAPI document. */
+  readonly trim: Trim;
   /** --requestheader-*; X-Remote-User and its kin without. */
   readonly requestHeader: RequestHeaderNames | undefined;
 }
@@ -82,7 +84,7 @@ export class Aggregation {
       logger,
       metrics: new AvailabilityMetrics(metrics),
     });
-    this.openApi = new RemoteOpenApi(remote, logger);
+    this.openApi = new RemoteOpenApi(remote, options.trim, logger);
     const { openApi } = this;
     this.catalog = new RemoteCatalog({ apis, caller: remote, clock, logger, ready, openApi });
     this.proxy = new AggregationProxy({ apis, caller: remote, logger, ready, openApi });

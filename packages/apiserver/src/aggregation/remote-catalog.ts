@@ -12,6 +12,7 @@ import { toError, type Clock, type Logger, type Timer } from '@keelson/base';
 import type { Json, JsonObject } from '../api/json.ts';
 import { isJsonObject } from '../api/json.ts';
 import { readJson } from '../codec/json-reader.ts';
+import { same } from '../validation/value.ts';
 import type { RegisteredApis } from './registered-apis.ts';
 import type { RemoteCaller } from './remote-caller.ts';
 import { pathOf, type RemoteApi } from './remote-api.ts';
@@ -107,19 +108,23 @@ export class RemoteCatalog {
     await Promise.all(this.working.values());
   }
 
-  /** Asks the server behind an APIService, soon. */
+  /** An APIService is new, changed or gone: asks the server behind it, soon. */
   refresh(name: string): void {
+    this.changes += 1;
+    this.begin(name);
+  }
+
+  private begin(name: string): void {
     if (this.stopping.signal.aborted) return;
     this.timers.get(name)?.cancel();
     this.timers.delete(name);
-    this.changes += 1;
     if (this.working.has(name)) {
       this.again.add(name);
       return;
     }
     const work = this.fetch(name).finally(() => {
       this.working.delete(name);
-      if (this.again.delete(name)) this.refresh(name);
+      if (this.again.delete(name)) this.begin(name);
     });
     this.working.set(name, work);
   }
@@ -144,8 +149,9 @@ export class RemoteCatalog {
       }
       next = { words: this.said.get(name)?.words ?? [], stale: true };
     }
+    const before = this.said.get(name);
     this.said.set(name, next);
-    this.changes += 1;
+    if (before?.stale !== next.stale || !same(before.words, next.words)) this.changes += 1;
     if (api.available) await this.options.openApi.update(api, this.stopping.signal);
     if (this.stopping.signal.aborted) return;
     // One that does not answer is asked again when its condition changes.
@@ -153,7 +159,7 @@ export class RemoteCatalog {
     this.timers.get(name)?.cancel();
     this.timers.set(
       name,
-      clock.setTimer(next.stale ? RETRY_MS : REFRESH_MS, () => this.refresh(name)),
+      clock.setTimer(next.stale ? RETRY_MS : REFRESH_MS, () => this.begin(name)),
     );
   }
 

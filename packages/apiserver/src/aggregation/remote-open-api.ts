@@ -15,7 +15,7 @@ import { pathOf, type RemoteApi } from './remote-api.ts';
 interface Known {
   readonly api: RemoteApi;
   readonly etagV2: string;
-  /** The document as it came; empty: none. */
+  /** What is kept of the document; empty: none. */
   readonly v2: Buffer;
   readonly etagV3: string;
   /** Where its document of version 3 is; empty: there is none. */
@@ -38,14 +38,23 @@ const V2_BYTES_MAX = 8 * 1024 * 1024;
 const V3_BYTES_MAX = 1024 * 1024;
 const JSON_TYPE = 'application/json';
 
+/**
+ * What is kept of a document of version 2: what it says of the paths that begin so.
+ *
+ * @throws Error for what is no such document
+ */
+export type Trim = (document: Buffer, path: string) => Buffer;
+
 export class RemoteOpenApi {
   private readonly caller: RemoteCaller;
+  private readonly trim: Trim;
   private readonly logger: Logger;
   private readonly known = new Map<string, Known>();
   private changes = 0;
 
-  constructor(caller: RemoteCaller, logger: Logger) {
+  constructor(caller: RemoteCaller, trim: Trim, logger: Logger) {
     this.caller = caller;
+    this.trim = trim;
     this.logger = logger;
   }
 
@@ -91,10 +100,11 @@ export class RemoteOpenApi {
       this.fetch(api, '/openapi/v3', before?.etagV3 ?? '', V3_BYTES_MAX, signal),
     ]);
     if (signal.aborted) return;
+    const kept = v2?.code === 200 ? this.trimmed(api, v2.body) : v2?.code === 404 ? NONE : undefined;
     const next: Known = {
       api,
       etagV2: v2?.code === 200 ? v2.etag : (before?.etagV2 ?? ''),
-      v2: v2?.code === 200 ? v2.body : v2?.code === 404 ? NONE : (before?.v2 ?? NONE),
+      v2: kept ?? before?.v2 ?? NONE,
       etagV3: v3?.code === 200 ? v3.etag : (before?.etagV3 ?? ''),
       v3: v3?.code === 200 ? addressIn(v3, api) : v3?.code === 404 ? '' : (before?.v3 ?? ''),
     };
@@ -104,6 +114,19 @@ export class RemoteOpenApi {
     }
     this.known.set(api.name, next);
     this.changes += 1;
+  }
+
+  /** @returns undefined for what cannot be read: what was known before stays */
+  private trimmed(api: RemoteApi, document: Buffer): Buffer | undefined {
+    try {
+      return this.trim(document, pathOf(api));
+    } catch (error) {
+      this.logger.warn('an OpenAPI document of an aggregated API cannot be read', {
+        name: api.name,
+        error: toError(error).message,
+      });
+      return undefined;
+    }
   }
 
   private async fetch(

@@ -6,6 +6,7 @@ import { Aggregation } from '../aggregation/aggregation.ts';
 import type { ServerCredentials } from '../credentials/credentials.ts';
 import { isLongRunning } from '../filters/long-running.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
+import { trimmed } from '../openapi/remote-documents.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { BackendCaller } from '../outbound/backend-caller.ts';
 
@@ -39,6 +40,7 @@ export function makeAggregation(parts: AggregationParts): Aggregation {
     toEndpoints,
     rejectRedirects,
     requestHeader: credentials.requestHeader,
+    trim: trimmed,
     timeoutMs: config.requestTimeoutMs,
     isEndless: ({ info, upgrade }) => upgrade !== undefined || isLongRunning(info),
     pair: () => {

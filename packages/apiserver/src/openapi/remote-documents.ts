@@ -52,6 +52,11 @@ export function specOf(document: unknown, own: string): RemoteSpec {
   return { paths: Object.fromEntries(kept), definitions: Object.fromEntries(found) };
 }
 
+/** The same of a document in bytes, as bytes. @throws Error for what is no such document, or too much of one */
+export function trimmed(document: Buffer, own: string): Buffer {
+  return Buffer.from(JSON.stringify(specOf(JSON.parse(document.toString('utf8')), own)));
+}
+
 /**
  * Specs beside ours: their definitions under names that nobody has, one name for what is the same.
  *
