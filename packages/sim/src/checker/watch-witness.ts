@@ -83,7 +83,9 @@ export class WatchWitness {
           if (created === true && session.begin === Infinity)
             session.begin = (session.watch.start ?? 0) > 0 ? (session.watch.start ?? 0) : revision + 1;
           if (canceled === true) session.overAt = record.seq;
-          else if (created !== true && events.length === 0) session.upTo = Math.max(session.upTo, revision);
+          // A report for the whole stream does not speak for a watch that was asked for and is not there yet.
+          else if (created !== true && events.length === 0 && session.begin !== Infinity)
+            session.upTo = Math.max(session.upTo, revision);
           for (const event of events) this.take(session, event, fragment === true);
         }
       } else if (record.type === 'watchCancel') {

@@ -96,6 +96,23 @@ test('an unanswered txn changes keys twice, and deletes what it has put', () => 
   expect(verdictText(checkHistory(history))).toMatch(/^ok: /);
 });
 
+test('progress of a stream does not speak for a watch that was asked for and is not there yet', () => {
+  const history = recorded((recorder) => {
+    recorder.call(ASKER, { kind: 'put', key: 'k', value: '1' }).failed(...LOST);
+    const stream = recorder.stream();
+    const watch = recorder.watch({ client: 2 }, stream, { key: 'k', start: 2 });
+    recorder.call(ASKER, { kind: 'delete', key: 'k' }).ok({ kind: 'delete', revision: 3, deleted: 1 });
+    recorder.watchResponse({ stream, revision: 3 });
+    recorder.watchResponse({ watch, stream, revision: 3, created: true });
+    recorder.watchResponse({ watch, stream, revision: 0, canceled: true, compactRevision: 3 });
+  });
+  const findings = new Findings();
+  const filing = new Filing(history, findings);
+  const limits = { choicesMax: 10, stepsMax: 1000 };
+  const strict = new Replay(filing, new LeaseBook(history), findings, limits, new WatchWitness(filing));
+  expect(strict.run()).toBe(true);
+});
+
 /** A key of a lease is deleted by a request nobody answered: who thinks the lease ran out is told otherwise later. */
 function deletedUnanswered(after: (recorder: HistoryRecorder) => void): History {
   return recorded((recorder) => {
