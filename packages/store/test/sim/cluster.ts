@@ -29,6 +29,7 @@ import { Wires } from './wires.ts';
 const QUIET: ReadonlySet<Fault> = new Set<Fault>(['drop', 'duplicate', 'delay', 'stale', 'clog']);
 /** Ten times what the busiest seeds take: something goes round and round. */
 const EVENTS_MAX = 5_000_000;
+const DAY_MS = 86_400_000;
 
 /** What was seen of a member when it last did something. */
 interface Looked {
@@ -107,6 +108,8 @@ export class Cluster implements Show, MemberWatcher {
       this,
       (each) => simLogger(this, each, this.prints),
     );
+    // It is not the same day any more: ids of members that are added are made of the time.
+    if (this.origin !== undefined) member.wallOffsetMs = DAY_MS;
     this.members.push(member);
     return member;
   }

@@ -2,11 +2,27 @@
  * Who looks after the machines: starts what ended, replaces what cannot start any more, grows and shrinks the cluster.
  * His changes go through the API of some member, as a client's; what came of a change whose answer was lost he sees in
  * the members' own list.
+ *
+ * L1 asks for a leader of every cluster that is owed one: of each membership that a member can still come to act by, a quorum of
+ * its voters runs, or will. Such a membership is what a member has applied (or had, and may have again: it may forget that
+ * an entry is committed until it syncs that), or what an entry of a log makes of it that may still be committed. The rule by which
+ * that is so, and on which damage, removals and the core that comes back all rely:
+ *
+ * - A machine is lost to its cluster only by damage, by its removal (it ends as soon as it applies it, when others have not yet) or
+ *   by staying down at the end. Each of these waits until no change of voters is under way, so that there is one
+ *   membership, and takes no more than its quorum can spare.
+ * - A change is under way until it was answered, or is too old to be asked for any more, and then all of its members have run
+ *   for a while, have applied the same members, and have no other change in their logs (`standing`).
+ * - Whatever else changes meanwhile adds voters that run, or takes one away that is lost: neither takes a quorum from anybody.
+ * - A machine whose addition was not answered may be given up, but comes when it turns out to be a member.
  */
 import { Prng } from '@keelson/base';
+import { EntryType, type Entry } from '@keelson/raft';
 import type { Request, Response } from '@keelson/sim';
 import type { Member } from '../../src/membership/member.ts';
+import type { Driver } from '../../src/consensus/driver.ts';
 import { errorCodeOf } from '../../src/disk/error-code.ts';
+import type { StoreServer } from '../../src/server.ts';
 import type { Show } from './show.ts';
 import type { SimMember } from './member.ts';
 import { placeOfUrl } from './wires.ts';
@@ -15,6 +31,8 @@ const ROUND_MS = 700;
 const MEMBERS_MAX = 5;
 /** Longer than a request waits in a member. */
 const UNSURE_MS = 20_000;
+/** Members stand still for so long before they are believed: longer than a message, a sync or a batch is on its way. */
+const SETTLED_MS = 5000;
 
 const CONF_CHANGES: ReadonlySet<Request['kind']> = new Set<Request['kind']>([
   'memberAdd',
@@ -34,6 +52,11 @@ const REFUSED = {
   misdirected: 'misdirected write refused at start',
   backend: 'rotted backend refused at start',
 } as const;
+
+/** Of raft's log what is asked here. */
+interface Log {
+  entries(index: number, bytesMax: number): readonly Entry[] | string;
+}
 
 interface Flags {
   readonly cluster: string;
@@ -56,8 +79,16 @@ export class Operator {
     list: undefined,
   };
   private busy = false;
-  /** Simulated ms until which a change whose answer was lost may still be made. */
+  /** Machines that were given up while nobody knew whether they are members. */
+  private readonly givenUp = new Set<SimMember>();
+  /** Voters' changes were asked for, of which it is not known that they are over. */
+  private changing = false;
+  /** Simulated ms until which a change whose answer was lost may still be asked for. */
   private unsureUntil = 0;
+  /** Simulated ms since when all looks as if the last change were over. */
+  private standingSince: number | undefined = undefined;
+  /** Lives that had begun by then: what one has not made durable its next one has to learn again. */
+  private standingStarts = 0;
   private deadLeader = false;
   private startedOnce = new Set<SimMember>();
 
@@ -135,8 +166,7 @@ export class Operator {
   /** Whether the others could go on without this one and those that are lost already. */
   mayDamage(member: SimMember): boolean {
     const truth = this.truth();
-    if (truth === undefined || this.gone.size > 0 || this.waiting.size > 0) return false;
-    if (this.mayChange) return false;
+    if (truth === undefined || this.gone.size > 0 || this.waiting.size > 0 || this.mayChange) return false;
     const voters = truth.filter(({ isLearner }) => !isLearner);
     if (voters.length < 3) return false;
     if (this.cluster.members.some((each) => each.damaged !== 'no')) return false;
@@ -153,9 +183,43 @@ export class Operator {
     return this.gone.size > 0 || this.waiting.size > 0 || this.busy;
   }
 
-  /** Whether a change was asked for that may still be made: a voter that is about to go leaves nothing to spare. */
+  /** Whether a change of voters may be under way, and with it more than one membership in force. */
   get mayChange(): boolean {
-    return this.busy || this.unsureUntil > this.cluster.scheduler.now;
+    return this.changing;
+  }
+
+  /** Finds out whether the last change is over, everywhere and for good. */
+  private look(): void {
+    const { now } = this.cluster.scheduler;
+    if (!this.changing) return;
+    const starts = this.cluster.members.reduce((sum, member) => sum + member.starts, 0);
+    if (starts !== this.standingStarts || this.busy || now < this.unsureUntil || !this.standing())
+      this.standingSince = undefined;
+    else this.standingSince ??= now;
+    this.standingStarts = starts;
+    if (this.standingSince === undefined || now - this.standingSince < SETTLED_MS) return;
+    this.changing = false;
+    this.standingSince = undefined;
+  }
+
+  /** Whether all members run, agree who they are, and have nothing in their logs that changes it. */
+  private standing(): boolean {
+    const truth = this.truth();
+    if (truth === undefined) return false;
+    const { now } = this.cluster.scheduler;
+    const text = textOf(truth);
+    return truth.every(({ id, peerUrls }) => {
+      const member = this.memberAt(placeOfUrl(peerUrls));
+      const replica = member?.server?.replica;
+      return (
+        member?.up === true &&
+        member.memberId === id &&
+        member.pausedUntil <= now &&
+        replica !== undefined &&
+        textOf(replica.state.membership.list()) === text &&
+        !changeAhead(replica)
+      );
+    });
   }
 
   /** The members as the furthest of those that ever ran had them. */
@@ -207,9 +271,11 @@ export class Operator {
     const truth = this.truth();
     if (truth === undefined) return;
     const places = new Set(truth.map(({ peerUrls }) => placeOfUrl(peerUrls)));
-    for (const member of this.waiting) {
+    this.look();
+    for (const member of [...this.waiting, ...this.givenUp]) {
       if (!places.has(member.place)) continue;
       this.waiting.delete(member);
+      if (this.givenUp.delete(member)) member.retired = false;
       this.flags.set(member, this.joining(member));
       this.startIn(member, prng.below(1000));
     }
@@ -261,7 +327,7 @@ export class Operator {
       this.ask({ kind: 'memberUpdate', member: nameOf(prng.pick(truth)) }, undefined);
     } else if (dice < 7 && truth.length < MEMBERS_MAX) {
       this.grow();
-    } else if (voters.length > 2) {
+    } else if (voters.length > 2 && !this.mayChange) {
       const leader = cluster.leader();
       const removed = prng.pick(voters);
       this.ask(
@@ -284,6 +350,7 @@ export class Operator {
     // The answer may have been lost, and the change is still to come: never ask twice for one machine.
     if (this.prng.chance(1, 3)) {
       this.waiting.delete(member);
+      this.givenUp.add(member);
       member.retired = true;
     }
   }
@@ -291,6 +358,7 @@ export class Operator {
   private ask(request: Request, goal: Parameters<Show['reach']>[0] | undefined): void {
     const { cluster } = this;
     this.busy = true;
+    if (VOTERS_CHANGES.has(request.kind)) this.changing = true;
     cluster.clients.asRoot(request, (response: Response | undefined) => {
       this.busy = false;
       if (response === undefined) {
@@ -307,6 +375,24 @@ export class Operator {
 
 function nameOf({ peerUrls }: Member): string {
   return `m${placeOfUrl(peerUrls)}`;
+}
+
+function textOf(members: readonly Member[]): string {
+  return members
+    .map(({ id, isLearner }) => `${id}${isLearner ? 'l' : ''}`)
+    .sort()
+    .join();
+}
+
+/** Whether there is a change of members in the log that is not applied, committed or not. */
+function changeAhead(replica: StoreServer['replica']): boolean {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- consensus/replica.ts has it
+  const { node } = Reflect.get(replica, 'driver') as Driver;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- raft's raw-node.ts has it
+  const { log } = Reflect.get(node, 'state') as { readonly log: Log };
+  const entries = log.entries(replica.state.consistentIndex + 1, Infinity);
+  // Cut off or not there: it is about to be told of more.
+  return !Array.isArray(entries) || entries.some(({ type }) => type !== EntryType.Normal);
 }
 
 function goalOfEio(error: unknown): Parameters<Show['reach']>[0] {
