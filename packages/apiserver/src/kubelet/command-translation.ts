@@ -13,6 +13,7 @@ import type { JsonObject } from '../api/json.ts';
 import { ApiError, internalError, statusObject } from '../api/status.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import type { ByteConnection } from '../api/exchange.ts';
+import { ended } from '../outbound/tunnel.ts';
 import { SpdySession, type SpdyStream } from './spdy-session.ts';
 import { PROTOCOL_ERROR, WebSocketServer } from './websocket.ts';
 
@@ -74,6 +75,8 @@ export async function translateCommand(
   }
   await socket.send(Buffer.from([ERROR]), Buffer.from(writeJson(status)));
   socket.close();
+  // Who is behind us closes the connection when this is over.
+  await ended(client, clock);
 }
 
 async function run(

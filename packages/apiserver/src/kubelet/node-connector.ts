@@ -229,7 +229,7 @@ export class NodeConnector implements Connector {
       kind: 'switch',
       code: 101,
       headers,
-      join: (client) => tunnelPorts(client, connection),
+      join: (client) => tunnelPorts(client, connection, this.options.clock),
       abandon: () => connection.destroy(),
     };
   }

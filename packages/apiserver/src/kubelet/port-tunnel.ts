@@ -5,7 +5,10 @@
  * Modelled on apiserver's util/proxy streamtunnel.
  */
 
+import type { Clock } from '@keelson/base';
+
 import type { ByteConnection } from '../api/exchange.ts';
+import { ended } from '../outbound/tunnel.ts';
 import { WebSocketServer } from './websocket.ts';
 
 /** `SPDY/3.1+portforward.k8s.io`: a protocol of SPDY, in a WebSocket. */
@@ -25,12 +28,15 @@ export function tunnelProtocol(chosen: string): string {
 }
 
 /** Until one side is over; then both are. Never rejects. */
-export async function tunnelPorts(client: ByteConnection, kubelet: ByteConnection): Promise<void> {
+export async function tunnelPorts(
+  client: ByteConnection,
+  kubelet: ByteConnection,
+  clock: Pick<Clock, 'setTimer'>,
+): Promise<void> {
   const socket = new WebSocketServer(client);
   await Promise.race([toKubelet(socket, kubelet), toClient(kubelet, socket)]);
   socket.close();
-  kubelet.end();
-  await Promise.all([client.closed, kubelet.closed]);
+  await Promise.all([ended(client, clock), ended(kubelet, clock)]);
 }
 
 async function toKubelet(socket: WebSocketServer, kubelet: ByteConnection): Promise<void> {

@@ -52,6 +52,8 @@ export class SocketConnection implements ByteConnection {
 
   end(): void {
     const { socket } = this;
+    // Said before: what waits is on its way, and over TLS it is not with the kernel yet.
+    if (socket.writableEnded) return;
     if (!socket.writable) socket.destroy();
     else socket.end(() => socket.destroy());
   }

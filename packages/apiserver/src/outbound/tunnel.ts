@@ -17,13 +17,14 @@ export async function tunnel(
   clock: Pick<Clock, 'setTimer'>,
 ): Promise<void> {
   await Promise.race([copy(client, backend), copy(backend, client)]);
-  const timer = clock.setTimer(LAST_BYTES_MS, () => {
-    client.destroy();
-    backend.destroy();
-  });
-  client.end();
-  backend.end();
-  await Promise.all([client.closed, backend.closed]);
+  await Promise.all([ended(client, clock), ended(backend, clock)]);
+}
+
+/** Sends what waits and closes; a side that takes nothing is cut off. */
+export async function ended(connection: ByteConnection, clock: Pick<Clock, 'setTimer'>): Promise<void> {
+  const timer = clock.setTimer(LAST_BYTES_MS, () => connection.destroy());
+  connection.end();
+  await connection.closed;
   timer.cancel();
 }
 
