@@ -23,10 +23,15 @@ afterEach(async () => {
   for (const task of cleanup.splice(0)) await task();
 });
 
+interface Asking {
+  readonly ask: (more?: Partial<OwnRequest>) => ReturnType<RemoteCaller['ask']>;
+  readonly open: () => number;
+}
+
 async function asking(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
   api: Partial<RemoteApi> = {},
-): Promise<{ ask(more?: Partial<OwnRequest>): ReturnType<RemoteCaller['ask']>; open(): number }> {
+): Promise<Asking> {
   const server = createServer({ cert: pair.certificate, key: pair.key }, answer);
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
