@@ -46,18 +46,26 @@ function statusStrategy({ definition }: ResourceStore): SubresourceStrategy {
 
 /** @param scheme as admissionLookup's */
 export function resourceVersions(scheme: () => Scheme): ResourceVersions {
+  // Until something else is served: a handful of requests for each resource there is.
+  let known: { readonly generation: number; readonly lists: Map<string, readonly Equivalent[]> } = {
+    generation: -1,
+    lists: new Map(),
+  };
   const servedAs = ({ resource }: Equivalent): Served | undefined =>
     scheme().find(resource.group, resource.version, resource.resource);
   return {
     equivalents(resource, subresource) {
       const own = scheme().find(resource.group, resource.version, resource.resource);
       if (own === undefined) return [];
-      return [...scheme().served()].flatMap((other) => {
-        const kind = other === own ? undefined : kindUnder(other, subresource);
-        if (kind === undefined || !sameObjects(own.definition, other.definition)) return [];
-        const { group, resource: name } = other.definition;
-        return [{ resource: { group, version: other.version.version, resource: name }, kind }];
-      });
+      const generation = scheme().generation();
+      if (generation !== known.generation) known = { generation, lists: new Map() };
+      const key = `${resource.group}/${resource.version}/${resource.resource}/${subresource}`;
+      let list = known.lists.get(key);
+      if (list === undefined) {
+        list = equivalentsOf(scheme(), own, subresource);
+        known.lists.set(key, list);
+      }
+      return list;
     },
     show(object, form) {
       const served = servedAs(form);
@@ -84,6 +92,15 @@ export function resourceVersions(scheme: () => Scheme): ResourceVersions {
       return asObject({ ...typed, apiVersion: apiVersionOf(form.kind), kind: form.kind.kind });
     },
   };
+}
+
+function equivalentsOf(scheme: Scheme, own: Served, subresource: string): Equivalent[] {
+  return [...scheme.served()].flatMap((other) => {
+    const kind = other === own ? undefined : kindUnder(other, subresource);
+    if (kind === undefined || !sameObjects(own.definition, other.definition)) return [];
+    const { group, resource: name } = other.definition;
+    return [{ resource: { group, version: other.version.version, resource: name }, kind }];
+  });
 }
 
 /** Whether two resources are two names of what lies at one place. */

@@ -14,6 +14,7 @@ import type { PluginContext } from '../plugin-context.ts';
 import { isExcluded } from '../policies/excluded.ts';
 import { PolicyRequest, policyRefusal } from '../policies/invocations.ts';
 import { matchConditions } from '../policies/match-conditions.ts';
+import { mayConcern } from '../policies/match-resources.ts';
 import {
   compileMutatingPolicy,
   mutated,
@@ -123,6 +124,7 @@ class Dispatch {
     const found: Invocation[] = [];
     for (const hook of source.hooks()) {
       const { policy, bindings } = hook;
+      if (!mayConcern(policy.constraints, attributes)) continue;
       const matched = yield* request.formOf(policy, attributes, this.unusable);
       if (matched === undefined) continue;
       const { form } = matched;

@@ -11,6 +11,7 @@ import type { AdmissionAttributes, ValidatingPlugin } from '../admission.ts';
 import type { PluginContext } from '../plugin-context.ts';
 import { isExcluded } from '../policies/excluded.ts';
 import { PolicyRequest, policyRefusal } from '../policies/invocations.ts';
+import { mayConcern } from '../policies/match-resources.ts';
 import type { Binding } from '../policies/policy.ts';
 import { policyErrorType, type PolicyCheck, type PolicyContext } from '../policies/policy-context.ts';
 import { PolicySource, type Hook } from '../policies/policy-source.ts';
@@ -73,7 +74,9 @@ class Dispatch {
   *run(source: PolicySource<ValidatingPolicy>): Steps<void> {
     const { attributes } = this;
     yield* this.request.untilReady(attributes);
-    for (const hook of source.hooks()) yield* this.hook(hook);
+    for (const hook of source.hooks()) {
+      if (mayConcern(hook.policy.constraints, attributes)) yield* this.hook(hook);
+    }
     const [first] = this.denials;
     if (first === undefined) return;
     const binding = first.binding === undefined ? '' : ` with binding '${first.binding}'`;

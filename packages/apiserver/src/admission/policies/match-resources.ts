@@ -84,6 +84,11 @@ function formByRules(
   return undefined;
 }
 
+/** Whether it may be for a request at all, by its rules' words alone: most policies are not for most requests. */
+export function mayConcern({ rules }: MatchResources, attributes: AdmissionAttributes): boolean {
+  return rules.length === 0 || rules.some((rule) => couldMatch(rule, attributes));
+}
+
 /** Whether a rule takes the operation, and a resource of the request's name or another one of the same objects. */
 function couldMatch(
   { operations, resources }: NamedRule,
