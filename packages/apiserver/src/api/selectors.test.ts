@@ -56,7 +56,7 @@ describe('labels', () => {
   test.each([
     ['a=-b', 'values[0][a]: Invalid value: "-b": a valid label must be'],
     ['-a=b', 'key: Invalid value: "-a": name part must consist of'],
-    ['a/b/c=d', 'key: Invalid value: "a/b/c": a qualified name must consist of'],
+    ['a/b/c=d', 'key: Invalid value: "a/b/c": a valid label key must consist of'],
     ['A.b/c=d', 'prefix part a lowercase RFC 1123 subdomain must consist of'],
     ['/c=d', 'prefix part must be non-empty'],
     ['a/=d', 'name part must be non-empty; name part must consist of'],

@@ -12,6 +12,15 @@ export function withAbsent(value: JsonObject, defaults: JsonObject): JsonObject 
   return filled;
 }
 
+/** As withAbsent, for pointers: an empty text that is there was said. */
+export function withNil(value: JsonObject, defaults: JsonObject): JsonObject {
+  let filled = value;
+  for (const [name, member] of Object.entries(defaults)) {
+    if (!has(filled, name)) filled = { ...filled, [name]: member };
+  }
+  return filled;
+}
+
 /** Where a field of one value became a list, the older one is the list's first; where both are said, the older one wins. */
 export function oneAndAll(
   value: JsonObject,

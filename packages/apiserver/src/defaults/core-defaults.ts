@@ -13,7 +13,7 @@ import {
   texts,
   withField,
 } from '../validation/value.ts';
-import { oneAndAll, withAbsent } from './absent.ts';
+import { oneAndAll, withAbsent, withNil } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
 
 const AFFINITY_SECONDS = 10_800;
@@ -38,16 +38,14 @@ export const CORE_DEFAULTS: DefaultRules = {
       : { ...status, allocatable: status['capacity'] },
   // Of the spec of a volume alone: one that stands in an attachment has none.
   'core.v1.PersistentVolume': (volume) => {
-    const spec = withAbsent(part(volume, 'spec'), {
-      persistentVolumeReclaimPolicy: 'Retain',
-      volumeMode: 'Filesystem',
-    });
+    const kept = withAbsent(part(volume, 'spec'), { persistentVolumeReclaimPolicy: 'Retain' });
+    const spec = withNil(kept, { volumeMode: 'Filesystem' });
     const status = withAbsent(part(volume, 'status'), { phase: 'Pending' });
     return withField(withField(volume, 'spec', spec), 'status', status);
   },
   'core.v1.Service': (service) => withField(service, 'spec', serviceSpec(part(service, 'spec'))),
   'core.v1.LoadBalancerIngress': (ingress) =>
-    text(ingress, 'ip') === '' ? ingress : withAbsent(ingress, { ipMode: 'VIP' }),
+    text(ingress, 'ip') === '' ? ingress : withNil(ingress, { ipMode: 'VIP' }),
   'core.v1.EndpointPort': (port) => withAbsent(port, { protocol: 'TCP' }),
   'core.v1.LimitRangeItem': limitRangeItem,
   'core.v1.ReplicationController': (controller) => {
@@ -92,8 +90,8 @@ function serviceSpec(spec: JsonObject): JsonObject {
   const external = type === 'NodePort' || type === 'LoadBalancer';
   const reached = external || (type === 'ClusterIP' && items(filled, 'externalIPs').length > 0);
   if (reached) filled = withAbsent(filled, { externalTrafficPolicy: 'Cluster' });
-  if (external || type === 'ClusterIP') filled = withAbsent(filled, { internalTrafficPolicy: 'Cluster' });
-  if (type === 'LoadBalancer') filled = withAbsent(filled, { allocateLoadBalancerNodePorts: true });
+  if (external || type === 'ClusterIP') filled = withNil(filled, { internalTrafficPolicy: 'Cluster' });
+  if (type === 'LoadBalancer') filled = withNil(filled, { allocateLoadBalancerNodePorts: true });
   return filled;
 }
 

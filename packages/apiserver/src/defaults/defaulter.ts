@@ -145,8 +145,20 @@ export class Defaulter {
     return filled;
   }
 
+  /** A pointer to an empty text is something that is said: only where there is none a default comes. */
+  private ruled(struct: StructSchema, value: JsonObject): JsonObject {
+    if (!Object.hasOwn(this.rules, struct.name)) return value;
+    let filled = this.rules[struct.name](value);
+    if (filled === value) return value;
+    for (const [name, member] of Object.entries(value)) {
+      if (member !== '' || filled[name] === '' || struct.fields.get(name)?.pointer !== true) continue;
+      filled = { ...filled, [name]: '' };
+    }
+    return filled;
+  }
+
   private struct(struct: StructSchema, value: JsonObject): JsonObject {
-    let filled = Object.hasOwn(this.rules, struct.name) ? this.rules[struct.name](value) : value;
+    let filled = this.ruled(struct, value);
     // Inlined structs have rules of their own and lie in the same JSON object.
     filled = this.inlined(struct, filled);
     for (const { field, default: missing, inside } of this.concernedOf(struct)) {

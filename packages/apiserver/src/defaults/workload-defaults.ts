@@ -2,7 +2,7 @@
 
 import type { Json, JsonObject } from '../api/json.ts';
 import { has, part, partOf, parts, text, textMap, withField } from '../validation/value.ts';
-import { withAbsent } from './absent.ts';
+import { withAbsent, withNil } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
@@ -66,7 +66,7 @@ export const WORKLOAD_DEFAULTS: DefaultRules = {
     if (!has(spec, 'completions') && !has(spec, 'parallelism')) {
       spec = { ...spec, completions: 1, parallelism: 1 };
     }
-    spec = withAbsent(spec, {
+    spec = withNil(spec, {
       parallelism: 1,
       backoffLimit: has(spec, 'backoffLimitPerIndex') ? INT32_MAX : 6,
       completionMode: 'NonIndexed',

@@ -94,10 +94,6 @@ export function checkFieldRef(
   const version = text(reference, 'apiVersion');
   const given = text(reference, 'fieldPath');
   const field = given === OLD_NODE_FIELD ? 'spec.nodeName' : given;
-  if (version === '') {
-    errors.required(path.child('apiVersion'));
-    return;
-  }
   if (field === '') {
     errors.required(path.child('fieldPath'));
     return;

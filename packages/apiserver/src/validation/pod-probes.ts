@@ -57,7 +57,6 @@ function checkHandler(
     if (texts(action, 'command').length === 0) errors.required(at.child('command'));
   });
   act('httpGet', (at, action) => {
-    if (text(action, 'path') === '') errors.required(at.child('path'));
     checkPort(errors, at.child('port'), action['port']);
     const scheme = text(action, 'scheme');
     if (scheme !== 'HTTP' && scheme !== 'HTTPS')

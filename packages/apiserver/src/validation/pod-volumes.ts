@@ -128,7 +128,6 @@ function checkSource(errors: FieldErrors, path: FieldPath, volume: JsonObject, o
       }
     }
   }
-  if (found === 0) errors.required(path, 'must specify a volume type');
 }
 
 function checkImage(errors: FieldErrors, path: FieldPath, image: JsonObject, isPod: boolean): void {

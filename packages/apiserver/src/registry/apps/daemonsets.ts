@@ -9,7 +9,7 @@ import {
   checkNotNegative,
   countOrPercentValue,
 } from '../../validation/scalars.ts';
-import { count, countOf, part, partOf, same, text, withField } from '../../validation/value.ts';
+import { count, countOf, part, same, text, withField } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkCollisions } from '../kinds/replica-status.ts';
 import { checkSelectorAndTemplate, checkSelectorKept, strategyShown } from './selector.ts';
@@ -86,11 +86,7 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
     errors.notSupported(at, shown, ['RollingUpdate', 'OnDelete']);
     return;
   }
-  const rolling = partOf(strategy, 'rollingUpdate');
-  if (rolling === undefined) {
-    errors.required(at.child('rollingUpdate'));
-    return;
-  }
+  const rolling = part(strategy, 'rollingUpdate');
   const unavailable = rolling['maxUnavailable'];
   const surge = rolling['maxSurge'];
   const place = at.child('rollingUpdate');

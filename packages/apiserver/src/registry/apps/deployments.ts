@@ -9,7 +9,7 @@ import {
   countOrPercentValue,
 } from '../../validation/scalars.ts';
 import type { JsonObject } from '../../api/json.ts';
-import { count, countOf, has, part, partOf, text } from '../../validation/value.ts';
+import { count, countOf, has, part, text } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkAvailable, checkCollisions, checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
@@ -79,11 +79,7 @@ function checkStrategy(errors: FieldErrors, strategy: JsonObject): void {
       errors.forbidden(at.child('rollingUpdate'), "may not be specified when strategy `type` is 'Recreate'");
     }
   } else if (type === 'RollingUpdate') {
-    const rolling = partOf(strategy, 'rollingUpdate');
-    if (rolling === undefined) {
-      errors.required(at.child('rollingUpdate'), 'this should be defaulted and never be nil');
-      return;
-    }
+    const rolling = part(strategy, 'rollingUpdate');
     const place = at.child('rollingUpdate');
     checkCountOrPercent(errors, place.child('maxUnavailable'), rolling['maxUnavailable']);
     checkCountOrPercent(errors, place.child('maxSurge'), rolling['maxSurge']);

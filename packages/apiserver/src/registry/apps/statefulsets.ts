@@ -41,8 +41,7 @@ export const statefulSets = defineKind({
     check(errors, object) {
       const spec = part(object, 'spec');
       const policy = text(spec, 'podManagementPolicy');
-      if (policy === '') errors.required(SPEC.child('podManagementPolicy'));
-      else if (policy !== 'OrderedReady' && policy !== 'Parallel') {
+      if (policy !== 'OrderedReady' && policy !== 'Parallel') {
         errors.invalid(SPEC.child('podManagementPolicy'), policy, "must be 'OrderedReady' or 'Parallel'");
       }
       checkUpdateStrategy(errors, part(spec, 'updateStrategy'));
@@ -124,9 +123,6 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
   const at = SPEC.child('updateStrategy');
   const rolling = partOf(strategy, 'rollingUpdate');
   switch (text(strategy, 'type')) {
-    case '':
-      errors.required(at);
-      break;
     case 'OnDelete':
       if (rolling !== undefined) {
         const { RollingUpdate: shown } = strategyShown(strategy, ['partition', 'maxUnavailable']);

@@ -193,7 +193,7 @@ function checkRules(errors: FieldErrors, path: FieldPath, rules: JsonObject): vo
   if (window !== undefined && window > 3600)
     errors.invalid(path.child('stabilizationWindowSeconds'), window, 'must be less than or equal to 3600');
   const select = text(rules, 'selectPolicy');
-  if (select !== '' && !['Disabled', 'Max', 'Min'].includes(select))
+  if (has(rules, 'selectPolicy') && !['Disabled', 'Max', 'Min'].includes(select))
     errors.notSupported(path.child('selectPolicy'), select, ['Disabled', 'Max', 'Min']);
   const policies = parts(rules, 'policies');
   if (policies.length === 0) errors.required(path.child('policies'), 'must specify at least one Policy');

@@ -139,8 +139,7 @@ function checkConditions(errors: FieldErrors, path: FieldPath, patterns: readonl
     const at = path.index(index);
     checkQualifiedName(errors, at.child('type'), text(pattern, 'type'));
     const status = text(pattern, 'status');
-    if (status === '') errors.required(at.child('status'), 'valid values: ["False" "True" "Unknown"]');
-    else if (!CONDITION_STATUSES.includes(status))
+    if (!CONDITION_STATUSES.includes(status))
       errors.notSupported(at.child('status'), status, CONDITION_STATUSES);
   }
 }

@@ -120,7 +120,6 @@ function checkGenerated(errors: FieldErrors, object: KubeObject): void {
   const expected = expectedLabels(object);
   for (const [key, value] of Object.entries(expected)) {
     const at = SPEC.child('template', 'metadata', 'labels').key(key);
-    if (labels[key] === undefined) errors.required(at, `must be '${value}'`);
     if ((labels[key] ?? '') !== value) errors.invalid(at, labels, `must be '${value}'`);
   }
   if (!selectorFits(selector, expected))

@@ -1,11 +1,18 @@
-/** Node: a machine that runs pods. */
+/**
+ * Node: a machine that runs pods. Modelled on ValidateNode and ValidateNodeUpdate of kubernetes' pkg/apis/core/validation;
+ * paths and texts are its own.
+ */
 
-import { checkNetwork } from '../../validation/scalars.ts';
-import { checkResourceAmount } from '../../validation/pod-resources.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { networkErrors, parseNetwork } from '../../validation/addresses.ts';
+import type { FieldErrors } from '../../validation/field-errors.ts';
+import type { FieldPath } from '../../validation/field-path.ts';
+import { configKeyErrors, dnsLabelErrors, dnsSubdomainErrors } from '../../validation/names.ts';
 import { checkTaints } from '../../validation/pod-placement.ts';
-import { parseNetwork } from '../../validation/addresses.ts';
-import { part, parts, text, texts } from '../../validation/value.ts';
-import { defineKind, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
+import { checkResourceAmount } from '../../validation/pod-resources.ts';
+import { has, part, partOf, parts, text, texts } from '../../validation/value.ts';
+import { defineKind, METADATA, selectableAt, SPEC, STATUS } from '../kinds/kind.ts';
 
 export const nodes = defineKind({
   group: '',
@@ -18,57 +25,107 @@ export const nodes = defineKind({
   checks: {
     check(errors, object) {
       const spec = part(object, 'spec');
-      checkTaints(errors, SPEC.child('taints'), parts(spec, 'taints'));
-      const ranges = texts(spec, 'podCIDRs');
-      for (const [index, range] of ranges.entries())
-        checkNetwork(errors, SPEC.child('podCIDRs').index(index), range);
-      if (ranges.length > 2)
-        errors.invalid(
-          SPEC.child('podCIDRs'),
-          ranges,
-          'may specify no more than one CIDR for each IP family',
-        );
-      else if (
-        ranges.length === 2 &&
-        parseNetwork(ranges[0])?.address.family === parseNetwork(ranges[1])?.address.family
-      ) {
-        errors.invalid(
-          SPEC.child('podCIDRs'),
-          ranges,
-          'may specify no more than one CIDR for each IP family',
-        );
-      }
+      checkTaints(errors, METADATA.child('taints'), parts(spec, 'taints'));
+      checkAmounts(errors, object);
+      checkPodNetworks(errors, texts(spec, 'podCIDRs'));
     },
     checkUpdate(errors, object, old) {
-      const spec = part(object, 'spec');
-      const before = part(old, 'spec');
-      for (const name of ['podCIDRs', 'providerID']) {
-        const had = name === 'podCIDRs' ? texts(before, name).length > 0 : text(before, name) !== '';
-        if (had && JSON.stringify(spec[name]) !== JSON.stringify(before[name])) {
-          errors.forbidden(
-            SPEC.child(name),
-            'node updates may not change ' + name + ' except from "" to valid',
-          );
-        }
-      }
+      checkAddresses(errors, object);
+      checkKept(errors, part(object, 'spec'), part(old, 'spec'));
+      const configured = partOf(part(object, 'spec'), 'configSource');
+      if (configured !== undefined) checkSource(errors, SPEC.child('configSource'), configured, false);
+      checkStatusConfig(errors, object);
     },
     status: {
       onCreate: true,
       check(errors, object) {
-        const status = part(object, 'status');
-        for (const list of ['capacity', 'allocatable']) {
-          for (const [name, value] of Object.entries(part(status, list))) {
-            checkResourceAmount(errors, STATUS.child(list).key(name), name, value);
-          }
-        }
-        const seen = new Set<string>();
-        for (const [index, address] of parts(status, 'addresses').entries()) {
-          const id = `${text(address, 'type')} ${text(address, 'address')}`;
-          if (seen.has(id)) errors.duplicate(STATUS.child('addresses').index(index), address);
-          seen.add(id);
-        }
+        checkAmounts(errors, object);
+        checkAddresses(errors, object);
+        checkStatusConfig(errors, object);
       },
     },
   },
   selectable: selectableAt(['spec.unschedulable'], { 'spec.unschedulable': 'false' }),
 });
+
+function checkAmounts(errors: FieldErrors, object: KubeObject): void {
+  for (const list of ['capacity', 'allocatable']) {
+    for (const [name, value] of Object.entries(part(part(object, 'status'), list))) {
+      checkResourceAmount(errors, STATUS.child(list, name), name, value);
+    }
+  }
+}
+
+function checkPodNetworks(errors: FieldErrors, ranges: readonly string[]): void {
+  const at = SPEC.child('podCIDRs');
+  for (const [index, range] of ranges.entries()) {
+    errors.invalids(at.index(index), range, networkErrors(range));
+  }
+  if (ranges.length < 2) return;
+  const families = new Set(ranges.map((range) => parseNetwork(range)?.address.family));
+  if (families.size < 2 || ranges.length > 2) {
+    errors.invalid(at, ranges, 'may specify no more than one CIDR for each IP family');
+  }
+  for (const [index, range] of ranges.entries()) {
+    if (ranges.indexOf(range) < index) errors.duplicate(at.index(index), range);
+  }
+}
+
+function checkAddresses(errors: FieldErrors, object: KubeObject): void {
+  const seen = new Set<string>();
+  for (const [index, address] of parts(part(object, 'status'), 'addresses').entries()) {
+    const shown = { Type: text(address, 'type'), Address: text(address, 'address') };
+    const id = `${shown.Type} ${shown.Address}`;
+    if (seen.has(id)) errors.duplicate(STATUS.child('addresses').index(index), shown);
+    seen.add(id);
+  }
+}
+
+/** What is said once and stays. */
+function checkKept(errors: FieldErrors, spec: JsonObject, old: JsonObject): void {
+  const had = texts(old, 'podCIDRs');
+  const now = texts(spec, 'podCIDRs');
+  const may = (name: string): string => `node updates may not change ${name} except from "" to valid`;
+  if (had.length > 0 && (had.length !== now.length || had.some((range, index) => range !== now[index]))) {
+    errors.forbidden(SPEC.child('podCIDRs'), may('podCIDR'));
+  }
+  if (text(old, 'providerID') !== '' && text(old, 'providerID') !== text(spec, 'providerID')) {
+    errors.forbidden(SPEC.child('providerID'), may('providerID'));
+  }
+  if (text(old, 'externalID') !== text(spec, 'externalID')) {
+    errors.forbidden(SPEC.child('externalID'), 'may not be updated');
+  }
+}
+
+function checkStatusConfig(errors: FieldErrors, object: KubeObject): void {
+  const config = part(part(object, 'status'), 'config');
+  for (const name of ['assigned', 'active', 'lastKnownGood']) {
+    const source = partOf(config, name);
+    if (source !== undefined) checkSource(errors, STATUS.child('config', name), source, true);
+  }
+}
+
+/** Where a kubelet's configuration was to come from; nothing reads it any more. @param known of the status: it says which */
+function checkSource(errors: FieldErrors, path: FieldPath, source: JsonObject, known: boolean): void {
+  if (!has(source, 'configMap')) {
+    errors.invalid(path, { ConfigMap: null }, 'exactly one reference subfield must be non-nil');
+    return;
+  }
+  const map = part(source, 'configMap');
+  const at = path.child('configMap');
+  for (const name of ['uid', 'resourceVersion']) {
+    const said = text(map, name) !== '';
+    if (known && !said) errors.required(at.child(name), `${name} must be set in status`);
+    if (!known && said) errors.forbidden(at.child(name), `${name} must not be set in spec`);
+  }
+  const names = [
+    ['namespace', dnsLabelErrors],
+    ['name', dnsSubdomainErrors],
+    ['kubeletConfigKey', configKeyErrors],
+  ] as const;
+  for (const [name, wrong] of names) {
+    const value = text(map, name);
+    if (value === '') errors.required(at.child(name), `${name} must be set`);
+    else errors.invalids(at.child(name), value, wrong(value));
+  }
+}

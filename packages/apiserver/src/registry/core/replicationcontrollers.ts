@@ -28,7 +28,6 @@ export const replicationControllers = defineKind({
       const selector = textMap(spec, 'selector');
       if (Object.keys(selector).length === 0) errors.required(SPEC.child('selector'));
       checkLabels(errors, SPEC.child('selector'), selector);
-      if (countOf(spec, 'replicas') === undefined) errors.required(SPEC.child('replicas'));
       checkNotNegative(errors, SPEC.child('replicas'), count(spec, 'replicas'));
       const template = partOf(spec, 'template');
       if (template === undefined) {

@@ -10,11 +10,10 @@ import type { KubeObject } from '../../api/meta.ts';
 import {
   addressErrors,
   parseAddress,
-  parseNetwork,
+  networkErrors,
   specialAddressErrors,
 } from '../../validation/addresses.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
-import { FieldPath } from '../../validation/field-path.ts';
 import { checkLabels } from '../../validation/labels.ts';
 import { portNumberErrors, rangeErrors } from '../../validation/names.ts';
 import {
@@ -25,18 +24,7 @@ import {
   checkPort,
   checkQualifiedName,
 } from '../../validation/scalars.ts';
-import {
-  count,
-  countOf,
-  has,
-  part,
-  partOf,
-  parts,
-  same,
-  text,
-  textMap,
-  texts,
-} from '../../validation/value.ts';
+import { count, has, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
 import { METADATA, SPEC, STATUS } from '../kinds/kind.ts';
 import { exposedOnNodes, facesOut, isHeadless, needsClusterIP, needsHealthCheck } from './service-fields.ts';
 
@@ -83,12 +71,8 @@ export function checkService(errors: FieldErrors, object: KubeObject): void {
   }
   checkRepetitions(errors, ports);
   checkSourceRanges(errors, object, spec);
-  const allocates = has(spec, 'allocateLoadBalancerNodePorts');
-  if (allocates && type !== 'LoadBalancer') {
+  if (has(spec, 'allocateLoadBalancerNodePorts') && type !== 'LoadBalancer') {
     errors.forbidden(SPEC.child('allocateLoadBalancerNodePorts'), ONLY_BALANCED);
-  } else if (!allocates && type === 'LoadBalancer') {
-    // The path is the original's.
-    errors.required(FieldPath.of('allocateLoadBalancerNodePorts'));
   }
   if (has(spec, 'loadBalancerClass')) {
     const at = SPEC.child('loadBalancerClass');
@@ -150,31 +134,25 @@ function checkRepetitions(errors: FieldErrors, ports: readonly JsonObject[]): vo
       nodePorts.add(`${protocol} ${nodePort}`);
     }
     const number = count(port, 'port');
-    if (numbers.has(`${protocol} ${number}`)) errors.duplicate(at, { protocol, port: number });
+    if (numbers.has(`${protocol} ${number}`)) errors.duplicate(at, shownPort(protocol, number));
     numbers.add(`${protocol} ${number}`);
   }
+}
+
+/** What is compared, as Go prints it. */
+function shownPort(protocol: string, port: number): JsonObject {
+  return { Name: '', Protocol: protocol, AppProtocol: null, Port: port, TargetPort: 0, NodePort: 0 };
 }
 
 function checkAffinity(errors: FieldErrors, spec: JsonObject): void {
   const at = SPEC.child('sessionAffinityConfig');
   const affinity = text(spec, 'sessionAffinity');
   const config = partOf(spec, 'sessionAffinityConfig');
-  if (affinity === 'None' && config !== undefined) {
-    errors.forbidden(at, 'must not be set when session affinity is None');
-  }
-  if (affinity !== 'ClientIP') return;
-  const why = 'when session affinity type is ClientIP';
-  const clientIP = config === undefined ? undefined : partOf(config, 'clientIP');
-  if (config === undefined) errors.required(at, why);
-  else if (clientIP === undefined) errors.required(at.child('clientIP'), why);
-  else {
-    const seconds = countOf(clientIP, 'timeoutSeconds');
-    const place = at.child('clientIP', 'timeoutSeconds');
-    if (seconds === undefined) errors.required(place, why);
-    else if (rangeErrors(seconds, 1, AFFINITY_SECONDS_MAX).length > 0) {
-      errors.invalid(place, seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`);
-    }
-  }
+  if (affinity !== 'ClientIP' || config === undefined) return;
+  const seconds = count(part(config, 'clientIP'), 'timeoutSeconds');
+  if (rangeErrors(seconds, 1, AFFINITY_SECONDS_MAX).length === 0) return;
+  const why = `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`;
+  errors.invalid(at.child('clientIP', 'timeoutSeconds'), seconds, why);
 }
 
 /** Cluster IPs, families and policy, each for itself and together; asked before addresses are handed out as well. */
@@ -249,12 +227,7 @@ function checkSourceRanges(errors: FieldErrors, object: KubeObject, spec: JsonOb
   // Spaces around them are taken, as they ever were in the annotation.
   const list = inSpec ? ranges : (annotation ?? '').trim() === '' ? [] : (annotation ?? '').split(',');
   for (const [index, range] of list.entries()) {
-    if (parseNetwork(range.trim()) !== undefined) continue;
-    errors.invalid(
-      inSpec ? at.index(index) : at,
-      range.trim(),
-      'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
-    );
+    errors.invalids(inSpec ? at.index(index) : at, range.trim(), networkErrors(range.trim()));
   }
 }
 
@@ -280,9 +253,9 @@ function checkTraffic(errors: FieldErrors, spec: JsonObject): void {
 
   const internal = text(spec, 'internalTrafficPolicy');
   const inside = SPEC.child('internalTrafficPolicy');
-  if (has(spec, 'internalTrafficPolicy')) {
-    if (!TRAFFIC_POLICIES.includes(internal)) errors.notSupported(inside, internal, TRAFFIC_POLICIES);
-  } else if (['ClusterIP', 'LoadBalancer', 'NodePort'].includes(text(spec, 'type'))) errors.required(inside);
+  if (has(spec, 'internalTrafficPolicy') && !TRAFFIC_POLICIES.includes(internal)) {
+    errors.notSupported(inside, internal, TRAFFIC_POLICIES);
+  }
 
   const distribution = spec['trafficDistribution'];
   if (typeof distribution === 'string' && !DISTRIBUTIONS.includes(distribution)) {
@@ -370,8 +343,6 @@ export function checkLoadBalancerStatus(errors: FieldErrors, object: KubeObject)
     const mode = text(ingress, 'ipMode');
     if (ip === '' && has(ingress, 'ipMode')) {
       errors.forbidden(place.child('ipMode'), 'may not be specified when `ip` is not set');
-    } else if (ip !== '' && !has(ingress, 'ipMode')) {
-      errors.required(place.child('ipMode'), 'must be specified when `ip` is set');
     } else if (ip !== '' && mode !== 'VIP' && mode !== 'Proxy') {
       errors.notSupported(place.child('ipMode'), mode, ['Proxy', 'VIP']);
     }

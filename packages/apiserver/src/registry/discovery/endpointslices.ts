@@ -42,7 +42,10 @@ export const endpointSlices = defineKind({
       for (const [index, endpoint] of many ? [] : list.entries())
         checkEndpoint(errors, FieldPath.of('endpoints').index(index), endpoint, type);
       const ports = parts(object, 'ports');
-      if (ports.length > PORTS_MAX) errors.tooMany(FieldPath.of('ports'), ports.length, PORTS_MAX);
+      if (ports.length > PORTS_MAX) {
+        errors.tooMany(FieldPath.of('ports'), ports.length, PORTS_MAX);
+        return;
+      }
       const names = new Set<string>();
       for (const [index, port] of ports.entries()) {
         const at = FieldPath.of('ports').index(index);
@@ -51,8 +54,7 @@ export const endpointSlices = defineKind({
         if (names.has(name)) errors.duplicate(at.child('name'), name);
         names.add(name);
         const protocol = text(port, 'protocol');
-        if (protocol === '') errors.required(at.child('protocol'));
-        else if (!['SCTP', 'TCP', 'UDP'].includes(protocol))
+        if (!['SCTP', 'TCP', 'UDP'].includes(protocol))
           errors.notSupported(at.child('protocol'), protocol, ['SCTP', 'TCP', 'UDP']);
         if (has(port, 'appProtocol'))
           checkQualifiedName(errors, at.child('appProtocol'), text(port, 'appProtocol'));

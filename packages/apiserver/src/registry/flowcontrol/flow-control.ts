@@ -6,7 +6,7 @@ import type { FieldPath } from '../../validation/field-path.ts';
 import { dnsLabelErrors, dnsSubdomainErrors } from '../../validation/names.ts';
 import { count, countOf, flag, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { defineKind, METADATA, SPEC, STATUS } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 const GROUP = { group: 'flowcontrol.apiserver.k8s.io', types: 'flowcontrol', scope: 'Cluster' } as const;
 const QUEUES_MAX = 10_000_000;
@@ -226,7 +226,6 @@ export const priorityLevelConfigurations = defineKind({
           errors.required(SPEC.child('limited'), 'must not be empty when type is Limited');
         else checkLimited(errors, SPEC.child('limited'), limited);
       } else errors.notSupported(SPEC.child('type'), type, ['Exempt', 'Limited']);
-      if (name === '') errors.required(METADATA.child('name'));
     },
     status: { check: checkTypes },
   },

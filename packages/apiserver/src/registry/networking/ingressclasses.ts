@@ -30,8 +30,7 @@ export const ingressClasses = defineKind({
       checkReference(errors, place, parameters);
       const scope = text(parameters, 'scope');
       const namespace = text(parameters, 'namespace');
-      if (scope === '') errors.required(place.child('scope'));
-      else if (scope !== 'Cluster' && scope !== 'Namespace')
+      if (scope !== 'Cluster' && scope !== 'Namespace')
         errors.notSupported(place.child('scope'), scope, ['Cluster', 'Namespace']);
       else if (scope === 'Namespace') {
         if (!has(parameters, 'namespace'))

@@ -51,7 +51,7 @@ export const networkPolicies = defineKind({
 
 function checkPolicyPort(errors: FieldErrors, path: FieldPath, port: JsonObject): void {
   const protocol = text(port, 'protocol');
-  if (protocol !== '' && !PROTOCOLS.includes(protocol))
+  if (has(port, 'protocol') && !PROTOCOLS.includes(protocol))
     errors.notSupported(path.child('protocol'), protocol, PROTOCOLS);
   const end = countOf(port, 'endPort');
   if (has(port, 'port')) {

@@ -2,7 +2,7 @@
 
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/scalars.ts';
-import { count, text } from '../../validation/value.ts';
+import { count, has, text } from '../../validation/value.ts';
 import { defineKind, METADATA } from '../kinds/kind.ts';
 
 const USER_MAX = 1_000_000_000;
@@ -40,7 +40,9 @@ export const priorityClasses = defineKind({
         );
       }
       const policy = text(object, 'preemptionPolicy');
-      if (policy !== '' && policy !== 'Never' && policy !== 'PreemptLowerPriority') {
+      if (!has(object, 'preemptionPolicy')) return;
+      if (policy === '') errors.required(FieldPath.of('preemptionPolicy'));
+      else if (policy !== 'Never' && policy !== 'PreemptLowerPriority') {
         errors.notSupported(FieldPath.of('preemptionPolicy'), policy, ['Never', 'PreemptLowerPriority']);
       }
     },

@@ -31,14 +31,6 @@ export const csiDrivers = defineKind({
     generation: ['spec'],
     check(errors, object) {
       const spec = part(object, 'spec');
-      // The path of the first is upstream's, which names another field than there is.
-      for (const [name, at] of [
-        ['attachRequired', 'attachedRequired'],
-        ['podInfoOnMount', 'podInfoOnMount'],
-        ['storageCapacity', 'storageCapacity'],
-      ] as const) {
-        if (!has(spec, name)) errors.required(SPEC.child(at));
-      }
       const policies = ['File', 'None', 'ReadWriteOnceWithFSType'];
       if (has(spec, 'fsGroupPolicy') && !policies.includes(text(spec, 'fsGroupPolicy')))
         errors.notSupported(SPEC.child('fsGroupPolicy'), text(spec, 'fsGroupPolicy'), policies);
@@ -69,7 +61,6 @@ export const csiDrivers = defineKind({
         if (mode !== 'Persistent' && mode !== 'Ephemeral')
           errors.notSupported(SPEC.child('volumeLifecycleModes'), mode, ['Persistent', 'Ephemeral']);
       }
-      if (!has(spec, 'seLinuxMount')) errors.required(SPEC.child('seLinuxMount'));
       const period = countOf(spec, 'nodeAllocatableUpdatePeriodSeconds');
       if (period !== undefined && period < NODE_UPDATE_SECONDS_MIN) {
         errors.invalid(

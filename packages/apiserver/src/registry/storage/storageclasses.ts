@@ -84,8 +84,7 @@ export const storageClasses = defineKind({
       }
       const mode = text(object, 'volumeBindingMode');
       const modes = ['Immediate', 'WaitForFirstConsumer'];
-      if (mode === '') errors.required(FieldPath.of('volumeBindingMode'));
-      else if (!modes.includes(mode)) errors.notSupported(FieldPath.of('volumeBindingMode'), mode, modes);
+      if (!modes.includes(mode)) errors.notSupported(FieldPath.of('volumeBindingMode'), mode, modes);
       checkTopologies(errors, parts(object, 'allowedTopologies'));
     },
     warnings: topologyWarnings,
