@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { goldenNames, HAS_GOLDEN, readGolden } from '../../test/golden.ts';
-import type { JsonObject } from '../api/json.ts';
+import type { Json, JsonObject } from '../api/json.ts';
+import type { FieldSchema, StructSchema } from '../schema/type-schema.ts';
 import { TypeTable } from '../schema/type-table.ts';
 import { readJson } from './json-reader.ts';
 import { writeJson } from './json-writer.ts';
@@ -158,23 +159,66 @@ test.each<[string, string, string]>([
   expect((caught as Error).message).toBe(message);
 });
 
-test('every pointer scalar set to its zero survives protobuf, and a value zero shows as omitempty says', () => {
-  let pointers = 0;
+/** Zeroes of scalars that have one. */
+const ZEROES: Readonly<Record<string, Json>> = { string: '', boolean: false, int32: 0, int64: 0, float64: 0 };
+
+/** Each scalar of each type of the table that lies in protobuf, with its zero. */
+function* scalars(): Generator<{ struct: StructSchema; field: FieldSchema; zero: Json }> {
   for (const name of table.names()) {
     const struct = table.struct(name);
     for (const field of struct.fields.values()) {
-      if (!field.pointer || field.number === 0 || field.type.kind !== 'scalar') continue;
-      const zero = { string: '', boolean: false, int32: 0, int64: 0, float64: 0 }[
-        field.type.scalar as 'string'
-      ];
-      if (zero === undefined) continue;
-      const object = conform(struct, { [field.name]: zero }, { schemaProps });
-      expect(object[field.name]).toBe(zero);
-      expect(codec.decode(struct, codec.encode(struct, object))).toEqual(object);
-      pointers += 1;
+      if (field.number === 0 || field.type.kind !== 'scalar') continue;
+      const zero = ZEROES[field.type.scalar];
+      if (zero !== undefined) yield { struct, field, zero };
     }
   }
-  expect(pointers).toBeGreaterThan(400);
+}
+
+/** Protobuf to JSON's text and to protobuf again. */
+function twice(struct: StructSchema, object: JsonObject): { object: JsonObject; same: boolean } {
+  const bytes = codec.encode(struct, object);
+  const text = writeJson(codec.decode(struct, bytes));
+  const read = conform(struct, readJson(text) as JsonObject, { schemaProps });
+  return { object: read, same: codec.encode(struct, read).equals(bytes) };
+}
+
+test('every pointer scalar set to its zero survives protobuf, JSON and protobuf', () => {
+  let seen = 0;
+  for (const { struct, field, zero } of scalars()) {
+    if (!field.pointer) continue;
+    const object = conform(struct, { [field.name]: zero }, { schemaProps });
+    expect([struct.name, field.name, object[field.name]]).toEqual([struct.name, field.name, zero]);
+    expect([struct.name, field.name, twice(struct, object)]).toEqual([
+      struct.name,
+      field.name,
+      { object, same: true },
+    ]);
+    seen += 1;
+  }
+  expect(seen).toBeGreaterThan(400);
+});
+
+test('every other scalar shows its zero as omitempty says, whether it was said or not, and so it does after protobuf', () => {
+  let shown = 0;
+  let left = 0;
+  for (const { struct, field, zero } of scalars()) {
+    if (field.pointer) continue;
+    const wanted = field.omitEmpty || field.omitZero ? undefined : zero;
+    if (wanted === undefined) left += 1;
+    else shown += 1;
+    for (const given of [{ [field.name]: zero }, {}]) {
+      const object = conform(struct, given, { schemaProps });
+      const { object: after, same } = twice(struct, object);
+      expect([struct.name, field.name, object[field.name], after[field.name], same]).toEqual([
+        struct.name,
+        field.name,
+        wanted,
+        wanted,
+        true,
+      ]);
+    }
+  }
+  expect([shown > 300, left > 800]).toEqual([true, true]);
 });
 
 if (!HAS_GOLDEN) {

@@ -4,10 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Context, type BackendUnderTest, type Case } from './storage-harness.ts';
 import { LIST_CASES } from './storage-list-cases.ts';
+import { TABLE_CASES } from './storage-table-cases.ts';
 import { WATCH_CASES } from './storage-watch-cases.ts';
 import { WRITE_CASES } from './storage-write-cases.ts';
 
-export const STORAGE_CASES: readonly Case[] = [...WRITE_CASES, ...LIST_CASES, ...WATCH_CASES];
+export const STORAGE_CASES: readonly Case[] = [...WRITE_CASES, ...LIST_CASES, ...WATCH_CASES, ...TABLE_CASES];
 
 /** @param otherwise names of cases that this storage answers otherwise, by right */
 export function storageContract(

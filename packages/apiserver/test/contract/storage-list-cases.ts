@@ -158,7 +158,7 @@ export const LIST_CASES: readonly Case[] = [
     },
   },
   {
-    name: 'list: one of many (TestListPaginatedRareObject)',
+    name: 'list: one of many (TestListPaginationRareObject)',
     async run(c) {
       await c.fill(40);
       const rare = { limit: 1, selection: select({ fields: 'metadata.name=p9' }) };

@@ -60,7 +60,7 @@ export const WATCH_CASES: readonly Case[] = [
     },
   },
   {
-    name: 'watch: a deletion shows the last state with the revision of the deletion (TestDeleteTriggerWatch)',
+    name: 'watch: a deletion shows the last state with the revision of the deletion (TestDeleteTriggerWatch, TestWatchDeleteEventObjectHaveLatestRV)',
     async run(c) {
       await c.create('a');
       const last = await c.update('a', 'n1');
@@ -265,7 +265,7 @@ export const WATCH_CASES: readonly Case[] = [
     },
   },
   {
-    name: 'watch: a reader that is slow loses nothing',
+    name: 'watch: a reader that is slow loses nothing (TestDelayedWatchDelivery)',
     async run(c) {
       const base = await c.storage.currentRevision();
       const reader = new Reader(await c.storage.watch(c.prefix, { resourceVersion: String(base) }));

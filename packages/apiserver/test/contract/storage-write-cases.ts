@@ -281,7 +281,7 @@ export const WRITE_CASES: readonly Case[] = [
     },
   },
   {
-    name: 'update: what is stale is written although nothing changes (TestGuaranteedUpdate, TestTransformationFailure)',
+    name: 'update: what is stale is written although nothing changes (TestGuaranteedUpdateChecksStoredData, TestTransformationFailure)',
     async run(c) {
       const plain = await c.create('a');
       const storage = c.with({ transformer: marked });
