@@ -391,6 +391,7 @@ export class KubeApiServer {
       clock,
       logger,
       serviceRanges: config.serviceNetworks,
+      nodePorts: config.nodePorts,
       advertised: () =>
         this.port === 0 ? undefined : { address: advertisedAddress(config, machine), port: this.port },
       hostname: machine.hostname,
