@@ -215,6 +215,7 @@ export function smallServer(
     readonly resources?: readonly ResourceDefinition[] | 'built-in';
     readonly random?: (limit: number) => number;
     readonly conversionCalls?: ConversionCalls;
+    readonly runtimeConfig?: ReadonlyMap<string, boolean>;
     /** Who asks; nobody unless said. */
     readonly user?: UserInfo;
     /** The store, which other servers may share; one of its own unless said. */
@@ -234,6 +235,7 @@ export function smallServer(
     ...(options.resources === 'built-in'
       ? {}
       : { resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES] }),
+    ...(options.runtimeConfig === undefined ? {} : { runtimeConfig: options.runtimeConfig }),
     ...(options.conversionCalls === undefined ? {} : { conversionCalls: options.conversionCalls }),
     admission: new AdmissionChain(options.plugins ?? []),
     authenticate: (request, next) => {

@@ -66,6 +66,7 @@ import {
   resourceSlices,
 } from '../resource/devices.ts';
 import type { ResourceDefinition, VersionDefinition } from '../resource.ts';
+import { withEarlierDefaults, withEarlierVersions } from './earlier-versions.ts';
 import { priorityClasses } from '../scheduling/priorityclasses.ts';
 import { csiDrivers, csiNodes, csiStorageCapacities, volumeAttachments } from '../storage/csi.ts';
 import { storageClasses, volumeAttributesClasses } from '../storage/storageclasses.ts';
@@ -151,22 +152,24 @@ export function builtInResources(
   ranges: ServiceRanges = DEFAULT_SERVICE_RANGES,
   connector: Connector = NO_CONNECTOR,
 ): ResourceDefinition[] {
-  const defaulter = new Defaulter(types, BUILT_IN_DEFAULTS);
-  return withConnections([bindings, ...STORED_KINDS], connector).map((definition) => ({
-    ...definition,
-    ...(definition.group === services.group && definition.resource === services.resource
-      ? { hooks: serviceHooks(ranges) }
-      : {}),
-    versions: definition.versions.map((version) => {
-      const defaults = defaulter.forType(version.typeName);
-      const printer = printerOf(definition, version);
-      return {
-        ...version,
-        ...(defaults === undefined ? {} : { defaults }),
-        ...(printer === undefined ? {} : { printer }),
-      };
-    }),
-  }));
+  const defaulter = new Defaulter(types, withEarlierDefaults(BUILT_IN_DEFAULTS));
+  return withConnections([bindings, ...STORED_KINDS], connector)
+    .map(withEarlierVersions)
+    .map((definition) => ({
+      ...definition,
+      ...(definition.group === services.group && definition.resource === services.resource
+        ? { hooks: serviceHooks(ranges) }
+        : {}),
+      versions: definition.versions.map((version) => {
+        const defaults = defaulter.forType(version.typeName);
+        const printer = printerOf(definition, version);
+        return {
+          ...version,
+          ...(defaults === undefined ? {} : { defaults }),
+          ...(printer === undefined ? {} : { printer }),
+        };
+      }),
+    }));
 }
 
 /** The columns of a kind; an object of another version than the stored one is read as that. */

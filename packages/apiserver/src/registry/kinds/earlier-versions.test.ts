@@ -1,0 +1,118 @@
+/** Beta versions that --runtime-config asks for: one object, seen in either version. */
+
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+
+import { smallServer, type SmallServer } from '../../../test/small-server.ts';
+import { parseRuntimeConfig } from '../scheme.ts';
+
+let small: SmallServer;
+
+beforeAll(() => {
+  small = smallServer({
+    resources: 'built-in',
+    runtimeConfig: parseRuntimeConfig(
+      'storage.k8s.io/v1beta1=true,networking.k8s.io/v1beta1,resource.k8s.io/v1beta2',
+    ),
+  });
+});
+
+afterAll(() => small.stop());
+
+test('is not served unless asked for', async () => {
+  const plain = smallServer({ resources: 'built-in' });
+  expect((await plain.ask('GET', '/apis/storage.k8s.io/v1beta1/volumeattributesclasses')).code).toBe(404);
+  expect((await plain.ask('GET', '/apis/storage.k8s.io/v1beta1')).code).toBe(404);
+  await plain.stop();
+});
+
+test.each<[path: string, kind: string, version: string, name: string, body: object]>([
+  [
+    'storage.k8s.io/VERSION/volumeattributesclasses',
+    'VolumeAttributesClass',
+    'v1beta1',
+    'gold',
+    { driverName: 'csi.example.com', parameters: { iops: '1000' } },
+  ],
+  [
+    'networking.k8s.io/VERSION/ipaddresses',
+    'IPAddress',
+    'v1beta1',
+    '10.9.8.7',
+    { spec: { parentRef: { resource: 'services', name: 'web', namespace: 'shop' } } },
+  ],
+  [
+    'networking.k8s.io/VERSION/servicecidrs',
+    'ServiceCIDR',
+    'v1beta1',
+    'more',
+    { spec: { cidrs: ['10.9.0.0/16'] } },
+  ],
+  [
+    'resource.k8s.io/VERSION/deviceclasses',
+    'DeviceClass',
+    'v1beta2',
+    'gpus',
+    { spec: { selectors: [{ cel: { expression: 'true' } }] } },
+  ],
+  [
+    'resource.k8s.io/VERSION/namespaces/shop/resourceclaims',
+    'ResourceClaim',
+    'v1beta2',
+    'one',
+    { spec: { devices: { requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpus' } }] } } },
+  ],
+])('%s', async (path, kind, version, name, body) => {
+  const [group] = path.split('/');
+  const at = (which: string): string => `/apis/${path.replace('VERSION', which)}`;
+  const made = await small.ask('POST', at(version), {
+    apiVersion: `${group}/${version}`,
+    kind,
+    metadata: { name },
+    ...body,
+  });
+  expect([made.code, made.json.apiVersion, made.json.kind]).toEqual([201, `${group}/${version}`, kind]);
+  expect(made.warnings.join()).toContain(`${group}/${version} ${kind} is deprecated in v1.3`);
+  expect(made.json.metadata.managedFields?.map(({ apiVersion }) => apiVersion)).toEqual([
+    `${group}/${version}`,
+  ]);
+
+  const seen = await small.ask('GET', `${at('v1')}/${name}`);
+  expect(seen.json.apiVersion).toBe(`${group}/v1`);
+  expect(seen.warnings).toEqual([]);
+  expect({ ...seen.json, apiVersion: '' }).toEqual({ ...made.json, apiVersion: '' });
+  if (kind === 'ResourceClaim') expect(seen.text).toContain('"allocationMode":"ExactCount","count":1');
+
+  // Who owns a field does not change with the version he wrote it in.
+  const apply = (which: string, value: string): ReturnType<SmallServer['ask']> =>
+    small.ask(
+      'PATCH',
+      `${at(which)}/${name}?fieldManager=tool`,
+      { apiVersion: `${group}/${which}`, kind, metadata: { name, labels: { tier: value } } },
+      { 'content-type': 'application/apply-patch+yaml' },
+    );
+  expect((await apply(version, 'a')).json.metadata.labels).toEqual({ tier: 'a' });
+  const again = await apply('v1', 'b');
+  expect([again.code, again.json.metadata.labels]).toEqual([200, { tier: 'b' }]);
+  const owners = again.json.metadata.managedFields?.filter(({ manager }) => manager === 'tool');
+  expect(owners?.map(({ apiVersion }) => apiVersion)).toEqual([`${group}/v1`]);
+
+  const list = await small.ask('GET', at(version));
+  expect(list.json.apiVersion).toBe(`${group}/${version}`);
+  expect((await small.ask('DELETE', `${at('v1')}/${name}`)).code).toBe(200);
+  expect((await small.ask('GET', `${at(version)}/${name}`)).code).toBe(404);
+});
+
+test('discovery prefers the newest', async () => {
+  const { json } = await small.ask('GET', '/apis/resource.k8s.io');
+  expect(json).toMatchObject({
+    preferredVersion: { version: 'v1' },
+    versions: [{ version: 'v1' }, { version: 'v1beta2' }],
+  });
+});
+
+test('the warning is as the original words it', async () => {
+  const { warnings } = await small.ask('GET', '/apis/storage.k8s.io/v1beta1/volumeattributesclasses');
+  expect(warnings).toEqual([
+    '299 - "storage.k8s.io/v1beta1 VolumeAttributesClass is deprecated in v1.34+, unavailable in v1.37+; use storage.k8s.io/v1 VolumeAttributesClass"',
+  ]);
+});
