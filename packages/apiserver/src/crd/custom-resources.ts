@@ -147,23 +147,21 @@ export class CustomResources {
     // An older one that waits is passed over; the newest goes to the end.
     this.queue.delete(name);
     this.queue.set(name, object);
-    this.working ??= this.work().finally(() => {
-      this.working = undefined;
-    });
+    this.working ??= this.work();
   }
 
   private async work(): Promise<void> {
     await Promise.resolve();
     while (!this.stopped) {
       const next = this.queue.entries().next();
-      if (next.done === true) return;
+      if (next.done === true) break;
       const [name, object] = next.value;
       this.queue.delete(name);
       try {
         await this.settle(name, object);
         this.failures.delete(name);
       } catch (error) {
-        if (this.stopped) return;
+        if (this.stopped) break;
         const failures = (this.failures.get(name) ?? 0) + 1;
         this.failures.set(name, failures);
         // A race with another writer is no failure: the newer state comes by itself.
@@ -176,6 +174,8 @@ export class CustomResources {
         this.later(name, Math.min(RETRY_MS * 2 ** (failures - 1), RETRY_MAX_MS));
       }
     }
+    // At once, not in a callback behind the promise: what is queued between the two would be left lying.
+    this.working = undefined;
   }
 
   private later(name: string, delayMs: number): void {
