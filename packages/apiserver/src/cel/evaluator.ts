@@ -20,6 +20,7 @@ import {
 } from './ast.ts';
 import { candidateNames, qualifiedName, type Reference, type StructDeclaration } from './checker.ts';
 import { accepts, type FunctionTable, type Overload } from './functions.ts';
+import { goTypeName, withoutOverload } from './overload-errors.ts';
 import { indexPresence, indexResult, presence, selectResult, testField } from './qualifiers.ts';
 import { compileRegex } from './regex.ts';
 import { callCost } from './runtime-cost.ts';
@@ -691,43 +692,4 @@ export function compileTree(
   const compiler = new Compiler(scope);
   const { run } = compiler.compile(expr);
   return { run, slotCount: compiler.slotCount, failure: compiler.failure };
-}
-
-/** Types whose values know an operator, as CEL-go's traits say; it names the operator where the first operand has none. */
-const NUMBERS: readonly string[] = ['int', 'uint', 'double'];
-const TIMES: readonly string[] = ['google.protobuf.Duration', 'google.protobuf.Timestamp'];
-const COMPARABLE: readonly string[] = [...NUMBERS, ...TIMES, 'bool', 'string', 'bytes'];
-const TRAITS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['_+_', [...NUMBERS, ...TIMES, 'string', 'bytes', 'list']],
-  ['_-_', [...NUMBERS, ...TIMES]],
-  ['_*_', NUMBERS],
-  ['_/_', NUMBERS],
-  ['_%_', ['int', 'uint']],
-  ['-_', ['int', 'double', 'google.protobuf.Duration']],
-  ['size', ['string', 'bytes', 'list', 'map']],
-  ...['_<_', '_<=_', '_>_', '_>=_'].map((name) => [name, COMPARABLE] as const),
-]);
-/** Those have methods, and are asked for one of the operator's name. */
-const RECEIVERS: ReadonlySet<string> = new Set(['string', ...TIMES]);
-const UNNAMED: ReadonlySet<string> = new Set(['contains', 'endsWith', 'startsWith', 'matches', '@in', '!_']);
-
-function withoutOverload(name: string, values: readonly Value[]): CelError {
-  const types = values.map((value) => typeName(typeOf(value)));
-  const traits = TRAITS.get(name);
-  if (traits !== undefined) {
-    const [first] = types;
-    return RECEIVERS.has(first) || traits.includes(first)
-      ? noSuchOverload()
-      : new CelError(`no such overload: ${name}`);
-  }
-  return UNNAMED.has(name)
-    ? noSuchOverload()
-    : new CelError(`no such overload: ${name}(${types.join(', ')})`);
-}
-
-/** What Go calls the type of a value that is no list and no map. */
-function goTypeName(value: Value): string {
-  const name = typeName(typeOf(value));
-  const last = name.slice(name.lastIndexOf('.') + 1);
-  return last === 'null_type' ? 'Null' : `${last[0].toUpperCase()}${last.slice(1)}`;
 }
