@@ -31,6 +31,7 @@ import {
 import { configMaps, pods, type ObjectMaker } from './objects.ts';
 import { measurePlanes } from './planes.ts';
 import { measureEmbedded, measureIdle, measurePerObject, measureProcessStart } from './start.ts';
+import { measureTurns } from './turns.ts';
 
 /** Of the promise. */
 const CLIENTS = 100;
@@ -94,7 +95,7 @@ export class ApiBench {
     const asked = (id: string): boolean => wanted.length === 0 || wanted.includes(id);
     const chosen = loads.filter(({ id }) => asked(id));
     const onLoaded = chosen.length > 0 || ['list-10000', 'per-object'].some(asked);
-    if (onLoaded || ['start', 'embedded', 'planes'].some(asked)) await this.loads(chosen, asked);
+    if (onLoaded || ['start', 'embedded', 'planes', 'turns'].some(asked)) await this.loads(chosen, asked);
     if (asked('idle')) await this.idle();
     if (asked('definitions')) await this.definitions();
     if (asked('custom-beside')) await this.besideBuiltIn();
@@ -116,6 +117,7 @@ export class ApiBench {
       this.owned.add({ dispose: () => one.stop('SIGKILL') });
     };
     if (asked('embedded')) await this.lone('embedded', () => measureEmbedded(cluster.home, cluster, began));
+    if (asked('turns')) await this.lone('turns', () => measureTurns(cluster.home, cluster, began));
     if (asked('planes')) await this.lone('planes', () => measurePlanes(cluster.home, cluster, began));
     const client = await cluster.client(connections);
     const echoClient = await echo.client(connections);
@@ -267,6 +269,7 @@ export class ApiBench {
 const LONE_STEPS: readonly string[] = [
   'start',
   'embedded',
+  'turns',
   'planes',
   'per-object',
   'list-10000',
