@@ -22,6 +22,8 @@ export interface ApiServerOptions {
   /** For its log. */
   readonly home: string;
   readonly flags?: readonly string[];
+  /** Beside this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface AdminCredentials {
@@ -53,7 +55,7 @@ export class ApiServerProcess {
   /** Spawns the process; waits for nothing. */
   start(): void {
     if (this.running) throw new Error(`${this.options.name} runs already`);
-    const { port, store, certificates, flags = [] } = this.options;
+    const { port, store, certificates, flags = [], environment = {} } = this.options;
     const log = openSync(this.logFile, 'a', 0o600);
     const args = [
       'apiserver',
@@ -64,7 +66,10 @@ export class ApiServerProcess {
       '--authorization-mode=Node,RBAC',
       ...flags,
     ];
-    this.child = spawn(path.join(ROOT, 'bin', 'keelson'), args, { stdio: ['ignore', log, log] });
+    this.child = spawn(path.join(ROOT, 'bin', 'keelson'), args, {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...environment },
+    });
     closeSync(log);
   }
 
