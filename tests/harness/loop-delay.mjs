@@ -1,7 +1,5 @@
-/**
- * Loaded into a server under test before its own program (`node --import`): at SIGUSR2 it writes how late the event loop was,
- * since the last time, into the file that KEELSON_LOOP_FILE names. Costs a timer of a millisecond.
- */
+// Loaded into a server under test before its own program (`node --import`): at SIGUSR2 it writes how late the event loop was,
+// since the last time, into the file that KEELSON_LOOP_FILE names. Costs a timer of a millisecond.
 import { renameSync, writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
