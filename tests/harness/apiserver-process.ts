@@ -37,6 +37,10 @@ export class ApiServerProcess {
   readonly url: string;
   private readonly logFile: string;
   private child: ChildProcess | undefined;
+  /** If this process dies first, the server is killed with it. */
+  private readonly killAtExit = (): void => {
+    if (this.running) this.child?.kill('SIGKILL');
+  };
 
   constructor(options: ApiServerOptions) {
     this.options = options;
@@ -71,6 +75,8 @@ export class ApiServerProcess {
       env: { ...process.env, ...environment },
     });
     closeSync(log);
+    process.off('exit', this.killAtExit);
+    process.once('exit', this.killAtExit);
   }
 
   /** Resolves when /readyz is well. @throws HopelessError with the log when the process ends before */
@@ -140,6 +146,7 @@ export class ApiServerProcess {
 
   private end(signal: NodeJS.Signals): Promise<void> {
     const { child } = this;
+    process.off('exit', this.killAtExit);
     if (child === undefined || !this.running) return Promise.resolve();
     return new Promise((resolve) => {
       child.once('exit', () => resolve());
