@@ -97,7 +97,7 @@ export function requestOf(headers: Readonly<Record<string, string>>, query = '')
       peer: { address: '127.0.0.1', certificates: [], secure: true },
       contentLength: undefined,
       read: () => Promise.resolve(undefined),
-    whole: () => Promise.resolve(Buffer.alloc(0)),
+      whole: () => Promise.resolve(Buffer.alloc(0)),
       onGone: () => {},
     },
     0,

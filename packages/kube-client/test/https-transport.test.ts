@@ -82,7 +82,7 @@ test('an answer that is cut short is an error, whenever it is read', async () =>
     stream.respond({ ':status': 200 });
     stream.write('half of it', () => setTimeout(() => stream.session?.destroy(), 20));
   });
-  const port = await listening(server as unknown as Server);
+  const port = await listening(server);
   ends.push(() => void server.close());
   const transport = transportTo(port);
   for (const waitMs of [0, 50]) {
