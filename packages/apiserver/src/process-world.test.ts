@@ -18,6 +18,9 @@ test('how it ended', async () => {
   expect(await runProgram('/nowhere/at/all', [], {})).toEqual({ kind: 'missing' });
 });
 
-test('one that prints without end is ended', async () => {
-  expect(await shell('yes')).toEqual({ kind: 'failed', why: 'signal: SIGKILL' });
+test.each([
+  ['itself', 'exec yes'],
+  ['by a program that it started', 'yes; true'],
+])('one that prints without end, %s, is ended', async (_who, script) => {
+  expect(await shell(script)).toEqual({ kind: 'failed', why: 'signal: SIGKILL' });
 });

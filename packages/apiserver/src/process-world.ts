@@ -47,20 +47,26 @@ export const runProgram: KubeApiServerOptions['runProgram'] = (command, args, en
     const child = spawn(command, args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: PROGRAM_MS,
-      killSignal: 'SIGKILL',
     });
     const printed: Buffer[] = [];
     let size = 0;
+    // What it started itself may go on and hold the other end of the pipe: nobody reads on.
+    const end = (): void => {
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+    };
+    const late = setTimeout(end, PROGRAM_MS);
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > PRINTED_MAX) child.kill('SIGKILL');
+      if (size > PRINTED_MAX) end();
       else printed.push(chunk);
     });
     child.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(late);
       resolve(error.code === 'ENOENT' ? { kind: 'missing' } : { kind: 'failed', why: error.message });
     });
     child.on('close', (code, signal) => {
+      clearTimeout(late);
       const stdout = Buffer.concat(printed).toString('utf8');
       if (code === null) resolve({ kind: 'failed', why: `signal: ${signal ?? 'unknown'}` });
       else resolve({ kind: 'ended', code, stdout });
