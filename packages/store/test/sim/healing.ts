@@ -41,25 +41,34 @@ export function heal(cluster: Show, prng: Prng): void {
   chooseCore(cluster, prng);
   for (const member of cluster.members) if (member.phase === 'down') cluster.operator.startIn(member, 1);
   const healedAt = scheduler.now;
-  const endMs = healedAt + ALL_WITHIN * timeoutMs + GRACE_MS;
+  const boundMs = ALL_WITHIN * timeoutMs + GRACE_MS;
   cluster.clients.finish();
+  agree(cluster, boundMs, () => cluster.count('leaderAfterMs', scheduler.now - healedAt));
+  const agreed = core(cluster);
+  cluster.until(scheduler.now + QUIET_MS);
+  leasesEnd(cluster);
+  // The leader is the first to apply the end of a lease: the others are to have it too before they are compared.
+  agree(cluster, boundMs, () => undefined);
+  hashes(cluster, agreed);
+  cluster.recorder.fact({ type: 'settled', revision: cluster.ledger.revisionMax });
+}
+
+/** L1 to L3: until nothing is lacking. @param whenLed is told once, when there is a leader. @throws LawBroken after `boundMs` */
+function agree(cluster: Show, boundMs: number, whenLed: () => void): void {
+  const { scheduler } = cluster;
+  const endMs = scheduler.now + boundMs;
   let led = false;
   for (;;) {
     cluster.until(scheduler.now + LOOK_EVERY_MS);
     const leader = cluster.leader();
     if (leader !== undefined && !led) {
       led = true;
-      cluster.count('leaderAfterMs', scheduler.now - healedAt);
+      whenLed();
     }
     const lacks = lacking(cluster, leader);
-    if (lacks === undefined) break;
+    if (lacks === undefined) return;
     law(lacks.law, scheduler.now < endMs, () => `${lacks.text}; ${picture(cluster)}`);
   }
-  const agreed = core(cluster);
-  cluster.until(scheduler.now + QUIET_MS);
-  leasesEnd(cluster);
-  hashes(cluster, agreed);
-  cluster.recorder.fact({ type: 'settled', revision: cluster.ledger.revisionMax });
 }
 
 /** Some members stay down, as many as the quorum allows. */
