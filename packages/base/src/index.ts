@@ -15,6 +15,7 @@ export { crc32c } from './crc32c.ts';
 export { Deferred } from './deferred.ts';
 export { type Disk, type DiskFile } from './disk.ts';
 export { FlagError, readFlagWords, type FlagShape, type FlagWords } from './flag-words.ts';
+export { goEscape, goQuote, isPrintable } from './go-text.ts';
 export { Heap, type HeapItem } from './heap.ts';
 export {
   type Logger,

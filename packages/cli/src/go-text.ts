@@ -4,6 +4,8 @@
  * of the humanize package that etcdctl uses.
  */
 
+import { goEscape } from '@keelson/base';
+
 /** A text that is not what it should be; the message is Go's. */
 export class GoTextError extends Error {
   override readonly name = 'GoTextError';
@@ -60,41 +62,16 @@ function* runes(bytes: Uint8Array): Generator<{ text: string; byte: number | und
   }
 }
 
-const NAMED: Readonly<Record<string, string>> = {
-  '\x07': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-  '\\': '\\\\',
-  '"': '\\"',
-};
-
 /** %q: bytes in double quotes, with what cannot be printed escaped. */
 export function quote(bytes: Uint8Array): string {
   let quoted = '"';
   for (const { text, byte } of runes(bytes)) {
-    if (byte !== undefined) quoted += `\\x${hex(byte, 2)}`;
-    else quoted += NAMED[text] ?? (printable(text) ? text : escaped(text));
+    quoted += byte === undefined ? goEscape(text) : `\\x${byte.toString(16)}`;
   }
   return `${quoted}"`;
 }
 
 export const quoteText = (text: string): string => quote(bytesOf(text));
-
-function printable(character: string): boolean {
-  return /^[ \p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(character);
-}
-
-function escaped(character: string): string {
-  const code = character.codePointAt(0) ?? 0;
-  if (code < 0x20 || code === 0x7f) return `\\x${hex(code, 2)}`;
-  return code < 0x10000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`;
-}
-
-const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0');
 
 const ESCAPES: Readonly<Record<string, number>> = {
   a: 7,
