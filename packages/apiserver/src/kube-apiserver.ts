@@ -6,6 +6,7 @@
 
 import { pause, type Clock, type Logger } from '@keelson/base';
 import type { Client } from '@keelson/client';
+import { opensslCiphers } from '@keelson/rpc';
 
 import { admissionSettings, type AdmissionFile } from './assembly/admission-config.ts';
 import { AdmissionPolicies } from './assembly/admission-policies.ts';
@@ -44,7 +45,7 @@ import type { TlsIdentity } from './http/listener.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
 import type { CurrentKeys, KeySource } from './assembly/oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
-import { curveOf, opensslCiphers } from './options/tls-names.ts';
+import { curveOf } from './options/tls-names.ts';
 import type { ProgramRunner } from './outbound/exec-credentials.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';

@@ -47,4 +47,5 @@ export {
   type DialTlsOptions,
 } from './tls-dial.ts';
 export { KeyPairFiles, TlsFileError, readAuthorities, readTlsFile, type KeyPair } from './tls-files.ts';
+export { opensslCiphers, unknownCipherSuite } from './tls-ciphers.ts';
 export { chainText, handshakeText, hostnameProblem } from './tls-text.ts';

@@ -38,7 +38,7 @@ export { encodeEntry } from './wal/entry-codec.ts';
 export { RecordEncoder, RecordType } from './wal/record.ts';
 export { WatchHub } from './watch/hub.ts';
 // What packages/proxy/src/grpc is built of: TLS ports, HTTP/1 beside gRPC, metrics, profiles.
-export { cipherSuitesProblem, opensslCiphers } from './config/cipher-suites.ts';
+export { cipherSuitesProblem } from './config/cipher-suites.ts';
 export { allowGet, answerError, answerText, type HttpHandler } from './http/http-answer.ts';
 export { plainDoor } from './http/client-http.ts';
 export { HttpListener } from './http/http-listener.ts';

@@ -5,8 +5,8 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock, Logger } from '@keelson/base';
-import { KeyPairFiles, readAuthorities, type DialTls } from '@keelson/rpc';
-import { opensslCiphers, selfSignedFiles, splitHostPort, type TlsSettings } from '@keelson/store';
+import { KeyPairFiles, opensslCiphers, readAuthorities, type DialTls } from '@keelson/rpc';
+import { selfSignedFiles, splitHostPort, type TlsSettings } from '@keelson/store';
 import type { GrpcProxyConfig } from './flags.ts';
 
 /** A start that cannot be; the message is for the user. */

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Clock, Logger } from '@keelson/base';
-import { opensslCiphers } from '../config/cipher-suites.ts';
+import { opensslCiphers } from '@keelson/rpc';
 import type { ServerConfig } from '../config/flag-table.ts';
 import type { EtcdUrl } from '../config/urls.ts';
 import { selfSignedFiles } from './self-signed.ts';
