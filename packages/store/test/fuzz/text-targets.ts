@@ -361,7 +361,8 @@ async function openTokens(): Promise<Execution> {
     const identity = await verifier.identify(token);
     if (identity === undefined) return 'refused';
     promise(alg === 'HS256' && right, () => `a token of ${alg} is taken`);
-    const said = JSON.parse(text) as { readonly username?: unknown; readonly revision?: unknown };
+    // A byte order mark before the claims is no part of them, as the library reads them.
+    const said = JSON.parse(text.replace(/^\uFEFF/, '')) as { readonly username?: unknown; readonly revision?: unknown };
     promise(
       identity.username === said.username && identity.revision === said.revision,
       () => `another identity: ${text}`,
