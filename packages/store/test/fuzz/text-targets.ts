@@ -362,7 +362,10 @@ async function openTokens(): Promise<Execution> {
     if (identity === undefined) return 'refused';
     promise(alg === 'HS256' && right, () => `a token of ${alg} is taken`);
     // A byte order mark before the claims is no part of them, as the library reads them.
-    const said = JSON.parse(text.replace(/^\uFEFF/, '')) as { readonly username?: unknown; readonly revision?: unknown };
+    const said = JSON.parse(text.replace(/^\uFEFF/, '')) as {
+      readonly username?: unknown;
+      readonly revision?: unknown;
+    };
     promise(
       identity.username === said.username && identity.revision === said.revision,
       () => `another identity: ${text}`,
