@@ -6,7 +6,8 @@
  * tests match on messages.
  */
 
-import { goQuote } from './go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import type { JsonObject } from './json.ts';
 import { describeResource, type GroupResource } from './meta.ts';
 
@@ -134,7 +135,7 @@ export function forbidden(resource: GroupResource, name: string, cause: string):
       ? 'forbidden'
       : name === ''
         ? `${describeResource(resource)} is forbidden`
-        : `${describeResource(resource)} ${quote(name)} is forbidden`;
+        : `${describeResource(resource)} ${goQuote(name)} is forbidden`;
   return new ApiError({
     code: 403,
     reason: 'Forbidden',
@@ -147,7 +148,7 @@ export function notFound(resource: GroupResource, name: string): ApiError {
   return new ApiError({
     code: 404,
     reason: 'NotFound',
-    message: `${describeResource(resource)} ${quote(name)} not found`,
+    message: `${describeResource(resource)} ${goQuote(name)} not found`,
     details: { group: resource.group, kind: resource.resource, name },
   });
 }
@@ -177,7 +178,7 @@ export function methodNotSupported(resource: GroupResource, verb: string): ApiEr
   return new ApiError({
     code: 405,
     reason: 'MethodNotAllowed',
-    message: `${verb} is not supported on resources of kind ${quote(describeResource(resource))}`,
+    message: `${verb} is not supported on resources of kind ${goQuote(describeResource(resource))}`,
     details: { group: resource.group, kind: resource.resource },
   });
 }
@@ -202,7 +203,7 @@ export function alreadyExists(resource: GroupResource, name: string): ApiError {
   return new ApiError({
     code: 409,
     reason: 'AlreadyExists',
-    message: `${describeResource(resource)} ${quote(name)} already exists`,
+    message: `${describeResource(resource)} ${goQuote(name)} already exists`,
     details: { group: resource.group, kind: resource.resource, name },
   });
 }
@@ -212,7 +213,7 @@ export function generateNameConflict(resource: GroupResource, name: string): Api
   return new ApiError({
     code: 409,
     reason: 'AlreadyExists',
-    message: `${describeResource(resource)} ${quote(name)} already exists, the server was not able to generate a unique name for the object`,
+    message: `${describeResource(resource)} ${goQuote(name)} already exists, the server was not able to generate a unique name for the object`,
     details: { group: resource.group, kind: resource.resource, name, retryAfterSeconds: 1 },
   });
 }
@@ -221,7 +222,7 @@ export function conflict(resource: GroupResource, name: string, cause: string): 
   return new ApiError({
     code: 409,
     reason: 'Conflict',
-    message: `Operation cannot be fulfilled on ${describeResource(resource)} ${quote(name)}: ${cause}`,
+    message: `Operation cannot be fulfilled on ${describeResource(resource)} ${goQuote(name)}: ${cause}`,
     details: { group: resource.group, kind: resource.resource, name },
   });
 }
@@ -289,7 +290,7 @@ export function invalid(
   return new ApiError({
     code: 422,
     reason: 'Invalid',
-    message: `${what} ${quote(name)} is invalid${text === '' ? '' : `: ${text}`}`,
+    message: `${what} ${goQuote(name)} is invalid${text === '' ? '' : `: ${text}`}`,
     details: {
       group: kind.group,
       kind: kind.kind,
@@ -359,11 +360,6 @@ export function tooLargeResourceVersion(wanted: number, current: number): ApiErr
       retryAfterSeconds: 1,
     },
   });
-}
-
-/** Text in double quotes, as messages hold names. */
-export function quote(text: string): string {
-  return goQuote(text);
 }
 
 function distinct(lines: readonly string[]): string[] {

@@ -6,8 +6,10 @@
  * Modelled on kubernetes' registry/rbac policybased storage and ConfirmNoEscalation, texts included.
  */
 
+import { goQuote } from '@keelson/base';
+
 import type { KubeObject } from '../api/meta.ts';
-import { forbidden, quote } from '../api/status.ts';
+import { forbidden } from '../api/status.ts';
 import { GROUP_MASTERS, type Authorizer, type UserInfo } from '../api/user-info.ts';
 import { aggregationSelectors } from './aggregation.ts';
 import { resourceAttributes } from './attributes.ts';
@@ -110,7 +112,7 @@ export class EscalationCheck {
     const missing = compactRules(missingRules(held.rules, rules));
     if (missing.length === 0) return undefined;
     const lines = [...new Set(missing.map((rule) => ruleText(rule)))].toSorted();
-    const text = `user ${quote(user.name)} (groups=${quoteAll(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${lines.join('\n')}`;
+    const text = `user ${goQuote(user.name)} (groups=${quoteAll(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${lines.join('\n')}`;
     return held.errors.length === 0 ? text : `${text}; resolution errors: [${held.errors.join(' ')}]`;
   }
 }

@@ -3,7 +3,9 @@
  * where, and the authorizer's reason. Modelled on apiserver's responsewriters.Forbidden.
  */
 
-import { forbidden, quote, type ApiError } from '../api/status.ts';
+import { goQuote } from '@keelson/base';
+
+import { forbidden, type ApiError } from '../api/status.ts';
 import type { AuthorizationAttributes } from '../api/user-info.ts';
 import { combinedResource } from './rules.ts';
 
@@ -14,10 +16,10 @@ const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '
 export function forbiddenText(attributes: AuthorizationAttributes): string {
   const { user, verb, path, group, namespace } = attributes;
   const text = attributes.isResource
-    ? `User ${quote(user.name)} cannot ${verb} resource ${quote(combinedResource(attributes))} in API group ${quote(group)} ${
-        namespace === '' ? 'at the cluster scope' : `in the namespace ${quote(namespace)}`
+    ? `User ${goQuote(user.name)} cannot ${verb} resource ${goQuote(combinedResource(attributes))} in API group ${goQuote(group)} ${
+        namespace === '' ? 'at the cluster scope' : `in the namespace ${goQuote(namespace)}`
       }`
-    : `User ${quote(user.name)} cannot ${verb} path ${quote(path)}`;
+    : `User ${goQuote(user.name)} cannot ${verb} path ${goQuote(path)}`;
   return text.replace(/[&<>]/g, (char) => ESCAPES[char]);
 }
 

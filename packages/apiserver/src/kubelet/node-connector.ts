@@ -6,7 +6,7 @@
  * Modelled on kubernetes' registry/core/pod/rest and kubelet/client, and on apiserver's util/proxy.
  */
 
-import { assert, type Clock } from '@keelson/base';
+import { assert, goQuote, type Clock } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Headers } from '../api/exchange.ts';
 import {
@@ -14,7 +14,6 @@ import {
   badRequest,
   forbidden,
   internalError,
-  quote,
   serviceUnavailable,
   tooManyRequests,
 } from '../api/status.ts';
@@ -122,11 +121,11 @@ export class NodeConnector implements Connector {
         signal: request.signal,
       });
     } catch (error) {
-      throw told(error, (why) => plainError(`Get ${quote(urlOf(target))}: ${why}`));
+      throw told(error, (why) => plainError(`Get ${goQuote(urlOf(target))}: ${why}`));
     }
     if (answer.code >= 300 && answer.code <= 399) {
       answer.abandon();
-      throw plainError(`Get ${quote(answer.headers.get('location')?.[0] ?? '')}: redirects forbidden`);
+      throw plainError(`Get ${goQuote(answer.headers.get('location')?.[0] ?? '')}: redirects forbidden`);
     }
     if (answer.code < 200 || answer.code > 206)
       throw refusalOf(answer.code, await textOfAnswer(answer), name);
@@ -178,13 +177,16 @@ export class NodeConnector implements Connector {
         answerMs: SWITCH_MS,
       })
       .catch((error: unknown) => {
-        throw told(error, (why) => new Error(`error sending request: Post ${quote(urlOf(target))}: ${why}`));
+        throw told(
+          error,
+          (why) => new Error(`error sending request: Post ${goQuote(urlOf(target))}: ${why}`),
+        );
       });
     if (result.kind === 'answer') throw upgradeRefusal(await textOfAnswer(result));
     const protocol = result.headers.get(PROTOCOL_VERSION)?.[0] ?? '';
     if (!isSpdy(result.headers) || !COMMAND_PROTOCOLS.includes(protocol)) {
       result.connection.destroy();
-      throw new Error(`unable to upgrade connection: the kubelet chose ${quote(protocol)}`);
+      throw new Error(`unable to upgrade connection: the kubelet chose ${goQuote(protocol)}`);
     }
     return { connection: result.connection, protocol };
   }

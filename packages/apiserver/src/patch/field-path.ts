@@ -7,7 +7,8 @@
  * by value, whether they were written as integers or not.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 
 /** One of the fields that tell the items of a list apart. */

@@ -6,7 +6,8 @@
  * updates by its version too; the time is no part of it.
  */
 
-import { goQuote, isPrintable } from '../api/go-text.ts';
+import { goQuote, isPrintable } from '@keelson/base';
+
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
 import { canonicalJson, compareText, equalJson, FieldPathError } from './field-path.ts';

@@ -2,7 +2,8 @@
  * What a client is told whose apply meets fields of others: kubectl prints the message, tools read the causes.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import { applyConflict, type ApiError } from '../api/status.ts';
 import { pathText } from './field-path.ts';
 import type { Manager } from './managed-fields.ts';

@@ -5,7 +5,8 @@
  * Modelled on apimachinery's strategicpatch PatchMetaFromStruct.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import type { FieldSchema, StructSchema, TypeSchema } from '../schema/type-schema.ts';
 import { failedPatch } from './patch-error.ts';
 

@@ -7,7 +7,8 @@
  * objects merged member by member, lists as a whole.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type {
   FieldSchema,

@@ -6,7 +6,8 @@
  * the box it keeps them in.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { canonicalJson, compareText, elementText, floatText, PathElement, pathText } from './field-path.ts';

@@ -4,7 +4,8 @@
  * before.ts.
  */
 
-import { goQuote, isPrintable } from '../api/go-text.ts';
+import { goQuote, isPrintable } from '@keelson/base';
+
 import { isJsonObject, type Json } from '../api/json.ts';
 import {
   parseApiVersion,

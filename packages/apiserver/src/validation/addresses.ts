@@ -4,7 +4,7 @@
  * apimachinery's validation package.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
 
 export type Family = 'IPv4' | 'IPv6';
 

@@ -3,7 +3,8 @@
  * of apimachinery's field errors, which people and tools match on. Does not decide what is wrong.
  */
 
-import { goQuote } from '../api/go-text.ts';
+import { goQuote } from '@keelson/base';
+
 import type { FieldError, FieldErrorType } from '../api/status.ts';
 import type { FieldPath } from './field-path.ts';
 

@@ -3,10 +3,11 @@
  * profiles of seccomp and AppArmor from before there were fields. Texts as upstream's core validation.
  */
 
+import { goQuote } from '@keelson/base';
+
 import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
-import { goQuote } from '../api/go-text.ts';
 import { checkDescendingPath } from './local-paths.ts';
 import { containersOf } from './pod-security.ts';
 import { partOf, part, text, textOf } from './value.ts';

@@ -5,11 +5,13 @@
  * Modelled on core/v1's conversions and defaults of PodLogOptions and its kin, and on ValidatePodLogOptions.
  */
 
+import { goQuote } from '@keelson/base';
+
 import type { RequestInfo } from '../../api/request-info.ts';
 import { isTrue } from '../../api/request-info.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { badRequest, invalid, quote } from '../../api/status.ts';
+import { badRequest, invalid } from '../../api/status.ts';
 import { formatTime, parseTime } from '../../codec/times.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
@@ -22,7 +24,7 @@ function integer(query: URLSearchParams, name: string): number | undefined {
 }
 
 function integerOf(text: string): number {
-  const bad = (why: string): Error => badRequest(`strconv.ParseInt: parsing ${quote(text)}: ${why}`);
+  const bad = (why: string): Error => badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: ${why}`);
   if (!/^[-+]?\d+$/.test(text)) throw bad('invalid syntax');
   const value = Number(text);
   if (Math.abs(value) >= 2 ** 63) throw bad('value out of range');
@@ -36,7 +38,7 @@ function time(query: URLSearchParams, name: string): string | undefined {
   const instant = parseTime(text);
   if (instant === undefined) {
     throw badRequest(
-      `parsing time ${quote(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${quote(text)} as "2006"`,
+      `parsing time ${goQuote(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${goQuote(text)} as "2006"`,
     );
   }
   return formatTime(instant.seconds);

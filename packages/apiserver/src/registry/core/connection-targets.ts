@@ -6,8 +6,10 @@
  * Modelled on kubernetes' registry/core pod, node and service strategies (…Location) and kubelet/client.
  */
 
+import { goQuote } from '@keelson/base';
+
 import type { KubeObject } from '../../api/meta.ts';
-import { ApiError, badRequest, serviceUnavailable, quote } from '../../api/status.ts';
+import { ApiError, badRequest, serviceUnavailable } from '../../api/status.ts';
 import { parseAddress } from '../../validation/addresses.ts';
 import { count, flag, part, parts, text, texts, type Fields } from '../../validation/value.ts';
 
@@ -197,7 +199,9 @@ export function podTarget(
 export function endpointPortName(service: KubeObject, port: string): string {
   const found = parts(part(service, 'spec'), 'ports').find((each) => String(count(each, 'port')) === port);
   if (found !== undefined) return text(found, 'name');
-  throw serviceUnavailable(`no service port ${port} found for service ${quote(service.metadata.name ?? '')}`);
+  throw serviceUnavailable(
+    `no service port ${port} found for service ${goQuote(service.metadata.name ?? '')}`,
+  );
 }
 
 /** One address of a service, with the pod that is said to have it. */

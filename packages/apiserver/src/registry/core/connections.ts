@@ -5,9 +5,11 @@
  * Modelled on kubernetes' registry/core/pod/rest, node/rest and service.
  */
 
+import { goQuote } from '@keelson/base';
+
 import type { ApiResponse } from '../../api/exchange.ts';
 import type { GroupVersionKind, KubeObject } from '../../api/meta.ts';
-import { badRequest, hasReason, internalError, quote, serviceUnavailable } from '../../api/status.ts';
+import { badRequest, hasReason, internalError, serviceUnavailable } from '../../api/status.ts';
 import { flag, part, text } from '../../validation/value.ts';
 import type {
   ObjectStore,
@@ -228,7 +230,7 @@ async function atKubelet(
 
 async function nodeProxy(connector: Connector, call: ResourceCall): Promise<ApiResponse> {
   const asked = schemeNamePort(call.name);
-  if (asked === undefined) throw badRequest(`invalid node request ${quote(call.name)}`);
+  if (asked === undefined) throw badRequest(`invalid node request ${goQuote(call.name)}`);
   const node = await storeOf(call, NODES).get('', asked.name);
   const { host, port } = kubeletAddress(node, connector.kubelets);
   const rest = restOf(call);
@@ -241,7 +243,7 @@ async function nodeProxy(connector: Connector, call: ResourceCall): Promise<ApiR
 
 async function podProxy(connector: Connector, call: ResourceCall): Promise<ApiResponse> {
   const asked = schemeNamePort(call.name);
-  if (asked === undefined) throw badRequest(`invalid pod request ${quote(call.name)}`);
+  if (asked === undefined) throw badRequest(`invalid pod request ${goQuote(call.name)}`);
   const pod = await storeOf(call, PODS).get(call.namespace, asked.name);
   const target = { ...podTarget(pod, asked), ...restOf(call) };
   return await connector.connect({ kind: 'proxy', target, kubelet: false }, call);
@@ -249,7 +251,7 @@ async function podProxy(connector: Connector, call: ResourceCall): Promise<ApiRe
 
 async function serviceProxy(connector: Connector, call: ResourceCall): Promise<ApiResponse> {
   const asked = schemeNamePort(call.name);
-  if (asked === undefined) throw badRequest(`invalid service request ${quote(call.name)}`);
+  if (asked === undefined) throw badRequest(`invalid service request ${goQuote(call.name)}`);
   const { namespace } = call;
   const { name } = asked;
   const portName = /^[-+]?\d+$/.test(asked.port)
@@ -266,7 +268,7 @@ async function serviceProxy(connector: Connector, call: ResourceCall): Promise<A
       call,
     );
   }
-  throw serviceUnavailable(`no endpoints available for service ${quote(call.name)}`);
+  throw serviceUnavailable(`no endpoints available for service ${goQuote(call.name)}`);
 }
 
 /** Whether the address is a pod's of the service's namespace: endpoints that anybody wrote lead nowhere else. */
