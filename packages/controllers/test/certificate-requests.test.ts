@@ -3,7 +3,6 @@
 import { X509Certificate } from 'node:crypto';
 
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { systemClock, type Clock } from '@keelson/base';
 import type { CallAnswer, CallOptions, KubeObject } from '@keelson/kube-client';
 
 import {
@@ -14,24 +13,19 @@ import {
 import { certificateOf, conditionsOf } from '../src/certificates/certificate-requests.ts';
 import { dueAt } from '../src/certificates/request-cleaning.ts';
 import { lifetimeMs, YEAR_MS } from '../src/certificates/request-signing.ts';
-import { answerOf, cluster, until, type Cluster } from './cluster.ts';
+import { answerOf, cluster, shiftedClock, until, type Cluster } from './cluster.ts';
 
 const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const HOUR_MS = 3_600_000;
 const { authority, signers } = signersOf('kubelet-client', 'kubelet-serving', 'kube-apiserver-client');
 
 let running: Cluster | undefined;
-let wallMs = 0;
-const clock: Clock = {
-  nowMs: () => systemClock.nowMs() + wallMs,
-  monotonicMs: () => systemClock.monotonicMs(),
-  setTimer: (delayMs, task) => systemClock.setTimer(delayMs, task),
-};
+const clock = shiftedClock();
 
 afterEach(async () => {
   await running?.stop();
   running = undefined;
-  wallMs = 0;
+  clock.shiftMs = 0;
   allowed = [];
   asked.length = 0;
 });
@@ -309,10 +303,10 @@ describe('cleaning', () => {
     const on = await begin('csrcleaner');
     for (const name of ['denied', 'waits']) await ask(on, { name, commonName: 'u' });
     await settle(on, 'Denied', 'denied');
-    wallMs = HOUR_MS + 60_000;
+    clock.shiftMs = HOUR_MS + 60_000;
     await on.small.ask('PATCH', `${PATH}/denied`, { metadata: { labels: { looked: 'at' } } });
     await until(async () => String(await on.names(PATH)) === 'waits', 'the denied one is gone');
-    wallMs = 25 * HOUR_MS;
+    clock.shiftMs = 25 * HOUR_MS;
     await on.small.ask('PATCH', `${PATH}/waits`, { metadata: { labels: { looked: 'at' } } });
     await until(async () => (await on.names(PATH)).length === 0, 'the other is gone');
   });

@@ -1,6 +1,6 @@
 /** An API server in memory with control loops on it, for tests that look at what becomes of objects. */
 
-import { Prng, silentLogger, systemClock } from '@keelson/base';
+import { Prng, silentLogger, systemClock, type Clock } from '@keelson/base';
 import {
   isKubeObject,
   isRecord,
@@ -86,6 +86,17 @@ export async function cluster({ server, instead, ...options }: Options = {}): Pr
       await small.stop();
     },
   };
+}
+
+/** The machine's clock, with a wall that a test sets. */
+export function shiftedClock(): Clock & { shiftMs: number } {
+  const clock = {
+    shiftMs: 0,
+    nowMs: () => systemClock.nowMs() + clock.shiftMs,
+    monotonicMs: () => systemClock.monotonicMs(),
+    setTimer: (delayMs: number, task: () => void) => systemClock.setTimer(delayMs, task),
+  };
+  return clock;
 }
 
 /** A reference to what was made. */

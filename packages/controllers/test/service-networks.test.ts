@@ -2,27 +2,21 @@
 
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { KubeObject } from '@keelson/kube-client';
-import { systemClock, type Clock } from '@keelson/base';
 
 import { isNeeded } from '../src/service-networks/service-networks.ts';
-import { cluster, conditionOf, until, type Cluster } from './cluster.ts';
+import { cluster, conditionOf, shiftedClock, until, type Cluster } from './cluster.ts';
 
 const PATH = '/apis/networking.k8s.io/v1/servicecidrs';
 const ADDRESSES = '/apis/networking.k8s.io/v1/ipaddresses';
 const FINALIZER = 'networking.k8s.io/service-cidr-finalizer';
 
 let running: Cluster | undefined;
-let wallMs = 0;
-const clock: Clock = {
-  nowMs: () => systemClock.nowMs() + wallMs,
-  monotonicMs: () => systemClock.monotonicMs(),
-  setTimer: (delayMs, task) => systemClock.setTimer(delayMs, task),
-};
+const clock = shiftedClock();
 
 afterEach(async () => {
   await running?.stop();
   running = undefined;
-  wallMs = 0;
+  clock.shiftMs = 0;
 });
 
 const cidr = (name: string, ...cidrs: string[]): KubeObject => ({ metadata: { name }, spec: { cidrs } });
@@ -82,7 +76,7 @@ describe('a ServiceCIDR', () => {
       message:
         'There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR',
     });
-    wallMs = 20_000;
+    clock.shiftMs = 20_000;
     await on.delete(`${ADDRESSES}/10.9.0.5`);
     await until(async () => (await on.get(`${PATH}/more`)) === undefined, 'it is gone');
   });

@@ -1,11 +1,11 @@
 /** The smaller loops, each alone on a whole server. */
 
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Prng, silentLogger, systemClock, type Clock } from '@keelson/base';
+import { Prng, silentLogger, systemClock } from '@keelson/base';
 import type { KubeObject } from '@keelson/kube-client';
 
 import { startControllers } from '../src/start-controllers.ts';
-import { cluster, until, type Cluster } from './cluster.ts';
+import { cluster, shiftedClock, until, type Cluster } from './cluster.ts';
 
 let running: Cluster | undefined;
 
@@ -18,17 +18,6 @@ async function begin(options: Parameters<typeof cluster>[0]): Promise<Cluster> {
   running = await cluster(options);
   await running.create('/api/v1/namespaces', { metadata: { name: 'n' } });
   return running;
-}
-
-/** The machine's clock, with a wall that a test sets. */
-function shiftedClock(): Clock & { shiftMs: number } {
-  const clock = {
-    shiftMs: 0,
-    nowMs: () => systemClock.nowMs() + clock.shiftMs,
-    monotonicMs: () => systemClock.monotonicMs(),
-    setTimer: (delayMs: number, task: () => void) => systemClock.setTimer(delayMs, task),
-  };
-  return clock;
 }
 
 const SPEC = { containers: [{ name: 'c', image: 'i' }] };

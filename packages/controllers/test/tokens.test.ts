@@ -3,25 +3,19 @@
 import { createHmac } from 'node:crypto';
 
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { systemClock, type Clock } from '@keelson/base';
 import type { KubeObject } from '@keelson/kube-client';
 
 import { signatureOf } from '../src/tokens/bootstrap-signer.ts';
-import { cluster, until, type Cluster } from './cluster.ts';
+import { cluster, shiftedClock, until, type Cluster } from './cluster.ts';
 
 const DAY_MS = 24 * 3_600_000;
 let running: Cluster | undefined;
-let wallMs = 0;
-const clock: Clock = {
-  nowMs: () => systemClock.nowMs() + wallMs,
-  monotonicMs: () => systemClock.monotonicMs(),
-  setTimer: (delayMs, task) => systemClock.setTimer(delayMs, task),
-};
+const clock = shiftedClock();
 
 afterEach(async () => {
   await running?.stop();
   running = undefined;
-  wallMs = 0;
+  clock.shiftMs = 0;
 });
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -62,7 +56,7 @@ describe('service account tokens of old', () => {
         volumes: [{ name: 'v', secret: { secretName: 'mounted' } }],
       },
     });
-    wallMs = days * DAY_MS;
+    clock.shiftMs = days * DAY_MS;
     const loops = await stage.more({ controllers: ['legacy-service-account-token-cleaner'], clock });
     await until(() => loops.quiet(), 'the loop has looked at all');
     await loops.stop();
