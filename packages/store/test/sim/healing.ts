@@ -2,9 +2,12 @@
  * L1 to L3: all faults stop, a random core that holds a quorum comes back and the others stay down. Then, counted in
  * election timeouts, there is a leader (L1), every client gets its last requests answered (L2), and all members of the core
  * come to hold the same (L3, K9: applied index, revision, hash of the keys at it).
+ *
+ * Nothing is compared while somebody is late: hashes are asked for in the very moment when all have applied the same, and what
+ * watchers must have been told is what there was before a long quiet. A member that stays late breaks L3.
  */
 import type { Prng } from '@keelson/base';
-import { law } from '@keelson/sim';
+import { law, LawBroken } from '@keelson/sim';
 import type { Show } from './show.ts';
 import type { SimMember } from './member.ts';
 import { placeOfUrl } from './wires.ts';
@@ -14,8 +17,10 @@ const ALL_WITHIN = 200;
 /** Requests that were under way have their own timeouts: 5 s and more. */
 const GRACE_MS = 30_000;
 const LOOK_EVERY_MS = 100;
-/** After all agree: what watchers are still to be told is told, to slow clients too. */
+/** What watchers are still to be told is told in it, to those behind too. */
 const QUIET_MS = 12_000;
+/** Of a small store; it waits for no message and no disk. */
+const HASHED_WITHIN_MS = 12_000;
 /** Leases of so few seconds are over then, or a little later: many at once are ended a few at a time. */
 const SHORT_TTL_SECONDS = 6;
 const ENDED_WITHIN_MS = 30_000;
@@ -44,17 +49,18 @@ export function heal(cluster: Show, prng: Prng): void {
   const boundMs = ALL_WITHIN * timeoutMs + GRACE_MS;
   cluster.clients.finish();
   agree(cluster, boundMs, () => cluster.count('leaderAfterMs', scheduler.now - healedAt));
-  const agreed = core(cluster);
-  cluster.until(scheduler.now + QUIET_MS);
   leasesEnd(cluster);
   // The leader is the first to apply the end of a lease: the others are to have it too before they are compared.
   agree(cluster, boundMs, () => undefined);
-  hashes(cluster, agreed);
-  cluster.recorder.fact({ type: 'settled', revision: cluster.ledger.revisionMax });
+  hashes(cluster);
+  // Now, not after the quiet: whatever comes in it may still be on its way to watchers at its end.
+  const { revisionMax } = cluster.ledger;
+  cluster.until(scheduler.now + QUIET_MS);
+  cluster.recorder.fact({ type: 'settled', revision: revisionMax });
 }
 
-/** L1 to L3: until nothing is lacking. @param whenLed is told once, when there is a leader. @throws LawBroken after `boundMs` */
-function agree(cluster: Show, boundMs: number, whenLed: () => void): void {
+/** L1 to L3: until nothing is lacking, in this moment. @param whenLed is told once, when there is a leader. @throws LawBroken after `boundMs` */
+export function agree(cluster: Show, boundMs: number, whenLed: () => void): void {
   const { scheduler } = cluster;
   const endMs = scheduler.now + boundMs;
   let led = false;
@@ -115,56 +121,72 @@ function lacking(cluster: Show, leader: SimMember | undefined): Lack | undefined
   return undefined;
 }
 
-/** E2: nobody renews any more, and there is a leader. */
-function leasesEnd(cluster: Show): void {
+/** E2: nobody renews any more, and there is a leader. @throws LawBroken */
+export function leasesEnd(cluster: Show): void {
   const { scheduler } = cluster;
-  let endMs: number | undefined;
+  const beganAt = scheduler.now;
+  // A leader that comes later may have more of them.
+  let most = 0;
   for (;;) {
     const leader = cluster.leader();
     const lessor = leader?.server?.replica.lessor;
-    const left = lessor?.list().filter((id) => (lessor.lookup(id)?.ttlSeconds ?? 0) <= SHORT_TTL_SECONDS);
-    if (left?.length === 0) return;
-    endMs ??= scheduler.now + ENDED_WITHIN_MS + (left?.length ?? 0) * ENDED_EACH_MS;
-    law(
-      'E2',
-      scheduler.now < endMs,
-      () => `${leader?.name} still has ${left?.length} leases of at most ${SHORT_TTL_SECONDS} s`,
+    const left = lessor
+      ?.list()
+      .filter((id) => (lessor.lookup(id)?.ttlSeconds ?? 0) <= SHORT_TTL_SECONDS).length;
+    if (left === 0) {
+      cluster.count('leasesEndedAfterMs', scheduler.now - beganAt);
+      return;
+    }
+    most = Math.max(most, left ?? 0);
+    const afterMs = scheduler.now - beganAt;
+    law('E2', afterMs < ENDED_WITHIN_MS + most * ENDED_EACH_MS, () =>
+      leader === undefined
+        ? `nobody leads who could end leases, after ${afterMs} ms`
+        : `${leader.name} still has ${left} leases of at most ${SHORT_TTL_SECONDS} s, after ${afterMs} ms`,
     );
     cluster.until(scheduler.now + LOOK_EVERY_MS);
   }
 }
 
-/** K9: equal hashes where revision and compaction are equal. */
-function hashes(cluster: Show, agreed: readonly SimMember[]): void {
+/** K9: equal hashes of all members. To be asked when all agree: each takes its revision here and now. @throws LawBroken */
+function hashes(cluster: Show): void {
   const found: { readonly name: string; readonly text: string }[] = [];
-  let waiting = 0;
-  for (const member of agreed) {
-    const { server, life } = member;
-    if (server === undefined || life === undefined) continue;
-    waiting++;
+  const members = core(cluster);
+  let refusal: string | undefined;
+  let waiting = members.length;
+  for (const { name, server, life } of members) {
+    if (server === undefined || life === undefined) throw new LawBroken('L3', `${name} is not up`);
+    const refused = (why: string): void => {
+      waiting--;
+      refusal ??= `${name} tells no hash: ${why}`;
+    };
     life.enter('hash', () => {
       const { mvcc } = server.replica.state;
       mvcc.hashKV(0).then(
         (hash) => {
+          if (typeof hash === 'string') {
+            refused(hash);
+            return;
+          }
           waiting--;
-          if (typeof hash === 'string') return;
           const { compactRevision, hashRevision } = hash;
-          found.push({ name: member.name, text: `${hash.hash} of ${compactRevision} to ${hashRevision}` });
+          found.push({ name, text: `${hash.hash} of ${compactRevision} to ${hashRevision}` });
           cluster.recorder.fact({
             type: 'hash',
-            member: member.name,
+            member: name,
             revision: hashRevision,
             compactRevision,
             hash: hash.hash,
           });
         },
-        () => waiting--,
+        (error: unknown) => refused(String(error)),
       );
     });
   }
-  const end = cluster.scheduler.now + QUIET_MS;
+  const end = cluster.scheduler.now + HASHED_WITHIN_MS;
   while (waiting > 0 && cluster.scheduler.now < end) cluster.step();
   law('K9', waiting === 0, () => 'a hash was never told');
+  law('K9', refusal === undefined, () => refusal ?? '');
   const [first] = found;
   for (const each of found)
     law('K9', each.text === first.text, () => `${first.name}: ${first.text}; ${each.name}: ${each.text}`);

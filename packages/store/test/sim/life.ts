@@ -122,7 +122,7 @@ export class Life implements Clock {
     return new Promise((resolve) => this.later(delayMs, kind, resolve));
   }
 
-  /** It goes on before its pause was to end: all that waits for that comes now, in its order. */
+  /** It goes on before its pause was to end: all that waits for that comes now, in any order, as it would have come then. */
   wake(): void {
     for (const held of this.held) this.stage.scheduler.later(0, 'wake', this.machine.place, held);
   }
