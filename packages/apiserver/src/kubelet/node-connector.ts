@@ -25,6 +25,7 @@ import {
   hostPort,
   type BackendAnswer,
   type BackendCaller,
+  type BackendSwitch,
   type BackendTarget,
 } from '../outbound/backend-caller.ts';
 import { handOn } from '../outbound/hand-on.ts';
@@ -161,27 +162,12 @@ export class NodeConnector implements Connector {
 
   /** @throws ApiError with what the kubelet said, Error in client-go's words */
   private async dialCommand(target: Target, request: ApiRequest): Promise<CommandBackend> {
-    const backend = this.kubeletTarget(target, true);
-    const result = await this.options.caller
-      .upgrade(backend, {
-        method: 'POST',
-        target: pathOf(target),
-        headers: new Map([
-          ['host', [hostOf(backend)]],
-          ['connection', ['Upgrade']],
-          ['upgrade', [SPDY]],
-          [PROTOCOL_VERSION, COMMAND_PROTOCOLS],
-          ['content-length', ['0']],
-        ]),
-        signal: request.signal,
-        answerMs: SWITCH_MS,
-      })
-      .catch((error: unknown) => {
-        throw told(
-          error,
-          (why) => new Error(`error sending request: Post ${goQuote(urlOf(target))}: ${why}`),
-        );
-      });
+    const result = await this.switched(
+      target,
+      request,
+      COMMAND_PROTOCOLS,
+      (why) => new Error(`error sending request: Post ${goQuote(urlOf(target))}: ${why}`),
+    );
     if (result.kind === 'answer') throw upgradeRefusal(await textOfAnswer(result));
     const protocol = result.headers.get(PROTOCOL_VERSION)?.[0] ?? '';
     if (!isSpdy(result.headers) || !COMMAND_PROTOCOLS.includes(protocol)) {
@@ -201,24 +187,7 @@ export class NodeConnector implements Connector {
     if (tunnelled.length === 0 || features.includes(SPEAKS_WEBSOCKETS))
       return await this.passOn(target, request);
     if (acceptHeaders(request.headers, '') === undefined) return badHandshake();
-    const backend = this.kubeletTarget(target, true);
-    const result = await this.options.caller
-      .upgrade(backend, {
-        method: 'POST',
-        target: pathOf(target),
-        headers: new Map([
-          ['host', [hostOf(backend)]],
-          ['connection', ['Upgrade']],
-          ['upgrade', [SPDY]],
-          [PROTOCOL_VERSION, tunnelled],
-          ['content-length', ['0']],
-        ]),
-        signal: request.signal,
-        answerMs: SWITCH_MS,
-      })
-      .catch((error: unknown) => {
-        throw told(error, dialFailure);
-      });
+    const result = await this.switched(target, request, tunnelled, dialFailure);
     if (result.kind === 'answer') return handBack(result);
     const { connection } = result;
     const protocol = tunnelProtocol(result.headers.get(PROTOCOL_VERSION)?.[0] ?? '');
@@ -234,6 +203,38 @@ export class NodeConnector implements Connector {
       join: (client) => tunnelPorts(client, connection, this.options.clock),
       abandon: () => connection.destroy(),
     };
+  }
+
+  /**
+   * Asks a kubelet to go over to SPDY.
+   *
+   * @param protocols of streams, any of which will do
+   * @param say what a failure to reach it comes to
+   */
+  private async switched(
+    target: Target,
+    request: ApiRequest,
+    protocols: readonly string[],
+    say: (why: string) => Error,
+  ): Promise<BackendSwitch | BackendAnswer> {
+    const backend = this.kubeletTarget(target, true);
+    try {
+      return await this.options.caller.upgrade(backend, {
+        method: 'POST',
+        target: pathOf(target),
+        headers: new Map([
+          ['host', [hostOf(backend)]],
+          ['connection', ['Upgrade']],
+          ['upgrade', [SPDY]],
+          [PROTOCOL_VERSION, protocols],
+          ['content-length', ['0']],
+        ]),
+        signal: request.signal,
+        answerMs: SWITCH_MS,
+      });
+    } catch (error) {
+      throw told(error, say);
+    }
   }
 
   /** An upgrade that the kubelet understands by itself. */
