@@ -77,22 +77,46 @@ export function subjectName({ commonName, organizations = [], uid = '' }: Subjec
 
 /** A signed certificate as DER. */
 export function writeCertificate(facts: CertificateFacts, issuer: Issuer): Buffer {
+  return signed(
+    facts,
+    {
+      subject: subjectName(facts.subject),
+      publicKey: facts.publicKey,
+      extensions: extensions(facts, issuer),
+    },
+    issuer,
+  );
+}
+
+/** Whose certificate it is, and what for; subject and extensions as DER. */
+export interface Holder {
+  readonly subject: Buffer;
+  readonly publicKey: KeyObject;
+  readonly extensions: readonly Buffer[];
+}
+
+/** The certificate (version 3) that the issuer makes of a holder, as DER. */
+export function signed(
+  { serial, notBeforeMs, notAfterMs }: Pick<CertificateFacts, 'serial' | 'notBeforeMs' | 'notAfterMs'>,
+  holder: Holder,
+  issuer: Issuer,
+): Buffer {
   const algorithm = signatureAlgorithm(issuer.privateKey);
   const body = sequence(
     context(0, unsigned(Buffer.from([2]))),
-    unsigned(facts.serial),
+    unsigned(serial),
     algorithm,
     issuer.name,
-    sequence(time(facts.notBeforeMs), time(facts.notAfterMs)),
-    subjectName(facts.subject),
-    facts.publicKey.export({ type: 'spki', format: 'der' }),
-    context(3, sequence(...extensions(facts, issuer))),
+    sequence(time(notBeforeMs), time(notAfterMs)),
+    holder.subject,
+    holder.publicKey.export({ type: 'spki', format: 'der' }),
+    context(3, sequence(...holder.extensions)),
   );
   return sequence(body, algorithm, bits(sign('sha256', body, issuer.privateKey)));
 }
 
 /** How the key signs, as certificates say it. */
-export function signatureAlgorithm(key: KeyObject): Buffer {
+function signatureAlgorithm(key: KeyObject): Buffer {
   switch (key.asymmetricKeyType) {
     case 'ec':
       return sequence(oid(OID.ecdsaSha256));

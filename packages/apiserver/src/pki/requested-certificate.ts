@@ -6,13 +6,12 @@
  * Modelled on kubernetes' pkg/controller/certificates/authority and Go's crypto/x509.
  */
 
-import { createPublicKey, sign, X509Certificate, type KeyObject } from 'node:crypto';
+import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 
-import { extension, OID, signatureAlgorithm, type Issuer } from './certificate.ts';
+import { extension, OID, signed, type Issuer } from './certificate.ts';
 import { nameParts, textsOfType } from './certificate-reader.ts';
 import {
   bits,
-  context,
   contextBytes,
   DerError,
   inside,
@@ -23,8 +22,6 @@ import {
   set,
   TAG,
   text,
-  time,
-  unsigned,
   type DerValue,
 } from './der.ts';
 
@@ -185,18 +182,10 @@ export function writeRequested(
   authority: string,
 ): Buffer {
   const request = read(encoded);
-  const algorithm = signatureAlgorithm(issuer.privateKey);
-  const body = sequence(
-    context(0, unsigned(Buffer.from([2]))),
-    unsigned(facts.serial),
-    algorithm,
-    issuer.name,
-    sequence(time(facts.notBeforeMs), time(facts.notAfterMs)),
-    subjectOf(request.subject),
-    request.publicKey.export({ type: 'spki', format: 'der' }),
-    context(3, sequence(...extensionsFor(request, facts.usages, authority))),
-  );
-  return sequence(body, algorithm, bits(sign('sha256', body, issuer.privateKey)));
+  const { publicKey } = request;
+  const subject = subjectOf(request.subject);
+  const extensions = extensionsFor(request, facts.usages, authority);
+  return signed(facts, { subject, publicKey, extensions }, issuer);
 }
 
 /** The parts that Go knows, those of one type together. */
