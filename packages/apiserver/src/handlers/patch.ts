@@ -34,12 +34,10 @@ import {
   checkName,
   fieldOptionsOf,
   kindOf,
-  mutated,
   shownOf,
   storedOf,
   tracked,
-  validated,
-  withoutIdleTimes,
+  updateAdmission,
   type Scope,
   namespaceOf,
 } from './scope.ts';
@@ -95,7 +93,7 @@ async function write(
   const { name } = request.info;
   const namespace = namespaceOf(scope);
   const { dryRun } = options;
-  const admissionOptions = optionsObject(options);
+  const { ready, validations } = updateAdmission(scope, optionsObject(options), dryRun);
   const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
   /** Whether the patch itself says which version it is meant for: then a conflict is the client's. */
   let versioned = false;
@@ -111,10 +109,7 @@ async function write(
     }
     versioned = next.metadata.resourceVersion !== live?.metadata.resourceVersion;
     checkName(next, name, namespace);
-    const stored = storedOf(scope, next, existing);
-    const operation = existing === undefined ? 'CREATE' : 'UPDATE';
-    const ready = await mutated(scope, operation, stored, existing, admissionOptions, dryRun);
-    return withoutIdleTimes(existing, ready);
+    return await ready(existing, storedOf(scope, next, existing));
   };
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -122,13 +117,7 @@ async function write(
         updated,
         forceAllowCreate: creates && scope.view === undefined,
         ...(strategy === undefined ? {} : { strategy }),
-        validations: {
-          create: async (value) => {
-            await scope.parts.mayCreate?.(request);
-            await validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun);
-          },
-          update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
-        },
+        validations,
       });
     } catch (error) {
       // Owners' conflicts of an apply are no race: they name their causes.

@@ -19,7 +19,7 @@ import { withoutRepeatedOwners } from '../registry/metadata.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import { versionOf, type SubresourceDefinition } from '../registry/resource.ts';
 import type { Scheme, Served } from '../registry/scheme.ts';
-import type { StoreCall } from '../registry/store.ts';
+import type { StoreCall, Validations } from '../registry/store.ts';
 import type { FieldPathNames, StrategyContext } from '../registry/strategy.ts';
 import type { Patchers } from './patchers.ts';
 import type { Wire } from './wire.ts';
@@ -265,6 +265,30 @@ export async function validated(
   await admission.validate(attributes);
 }
 
+/** Admission of an update, which may make the object. Objects in the storage version. */
+export interface UpdateAdmission {
+  /** What is to be written after mutating admission: what was there where nothing but times of owners changed. */
+  readonly ready: (existing: KubeObject | undefined, next: KubeObject) => Promise<KubeObject>;
+  readonly validations: Validations;
+}
+
+export function updateAdmission(scope: Scope, options: KubeObject, dryRun: boolean): UpdateAdmission {
+  return {
+    async ready(existing, next) {
+      const operation = existing === undefined ? 'CREATE' : 'UPDATE';
+      const object = await mutated(scope, operation, next, existing, options, dryRun);
+      return existing === undefined ? object : asObject(withoutNewTimes(asJson(existing), asJson(object)));
+    },
+    validations: {
+      async create(value) {
+        await scope.parts.mayCreate?.(scope.request);
+        await validated(scope, 'CREATE', value, undefined, options, dryRun);
+      },
+      update: (value, old) => validated(scope, 'UPDATE', value, old, options, dryRun),
+    },
+  };
+}
+
 /** Admission of a request that opens a connection: exec, attach, portforward, proxy. */
 export async function admitConnection(scope: Scope, options: KubeObject): Promise<KubeObject> {
   const { admission } = scope.parts;
@@ -274,11 +298,6 @@ export async function admitConnection(scope: Scope, options: KubeObject): Promis
   const admitted = (await admission.mutate(seen(options))) ?? options;
   await admission.validate(seen(admitted));
   return admitted;
-}
-
-/** Nothing but times of owners changed: then it is what was there. */
-export function withoutIdleTimes(old: KubeObject | undefined, next: KubeObject): KubeObject {
-  return old === undefined ? next : asObject(withoutNewTimes(asJson(old), asJson(next)));
 }
 
 function uniqueOwners({ request }: Scope, object: KubeObject, afterMutation: boolean): KubeObject {

@@ -14,12 +14,10 @@ import {
   checkName,
   fieldOptionsOf,
   kindOf,
-  mutated,
   shownOf,
   storedOf,
   tracked,
-  validated,
-  withoutIdleTimes,
+  updateAdmission,
   type Scope,
   namespaceOf,
 } from './scope.ts';
@@ -40,13 +38,10 @@ export async function update(scope: Scope): Promise<ApiResponse> {
     reset: body.reset,
   };
   const { dryRun } = options;
-  const admissionOptions = optionsObject(options);
+  const { ready, validations } = updateAdmission(scope, optionsObject(options), dryRun);
   const updated = async (existing: KubeObject | undefined): Promise<KubeObject> => {
     const owned = tracked(scope, shownOf(scope, existing), body.object, options.fieldManager, fields);
-    const stored = storedOf(scope, owned, existing);
-    const operation = existing === undefined ? 'CREATE' : 'UPDATE';
-    const ready = await mutated(scope, operation, stored, existing, admissionOptions, dryRun);
-    return withoutIdleTimes(existing, ready);
+    return await ready(existing, storedOf(scope, owned, existing));
   };
   const { uid } = body.object.metadata;
   const { created, ...made } = await settled(() =>
@@ -54,13 +49,7 @@ export async function update(scope: Scope): Promise<ApiResponse> {
       updated,
       uid: uid === '' || view !== undefined ? undefined : uid,
       ...(strategy === undefined ? {} : { strategy }),
-      validations: {
-        create: async (value) => {
-          await scope.parts.mayCreate?.(request);
-          await validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun);
-        },
-        update: (value, old) => validated(scope, 'UPDATE', value, old, admissionOptions, dryRun),
-      },
+      validations,
     }),
   );
   return await settled(() => answerMade(scope, created ? 201 : 200, made));
