@@ -12,6 +12,7 @@ import { ApiError, internalError, timeout, type StatusReason } from '../../api/s
 import { asJson } from '../../codec/object-codec.ts';
 import type { AdmissionAttributes, MutatingPlugin, MutationPass, ValidatingPlugin } from '../admission.ts';
 import { textOf } from '../refusals.ts';
+import { timedCall } from '../webhooks/observe.ts';
 import type { ResourceVersions } from '../webhooks/resource-versions.ts';
 import type { WebhookObserver, WebhookType } from '../webhooks/webhook-context.ts';
 import { AdmissionDenied, type AdmissionFunction, type AdmissionRequest } from './admission-function.ts';
@@ -141,15 +142,7 @@ class FunctionCall {
     const { clock, observer } = this.context;
     const { name, failurePolicy = 'Fail', timeoutMs = TIMEOUT_MS } = this.own;
     const { operation, signal } = attributes;
-    const startMs = clock.monotonicMs();
-    const told = (code: number, rejected: boolean) => ({
-      name,
-      type,
-      operation,
-      code,
-      rejected,
-      seconds: (clock.monotonicMs() - startMs) / 1_000,
-    });
+    const told = timedCall(clock, { name, type, operation });
     const ending = new AbortController();
     const end = (): void => ending.abort();
     signal.addEventListener('abort', end);

@@ -1,4 +1,4 @@
-/** A webhook's call under the eyes of the metrics. */
+/** Calls of webhooks and of functions under the eyes of the metrics. */
 
 import type { Clock } from '@keelson/base';
 
@@ -6,9 +6,21 @@ import { ApiError } from '../../api/status.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import { CallFailed } from './call-webhook.ts';
 import type { Webhook } from './webhook.ts';
-import type { WebhookObserver, WebhookType } from './webhook-context.ts';
+import type { WebhookCall, WebhookObserver, WebhookType } from './webhook-context.ts';
 
 const OK = 200;
+
+/** Begins to time a call. @returns what is told of it when it ends, by its code and whether the request was refused */
+export function timedCall(
+  clock: Pick<Clock, 'monotonicMs'>,
+  { name, type, operation }: Pick<WebhookCall, 'name' | 'type' | 'operation'>,
+): (code: number, rejected: boolean) => WebhookCall {
+  const startMs = clock.monotonicMs();
+  return (code, rejected) => {
+    const seconds = (clock.monotonicMs() - startMs) / 1_000;
+    return { name, type, operation, code, rejected, seconds };
+  };
+}
 
 /** Does it, and tells the observer how it ended. */
 export async function watched<Result>(
@@ -19,15 +31,7 @@ export async function watched<Result>(
   type: WebhookType,
   act: () => Promise<Result>,
 ): Promise<Result> {
-  const startMs = clock.monotonicMs();
-  const call = (code: number, rejected: boolean) => ({
-    name,
-    type,
-    operation,
-    code,
-    rejected,
-    seconds: (clock.monotonicMs() - startMs) / 1_000,
-  });
+  const call = timedCall(clock, { name, type, operation });
   try {
     const result = await act();
     observer?.called(call(OK, false));
