@@ -17,7 +17,7 @@ export type Catcher = 'sim' | 'images' | `packages/${string}` | `tests/${string}
 export interface Mutant {
   /** Says the bug, in kebab-case; unique. */
   readonly name: string;
-  /** Rows 1 to 97 and 105 to 108 of the checklist of classic bugs that it stands for. */
+  /** Rows 1 to 97 and 105 to 108 of the checklist of classic bugs that it stands for; none: only its law speaks of it. */
   readonly rows: readonly number[];
   /** The law that it breaks: R, K, W, E, D, M, N, A or L and a number. */
   readonly law: string;
