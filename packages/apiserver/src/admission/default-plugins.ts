@@ -109,10 +109,6 @@ const ENTRIES: readonly Entry[] = [
 
 /** All plugins that flags may name, in order. */
 export const PLUGIN_NAMES: readonly string[] = ENTRIES.map(({ name }) => name);
-/** Those that are on by default, in order. */
-export const DEFAULT_PLUGIN_NAMES: readonly string[] = ENTRIES.filter((entry) => entry.on).map(
-  ({ name }) => name,
-);
 
 export interface PluginFlags {
   /** --enable-admission-plugins. */

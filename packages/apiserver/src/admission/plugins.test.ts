@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { differences, readAdmissionCases, runAdmissionCase } from '../../test/admission-cases.ts';
 import { pluginContext } from '../../test/admission-cluster.ts';
-import { DEFAULT_PLUGIN_NAMES, defaultPlugins, PLUGIN_NAMES, pluginFlagErrors } from './default-plugins.ts';
+import { defaultPlugins, PLUGIN_NAMES, pluginFlagErrors } from './default-plugins.ts';
 
 const files = readAdmissionCases();
 
@@ -37,7 +37,7 @@ describe('flags', () => {
 
   test('without any, those that are on by default, in their order', () => {
     const found = named([], []);
-    expect(found).toEqual(DEFAULT_PLUGIN_NAMES.filter((name) => found.includes(name)));
+    expect(found).toEqual(PLUGIN_NAMES.filter((name) => found.includes(name)));
     expect(found.slice(0, 3)).toEqual(['NamespaceLifecycle', 'LimitRanger', 'ServiceAccount']);
     expect(found.at(-1)).toBe('ResourceQuota');
     expect(found).not.toContain('NodeRestriction');

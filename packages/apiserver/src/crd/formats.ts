@@ -75,11 +75,6 @@ export function hasFormat(format: string, text: string): boolean {
   return text.length <= TEXT_MAX && CHECKS[name](text);
 }
 
-/** Whether texts are held to this format. */
-export function isKnownFormat(format: string): boolean {
-  return Object.hasOwn(CHECKS, format.replaceAll('-', ''));
-}
-
 function isUri(text: string): boolean {
   if (/[\s\p{Cc}]/u.test(text)) return false;
   return text.startsWith('/') || /^[a-zA-Z][a-zA-Z0-9+.-]*:\S/.test(text);

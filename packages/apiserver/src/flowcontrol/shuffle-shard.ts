@@ -7,9 +7,6 @@
 
 import { createHash } from 'node:crypto';
 
-/** The original's bound. */
-export const HAND_MAX = 15;
-
 /** @returns 64 bits */
 export function flowHash(schema: string, distinguisher: string): bigint {
   return createHash('sha256').update(`${schema}\0${distinguisher}`).digest().readBigUInt64LE(0);

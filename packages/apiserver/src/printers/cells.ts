@@ -24,11 +24,6 @@ export function objectAge({ metadata }: KubeObject, nowMs: number): string {
   return ageOf(metadata.creationTimestamp, nowMs);
 }
 
-/** How long ago a time in this member was. */
-export function ageAt(of: Fields, name: string, nowMs: number): string {
-  return ageOf(text(of, name), nowMs);
-}
-
 export function orElse(value: string, otherwise: string): string {
   return value === '' ? otherwise : value;
 }

@@ -145,14 +145,6 @@ function sloppyAddress(text: string): Address | undefined {
     : parseAddress(text);
 }
 
-/** As addressErrors, for fields of today: one text for one address. */
-export function strictAddressErrors(text: string): string[] {
-  const errors = addressErrors(text);
-  const address = parseAddress(text);
-  if (errors.length > 0 || address === undefined || formatAddress(address) === text) return errors;
-  return [`must be in canonical form (${goQuote(formatAddress(address))})`];
-}
-
 export function networkErrors(text: string): string[] {
   const network = parseNetwork(text);
   if (network === undefined) {

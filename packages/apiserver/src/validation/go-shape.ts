@@ -4,7 +4,7 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
-import { asNumber, flag, has, parts, part, partOf, text, type Fields } from './value.ts';
+import { flag, has, parts, part, partOf, text, type Fields } from './value.ts';
 
 /** One member: what it is called in JSON, and how it is shown. */
 type Member = (of: Fields) => unknown;
@@ -17,10 +17,6 @@ const word =
   (name: string): Member =>
   (of) =>
     text(of, name);
-const number =
-  (name: string): Member =>
-  (of) =>
-    asNumber(of[name]) ?? 0;
 const inner =
   (name: string, shape: (of: JsonObject) => unknown): Member =>
   (of) => {
@@ -111,26 +107,6 @@ export function shownVolumeAffinity(affinity: JsonObject): unknown {
         : { NodeSelectorTerms: parts(required, 'nodeSelectorTerms').map(shownNodeTerm) },
   };
 }
-
-export const shownServicePort = shaped({
-  Name: word('name'),
-  Protocol: word('protocol'),
-  AppProtocol: pointer('appProtocol'),
-  Port: number('port'),
-  TargetPort: (of) => of['targetPort'] ?? 0,
-  NodePort: number('nodePort'),
-});
-
-const shownConfigMapSource = shaped({
-  Namespace: word('namespace'),
-  Name: word('name'),
-  UID: word('uid'),
-  ResourceVersion: word('resourceVersion'),
-  KubeletConfigKey: word('kubeletConfigKey'),
-});
-
-/** NodeConfigSource. */
-export const shownConfigSource = shaped({ ConfigMap: inner('configMap', shownConfigMapSource) });
 
 /** Whether a container or its pod says that it runs as the host's process on Windows; undefined: it does not say. */
 export function hostProcessOf(of: Fields): boolean | undefined {

@@ -265,8 +265,3 @@ function containerRequests(spec: JsonObject): ReadonlyMap<string, Quantity> {
   }
   return sums;
 }
-
-/** Whether requests or limits name anything. */
-export function hasRequirements(requirements: JsonObject): boolean {
-  return has(requirements, 'requests') || has(requirements, 'limits');
-}

@@ -12,6 +12,7 @@ import { readYaml } from '../../codec/yaml.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { countOf, has, part, parts, text, texts } from '../../validation/value.ts';
+import { SECRETBOX_KEY_BYTES } from './secretbox.ts';
 
 export interface NamedKey {
   readonly name: string;
@@ -39,7 +40,6 @@ export interface ResourceProviders {
 const VERSIONS: ReadonlySet<string> = new Set(['apiserver.config.k8s.io/v1', 'v1']);
 const KINDS = ['kms', 'aesgcm', 'aescbc', 'secretbox', 'identity'] as const;
 const AES_KEY_BYTES: readonly number[] = [16, 24, 32];
-const BOX_KEY_BYTES: readonly number[] = [32];
 const KMS_TIMEOUT_MS = 3_000;
 const WITHOUT_API: ReadonlySet<string> = new Set([
   'apiserveripinfo',
@@ -177,7 +177,7 @@ function providerOf(
             errors,
             path.child(kind, 'keys'),
             parts(body, 'keys'),
-            kind === 'secretbox' ? BOX_KEY_BYTES : AES_KEY_BYTES,
+            kind === 'secretbox' ? [SECRETBOX_KEY_BYTES] : AES_KEY_BYTES,
           ),
         },
       ];
