@@ -10,7 +10,7 @@ import {
 } from '@keelson/kube-client';
 
 import { smallServer, type Answer, type SmallServer } from '../../apiserver/test/small-server.ts';
-import { until } from '../../kube-client/test/hand-clock.ts';
+import { until } from '../../base/test/until.ts';
 import {
   startControllers,
   type ControllersOptions,

@@ -14,6 +14,7 @@ import { expect, test } from '@jest/globals';
 
 import { CertificateAuthority } from '@keelson/apiserver';
 
+import { until } from '../../base/test/until.ts';
 import { startControlPlane, type ControlPlane } from '../src/index.ts';
 
 const OWN = '/apis/metrics.example.com/v1';
@@ -32,14 +33,6 @@ async function call(plane: ControlPlane, target: string, body?: object): Promise
     ...(body === undefined ? {} : { method: 'POST', body: Buffer.from(JSON.stringify(body)) }),
   });
   return { code: answer.code, text: (await answer.bytes()).toString('utf8') };
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 10);
-    });
-  }
 }
 
 test('an aggregated API is served by a control plane as it starts, and after a restart', async () => {

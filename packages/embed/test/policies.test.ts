@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { kubectlStarts, run, type Run } from '../../apiserver/test/kubectl-program.ts';
+import { until } from '../../base/test/until.ts';
 import { startControlPlane, type ControlPlane } from '../src/index.ts';
 
 const here = mkdtempSync(path.join(tmpdir(), 'keelson-policies-'));
@@ -48,17 +49,6 @@ async function ask(method: string, target: string, body?: object): Promise<Answe
   });
   const text = (await answer.bytes()).toString('utf8');
   return { code: answer.code, text, warnings: answer.headers.get('warning') ?? [] };
-}
-
-/** Asks again until it is so; a policy is in force a moment after it was written. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error('it did not come to be so within a minute');
-    await new Promise((resolve) => {
-      setTimeout(resolve, 10);
-    });
-  }
 }
 
 let serial = 0;

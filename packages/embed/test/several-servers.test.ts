@@ -22,6 +22,7 @@ import {
   type Resource,
   type Transport,
 } from '@keelson/kube-client';
+import { until } from '../../base/test/until.ts';
 import { StoreMember } from '../src/store-member.ts';
 
 const MAPS: Resource = { group: '', version: 'v1', resource: 'configmaps' };
@@ -104,14 +105,6 @@ function clientOf(transport: Transport): RestClient {
   return new RestClient({ transport, clock: systemClock, metrics: new MetricSet(), userAgent: 'test' });
 }
 
-async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  const endMs = performance.now() + 60_000;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`did not come about: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 const map = (name: string): KubeObject => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
@@ -169,14 +162,14 @@ describe('two API servers on one store', () => {
     const seen: string[] = [];
     const ended = follow(a, metadata.resourceVersion ?? '', seen);
     for (const name of ['a', 'b', 'c']) await b.create(MAPS, 'default', map(name));
-    await until(() => Promise.resolve(seen.length === 3), 'three are seen');
+    await until(() => seen.length === 3, 'three are seen');
     const stopped = first.api.stop();
     const last = await ended;
     await stopped;
     await b.delete(MAPS, 'default', 'a');
     const more: string[] = [];
     void follow(b, last, more).catch(() => undefined);
-    await until(() => Promise.resolve(more.length === 1), 'the fourth is seen');
+    await until(() => more.length === 1, 'the fourth is seen');
     expect([seen, more]).toEqual([['ADDED a', 'ADDED b', 'ADDED c'], ['DELETED a']]);
   });
 });
@@ -194,7 +187,7 @@ test('a server that is stopped in order is not ready first, serves on, and ends 
   const seen: string[] = [];
   const ended = follow(a, metadata.resourceVersion ?? '', seen);
   await b.create(MAPS, 'default', map('before'));
-  await until(() => Promise.resolve(seen.length === 1), 'the watch is open');
+  await until(() => seen.length === 1, 'the watch is open');
 
   let down = false;
   const stopped = first.api.stop().then(() => (down = true));
@@ -214,7 +207,7 @@ test('a server that is stopped in order is not ready first, serves on, and ends 
   await stopped;
   const rest: string[] = [];
   void follow(b, last, rest).catch(() => undefined);
-  await until(() => Promise.resolve(seen.length - 1 + rest.length >= made.length), 'all are seen');
+  await until(() => seen.length - 1 + rest.length >= made.length, 'all are seen');
   expect([...seen, ...rest]).toEqual(['ADDED before', ...made]);
   // The watch was told of what happened while the server was on its way out.
   expect(seen.length).toBeGreaterThan(10);

@@ -55,12 +55,3 @@ export class HandClock implements Clock {
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
-
-/** Polls until it holds; the machine may be slow, so the bound is generous. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const endMs = performance.now() + 60_000;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`did not come about: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}

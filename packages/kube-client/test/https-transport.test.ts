@@ -9,12 +9,12 @@ import { CertificateAuthority, type CertificatePair } from '@keelson/apiserver';
 import { Prng, silentLogger, systemClock, type Clock } from '@keelson/base';
 
 import { smallServer, type SmallServer } from '../../apiserver/test/small-server.ts';
+import { until } from '../../base/test/until.ts';
 import { HttpsTransport, type HttpsTransportOptions } from '../src/https-transport.ts';
 import { Informer } from '../src/informer.ts';
 import { KubeError } from '../src/kube-error.ts';
 import { MetricSet } from '../src/metrics.ts';
 import { RestClient } from '../src/rest-client.ts';
-import { until } from './hand-clock.ts';
 
 const MAPS = { group: '', version: 'v1', resource: 'configmaps' };
 const authority = CertificateAuthority.create('test-ca', Date.now());

@@ -4,12 +4,12 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { Prng, silentLogger, systemClock } from '@keelson/base';
 
 import { smallServer, type SmallServer } from '../../apiserver/test/small-server.ts';
+import { until } from '../../base/test/until.ts';
 import { Informer, type InformerOptions } from '../src/informer.ts';
 import { InformerSet } from '../src/informer-set.ts';
 import { MetricSet } from '../src/metrics.ts';
 import type { KubeObject } from '../src/objects.ts';
 import { RestClient } from '../src/rest-client.ts';
-import { until } from './hand-clock.ts';
 
 const MAPS = { group: '', version: 'v1', resource: 'configmaps' };
 const PATH = '/api/v1/namespaces/n/configmaps';

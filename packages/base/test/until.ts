@@ -1,0 +1,25 @@
+/** How a test waits for what comes about by itself: asked again and again, and told by name when it never does. */
+
+/** Far beyond what a busy machine needs, and below a test's own limit, so that the name of what is missing is told. */
+const LIMIT_MS = 60_000;
+const PAUSE_MS = 5;
+
+/**
+ * Resolves when it holds.
+ *
+ * @param what finishes the sentence "it did not come about that …"; asked when it is told
+ * @throws Error when it does not hold within the limit
+ */
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string | (() => string) = 'it is so',
+  limitMs = LIMIT_MS,
+): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (!(await holds())) {
+    if (performance.now() > endMs) {
+      throw new Error(`it did not come about that ${typeof what === 'string' ? what : what()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
