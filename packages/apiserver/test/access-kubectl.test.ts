@@ -9,8 +9,9 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { until } from '../../base/test/until.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
-import { accessServer, until, type AccessServer } from './access-server.ts';
+import { accessServer, type AccessServer } from './access-server.ts';
 import { kubectlStarts, run, type Run } from './kubectl-program.ts';
 
 const installed = await kubectlStarts();

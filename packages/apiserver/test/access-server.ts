@@ -5,6 +5,7 @@
 
 import { Prng, silentLogger, systemClock } from '@keelson/base';
 
+import { until } from '../../base/test/until.ts';
 import type { Aggregation } from '../src/aggregation/aggregation.ts';
 import type { Filter } from '../src/api/exchange.ts';
 import type { KubeObject } from '../src/api/meta.ts';
@@ -176,15 +177,4 @@ export function accessServer({ aggregation, audit }: AccessServerParts = {}): Ac
       await server.stop(1_000);
     },
   };
-}
-
-/** Asks again until it is so. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error('it did not come to be so within a minute');
-    await new Promise((resolve) => {
-      setTimeout(resolve, 5);
-    });
-  }
 }

@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { accessServer, until, type AccessServer } from './access-server.ts';
+import { until } from '../../base/test/until.ts';
+import { accessServer, type AccessServer } from './access-server.ts';
 import { member } from './small-server.ts';
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';

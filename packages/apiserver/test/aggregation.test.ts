@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Prng, silentLogger, systemClock } from '@keelson/base';
 
+import { until } from '../../base/test/until.ts';
 import { Aggregation } from '../src/aggregation/aggregation.ts';
 import type { ApiResponse, Filter } from '../src/api/exchange.ts';
 import { isJsonObject, type JsonObject } from '../src/api/json.ts';
@@ -21,7 +22,7 @@ import { trimmed } from '../src/openapi/remote-documents.ts';
 import { BackendCaller } from '../src/outbound/backend-caller.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { part, parts, text } from '../src/validation/value.ts';
-import { accessServer, until, type AccessServer } from './access-server.ts';
+import { accessServer, type AccessServer } from './access-server.ts';
 import { aggregatedServer, GROUP, VERSION, type AggregatedServer, type Asked } from './aggregated-server.ts';
 import { kubectlStarts, run, type Run } from './kubectl-program.ts';
 
@@ -307,7 +308,7 @@ describe('requests', () => {
       expect(chunk.toString()).toContain('"type":"ADDED"');
       break;
     }
-    await until(() => Promise.resolve(caller.openCounts.answer === 0));
+    await until(() => caller.openCounts.answer === 0);
   });
 
   const upgraded = (target: string, send: string): Promise<string> =>
@@ -338,7 +339,7 @@ describe('requests', () => {
     expect(asked.headers['x-remote-user']).toBe('admin');
     expect(asked.headers['authorization']).toBeUndefined();
     expect(await upgraded(`${OWN}/nodes/n1/refused`, '')).toMatch(/^HTTP\/1\.1 403 .*mine$/s);
-    await until(() => Promise.resolve(caller.openCounts.switch === 0));
+    await until(() => caller.openCounts.switch === 0);
   });
 });
 
@@ -378,7 +379,7 @@ describe('a server that', () => {
         expect.arrayContaining(['apps', GROUP]),
       );
       expect((await world.ask('admin', 'GET', `${OWN}/nodes`)).code).toBe(200);
-      await until(() => Promise.resolve(caller.openCounts.answer === 0));
+      await until(() => caller.openCounts.answer === 0);
       await behaves('new');
       await until(async () => (await discovery())['freshness'] === 'Current');
     },
@@ -406,11 +407,11 @@ describe('a server that', () => {
       signal: controller.signal,
     });
     const outcome = asking.catch((error: unknown) => error);
-    await until(() => Promise.resolve(backend.asked.some(({ url }) => url === `${OWN}/nodes`)));
+    await until(() => backend.asked.some(({ url }) => url === `${OWN}/nodes`));
     expect((await world.ask('admin', 'GET', '/api/v1/namespaces')).code).toBe(200);
     controller.abort();
     await outcome;
-    await until(() => Promise.resolve(caller.openCounts.answer === 0));
+    await until(() => caller.openCounts.answer === 0);
     backend.behaviour = 'new';
   }, 60_000);
 });

@@ -13,13 +13,13 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '@keelson/base';
 
+import { until } from '../../base/test/until.ts';
 import type { Decision } from '../src/api/user-info.ts';
 import { NodeConnector, type NodeConnectorOptions } from '../src/kubelet/node-connector.ts';
 import { BackendCaller } from '../src/outbound/backend-caller.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { builtInResources } from '../src/registry/kinds/built-in.ts';
 import { TypeTable } from '../src/schema/type-table.ts';
-import { until } from './access-server.ts';
 import { SmallKubelet } from './small-kubelet.ts';
 import { smallServer, type Answer, type SmallServer } from './small-server.ts';
 
@@ -252,7 +252,7 @@ describe('a command over v5.channel.k8s.io', () => {
   test('a terminal: one output, and its size', async () => {
     const shell = await new Shell('web/exec?container=main&command=cat&stdin=1&stdout=1&tty=1', V5).open();
     shell.send(4, '{"Width":80,"Height":24}');
-    await until(() => Promise.resolve(kubelet.sizes.length > 0));
+    await until(() => kubelet.sizes.length > 0);
     expect(kubelet.sizes).toEqual(['{"Width":80,"Height":24}']);
     shell.send(0, 'x');
     shell.send(255, '\0');
@@ -310,10 +310,10 @@ describe('a command over v5.channel.k8s.io', () => {
   test('a client that goes away ends the command', async () => {
     const shell = await new Shell('web/exec?container=main&command=cat&stdin=1&stdout=1', V5).open();
     shell.send(0, 'x');
-    await until(() => Promise.resolve(shell.out[1] === 'x' && kubelet.running > 0));
+    await until(() => shell.out[1] === 'x' && kubelet.running > 0);
     shell.socket.close();
     await shell.closed;
-    await until(() => Promise.resolve(kubelet.running === 0));
+    await until(() => kubelet.running === 0);
   });
 
   test('goes on to a kubelet that speaks it itself', async () => {

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Json, JsonObject } from '../src/api/json.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { writeJson } from '../src/codec/json-writer.ts';
-import { member, smallServer, type Answer, type SmallServer } from './small-server.ts';
+import { answered, customServer, member, type SmallServer } from './small-server.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const at = (version: string, rest = ''): string =>
@@ -77,8 +77,7 @@ function definition(storage: string): JsonObject {
 beforeEach(async () => {
   asked = [];
   answer = undefined;
-  small = smallServer({
-    resources: 'built-in',
+  small = await customServer({
     conversionCalls: {
       uuid: () => 'the-uid',
       caller: {
@@ -104,11 +103,8 @@ beforeEach(async () => {
       },
     },
   });
-  small.server.customResources?.start();
-  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
-  await small.ask('POST', '/api/v1/namespaces', namespace);
   expect((await small.ask('POST', DEFINITIONS, definition('v1'))).code).toBe(201);
-  await until(
+  await answered(
     () => small.ask('GET', at('v1')),
     ({ code }) => code === 200,
   );
@@ -117,16 +113,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await small.stop();
 });
-
-async function until(ask: () => Promise<Answer>, good: (given: Answer) => boolean): Promise<Answer> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    const given = await ask();
-    if (good(given)) return given;
-    if (Date.now() > deadline) throw new Error(`it never came: ${given.code} ${given.text}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 function cronTab(version: string, name: string, spec: Json): JsonObject {
   return { apiVersion: `stable.example.com/${version}`, kind: 'CronTab', metadata: { name }, spec };
@@ -175,11 +161,11 @@ describe('an object', () => {
     await small.ask('PATCH', `${DEFINITIONS}/crontabs.stable.example.com`, {
       spec: { versions: (spec as JsonObject)['versions'] },
     });
-    await until(
+    await answered(
       () => small.ask('GET', `${DEFINITIONS}/crontabs.stable.example.com`),
       ({ json }) => (member(json, 'status', 'storedVersions') as string[]).length === 2,
     );
-    const read = await until(
+    const read = await answered(
       () => small.ask('GET', at('v2', '/a')),
       ({ code }) => code === 200,
     );

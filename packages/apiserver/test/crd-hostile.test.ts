@@ -5,8 +5,9 @@
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { until } from '../../base/test/until.ts';
 import type { JsonObject } from '../src/api/json.ts';
-import { smallServer, type Answer, type SmallServer } from './small-server.ts';
+import { customServer, type Answer, type SmallServer } from './small-server.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const OTHERS = '/api/v1/namespaces/default';
@@ -39,10 +40,7 @@ describe('what is hostile is bounded', () => {
   let small: SmallServer;
 
   beforeAll(async () => {
-    small = smallServer({ resources: 'built-in' });
-    small.server.customResources?.start();
-    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
-    await small.ask('POST', '/api/v1/namespaces', namespace);
+    small = await customServer();
   });
 
   afterAll(() => small.stop());
@@ -72,11 +70,8 @@ describe('what is hostile is bounded', () => {
   async function define(plural: string, spec: JsonObject): Promise<void> {
     const made = await small.ask('POST', DEFINITIONS, definition(plural, spec));
     expect([made.code, made.json['message']]).toEqual([201, undefined]);
-    const deadline = Date.now() + 60_000;
-    while ((await small.ask('GET', `/apis/hostile.example.com/v1/${plural}`)).code !== 200) {
-      if (Date.now() > deadline) throw new Error(`${plural} is not served`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    const path = `/apis/hostile.example.com/v1/${plural}`;
+    await until(async () => (await small.ask('GET', path)).code === 200, `${plural} is served`);
   }
 
   const create = (plural: string, spec: unknown): Promise<Answer> =>

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { kubectlPrograms, run } from './kubectl-program.ts';
-import { smallServer, type SmallServer } from './small-server.ts';
+import { customServer, type SmallServer } from './small-server.ts';
 
 const DEFINITION = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -70,10 +70,7 @@ withKubectl('kubectl with custom resources (needs kubectl on the path)', () => {
   beforeAll(async () => {
     home = mkdtempSync(path.join(tmpdir(), 'keelson-kubectl-crd-'));
     writeFileSync(path.join(home, 'config.json'), '{"apiVersion":"v1","kind":"Config"}');
-    small = smallServer({ resources: 'built-in' });
-    small.server.customResources?.start();
-    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
-    await small.ask('POST', '/api/v1/namespaces', namespace);
+    small = await customServer();
     const { port } = await small.server.listen(0, '127.0.0.1');
     server = `http://127.0.0.1:${port}`;
   });

@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import type { Json, JsonObject } from '../src/api/json.ts';
-import { member, smallServer, type Answer, type SmallServer } from './small-server.ts';
+import { answered, customServer, member, type Answer, type SmallServer } from './small-server.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const CRONTABS = '/apis/stable.example.com/v1/namespaces/default/crontabs';
@@ -81,29 +81,12 @@ function cronTab(name: string, spec: Json = { cron: '* * *' }, more: JsonObject 
 let small: SmallServer;
 
 beforeEach(async () => {
-  small = smallServer({ resources: 'built-in' });
-  small.server.customResources?.start();
-  await small.ask('POST', '/api/v1/namespaces', {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: 'default' },
-  });
+  small = await customServer();
 });
 
 afterEach(async () => {
   await small.stop();
 });
-
-/** Asks until the answer is as it should become. */
-async function until(ask: () => Promise<Answer>, good: (answer: Answer) => boolean): Promise<Answer> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    const answer = await ask();
-    if (good(answer)) return answer;
-    if (Date.now() > deadline) throw new Error(`it never came: ${answer.code} ${answer.text}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 function condition(answer: Answer, type: string): JsonObject | undefined {
   const all = (member(answer.json, 'status', 'conditions') ?? []) as JsonObject[];
@@ -114,7 +97,7 @@ async function define(crd: JsonObject): Promise<Answer> {
   const made = await small.ask('POST', DEFINITIONS, crd);
   expect([made.code, made.json['message']]).toEqual([201, undefined]);
   const name = String(member(made.json, 'metadata', 'name'));
-  return await until(
+  return await answered(
     () => small.ask('GET', `${DEFINITIONS}/${name}`),
     (answer) => condition(answer, 'Established')?.['status'] === 'True',
   );
@@ -166,7 +149,7 @@ describe('a definition', () => {
     );
     expect((await small.ask('POST', DEFINITIONS, other)).code).toBe(201);
     const at = `${DEFINITIONS}/cronjobs.stable.example.com`;
-    const refused = await until(
+    const refused = await answered(
       () => small.ask('GET', at),
       (answer) => condition(answer, 'NamesAccepted') !== undefined,
     );
@@ -178,7 +161,7 @@ describe('a definition', () => {
     expect(condition(refused, 'Established')).toMatchObject({ status: 'False', reason: 'NotAccepted' });
     expect((await small.ask('GET', '/apis/stable.example.com/v1/cronjobs')).code).toBe(404);
     await small.ask('DELETE', `${DEFINITIONS}/crontabs.stable.example.com`);
-    await until(
+    await answered(
       () => small.ask('GET', at),
       (answer) => condition(answer, 'Established')?.['status'] === 'True',
     );
@@ -202,7 +185,7 @@ describe('a definition', () => {
     expect(changed.code).toBe(200);
     expect(member(changed.json, 'metadata', 'generation')).toBe(2);
     // What lay in the store is read with the new defaults.
-    const read = await until(
+    const read = await answered(
       () => small.ask('GET', `${CRONTABS}/a`),
       (answer) => member(answer.json, 'spec', 'size') === 'big',
     );
@@ -227,16 +210,16 @@ describe('a definition', () => {
       status: 'True',
       reason: 'InstanceDeletionPending',
     });
-    await until(
+    await answered(
       () => small.ask('GET', `${CRONTABS}/a`),
       (answer) => answer.code === 404,
     );
-    const waiting = await until(
+    const waiting = await answered(
       () => small.ask('GET', at),
       (answer) => condition(answer, 'Terminating')?.['reason'] === 'InstanceDeletionInProgress',
     );
     expect(waiting.code).toBe(200);
-    const refused = await until(
+    const refused = await answered(
       () => small.ask('POST', CRONTABS, cronTab('c')),
       (answer) => answer.code !== 201,
     );
@@ -245,7 +228,7 @@ describe('a definition', () => {
       'create not allowed while custom resource definition is terminating',
     ]);
     await small.ask('PATCH', `${CRONTABS}/b`, { metadata: { finalizers: null } });
-    await until(
+    await answered(
       () => small.ask('GET', at),
       (answer) => answer.code === 404,
     );
@@ -440,7 +423,7 @@ describe('several versions', () => {
     const changed = await small.ask('PATCH', at, { spec: { versions } });
     expect(changed.code).toBe(200);
     expect(member(changed.json, 'status', 'storedVersions')).toEqual(['v1', 'v2']);
-    await until(
+    await answered(
       () => small.ask('GET', '/apis/stable.example.com/v2/crontabs'),
       (answer) => answer.code === 200,
     );

@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import type { Json } from '../src/api/json.ts';
-import { smallServer, type Answer, type SmallServer } from './small-server.ts';
+import { answered, smallServer, type Answer, type SmallServer } from './small-server.ts';
 
 const AT = '/api/v1/namespaces/default/configmaps';
 const CUSTOM = {
@@ -107,11 +107,10 @@ describe.each<[string, Json]>([
     );
     expect([defined.code, defined.json['message']]).toEqual([201, undefined]);
     const note = { apiVersion: 'example.com/v1', kind: 'Note', metadata: { name: 'n' }, text: 'a' };
-    let made = await small.ask('POST', notes, note);
-    for (let tries = 0; made.code === 404 && tries < 500; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      made = await small.ask('POST', notes, note);
-    }
+    const made = await answered(
+      () => small.ask('POST', notes, note),
+      ({ code }) => code !== 404,
+    );
     expect(owners(made)).toEqual([201, ['test']]);
     const { resourceVersion = '' } = made.json.metadata;
     const metadata = { name: 'n', resourceVersion, managedFields: value };

@@ -12,7 +12,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { kubectlPrograms, run } from './kubectl-program.ts';
-import { smallServer, type SmallServer } from './small-server.ts';
+import { customServer, type SmallServer } from './small-server.ts';
 
 const KINDS = ['certificates', 'rollouts', 'monitors', 'routes', 'compositions'] as const;
 const NAMES: Readonly<Record<(typeof KINDS)[number], string>> = {
@@ -68,10 +68,7 @@ withKubectl('definitions of large operators (needs kubectl on the path)', () => 
     let server: string;
 
     beforeAll(async () => {
-      small = smallServer({ resources: 'built-in' });
-      small.server.customResources?.start();
-      const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
-      await small.ask('POST', '/api/v1/namespaces', namespace);
+      small = await customServer();
       const { port } = await small.server.listen(0, '127.0.0.1');
       server = `http://127.0.0.1:${port}`;
     });

@@ -9,6 +9,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock, type Clock } from '@keelson/base';
 
+import { until } from '../../base/test/until.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { smallServer, type SmallServer } from './small-server.ts';
 
@@ -342,11 +343,7 @@ describe('names and places', () => {
       });
       small.server.customResources?.start();
       const path = `/apis/example.com/v1/${plural}`;
-      const endMs = performance.now() + 60_000;
-      while ((await small.ask('GET', path)).code !== 200) {
-        if (performance.now() > endMs) throw new Error(`${plural} are not served`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await until(async () => (await small.ask('GET', path)).code === 200, `${plural} are served`);
       const made = await small.ask('POST', path, {
         apiVersion: 'example.com/v1',
         kind,

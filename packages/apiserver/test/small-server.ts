@@ -5,6 +5,7 @@
 
 import { Prng, silentLogger, systemClock, type Clock } from '@keelson/base';
 
+import { until } from '../../base/test/until.ts';
 import { AdmissionChain } from '../src/admission/chain.ts';
 import type { AdmissionPlugin } from '../src/admission/admission.ts';
 import type { Json, JsonObject } from '../src/api/json.ts';
@@ -207,21 +208,21 @@ export interface Answer {
   readonly warnings: readonly string[];
 }
 
-export function smallServer(
-  options: {
-    readonly plugins?: readonly AdmissionPlugin[];
-    readonly clock?: Clock;
-    /** `built-in`: all of Kubernetes' own. */
-    readonly resources?: readonly ResourceDefinition[] | 'built-in';
-    readonly random?: (limit: number) => number;
-    readonly conversionCalls?: ConversionCalls;
-    readonly runtimeConfig?: ReadonlyMap<string, boolean>;
-    /** Who asks; nobody unless said. */
-    readonly user?: UserInfo;
-    /** The store, which other servers may share; one of its own unless said. */
-    readonly backend?: MemoryBackend;
-  } = {},
-): SmallServer {
+export interface SmallServerOptions {
+  readonly plugins?: readonly AdmissionPlugin[];
+  readonly clock?: Clock;
+  /** `built-in`: all of Kubernetes' own. */
+  readonly resources?: readonly ResourceDefinition[] | 'built-in';
+  readonly random?: (limit: number) => number;
+  readonly conversionCalls?: ConversionCalls;
+  readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  /** Who asks; nobody unless said. */
+  readonly user?: UserInfo;
+  /** The store, which other servers may share; one of its own unless said. */
+  readonly backend?: MemoryBackend;
+}
+
+export function smallServer(options: SmallServerOptions = {}): SmallServer {
   const clock = options.clock ?? systemClock;
   const backend = options.backend ?? new MemoryBackend({ clock });
   const prng = new Prng(7);
@@ -267,4 +268,27 @@ export function smallServer(
     },
     stop: () => server.stop(1_000),
   };
+}
+
+/** All of Kubernetes' own resources, custom ones served as they are defined, and the namespace `default`. */
+export async function customServer(options: SmallServerOptions = {}): Promise<SmallServer> {
+  const small = smallServer({ resources: 'built-in', ...options });
+  small.server.customResources?.start();
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } };
+  await small.ask('POST', '/api/v1/namespaces', namespace);
+  return small;
+}
+
+/** Asks until the answer is as it should become. */
+export async function answered(
+  ask: () => Promise<Answer>,
+  good: (answer: Answer) => boolean,
+): Promise<Answer> {
+  let last = await ask();
+  if (good(last)) return last;
+  await until(
+    async () => good((last = await ask())),
+    () => `the answer is as it should become; it is ${last.code} ${last.text}`,
+  );
+  return last;
 }

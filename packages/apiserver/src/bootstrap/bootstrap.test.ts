@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { silentLogger, systemClock } from '@keelson/base';
 
+import { until } from '../../../base/test/until.ts';
 import { CertificateAuthority } from '../pki/authority.ts';
 import { part, parts, textMap, texts } from '../validation/value.ts';
 import { smallServer, type SmallServer } from '../../test/small-server.ts';
@@ -361,13 +362,3 @@ test('admin, edit and view have the rules of the roles they gather', async () =>
     return of('rolebindings') && of('pods/exec') && of('pods/log');
   });
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await holds())) {
-    expect(Date.now()).toBeLessThan(deadline);
-    await new Promise((resolve) => {
-      setTimeout(resolve, 10);
-    });
-  }
-}

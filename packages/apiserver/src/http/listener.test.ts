@@ -13,6 +13,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, expect, test } from '@jest/globals';
 import { silentLogger, systemClock } from '@keelson/base';
 
+import { until } from '../../../base/test/until.ts';
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import { badRequest, tooManyRequests } from '../api/status.ts';
 import { ObjectCodec } from '../codec/object-codec.ts';
@@ -300,7 +301,7 @@ test('an answer that nobody takes is given up', async () => {
   const stalled = client.request({ ':path': '/big' });
   stalled.on('error', () => {});
   await once(stalled, 'response');
-  while (door.activeCount > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => door.activeCount === 0, 'nothing is answered any more');
   expect((await get(client, '/object')).status).toBe(201);
 });
 

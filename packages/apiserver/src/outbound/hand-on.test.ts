@@ -10,6 +10,7 @@ import { connect, createServer as createTcpServer, type AddressInfo, type Socket
 
 import { silentLogger, systemClock } from '@keelson/base';
 
+import { until } from '../../../base/test/until.ts';
 import type { ApiRequest, Handler } from '../api/exchange.ts';
 import { ObjectCodec } from '../codec/object-codec.ts';
 import { Door } from '../http/door.ts';
@@ -478,7 +479,3 @@ test('more calls than may be open are refused before anything is dialed', async 
   expect(caller.openCounts).toEqual({ answer: 0, switch: 0 });
   caller.close();
 });
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
