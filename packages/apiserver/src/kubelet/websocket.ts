@@ -2,7 +2,8 @@
  * A WebSocket as its server has it: the answer to its request, messages in the pieces they came in, messages out, pings
  * answered, an orderly end. Knows nothing of channels or of what is carried.
  *
- * After RFC 6455.
+ * After RFC 6455. The store has another, and both stay: that one gathers whole messages from a socket that pushes; here a
+ * message has no bound, so nothing of it is gathered, and the connection is read on demand.
  */
 
 import { createHash } from 'node:crypto';

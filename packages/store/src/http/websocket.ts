@@ -1,7 +1,9 @@
 /**
  * The server's side of a WebSocket (RFC 6455): handshake, frames in and out, ping answered, close in order.
  * Text and binary messages alike are handed on as bytes; no extension is agreed to. Bounded by the bytes of one
- * message; reading stops while its owner is paused. Takes over a socket that an http.Server upgraded.
+ * message; reading stops while its owner is paused. Takes over a socket that an http.Server upgraded. The API server
+ * has another (kubelet/websocket.ts), and both stay: there pieces of boundless messages are handed on as they are
+ * read, here whole messages are.
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
