@@ -7,6 +7,7 @@
 
 import type { ApiRequest, Filter } from '../api/exchange.ts';
 import { unauthorized } from '../api/status.ts';
+import { withHeaders } from '../api/with-headers.ts';
 import {
   anonymous,
   AuthenticationError,
@@ -58,19 +59,5 @@ function withoutCredentials(request: ApiRequest, proxyHeaders: readonly string[]
     if (name === 'authorization' || isProxy(name)) continue;
     headers.set(name, name === WEBSOCKET_PROTOCOL ? withoutTokenProtocol(values) : values);
   }
-  const { method, path, query, peer, info, signal, context, upgrade } = request;
-  return {
-    method,
-    path,
-    query,
-    headers,
-    peer,
-    info,
-    signal,
-    context,
-    upgrade,
-    body: (limitBytes) => request.body(limitBytes),
-    pieces: () => request.pieces(),
-    warn: (text) => request.warn(text),
-  };
+  return withHeaders(request, headers);
 }

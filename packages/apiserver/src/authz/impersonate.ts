@@ -19,6 +19,7 @@ import {
   type Authorizer,
   type UserInfo,
 } from '../api/user-info.ts';
+import { withHeaders } from '../api/with-headers.ts';
 import { resourceAttributes } from './attributes.ts';
 import { forbiddenRequest } from './forbidden.ts';
 
@@ -155,23 +156,4 @@ function withoutHeaders(request: ApiRequest): ApiRequest {
     headers.set(name, values);
   }
   return withHeaders(request, headers);
-}
-
-/** The same request with other headers; its body, signal and context stay the one there is. */
-function withHeaders(request: ApiRequest, headers: Headers): ApiRequest {
-  const { method, path, query, peer, info, signal, context, upgrade } = request;
-  return {
-    method,
-    path,
-    query,
-    headers,
-    peer,
-    info,
-    signal,
-    context,
-    upgrade,
-    body: (limitBytes) => request.body(limitBytes),
-    pieces: () => request.pieces(),
-    warn: (text) => request.warn(text),
-  };
 }
