@@ -6,7 +6,17 @@
 
 import type { JsonObject } from '../api/json.ts';
 import { parseApiVersion } from '../api/meta.ts';
-import { count, countOf, items, part, parts, text, textMap, textOf } from '../validation/value.ts';
+import {
+  count,
+  countOf,
+  items,
+  part,
+  parts,
+  text,
+  textMap,
+  textOf,
+  type Fields,
+} from '../validation/value.ts';
 import { ageOf, humanDuration, timeMs } from './ages.ts';
 import {
   containerCells,
@@ -46,39 +56,28 @@ const REPLICAS: readonly PrinterColumn[] = [
   SELECTOR,
 ];
 
-export const replicationControllerPrinter: TablePrinter = {
-  columns: REPLICAS,
-  cells(object, nowMs) {
-    const spec = part(object, 'spec');
-    const status = part(object, 'status');
-    return [
-      nameOf(object),
-      count(spec, 'replicas'),
-      count(status, 'replicas'),
-      count(status, 'readyReplicas'),
-      objectAge(object, nowMs),
-      ...containerCells(templateSpec(spec)),
-      labelsCell(textMap(spec, 'selector')),
-    ];
-  },
-};
+/** @param selector what the spec selects, as it is shown */
+function replicasPrinter(selector: (spec: Fields) => string): TablePrinter {
+  return {
+    columns: REPLICAS,
+    cells(object, nowMs) {
+      const spec = part(object, 'spec');
+      const status = part(object, 'status');
+      return [
+        nameOf(object),
+        count(spec, 'replicas'),
+        count(status, 'replicas'),
+        count(status, 'readyReplicas'),
+        objectAge(object, nowMs),
+        ...containerCells(templateSpec(spec)),
+        selector(spec),
+      ];
+    },
+  };
+}
 
-export const replicaSetPrinter: TablePrinter = {
-  columns: REPLICAS,
-  cells(object, nowMs) {
-    const spec = part(object, 'spec');
-    const status = part(object, 'status');
-    return [
-      nameOf(object),
-      count(spec, 'replicas'),
-      count(status, 'replicas'),
-      count(status, 'readyReplicas'),
-      objectAge(object, nowMs),
-      ...containerCells(templateSpec(spec)),
-      selectorCell(spec, 'selector'),
-    ];
-  },
-};
+export const replicationControllerPrinter = replicasPrinter((spec) => labelsCell(textMap(spec, 'selector')));
+export const replicaSetPrinter = replicasPrinter((spec) => selectorCell(spec, 'selector'));
 
 export const deploymentPrinter: TablePrinter = {
   columns: [
