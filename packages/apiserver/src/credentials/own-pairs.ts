@@ -61,13 +61,13 @@ export function ownFrontProxy(
   nowMs: number,
 ): { readonly authority: string; readonly pair: CertificatePair } {
   const authority = authorityAt(store, FRONT_PROXY_AUTHORITY, FRONT_PROXY_AUTHORITY, nowMs);
-  const found = readPair(store, FRONT_PROXY);
-  if (found !== undefined && lasts(found, authority, nowMs)) {
-    return { authority: authority.certificate, pair: found };
-  }
-  const made = authority.client({ commonName: FRONT_PROXY }, nowMs);
-  writePair(store, FRONT_PROXY, made);
-  return { authority: authority.certificate, pair: made };
+  const pair = kept(
+    store,
+    FRONT_PROXY,
+    (found) => lasts(found, authority, nowMs),
+    () => authority.client({ commonName: FRONT_PROXY }, nowMs),
+  );
+  return { authority: authority.certificate, pair };
 }
 
 /** A certificate that lies there and is not ours to change: another authority's, or a self-signed one. */
@@ -88,11 +88,12 @@ export function ownServerPair(
   names: readonly string[],
   nowMs: number,
 ): CertificatePair {
-  const found = readPair(store, SERVER);
-  if (found !== undefined && lasts(found, authority, nowMs) && covers(found, names)) return found;
-  const made = authority.server('kube-apiserver', names, nowMs);
-  writePair(store, SERVER, made);
-  return made;
+  return kept(
+    store,
+    SERVER,
+    (found) => lasts(found, authority, nowMs) && covers(found, names),
+    () => authority.server('kube-apiserver', names, nowMs),
+  );
 }
 
 /** The administrator's certificate. */
@@ -101,11 +102,12 @@ export function ownAdminPair(
   authority: CertificateAuthority,
   nowMs: number,
 ): CertificatePair {
-  const found = readPair(store, ADMIN);
-  if (found !== undefined && lasts(found, authority, nowMs)) return found;
-  const made = authority.client(ADMIN_SUBJECT, nowMs);
-  writePair(store, ADMIN, made);
-  return made;
+  return kept(
+    store,
+    ADMIN,
+    (found) => lasts(found, authority, nowMs),
+    () => authority.client(ADMIN_SUBJECT, nowMs),
+  );
 }
 
 /**
@@ -156,6 +158,20 @@ export function publicKeysOf(pem: string): KeyObject[] {
         ? new X509Certificate(block).publicKey
         : createPublicKey(block),
     );
+}
+
+/** The pair that lies there while it will do; made anew and laid there where it will not. */
+function kept(
+  store: CredentialStore,
+  name: string,
+  willDo: (found: CertificatePair) => boolean,
+  make: () => CertificatePair,
+): CertificatePair {
+  const found = readPair(store, name);
+  if (found !== undefined && willDo(found)) return found;
+  const made = make();
+  writePair(store, name, made);
+  return made;
 }
 
 function readPair(store: CredentialStore, name: string): CertificatePair | undefined {
