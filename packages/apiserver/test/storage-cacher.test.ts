@@ -4,10 +4,10 @@ import { silentLogger, systemClock } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 
 import { Cacher } from '../src/storage/cacher.ts';
-import { MemoryBackend } from '../src/storage/memory-storage.ts';
 import type { Storage, StorageResource } from '../src/storage/storage.ts';
 import { MemberCluster } from '../../store/test/members.ts';
 import { overClient } from './contract/etcd-backend.ts';
+import { overMemory } from './contract/memory-backend.ts';
 import { storageContract } from './contract/storage-contract.ts';
 import { Context, type BackendUnderTest } from './contract/storage-harness.ts';
 
@@ -63,25 +63,7 @@ function withCaches(under: BackendUnderTest): BackendUnderTest {
   };
 }
 
-storageContract(
-  'watch cache before memory',
-  async () => {
-    const backend = new MemoryBackend({ clock: systemClock });
-    const { space } = backend;
-    return withCaches({
-      backend,
-      reportsProgress: true,
-      compact: async (revision) => space.compact(revision),
-      read: async (key) => (await space.get(key, undefined)).pair?.value,
-      async write(key, value) {
-        const { pair } = await space.get(key, undefined);
-        await space.put(key, value, pair?.revision ?? 0, 0, false, undefined);
-      },
-      close: async () => backend.close(),
-    });
-  },
-  OTHERWISE,
-);
+storageContract('watch cache before memory', async () => withCaches(overMemory()), OTHERWISE);
 
 storageContract(
   'watch cache before our store',
