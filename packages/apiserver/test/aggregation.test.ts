@@ -293,6 +293,42 @@ describe('requests', () => {
     expect(forClients()).toEqual([]);
   });
 
+  test.each([
+    '/nodes/%2e',
+    '/nodes/x%2f..%2f..%2fpods',
+    '/nodes/..%5cpods',
+    '/nodes/..\\pods',
+    '/nodes/%252e%252e/pods',
+    '/nodes/n1%252f..%252fx',
+    '/nodes%2fn1',
+    '/nodes%252fn1',
+    '/nodes%23',
+    '/nodes#/n1',
+    '/nodes%3fx',
+    '/nodes//n1',
+    '//nodes',
+    '/namespaces//nodes',
+    '/nodes/n1//console',
+    '/nodes/n1/console/..',
+    '/nodes/n1/console/a/%2e%2e/%2e%2e/x',
+    '/nodes/n1/console/a%5c..%5c..',
+  ])('whose path another server could read otherwise go nowhere: %s', async (tail) => {
+    backend.asked.length = 0;
+    expect((await world.ask('admin', 'GET', `${OWN}${tail}`)).code).toBe(404);
+    expect(backend.asked.filter(({ headers }) => headers['x-remote-user'] === 'admin')).toEqual([]);
+  });
+
+  test.each([
+    '/nodes/n1/',
+    '/nodes/n1/console/a//b',
+    '/nodes/n1/console/x%2Fy%20%25.',
+    '/nodes/a:b@sha256:c',
+  ])('whose path is plain, or open behind a subresource, go as they came: %s', async (tail) => {
+    backend.asked.length = 0;
+    await world.ask('admin', 'GET', `${OWN}${tail}`);
+    expect(forClients().map(({ url }) => url)).toEqual([`${OWN}${tail}`]);
+  });
+
   test('bodies, watches and what the server itself refuses come and go as they are', async () => {
     backend.asked.length = 0;
     const made = await world.ask('admin', 'POST', `${OWN}/nodes`, { spec: { x: 1 } });

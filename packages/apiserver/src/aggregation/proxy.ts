@@ -70,7 +70,7 @@ export class AggregationProxy {
 
   private async serve(api: RemoteApi, request: ApiRequest, user: UserInfo | undefined): Promise<ApiResponse> {
     const { caller, logger, ready } = this.options;
-    if (leadsElsewhere(request.path)) return plain(404, '404 page not found');
+    if (leadsElsewhere(request)) return plain(404, '404 page not found');
     if (!api.available) return plain(503, 'service unavailable');
     if (user === undefined) return plain(500, 'missing user');
     await ready();
@@ -95,11 +95,18 @@ export class AggregationProxy {
   }
 }
 
-/** A name is never `.` or `..`; a server that took them for steps would be at another path than was allowed. */
-function leadsElsewhere(path: string): boolean {
-  return path
-    .split('/')
-    .some((segment) => segment.split('%2F').some((step) => step === '.' || step === '..'));
+/**
+ * Whether another server could take the path for another one than was allowed here: for one that reads a name's `.` and
+ * `..` as steps, that leaves out empty segments, decodes twice, or knows other slashes and ends of a path. What stands
+ * behind the subresource is nobody's name and goes as it came, but for steps.
+ */
+function leadsElsewhere({ path, info }: ApiRequest): boolean {
+  const segments = path.replace(/^\/|\/+$/g, '').split('/');
+  const named = segments.slice(0, segments.length - info.parts.slice(3).length);
+  if (named.some((segment) => segment === '' || /[%/\\#?]/.test(segment))) return true;
+  return segments.some((segment) =>
+    segment.split(/%2F|%5C|\\/i).some((step) => /^(?:\.|%2E){1,2}$/i.test(step)),
+  );
 }
 
 function wordsOf({ kind, message }: BackendError, upgrade: boolean): string {

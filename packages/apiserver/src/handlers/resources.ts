@@ -56,7 +56,10 @@ export function resourceHandler(parts: HandlerParts): Handler {
     const served = parts.scheme.find(group, version, resource);
     if (served === undefined || !fits(request, served)) return nowhere(parts, request);
     const { deprecationWarning } = served.version;
-    if (deprecationWarning !== undefined) request.warn(deprecationWarning);
+    if (deprecationWarning !== undefined) {
+      request.warn(deprecationWarning);
+      request.context.auditAnnotations.set('k8s.io/deprecated', 'true');
+    }
     return await route({ parts, request, served, subresource: undefined });
   };
 }
@@ -79,6 +82,8 @@ async function route(scope: Scope): Promise<ApiResponse> {
   const { request, served } = scope;
   const { definition } = served;
   const { info } = request;
+  // An empty segment names nothing: the object before it is not what was asked for.
+  if (info.subresource === '' && info.parts.length > 2) throw genericNotFound();
   if (info.subresource !== '') {
     const subresource = definition.subresources.find(
       ({ name, versions }) =>
@@ -144,6 +149,7 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
     const options = backing.read === true ? asked : await admitConnection(scope, asked);
     return await backing.connect(callOf(scope, options, false));
   }
+  if (request.info.parts.length > 3) throw genericNotFound();
   if (!subresource.verbs.some((candidate) => candidate === verb)) {
     throw methodNotSupported(
       { group: served.definition.group, resource: `${served.definition.resource}/${subresource.name}` },

@@ -21,7 +21,7 @@ export class Http1Incoming implements Incoming {
 
   constructor(message: IncomingMessage, response: ServerResponse, peer: Peer) {
     this.method = message.method ?? 'GET';
-    this.target = message.url ?? '/';
+    this.target = pathOf(message.url ?? '/');
     this.headers = headersOf(message.rawHeaders);
     this.peer = peer;
     const length = message.headers['content-length'];
@@ -43,6 +43,14 @@ export class Http1Incoming implements Incoming {
       if (!this.response.writableFinished) task();
     });
   }
+}
+
+/** A target may name the server as well (RFC 9112 3.2.2): who was asked is known, and the rest is the path. */
+function pathOf(target: string): string {
+  if (target.startsWith('/')) return target;
+  const rest = /^https?:\/\/[^/?#]*(.*)$/is.exec(target)?.[1];
+  if (rest === undefined) return target;
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 export class Http1Outgoing implements Outgoing {
