@@ -18,6 +18,7 @@ import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { readYaml } from '../codec/yaml.ts';
 import { isLongRunning } from './long-running.ts';
+import { Until } from './until-over.ts';
 
 export interface AuditOptions {
   readonly policy: AuditPolicy;
@@ -139,8 +140,9 @@ class Audit {
     await this.tell('ResponseStarted');
   }
 
-  private async failed(error: unknown): Promise<void> {
+  private async failed(failure: unknown): Promise<void> {
     this.impersonation();
+    const error = this.refusal(failure);
     if (error instanceof ApiError) {
       this.facts.responseStatus = statusOf(statusObject(error.status), error.code);
       if (this.choice.level === 'RequestResponse') this.facts.responseObject = statusObject(error.status);
@@ -155,6 +157,13 @@ class Audit {
       code: 500,
     };
     await this.tell('Panic');
+  }
+
+  /** Who was given up (he went away, or his time was up) is no panic, whatever those say who worked for him. */
+  private refusal(error: unknown): unknown {
+    const { signal } = this.request;
+    if (error instanceof ApiError || !signal.aborted) return error;
+    return signal.reason instanceof ApiError ? signal.reason : internalError(new Error('context canceled'));
   }
 
   private answered(response: ApiResponse): void {
@@ -178,12 +187,13 @@ class Audit {
     if (impersonator !== undefined) this.facts.impersonated = user;
   }
 
-  private async *toTheEnd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-    try {
-      yield* chunks;
-    } finally {
-      await this.tell('ResponseComplete');
-    }
+  /** Nobody waits for the event: its stream is at its end, and its client gone. */
+  private toTheEnd(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+    let over = false;
+    return new Until(chunks, () => {
+      if (!over) void this.tell('ResponseComplete');
+      over = true;
+    });
   }
 
   /** It is over when the connection is. */

@@ -9,7 +9,6 @@
 import { assert } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Filter, Headers } from '../api/exchange.ts';
-import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { ApiError, statusObject } from '../api/status.ts';
 import { asObject } from '../codec/object-codec.ts';
 import type { Classified, FlowControl } from '../flowcontrol/flow-control.ts';
@@ -17,6 +16,7 @@ import type { FlowSchema, PriorityLevel } from '../flowcontrol/flow-schema.ts';
 import type { WatchTracker } from '../flowcontrol/watch-tracker.ts';
 import { estimateWork, type EstimateSources } from '../flowcontrol/work-estimate.ts';
 import { isLongRunning } from './long-running.ts';
+import { Until } from './until-over.ts';
 
 export interface FairnessOptions {
   readonly control: FlowControl;
@@ -95,61 +95,6 @@ async function answered(
     if (retryAfter > 0) headers.set('retry-after', [String(retryAfter)]);
     if (error.code === 403) headers.set('x-content-type-options', ['nosniff']);
     return { kind: 'object', code: error.code, object: asObject(statusObject(error.status)), headers };
-  }
-}
-
-/** The stream, and a word when it is over, however it ends. */
-class Until implements AsyncIterable<Buffer>, ReadyIterator<Buffer> {
-  private readonly inner: AsyncIterator<Buffer>;
-  private readonly ended: () => void;
-  /** The same stream, once it can be polled. */
-  private ready: ReadyIterator<Buffer> | undefined = undefined;
-
-  constructor(chunks: AsyncIterable<Buffer>, ended: () => void) {
-    this.inner = chunks[Symbol.asyncIterator]();
-    this.ended = ended;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  get canPoll(): boolean {
-    if (isReady(this.inner)) this.ready = this.inner;
-    return this.ready !== undefined;
-  }
-
-  poll(): Buffer | 'ended' | undefined {
-    try {
-      const piece = this.ready === undefined ? 'ended' : this.ready.poll();
-      if (piece === 'ended') this.ended();
-      return piece;
-    } catch (error) {
-      this.ended();
-      throw error;
-    }
-  }
-
-  whenReady(task: () => void): void {
-    this.ready?.whenReady(task);
-  }
-
-  async next(): Promise<IteratorResult<Buffer, undefined>> {
-    try {
-      const step = await this.inner.next();
-      if (step.done !== true) return step;
-      this.ended();
-    } catch (error) {
-      this.ended();
-      throw error;
-    }
-    return { done: true, value: undefined };
-  }
-
-  async return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.ended();
-    await this.inner.return?.();
-    return { done: true, value: undefined };
   }
 }
 
