@@ -8,7 +8,7 @@ import { ApiError, badRequest } from '../api/status.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { scalePrinter } from '../printers/workload-printers.ts';
-import type { Made } from '../registry/store.ts';
+import type { Made } from '../registry/store-parts.ts';
 import type { StoredObject } from '../storage/storage.ts';
 import { shownOf, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';

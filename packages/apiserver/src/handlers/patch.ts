@@ -24,7 +24,7 @@ import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { applyPatch } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
-import type { Written } from '../registry/store.ts';
+import type { Written } from '../registry/store-parts.ts';
 import { answerMade } from './answer.ts';
 import { BODY_BYTES_MAX } from './body.ts';
 import { optionsObject, writeOptions, type WriteOptions } from './options.ts';

@@ -19,7 +19,7 @@ import { withoutRepeatedOwners } from '../registry/metadata.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import { versionOf, type SubresourceDefinition } from '../registry/resource.ts';
 import type { Scheme, Served } from '../registry/scheme.ts';
-import type { StoreCall, Validations } from '../registry/store.ts';
+import type { StoreCall, Validations } from '../registry/store-parts.ts';
 import type { FieldPathNames, StrategyContext } from '../registry/strategy.ts';
 import type { Patchers } from './patchers.ts';
 import type { Wire } from './wire.ts';
