@@ -54,9 +54,12 @@ export class PathElement {
   }
 
   static key(fields: readonly KeyField[]): PathElement {
-    const sorted = fields.toSorted((a, b) => compareText(a.name, b.name));
-    const members = sorted.map(({ name, value }) => `${canonicalJson(name)}:${canonicalJson(value)}`);
-    return new PathElement('key', `k:{${members.join(',')}}`, '', sorted, null, -1);
+    const sorted = fields.length < 2 ? fields : fields.toSorted((a, b) => compareText(a.name, b.name));
+    let members = '';
+    for (const { name, value } of sorted) {
+      members += `${members === '' ? '' : ','}${canonicalJson(name)}:${canonicalJson(value)}`;
+    }
+    return new PathElement('key', `k:{${members}}`, '', sorted, null, -1);
   }
 
   static value(value: Json): PathElement {
@@ -248,12 +251,15 @@ export function equalJson(a: Json, b: Json): boolean {
 }
 
 const ESCAPED = /[<>&\u2028\u2029]/g;
+/** Stands in JSON as it is. */
+const BARE = /^[\x20\x21\x23-\x25\x27-\x3b\x3d\x3f-\x5b\x5d-\x7e]*$/;
 
 /** JSON as Go writes a map: members sorted, no space, what HTML could misread escaped. */
 export function canonicalJson(value: Json): string {
   if (value === null) return 'null';
   switch (typeof value) {
     case 'string':
+      if (BARE.test(value)) return `"${value}"`;
       return JSON.stringify(value).replace(
         ESCAPED,
         (char) => String.raw`\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,

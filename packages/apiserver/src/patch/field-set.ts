@@ -113,6 +113,11 @@ export class FieldSet {
     return this.nodes.get(element.text)?.member === true;
   }
 
+  /** What is known under the text of an element. */
+  at(text: string): { readonly member: boolean; readonly below: FieldSet } | undefined {
+    return this.nodes.get(text);
+  }
+
   /** The members below an element, their paths without it. */
   below(element: PathElement): FieldSet {
     return this.nodes.get(element.text)?.below ?? FieldSet.EMPTY;

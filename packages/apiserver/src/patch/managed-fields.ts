@@ -135,14 +135,22 @@ export function encodeManagedFields(managers: Managers): readonly JsonObject[] |
   return [...managers.values()].toSorted(compareManagers).map(encodeEntry);
 }
 
-function encodeEntry({ name, operation, apiVersion, subresource, fields, time }: Manager): JsonObject {
+function encodeEntry(manager: Manager): JsonObject {
+  return entryOf(manager, manager.fields.toJson());
+}
+
+/** An entry of managedFields. @param fieldsV1 what the manager owns, in order */
+export function entryOf(
+  { name, operation, apiVersion, subresource, time }: Omit<Manager, 'fields'>,
+  fieldsV1: JsonObject,
+): JsonObject {
   return {
     ...(name === '' ? {} : { manager: name }),
     operation,
     apiVersion,
     ...(time === undefined ? {} : { time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: fields.toJson(),
+    fieldsV1,
     ...(subresource === '' ? {} : { subresource }),
   };
 }

@@ -12,10 +12,12 @@ import { ApiError, badRequest } from '../api/status.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { PathElement } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
+import { createdFields } from './created-fields.ts';
 import { capUpdaters } from './managed-fields-cap.ts';
 import {
   decodeManagedFields,
   encodeManagedFields,
+  entryOf,
   managedFieldsOf,
   ManagedFieldsError,
   managerIdentifier,
@@ -97,6 +99,8 @@ export function trackUpdate(
     const exists = live !== undefined && uidOf(live) !== '';
     // An object that was stored without owners stays so until it is applied for the first time.
     if (managers.size === 0 && exists) return bare;
+    const own = live === undefined && managers.size === 0 ? ownEntry(bare, manager, options) : undefined;
+    if (own !== undefined) return withManagedFields(bare, own.length === 0 ? undefined : own);
     const before = live === undefined ? undefined : withManagedFields(live, undefined);
     const after = track(before, bare, manager, managers, options);
     return withManagedFields(bare, encodeManagedFields(capUpdaters(after)));
@@ -129,6 +133,18 @@ function readable(entries: readonly Json[] | undefined): Managers | undefined {
     if (error instanceof ManagedFieldsError) return undefined;
     throw error;
   }
+}
+
+/** The only entry of a new object that nobody owned anything of; undefined where it takes the general way to know. */
+function ownEntry(next: JsonObject, name: string, options: FieldOptions): readonly JsonObject[] | undefined {
+  const { apiVersion, versions, now } = options;
+  const type = versions.typeOf(apiVersion);
+  if (type === undefined) return undefined;
+  const reset = versions.resetFields(apiVersion);
+  const fields = createdFields(startOf(type, options), next, type, reset, STRIPPED);
+  if (fields === undefined) return undefined;
+  if (Object.keys(fields).length === 0) return [];
+  return [entryOf({ ...managerOf(name, 'Update', options), time: now }, fields)];
 }
 
 /** The owners after an update; the writer's entry and its time change only when it changed a field. */
