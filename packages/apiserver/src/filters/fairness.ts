@@ -16,6 +16,7 @@ import type { FlowSchema, PriorityLevel } from '../flowcontrol/flow-schema.ts';
 import type { WatchTracker } from '../flowcontrol/watch-tracker.ts';
 import { estimateWork, type EstimateSources } from '../flowcontrol/work-estimate.ts';
 import { isLongRunning } from './long-running.ts';
+import { tooMany } from './too-many.ts';
 import { Until } from './until-over.ts';
 
 export interface FairnessOptions {
@@ -23,8 +24,6 @@ export interface FairnessOptions {
   readonly watches: WatchTracker;
   readonly objects: EstimateSources['objects'];
 }
-
-const REFUSAL = Buffer.from('Too many requests, please try again later.\n');
 
 export function fairness({ control, watches, objects }: FairnessOptions): Filter {
   const sources: EstimateSources = { objects, watchers: (info) => watches.interested(info) };
@@ -42,7 +41,7 @@ export function fairness({ control, watches, objects }: FairnessOptions): Filter
     const work = estimateWork(info, query, classified.seatsMax, sources);
     const signal = classified.level.exempt ? never : request.signal;
     const entry = await control.enter(classified, digest, work, signal);
-    if (entry.kind === 'refused') return refused(entry.retrySeconds, mark);
+    if (entry.kind === 'refused') return tooMany(entry.retrySeconds, mark);
     const ended = isWatch ? watches.add(info) : undefined;
     let response: ApiResponse;
     try {
@@ -96,19 +95,4 @@ async function answered(
     if (error.code === 403) headers.set('x-content-type-options', ['nosniff']);
     return { kind: 'object', code: error.code, object: asObject(statusObject(error.status)), headers };
   }
-}
-
-/** Plain text, as the original answers before it knows what the client reads. */
-function refused(retrySeconds: number, marks: Headers): ApiResponse {
-  return {
-    kind: 'bytes',
-    code: 429,
-    contentType: 'text/plain; charset=utf-8',
-    body: REFUSAL,
-    headers: new Map([
-      ['retry-after', [String(retrySeconds)]],
-      ['x-content-type-options', ['nosniff']],
-      ...marks,
-    ]),
-  };
 }

@@ -3,9 +3,10 @@
  * again. Long-running ones do not count. The original's --max-requests-inflight, used where fairness is off.
  */
 
-import type { ApiResponse, Filter } from '../api/exchange.ts';
+import type { Filter } from '../api/exchange.ts';
 import { GROUP_MASTERS } from '../api/user-info.ts';
 import { isLongRunning } from './long-running.ts';
+import { tooMany } from './too-many.ts';
 
 export interface InFlightLimits {
   /** 0: no bound. */
@@ -18,8 +19,6 @@ export const IN_FLIGHT: InFlightLimits = { readingMax: 400, mutatingMax: 200 };
 
 const READING: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 
-const REFUSAL = Buffer.from('Too many requests, please try again later.\n');
-
 export function maxInFlight({ readingMax, mutatingMax }: InFlightLimits = IN_FLIGHT): Filter {
   let reading = 0;
   let mutating = 0;
@@ -29,7 +28,7 @@ export function maxInFlight({ readingMax, mutatingMax }: InFlightLimits = IN_FLI
     const limit = reads ? readingMax : mutatingMax;
     // Whoever has to put a cluster right is never kept out of it.
     const exempt = request.context.user?.groups.includes(GROUP_MASTERS) ?? false;
-    if (limit > 0 && !exempt && (reads ? reading : mutating) >= limit) return refused();
+    if (limit > 0 && !exempt && (reads ? reading : mutating) >= limit) return tooMany(1);
     if (reads) reading += 1;
     else mutating += 1;
     try {
@@ -38,19 +37,5 @@ export function maxInFlight({ readingMax, mutatingMax }: InFlightLimits = IN_FLI
       if (reads) reading -= 1;
       else mutating -= 1;
     }
-  };
-}
-
-/** Plain text, as the original answers before it knows what the client reads. */
-function refused(): ApiResponse {
-  return {
-    kind: 'bytes',
-    code: 429,
-    contentType: 'text/plain; charset=utf-8',
-    body: REFUSAL,
-    headers: new Map([
-      ['retry-after', ['1']],
-      ['x-content-type-options', ['nosniff']],
-    ]),
   };
 }
