@@ -8,6 +8,7 @@
 import { toError, type Logger } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+import { plainText } from '../api/plain-text.ts';
 import type { UserInfo } from '../api/user-info.ts';
 import { BackendError } from '../outbound/backend-caller.ts';
 import type { RegisteredApis } from './registered-apis.ts';
@@ -114,13 +115,7 @@ function wordsOf({ kind, message }: BackendError, upgrade: boolean): string {
   return kind === 'dial' ? `error dialing backend: ${message}` : message;
 }
 
-/** As net/http's Error writes it. */
+/** In one line. */
 function plain(code: number, message: string): ApiResponse {
-  return {
-    kind: 'bytes',
-    code,
-    contentType: 'text/plain; charset=utf-8',
-    body: Buffer.from(`${message}\n`),
-    headers: new Map([['x-content-type-options', ['nosniff']]]),
-  };
+  return plainText(code, `${message}\n`);
 }

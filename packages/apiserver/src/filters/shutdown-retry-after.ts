@@ -6,6 +6,7 @@
  */
 
 import type { ApiRequest, ApiResponse, Filter } from '../api/exchange.ts';
+import { plainText } from '../api/plain-text.ts';
 import { isLongRunning } from './long-running.ts';
 
 /** Told all the same: who looks whether the server lives. */
@@ -45,15 +46,9 @@ function isExempt({ path, headers }: ApiRequest): boolean {
 }
 
 function refusal(): ApiResponse {
-  return {
-    kind: 'bytes',
-    code: 429,
-    contentType: 'text/plain; charset=utf-8',
-    body: Buffer.from(`${MESSAGE}\n`),
-    headers: new Map([
-      ['connection', ['close']],
-      ['retry-after', [String(RETRY_AFTER_SECONDS)]],
-      ['x-content-type-options', ['nosniff']],
-    ]),
-  };
+  const headers = new Map([
+    ['connection', ['close']],
+    ['retry-after', [String(RETRY_AFTER_SECONDS)]],
+  ]);
+  return plainText(429, `${MESSAGE}\n`, headers);
 }

@@ -6,6 +6,7 @@
  */
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+import { plainText } from '../api/plain-text.ts';
 import type { Discovery } from './discovery.ts';
 import type { Health } from './health.ts';
 
@@ -54,19 +55,9 @@ function byPrefix(prefixes: ReadonlyMap<string, Handler> | undefined, path: stri
 
 /** What a path that nobody serves is answered, as net/http says it; also for resources that are not there. */
 export function pathNotFound(): ApiResponse {
-  return text(404, '404 page not found\n');
+  return plainText(404, '404 page not found\n');
 }
 
 function methodNotAllowed({ method }: ApiRequest): ApiResponse {
-  return method === 'OPTIONS' ? text(405, '') : text(405, '405: Method Not Allowed');
-}
-
-function text(code: number, body: string): ApiResponse {
-  return {
-    kind: 'bytes',
-    code,
-    contentType: 'text/plain; charset=utf-8',
-    body: Buffer.from(body),
-    headers: new Map([['x-content-type-options', ['nosniff']]]),
-  };
+  return method === 'OPTIONS' ? plainText(405, '') : plainText(405, '405: Method Not Allowed');
 }

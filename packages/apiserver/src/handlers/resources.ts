@@ -16,6 +16,7 @@ import { get } from './get.ts';
 import { list, listObject } from './list.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import { patch } from './patch.ts';
+import { pathNotFound } from './paths.ts';
 import { scale } from './scale.ts';
 import {
   admitConnection,
@@ -207,16 +208,5 @@ function callOf(scope: Scope, body: KubeObject | undefined, dryRun: boolean): Re
     context: contextOf(scope, dryRun),
     request,
     stores: parts.scheme,
-  };
-}
-
-/** A path that leads nowhere is answered in plain text; clients make a Status of it. */
-export function pathNotFound(): ApiResponse {
-  return {
-    kind: 'bytes',
-    code: 404,
-    contentType: 'text/plain; charset=utf-8',
-    body: Buffer.from('404 page not found\n'),
-    headers: new Map([['x-content-type-options', ['nosniff']]]),
   };
 }

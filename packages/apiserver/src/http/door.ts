@@ -6,6 +6,7 @@
 import { toError, type Clock, type Logger } from '@keelson/base';
 
 import type { ApiResponse, Handler } from '../api/exchange.ts';
+import { plainText } from '../api/plain-text.ts';
 import { ApiError } from '../api/status.ts';
 import type { ObjectCodec } from '../codec/object-codec.ts';
 import { HttpRequest } from './request.ts';
@@ -97,7 +98,7 @@ export class Door {
       return await this.handler(request);
     } catch (error) {
       if (error instanceof ApiError) return errorResponse(error);
-      if (request.aborted) return panicked();
+      if (request.aborted) return plainText(500, PANIC);
       this.logger.error('a request failed in a way nobody thought of', {
         method: request.method,
         path: request.path,
@@ -105,7 +106,7 @@ export class Door {
         error: toError(error),
         stack: toError(error).stack,
       });
-      return panicked();
+      return plainText(500, PANIC);
     }
   }
 
@@ -125,14 +126,4 @@ export class Door {
     out.write(text);
     out.end();
   }
-}
-
-function panicked(): ApiResponse {
-  return {
-    kind: 'bytes',
-    code: 500,
-    contentType: 'text/plain; charset=utf-8',
-    body: Buffer.from(PANIC),
-    headers: new Map([['x-content-type-options', ['nosniff']]]),
-  };
 }
