@@ -12,128 +12,31 @@ import {
   OPERATOR,
   type CallExpr,
   type ComprehensionExpr,
-  type Constant,
   type Expr,
-  type MapExpr,
   type SelectExpr,
-  type StructExpr,
 } from './ast.ts';
-import { candidateNames, qualifiedName, type Reference, type StructDeclaration } from './checker.ts';
-import { accepts, type FunctionTable, type Overload } from './functions.ts';
-import { goTypeName, withoutOverload } from './overload-errors.ts';
+import { conditional, functionCall, logical } from './call-nodes.ts';
+import { candidateNames, qualifiedName } from './checker.ts';
+import type { CompiledNode, CompilerScope, NodeCompiler } from './compiled-node.ts';
+import type { Evaluate, Frame } from './frame.ts';
+import { constantValue, listNode, mapNode, structNode } from './literal-nodes.ts';
+import { goTypeName } from './overload-errors.ts';
 import { indexPresence, indexResult, presence, selectResult, testField } from './qualifiers.ts';
-import { compileRegex } from './regex.ts';
-import { callCost } from './runtime-cost.ts';
-import { NAMED_TYPES, type CelType } from './types.ts';
+import { NAMED_TYPES } from './types.ts';
 import {
   ArrayList,
   CelError,
   CelList,
   CelMap,
-  EntryMap,
-  equal,
   ListBuilder,
   MapBuilder,
-  noSuchOverload,
-  Optional,
   TypeValue,
-  Uint,
-  typeName,
-  typeOf,
   type Result,
   type Value,
 } from './values.ts';
 
-/** Where the variables of an expression come from; undefined for one that is not bound. */
-export interface Bindings {
-  get(name: string): Result | undefined;
-}
-
-/** Ends an evaluation whose budget is used up. */
-export class CostExceeded extends Error {}
-export class Interrupted extends Error {}
-
-/** Folds ask whether to stop after this many steps, as Kubernetes configures it. */
-const INTERRUPT_CHECK_STEPS = 100;
-
-/** One evaluation. */
-export class Frame {
-  readonly bindings: Bindings;
-  readonly slots: Result[];
-  cost = 0;
-  readonly costMax: number;
-  private readonly stop: (() => boolean) | undefined;
-  private steps = 0;
-
-  constructor(bindings: Bindings, slotCount: number, costMax: number, stop: (() => boolean) | undefined) {
-    this.bindings = bindings;
-    this.slots = [];
-    for (let i = 0; i < slotCount; i++) this.slots.push(null);
-    this.costMax = costMax;
-    this.stop = stop;
-  }
-
-  charge(cost: number): void {
-    this.cost += cost;
-    if (this.cost > this.costMax) throw new CostExceeded();
-  }
-
-  step(): void {
-    this.steps++;
-    if (this.stop !== undefined && this.steps % INTERRUPT_CHECK_STEPS === 0 && this.stop())
-      throw new Interrupted();
-  }
-}
-
-export type Evaluate = (frame: Frame) => Result;
-
-const LIST_COST = 10;
-const MAP_COST = 30;
-const STRUCT_COST = 40;
-
-export interface CompilerScope {
-  readonly container: string;
-  readonly functions: FunctionTable;
-  readonly namedTypes: ReadonlyMap<string, CelType>;
-  struct(name: string): StructDeclaration | undefined;
-  /** What the checker found; undefined for an expression that is run unchecked. */
-  readonly references: ReadonlyMap<number, Reference> | undefined;
-  /** Whether constants are folded before they run, and then cost nothing. */
-  readonly foldConstants: boolean;
-}
-
-export function constantValue(constant: Constant): Value {
-  switch (constant.kind) {
-    case 'null':
-      return null;
-    case 'uint':
-      return new Uint(constant.value);
-    default:
-      return constant.value;
-  }
-}
-
-/** A compiled node; `constant` where its value is known without a frame. */
-interface Node {
-  readonly run: Evaluate;
-  readonly constant?: Value;
-}
-
-const TYPE_CONVERSIONS: ReadonlySet<string> = new Set([
-  'bool',
-  'bytes',
-  'double',
-  'duration',
-  'dyn',
-  'int',
-  'string',
-  'timestamp',
-  'type',
-  'uint',
-]);
-
-class Compiler {
-  private readonly scope: CompilerScope;
+class Compiler implements NodeCompiler {
+  readonly scope: CompilerScope;
   private readonly locals: string[] = [];
   slotCount = 0;
   /** What is wrong with a constant, which would be found at each evaluation. */
@@ -143,11 +46,11 @@ class Compiler {
     this.scope = scope;
   }
 
-  /**
-   * @param rootCost what the attribute an expression is (a variable with fields and indices behind it, or a ternary's
-   * branch) costs for itself: 0 where something around it counts that
-   */
-  compile(expr: Expr, rootCost = 1): Node {
+  fail(message: string): void {
+    this.failure ??= message;
+  }
+
+  compile(expr: Expr, rootCost = 1): CompiledNode {
     switch (expr.kind) {
       case 'const': {
         const constant = constantValue(expr.constant);
@@ -160,11 +63,11 @@ class Compiler {
       case 'call':
         return this.call(expr, rootCost);
       case 'list':
-        return this.list(expr.elements, expr.optionalIndices);
+        return listNode(this, expr);
       case 'map':
-        return this.map(expr);
+        return mapNode(this, expr);
       case 'struct':
-        return this.struct(expr);
+        return structNode(this, expr);
       case 'comprehension':
         return this.comprehension(expr);
     }
@@ -177,7 +80,7 @@ class Compiler {
   }
 
   /** A local, a variable or a type; undefined when the name is none of them. */
-  private name(id: number, name: string, rootCost: number): Node | undefined {
+  private name(id: number, name: string, rootCost: number): CompiledNode | undefined {
     const slot = this.slot(name);
     if (slot >= 0) {
       return {
@@ -199,7 +102,7 @@ class Compiler {
     return this.variable(candidates, name, rootCost);
   }
 
-  private variable(names: readonly string[], shown: string, rootCost: number): Node {
+  private variable(names: readonly string[], shown: string, rootCost: number): CompiledNode {
     return {
       run: (frame) => {
         frame.charge(rootCost);
@@ -212,7 +115,7 @@ class Compiler {
     };
   }
 
-  private unbound(name: string): Node {
+  private unbound(name: string): CompiledNode {
     const error = new CelError(`no such attribute(s): ${name}`);
     return { run: () => error };
   }
@@ -245,7 +148,7 @@ class Compiler {
     return { run: this.compile(expr).run, cost: 1 + rootCost };
   }
 
-  private select(expr: SelectExpr, rootCost: number): Node {
+  private select(expr: SelectExpr, rootCost: number): CompiledNode {
     if (!expr.testOnly) {
       const resolved = this.qualified(expr, rootCost);
       if (resolved !== undefined) return resolved;
@@ -273,7 +176,7 @@ class Compiler {
   }
 
   /** `a.b.c` where that, or a part of it, is the name of a variable or type. */
-  private qualified(expr: SelectExpr, rootCost: number): Node | undefined {
+  private qualified(expr: SelectExpr, rootCost: number): CompiledNode | undefined {
     const reference = this.scope.references?.get(expr.id);
     const name = qualifiedName(expr);
     if (name === undefined) return undefined;
@@ -307,7 +210,7 @@ class Compiler {
     return { run: this.compile(expr, attribute ? 0 : 1).run, cost: 1 };
   }
 
-  private index(expr: CallExpr, rootCost: number, optional: boolean): Node {
+  private index(expr: CallExpr, rootCost: number, optional: boolean): CompiledNode {
     const operand = this.operand(expr.args[0], rootCost);
     const key = this.key(expr.args[1]);
     const cost = operand.cost + key.cost - 1;
@@ -323,7 +226,7 @@ class Compiler {
     };
   }
 
-  private optionalSelect(expr: CallExpr, rootCost: number): Node {
+  private optionalSelect(expr: CallExpr, rootCost: number): CompiledNode {
     const { run, cost } = this.operand(expr.args[0], rootCost);
     const [, name] = expr.args;
     const field = name.kind === 'const' && name.constant.kind === 'string' ? name.constant.value : '';
@@ -338,14 +241,14 @@ class Compiler {
 
   // Calls.
 
-  private call(expr: CallExpr, rootCost: number): Node {
+  private call(expr: CallExpr, rootCost: number): CompiledNode {
     switch (expr.name) {
       case OPERATOR.and:
-        return this.logical(expr, false);
+        return logical(this, expr, false);
       case OPERATOR.or:
-        return this.logical(expr, true);
+        return logical(this, expr, true);
       case OPERATOR.conditional:
-        return this.conditional(expr);
+        return conditional(this, expr);
       case OPERATOR.notStrictlyFalse: {
         const { run } = this.compile(expr.args[0]);
         return {
@@ -363,249 +266,13 @@ class Compiler {
       case OPERATOR.optionalSelect:
         return this.optionalSelect(expr, rootCost);
       default:
-        return this.functionCall(expr);
+        return functionCall(this, expr);
     }
-  }
-
-  private logical(expr: CallExpr, absorbing: boolean): Node {
-    const left = this.compile(expr.args[0]).run;
-    const right = this.compile(expr.args[1]).run;
-    return {
-      run: (frame) => {
-        const first = left(frame);
-        if (first === absorbing) return absorbing;
-        const second = right(frame);
-        if (second === absorbing) return absorbing;
-        if (first === !absorbing && second === !absorbing) return !absorbing;
-        if (first instanceof CelError) return first;
-        if (second instanceof CelError) return second;
-        return noSuchOverload();
-      },
-    };
-  }
-
-  private conditional(expr: CallExpr): Node {
-    const condition = this.compile(expr.args[0]).run;
-    const yes = this.compile(expr.args[1], 0).run;
-    const no = this.compile(expr.args[2], 0).run;
-    return {
-      run: (frame) => {
-        const chosen = condition(frame);
-        if (chosen === true) return yes(frame);
-        if (chosen === false) return no(frame);
-        return chosen instanceof CelError ? chosen : noSuchOverload();
-      },
-    };
-  }
-
-  private functionCall(expr: CallExpr): Node {
-    const { name, target, overloads } = this.function(expr);
-    const argExprs = target === undefined ? expr.args : [target, ...expr.args];
-    const args = argExprs.map((arg) => this.compile(arg));
-    if (overloads.length === 0) {
-      const error = new CelError(`unbound function: ${name}()`);
-      return { run: () => error };
-    }
-    const folded = this.foldCall(name, overloads, args);
-    if (folded !== undefined) return folded;
-    const runs = args.map((arg) => arg.run);
-    const costs = overloads.map((overload) => callCost(name, overload.id));
-    return {
-      run: (frame) => {
-        const values: Value[] = [];
-        for (const run of runs) {
-          const value = run(frame);
-          if (value instanceof CelError) return value;
-          values.push(value);
-        }
-        for (let i = 0; i < overloads.length; i++) {
-          const overload = overloads[i];
-          if (!fits(overload, values)) continue;
-          const { cost, byResult } = costs[i];
-          // Charged first: what is beyond the budget is not begun.
-          if (!byResult) frame.charge(cost(values, null));
-          // An argument that an overload does not have is never looked at.
-          const result = overload.run(
-            values[0] ?? null,
-            values[1] ?? null,
-            values[2] ?? null,
-            values[3] ?? null,
-          );
-          if (byResult) frame.charge(cost(values, result));
-          return result;
-        }
-        frame.charge(1);
-        return withoutOverload(name, values);
-      },
-    };
-  }
-
-  private function(expr: CallExpr): {
-    readonly name: string;
-    readonly target: Expr | undefined;
-    readonly overloads: readonly Overload[];
-  } {
-    const reference = this.scope.references?.get(expr.id);
-    if (reference?.kind === 'function') {
-      return {
-        name: reference.name,
-        target: reference.qualified ? undefined : expr.target,
-        overloads: reference.overloads,
-      };
-    }
-    const prefix = expr.target === undefined ? undefined : qualifiedName(expr.target);
-    if (prefix !== undefined) {
-      const name = `${prefix}.${expr.name}`;
-      const overloads = this.scope.functions.find(name);
-      if (overloads !== undefined) return { name, target: undefined, overloads };
-    }
-    for (const name of candidateNames(this.scope.container, expr.name)) {
-      const all = this.scope.functions.find(name);
-      if (all === undefined) continue;
-      return {
-        name,
-        target: expr.target,
-        overloads: all.filter((overload) => overload.instance === (expr.target !== undefined)),
-      };
-    }
-    return { name: expr.name, target: expr.target, overloads: [] };
-  }
-
-  /** A conversion of a constant, and membership in a list of constants: worked out, or free of cost. */
-  private foldCall(name: string, overloads: readonly Overload[], args: readonly Node[]): Node | undefined {
-    if (!this.scope.foldConstants) return undefined;
-    const [first, second] = args;
-    if (args.length === 1 && TYPE_CONVERSIONS.has(name) && first.constant !== undefined) {
-      const value = first.constant;
-      const overload = overloads.find((candidate) => fits(candidate, [value]));
-      const result = overload?.run(value, null, null, null);
-      if (result instanceof CelError) this.failure ??= result.message;
-      if (result === undefined || result instanceof CelError) return undefined;
-      return { run: () => result, constant: result };
-    }
-    if ((name === 'find' || name === 'findAll') && typeof second?.constant === 'string') {
-      const regex = compileRegex(second.constant);
-      if (regex instanceof CelError) this.failure ??= regex.message;
-    }
-    if (name === OPERATOR.in && overloads.length === 1 && overloads[0].id === 'in_list') {
-      const list = second.constant;
-      if (!(list instanceof CelList)) return undefined;
-      const values = list.toArray();
-      const kind = values.length === 0 ? undefined : typeOf(values[0]).kind;
-      const simple = kind === undefined || ['bool', 'int', 'uint', 'double', 'string'].includes(kind);
-      if (!simple || !values.every((value) => typeOf(value).kind === kind)) return undefined;
-      return {
-        run: (frame) => {
-          const value = first.run(frame);
-          return value instanceof CelError ? value : values.some((element) => equal(element, value));
-        },
-      };
-    }
-    return undefined;
-  }
-
-  // Literals.
-
-  private list(elements: readonly Expr[], optionalIndices: readonly number[]): Node {
-    const nodes = elements.map((element) => this.compile(element));
-    const constants = nodes.map((node) => node.constant);
-    if (
-      this.scope.foldConstants &&
-      optionalIndices.length === 0 &&
-      constants.every((value) => value !== undefined)
-    ) {
-      const constant = new ArrayList(constants);
-      return { run: () => constant, constant };
-    }
-    const runs = nodes.map((node) => node.run);
-    const optional = runs.map((_run, i) => optionalIndices.includes(i));
-    return {
-      run: (frame) => {
-        const values: Value[] = [];
-        for (let i = 0; i < runs.length; i++) {
-          const value = runs[i](frame);
-          if (value instanceof CelError) return value;
-          if (!optional[i]) values.push(value);
-          else if (!(value instanceof Optional)) return optionalNeeded('[', value);
-          else if (value.value !== undefined) values.push(value.value);
-        }
-        frame.charge(LIST_COST);
-        return new ArrayList(values);
-      },
-    };
-  }
-
-  private map(expr: MapExpr): Node {
-    const entries = expr.entries.map((entry) => ({
-      key: this.compile(entry.key),
-      value: this.compile(entry.value),
-      optional: entry.optional,
-    }));
-    const build = (frame: Frame): EntryMap | CelError => {
-      const map = new EntryMap();
-      for (const entry of entries) {
-        const key = entry.key.run(frame);
-        if (key instanceof CelError) return key;
-        let value: Result | undefined = entry.value.run(frame);
-        if (value instanceof CelError) return value;
-        if (entry.optional) {
-          if (!(value instanceof Optional)) return optionalNeeded('{', value);
-          value = value.value;
-          if (value === undefined) continue;
-        }
-        if (map.insert(key, value)) continue;
-        return new CelError(
-          map.get(key) === undefined || typeof key === 'number'
-            ? `unsupported key type: ${typeName(typeOf(key))}`
-            : 'Failed with repeated key',
-        );
-      }
-      return map;
-    };
-    const constant = entries.every(
-      (entry) => !entry.optional && entry.key.constant !== undefined && entry.value.constant !== undefined,
-    );
-    if (this.scope.foldConstants && constant) {
-      const map = build(new Frame(NO_BINDINGS, 0, Number.POSITIVE_INFINITY, undefined));
-      if (!(map instanceof CelError)) return { run: () => map, constant: map };
-    }
-    return {
-      run: (frame) => {
-        const map = build(frame);
-        if (!(map instanceof CelError)) frame.charge(MAP_COST);
-        return map;
-      },
-    };
-  }
-
-  private struct(expr: StructExpr): Node {
-    const reference = this.scope.references?.get(expr.id);
-    const name = reference?.kind === 'type' ? reference.name : expr.name;
-    const declaration = this.scope.struct(name);
-    const fields = expr.fields.map((field) => ({
-      name: field.name,
-      run: this.compile(field.value).run,
-      optional: field.optional,
-    }));
-    return {
-      run: (frame) => {
-        const values: Map<string, Value> = new Map();
-        for (const field of fields) {
-          const value = field.run(frame);
-          if (value instanceof CelError) return value;
-          if (!field.optional) values.set(field.name, value);
-          else if (!(value instanceof Optional)) return optionalNeeded('{', value);
-          else if (value.value !== undefined) values.set(field.name, value.value);
-        }
-        frame.charge(STRUCT_COST);
-        return declaration?.make?.(values) ?? new CelError(`unknown type: ${name}`);
-      },
-    };
   }
 
   // Folds.
 
-  private comprehension(expr: ComprehensionExpr): Node {
+  private comprehension(expr: ComprehensionExpr): CompiledNode {
     const range = this.compile(expr.range).run;
     const init = this.compile(expr.init).run;
     const builder = expr.accuVar === ACCUMULATOR ? builderOf(expr.init) : undefined;
@@ -659,9 +326,7 @@ class Compiler {
   }
 }
 
-const NO_BINDINGS: Bindings = { get: () => undefined };
-
-function typeNode(type: TypeValue): Node {
+function typeNode(type: TypeValue): CompiledNode {
   return { run: () => type };
 }
 
@@ -669,19 +334,6 @@ function builderOf(init: Expr): (() => Value) | undefined {
   if (init.kind === 'list' && init.elements.length === 0) return () => new ListBuilder();
   if (init.kind === 'map' && init.entries.length === 0) return () => new MapBuilder();
   return undefined;
-}
-
-function optionalNeeded(where: string, value: Value): CelError {
-  const place = where === '[' ? 'list element' : 'entry';
-  return new CelError(
-    `cannot initialize optional ${place} from non-optional value ${typeName(typeOf(value))}`,
-  );
-}
-
-function fits(overload: Overload, values: readonly Value[]): boolean {
-  if (overload.args.length !== values.length) return false;
-  for (let i = 0; i < values.length; i++) if (!accepts(overload.args[i], values[i])) return false;
-  return true;
 }
 
 /** @returns how many slots a frame needs, and what runs the expression */
