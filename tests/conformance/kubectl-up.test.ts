@@ -101,6 +101,12 @@ if (binary === undefined || why !== undefined) {
       await run.ready();
       const made = await kubectl('create', 'configmap', 'kept', '--from-literal=a=b');
       expect(made).toEqual({ code: 0, out: 'configmap/kept created\n', err: '' });
+      // One server alone: its loops wait for no lease, and a deleted namespace waits for no other server.
+      expect(await kubectl('create', 'namespace', 'brief')).toMatchObject({ code: 0 });
+      const gone = await kubectl('delete', 'namespace', 'brief', '--timeout=50s');
+      expect(gone).toEqual({ code: 0, out: 'namespace "brief" deleted\n', err: '' });
+      const leases = await kubectl('-n', 'kube-system', 'get', 'leases', '-o', 'name');
+      expect(leases.out).toMatch(/^lease\.coordination\.k8s\.io\/apiserver-[a-z2-7]{26}\n$/);
       const kubeconfig = readFileSync(path.join(dataDir, 'kubeconfig'), 'utf8');
       expect(await run.stop()).toBe(0);
 

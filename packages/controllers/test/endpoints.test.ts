@@ -212,6 +212,30 @@ describe('Endpoints', () => {
 });
 
 describe('Endpoints kept by hand', () => {
+  test('may be there before their Service; those of before the loop go', async () => {
+    const by = (name: string): object => ({
+      metadata: { name },
+      subsets: [{ addresses: [{ ip: '192.168.7.1' }], ports: [{ port: 5432 }] }],
+    });
+    const on = await begin('endpoint');
+    await on.create(ENDPOINTS, by('db'));
+    // The loop has heard of what was made before this.
+    await service(on, 'web');
+    await until(async () => (await on.names(ENDPOINTS)).includes('web'), 'there are some for the other');
+    await on.calm();
+    expect(await on.names(ENDPOINTS)).toEqual(['db', 'web']);
+    await on.create(SERVICES, { metadata: { name: 'db' }, spec: { ports: [{ port: 5432 }] } });
+    await on.calm();
+    expect((await on.get(`${ENDPOINTS}/db`))?.['subsets']).toMatchObject([{ ports: [{ port: 5432 }] }]);
+
+    await on.controllers.stop();
+    await on.create(ENDPOINTS, by('old'));
+    const again = await on.more({ controllers: ['endpoint'] });
+    await until(async () => !(await on.names(ENDPOINTS)).includes('old'), 'it is gone');
+    expect(await on.names(ENDPOINTS)).toEqual(['db', 'web']);
+    await again.stop();
+  });
+
   test('are shown as slices, and as they change', async () => {
     const on = await begin('endpointslicemirroring');
     await on.create(SERVICES, { metadata: { name: 'db' }, spec: { ports: [{ name: 'sql', port: 5432 }] } });

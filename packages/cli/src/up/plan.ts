@@ -89,6 +89,9 @@ export function planApiserver(
       '--enable-bootstrap-token-auth',
       '--enable-admission-plugins=NodeRestriction',
       '--controllers=*',
+      // One server on a store of its own: its loops wait for no lease, least of all for that of a run that was killed,
+      // and a deleted namespace is not left alone for the sake of other servers.
+      '--leader-elect=false',
     ],
   };
 }

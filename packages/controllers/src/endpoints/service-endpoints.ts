@@ -56,8 +56,16 @@ export function serviceEndpoints(parts: ControllerParts): Controller {
   });
   watched.follow((service) => loop.queue.add(service));
   const look = (object: KubeObject): void => loop.queue.add(keyOf(object));
-  // What is there without a Service is left over from a time when nobody looked.
-  endpoints.handle({ added: look, updated: look, deleted: look });
+  // What has no Service may be somebody's whose Service comes next: kubectl makes objects in the order of a file.
+  const change = (object: KubeObject): void => {
+    const isOwn = object.metadata.labels?.[ENDPOINTS_MANAGED_BY] === MANAGER;
+    if (isOwn || watched.services.get(keyOf(object)) !== undefined) look(object);
+  };
+  endpoints.handle({ added: change, updated: change, deleted: look });
+  void endpoints.whenSynced().then(() => {
+    // At the start, what is there without a Service is left over from a time when nobody looked.
+    for (const object of endpoints.list()) look(object);
+  });
   return loop;
 }
 
