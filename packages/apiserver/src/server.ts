@@ -17,6 +17,7 @@ import { APIEXTENSIONS, customResourceDefinitions } from './crd/definitions.ts';
 import { CelRules } from './crd/cel-rules.ts';
 import type { Rules } from './crd/rules.ts';
 import type { ConversionCalls } from './crd/webhook-converter.ts';
+import { Turns } from './flowcontrol/turns.ts';
 import { Discovery } from './handlers/discovery.ts';
 import { Health, PING, type HealthCheck } from './handlers/health.ts';
 import type { InFlightLimits } from './filters/in-flight.ts';
@@ -29,6 +30,7 @@ import { resourceCatalog } from './handlers/resource-catalog.ts';
 import { resourceHandler } from './handlers/resources.ts';
 import { API_VERSION, versionHandler } from './handlers/version.ts';
 import { Door } from './http/door.ts';
+import { eventLoop } from './http/event-loop.ts';
 import { callInProcess, type CallAnswer, type CallOptions } from './http/in-process.ts';
 import { Listener, type ListenerLimits, type TlsIdentity } from './http/listener.ts';
 import { isForPeople } from './http/negotiate.ts';
@@ -158,6 +160,7 @@ export class ApiServer {
     this.customResources =
       scheme.of({ group: APIEXTENSIONS, resource: 'customresourcedefinitions' }) &&
       new CustomResources({ scheme, clock, logger, rules: served.rules, calls: options.conversionCalls });
+    const turns = new Turns(eventLoop);
     const handler = apiPipeline({
       clock,
       uuid,
@@ -167,6 +170,7 @@ export class ApiServer {
           wire: new HttpWire(this.codec),
           admission: options.admission ?? new AdmissionChain([]),
           patchers: options.patchers ?? PATCHERS,
+          turns,
           nowMs: () => clock.nowMs(),
           setTimer: (delayMs, task) => clock.setTimer(delayMs, task),
           uuid,
@@ -177,7 +181,7 @@ export class ApiServer {
       ),
       ...stationsOf(options),
     });
-    this.door = new Door({ handler, codec: this.codec, clock, logger });
+    this.door = new Door({ handler, codec: this.codec, clock, logger, turns });
   }
 
   /**

@@ -21,18 +21,16 @@ import {
   prepareShown,
 } from './answer.ts';
 import { listOptions } from './options.ts';
-import { namespaceOf, type HandlerParts, type Scope } from './scope.ts';
-import type { AnswerForm } from './wire.ts';
+import { namespaceOf, type Scope } from './scope.ts';
+import type { AnswerForm, ListPart, LongList } from './wire.ts';
 
 const COMMA = Buffer.from(',');
-/** A list of more objects is made part by part, while it is sent. */
+/** A list of more objects is made while it is sent; a shorter one has its length said before. */
 const LONG_COUNT = 200;
-/** Objects of a part: some milliseconds of encoding. */
-const PART_COUNT = 25;
+/** Objects of a part: about a millisecond of decoding and encoding pods. A list of more is made part by part. */
+const PART_COUNT = 8;
 /** What is joined before it is handed on. */
 const CHUNK_BYTES = 64 * 1024;
-/** Work goes on for as long before others have their turn. */
-const SLICE_MS = 4;
 
 export async function list(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
@@ -59,13 +57,28 @@ export async function list(scope: Scope): Promise<ApiResponse> {
   const meta = metaOf(page);
   // Rows that are ordered by all objects together are made together.
   const apart = form.as !== 'Table' || served.version.printer?.together === undefined;
-  if (long && apart) {
+  // Audit reads a short answer, if it does, as an object or as JSON.
+  const unread = long || form.media === 'json' || request.context.audit === undefined;
+  if (page.objects.length > PART_COUNT && apart && unread) {
     const head = listObject(scope, form, [], meta);
-    const answer = parts.wire.listResponse(form, head, partsOf(scope, form, page, meta));
-    if (answer !== undefined) return answer;
+    const made = parts.wire.longList(form, {
+      head,
+      stored: page.objects,
+      parts: partsOf(scope, form, page, meta),
+      apiVersion: served.apiVersion,
+      steady: served.definition.prepareConversion === undefined,
+    });
+    if (made !== undefined) return long ? { kind: 'stream', code: 200, finite: true, ...made } : whole(made);
   }
   const objects = page.objects.map((object) => parts.scheme.toServed(served, object.value));
   return { kind: 'object', code: 200, object: listObject(scope, form, objects, meta) };
+}
+
+/** What is short enough to be waited for. */
+async function whole({ contentType, chunks }: LongList): Promise<ApiResponse> {
+  const body: Buffer[] = [];
+  for await (const chunk of chunks) body.push(chunk);
+  return { kind: 'bytes', code: 200, contentType, body };
 }
 
 /** The name in the URL of a deprecated watch of one object; a selector's name is not meant. */
@@ -168,7 +181,7 @@ function joinedList(scope: Scope, page: ListResult): Buffer[] {
 
 /** The same in chunks, others having their turn between them. */
 async function* joinedInTurns(scope: Scope, page: ListResult): AsyncGenerator<Buffer, void> {
-  const turns = new Turns(scope.parts);
+  const turn = (): Promise<void> => turnOf(scope);
   let pieces: Buffer[] = [startOf(scope, page)];
   let size = 0;
   const add = (piece: Buffer): void => {
@@ -176,6 +189,7 @@ async function* joinedInTurns(scope: Scope, page: ListResult): AsyncGenerator<Bu
     size += piece.length;
   };
   const item = itemJson(scope);
+  await turn();
   for (const [index, object] of page.objects.entries()) {
     if (index > 0) pieces.push(COMMA);
     item(object, add);
@@ -183,7 +197,7 @@ async function* joinedInTurns(scope: Scope, page: ListResult): AsyncGenerator<Bu
     yield Buffer.concat(pieces);
     pieces = [];
     size = 0;
-    if (turns.due()) await turns.take();
+    await turn();
   }
   pieces.push(END);
   yield Buffer.concat(pieces);
@@ -195,39 +209,19 @@ async function* partsOf(
   form: AnswerForm,
   page: ListResult,
   meta: ListMeta,
-): AsyncGenerator<KubeObject, void> {
+): AsyncGenerator<ListPart, void> {
   const { parts, served } = scope;
-  const turns = new Turns(parts);
   for (let at = 0; at < page.objects.length; at += PART_COUNT) {
-    const objects = page.objects
-      .slice(at, at + PART_COUNT)
-      .map((object) => parts.scheme.toServed(served, object.value));
-    yield listObject(scope, form, objects, meta);
-    if (turns.due()) await turns.take();
+    await turnOf(scope);
+    const stored = page.objects.slice(at, at + PART_COUNT);
+    const objects = stored.map((object) => parts.scheme.toServed(served, object.value));
+    yield { stored, list: listObject(scope, form, objects, meta) };
   }
 }
 
-/** Gives the event loop its turn when work has gone on for a while. */
-class Turns {
-  private readonly parts: HandlerParts;
-  private sinceMs: number;
-
-  constructor(parts: HandlerParts) {
-    this.parts = parts;
-    this.sinceMs = parts.nowMs();
-  }
-
-  due(): boolean {
-    // A clock that was set back must not keep others waiting.
-    return Math.abs(this.parts.nowMs() - this.sinceMs) >= SLICE_MS;
-  }
-
-  async take(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.parts.setTimer(0, resolve);
-    });
-    this.sinceMs = this.parts.nowMs();
-  }
+/** Until the next piece of the answer may be made. */
+export function turnOf({ parts, request }: Scope): Promise<void> {
+  return parts.turns.take(request.context.user?.name ?? '');
 }
 
 const BRACE = Buffer.from('{');

@@ -17,6 +17,7 @@ import { managedFieldsAfterAdmission, managerName, withoutNewTimes } from '../pa
 import { trackUpdate, type FieldOptions } from '../patch/server-side-apply.ts';
 import { withoutRepeatedOwners } from '../registry/metadata.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
+import type { Turns } from '../flowcontrol/turns.ts';
 import { versionOf, type SubresourceDefinition } from '../registry/resource.ts';
 import type { Scheme, Served } from '../registry/scheme.ts';
 import type { StoreCall, Validations } from '../registry/store-parts.ts';
@@ -30,6 +31,8 @@ export interface HandlerParts {
   readonly wire: Wire;
   readonly admission: AdmissionChain;
   readonly patchers: Patchers;
+  /** Of the event loop, for what is long. */
+  readonly turns: Turns;
   /** Wall clock in ms. */
   nowMs(): number;
   /** Calls back after a while, unless cancelled. */

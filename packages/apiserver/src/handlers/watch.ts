@@ -10,13 +10,15 @@ import { statusObject } from '../api/status.ts';
 import { asObject } from '../codec/object-codec.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { selectionOf } from '../registry/selection.ts';
-import type { StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
+import type { ObjectEvent, StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
 import { formOf, includeOf, isServedAsStored, prepareShown } from './answer.ts';
-import { pathName } from './list.ts';
+import { pathName, turnOf } from './list.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
 import type { AnswerForm, WireEvent } from './wire.ts';
 
+/** Events that are shown in one go: about two milliseconds of decoding and encoding pods. */
+const PORTION_COUNT = 16;
 /** Tells a client of sendInitialEvents that all that was there has been sent. */
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
@@ -56,20 +58,23 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
   private readonly shape: EventShape;
   private readonly timer: { cancel(): void };
   private readonly signal: AbortSignal;
+  private readonly turn: () => Promise<void>;
+  /** Of a long batch, what was not handed on yet, and how far it was. */
+  private long: readonly WatchEvent[] = [];
+  private at = 0;
   private readonly stop = (): void => this.source.stop();
-  private readonly step = (
-    result: IteratorResult<readonly WatchEvent[]>,
-  ): IteratorResult<readonly WireEvent[], undefined> => {
+  private readonly step = (result: IteratorResult<readonly WatchEvent[]>): Step | Promise<Step> => {
     if (result.done === true) {
       this.end();
       return OVER;
     }
-    const { shape } = this;
-    try {
-      return { done: false, value: result.value.map((event) => shape.wire(event)) };
-    } catch (error) {
-      return this.failed(error);
+    const events = result.value;
+    if (events.length > PORTION_COUNT) {
+      this.long = events;
+      this.at = 0;
+      return this.portion();
     }
+    return { done: false, value: this.wired(events) };
   };
   private readonly failed = (error: unknown): never => {
     this.end();
@@ -82,6 +87,7 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
     this.batches = source[Symbol.asyncIterator]();
     this.shape = shape;
     this.signal = request.signal;
+    this.turn = () => turnOf(scope);
     this.timer = parts.setTimer(limitMs, this.stop);
     this.signal.addEventListener('abort', this.stop, { once: true });
   }
@@ -91,7 +97,7 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
   }
 
   get canPoll(): boolean {
-    if (isReady(this.batches) && !this.shape.prepares) this.ready = this.batches;
+    if (this.long.length === 0 && isReady(this.batches) && !this.shape.prepares) this.ready = this.batches;
     return this.ready !== undefined;
   }
 
@@ -102,28 +108,42 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
       this.end();
       return batch;
     }
-    const { shape } = this;
-    try {
-      return batch.map((event) => shape.wire(event));
-    } catch (error) {
-      return this.failed(error);
-    }
+    return this.wired(batch);
   }
 
   whenReady(task: () => void): void {
     this.ready?.whenReady(task);
   }
 
-  next(): Promise<IteratorResult<readonly WireEvent[], undefined>> {
+  next(): Promise<Step> {
+    if (this.long.length > 0) return this.portion();
     const next = this.batches.next();
     const ready = this.shape.prepares ? next.then((result) => this.shape.prepared(result)) : next;
     return ready.then(this.step, this.failed);
   }
 
-  async return(): Promise<IteratorResult<readonly WireEvent[], undefined>> {
+  async return(): Promise<Step> {
     this.end();
     await this.batches.return?.();
     return OVER;
+  }
+
+  /** Some of a long batch, when it is its turn: a watch that begins with the state is as much work as a list. */
+  private async portion(): Promise<Step> {
+    await this.turn();
+    const { long, at } = this;
+    this.at += PORTION_COUNT;
+    if (this.at >= long.length) this.long = [];
+    return { done: false, value: this.wired(long.slice(at, at + PORTION_COUNT)) };
+  }
+
+  private wired(events: readonly WatchEvent[]): readonly WireEvent[] {
+    const { shape } = this;
+    try {
+      return events.map((event) => shape.wire(event));
+    } catch (error) {
+      return this.failed(error);
+    }
   }
 
   private end(): void {
@@ -133,7 +153,30 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
   }
 }
 
+type Step = IteratorResult<readonly WireEvent[], undefined>;
+
 const OVER = { done: true, value: undefined } as const;
+
+/** Is sent as it is stored: its object is looked at only where somebody asks for it. */
+class PlainEvent implements WireEvent {
+  readonly type: WireEvent['type'];
+  readonly initial: boolean;
+  private readonly stored: StoredObject;
+
+  constructor({ type, object, initial }: ObjectEvent) {
+    this.type = type;
+    this.initial = initial;
+    this.stored = object;
+  }
+
+  get object(): KubeObject {
+    return this.stored.value;
+  }
+
+  get json(): Buffer {
+    return this.stored.json();
+  }
+}
 
 /** Makes of the storage's events those of one watcher. */
 class EventShape {
@@ -176,14 +219,15 @@ class EventShape {
       case 'ERROR':
         return { type: 'ERROR', object: asObject(statusObject(event.error.status)) };
       default:
-        return this.change(event.type, event.object);
+        return this.change(event);
     }
   }
 
-  private change(type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: StoredObject): WireEvent {
-    if (this.plain) return { type, object: stored.value, json: stored.json() };
+  private change(event: ObjectEvent): WireEvent {
+    if (this.plain) return new PlainEvent(event);
     const { parts, served } = this.scope;
-    return { type, object: this.shaped(parts.scheme.toServed(served, stored.value)) };
+    const { type, object } = event;
+    return { type, object: this.shaped(parts.scheme.toServed(served, object.value)) };
   }
 
   private bookmark(revision: number, initialEventsEnd: boolean): KubeObject {

@@ -7,6 +7,7 @@ import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
+import type { StoredObject } from '../storage/storage.ts';
 
 export type MediaForm = 'json' | 'yaml' | 'protobuf';
 
@@ -43,6 +44,34 @@ export interface WireEvent {
   readonly object: KubeObject;
   /** The object's JSON where somebody has it already: it is sent as it is to clients that want JSON. */
   readonly json?: Buffer;
+  /** Of the state a watch begins with: nobody else is told of it now. */
+  readonly initial?: boolean;
+}
+
+/** A list with some of its items. */
+export interface ListPart {
+  readonly list: KubeObject;
+  /** Of these items. */
+  readonly stored: readonly StoredObject[];
+}
+
+/** A list that is made in parts. */
+export interface PartedList {
+  /** Without an item. */
+  readonly head: KubeObject;
+  /** Of all its items. */
+  readonly stored: readonly StoredObject[];
+  /** In order, and only as they are asked for. */
+  readonly parts: AsyncIterable<ListPart>;
+  /** The version its objects are shown in, and whether one looks the same whenever it is: not where a webhook converts. */
+  readonly apiVersion: string;
+  readonly steady: boolean;
+}
+
+/** What a long list is sent as. */
+export interface LongList {
+  readonly contentType: string;
+  readonly chunks: AsyncIterable<Buffer>;
 }
 
 export interface Wire {
@@ -63,13 +92,11 @@ export interface Wire {
   answerForm(request: ApiRequest, options: { readonly watch: boolean; readonly table: boolean }): AnswerForm;
 
   /**
-   * The response of a long list, made part by part so that nobody waits for all of it.
+   * A long list, made part by part so that nobody waits for all of it.
    *
-   * @param head the list without an item
-   * @param parts the same list with some of its items each, in order
    * @returns undefined for a form that has no parts
    */
-  listResponse(form: AnswerForm, head: KubeObject, parts: AsyncIterable<KubeObject>): ApiResponse | undefined;
+  longList(form: AnswerForm, list: PartedList): LongList | undefined;
 
   /** The response of a watch: events in frames of the form, flushed as they come, ended with the iteration. */
   watchResponse(

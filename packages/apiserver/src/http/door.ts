@@ -9,6 +9,8 @@ import type { ApiResponse, Handler } from '../api/exchange.ts';
 import { plainText } from '../api/plain-text.ts';
 import { ApiError } from '../api/status.ts';
 import type { ObjectCodec } from '../codec/object-codec.ts';
+import { Turns } from '../flowcontrol/turns.ts';
+import { eventLoop } from './event-loop.ts';
 import { HttpRequest } from './request.ts';
 import { errorResponse, Responder } from './respond.ts';
 import type { Incoming, Outgoing } from './transport.ts';
@@ -18,6 +20,8 @@ export interface DoorOptions {
   readonly codec: ObjectCodec;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of the event loop, shared with whoever makes long answers; its own unless said. */
+  readonly turns?: Turns;
   /** How long an answer may stand still, ms; a minute unless said. */
   readonly stallMs?: number;
 }
@@ -34,11 +38,11 @@ export class Door {
   private readonly active = new Set<HttpRequest>();
   private idle: (() => void)[] = [];
 
-  constructor({ handler, codec, clock, logger, stallMs }: DoorOptions) {
+  constructor({ handler, codec, clock, logger, turns, stallMs }: DoorOptions) {
     this.handler = handler;
     this.clock = clock;
     this.logger = logger;
-    this.responder = new Responder(codec, clock, stallMs);
+    this.responder = new Responder(codec, clock, turns ?? new Turns(eventLoop), stallMs);
   }
 
   /** Requests that are not answered to the end yet. */

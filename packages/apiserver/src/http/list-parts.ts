@@ -1,61 +1,69 @@
 /**
- * A long list as bytes, of parts that are lists themselves: each is encoded by itself, and what they have in common is
- * sent once. So encoding never takes longer than one part does, and JSON leaves before the last part is made.
+ * A long list as text, of parts that are lists themselves: each is written by itself, and what they have in common is
+ * sent once. So writing never takes longer than one part does, and the first leaves before the last is made.
  */
 
 import { assert } from '@keelson/base';
 
-import type { KubeObject } from '../api/meta.ts';
-import { envelopeAround, readEnvelope } from '../codec/envelope.ts';
 import type { ObjectCodec } from '../codec/object-codec.ts';
+import type { PartedList } from '../handlers/wire.ts';
 
-/** Every list ends so: its items, or rows, are its last member. */
-const END = Buffer.from(']}\n');
+/** How JSON of a list ends: its items, or rows, are its last member. */
+interface Ends {
+  /** Of a list without an item. */
+  readonly empty: string;
+  readonly full: string;
+}
+
+const COMPACT: Ends = { empty: ']}\n', full: ']}\n' };
+const PRETTY: Ends = { empty: ']\n}', full: '\n  ]\n}' };
 const COMMA = Buffer.from(',');
 
-/** @param head the list without an item, whose JSON all parts begin with */
+/** @param pretty with line breaks, for people */
 export async function* jsonList(
   codec: ObjectCodec,
-  head: KubeObject,
-  parts: AsyncIterable<KubeObject>,
+  { head, parts }: PartedList,
+  pretty: boolean,
 ): AsyncGenerator<Buffer, void> {
-  const empty = codec.json(head);
-  const start = empty.subarray(0, empty.length - END.length);
+  const ends = pretty ? PRETTY : COMPACT;
+  const end = Buffer.from(ends.full);
+  const empty = codec.json(head, pretty);
+  const start = empty.subarray(0, empty.length - ends.empty.length);
   let before: Buffer = start;
-  for await (const part of parts) {
-    const whole = codec.json(part);
-    assert(whole.compare(start, 0, start.length, 0, start.length) === 0, 'parts of a list begin alike');
-    const items = whole.subarray(start.length, whole.length - END.length);
-    if (items.length === 0) continue;
+  for await (const { list } of parts) {
+    const whole = codec.json(list, pretty);
+    assert(beginsWith(whole, start), 'parts of a list begin alike');
+    if (whole.length <= empty.length) continue;
+    const items = whole.subarray(start.length, whole.length - end.length);
     yield Buffer.concat([before, items]);
     before = COMMA;
   }
-  yield before === start ? empty : END;
+  yield before === start ? empty : end;
 }
 
-/**
- * The length of a message stands before it, so that the first byte waits for the last part.
- *
- * @param start the message of the list without an item, which all parts begin with
- */
-export async function* protobufList(
+/** Members are in the order of their names in YAML, so that others may stand behind the items. */
+export async function* yamlList(
   codec: ObjectCodec,
-  { apiVersion, kind }: KubeObject,
-  start: Buffer,
-  parts: AsyncIterable<KubeObject>,
+  { head, parts }: PartedList,
 ): AsyncGenerator<Buffer, void> {
-  const made: Buffer[] = [start];
-  let size = start.length;
-  for await (const part of parts) {
-    const envelope = codec.envelope(part);
-    assert(envelope !== undefined, 'a part has the form its list has');
-    const { raw } = readEnvelope(envelope);
-    assert(raw.compare(start, 0, start.length, 0, start.length) === 0, 'parts of a list begin alike');
-    made.push(raw.subarray(start.length));
-    size += raw.length - start.length;
+  const empty = codec.yaml(head);
+  const name = head.kind === 'Table' ? 'rows' : 'items';
+  const mark = `\n${name}: []\n`;
+  const at = empty.indexOf(mark);
+  assert(at >= 0, 'a list without an item says so');
+  const start = Buffer.concat([empty.subarray(0, at), Buffer.from(`\n${name}:\n`)]);
+  const end = empty.subarray(at + mark.length);
+  let some = false;
+  for await (const { list, stored } of parts) {
+    if (stored.length === 0) continue;
+    const whole = codec.yaml(list);
+    assert(beginsWith(whole, start), 'parts of a list begin alike');
+    yield whole.subarray(some ? start.length : 0, whole.length - end.length);
+    some = true;
   }
-  const { before, after } = envelopeAround(apiVersion, kind, size);
-  yield before;
-  yield* made;
-  yield after;
+  yield some ? end : empty;
+}
+
+function beginsWith(whole: Buffer, start: Buffer): boolean {
+  return whole.length >= start.length && whole.compare(start, 0, start.length, 0, start.length) === 0;
 }

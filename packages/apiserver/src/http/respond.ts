@@ -16,6 +16,7 @@ import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { ApiError, notAcceptable, statusObject } from '../api/status.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import { asJson, asObject, isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
+import type { Turns } from '../flowcontrol/turns.ts';
 import type { AnswerForm } from '../handlers/wire.ts';
 import { compressed } from './compressed.ts';
 import { answerForm, header, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
@@ -44,12 +45,17 @@ interface Body {
 export class Responder {
   private readonly codec: ObjectCodec;
   private readonly clock: Clock;
+  private readonly turns: Turns;
   private readonly stallMs: number;
 
-  /** @param stallMs how long an answer may stand still before it is given up */
-  constructor(codec: ObjectCodec, clock: Clock, stallMs: number = STALL_MS) {
+  /**
+   * @param turns of the event loop, for the pieces of long answers
+   * @param stallMs how long an answer may stand still before it is given up
+   */
+  constructor(codec: ObjectCodec, clock: Clock, turns: Turns, stallMs: number = STALL_MS) {
     this.codec = codec;
     this.clock = clock;
+    this.turns = turns;
     this.stallMs = stallMs;
   }
 
@@ -117,7 +123,7 @@ export class Responder {
     if (code !== 304 && code !== 204) headers.set('content-length', [String(size)]);
     out.head(code, headers);
     if (request.method === 'HEAD') out.end();
-    else await this.writeParts(parts, out);
+    else await this.writeParts(parts, request.context.user?.name ?? '', out);
     if (out.open) request.finish();
   }
 
@@ -152,10 +158,15 @@ export class Responder {
   }
 
   /** The whole body and its end, at the pace of who takes it. */
-  private async writeParts(parts: readonly Buffer[], out: Outgoing): Promise<void> {
+  private async writeParts(parts: readonly Buffer[], user: string, out: Outgoing): Promise<void> {
     let last: Buffer | undefined;
     for (const piece of piecesOf(parts)) {
-      if (last !== undefined && !out.write(last) && !(await this.drained(out))) return;
+      if (last !== undefined) {
+        if (!out.write(last) && !(await this.drained(out))) return;
+        // An answer of several pieces is long: each further one waits for its turn.
+        await this.turns.take(user);
+        if (!out.open) return;
+      }
       last = piece;
     }
     if (out.open) out.end(last);

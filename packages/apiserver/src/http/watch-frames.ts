@@ -34,6 +34,8 @@ export class WatchFrames {
 
   /** `{"type":"ADDED","object":{…}}` and a line end. */
   line(event: WireEvent): Buffer {
+    // Its bytes need no more than copying, its object would have to be read of them first.
+    if (event.initial === true && event.json !== undefined) return this.makeLine(event);
     const made = this.of(event);
     made.line ??= this.makeLine(event);
     return made.line;
@@ -56,8 +58,9 @@ export class WatchFrames {
     return made;
   }
 
-  private makeLine({ type, object, json }: WireEvent): Buffer {
-    const body = json ?? this.codec.json(object);
+  private makeLine(event: WireEvent): Buffer {
+    const { type } = event;
+    const body = event.json ?? this.codec.json(event.object);
     const length = body.at(-1) === 0x0a ? body.length - 1 : body.length;
     const prefix = PREFIXES.get(type) ?? Buffer.from(`{"type":${JSON.stringify(type)},"object":`);
     const line = Buffer.allocUnsafe(prefix.length + length + LINE_END.length);

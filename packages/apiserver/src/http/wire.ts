@@ -10,10 +10,11 @@ import { badRequest } from '../api/status.ts';
 import { readEnvelope } from '../codec/envelope.ts';
 import { isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
 import { BODY_BYTES_MAX } from '../handlers/body.ts';
-import type { AnswerForm, ExpectedBody, Wire, WireEvent } from '../handlers/wire.ts';
+import type { AnswerForm, ExpectedBody, LongList, PartedList, Wire, WireEvent } from '../handlers/wire.ts';
 import { decodeBody, fieldValidation } from './decode-body.ts';
-import { answerForm, bodyForm, JSON_TYPE, PROTOBUF_TYPE } from './negotiate.ts';
-import { jsonList, protobufList } from './list-parts.ts';
+import { answerForm, bodyForm, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
+import { jsonList, yamlList } from './list-parts.ts';
+import { ProtobufLists } from './protobuf-lists.ts';
 import { WatchFrames } from './watch-frames.ts';
 
 /** Options kinds whose refusal names them, by method. */
@@ -26,10 +27,12 @@ const OPTIONS: Readonly<Record<string, string>> = {
 export class HttpWire implements Wire {
   private readonly codec: ObjectCodec;
   private readonly frames: WatchFrames;
+  private readonly protobufLists: ProtobufLists;
 
   constructor(codec: ObjectCodec) {
     this.codec = codec;
     this.frames = new WatchFrames(codec);
+    this.protobufLists = new ProtobufLists(codec);
   }
 
   async readObject(request: ApiRequest, expected: ExpectedBody): Promise<KubeObject | undefined> {
@@ -55,21 +58,22 @@ export class HttpWire implements Wire {
     });
   }
 
-  listResponse(
-    form: AnswerForm,
-    head: KubeObject,
-    parts: AsyncIterable<KubeObject>,
-  ): ApiResponse | undefined {
-    if (form.media === 'yaml' || form.pretty) return undefined;
-    if (form.media === 'json') {
-      const chunks = jsonList(this.codec, head, parts);
-      return { kind: 'stream', code: 200, contentType: JSON_TYPE, chunks, finite: true };
+  longList({ media, pretty }: AnswerForm, list: PartedList): LongList | undefined {
+    const { codec } = this;
+    const { head } = list;
+    switch (media) {
+      case 'yaml':
+        return { contentType: YAML_TYPE, chunks: yamlList(codec, list) };
+      case 'json':
+        return { contentType: JSON_TYPE, chunks: jsonList(codec, list, pretty) };
+      case 'protobuf': {
+        const envelope = codec.envelope(head);
+        // Items that stand before the metadata (v1beta1 of metadata lists) cannot be told from it.
+        if (envelope === undefined || head.apiVersion.endsWith('/v1beta1')) return undefined;
+        const start = readEnvelope(envelope).raw;
+        return { contentType: PROTOBUF_TYPE, chunks: this.protobufLists.chunks(list, start) };
+      }
     }
-    const envelope = this.codec.envelope(head);
-    // Items that stand before the metadata (v1beta1 of metadata lists) cannot be told from it.
-    if (envelope === undefined || head.apiVersion.endsWith('/v1beta1')) return undefined;
-    const chunks = protobufList(this.codec, head, readEnvelope(envelope).raw, parts);
-    return { kind: 'stream', code: 200, contentType: PROTOBUF_TYPE, chunks, finite: true };
   }
 
   watchResponse(
