@@ -197,6 +197,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
   'packages/apiserver/src/http/': ['http', 'http2', 'net', 'stream', 'tls', 'util', 'zlib'], // the port
+  'packages/apiserver/src/kubelet/page-links.ts': ['stream', 'zlib'], // pages come in codings
   'packages/apiserver/src/kubelet/websocket.ts': ['crypto'], // the answer to a WebSocket's key
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
   'packages/apiserver/src/outbound/': ['http', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name

@@ -50,6 +50,9 @@ const web = createServer((message, response) => {
   if (url.startsWith('/moved')) {
     response.writeHead(302, { location: '/here?x' });
     response.end();
+  } else if (url.startsWith('/page')) {
+    response.writeHead(200, { 'content-type': 'text/html' });
+    response.end('<a href="/next?x">next</a><img src="https://elsewhere.test/x">');
   } else message.pipe(response);
 });
 web.on('upgrade', (message: IncomingMessage, socket) => {
@@ -443,6 +446,13 @@ describe('a proxy', () => {
     const kubelets = await good.small.server.call('/api/v1/nodes/n1/proxy/moved');
     await kubelets.bytes();
     expect(kubelets.headers.get('location')).toEqual(['/api/v1/nodes/n1/proxy/pods?from=moved']);
+  });
+
+  test('rewrites where the links of a page lead', async () => {
+    const { text } = await ask('GET', `${PODS}/web:8080/proxy/page`);
+    expect(text).toBe(
+      `<a href="${PODS}/web:8080/proxy/next?x">next</a><img src="https://elsewhere.test/x">`,
+    );
   });
 
   test('leads from its bare path to its root', async () => {

@@ -47,6 +47,8 @@ import {
   type CommandBackend,
 } from './command-translation.ts';
 import { escapedPath, rewrittenUrl } from './go-path.ts';
+import { attributeText } from './html-links.ts';
+import { withLinks } from './page-links.ts';
 import { tunnelledProtocols, tunnelPorts, tunnelProtocol } from './port-tunnel.ts';
 import { acceptHeaders, offeredProtocols } from './websocket.ts';
 
@@ -286,7 +288,7 @@ export class NodeConnector implements Connector {
     const host = request.headers.get('host')?.[0] ?? hostOf(backend);
     const rewriting = { prefix, backend: hostPort(target.host, backend.port), asked: host };
     try {
-      return await handOn(request, {
+      const answer = await handOn(request, {
         caller,
         clock,
         target: backend,
@@ -297,6 +299,9 @@ export class NodeConnector implements Connector {
         rewriteLocation: (location) => rewrittenUrl(location, rewriting),
         endless: false,
       });
+      if (answer.kind !== 'stream' || request.method === 'HEAD') return answer;
+      const inPage = { ...rewriting, prefix: attributeText(prefix) };
+      return withLinks(answer, (link) => rewrittenUrl(link, inPage));
     } catch (error) {
       throw told(error, (why) =>
         request.upgrade === undefined
