@@ -15,6 +15,7 @@ import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
+import { chainMetrics } from './admission/chain-metrics.ts';
 import type { AdmissionFunction } from './admission/functions/admission-function.ts';
 import { policyWarnings, type ExpressionWarning } from './admission/policies/type-check.ts';
 import { conditionMetrics } from './admission/policies/condition-metrics.ts';
@@ -25,6 +26,7 @@ import { describeResource, type GroupVersionKind, type KubeObject } from './api/
 import { makeAuthentication } from './assembly/authentication.ts';
 import type { TokenIssuer } from './authn/token-request.ts';
 import { makeAuthorization } from './assembly/authorization.ts';
+import { accessMetrics } from './authz/access-metrics.ts';
 import { authorize } from './authz/authorize.ts';
 import { impersonate } from './authz/impersonate.ts';
 import { withAccessResources } from './bootstrap/access-resources.ts';
@@ -40,6 +42,7 @@ import { requestMetrics } from './filters/request-metrics.ts';
 import { ShutdownRetryAfter } from './filters/shutdown-retry-after.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
 import type { HealthCheck } from './handlers/health.ts';
+import { healthMetrics } from './handlers/health-metrics.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
 import type { TlsIdentity } from './http/listener.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
@@ -104,6 +107,8 @@ const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export class KubeApiServer {
   readonly metrics = new MetricsRegistry();
+  /** What /metrics/slis tells. */
+  private readonly indicators = new MetricsRegistry();
   private readonly options: KubeApiServerOptions;
   private readonly backend: StorageBackend;
   private readonly served: ServedScheme;
@@ -165,10 +170,12 @@ export class KubeApiServer {
       loopbackToken: this.loopbackToken,
       readFile,
       issuerKeys,
+      metrics: this.metrics,
     });
     this.issuer = authentication.issuer;
-    const modes = makeAuthorization({ ...outside, config, readFile, logger });
-    this.access = new Access({ modes, clock, logger });
+    const access = accessMetrics(this.metrics);
+    const modes = makeAuthorization({ ...outside, config, readFile, logger, metrics: access });
+    this.access = new Access({ modes, clock, logger, observer: access.chain });
     this.bootstrap = this.makeBootstrap(modes.includes('RBAC'));
     this.policies = new AdmissionPolicies({
       scheme: () => this.served.scheme,
@@ -209,17 +216,24 @@ export class KubeApiServer {
       ...(this.audit === undefined ? {} : { audit: this.audit.filter }),
       ...(this.fairness === undefined ? {} : { fairness: this.fairness.filter }),
       impersonate: impersonate(this.access.authorizer),
-      authorize: authorize(this.access.authorizer),
+      authorize: authorize(this.access.authorizer, {
+        decided: access.attempts,
+        monotonicMs: () => clock.monotonicMs(),
+      }),
       mayCreate: (request) => this.access.mayCreate(request),
       inFlight: { readingMax: config.readingMax, mutatingMax: config.mutatingMax },
       timeoutMs: config.requestTimeoutMs,
       watchSecondsMin: config.minRequestSeconds,
       ...(config.streamsMax === 0 ? {} : { limits: { streamsMax: config.streamsMax } }),
       healthChecks: this.checks(),
-      unhealthy: (endpoint, check, reason) => this.reportCheck(endpoint, check, reason),
+      health: {
+        ...healthMetrics(this.indicators),
+        failed: (endpoint, check, reason) => this.reportCheck(endpoint, check, reason),
+      },
       paths: new Map([
         ...authentication.paths,
-        ['/metrics', () => this.showMetrics()],
+        ['/metrics', () => shown(this.metrics)],
+        ['/metrics/slis', () => shown(this.indicators)],
         ...(this.fairness?.paths ?? []),
       ]),
       ...(options.build === undefined ? {} : { build: options.build }),
@@ -422,7 +436,8 @@ export class KubeApiServer {
     const { metrics, caller } = this;
     const scheme = (): Scheme => this.served.scheme;
     const lookup = admissionLookup(scheme);
-    const flags = { enable: config.enabledPlugins, disable: config.disabledPlugins };
+    const { enabledPlugins: enable, disabledPlugins: disable, onlyPlugins: only } = config;
+    const flags = { enable, disable, only };
     const webhooks = makeWebhooks({ scheme, lookup, uuid, random, metrics, caller, kubeconfigs });
     const conditions = conditionMetrics(metrics);
     const { context: policies } = this.policies;
@@ -444,7 +459,10 @@ export class KubeApiServer {
       policies,
       functions,
     };
-    return { chain: new AdmissionChain(defaultPlugins(context, flags)), webhooks };
+    return {
+      chain: new AdmissionChain(defaultPlugins(context, flags), chainMetrics(metrics, clock)),
+      webhooks,
+    };
   }
 
   private outermost(): Filter[] {
@@ -471,6 +489,14 @@ export class KubeApiServer {
           Promise.resolve(this.server.customResources?.settled === false ? 'not finished' : undefined),
       },
       {
+        name: 'etcd-readiness',
+        endpoints: ['readyz'],
+        check: async (signal) => {
+          await this.backend.ready({ signal, timeoutMs: this.options.config.etcd.readyTimeoutMs });
+          return undefined;
+        },
+      },
+      {
         name: 'shutdown',
         endpoints: ['readyz'],
         check: () => Promise.resolve(this.shuttingDown ? 'process is shutting down' : undefined),
@@ -485,11 +511,6 @@ export class KubeApiServer {
     if (level === 'warn' && this.complaints.get(name) === reason) return;
     if (level === 'warn') this.complaints.set(name, reason);
     this.options.logger.log(level, 'a health check failed', { endpoint, check, reason });
-  }
-
-  private showMetrics(): Promise<ApiResponse> {
-    const body = Buffer.from(this.metrics.text());
-    return Promise.resolve({ kind: 'bytes', code: 200, contentType: METRICS_TYPE, body });
   }
 
   /** Waits for the store's first answer. @returns whether it came before the stop */
@@ -514,6 +535,11 @@ export class KubeApiServer {
     }
     return false;
   }
+}
+
+function shown(metrics: MetricsRegistry): Promise<ApiResponse> {
+  const body = Buffer.from(metrics.text());
+  return Promise.resolve({ kind: 'bytes', code: 200, contentType: METRICS_TYPE, body });
 }
 
 function tlsSettings(config: ServerConfig): Pick<TlsIdentity, 'minVersion' | 'ciphers' | 'curves' | 'http2'> {

@@ -19,7 +19,7 @@ import type { Rules } from './crd/rules.ts';
 import type { ConversionCalls } from './crd/webhook-converter.ts';
 import { Turns } from './flowcontrol/turns.ts';
 import { Discovery } from './handlers/discovery.ts';
-import { Health, PING, type HealthCheck } from './handlers/health.ts';
+import { Health, LOG, PING, type HealthCheck, type HealthObserver } from './handlers/health.ts';
 import type { InFlightLimits } from './filters/in-flight.ts';
 import { PATCHERS } from './handlers/patch-kinds.ts';
 import type { Patchers } from './handlers/patchers.ts';
@@ -122,8 +122,8 @@ export interface ApiServerOptions extends SchemeParts {
   /** Of each connection and port. */
   readonly limits?: Partial<ListenerLimits>;
   readonly healthChecks?: readonly HealthCheck[];
-  /** Told why a check failed, which clients are not; the log is, unless said. */
-  readonly unhealthy?: (endpoint: string, check: string, reason: string) => void;
+  /** Told what checks say; the log of failures alone, unless said. */
+  readonly health?: HealthObserver;
   /** Other servers' APIs that are served as part of this one; without it there are none. */
   readonly aggregation?: Aggregation;
   /** How webhooks are called that convert custom resources; without it none is. */
@@ -248,13 +248,15 @@ export class ApiServer {
       health: new Health(
         [
           PING,
+          LOG,
           { name: 'etcd', check: (signal) => this.storeIsReady(signal) },
           ...(options.healthChecks ?? []),
         ],
-        options.unhealthy ??
-          ((endpoint, check, reason) => {
+        options.health ?? {
+          failed: (endpoint, check, reason) => {
             options.logger.warn('a health check failed', { endpoint, check, reason });
-          }),
+          },
+        },
       ),
       exact: new Map([['/version', version], ...openApi.paths, ...(options.paths ?? [])]),
       prefixes: new Map([...openApi.prefixes, ...(options.prefixes ?? [])]),

@@ -236,6 +236,87 @@ describe('audit', () => {
   });
 });
 
+describe('metrics', () => {
+  /** Those that the original calls stable or beta and that say something of this server. */
+  const NAMES = [
+    'apiserver_admission_controller_admission_duration_seconds histogram',
+    'apiserver_admission_step_admission_duration_seconds histogram',
+    'apiserver_audit_event_total counter',
+    'apiserver_audit_level_total counter',
+    'apiserver_authorization_decisions_total counter',
+    'apiserver_current_inflight_requests gauge',
+    'apiserver_flowcontrol_current_executing_requests gauge',
+    'apiserver_flowcontrol_current_executing_seats gauge',
+    'apiserver_flowcontrol_current_inqueue_requests gauge',
+    'apiserver_flowcontrol_dispatched_requests_total counter',
+    'apiserver_flowcontrol_nominal_limit_seats gauge',
+    'apiserver_flowcontrol_request_wait_duration_seconds histogram',
+    'apiserver_longrunning_requests gauge',
+    'apiserver_request_duration_seconds histogram',
+    'apiserver_request_total counter',
+    'apiserver_requested_deprecated_apis gauge',
+    'apiserver_resource_objects gauge',
+    'apiserver_response_sizes histogram',
+    'apiserver_storage_objects gauge',
+    'authenticated_user_requests counter',
+    'authentication_attempts counter',
+    'authentication_duration_seconds histogram',
+    'authorization_attempts_total counter',
+    'authorization_duration_seconds histogram',
+  ];
+
+  test('have the names and types that dashboards know', async () => {
+    const going = new AbortController();
+    const watch = await server.call('/api/v1/namespaces/default/endpoints?watch=1', { signal: going.signal });
+    await ask('GET', '/api/v1/namespaces/default/endpoints');
+    await ask('POST', '/api/v1/namespaces/default/configmaps?dryRun=All', {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'counted' },
+    });
+    expect((await ask('GET', '/api/v1/pods', undefined, { authorization: 'Bearer viewer-token' })).code).toBe(
+      403,
+    );
+    expect((await ask('GET', '/api/v1/pods', undefined, { authorization: 'Bearer wrong' })).code).toBe(401);
+    const viewer = { authorization: 'Bearer viewer-token' };
+    expect((await ask('GET', '/version', undefined, viewer)).code).toBe(200);
+    const { text, headers } = await ask('GET', '/metrics');
+    expect(headers.get('content-type')).toEqual(['text/plain; version=0.0.4; charset=utf-8']);
+    const types = [...text.matchAll(/^# TYPE (\S+ \S+)$/gm)].map(([, type]) => type);
+    expect(NAMES.filter((name) => !types.includes(name))).toEqual([]);
+    expect(types).toEqual([...new Set(types)]);
+    for (const line of [
+      'apiserver_longrunning_requests{component="apiserver",group="",resource="endpoints",scope="namespace",subresource="",verb="WATCH",version="v1"} 1',
+      'authorization_attempts_total{result="no-opinion"} ',
+      'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="allowed"} ',
+      'authentication_attempts{result="error"} ',
+      'apiserver_requested_deprecated_apis{group="",removed_release="",resource="endpoints",subresource="",version="v1"} 1',
+      'apiserver_admission_controller_admission_duration_seconds_count{name="ResourceQuota",operation="CREATE",rejected="false",type="validate"} ',
+    ]) {
+      expect(text).toContain(line);
+    }
+    going.abort();
+    await watch.bytes().catch(() => undefined);
+  });
+
+  test('of checks, as indicators', async () => {
+    const { text: checks } = await ask('GET', '/readyz?verbose');
+    expect(checks.split('\n')).toEqual(
+      expect.arrayContaining([
+        '[+]ping ok',
+        '[+]log ok',
+        '[+]etcd ok',
+        '[+]etcd-readiness ok',
+        '[+]shutdown ok',
+      ]),
+    );
+    expect((await ask('GET', '/livez/etcd-readiness')).code).toBe(404);
+    const { text } = await ask('GET', '/metrics/slis');
+    expect(text).toContain('kubernetes_healthcheck{name="etcd",type="readyz"} 1');
+    expect(text).toMatch(/kubernetes_healthchecks_total\{name="ping",status="success",type="readyz"\} [1-9]/);
+  });
+});
+
 describe('encryption at rest', () => {
   test('clients see plain text, the store does not', async () => {
     const secret = {

@@ -11,6 +11,7 @@ import { Decisions, scopeOf } from '../src/admission/policies/scope.ts';
 import { runSteps, Slices } from '../src/admission/policies/steps.ts';
 import type { KubeObject } from '../src/api/meta.ts';
 import { parseLabelSelector } from '../src/api/selectors.ts';
+import { accessMetrics } from '../src/authz/access-metrics.ts';
 import { resourceAttributes } from '../src/authz/attributes.ts';
 import {
   checkMatchConditions,
@@ -21,6 +22,7 @@ import { WebhookAuthorizer } from '../src/authz/webhook.ts';
 import { BaseEnvironment, CURRENT_VERSION } from '../src/cel/environment.ts';
 import { CONDITION, PolicyCompiler } from '../src/cel/policy-expressions.ts';
 import { readYaml } from '../src/codec/yaml.ts';
+import { MetricsRegistry } from '../src/metrics/registry.ts';
 import { FieldErrors } from '../src/validation/field-errors.ts';
 import { FieldPath } from '../src/validation/field-path.ts';
 import { allowing, attributesFor } from './admission-cluster.ts';
@@ -133,6 +135,8 @@ describe.each(read<AuthorizationCase>('authorization-conditions'))('%s', (_cover
     if (data.error === undefined) expect(matches(attributes)).toBe(data.outcome);
     else expect(() => matches(attributes)).toThrow(new MatchConditionError(data.error));
     let asked = 0;
+    const registry = new MetricsRegistry();
+    const observed = accessMetrics(registry);
     const answers = ['NoOpinion', 'Deny'].map((failurePolicy) =>
       new WebhookAuthorizer({
         post: () => {
@@ -145,9 +149,20 @@ describe.each(read<AuthorizationCase>('authorization-conditions'))('%s', (_cover
         failurePolicy: failurePolicy === 'Deny' ? 'Deny' : 'NoOpinion',
         matches,
         monotonicMs: () => 0,
+        observer: observed.webhook('first'),
       }).authorize(attributes),
     );
     const kinds = (await Promise.all(answers)).map(({ kind }) => kind);
+    const counted = (name: string): string | undefined =>
+      registry
+        .text()
+        .split('\n')
+        .find((line) => line.startsWith(`${name}{`))
+        ?.split(' ')[1];
+    const prefix = 'apiserver_authorization_match_condition';
+    expect(counted(`${prefix}_evaluation_seconds_count`)).toBe('2');
+    expect(counted(`${prefix}_evaluation_errors_total`)).toBe(data.error === undefined ? undefined : '2');
+    expect(counted(`${prefix}_exclusions_total`)).toBe(data.outcome === false ? '2' : undefined);
     if (data.error !== undefined) expect(kinds).toEqual(['no-opinion', 'deny']);
     else expect(kinds).toEqual(data.outcome === true ? ['allow', 'allow'] : ['no-opinion', 'no-opinion']);
     expect(asked).toBe(data.outcome === true ? 2 : 0);

@@ -5,6 +5,8 @@
  * Modelled on apiserver's admission/chain.go and its reinvocation handler.
  */
 
+import type { Clock } from '@keelson/base';
+
 import type { KubeObject } from '../api/meta.ts';
 import {
   mutates,
@@ -15,11 +17,28 @@ import {
   type Operation,
 } from './admission.ts';
 
+/** Told how long plugins took and whether they refused. */
+export interface ChainObserver {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** @returns told each time the plugin has had its turn; asked for once */
+  plugin(name: string, step: Step, operation: Operation): TurnObserver;
+  /** All plugins of a step together. */
+  step(step: Step, operation: Operation, rejected: boolean, seconds: number): void;
+}
+
+/** `admit` mutates, `validate` does not. */
+export type Step = 'admit' | 'validate';
+type TurnObserver = (rejected: boolean, seconds: number) => void;
+
 export class AdmissionChain {
   private readonly plugins: readonly AdmissionPlugin[];
+  private readonly observer: ChainObserver | undefined;
+  /** By step and operation, in the order of the plugins. */
+  private readonly turns = new Map<string, (TurnObserver | undefined)[]>();
 
-  constructor(plugins: readonly AdmissionPlugin[]) {
+  constructor(plugins: readonly AdmissionPlugin[], observer?: ChainObserver) {
     this.plugins = plugins;
+    this.observer = observer;
   }
 
   /** Names of the plugins, in order. */
@@ -37,6 +56,7 @@ export class AdmissionChain {
    * @throws ApiError the first refusal
    */
   async mutate(attributes: AdmissionAttributes): Promise<KubeObject | undefined> {
+    const watch = this.stopwatch('admit', attributes.operation);
     let current = attributes;
     const request = {};
     let repeats = false;
@@ -48,23 +68,98 @@ export class AdmissionChain {
           repeats = true;
         },
       };
-      for (const plugin of this.plugins) {
+      for (const [place, plugin] of this.plugins.entries()) {
         if (!mutates(plugin) || !plugin.handles(attributes.operation)) continue;
-        const admitted = plugin.admit(current, pass);
-        const object = admitted instanceof Promise ? await admitted : admitted;
-        if (object !== current.object) current = { ...attributes, object };
+        try {
+          const admitted = plugin.admit(current, pass);
+          const object = admitted instanceof Promise ? await admitted : admitted;
+          if (object !== current.object) current = { ...attributes, object };
+        } catch (error) {
+          watch?.refused(place);
+          throw error;
+        }
+        watch?.passed(place);
       }
       if (!repeats) break;
     }
+    watch?.over(false);
     return current.object;
   }
 
   /** @throws ApiError the first refusal */
   async validate(attributes: AdmissionAttributes): Promise<void> {
-    for (const plugin of this.plugins) {
+    const watch = this.stopwatch('validate', attributes.operation);
+    for (const [place, plugin] of this.plugins.entries()) {
       if (!validates(plugin) || !plugin.handles(attributes.operation)) continue;
-      const pending = plugin.validate(attributes);
-      if (pending !== undefined) await pending;
+      try {
+        const pending = plugin.validate(attributes);
+        if (pending !== undefined) await pending;
+      } catch (error) {
+        watch?.refused(place);
+        throw error;
+      }
+      watch?.passed(place);
     }
+    watch?.over(false);
+  }
+
+  private stopwatch(step: Step, operation: Operation): Stopwatch | undefined {
+    const { observer } = this;
+    if (observer === undefined) return undefined;
+    const key = `${step} ${operation}`;
+    let turns = this.turns.get(key);
+    if (turns === undefined) {
+      turns = [];
+      this.turns.set(key, turns);
+    }
+    const known = turns;
+    const turnOf = (place: number): TurnObserver =>
+      (known[place] ??= observer.plugin(this.plugins[place].name, step, operation));
+    return new Stopwatch(observer, step, operation, turnOf);
+  }
+}
+
+/** One step of one request: the clock is read once between two plugins. */
+class Stopwatch {
+  private readonly observer: ChainObserver;
+  private readonly kind: Step;
+  private readonly operation: Operation;
+  private readonly turnOf: (place: number) => TurnObserver;
+  private readonly startMs: number;
+  private lastMs: number;
+
+  constructor(
+    observer: ChainObserver,
+    kind: Step,
+    operation: Operation,
+    turnOf: (place: number) => TurnObserver,
+  ) {
+    this.turnOf = turnOf;
+    this.observer = observer;
+    this.kind = kind;
+    this.operation = operation;
+    this.startMs = observer.clock.monotonicMs();
+    this.lastMs = this.startMs;
+  }
+
+  /** @param place of the plugin */
+  passed(place: number): void {
+    this.tell(place, false);
+  }
+
+  /** It was the last of the step. */
+  refused(place: number): void {
+    this.tell(place, true);
+    this.over(true);
+  }
+
+  over(rejected: boolean): void {
+    this.observer.step(this.kind, this.operation, rejected, (this.lastMs - this.startMs) / 1_000);
+  }
+
+  private tell(place: number, rejected: boolean): void {
+    const nowMs = this.observer.clock.monotonicMs();
+    this.turnOf(place)(rejected, (nowMs - this.lastMs) / 1_000);
+    this.lastMs = nowMs;
   }
 }

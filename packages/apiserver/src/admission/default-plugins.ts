@@ -115,11 +115,22 @@ export interface PluginFlags {
   readonly enable?: readonly string[];
   /** --disable-admission-plugins. */
   readonly disable?: readonly string[];
+  /** --admission-control, older than the others: these and no more. Empty: not given. */
+  readonly only?: readonly string[];
 }
 
 /** What is wrong with the flags, in the original's words; empty when nothing is. */
-export function pluginFlagErrors({ enable = [], disable = [] }: PluginFlags): string[] {
+export function pluginFlagErrors({ enable = [], disable = [], only = [] }: PluginFlags): string[] {
   const errors: string[] = [];
+  if (only.length > 0 && enable.length + disable.length > 0) {
+    errors.push(
+      'admission-control and enable-admission-plugins/disable-admission-plugins flags are mutually exclusive',
+    );
+  }
+  for (const name of only) {
+    if (!PLUGIN_NAMES.includes(name))
+      errors.push(`admission-control plugin ${JSON.stringify(name)} is unknown`);
+  }
   for (const name of enable) {
     if (!PLUGIN_NAMES.includes(name)) {
       errors.push(`enable-admission-plugins plugin ${JSON.stringify(name)} is unknown`);
@@ -153,11 +164,12 @@ const FUNCTIONS_BEFORE = 'MutatingAdmissionPolicy';
 export function defaultPlugins(context: PluginContext, flags: PluginFlags = {}): AdmissionPlugin[] {
   const errors = pluginFlagErrors(flags);
   if (errors.length > 0) throw new PluginFlagsError(errors.join(', '));
-  const { enable = [], disable = [] } = flags;
+  const { enable = [], disable = [], only = [] } = flags;
   checkFunctions(context.functions?.functions ?? [], PLUGIN_NAMES);
   return ENTRIES.flatMap(({ name, on: byDefault, make }) => {
     const functions = functionsBefore(name, context.functions, FUNCTIONS_BEFORE);
-    const wanted = byDefault ? !disable.includes(name) : enable.includes(name);
+    const wanted =
+      only.length > 0 ? only.includes(name) : byDefault ? !disable.includes(name) : enable.includes(name);
     const plugin = wanted ? make?.(context) : undefined;
     return plugin === undefined ? functions : [...functions, plugin];
   });

@@ -66,4 +66,13 @@ describe('flags', () => {
     ]);
     expect(() => named(['Nope'], [])).toThrow('enable-admission-plugins plugin "Nope" is unknown');
   });
+
+  test('the older flag names all there shall be, and stands alone', () => {
+    const only = ['AlwaysPullImages', 'NamespaceLifecycle'];
+    expect(defaultPlugins(pluginContext(), { only }).map(({ name }) => name)).toEqual(only.toReversed());
+    expect(pluginFlagErrors({ only: ['Nope', 'Priority'], disable: ['Priority'] })).toEqual([
+      'admission-control and enable-admission-plugins/disable-admission-plugins flags are mutually exclusive',
+      'admission-control plugin "Nope" is unknown',
+    ]);
+  });
 });

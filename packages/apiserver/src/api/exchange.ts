@@ -63,6 +63,8 @@ export interface RequestContext {
   readonly receivedMs: number;
   /** Path and query as they came. */
   readonly target?: string;
+  /** Told the size of the answer's body as it was sent, bytes, by whoever sends it. */
+  sent?: (bytes: number) => void;
   /** Set by audit where it wants to know what was sent. */
   audit?: AuditTap | undefined;
 }

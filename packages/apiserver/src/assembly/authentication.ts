@@ -34,9 +34,11 @@ import { TokenFile } from '../authn/token-file.ts';
 import { discoveryDocument, keySet, TokenIssuer } from '../authn/token-request.ts';
 import { WebhookTokens } from '../authn/webhook-token.ts';
 import { X509Users } from '../authn/x509.ts';
+import { authenticationMetrics } from '../authn/authentication-metrics.ts';
 import { readYaml } from '../codec/yaml.ts';
 import type { ServerCredentials } from '../credentials/credentials.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
+import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { OidcConfig, ServerConfig, TokenWebhookConfig } from '../options/config.ts';
 import type { ProgramRunner } from '../outbound/exec-credentials.ts';
 import type { HttpsCaller } from '../outbound/https-caller.ts';
@@ -63,6 +65,7 @@ export interface AuthenticationParts {
   readonly caller: HttpsCaller;
   /** Ends questions to the webhook. */
   readonly signal: AbortSignal;
+  readonly metrics: MetricsRegistry;
 }
 
 export interface Authentication {
@@ -134,6 +137,8 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     filter: authenticate(firstRequest(ways), {
       anonymous: named ? { enabled: false } : (file?.anonymous ?? { enabled: config.anonymous }),
       ...(requestHeader === undefined ? {} : { proxyHeaders: proxyHeaders(requestHeader) }),
+      observer: authenticationMetrics(parts.metrics),
+      monotonicMs: () => clock.monotonicMs(),
       refused: (request: ApiRequest, error) =>
         logger.info('Unable to authenticate the request', {
           path: request.path,

@@ -5,6 +5,7 @@
 
 import type { Clock, Logger } from '@keelson/base';
 
+import type { AccessMetrics } from '../authz/access-metrics.ts';
 import { readAbacPolicies } from '../authz/abac.ts';
 import { readAuthorizationConfig, type ConfiguredMode } from '../authz/authorization-config.ts';
 import { matchConditions } from '../authz/match-conditions.ts';
@@ -26,6 +27,7 @@ export interface AuthorizationParts {
   readonly logger: Logger;
   /** Ends questions to webhooks. */
   readonly signal: AbortSignal;
+  readonly metrics: AccessMetrics;
 }
 
 /** The original's, for webhooks of --authorization-webhook-config-file. */
@@ -88,12 +90,12 @@ function abacMode({ config, readFile, logger }: AuthorizationParts): Authorizati
       `Policy file ${path} contained unversioned rules. See docs/admin/authorization.md#abac-mode for ABAC file format details.`,
     );
   }
-  return { authorizer, rules: authorizer };
+  return { label: { type: 'ABAC', name: 'abac' }, authorizer, rules: authorizer };
 }
 
 function webhookMode(
   { name, webhook }: WebhookMode,
-  { readFile, programs, caller, clock, logger, signal }: AuthorizationParts,
+  { readFile, programs, caller, clock, logger, signal, metrics }: AuthorizationParts,
 ): AuthorizationMode {
   const { kubeconfig, timeoutMs, version, authorizedTtlMs, unauthorizedTtlMs, failurePolicy } = webhook;
   const { matchConditions: conditions } = webhook;
@@ -109,11 +111,12 @@ function webhookMode(
     failurePolicy,
     ...(conditions.length === 0 ? {} : { matches: matchConditions(conditions) }),
     monotonicMs: () => clock.monotonicMs(),
+    observer: metrics.webhook(name),
     failed: (error) =>
       logger.warn('an authorization webhook did not answer', {
         authorizer: name,
         error: error instanceof Error ? error.message : String(error),
       }),
   });
-  return { authorizer, rules: UNTOLD };
+  return { label: { type: 'Webhook', name }, authorizer, rules: UNTOLD };
 }

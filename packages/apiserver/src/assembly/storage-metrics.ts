@@ -1,5 +1,6 @@
 /** What the watch caches count, shown under the original's names. */
 
+import { describeResource, type GroupResource } from '../api/meta.ts';
 import type { ObjectStats } from '../flowcontrol/work-estimate.ts';
 import { Gauge, type MetricsRegistry } from '../metrics/registry.ts';
 import { CachedBackend } from '../storage/cacher-backend.ts';
@@ -67,6 +68,24 @@ export function storageMetrics(registry: MetricsRegistry, backend: StorageBacken
   for (const [name, count, help] of COUNTERS) {
     registry.add(new Gauge(name, help, labels, series(count), 'counter'));
   }
+  // A cache counts when it is filled; a resource that nobody needed yet is not told.
+  const counted = (): [GroupResource, number][] =>
+    backend.cachers.flatMap(({ resource, objectCount }) =>
+      objectCount === undefined ? [] : [[resource.resource, objectCount]],
+    );
+  registry.add(
+    new Gauge('apiserver_resource_objects', 'Objects in the store, by resource.', labels, () =>
+      counted().map(([{ group, resource }, count]) => [[group, resource], count] as const),
+    ),
+  );
+  registry.add(
+    new Gauge(
+      'apiserver_storage_objects',
+      'Objects in the store, by resource; the older name.',
+      ['resource'],
+      () => counted().map(([resource, count]) => [[describeResource(resource)], count] as const),
+    ),
+  );
   registry.add(
     new Gauge(
       'apiserver_watch_cache_resource_version',

@@ -25,21 +25,41 @@ export interface AuthenticateOptions {
   readonly proxyHeaders?: readonly string[];
   /** Is told why a credential was refused, for the log; the client is not. */
   readonly refused?: (request: ApiRequest, error: AuthenticationError) => void;
+  readonly observer?: AuthenticationObserver;
+  /** Wanted with an observer. */
+  readonly monotonicMs?: () => number;
+}
+
+/** Told what is counted. */
+export interface AuthenticationObserver {
+  /** `failure`: nobody was known and nobody is let in; `error`: a credential that is wrong. */
+  attempt(result: 'success' | 'failure' | 'error', seconds: number): void;
+  user(name: string): void;
 }
 
 export function authenticate(authenticator: RequestAuthenticator, options: AuthenticateOptions): Filter {
+  const { observer, monotonicMs = () => 0 } = options;
   return async (request, next) => {
+    const startMs = monotonicMs();
+    const attempt = (result: 'success' | 'failure' | 'error'): void =>
+      observer?.attempt(result, (monotonicMs() - startMs) / 1_000);
     let found: Authenticated | undefined;
     try {
       found = await authenticator.authenticate(request);
     } catch (error) {
       if (!(error instanceof AuthenticationError)) throw error;
       options.refused?.(request, error);
+      attempt('error');
       throw unauthorized();
     }
     const who =
       found === undefined ? anonymous(options.anonymous, request.info.path) : withAuthenticatedGroup(found);
-    if (who === undefined) throw unauthorized();
+    if (who === undefined) {
+      attempt('failure');
+      throw unauthorized();
+    }
+    attempt('success');
+    observer?.user(who.user.name);
     request.context.user = who.user;
     return next(withoutCredentials(request, options.proxyHeaders ?? []));
   };

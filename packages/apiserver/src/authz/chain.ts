@@ -15,8 +15,22 @@ import {
 } from '../api/user-info.ts';
 import { EVERYTHING, joinRules, NO_RULES, type RuleResolver, type UserRules } from './user-rules.ts';
 
+export interface ModeLabel {
+  /** `RBAC`, `Webhook`. */
+  readonly type: string;
+  /** Its own among those of the type: `rbac`, what a file calls it. */
+  readonly name: string;
+}
+
+/** Told who decided. */
+export interface ChainObserver {
+  decided(by: ModeLabel, kind: 'allow' | 'deny'): void;
+}
+
 /** A mode with what it can tell of a user's rules; one that cannot tell says so in their errors. */
 export interface Mode {
+  /** How metrics call it. */
+  readonly label?: ModeLabel;
   readonly authorizer: Authorizer;
   readonly rules: RuleResolver;
 }
@@ -27,6 +41,7 @@ const NOTHING: RuleResolver = {
 
 /** Allows whatever is asked. */
 export const ALWAYS_ALLOW: Mode = {
+  label: { type: 'AlwaysAllow', name: 'alwaysallow' },
   authorizer: { authorize: () => Promise.resolve({ kind: 'allow', reason: '' }) },
   rules: EVERYTHING,
 };
@@ -41,10 +56,12 @@ export const ALWAYS_DENY: Mode = {
 
 export class AuthorizerChain implements Authorizer, RuleResolver {
   private readonly modes: readonly Mode[];
+  private readonly observer: ChainObserver | undefined;
 
   /** @param modes in the order they are asked */
-  constructor(modes: readonly Mode[]) {
+  constructor(modes: readonly Mode[], observer?: ChainObserver) {
     this.modes = modes;
+    this.observer = observer;
   }
 
   /** Reasons and errors of those without an opinion are joined by line ends. */
@@ -52,11 +69,13 @@ export class AuthorizerChain implements Authorizer, RuleResolver {
     if (attributes.user.groups.includes(GROUP_MASTERS)) return { kind: 'allow', reason: '' };
     const reasons: string[] = [];
     const errors: string[] = [];
-    for (const { authorizer } of this.modes) {
+    for (const { authorizer, label } of this.modes) {
       const decision = await authorizer.authorize(attributes);
       if (decision.reason !== '') reasons.push(decision.reason);
       if (decision.error !== undefined) errors.push(decision.error);
-      if (decision.kind !== 'no-opinion') return decision;
+      if (decision.kind === 'no-opinion') continue;
+      if (label !== undefined) this.observer?.decided(label, decision.kind);
+      return decision;
     }
     return {
       kind: 'no-opinion',

@@ -27,6 +27,16 @@ export interface WebhookAuthorizerOptions {
   readonly monotonicMs: () => number;
   /** Is told why there was no answer. */
   readonly failed?: (error: unknown) => void;
+  readonly observer?: WebhookObserver;
+}
+
+/** Told what is counted. */
+export interface WebhookObserver {
+  /** What its conditions said: ask it, do not, or nothing that could be understood. */
+  conditions(outcome: 'matched' | 'excluded' | 'failed', seconds: number): void;
+  asked(result: 'success' | 'timeout' | 'error', seconds: number): void;
+  /** Its silence counted as no opinion. */
+  failedOpen(result: 'timeout' | 'error'): void;
 }
 
 /** As the original's cache. */
@@ -50,11 +60,8 @@ export class WebhookAuthorizer implements Authorizer {
   }
 
   authorize(attributes: AuthorizationAttributes): Promise<Decision> {
-    const { matches } = this.options;
     try {
-      if (matches !== undefined && !matches(attributes)) {
-        return Promise.resolve({ kind: 'no-opinion', reason: '' });
-      }
+      if (!this.concerns(attributes)) return Promise.resolve({ kind: 'no-opinion', reason: '' });
     } catch (error) {
       return Promise.resolve(this.unanswered(error));
     }
@@ -69,6 +76,20 @@ export class WebhookAuthorizer implements Authorizer {
       this.pending.set(key, pending);
     }
     return pending;
+  }
+
+  /** @throws what its conditions throw */
+  private concerns(attributes: AuthorizationAttributes): boolean {
+    const { matches, observer, monotonicMs } = this.options;
+    if (matches === undefined) return true;
+    const startMs = monotonicMs();
+    let outcome: 'matched' | 'excluded' | 'failed' = 'failed';
+    try {
+      outcome = matches(attributes) ? 'matched' : 'excluded';
+      return outcome === 'matched';
+    } finally {
+      observer?.conditions(outcome, (monotonicMs() - startMs) / 1_000);
+    }
   }
 
   private remembered(key: string): Decision | undefined {
@@ -110,7 +131,10 @@ export class WebhookAuthorizer implements Authorizer {
   }
 
   private async ask(spec: object): Promise<Decision> {
-    const { post, version } = this.options;
+    const { post, version, observer, monotonicMs, failurePolicy } = this.options;
+    const startMs = monotonicMs();
+    const asked = (result: 'success' | 'timeout' | 'error'): void =>
+      observer?.asked(result, (monotonicMs() - startMs) / 1_000);
     let answer: unknown;
     try {
       answer = await post({
@@ -121,8 +145,12 @@ export class WebhookAuthorizer implements Authorizer {
         status: { allowed: false },
       });
     } catch (error) {
+      const result = isTimeout(error) ? 'timeout' : 'error';
+      asked(result);
+      if (failurePolicy === 'NoOpinion') observer?.failedOpen(result);
       return this.unanswered(error);
     }
+    asked('success');
     const { allowed, denied, reason } = fieldsOf(fieldsOf(answer).status);
     if (denied === true && allowed === true) {
       return {
@@ -134,6 +162,10 @@ export class WebhookAuthorizer implements Authorizer {
     const kind = denied === true ? 'deny' : allowed === true ? 'allow' : 'no-opinion';
     return { kind, reason: textOf(reason) };
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && /deadline exceeded|timeout/i.test(error.message);
 }
 
 /** How much of a question its asker can choose freely. */

@@ -10,7 +10,7 @@ import type { ApiRequest } from '../api/exchange.ts';
 import { describeResource, type GroupResource } from '../api/meta.ts';
 import type { Authorizer } from '../api/user-info.ts';
 import { attributesOf } from '../authz/attributes.ts';
-import { ALWAYS_ALLOW, ALWAYS_DENY, AuthorizerChain, type Mode } from '../authz/chain.ts';
+import { ALWAYS_ALLOW, ALWAYS_DENY, AuthorizerChain, type ChainObserver, type Mode } from '../authz/chain.ts';
 import { EscalationCheck } from '../authz/escalation.ts';
 import { forbiddenRequest } from '../authz/forbidden.ts';
 import { NodeAuthorizer } from '../authz/node-authorizer.ts';
@@ -33,6 +33,8 @@ export interface AccessOptions {
   readonly modes: readonly AuthorizationMode[];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told who decided. */
+  readonly observer?: ChainObserver;
 }
 
 const RBAC_KINDS: readonly [RbacKind, string][] = [
@@ -63,7 +65,10 @@ export class Access {
   constructor(options: AccessOptions) {
     this.options = options;
     this.rbac = new RbacAuthorizer(this.objects);
-    this.authorizer = new AuthorizerChain(options.modes.map((mode) => this.modeOf(mode)));
+    this.authorizer = new AuthorizerChain(
+      options.modes.map((mode) => this.modeOf(mode)),
+      options.observer,
+    );
     this.escalation = new EscalationCheck(this.rbac, this.authorizer);
     this.aggregation = new RoleAggregation(options.clock, options.logger);
   }
@@ -162,9 +167,9 @@ export class Access {
   private modeOf(mode: AuthorizationMode): Mode {
     switch (mode) {
       case 'RBAC':
-        return bothOf(this.rbac);
+        return bothOf(mode, this.rbac);
       case 'Node':
-        return bothOf(new NodeAuthorizer(this.nodes));
+        return bothOf(mode, new NodeAuthorizer(this.nodes));
       case 'AlwaysAllow':
         return ALWAYS_ALLOW;
       case 'AlwaysDeny':
@@ -176,6 +181,6 @@ export class Access {
 }
 
 /** An authorizer that can tell its rules. */
-function bothOf(authorizer: Authorizer & RuleResolver): Mode {
-  return { authorizer, rules: authorizer };
+function bothOf(type: string, authorizer: Authorizer & RuleResolver): Mode {
+  return { label: { type, name: type.toLowerCase() }, authorizer, rules: authorizer };
 }

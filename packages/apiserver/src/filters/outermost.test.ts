@@ -82,6 +82,61 @@ describe('metrics', () => {
     const [broken] = await count([['GET', '/readyz']], () => Promise.reject(new Error('bug')));
     expect(broken).toContain('code="500"');
   });
+
+  test('words that a client makes up are no labels (CVE-2020-8552)', async () => {
+    const missing = new ApiError({ code: 404, reason: 'NotFound', message: 'no' });
+    const requests = Array.from({ length: 50 }, (_none, n): [string, string] => [
+      `MADE${n}`,
+      `/apis/group${n}/v${n}/namespaces/a/things${n}/x/sub${n}?dryRun=no${n}`,
+    ]);
+    expect(await count(requests, () => Promise.reject(missing))).toEqual([
+      'apiserver_request_total{code="404",component="apiserver",dry_run="invalid",group="",resource="",scope="resource",subresource="",verb="OTHER",version=""} 50',
+    ]);
+    const registry = new MetricsRegistry();
+    const stranger = requestOf('GET', '/apis/made/v1/up');
+    await requestMetrics(registry, systemClock)(stranger, () => Promise.reject(missing)).catch(() => {});
+    stranger.context.sent?.(7);
+    expect(registry.text()).not.toContain('made');
+    const odd = requests.map(([method], n): [string, string] => [method, `/path${n}?dryRun=no${n}`]);
+    expect(await count(odd)).toHaveLength(1);
+  });
+
+  test('what lasts is counted while it does; sizes and deprecated versions', async () => {
+    const registry = new MetricsRegistry();
+    const filter = requestMetrics(registry, systemClock);
+    const lines = (name: string): string[] =>
+      registry
+        .text()
+        .split('\n')
+        .filter((line) => line.startsWith(name));
+    const waiting: AsyncIterable<Buffer> = {
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }),
+    };
+    const watch = await filter(requestOf('GET', '/api/v1/pods?watch=1'), () =>
+      Promise.resolve({ kind: 'stream', code: 200, contentType: '', chunks: waiting, headers: new Map() }),
+    );
+    expect(lines('apiserver_longrunning_requests{')).toEqual([
+      'apiserver_longrunning_requests{component="apiserver",group="",resource="pods",scope="cluster",subresource="",verb="WATCH",version="v1"} 1',
+    ]);
+    if (watch.kind !== 'stream') throw new Error('it was a stream');
+    await watch.chunks[Symbol.asyncIterator]().return?.();
+    const gone = filter(requestOf('GET', '/api/v1/pods?watch=1'), () => Promise.reject(new Error('no')));
+    await expect(gone).rejects.toThrow('no');
+    expect(lines('apiserver_longrunning_requests{')).toEqual([]);
+
+    const list = requestOf('GET', '/api/v1/endpoints');
+    await filter(list, (request) => {
+      request.context.auditAnnotations.set('k8s.io/deprecated', 'true');
+      return Promise.resolve(OK);
+    });
+    list.context.sent?.(2_500);
+    expect(lines('apiserver_response_sizes_sum')).toEqual([
+      'apiserver_response_sizes_sum{component="apiserver",group="",resource="endpoints",scope="cluster",subresource="",verb="LIST",version="v1"} 2500',
+    ]);
+    expect(lines('apiserver_requested_deprecated_apis')).toEqual([
+      'apiserver_requested_deprecated_apis{group="",removed_release="",resource="endpoints",subresource="",version="v1"} 1',
+    ]);
+  });
 });
 
 test('Strict-Transport-Security on every answer', async () => {

@@ -1,21 +1,24 @@
 /**
- * Counts requests by what they ask for and how they were answered, and how long the answer took, under the names the
- * original gives these metrics. A stream's end is not waited for.
+ * Counts requests by what they ask for and how they were answered, how long the answer took and how large it was, under
+ * the names the original gives these metrics. What lasts as long as its client wants is counted while it does.
  *
  * Modelled on apiserver's endpoints/metrics.
  */
 
 import type { Clock } from '@keelson/base';
 
-import type { ApiRequest, Filter } from '../api/exchange.ts';
+import type { ApiRequest, ApiResponse, Filter } from '../api/exchange.ts';
 import { ApiError } from '../api/status.ts';
 import { Counter, Gauge, Histogram, type MetricsRegistry } from '../metrics/registry.ts';
 import { isLongRunning } from './long-running.ts';
+import { Until } from './until-over.ts';
 
 /** Seconds; the original's, with fewer steps between 0.1 and 1. */
 const DURATIONS: readonly number[] = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
+/** Bytes. */
+const SIZES: readonly number[] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 /** Paths that are told by name. */
 const PATHS: ReadonlySet<string> = new Set([
   '/',
@@ -29,7 +32,19 @@ const PATHS: ReadonlySet<string> = new Set([
   '/readyz',
   '/version',
 ]);
+/** Answers that say nothing of what was asked for: anybody gets them for names that he made up. */
+const STRANGERS: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 429]);
+/** Resources that were there; an aggregated server may say so of any name. */
+const KNOWN_MAX = 10_000;
+const VERBS: ReadonlySet<string> = new Set(
+  'APPLY CONNECT CREATE DELETE DELETECOLLECTION GET HEAD LIST OPTIONS PATCH POST PROXY PUT WATCH'.split(' '),
+);
 const READING: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
+const SIZED: ReadonlySet<string> = new Set(['get', 'list']);
+/** Its place among the labels; some metrics go without. */
+const DRY_RUN = 1;
+/** The annotation of audit events that says so. */
+const DEPRECATED = 'k8s.io/deprecated';
 
 /** @param registry is given the metrics */
 export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter {
@@ -43,7 +58,24 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
   const duration = registry.add(
     new Histogram('apiserver_request_duration_seconds', 'Time until the answer, seconds.', what, DURATIONS),
   );
-  const running = { mutating: 0, readOnly: 0, long: 0 };
+  const sizes = registry.add(
+    new Histogram(
+      'apiserver_response_sizes',
+      'Size of answers to gets and lists, bytes.',
+      what.filter((label) => label !== 'dry_run'),
+      SIZES,
+    ),
+  );
+  const deprecated = new Map<string, readonly string[]>();
+  registry.add(
+    new Gauge(
+      'apiserver_requested_deprecated_apis',
+      'Deprecated versions that were asked for.',
+      ['group', 'removed_release', 'resource', 'subresource', 'version'],
+      () => [...deprecated.values()].map((labels) => [labels, 1] as const),
+    ),
+  );
+  const running = { mutating: 0, readOnly: 0 };
   registry.add(
     new Gauge(
       'apiserver_current_inflight_requests',
@@ -55,40 +87,105 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
       ],
     ),
   );
+  /** What was there when somebody asked for it: at most what the server serves. */
+  const known = new Set<string>();
+  const lasting = new LastingRequests();
   registry.add(
     new Gauge(
       'apiserver_longrunning_requests',
-      'Watches and their like that were begun and wait for an answer.',
-      [],
-      () => [[[], running.long]],
+      'Watches and their like that go on now.',
+      what.filter((label) => label !== 'dry_run'),
+      () => lasting.series(),
     ),
   );
   return async (request, next) => {
-    const { info } = request;
+    const { info, context } = request;
     const startMs = clock.monotonicMs();
-    const kind = isLongRunning(info) ? 'long' : READING.has(info.verb) ? 'readOnly' : 'mutating';
-    running[kind] += 1;
+    const long = isLongRunning(info);
+    let labels = labelsOf(request);
+    const undried = labels.filter((_label, place) => place !== DRY_RUN);
+    const kind = READING.has(info.verb) ? 'readOnly' : 'mutating';
+    const over = long ? lasting.begin(undried) : undefined;
+    if (!long) running[kind] += 1;
+    if (SIZED.has(info.verb)) {
+      context.sent = (bytes) => {
+        if (!info.isResource || known.has(resourceOf(request))) sizes.observe(undried, bytes);
+      };
+    }
     let code = 500;
+    let lasts = false;
     try {
       const response = await next(request);
       ({ code } = response);
-      return response;
+      if (over === undefined) return response;
+      const followed = lastingAnswer(response, over);
+      lasts = followed !== response;
+      return followed;
     } catch (error) {
       if (error instanceof ApiError) code = error.code;
       throw error;
     } finally {
-      running[kind] -= 1;
-      const labels = labelsOf(request);
+      if (!long) running[kind] -= 1;
+      else if (!lasts) over?.();
+      if (info.isResource) {
+        const what = resourceOf(request);
+        if (!STRANGERS.has(code) && known.size < KNOWN_MAX) known.add(what);
+        if (!known.has(what)) labels = unknownOf(labels);
+      }
       total.add([String(code), ...labels]);
-      if (kind !== 'long') duration.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+      if (!long) duration.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+      if (context.auditAnnotations.has(DEPRECATED)) {
+        const { group, resource, subresource, version } = info;
+        const series = [group, '', resource, subresource, version];
+        deprecated.set(series.join(' '), series);
+      }
     }
   };
 }
 
+/** Requests that go on, by their labels. */
+class LastingRequests {
+  private readonly counts = new Map<string, { readonly labels: readonly string[]; count: number }>();
+
+  /** @returns to be called at its end; more than once does nothing */
+  begin(labels: readonly string[]): () => void {
+    const key = labels.join(' ');
+    const found = this.counts.get(key) ?? { labels, count: 0 };
+    found.count += 1;
+    this.counts.set(key, found);
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      found.count -= 1;
+      if (found.count === 0) this.counts.delete(key);
+    };
+  }
+
+  *series(): Generator<readonly [readonly string[], number]> {
+    for (const { labels, count } of this.counts.values()) yield [labels, count];
+  }
+}
+
+/** The answer with a word when it is over; the same one where it is already. */
+function lastingAnswer(response: ApiResponse, over: () => void): ApiResponse {
+  if (response.kind === 'stream') return { ...response, chunks: new Until(response.chunks, over) };
+  if (response.kind !== 'switch') return response;
+  return {
+    ...response,
+    join: (client) => response.join(client).finally(over),
+    abandon: () => {
+      response.abandon();
+      over();
+    },
+  };
+}
+
 function labelsOf({ info, query, method }: ApiRequest): string[] {
-  const dryRun = query.getAll('dryRun').join(',');
+  const dryRun = dryRunOf(query);
   if (!info.isResource) {
-    return ['apiserver', dryRun, '', '', '', PATHS.has(info.path) ? info.path : '', method, ''];
+    const path = PATHS.has(info.path) ? info.path : '';
+    return ['apiserver', dryRun, '', '', '', path, VERBS.has(method) ? method : 'OTHER', ''];
   }
   const scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster';
   return [
@@ -103,6 +200,23 @@ function labelsOf({ info, query, method }: ApiRequest): string[] {
   ];
 }
 
+function resourceOf({ info }: ApiRequest): string {
+  return [info.group, info.version, info.resource, info.subresource].join('/');
+}
+
+/** Labels of something that is perhaps not there: without the words that the client chose. */
+function unknownOf(labels: readonly string[]): string[] {
+  const [component, dryRun, , , scope, , verb] = labels;
+  return [component, dryRun, '', '', scope, '', verb, ''];
+}
+
+function dryRunOf(query: URLSearchParams): string {
+  if (!query.has('dryRun')) return '';
+  const values = query.getAll('dryRun').filter((value) => value !== '');
+  if (values.length === 0) return '';
+  return values.every((value) => value === 'All') ? 'All' : 'invalid';
+}
+
 function reported(verb: string): string {
   switch (verb) {
     case 'create':
@@ -112,6 +226,6 @@ function reported(verb: string): string {
     case 'deletecollection':
       return 'DELETECOLLECTION';
     default:
-      return verb.toUpperCase();
+      return VERBS.has(verb.toUpperCase()) ? verb.toUpperCase() : 'OTHER';
   }
 }

@@ -27,17 +27,23 @@ export interface HealthCheck {
 /** Always well: the server answers. */
 export const PING: HealthCheck = { name: 'ping', check: () => Promise.resolve(undefined) };
 
+/** The original's looks whether its log was written in the last half minute; ours is written as it comes. */
+export const LOG: HealthCheck = { name: 'log', check: () => Promise.resolve(undefined) };
+
+export interface HealthObserver {
+  /** Told a failure with its reason, which clients do not learn. */
+  failed?(endpoint: HealthEndpoint, check: string, reason: string): void;
+  /** Told what each check that was asked said. */
+  checked?(endpoint: HealthEndpoint, check: string, well: boolean): void;
+}
+
 export class Health {
   private readonly checks: readonly HealthCheck[];
-  /** Told a failure with its reason, which clients do not learn. */
-  private readonly failed: (endpoint: string, check: string, reason: string) => void;
+  private readonly observer: HealthObserver;
 
-  constructor(
-    checks: readonly HealthCheck[],
-    failed: (endpoint: string, check: string, reason: string) => void = () => {},
-  ) {
+  constructor(checks: readonly HealthCheck[], observer: HealthObserver = {}) {
     this.checks = checks;
-    this.failed = failed;
+    this.observer = observer;
   }
 
   /** `/livez` … and `/livez/NAME` of each check, sorted. */
@@ -55,7 +61,7 @@ export class Health {
       if (!path.startsWith(`/${endpoint}/`)) continue;
       const name = path.slice(endpoint.length + 2);
       const check = this.at(endpoint).find((candidate) => candidate.name === name);
-      if (check !== undefined) return (request) => one(check, request);
+      if (check !== undefined) return (request) => this.one(endpoint, check, request);
     }
     return undefined;
   }
@@ -75,12 +81,13 @@ export class Health {
         continue;
       }
       const reason = await resultOf(check, request.signal);
+      this.observer.checked?.(endpoint, check.name, reason === undefined);
       if (reason === undefined) {
         lines.push(`[+]${check.name} ok`);
       } else {
         failures += 1;
         lines.push(`[-]${check.name} failed: reason withheld`);
-        this.failed(endpoint, check.name, reason);
+        this.observer.failed?.(endpoint, check.name, reason);
       }
     }
     if (excluded.size > 0) {
@@ -92,11 +99,12 @@ export class Health {
     if (!request.query.has('verbose')) return text(200, 'ok');
     return text(200, `${report}${endpoint} check passed\n`);
   }
-}
 
-async function one(check: HealthCheck, request: ApiRequest): Promise<ApiResponse> {
-  const reason = await resultOf(check, request.signal);
-  return reason === undefined ? text(200, 'ok') : text(500, `internal server error: ${reason}\n`);
+  private async one(endpoint: HealthEndpoint, check: HealthCheck, request: ApiRequest): Promise<ApiResponse> {
+    const reason = await resultOf(check, request.signal);
+    this.observer.checked?.(endpoint, check.name, reason === undefined);
+    return reason === undefined ? text(200, 'ok') : text(500, `internal server error: ${reason}\n`);
+  }
 }
 
 async function resultOf(check: HealthCheck, signal: AbortSignal): Promise<string | undefined> {

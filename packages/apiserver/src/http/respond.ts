@@ -123,7 +123,10 @@ export class Responder {
     if (code !== 304 && code !== 204) headers.set('content-length', [String(size)]);
     out.head(code, headers);
     if (request.method === 'HEAD') out.end();
-    else await this.writeParts(parts, request.context.user?.name ?? '', out);
+    else {
+      request.context.sent?.(size);
+      await this.writeParts(parts, request.context.user?.name ?? '', out);
+    }
     if (out.open) request.finish();
   }
 
@@ -226,6 +229,7 @@ export class Responder {
     const iterator = chunks[Symbol.asyncIterator]();
     const stop = new Interruption(finite ? [request.signal] : [ending, request.signal]);
     let whole = true;
+    let sent = 0;
     try {
       for (;;) {
         const step = await stop.orNext(iterator);
@@ -235,6 +239,7 @@ export class Responder {
           break;
         }
         if (!out.open) break;
+        sent += step.value.length;
         if (!out.write(step.value) && !(await this.drained(out))) break;
         if (isReady(iterator)) {
           await this.pump(iterator, out, stop);
@@ -246,7 +251,10 @@ export class Responder {
       throw error;
     } finally {
       stop.release();
-      if (finite && out.open && whole) request.finish();
+      if (finite && out.open && whole) {
+        request.finish();
+        request.context.sent?.(sent);
+      }
       // What still waits for an event learns that nobody listens; it may take its time.
       void Promise.resolve(iterator.return?.()).catch(() => {});
       if (out.open) {

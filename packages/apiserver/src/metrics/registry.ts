@@ -92,16 +92,34 @@ export class Histogram implements Metric {
   }
 
   observe(values: Labels, value: number): void {
+    this.note(this.bucketsOf(values), value);
+  }
+
+  /** One of its series, for who observes it often: its labels are put together once. */
+  of(values: Labels): (value: number) => void {
+    const buckets = this.bucketsOf(values);
+    return (value) => this.note(buckets, value);
+  }
+
+  private bucketsOf(values: Labels): Buckets {
     const key = bounded(this.series, this.labels, values);
     let buckets = this.series.get(key);
     if (buckets === undefined) {
       buckets = { counts: this.bounds.map(() => 0), count: 0, sum: 0 };
       this.series.set(key, buckets);
     }
+    return buckets;
+  }
+
+  private note(buckets: Buckets, value: number): void {
     buckets.count += 1;
     buckets.sum += value;
-    const place = this.bounds.findIndex((bound) => value <= bound);
-    if (place >= 0) buckets.counts[place] += 1;
+    const { bounds } = this;
+    for (let place = 0; place < bounds.length; place += 1) {
+      if (value > bounds[place]) continue;
+      buckets.counts[place] += 1;
+      return;
+    }
   }
 
   text(): string {

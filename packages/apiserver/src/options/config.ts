@@ -22,6 +22,7 @@ export interface EtcdConfig {
   /** 0: never. */
   readonly compactionIntervalMs: number;
   readonly healthTimeoutMs: number;
+  readonly readyTimeoutMs: number;
 }
 
 export interface RequestHeaderConfig {
@@ -151,6 +152,8 @@ export interface ServerConfig {
   readonly authorizationWebhook: AuthorizationWebhookConfig;
   readonly enabledPlugins: readonly string[];
   readonly disabledPlugins: readonly string[];
+  /** --admission-control; empty where it is not given. */
+  readonly onlyPlugins: readonly string[];
   /** --admission-control-config-file. */
   readonly admissionFile: string;
   readonly notReadyTolerationSeconds: number;
@@ -434,6 +437,7 @@ function configOf(values: FlagValues): ServerConfig {
       encryptionReload: values.bool('encryption-provider-config-automatic-reload'),
       compactionIntervalMs: values.durationMs('etcd-compaction-interval'),
       healthTimeoutMs: values.durationMs('etcd-healthcheck-timeout'),
+      readyTimeoutMs: values.durationMs('etcd-readycheck-timeout'),
     },
     watchCache: values.bool('watch-cache'),
     uncached: new Set(uncached),
@@ -509,6 +513,7 @@ function configOf(values: FlagValues): ServerConfig {
     },
     enabledPlugins: list('enable-admission-plugins'),
     disabledPlugins: list('disable-admission-plugins'),
+    onlyPlugins: list('admission-control'),
     admissionFile: text('admission-control-config-file'),
     notReadyTolerationSeconds: values.int('default-not-ready-toleration-seconds'),
     unreachableTolerationSeconds: values.int('default-unreachable-toleration-seconds'),

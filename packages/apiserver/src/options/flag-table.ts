@@ -157,7 +157,7 @@ const ETCD: FlagGroup = {
     acts('etcd-healthcheck-timeout', 'duration', '2s', 'How long the health check waits for etcd.'),
     acts('etcd-keyfile', 'string', '', 'Key of the certificate shown to etcd.'),
     acts('etcd-prefix', 'string', '/registry', 'What all keys in etcd begin with.'),
-    idle('etcd-readycheck-timeout', 'duration', '2s', 'How long the readiness check waits for etcd.'),
+    acts('etcd-readycheck-timeout', 'duration', '2s', 'How long the readiness check waits for etcd.'),
     acts('etcd-servers', 'strings', '', 'Members of etcd, scheme://host:port, separated by commas.'),
     refused('etcd-servers-overrides', 'strings', '', 'Members for single resources: group/resource#url;url.'),
     idle('lease-reuse-duration-seconds', 'int', '60', 'How long one lease takes further objects.'),
@@ -339,7 +339,7 @@ const AUTHORIZATION: FlagGroup = {
 const ADMISSION: FlagGroup = {
   title: 'Admission',
   flags: [
-    idle('admission-control', 'strings', '', 'Old name: the plugins, all of them, in order.'),
+    acts('admission-control', 'strings', '', 'The older way: these plugins and no others.'),
     acts('admission-control-config-file', 'string', '', 'File with the configuration of plugins.'),
     acts(
       'default-not-ready-toleration-seconds',

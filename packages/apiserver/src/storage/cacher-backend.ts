@@ -5,7 +5,7 @@
 
 import { describeResource, type GroupResource } from '../api/meta.ts';
 import { Cacher, type CacherOptions } from './cacher.ts';
-import type { ReadOptions, Storage, StorageBackend, StorageResource } from './storage.ts';
+import type { ReadyOptions, Storage, StorageBackend, StorageResource } from './storage.ts';
 
 export interface CachedBackendOptions extends CacherOptions {
   /** Whether a resource has a cache. Default: all but events, which are many, short-lived and seldom read. */
@@ -43,7 +43,7 @@ export class CachedBackend implements StorageBackend {
     return this.opened;
   }
 
-  ready(options?: ReadOptions): Promise<void> {
+  ready(options?: ReadyOptions): Promise<void> {
     return this.backend.ready(options);
   }
 

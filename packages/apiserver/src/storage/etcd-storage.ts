@@ -12,7 +12,7 @@ import { EtcdKeySpace } from './etcd-key-space.ts';
 import { DEFAULT_PREFIX, HEALTH_KEY } from './keys.ts';
 import { LeasePool } from './lease-pool.ts';
 import { ObjectStorage } from './object-storage.ts';
-import type { ReadOptions, Storage, StorageBackend, StorageResource, ValueTransformer } from './storage.ts';
+import type { ReadyOptions, Storage, StorageBackend, StorageResource, ValueTransformer } from './storage.ts';
 
 /** Default of --etcd-compaction-interval: 5 to 10 minutes of history. */
 const COMPACTION_MS = 300_000;
@@ -64,8 +64,8 @@ export class EtcdBackend implements StorageBackend {
     return new ObjectStorage(resource, this.space, { prefix: this.prefix, clock: this.clock });
   }
 
-  async ready({ signal }: ReadOptions = {}): Promise<void> {
-    await this.client.kv.get(`${this.prefix}${HEALTH_KEY}`, { timeoutMs: this.healthTimeoutMs, signal });
+  async ready({ signal, timeoutMs = this.healthTimeoutMs }: ReadyOptions = {}): Promise<void> {
+    await this.client.kv.get(`${this.prefix}${HEALTH_KEY}`, { timeoutMs, signal });
   }
 
   close(): void {

@@ -308,11 +308,16 @@ export interface Storage {
   close?(): void;
 }
 
+export interface ReadyOptions extends ReadOptions {
+  /** How long the store may take; what the backend was made with unless said. */
+  readonly timeoutMs?: number;
+}
+
 /** One store, many resources; what they share (connection, leases, compaction) belongs to it. */
 export interface StorageBackend {
   storage(resource: StorageResource): Storage;
   /** Whether the store answers a linearizable read in time. @throws when it does not */
-  ready(options?: ReadOptions): Promise<void>;
+  ready(options?: ReadyOptions): Promise<void>;
   /** Stops what it does by itself and ends its watches. */
   close(): void;
 }
