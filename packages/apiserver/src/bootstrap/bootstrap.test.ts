@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
-import { silentLogger, systemClock } from '@keelson/base';
+import { silentLogger, systemClock, type Clock } from '@keelson/base';
 
 import { until } from '../../../base/test/until.ts';
 import { CertificateAuthority } from '../pki/authority.ts';
-import { part, parts, textMap, texts } from '../validation/value.ts';
+import { part, parts, text, textMap, texts } from '../validation/value.ts';
 import { smallServer, type SmallServer } from '../../test/small-server.ts';
 import { Access } from './access.ts';
 import { Bootstrap, type BootstrapOptions } from './bootstrap.ts';
@@ -217,6 +217,56 @@ describe('the service kubernetes', () => {
     await second.stop();
     expect(await addresses()).toEqual([{ ip: '10.9.8.7' }]);
   });
+
+  test('no more names one that was killed, once its lease is over', async () => {
+    // A hundred times as fast as the world's: fifteen seconds are a moment.
+    const fast: Clock = {
+      nowMs: () => systemClock.nowMs(),
+      monotonicMs: () => systemClock.monotonicMs() * 100,
+      setTimer: (delayMs, task) => systemClock.setTimer(delayMs / 100, task),
+    };
+    const world = smallServer({ resources: 'built-in', clock: fast });
+    const start = (hostname: string, address: () => string | undefined): void => {
+      const made = new Bootstrap({
+        clock: fast,
+        logger: silentLogger,
+        serviceRanges: ['10.0.0.0/24'],
+        advertised: () => {
+          const own = address();
+          return own === undefined ? undefined : { address: own, port: 6443 };
+        },
+        hostname,
+        instance: hostname,
+        authentication: {},
+      });
+      running.push(made);
+      made.start(world.server.scheme, world.backend);
+    };
+    let alive = true;
+    start('host-1', () => '10.9.8.7');
+    start('host-2', () => (alive ? '10.9.8.8' : undefined));
+    const told = async (): Promise<string> => {
+      const stores = world.server.scheme;
+      const endpoints = await lookUp(
+        storeOf(stores, { group: '', resource: 'endpoints' }),
+        'default',
+        'kubernetes',
+      );
+      const slice = await lookUp(
+        storeOf(stores, { group: 'discovery.k8s.io', resource: 'endpointslices' }),
+        'default',
+        'kubernetes',
+      );
+      const old = parts(endpoints ?? {}, 'subsets').flatMap((subset) => parts(subset, 'addresses'));
+      const sliced = parts(slice ?? {}, 'endpoints').flatMap((endpoint) => texts(endpoint, 'addresses'));
+      return `${old.map((address) => text(address, 'ip')).join(' ')} | ${sliced.join(' ')}`;
+    };
+    await until(async () => (await told()) === '10.9.8.7 10.9.8.8 | 10.9.8.7 10.9.8.8');
+    alive = false;
+    await until(async () => (await told()) === '10.9.8.7 | 10.9.8.7');
+    await Promise.all(running.splice(0).map((one) => one.stop()));
+    await world.stop();
+  }, 120_000);
 
   test('a server that only its own machine reaches has no endpoints', async () => {
     await bootstrap({ advertised: () => ({ address: '127.0.0.1', port: 6443 }) }).whenDone();
