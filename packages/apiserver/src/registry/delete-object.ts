@@ -52,13 +52,14 @@ export async function deleteObject(
   if (plan.kind === 'pending') return { object: deletedAnswer(definition, first.value), gone: false };
   refuseDelete(definition, first.value, call);
   let marked: KubeObject | undefined;
+  let admitted: string | undefined;
   if (plan.kind !== 'remove') {
     const outcome = await mark(parts, call, key, name, options, validations);
     if (outcome.kind === 'stays') return { object: outcome.object, gone: false };
     if (outcome.kind === 'pending') return { object: deletedAnswer(definition, outcome.object), gone: false };
-    marked = outcome.object;
+    ({ object: marked, admitted } = outcome);
   }
-  const last = await remove(parts, call, key, name, options, validations, marked);
+  const last = await remove(parts, call, key, name, options, validations, marked, admitted);
   await definition.hooks?.afterDelete?.(last, context, stores);
   return { object: deletedAnswer(definition, last), gone: true };
 }
@@ -87,7 +88,12 @@ async function mark(
 ): Promise<
   | { readonly kind: 'stays'; readonly object: KubeObject }
   | { readonly kind: 'pending'; readonly object: KubeObject }
-  | { readonly kind: 'remove'; readonly object: KubeObject | undefined }
+  | {
+      readonly kind: 'remove';
+      readonly object: KubeObject | undefined;
+      /** The version of the object that admission has let go. */
+      readonly admitted: string | undefined;
+    }
 > {
   const { definition, storage } = parts;
   let removes = false;
@@ -108,18 +114,22 @@ async function mark(
             signal,
           })
         ).value;
-    return removes ? { kind: 'remove', object: written } : { kind: 'stays', object: written };
+    if (!removes) return { kind: 'stays', object: written };
+    return { kind: 'remove', object: written, admitted: written.metadata.resourceVersion };
   } catch (error) {
     if (error instanceof Settled) {
       return error.kind === 'pending'
         ? { kind: 'pending', object: error.object }
-        : { kind: 'remove', object: undefined };
+        : { kind: 'remove', object: undefined, admitted: error.object.metadata.resourceVersion };
     }
     throw refusalOf(error, 'update', definition, name);
   }
 }
 
-/** @param marked the object as this deletion has just written it; it may be gone by now */
+/**
+ * @param marked the object as this deletion has just written it; it may be gone by now
+ * @param admitted the version that admission was asked about: of another one it is asked
+ */
 async function remove(
   { definition, storage }: StoreParts,
   { context, signal }: StoreCall,
@@ -128,8 +138,10 @@ async function remove(
   options: DeleteOptions,
   validations: Validations,
   marked: KubeObject | undefined,
+  admitted: string | undefined,
 ): Promise<KubeObject> {
   const validate = async (current: StoredObject): Promise<void> => {
+    if (admitted !== undefined && current.value.metadata.resourceVersion === admitted) return;
     await validations.delete?.(current.value);
   };
   const preconditions =
