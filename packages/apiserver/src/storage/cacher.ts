@@ -10,12 +10,12 @@
 import { prefixEnd, type Clock, type Logger, type Timer } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
-import { badRequest, resourceExpired, tooLargeResourceVersion, tooManyRequests } from '../api/status.ts';
+import { resourceExpired, tooLargeResourceVersion, tooManyRequests } from '../api/status.ts';
 import { CacherFeed } from './cacher-feed.ts';
 import { EarlierHistory } from './cacher-history.ts';
 import { CacherMetrics } from './cacher-metrics.ts';
 import { RevisionWaits } from './cacher-waits.ts';
-import { decodeContinue, encodeContinue } from './continue-token.ts';
+import { continuedAt, encodeContinue } from './continue-token.ts';
 import type { EventRingOptions } from './event-ring.ts';
 import { DEFAULT_PREFIX, fullKey } from './keys.ts';
 import { Turns } from './list-reader.ts';
@@ -468,12 +468,9 @@ export class Cacher implements Storage {
 /** @throws ApiError 400 */
 function planOf(keyPrefix: string, options: ListOptions): Plan {
   const { resourceVersion = '', resourceVersionMatch = '', limit = 0, recursive = true } = options;
-  const token = options.continue ?? '';
-  if (recursive && token !== '') {
-    const { start, revision } = decodeContinue(token, keyPrefix);
-    if (resourceVersion !== '' && resourceVersion !== '0') {
-      throw badRequest('specifying resource version is not allowed when using continue');
-    }
+  const continued = continuedAt(keyPrefix, options);
+  if (continued !== undefined) {
+    const { start, revision } = continued;
     return revision < 0 ? { kind: 'newest', low: start } : { kind: 'exact', revision, low: start };
   }
   const wanted = parseResourceVersion(resourceVersion);

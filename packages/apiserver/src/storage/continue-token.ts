@@ -11,6 +11,7 @@ import { isJsonObject, type Json } from '../api/json.ts';
 import { badRequest, type ApiError } from '../api/status.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { writeJson } from '../codec/json-writer.ts';
+import type { ListOptions } from './storage.ts';
 
 const VERSION = 'meta.k8s.io/v1';
 
@@ -53,6 +54,23 @@ export function decodeContinue(text: string, keyPrefix: string): ContinueToken {
   const key = start.startsWith('/') ? start : `/${start}`;
   if (!isClean(key)) throw invalid(`continue key is not valid: ${start}`);
   return { start: keyPrefix + key.slice(1), revision };
+}
+
+/**
+ * Where a list goes on that was begun before; undefined for one that begins.
+ *
+ * @throws ApiError 400 for what is no token of this list, or a version beside it
+ */
+export function continuedAt(
+  keyPrefix: string,
+  { continue: token = '', resourceVersion = '', recursive = true }: ListOptions,
+): ContinueToken | undefined {
+  if (!recursive || token === '') return undefined;
+  const decoded = decodeContinue(token, keyPrefix);
+  if (resourceVersion !== '' && resourceVersion !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  return decoded;
 }
 
 function fieldsOf(text: string): { readonly [name: string]: Json } {

@@ -6,8 +6,8 @@
 import type { Clock } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
-import { ApiError, badRequest, resourceExpired, tooLargeResourceVersion } from '../api/status.ts';
-import { decodeContinue, encodeContinue, NEWEST } from './continue-token.ts';
+import { ApiError, resourceExpired, tooLargeResourceVersion } from '../api/status.ts';
+import { continuedAt, encodeContinue, NEWEST } from './continue-token.ts';
 import { corrupt, EncodedObject } from './encoded-object.ts';
 import { isKeySpaceError, type KeyPair, type KeySpace, type RangeResult } from './key-space.ts';
 import { fullKey } from './keys.ts';
@@ -228,13 +228,9 @@ interface Opened {
  */
 function placeOf(keyPrefix: string, options: ListOptions): Place {
   const { resourceVersion = '', resourceVersionMatch = '', limit = 0, recursive = true } = options;
-  const token = options.continue ?? '';
-  if (recursive && token !== '') {
-    const { start, revision } = decodeContinue(token, keyPrefix);
-    if (resourceVersion !== '' && resourceVersion !== '0') {
-      throw badRequest('specifying resource version is not allowed when using continue');
-    }
-    return { start, revision: Math.max(revision, 0), continued: true };
+  const continued = continuedAt(keyPrefix, options);
+  if (continued !== undefined) {
+    return { start: continued.start, revision: Math.max(continued.revision, 0), continued: true };
   }
   const wanted = parseResourceVersion(resourceVersion);
   switch (resourceVersionMatch) {
