@@ -60,6 +60,22 @@ export async function ensure(
   }
 }
 
+/** Deletes the object as it was read; one that is gone, or that somebody has changed since, is left. */
+export async function deleteUnlessChanged(store: ObjectStore, { metadata }: KubeObject): Promise<void> {
+  const { namespace = '', name = '', uid, resourceVersion } = metadata;
+  try {
+    await store.delete(namespace, name, {
+      ...WRITE,
+      preconditions: {
+        ...(uid === undefined ? {} : { uid }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      },
+    });
+  } catch (error) {
+    if (!hasReason(error, 'NotFound') && !hasReason(error, 'Conflict')) throw error;
+  }
+}
+
 /** Tasks with at most so many under way at once; the first failure is thrown when all have ended. */
 export async function inParallel<T>(
   items: readonly T[],

@@ -8,11 +8,10 @@
  */
 
 import type { KubeObject } from '../api/meta.ts';
-import { hasReason } from '../api/status.ts';
 import { withMetadata } from '../registry/generation.ts';
 import type { ObjectStore } from '../registry/resource.ts';
 import { same } from '../validation/value.ts';
-import { ensure, inParallel, storeOf } from './ensure.ts';
+import { deleteUnlessChanged, ensure, inParallel, storeOf } from './ensure.ts';
 import { AUTOUPDATE, mandatoryObjects, suggestedObjects } from './flow-control-objects.ts';
 import type { PostStartHook } from './post-start-hooks.ts';
 
@@ -68,20 +67,10 @@ function brought(stored: KubeObject, standard: KubeObject, mark: string): KubeOb
 /** Deletes what the server once made, still is its own, and is no default any more. */
 async function removeOthers(store: ObjectStore, standards: readonly KubeObject[]): Promise<void> {
   const names = new Set(standards.map(({ metadata }) => metadata.name));
-  for (const { metadata } of await store.list('')) {
-    if (names.has(metadata.name) || metadata.annotations?.[AUTOUPDATE] !== 'true') continue;
-    const { uid, resourceVersion } = metadata;
-    try {
-      await store.delete('', metadata.name ?? '', {
-        dryRun: false,
-        preconditions: {
-          ...(uid === undefined ? {} : { uid }),
-          ...(resourceVersion === undefined ? {} : { resourceVersion }),
-        },
-      });
-    } catch (error) {
-      // Somebody was faster, or has just taken it over.
-      if (!hasReason(error, 'NotFound') && !hasReason(error, 'Conflict')) throw error;
-    }
+  for (const object of await store.list('')) {
+    const { name, annotations } = object.metadata;
+    if (names.has(name) || annotations?.[AUTOUPDATE] !== 'true') continue;
+    // Somebody may be faster, or may just have taken it over.
+    await deleteUnlessChanged(store, object);
   }
 }

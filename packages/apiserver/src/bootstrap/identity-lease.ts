@@ -10,9 +10,8 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
-import { hasReason } from '../api/status.ts';
 import { count, part, text } from '../validation/value.ts';
-import { ensure, storeOf } from './ensure.ts';
+import { deleteUnlessChanged, ensure, storeOf } from './ensure.ts';
 import type { PostStartHook } from './post-start-hooks.ts';
 
 const NAMESPACE = 'kube-system';
@@ -89,19 +88,8 @@ export function identityLeaseCollector(clock: Clock): PostStartHook {
       for (const lease of await store.list(NAMESPACE)) {
         if (lease.metadata.labels?.[IDENTITY] !== KUBE_APISERVER || !isExpired(lease, clock.nowMs()))
           continue;
-        const { name = '', uid, resourceVersion } = lease.metadata;
-        try {
-          await store.delete(NAMESPACE, name, {
-            dryRun: false,
-            preconditions: {
-              ...(uid === undefined ? {} : { uid }),
-              ...(resourceVersion === undefined ? {} : { resourceVersion }),
-            },
-          });
-        } catch (error) {
-          // Gone, or renewed at the last moment.
-          if (!hasReason(error, 'NotFound') && !hasReason(error, 'Conflict')) throw error;
-        }
+        // It may be renewed at the last moment.
+        await deleteUnlessChanged(store, lease);
       }
     },
   };
