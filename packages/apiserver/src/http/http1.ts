@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Headers, Peer } from '../api/exchange.ts';
 import { headersOf } from '../api/header-fields.ts';
 import { BodyChunks } from '../outbound/body-chunks.ts';
+import { drained } from '../outbound/drained.ts';
 import type { Incoming, Outgoing } from './transport.ts';
 
 export class Http1Incoming implements Incoming {
@@ -83,17 +84,7 @@ export class Http1Outgoing implements Outgoing {
   }
 
   drained(): Promise<void> {
-    const { response } = this;
-    if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        response.off('drain', done);
-        response.off('close', done);
-        resolve();
-      };
-      response.on('drain', done);
-      response.on('close', done);
-    });
+    return drained(this.response);
   }
 
   waiting(): number {

@@ -7,6 +7,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'nod
 
 import type { Headers, Peer } from '../api/exchange.ts';
 import { BodyChunks } from '../outbound/body-chunks.ts';
+import { drained } from '../outbound/drained.ts';
 import type { Incoming, Outgoing } from './transport.ts';
 
 export class Http2Incoming implements Incoming {
@@ -71,17 +72,7 @@ export class Http2Outgoing implements Outgoing {
   }
 
   drained(): Promise<void> {
-    const { stream } = this;
-    if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        stream.off('drain', done);
-        stream.off('close', done);
-        resolve();
-      };
-      stream.on('drain', done);
-      stream.on('close', done);
-    });
+    return drained(this.stream);
   }
 
   waiting(): number {

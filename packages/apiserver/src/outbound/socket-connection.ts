@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 
 import type { ByteConnection } from '../api/exchange.ts';
 import { BodyChunks } from './body-chunks.ts';
+import { drained } from './drained.ts';
 
 export class SocketConnection implements ByteConnection {
   readonly closed: Promise<void>;
@@ -37,17 +38,7 @@ export class SocketConnection implements ByteConnection {
   }
 
   drained(): Promise<void> {
-    const { socket } = this;
-    if (!socket.writableNeedDrain || socket.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        socket.off('drain', done);
-        socket.off('close', done);
-        resolve();
-      };
-      socket.on('drain', done);
-      socket.on('close', done);
-    });
+    return drained(this.socket);
   }
 
   end(): void {
