@@ -1,8 +1,7 @@
 /** raft: what a majority agrees on, and what an acknowledgement costs a leader, by number of voters. */
-import { Prng } from '@keelson/base';
-import { committedIndex, MemoryStorage, Message, MessageType, RawNode, Snapshot } from '@keelson/raft';
+import { committedIndex, Message, MessageType, type MemoryStorage, type RawNode } from '@keelson/raft';
 import type { Body } from './body.ts';
-import { SILENT } from './trio.ts';
+import { drain, nodeOf } from './lone-node.ts';
 
 const SIZES = [3, 5, 7, 31] as const;
 const KEPT = 100;
@@ -59,20 +58,7 @@ function acknowledgeBody(size: number): Body {
 
 /** A leader of term 2 whose peers have everything it has. */
 function leaderOf(voters: readonly bigint[]): { node: RawNode; storage: MemoryStorage } {
-  const storage = new MemoryStorage();
-  storage.applySnapshot(
-    new Snapshot(1, 1, { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false }),
-  );
-  storage.setHardState({ term: 1, vote: 0n, commit: 1 });
-  const node = new RawNode({
-    id: 1n,
-    electionTick: 10,
-    heartbeatTick: 1,
-    storage,
-    applied: 1,
-    prng: new Prng(1),
-    logger: SILENT,
-  });
+  const { node, storage } = nodeOf(1n, voters);
   node.campaign();
   drain(node, storage);
   for (const from of voters) {
@@ -84,17 +70,4 @@ function leaderOf(voters: readonly bigint[]): { node: RawNode; storage: MemorySt
   }
   drain(node, storage);
   return { node, storage };
-}
-
-/** Does what the node asks of its disk and state machine; what it says to others is let fall. */
-export function drain(node: RawNode, storage: MemoryStorage): void {
-  while (node.hasReady()) {
-    const { append, apply } = node.ready();
-    if (append !== undefined) {
-      storage.append(append.entries);
-      if (append.hardState !== undefined) storage.setHardState(append.hardState);
-      for (const response of append.responses) if (response.to === node.id) node.step(response);
-    }
-    if (apply !== undefined) for (const response of apply.responses) node.step(response);
-  }
 }

@@ -1,5 +1,4 @@
 /** raft: an entry's way through one node and through three, the log's storage, and the bytes of a conf change. */
-import { Prng } from '@keelson/base';
 import {
   ConfChangeTransition,
   ConfChangeType,
@@ -10,12 +9,10 @@ import {
   MemoryStorage,
   Message,
   MessageType,
-  RawNode,
-  Snapshot,
 } from '@keelson/raft';
 import type { Body } from './body.ts';
-import { drain } from './quorum.ts';
-import { SILENT, Trio } from './trio.ts';
+import { drain, nodeOf } from './lone-node.ts';
+import { Trio } from './trio.ts';
 
 /** What a busy store's turn takes together, as a rule of thumb. */
 export const BATCH = 64;
@@ -33,24 +30,6 @@ export function raftBodies(): Body[] {
     ...sliceBodies(),
     ...confChangeBodies(),
   ];
-}
-
-function nodeOf(id: bigint, voters: readonly bigint[]): { node: RawNode; storage: MemoryStorage } {
-  const storage = new MemoryStorage();
-  storage.applySnapshot(
-    new Snapshot(1, 1, { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false }),
-  );
-  storage.setHardState({ term: 1, vote: 0n, commit: 1 });
-  const node = new RawNode({
-    id,
-    electionTick: 10,
-    heartbeatTick: 1,
-    storage,
-    applied: 1,
-    prng: new Prng(1),
-    logger: SILENT,
-  });
-  return { node, storage };
 }
 
 function cut(storage: MemoryStorage): void {
