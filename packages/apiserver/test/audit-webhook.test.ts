@@ -8,11 +8,11 @@ import { silentLogger, systemClock } from '@keelson/base';
 
 import type { ApiRequest } from '../src/api/exchange.ts';
 import { isJsonObject, type JsonObject } from '../src/api/json.ts';
-import { pathSegments, requestInfo } from '../src/api/request-info.ts';
 import { makeAudit } from '../src/assembly/audit.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { MetricsRegistry } from '../src/metrics/registry.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
+import { bareRequest } from './bare-request.ts';
 
 const authority = CertificateAuthority.create('audit-ca', systemClock.nowMs());
 
@@ -62,29 +62,12 @@ async function receiver(codes: number[]): Promise<{ readonly port: number; reado
 }
 
 function requestOf(target: string, auditId: string): ApiRequest {
-  const { pathname, searchParams } = new URL(target, 'https://server');
-  return {
-    method: 'GET',
-    path: pathname,
-    query: searchParams,
-    headers: new Map(),
-    peer: { address: '10.0.0.9', certificates: [], secure: true },
-    info: requestInfo('GET', pathname, pathSegments(pathname), searchParams),
-    signal: new AbortController().signal,
-    body: () => Promise.resolve(Buffer.alloc(0)),
-    pieces: () => {
-      throw new Error('nobody hands it on');
-    },
-    upgrade: undefined,
-    warn: () => {},
-    context: {
-      auditId,
-      user: { name: 'alice', uid: '', groups: [], extra: {} },
-      impersonator: undefined,
-      auditAnnotations: new Map(),
-      receivedMs: systemClock.monotonicMs(),
-    },
-  };
+  return bareRequest(target, {
+    auditId,
+    peer: { address: '10.0.0.9' },
+    user: { name: 'alice', uid: '', groups: [], extra: {} },
+    receivedMs: systemClock.monotonicMs(),
+  });
 }
 
 test('a batch, again after a failure, with the certificate and the token of the kubeconfig', async () => {

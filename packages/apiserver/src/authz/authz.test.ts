@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 
-import type { ApiRequest, ApiResponse, RequestContext } from '../api/exchange.ts';
+import { bareRequest } from '../../test/bare-request.ts';
+import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { requestInfo, pathSegments } from '../api/request-info.ts';
 import { ApiError } from '../api/status.ts';
 import type { UserInfo } from '../api/user-info.ts';
 import { aggregatedRules } from './aggregation.ts';
@@ -65,31 +65,7 @@ function request(
   who: UserInfo | undefined,
   headers: Record<string, string[]> = {},
 ): ApiRequest {
-  const [path, query = ''] = target.split('?');
-  const context: RequestContext = {
-    auditId: '',
-    user: who,
-    impersonator: undefined,
-    auditAnnotations: new Map(),
-    receivedMs: 0,
-  };
-  const search = new URLSearchParams(query);
-  return {
-    method,
-    path,
-    query: search,
-    headers: new Map(Object.entries(headers)),
-    peer: { address: '127.0.0.1', certificates: [], secure: true },
-    info: requestInfo(method, path, pathSegments(path), search),
-    signal: new AbortController().signal,
-    body: () => Promise.resolve(Buffer.alloc(0)),
-    pieces: () => {
-      throw new Error('nobody hands it on');
-    },
-    upgrade: undefined,
-    warn: () => undefined,
-    context,
-  };
+  return bareRequest(target, { method, user: who, headers });
 }
 
 const DONE: ApiResponse = { kind: 'json', code: 200, value: null };

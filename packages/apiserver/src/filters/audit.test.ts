@@ -4,8 +4,8 @@ import { expect, test } from '@jest/globals';
 
 import { systemClock } from '@keelson/base';
 
+import { bareRequest } from '../../test/bare-request.ts';
 import type { ApiRequest, ApiResponse, ByteConnection, Filter } from '../api/exchange.ts';
-import { pathSegments, requestInfo } from '../api/request-info.ts';
 import { timeout } from '../api/status.ts';
 import { AuditPolicy } from '../audit/policy.ts';
 import { audit } from './audit.ts';
@@ -31,28 +31,13 @@ function station(): { readonly filter: Filter; readonly told: string[]; stages()
 const TARGET = '/api/v1/namespaces/a/pods/b/exec';
 
 function requestOf(path: string, signal = new AbortController().signal): ApiRequest {
-  return {
-    method: 'GET',
-    path,
-    query: new URLSearchParams(),
-    headers: new Map(),
-    peer: { address: '10.0.0.9', certificates: [], secure: true },
-    info: requestInfo('GET', path, pathSegments(path), new URLSearchParams()),
+  return bareRequest(path, {
     signal,
-    body: () => Promise.resolve(Buffer.alloc(0)),
-    pieces: () => {
-      throw new Error('nobody hands it on');
-    },
+    peer: { address: '10.0.0.9' },
     upgrade: 'SPDY/3.1',
-    warn: () => undefined,
-    context: {
-      auditId: 'id',
-      user: { name: 'jane', uid: '', groups: [], extra: {} },
-      impersonator: undefined,
-      auditAnnotations: new Map(),
-      receivedMs: 0,
-    },
-  };
+    auditId: 'id',
+    user: { name: 'jane', uid: '', groups: [], extra: {} },
+  });
 }
 
 test.each([

@@ -2,8 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '@keelson/base';
 
+import { bareRequest } from '../../test/bare-request.ts';
 import type { ApiRequest, ApiResponse, Filter } from '../api/exchange.ts';
-import { pathSegments, requestInfo } from '../api/request-info.ts';
 import { ApiError } from '../api/status.ts';
 import { MetricsRegistry } from '../metrics/registry.ts';
 import { cors } from './cors.ts';
@@ -12,29 +12,8 @@ import { ShutdownRetryAfter } from './shutdown-retry-after.ts';
 import { strictTransportSecurity } from './strict-transport-security.ts';
 
 function requestOf(method: string, target: string, headers: Record<string, string> = {}): ApiRequest {
-  const { pathname, searchParams } = new URL(target, 'https://server');
-  return {
-    method,
-    path: pathname,
-    query: searchParams,
-    headers: new Map(Object.entries(headers).map(([name, value]) => [name, [value]])),
-    peer: { address: '127.0.0.1', certificates: [], secure: true },
-    info: requestInfo(method, pathname, pathSegments(pathname), searchParams),
-    signal: new AbortController().signal,
-    body: () => Promise.resolve(Buffer.alloc(0)),
-    pieces: () => {
-      throw new Error('nobody hands it on');
-    },
-    upgrade: undefined,
-    warn: () => {},
-    context: {
-      auditId: '',
-      user: undefined,
-      impersonator: undefined,
-      auditAnnotations: new Map(),
-      receivedMs: 0,
-    },
-  };
+  const lists = Object.entries(headers).map(([name, value]): [string, string[]] => [name, [value]]);
+  return bareRequest(target, { method, headers: Object.fromEntries(lists) });
 }
 
 const OK: ApiResponse = { kind: 'json', code: 200, value: {} };
