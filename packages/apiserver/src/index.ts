@@ -130,7 +130,7 @@ export {
   type Mutated,
 } from './admission/functions/admission-function.ts';
 export type { Operation as AdmissionOperation } from './admission/admission.ts';
-export { quotaAccounts } from './admission/quota-accounts.ts';
+export { quotaAccounts } from './admission/quota/accounts.ts';
 export { BaseEnvironment, COMPATIBILITY_VERSION, CURRENT_VERSION } from './cel/environment.ts';
 export { compile, type Compilation, type Outcome, type Program } from './cel/program.ts';
 export { costExceededText, STATIC_LIMITS, timesCardinality } from './cel/cost-estimate.ts';

@@ -12,8 +12,8 @@ import { internalError, invalid } from '../../api/status.ts';
 import { parts, part, partAt, partOf, text, textMap } from '../../validation/value.ts';
 import type { AdmissionAttributes, ValidatingPlugin } from '../admission.ts';
 import { specOf } from '../pod-parts.ts';
-import { detailText, findingsOf, reasonText } from '../pod-security-evaluate.ts';
-import type { PodView } from '../pod-security-finding.ts';
+import { detailText, findingsOf, reasonText } from '../pod-security/evaluate.ts';
+import type { PodView } from '../pod-security/finding.ts';
 import {
   compareLevels,
   defaultPolicy,
@@ -24,7 +24,7 @@ import {
   sameLevel,
   type LevelVersion,
   type Policy,
-} from '../pod-security-level.ts';
+} from '../pod-security/level.ts';
 import type { PluginContext } from '../plugin-context.ts';
 import { aggregateText, refusal, textOf } from '../refusals.ts';
 import { getOrLive } from '../resource-lookup.ts';

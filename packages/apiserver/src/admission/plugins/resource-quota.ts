@@ -17,8 +17,8 @@ import { same, withFieldAt } from '../../validation/value.ts';
 import type { AdmissionAttributes, ValidatingPlugin } from '../admission.ts';
 import { equalAmounts, jsonOf } from '../amounts.ts';
 import type { PluginContext } from '../plugin-context.ts';
-import { checkQuotas, runningQuota, type RunningQuota } from '../quota-check.ts';
-import { evaluatorOf, isCounted, type QuotaEvaluator } from '../quota-evaluators.ts';
+import { checkQuotas, runningQuota, type RunningQuota } from '../quota/check.ts';
+import { evaluatorOf, isCounted, type QuotaEvaluator } from '../quota/evaluators.ts';
 import { Remembered } from '../remembered.ts';
 import type { ObjectLookup } from '../resource-lookup.ts';
 

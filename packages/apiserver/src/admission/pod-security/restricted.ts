@@ -5,10 +5,10 @@
  * Modelled on Kubernetes' pod-security-admission/policy.
  */
 
-import type { JsonObject } from '../api/json.ts';
-import { countOf, has, part, partOf, parts, text, texts } from '../validation/value.ts';
-import { containersOf } from './pod-parts.ts';
-import { inUserNamespace, isSeccompType, procMount, seccompProfile } from './pod-security-baseline.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
+import { containersOf } from '../pod-parts.ts';
+import { inUserNamespace, isSeccompType, procMount, seccompProfile } from './baseline.ts';
 import {
   containersText,
   joined,
@@ -19,7 +19,7 @@ import {
   type Control,
   type Finding,
   type PodView,
-} from './pod-security-finding.ts';
+} from './finding.ts';
 
 /** Windows has none of these. */
 function unlessWindows(check: Check): Check {

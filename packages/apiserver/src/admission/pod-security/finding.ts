@@ -1,7 +1,7 @@
 /** What a control of the Pod Security Standards is and finds, and the words findings are made of. Pure. */
 
-import type { JsonObject } from '../api/json.ts';
-import { part, text } from '../validation/value.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { part, text } from '../../validation/value.ts';
 
 /** A pod, or what a template says of those to come. */
 export interface PodView {

@@ -5,14 +5,14 @@
  * Modelled on Kubernetes' pkg/quota/v1 CalculateUsage and the resource quota controller's sync.
  */
 
-import type { JsonObject } from '../api/json.ts';
-import type { GroupResource, KubeObject } from '../api/meta.ts';
-import { Quantity } from '../api/quantity.ts';
-import { describeResource } from '../api/meta.ts';
-import { part } from '../validation/value.ts';
-import { amountsOf, equalAmounts, jsonOf, only, sum, type Amounts } from './amounts.ts';
-import { scopesOf } from './quota-check.ts';
-import { evaluatorOf } from './quota-evaluators.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { GroupResource, KubeObject } from '../../api/meta.ts';
+import { Quantity } from '../../api/quantity.ts';
+import { describeResource } from '../../api/meta.ts';
+import { part } from '../../validation/value.ts';
+import { amountsOf, equalAmounts, jsonOf, only, sum, type Amounts } from '../amounts.ts';
+import { scopesOf } from './check.ts';
+import { evaluatorOf } from './evaluators.ts';
 
 /** The objects of a resource that lie in the quota's namespace. */
 export interface QuotaContents {

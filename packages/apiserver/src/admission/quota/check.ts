@@ -5,9 +5,9 @@
  * Modelled on apiserver's admission/plugin/resourcequota CheckRequest.
  */
 
-import type { KubeObject } from '../api/meta.ts';
-import { part, parts, text, texts } from '../validation/value.ts';
-import type { AdmissionAttributes } from './admission.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { part, parts, text, texts } from '../../validation/value.ts';
+import type { AdmissionAttributes } from '../admission.ts';
 import {
   amountsOf,
   amountsText,
@@ -17,10 +17,10 @@ import {
   sum,
   withoutZeros,
   type Amounts,
-} from './amounts.ts';
-import type { LimitedResource } from './plugin-context.ts';
-import type { QuotaEvaluator, ScopeSelector } from './quota-evaluators.ts';
-import { plainError, refusal } from './refusals.ts';
+} from '../amounts.ts';
+import type { LimitedResource } from '../plugin-context.ts';
+import type { QuotaEvaluator, ScopeSelector } from './evaluators.ts';
+import { plainError, refusal } from '../refusals.ts';
 
 /** A quota with what is used of it, a write more or less. */
 export interface RunningQuota {

@@ -5,7 +5,7 @@
  * Modelled on Kubernetes' pod-security-admission/api.
  */
 
-import type { FieldError } from '../api/status.ts';
+import type { FieldError } from '../../api/status.ts';
 
 export type Level = 'privileged' | 'baseline' | 'restricted';
 

@@ -4,13 +4,13 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, test } from '@jest/globals';
 
-import type { JsonObject } from '../api/json.ts';
-import { readYaml } from '../codec/yaml.ts';
-import { BASELINE_CONTROLS } from './pod-security-baseline.ts';
-import { detailText, findingsOf } from './pod-security-evaluate.ts';
-import { checkOf, type PodView } from './pod-security-finding.ts';
-import { defaultPolicy, levelText, policyOf } from './pod-security-level.ts';
-import { RESTRICTED_CONTROLS } from './pod-security-restricted.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { readYaml } from '../../codec/yaml.ts';
+import { BASELINE_CONTROLS } from './baseline.ts';
+import { detailText, findingsOf } from './evaluate.ts';
+import { checkOf, type PodView } from './finding.ts';
+import { defaultPolicy, levelText, policyOf } from './level.ts';
+import { RESTRICTED_CONTROLS } from './restricted.ts';
 
 interface ControlCase {
   readonly minor?: number;
@@ -25,7 +25,7 @@ interface ControlCases {
 }
 
 const CONTROLS = [...BASELINE_CONTROLS, ...RESTRICTED_CONTROLS];
-const file = new URL('../../test/testdata/admission/controls/pod-security.yaml', import.meta.url);
+const file = new URL('../../../test/testdata/admission/controls/pod-security.yaml', import.meta.url);
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the data's form is the interface above
 const tables = readYaml(readFileSync(file, 'utf8')) as unknown as readonly ControlCases[];
 

@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from '@jest/globals';
 
-import { attributesFor, Cluster, pluginContext } from '../../test/admission-cluster.ts';
-import type { KubeObject } from '../api/meta.ts';
-import { part, textMap, withFieldAt } from '../validation/value.ts';
-import { resourceQuota } from './plugins/resource-quota.ts';
+import { attributesFor, Cluster, pluginContext } from '../../../test/admission-cluster.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { part, textMap, withFieldAt } from '../../validation/value.ts';
+import { resourceQuota } from '../plugins/resource-quota.ts';
 
 const QUOTAS = { group: '', resource: 'resourcequotas' };
 

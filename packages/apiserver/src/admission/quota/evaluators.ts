@@ -6,14 +6,14 @@
  * Modelled on Kubernetes' pkg/quota/v1/evaluator/core and apiserver's quota/v1/generic.
  */
 
-import type { JsonObject } from '../api/json.ts';
-import { describeResource, type GroupResource, type KubeObject } from '../api/meta.ts';
-import { Quantity } from '../api/quantity.ts';
-import { matchesLabels, requirementsOf } from '../api/selectors.ts';
-import { parseTime } from '../codec/times.ts';
-import { count, countOf, has, part, parts, partOf, text, texts } from '../validation/value.ts';
-import type { AdmissionAttributes } from './admission.ts';
-import { amountsOf, largest, NOTHING, ONE, sum, type Amounts } from './amounts.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { describeResource, type GroupResource, type KubeObject } from '../../api/meta.ts';
+import { Quantity } from '../../api/quantity.ts';
+import { matchesLabels, requirementsOf } from '../../api/selectors.ts';
+import { parseTime } from '../../codec/times.ts';
+import { count, countOf, has, part, parts, partOf, text, texts } from '../../validation/value.ts';
+import type { AdmissionAttributes } from '../admission.ts';
+import { amountsOf, largest, NOTHING, ONE, sum, type Amounts } from '../amounts.ts';
 import {
   isBestEffort,
   isExtendedResource,
@@ -21,8 +21,8 @@ import {
   podLimits,
   podRequests,
   storageClassOf,
-} from './pod-amounts.ts';
-import { isPodsResource, specOf } from './pod-parts.ts';
+} from '../pod-amounts.ts';
+import { isPodsResource, specOf } from '../pod-parts.ts';
 
 /** spec.scopeSelector's requirement, and what stands for a name in spec.scopes. */
 export interface ScopeSelector {

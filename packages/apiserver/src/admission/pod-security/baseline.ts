@@ -5,9 +5,9 @@
  * Modelled on Kubernetes' pod-security-admission/policy.
  */
 
-import type { JsonObject } from '../api/json.ts';
-import { count, flag, has, part, partOf, parts, text, texts } from '../validation/value.ts';
-import { containersOf } from './pod-parts.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { count, flag, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
+import { containersOf } from '../pod-parts.ts';
 import {
   containersText,
   joined,
@@ -17,7 +17,7 @@ import {
   type Control,
   type Finding,
   type PodView,
-} from './pod-security-finding.ts';
+} from './finding.ts';
 
 const APP_ARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
 

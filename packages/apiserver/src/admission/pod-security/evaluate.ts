@@ -1,9 +1,9 @@
 /** A pod held against a level of the Pod Security Standards in one of its versions. Pure. */
 
-import type { LevelVersion } from './pod-security-level.ts';
-import { BASELINE_CONTROLS } from './pod-security-baseline.ts';
-import { checkOf, type Finding, type PodView } from './pod-security-finding.ts';
-import { RESTRICTED_CONTROLS } from './pod-security-restricted.ts';
+import type { LevelVersion } from './level.ts';
+import { BASELINE_CONTROLS } from './baseline.ts';
+import { checkOf, type Finding, type PodView } from './finding.ts';
+import { RESTRICTED_CONTROLS } from './restricted.ts';
 
 /** All that the level finds wrong with a pod, the baseline's first. */
 export function findingsOf({ level, minor = Infinity }: LevelVersion, pod: PodView): readonly Finding[] {
