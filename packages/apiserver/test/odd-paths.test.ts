@@ -255,7 +255,7 @@ const STEMS: readonly string[] = [
 ];
 
 function encoded(segment: string): string {
-  return [...segment].map((char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
+  return segment.replace(/./gs, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 test.each(['GET', 'PUT', 'PATCH', 'POST', 'DELETE'])(

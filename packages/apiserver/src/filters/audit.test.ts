@@ -11,7 +11,7 @@ import { AuditPolicy } from '../audit/policy.ts';
 import { audit } from './audit.ts';
 
 /** The station, and what it tells: stage and answer of each event. */
-function station(): { readonly filter: Filter; readonly told: string[]; stages(): string[] } {
+function station(): { readonly filter: Filter; readonly told: string[]; readonly stages: () => string[] } {
   const told: string[] = [];
   const filter = audit({
     policy: new AuditPolicy('{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}'),
