@@ -74,7 +74,7 @@ function together(spec: JsonObject, which: Which, amounts: (container: JsonObjec
 }
 
 /** What a pod as a whole may say: these amounts stand in place of its containers'. */
-export function isPodLevelResource(name: string): boolean {
+function isPodLevelResource(name: string): boolean {
   return name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
 }
 

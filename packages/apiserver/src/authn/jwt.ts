@@ -111,7 +111,7 @@ function signatureHolds({ hash, type, pss }: Algorithm, key: KeyObject, jwt: Unv
 }
 
 /** The algorithm a private or public key signs with here: ES256/384/512 by its curve, RS256 for RSA. */
-export function algorithmOf(key: KeyObject): string {
+function algorithmOf(key: KeyObject): string {
   if (key.asymmetricKeyType === 'rsa') return 'RS256';
   const curve = key.asymmetricKeyDetails?.namedCurve;
   const found = Object.entries(ALGORITHMS).find(

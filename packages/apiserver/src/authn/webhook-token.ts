@@ -54,7 +54,7 @@ export class WebhookTokens implements TokenAuthenticator {
 }
 
 /** A user as reviews carry him. */
-export function userOfStatus(value: unknown): UserInfo {
+function userOfStatus(value: unknown): UserInfo {
   const { username, uid, groups, extra } = fieldsOf(value);
   return {
     name: textOf(username),

@@ -51,7 +51,7 @@ export class X509Users implements RequestAuthenticator {
  *
  * @throws AuthenticationError for a uid that is empty, no text or there twice
  */
-export function userOfCertificate(der: Buffer): UserInfo | undefined {
+function userOfCertificate(der: Buffer): UserInfo | undefined {
   const { subject } = readNames(der);
   const name = commonNameOf(subject);
   if (name === '') return undefined;

@@ -68,7 +68,7 @@ export function sameRules(a: readonly PolicyRule[], b: readonly PolicyRule[]): b
 }
 
 /** Two rules with the same key say the same in the same words; absent and empty are one. */
-export function ruleKey(rule: PolicyRule): string {
+function ruleKey(rule: PolicyRule): string {
   const { verbs, apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
   return JSON.stringify([verbs, apiGroups, resources, resourceNames, nonResourceURLs]);
 }

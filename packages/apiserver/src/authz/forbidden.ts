@@ -13,7 +13,7 @@ import { combinedResource } from './rules.ts';
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 /** `User "jane" cannot list resource "pods" in API group "" in the namespace "default"`. */
-export function forbiddenText(attributes: AuthorizationAttributes): string {
+function forbiddenText(attributes: AuthorizationAttributes): string {
   const { user, verb, path, group, namespace } = attributes;
   const text = attributes.isResource
     ? `User ${goQuote(user.name)} cannot ${verb} resource ${goQuote(combinedResource(attributes))} in API group ${goQuote(group)} ${

@@ -44,7 +44,7 @@ interface Asked {
 }
 
 /** Namespace and name of a service account's user name; undefined for another user's. */
-export function splitServiceAccountUser(
+function splitServiceAccountUser(
   name: string,
 ): { readonly namespace: string; readonly name: string } | undefined {
   const parts = name.split(':');
@@ -58,7 +58,7 @@ export function splitServiceAccountUser(
  *
  * @throws ApiError BadRequest for groups, uid or extra values without a user
  */
-export function impersonationAsked(headers: Headers): Asked | undefined {
+function impersonationAsked(headers: Headers): Asked | undefined {
   const user = headers.get(USER)?.[0] ?? '';
   const groups = headers.get(GROUP) ?? [];
   const uid = headers.get(UID)?.[0] ?? '';
@@ -92,7 +92,7 @@ function unescapeKey(key: string): string {
 }
 
 /** The questions to the authorizer, in the order user, groups, extra values, uid. */
-export function impersonationQuestions(requestor: UserInfo, asked: Asked): AuthorizationAttributes[] {
+function impersonationQuestions(requestor: UserInfo, asked: Asked): AuthorizationAttributes[] {
   const ask = (named: Parameters<typeof resourceAttributes>[2]): AuthorizationAttributes =>
     resourceAttributes(requestor, 'impersonate', named);
   const account = splitServiceAccountUser(asked.user);

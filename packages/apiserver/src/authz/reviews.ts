@@ -132,7 +132,7 @@ function userOfSpec(review: KubeObject): UserInfo {
 }
 
 /** The question a review's spec asks about a user, and what of its selectors could not be read. */
-export function attributesOfSpec(
+function attributesOfSpec(
   review: KubeObject,
   user: UserInfo,
 ): { readonly attributes: AuthorizationAttributes; readonly errors: readonly string[] } {

@@ -3,7 +3,7 @@
 import { opaque, type CelType } from './types.ts';
 import { Opaque } from './values.ts';
 
-export const FORMAT_TYPE = opaque('kubernetes.NamedFormat');
+const FORMAT_TYPE = opaque('kubernetes.NamedFormat');
 
 /** A format by name, what it says of a text, and how long an expression it costs like. */
 export class NamedFormat extends Opaque {

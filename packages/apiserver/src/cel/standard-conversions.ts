@@ -31,7 +31,7 @@ import {
 const identity: Implementation = (value) => value;
 
 /** A double as Go's strconv writes it with the shortest digits (`1e+06` from 21 digits on). */
-export function formatDouble(value: number): string {
+function formatDouble(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (value === Number.POSITIVE_INFINITY) return '+Inf';
   if (value === Number.NEGATIVE_INFINITY) return '-Inf';

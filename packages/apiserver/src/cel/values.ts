@@ -229,7 +229,7 @@ export class EntryMap extends CelMap {
 /** The map a macro collects into. */
 export class MapBuilder extends EntryMap {}
 
-export function isMapKey(value: Value): value is MapKey {
+function isMapKey(value: Value): value is MapKey {
   return (
     typeof value === 'string' ||
     typeof value === 'boolean' ||
@@ -373,14 +373,14 @@ function equalObjects(a: CelObject, b: CelObject): boolean {
   });
 }
 
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i] < b[i] ? -1 : 1;
   return Math.sign(a.length - b.length);
 }
 
 /** By code points, which is the order of their UTF-8. */
-export function compareStrings(a: string, b: string): number {
+function compareStrings(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     const x = a.charCodeAt(i);

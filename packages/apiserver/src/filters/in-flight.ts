@@ -15,7 +15,7 @@ export interface InFlightLimits {
 }
 
 /** The original's defaults. */
-export const IN_FLIGHT: InFlightLimits = { readingMax: 400, mutatingMax: 200 };
+const IN_FLIGHT: InFlightLimits = { readingMax: 400, mutatingMax: 200 };
 
 const READING: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 

@@ -9,7 +9,7 @@ import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 
 export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
 
-export const HEALTH_ENDPOINTS: readonly HealthEndpoint[] = ['healthz', 'livez', 'readyz'];
+const HEALTH_ENDPOINTS: readonly HealthEndpoint[] = ['healthz', 'livez', 'readyz'];
 
 export interface HealthCheck {
   /** `ping`, `etcd`, `poststarthook/rbac/bootstrap-roles`. */

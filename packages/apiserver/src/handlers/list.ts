@@ -86,7 +86,7 @@ export function pathName({ request }: Scope): string {
   return request.info.parts[1] ?? '';
 }
 
-export function metaOf(page: ListResult): ListMeta {
+function metaOf(page: ListResult): ListMeta {
   return {
     resourceVersion: String(page.revision),
     ...(page.continue === '' ? {} : { continue: page.continue }),

@@ -50,7 +50,7 @@ async function read(scope: Scope): Promise<ApiResponse> {
 }
 
 /** The parent as a Scale, and back. */
-export function scaleView({ parts, served }: Scope, fields: ScaleFields): View {
+function scaleView({ parts, served }: Scope, fields: ScaleFields): View {
   const { definition } = served;
   const schema = parts.scheme.types.struct('autoscaling.v1.Scale');
   const path: FieldPath = fields.specReplicas.map((name) => PathElement.field(name));

@@ -26,7 +26,7 @@ export interface CallAnswer {
 }
 
 /** Who calls, unless said: the machine itself, over nothing that could be listened to. */
-export const IN_PROCESS_PEER: Peer = { address: '127.0.0.1', certificates: [], secure: true };
+const IN_PROCESS_PEER: Peer = { address: '127.0.0.1', certificates: [], secure: true };
 
 /** Bytes that may wait for the caller before the server is told to wait. */
 const WAITING_BYTES_MAX = 64 * 1024;

@@ -56,6 +56,6 @@ export function pipeline(filters: readonly Filter[], end: Handler): Handler {
 }
 
 /** Ends what waits on a request's behalf; a request that did not come through a door has nobody waiting. */
-export function abortRequest(request: ApiRequest, reason: Error): void {
+function abortRequest(request: ApiRequest, reason: Error): void {
   if (request instanceof HttpRequest) request.abort(reason);
 }

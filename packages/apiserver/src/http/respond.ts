@@ -24,7 +24,7 @@ import type { HttpRequest } from './request.ts';
 import type { Outgoing } from './transport.ts';
 
 /** As the original: below this the time costs more than the bytes. */
-export const GZIP_BYTES_MIN = 128 * 1024;
+const GZIP_BYTES_MIN = 128 * 1024;
 /** The original's level: the fastest. */
 const GZIP_LEVEL = 1;
 /** A body that is larger is compressed while it is sent. */

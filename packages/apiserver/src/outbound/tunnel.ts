@@ -8,7 +8,7 @@ import type { Clock } from '@keelson/base';
 import type { ByteConnection } from '../api/exchange.ts';
 
 /** What is left to send when one side has ended gets so long; a side that takes nothing is cut off. */
-export const LAST_BYTES_MS = 10_000;
+const LAST_BYTES_MS = 10_000;
 
 /** Resolves when both are closed. Never rejects: how a connection ends is the peers' affair. */
 export async function tunnel(

@@ -16,7 +16,7 @@ import { goText } from './patch-error.ts';
 /** As apiserver. */
 export const OPERATIONS_MAX = 10_000;
 /** Bytes of JSON that all `copy` operations of a patch may add; as apiserver, the size of the largest body. */
-export const COPIED_BYTES_MAX = 3 * 1024 * 1024;
+const COPIED_BYTES_MAX = 3 * 1024 * 1024;
 
 /** Deepest nesting of what is copied and of the outcome: as deep as a body may be (codec/json-reader.ts). */
 const DEPTH_MAX = 1_000;

@@ -199,7 +199,7 @@ export function validateManagedFields(
 }
 
 /** The rule of fieldManager, in options as in entries: at most 128 bytes, each character printable. */
-export function validateManagerName(name: string, field: string): FieldError[] {
+function validateManagerName(name: string, field: string): FieldError[] {
   const errors: FieldError[] = [];
   if (byteLength(name) > MANAGER_BYTES) errors.push(tooLong(field, MANAGER_BYTES));
   let position = 0;

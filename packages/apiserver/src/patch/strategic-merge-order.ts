@@ -24,7 +24,7 @@ export function itemId(item: Json, mergeKey: string): string | undefined {
 }
 
 /** First index of each item. */
-export function indexesOf(list: readonly Json[], mergeKey: string): Map<string, number> {
+function indexesOf(list: readonly Json[], mergeKey: string): Map<string, number> {
   const indexes = new Map<string, number>();
   for (let at = 0; at < list.length; at += 1) {
     const id = itemId(list[at], mergeKey);

@@ -159,7 +159,7 @@ export function keyPem(key: KeyObject): string {
 }
 
 /** DER as PEM, 64 characters a line. */
-export function certificatePem(der: Buffer): string {
+function certificatePem(der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

@@ -172,7 +172,7 @@ export function isDeleting({ metadata }: KubeObject): boolean {
 }
 
 /** The object with the marks of a deletion that waits for finalizers. */
-export function markDeleting(object: KubeObject, nowMs: number): KubeObject {
+function markDeleting(object: KubeObject, nowMs: number): KubeObject {
   const { metadata } = object;
   const now = Math.floor(nowMs / 1000);
   const ends = parseTime(metadata.deletionTimestamp ?? '')?.seconds;

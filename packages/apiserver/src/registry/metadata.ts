@@ -21,10 +21,10 @@ import { checkNotNegative, IMMUTABLE } from '../validation/scalars.ts';
 import { dnsLabelErrors, dnsSubdomainErrors, forName, qualifiedNameErrors } from '../validation/names.ts';
 
 const METADATA = FieldPath.of('metadata');
-export const FIELD_MANAGER_BYTES_MAX = 128;
+const FIELD_MANAGER_BYTES_MAX = 128;
 const SUBRESOURCE_BYTES_MAX = 256;
 
-export const UNKNOWN_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
+const UNKNOWN_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
 export const ORPHAN_FINALIZER = 'orphan';
 export const FOREGROUND_FINALIZER = 'foregroundDeletion';
 /** Finalizers without a domain that built-in objects may have. */

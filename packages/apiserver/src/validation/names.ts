@@ -16,8 +16,8 @@ const HEADER = '[-A-Za-z0-9]+';
 const PERCENT = '[0-9]+%';
 const C_IDENTIFIER = '[A-Za-z_][A-Za-z0-9_]*';
 
-export const LABEL_LENGTH_MAX = 63;
-export const SUBDOMAIN_LENGTH_MAX = 253;
+const LABEL_LENGTH_MAX = 63;
+const SUBDOMAIN_LENGTH_MAX = 253;
 
 /** What a pattern wants, as the original words it. */
 function patternText(text: string, pattern: string, ...examples: readonly string[]): string {

@@ -17,7 +17,7 @@ import {
 } from './names.ts';
 import { asNumber, same } from './value.ts';
 
-export const NOT_NEGATIVE = 'must be greater than or equal to 0';
+const NOT_NEGATIVE = 'must be greater than or equal to 0';
 export const POSITIVE = 'must be greater than 0';
 /** The same in words: which of the two it is depends on the field. */
 export const ABOVE_ZERO = 'must be greater than zero';
@@ -95,7 +95,7 @@ export function checkNotMoreThanWhole(errors: FieldErrors, path: FieldPath, valu
 }
 
 /** The number before a percent sign; undefined for whole numbers and what is no percentage. */
-export function percentOf(value: unknown): number | undefined {
+function percentOf(value: unknown): number | undefined {
   return typeof value === 'string' && percentErrors(value).length === 0
     ? Number.parseInt(value, 10)
     : undefined;

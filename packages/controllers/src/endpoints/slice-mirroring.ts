@@ -92,7 +92,7 @@ function isMirrored({ metadata }: KubeObject, service: KubeObject): boolean {
 }
 
 /** What slices show of an Endpoints object; subsets with the same ports lie together. */
-export function mirrorOf(object: KubeObject): { readonly groups: EndpointGroup[]; readonly skipped: number } {
+function mirrorOf(object: KubeObject): { readonly groups: EndpointGroup[]; readonly skipped: number } {
   const groups = new Map<string, GrowingGroup>();
   let skipped = 0;
   for (const { addresses, notReadyAddresses, ports } of listOf(object['subsets'])) {

@@ -275,7 +275,7 @@ export function referredTo({ apiVersion, kind, name, uid }: OwnerReference, name
   return { apiVersion, kind, name, uid, namespace };
 }
 
-export function sameIdentity(a: Identity, b: Identity): boolean {
+function sameIdentity(a: Identity, b: Identity): boolean {
   return (
     a.uid === b.uid &&
     a.name === b.name &&

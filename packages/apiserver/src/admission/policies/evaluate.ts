@@ -14,7 +14,7 @@ import { CelError, type Value } from '../../cel/values.ts';
 import type { Scope } from './scope.ts';
 import type { Steps } from './steps.ts';
 
-export const OUT_OF_BUDGET =
+const OUT_OF_BUDGET =
   'validation failed due to running out of cost budget, no further validation rules will be run';
 
 /** What came of an expression. */

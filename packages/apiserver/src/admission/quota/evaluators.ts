@@ -43,7 +43,7 @@ export interface QuotaEvaluator {
 }
 
 /** `count/deployments.apps`. */
-export function countName(resource: GroupResource): string {
+function countName(resource: GroupResource): string {
   return `count/${describeResource(resource)}`;
 }
 
