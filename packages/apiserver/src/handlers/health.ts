@@ -6,6 +6,7 @@
  */
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
+import { plainText } from '../api/plain-text.ts';
 
 export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
 
@@ -95,15 +96,15 @@ export class Health {
       lines.push(`warn: some health checks cannot be excluded: no matches for ${names.join(',')}`);
     }
     const report = lines.map((line) => `${line}\n`).join('');
-    if (failures > 0) return text(500, `${report}${endpoint} check failed\n`);
-    if (!request.query.has('verbose')) return text(200, 'ok');
-    return text(200, `${report}${endpoint} check passed\n`);
+    if (failures > 0) return plainText(500, `${report}${endpoint} check failed\n`);
+    if (!request.query.has('verbose')) return plainText(200, 'ok');
+    return plainText(200, `${report}${endpoint} check passed\n`);
   }
 
   private async one(endpoint: HealthEndpoint, check: HealthCheck, request: ApiRequest): Promise<ApiResponse> {
     const reason = await resultOf(check, request.signal);
     this.observer.checked?.(endpoint, check.name, reason === undefined);
-    return reason === undefined ? text(200, 'ok') : text(500, `internal server error: ${reason}\n`);
+    return reason === undefined ? plainText(200, 'ok') : plainText(500, `internal server error: ${reason}\n`);
   }
 }
 
@@ -113,14 +114,4 @@ async function resultOf(check: HealthCheck, signal: AbortSignal): Promise<string
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function text(code: number, body: string): ApiResponse {
-  return {
-    kind: 'bytes',
-    code,
-    contentType: 'text/plain; charset=utf-8',
-    body: Buffer.from(body),
-    headers: new Map([['x-content-type-options', ['nosniff']]]),
-  };
 }
