@@ -61,7 +61,7 @@ const BEGIN_WITH_NULL = new Set([
   'core.v1.WatchEvent',
 ]);
 
-describe('objects of all kinds', () => {
+describe('objects of all kinds (needs ../shared/kubernetes/golden)', () => {
   (HAS_GOLDEN ? test.each(NAMES) : test.skip.each(['the golden objects are not beside the repository']))(
     '%s',
     (name) => {
