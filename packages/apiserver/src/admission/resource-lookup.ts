@@ -51,6 +51,9 @@ export interface ObjectSource {
     namespace: string,
     options: { readonly resourceVersion: string },
   ): Promise<{ readonly objects: readonly { readonly value: KubeObject }[] }>;
+  /** What a cache has now, without a wait; undefined where it cannot say. */
+  peek?(namespace: string, name: string): KubeObject | undefined;
+  peekList?(namespace: string): readonly KubeObject[] | undefined;
   create(namespace: string, object: KubeObject, options: { readonly dryRun: boolean }): Promise<KubeObject>;
 }
 
@@ -77,9 +80,15 @@ export function objectLookup(source: ObjectSource, changeStatus: ObjectLookup['c
   ): Promise<readonly KubeObject[]> =>
     (await source.page(namespace, options)).objects.map((object) => object.value);
   return {
-    get: (namespace, name) => read(namespace, name, CACHED),
+    get: (namespace, name) => {
+      const known = source.peek?.(namespace, name);
+      return known === undefined ? read(namespace, name, CACHED) : Promise.resolve(known);
+    },
     live: (namespace, name) => read(namespace, name, NEWEST),
-    list: (namespace) => list(namespace, CACHED),
+    list: (namespace) => {
+      const known = source.peekList?.(namespace);
+      return known === undefined ? list(namespace, CACHED) : Promise.resolve(known);
+    },
     liveList: (namespace) => list(namespace, NEWEST),
     create: (namespace, object) => source.create(namespace, object, { dryRun: false }),
     changeStatus,

@@ -114,3 +114,32 @@ test('sums, differences and order', () => {
   expect(half.units()).toBe(1n);
   expect(Quantity.parse('-1500u').millis()).toBe(-2n);
 });
+
+test('a plain amount is read as it is with a sign, which takes the long way', () => {
+  const digits = fc.integer({ min: 0, max: 10 ** 10 }).map(String);
+  const suffix = fc.constantFrom(
+    '',
+    'n',
+    'u',
+    'm',
+    'k',
+    'M',
+    'G',
+    'T',
+    'P',
+    'E',
+    'Ki',
+    'Mi',
+    'Gi',
+    'Ti',
+    'Pi',
+    'Ei',
+  );
+  fc.assert(
+    fc.property(fc.tuple(fc.constantFrom('', '0', '00'), digits, suffix), ([zeros, whole, unit]) => {
+      const plain = Quantity.parse(zeros + whole + unit);
+      expect(plain).toEqual(Quantity.parse(`+${zeros}${whole}${unit}`));
+    }),
+    { seed: 36, numRuns: 400 },
+  );
+});

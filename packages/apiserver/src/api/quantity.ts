@@ -61,6 +61,8 @@ export class Quantity {
 
   /** @throws QuantityError with the original's text */
   static parse(text: string): Quantity {
+    const plain = plainQuantity(text);
+    if (plain !== undefined) return plain;
     if (text === '' || text.length > TEXT_LENGTH_MAX) throw new QuantityError(FORMAT_WRONG);
     const match = /^([+-]?)([0-9]*)(?:\.([0-9]*))?(.*)$/s.exec(text);
     if (match === null) throw new QuantityError(FORMAT_WRONG);
@@ -138,6 +140,36 @@ export class Quantity {
         : (DECIMAL_SUFFIX.get(exponent) ?? '');
     return `${sign}${digits}${suffix}`;
   }
+}
+
+/** Digits that are a safe whole number whatever stands behind them. */
+const PLAIN_DIGITS_MAX = 9;
+
+/** Nanounits of one, by suffix. */
+const PLAIN_UNITS: ReadonlyMap<string, Quantity> = new Map([
+  ...Object.entries(BINARY).map(
+    ([suffix, factor]) => [suffix, new Quantity(factor * NANO, 'BinarySI')] as const,
+  ),
+  ...Object.entries(DECIMAL).map(
+    ([suffix, exponent]) => [suffix, new Quantity(10n ** BigInt(exponent + 9), 'DecimalSI')] as const,
+  ),
+]);
+
+/** What nearly all quantities are, a few digits and a suffix: undefined for others, right or wrong. */
+function plainQuantity(text: string): Quantity | undefined {
+  let count = 0;
+  let units = 0;
+  for (; count < text.length; count += 1) {
+    const digit = text.charCodeAt(count) - 48;
+    if (digit < 0 || digit > 9) break;
+    units = units * 10 + digit;
+  }
+  if (count === 0 || count > PLAIN_DIGITS_MAX) return undefined;
+  const unit = PLAIN_UNITS.get(count === text.length ? '' : text.slice(count));
+  if (unit === undefined) return undefined;
+  const nanos = BigInt(units) * unit.nanos;
+  const limit = UNITS_MAX * NANO;
+  return new Quantity(nanos > limit ? limit : nanos, unit.format);
 }
 
 /** The canonical text of a quantity. @throws QuantityError */

@@ -142,7 +142,7 @@ export class ProtobufCodec {
         return;
       case 'map':
         if (!isJsonObject(value)) return;
-        for (const key of Object.keys(value).toSorted(compareUtf8).toReversed()) {
+        for (const key of keysFromLast(value)) {
           const before = writer.size;
           this.writeMapValue(writer, type.value, value[key]);
           writer.string(key);
@@ -581,6 +581,12 @@ function integerOf(value: Json | undefined): number | bigint {
 
 function floatOf(value: Json | undefined): number {
   return Number(value instanceof JsonFloat ? value.value : (value ?? 0));
+}
+
+/** From the last to the first, as they are written. */
+function keysFromLast(value: JsonObject): string[] {
+  const keys = Object.keys(value);
+  return keys.length < 2 ? keys : keys.sort(compareUtf8).reverse();
 }
 
 /** Go sorts keys by their bytes; UTF-16 order differs beyond the basic plane. */

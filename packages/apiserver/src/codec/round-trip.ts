@@ -233,7 +233,7 @@ function isPlain(value: Json): boolean {
       if (value === null) return true;
       if (Array.isArray(value)) return value.every(isPlain);
       if (!isJsonObject(value)) return false;
-      for (const name of Object.keys(value)) if (!isPlain(value[name])) return false;
+      for (const name in value) if (Object.hasOwn(value, name) && !isPlain(value[name])) return false;
       return true;
     default:
       return false;

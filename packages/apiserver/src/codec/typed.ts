@@ -43,6 +43,16 @@ export function conform(struct: StructSchema, value: JsonObject, options: TypedO
   return new Conformer(options).struct(struct, value);
 }
 
+/**
+ * Lists of which Go's defaults tell an empty one from none: what stands there empty is refused, where an absent one is
+ * filled in. Such an object is never stored.
+ */
+const TOLD_APART: ReadonlySet<string> = new Set(['autoscaling.v2.HPAScalingRules.policies']);
+
+function isToldApart(struct: StructSchema, field: FieldSchema, value: Json): boolean {
+  return Array.isArray(value) && TOLD_APART.has(`${struct.name}.${field.name}`);
+}
+
 class Conformer {
   private readonly options: TypedOptions;
   /** Where the walk is, for what is unknown; and the same without indexes, as Go names a field. */
@@ -71,7 +81,8 @@ class Conformer {
         path.pop();
       }
       member ??= absentValue(field);
-      if (member !== undefined && !isDropped(field, member)) object[field.name] = member;
+      if (member === undefined) continue;
+      if (!isDropped(field, member) || isToldApart(struct, field, member)) object[field.name] = member;
     }
     this.owner = owner;
     if (this.options.unknown && known < Object.keys(value).length) this.tellUnknown(fields, value);
@@ -132,7 +143,7 @@ class Conformer {
     const goType = this.goType;
     if (!isJsonObject(value)) throw this.mismatch(value, goName(type));
     const { path } = this;
-    const inner = /^map\[[\w.]+\](.*)$/.exec(goType ?? '')?.[1];
+    const inner = goType?.startsWith('map[') ? goType.slice(goType.indexOf(']') + 1) : undefined;
     const map: Record<string, Json> = {};
     path.push('');
     for (const key of Object.keys(value)) {

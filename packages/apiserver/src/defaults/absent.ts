@@ -5,20 +5,20 @@ import { has, text } from '../validation/value.ts';
 
 /** With these members where the value has none or null; an empty text counts as none. */
 export function withAbsent(value: JsonObject, defaults: JsonObject): JsonObject {
-  let filled = value;
-  for (const [name, member] of Object.entries(defaults)) {
-    if (!has(filled, name) || filled[name] === '') filled = { ...filled, [name]: member };
+  let filled: Record<string, Json> | undefined;
+  for (const name of Object.keys(defaults)) {
+    if (!has(value, name) || value[name] === '') (filled ??= { ...value })[name] = defaults[name];
   }
-  return filled;
+  return filled ?? value;
 }
 
 /** As withAbsent, for pointers: an empty text that is there was said. */
 export function withNil(value: JsonObject, defaults: JsonObject): JsonObject {
-  let filled = value;
-  for (const [name, member] of Object.entries(defaults)) {
-    if (!has(filled, name)) filled = { ...filled, [name]: member };
+  let filled: Record<string, Json> | undefined;
+  for (const name of Object.keys(defaults)) {
+    if (!has(value, name)) (filled ??= { ...value })[name] = defaults[name];
   }
-  return filled;
+  return filled ?? value;
 }
 
 /** Where a field of one value became a list, the older one is the list's first; where both are said, the older one wins. */

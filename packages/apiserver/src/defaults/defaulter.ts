@@ -88,26 +88,21 @@ export class Defaulter {
       case 'list': {
         if (!Array.isArray(value)) return value;
         const items: readonly Json[] = value;
-        let changed = false;
-        const filled = items.map((item) => {
-          const next = this.value(type.element, item);
-          changed ||= next !== item;
-          return next;
-        });
-        return changed ? filled : value;
+        let filled: Json[] | undefined;
+        for (let at = 0; at < items.length; at += 1) {
+          const next = this.value(type.element, items[at]);
+          if (next !== items[at]) (filled ??= [...items])[at] = next;
+        }
+        return filled ?? value;
       }
       case 'map': {
         const object = asObject(value);
         if (object === undefined) return value;
-        let changed = false;
-        const filled = Object.fromEntries(
-          Object.entries(object).map(([key, item]) => {
-            const next = this.value(type.value, item);
-            changed ||= next !== item;
-            return [key, next];
-          }),
+        const lacks = Object.keys(object).some((key) => this.value(type.value, object[key]) !== object[key]);
+        if (!lacks) return value;
+        return Object.fromEntries(
+          Object.entries(object).map(([key, item]) => [key, this.value(type.value, item)]),
         );
-        return changed ? filled : value;
       }
       case 'struct': {
         const object = asObject(value);
@@ -150,8 +145,8 @@ export class Defaulter {
     if (!Object.hasOwn(this.rules, struct.name)) return value;
     let filled = this.rules[struct.name](value);
     if (filled === value) return value;
-    for (const [name, member] of Object.entries(value)) {
-      if (member !== '' || filled[name] === '' || struct.fields.get(name)?.pointer !== true) continue;
+    for (const name of Object.keys(value)) {
+      if (value[name] !== '' || filled[name] === '' || struct.fields.get(name)?.pointer !== true) continue;
       filled = { ...filled, [name]: '' };
     }
     return filled;
@@ -186,6 +181,6 @@ function isZero(value: Json): boolean {
 function inOrder(struct: StructSchema, value: JsonObject): JsonObject {
   const ordered: Record<string, Json> = {};
   for (const name of struct.fields.keys()) if (Object.hasOwn(value, name)) ordered[name] = value[name];
-  for (const [name, member] of Object.entries(value)) if (!struct.fields.has(name)) ordered[name] = member;
+  for (const name of Object.keys(value)) if (!struct.fields.has(name)) ordered[name] = value[name];
   return ordered;
 }

@@ -23,13 +23,13 @@ export const POD_DEFAULTS: DefaultRules = {
   'core.v1.Pod': (pod) => {
     let spec = part(pod, 'spec');
     for (const list of ['containers', 'initContainers']) {
-      if (has(spec, list)) spec = withField(spec, list, parts(spec, list).map(requestsFromLimits));
+      if (has(spec, list)) spec = withEach(spec, list, requestsFromLimits);
     }
     spec = withAbsent(spec, { enableServiceLinks: true });
     // Of pods alone: a template keeps what it says.
     if (flag(spec, 'hostNetwork')) {
       for (const list of ['containers', 'initContainers']) {
-        if (has(spec, list)) spec = withField(spec, list, parts(spec, list).map(hostPorts));
+        if (has(spec, list)) spec = withEach(spec, list, hostPorts);
       }
     }
     const resources = partOf(spec, 'resources');
@@ -46,8 +46,9 @@ export const POD_DEFAULTS: DefaultRules = {
     });
     // The older of the two names of one field says what the newer one says.
     const account = text(filled, 'serviceAccountName') || text(filled, 'serviceAccount');
-    if (account !== '') filled = { ...filled, serviceAccountName: account, serviceAccount: account };
-    return filled;
+    if (account === '') return filled;
+    filled = withField(filled, 'serviceAccountName', account);
+    return withField(filled, 'serviceAccount', account);
   },
   'core.v1.PodStatus': (status) => {
     const listed = parts(status, 'podIPs').map((each) => text(each, 'ip'));
@@ -81,6 +82,13 @@ export const POD_DEFAULTS: DefaultRules = {
   'core.v1.PersistentVolumeClaimSpec': (spec) => withAbsent(spec, { volumeMode: 'Filesystem' }),
 };
 
+/** With each item of a list changed; the same object where no item is. */
+function withEach(of: JsonObject, list: string, change: (item: JsonObject) => JsonObject): JsonObject {
+  const before = parts(of, list);
+  const after = before.map(change);
+  return after.every((item, at) => item === before[at]) ? of : withField(of, list, after);
+}
+
 function container(value: JsonObject): JsonObject {
   return withAbsent(value, {
     terminationMessagePath: '/dev/termination-log',
@@ -89,13 +97,18 @@ function container(value: JsonObject): JsonObject {
   });
 }
 
+/** What the names of images are made of; anything else has no tag. */
+const REFERENCE =
+  /^([\w.-]+(:\d+)?\/)?[a-z\d]+((\.|__?|-+)[a-z\d]+)*(\/[a-z\d]+((\.|__?|-+)[a-z\d]+)*)*(:\w[\w.-]{0,127})?(@[\w+.-]+:[\da-fA-F]{32,})?$/;
+
 /** Always for the tag latest, said or meant; an image by digest alone does not change. */
 export function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
+  if (!REFERENCE.test(image)) return 'IfNotPresent';
   const at = image.indexOf('@');
   const name = at < 0 ? image : image.slice(0, at);
   const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
   const tag = colon < 0 ? (at < 0 ? 'latest' : '') : name.slice(colon + 1);
-  return tag === 'latest' && image !== '' ? 'Always' : image === '' ? 'Always' : 'IfNotPresent';
+  return tag === 'latest' ? 'Always' : 'IfNotPresent';
 }
 
 /** A limit without a request asks for as much as it allows. */
@@ -104,9 +117,11 @@ function requestsFromLimits(value: JsonObject): JsonObject {
   const limits = partOf(resources, 'limits');
   if (limits === undefined) return value;
   const requests = part(resources, 'requests');
+  const missing = Object.keys(limits).filter((name) => !Object.hasOwn(requests, name));
+  if (missing.length === 0 && has(resources, 'requests') && isSorted(requests)) return value;
   const filled = Object.fromEntries([
     ...Object.entries(requests),
-    ...Object.entries(limits).filter(([name]) => !Object.hasOwn(requests, name)),
+    ...missing.map((name): [string, Json] => [name, limits[name]]),
   ]);
   return withField(value, 'resources', { ...resources, requests: sorted(filled) });
 }
@@ -134,6 +149,10 @@ function podRequests(spec: JsonObject, resources: JsonObject): JsonObject {
             .toString();
   }
   return { ...resources, requests: sorted(requests) };
+}
+
+function isSorted(map: JsonObject): boolean {
+  return Object.keys(map).every((name, at, names) => at === 0 || names[at - 1] < name);
 }
 
 function sorted(map: Readonly<Record<string, Json>>): JsonObject {

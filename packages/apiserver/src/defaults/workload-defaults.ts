@@ -11,19 +11,9 @@ export const WORKLOAD_DEFAULTS: DefaultRules = {
   'apps.v1.DeploymentSpec': (spec) => {
     const filled = withAbsent(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 });
     const strategy = withAbsent(part(spec, 'strategy'), { type: 'RollingUpdate' });
-    return {
-      ...filled,
-      strategy:
-        text(strategy, 'type') === 'RollingUpdate'
-          ? {
-              ...strategy,
-              rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), {
-                maxUnavailable: '25%',
-                maxSurge: '25%',
-              }),
-            }
-          : strategy,
-    };
+    if (text(strategy, 'type') !== 'RollingUpdate') return withField(filled, 'strategy', strategy);
+    const rolling = withAbsent(part(strategy, 'rollingUpdate'), { maxUnavailable: '25%', maxSurge: '25%' });
+    return withField(filled, 'strategy', withField(strategy, 'rollingUpdate', rolling));
   },
   'apps.v1.ReplicaSetSpec': (spec) => withAbsent(spec, { replicas: 1 }),
   'apps.v1.StatefulSetSpec': (spec) => {
@@ -32,16 +22,29 @@ export const WORKLOAD_DEFAULTS: DefaultRules = {
       podManagementPolicy: 'OrderedReady',
       revisionHistoryLimit: 10,
     });
-    const strategy = withAbsent(part(spec, 'updateStrategy'), { type: 'RollingUpdate' });
+    const given = part(spec, 'updateStrategy');
+    const strategy = withAbsent(given, { type: 'RollingUpdate' });
+    // Who names the type alone gets no more than that.
+    const rolls = text(given, 'type') === '' || has(given, 'rollingUpdate');
     return {
       ...filled,
       updateStrategy:
-        text(strategy, 'type') === 'RollingUpdate'
+        rolls && text(strategy, 'type') === 'RollingUpdate'
           ? {
               ...strategy,
-              rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), { partition: 0, maxUnavailable: 1 }),
+              rollingUpdate: withAbsent(part(strategy, 'rollingUpdate'), { partition: 0 }),
             }
           : strategy,
+      // Templates of claims say what they are, as the original's do since they are converted.
+      ...(has(spec, 'volumeClaimTemplates')
+        ? {
+            volumeClaimTemplates: parts(spec, 'volumeClaimTemplates').map((claim) => ({
+              ...claim,
+              kind: 'PersistentVolumeClaim',
+              apiVersion: 'v1',
+            })),
+          }
+        : {}),
       persistentVolumeClaimRetentionPolicy: withAbsent(part(spec, 'persistentVolumeClaimRetentionPolicy'), {
         whenDeleted: 'Retain',
         whenScaled: 'Retain',
@@ -129,12 +132,11 @@ const SCALE_DOWN: JsonObject = {
   policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
 };
 
-/** Members in Go's order; an empty list of policies counts as none. */
+/** Members in Go's order; an empty list of policies is one, and is refused. */
 function rules(given: JsonObject, absent: JsonObject): JsonObject {
   const filled: Record<string, Json> = {};
   for (const name of ['stabilizationWindowSeconds', 'selectPolicy', 'policies', 'tolerance']) {
-    const empty = name === 'policies' && parts(given, name).length === 0;
-    const value = has(given, name) && !empty ? given[name] : absent[name];
+    const value = has(given, name) ? given[name] : absent[name];
     if (value !== undefined) filled[name] = value;
   }
   return filled;

@@ -15,10 +15,17 @@ import type { SubresourceStrategy } from './strategy.ts';
 
 /** @param scheme asked at each look-up: resources come and go, and it may be made after the plugins */
 export function admissionLookup(scheme: () => Scheme): ResourceLookup {
+  const lookups = new WeakMap<ResourceStore, ObjectLookup>();
   return {
     of(resource) {
       const store = scheme().store(resource);
-      return store && lookupIn(store);
+      if (store === undefined) return undefined;
+      let lookup = lookups.get(store);
+      if (lookup === undefined) {
+        lookup = lookupIn(store);
+        lookups.set(store, lookup);
+      }
+      return lookup;
     },
     scopeOf(resource) {
       return scheme().store(resource)?.definition.scope;

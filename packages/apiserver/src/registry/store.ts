@@ -95,6 +95,17 @@ export class ResourceStore implements ObjectStore {
     return await told(this.definition, 'get', name, () => this.storage.get(key, options));
   }
 
+  /** As a cache has it now, without a wait; undefined where it has none. */
+  peek(namespace: string, name: string): KubeObject | undefined {
+    if (this.definition.scope === 'Namespaced' && namespace === '') return undefined;
+    return this.storage.peek?.(this.keyOf(namespace, name))?.value;
+  }
+
+  /** All of a namespace, or of the cluster with '', as peek(); undefined where they are many. */
+  peekList(namespace: string): readonly KubeObject[] | undefined {
+    return this.storage.peekList?.(this.scopeOf(namespace, undefined).key)?.map((object) => object.value);
+  }
+
   /** @throws ApiError what the client asked wrongly, or cannot have any more */
   async page(namespace: string, options: ListOptions): Promise<ListResult> {
     const { key, recursive } = this.scopeOf(namespace, options.selection);

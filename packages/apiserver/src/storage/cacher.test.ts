@@ -600,3 +600,22 @@ test.each(SEEDS)('any writes, watches, lists and pages agree with a twin (seed %
     expect(seen.ended).toBe(false);
   }
 });
+
+test('what is there is told without a wait, once the cache is filled; what are many is not', async () => {
+  const { cacher, create } = await setUp();
+  await create('a');
+  await create('b', {}, '', 'other');
+  expect(cacher.peek('/pods/ns/a')).toBeUndefined();
+  expect(cacher.peekList('/pods/ns')).toBeUndefined();
+  await cacher.whenReady(1_000);
+  await turns();
+  expect(cacher.peek('/pods/ns/a')?.value.metadata.name).toBe('a');
+  expect(cacher.peek('/pods/ns/b')).toBeUndefined();
+  expect(cacher.peekList('/pods/ns')?.map(({ value }) => value.metadata.name)).toEqual(['a']);
+  expect(cacher.peekList('/pods')).toHaveLength(2);
+  expect(cacher.peekList('/pods/none')).toEqual([]);
+  for (let at = 0; at < 100; at += 1) await create(`more-${at}`);
+  await turns();
+  expect(cacher.peekList('/pods/ns')).toBeUndefined();
+  expect(cacher.peekList('/pods/other')).toHaveLength(1);
+});

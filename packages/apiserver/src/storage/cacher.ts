@@ -61,6 +61,8 @@ export interface CacherOptions {
 
 /** Objects that are read of the cache in one go. */
 const CHUNK = 10_000;
+/** Objects that are handed out without a turn for others. */
+const PEEKED_MAX = 100;
 /** How often it is looked whether bookmarks are due. */
 const TICK_MS = 1_000;
 const UNREADY_RETRY_SECONDS = 1;
@@ -177,6 +179,22 @@ export class Cacher implements Storage {
     const object = this.cache.get(orderOf(fullKey('', key, false)));
     if (object === undefined) throw new StorageError('KEY_NOT_FOUND', fullKey(this.prefix, key, false), 0);
     return object;
+  }
+
+  peek(key: string): StoredObject | undefined {
+    return this.isUsable() ? this.cachedOf(key) : undefined;
+  }
+
+  peekList(key: string): readonly StoredObject[] | undefined {
+    if (!this.isUsable()) return undefined;
+    const { cache, metrics } = this;
+    const { low, high } = boundsOf(fullKey('', key, true), true);
+    const chunk = cache.read({ revision: cache.revision, low, high, indexed: undefined }, PEEKED_MAX);
+    if (chunk === undefined || chunk.next !== undefined) return undefined;
+    metrics.lists += 1;
+    metrics.listFetchedObjects += chunk.objects.length;
+    metrics.listReturnedObjects += chunk.objects.length;
+    return chunk.objects;
   }
 
   async list(key: string, options: ListOptions = {}): Promise<ListResult> {

@@ -251,6 +251,12 @@ export interface Storage {
   /** @throws StorageError KEY_NOT_FOUND; ApiError 504 when the version has not been reached */
   get(key: string, options?: GetOptions): Promise<StoredObject>;
 
+  /** What a cache before the store has now, without a wait; undefined where it has none, or there is no cache. */
+  peek?(key: string): StoredObject | undefined;
+
+  /** All under a key prefix, as a cache before the store has them now; undefined where they are many, or no cache is. */
+  peekList?(key: string): readonly StoredObject[] | undefined;
+
   /**
    * Objects under a key prefix (a `/` is added at its end), at one revision.
    *

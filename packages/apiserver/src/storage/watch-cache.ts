@@ -33,6 +33,9 @@ export interface Chunk {
 
 type Index = Map<string, SortedMap<CachedObject>>;
 
+const NO_ORDERS: readonly string[] = [];
+const NOTHING_UNDONE: ReadonlyMap<string, CachedObject | undefined> = new Map();
+
 export class WatchCache {
   private objects = new SortedMap<CachedObject>();
   private readonly indexes: ReadonlyMap<string, Index>;
@@ -144,7 +147,7 @@ export class WatchCache {
     const undone = this.undone(place);
     if (undone === undefined) return undefined;
     const found = new Found(countMax);
-    const orders = [...undone.keys()].sort(byteOrder);
+    const orders = undone.size === 0 ? NO_ORDERS : [...undone.keys()].sort(byteOrder);
     let at = 0;
     this.mapOf(place).range(place.low, place.high, (order, object) => {
       for (; at < orders.length && orders[at] < order; at += 1) {
@@ -170,9 +173,10 @@ export class WatchCache {
   }
 
   /** Keys of the place that changed since its revision, as they were then. */
-  private undone({ revision, low, high }: Place): Map<string, CachedObject | undefined> | undefined {
-    const undone = new Map<string, CachedObject | undefined>();
+  private undone({ revision, low, high }: Place): ReadonlyMap<string, CachedObject | undefined> | undefined {
     if (revision > this.current) return undefined;
+    if (revision === this.current) return NOTHING_UNDONE;
+    const undone = new Map<string, CachedObject | undefined>();
     const events = this.after(revision, { low, high });
     if (events === undefined) return undefined;
     for (const { object, before } of events) {

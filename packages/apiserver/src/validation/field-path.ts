@@ -19,7 +19,13 @@ export class FieldPath {
 
   /** A path that starts where another ends. */
   child(...names: readonly string[]): FieldPath {
-    return names.reduce((path: FieldPath, name) => new FieldPath(path, `.${name}`), this);
+    return FieldPath.below(this, names);
+  }
+
+  private static below(path: FieldPath, names: readonly string[]): FieldPath {
+    let at = path;
+    for (const name of names) at = new FieldPath(at, `.${name}`);
+    return at;
   }
 
   index(index: number): FieldPath {

@@ -64,7 +64,8 @@ export function asObject(value: unknown): JsonObject | undefined {
 
 /** The member as a list of objects, empty when absent. */
 export function parts(of: Fields, name: string): readonly JsonObject[] {
-  return items(of, name).map((item) => asObject(item) ?? NOTHING);
+  const all = items(of, name);
+  return all.every(isObject) ? all : all.map((item) => asObject(item) ?? NOTHING);
 }
 
 /** The member as a list of texts, empty when absent. */
@@ -80,10 +81,18 @@ export function items(of: Fields, name: string): readonly unknown[] {
 /** The member as a map of texts, empty when absent. */
 export function textMap(of: Fields, name: string): Readonly<Record<string, string>> {
   const value = asObject(of[name]);
-  if (value === undefined) return {};
+  if (value === undefined) return NO_TEXTS;
+  if (isTextMap(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, typeof item === 'string' ? item : '']),
   );
+}
+
+const NO_TEXTS: Readonly<Record<string, string>> = {};
+
+function isTextMap(value: JsonObject): value is Readonly<Record<string, string>> {
+  for (const key of Object.keys(value)) if (typeof value[key] !== 'string') return false;
+  return true;
 }
 
 /** The part at the end of a path, empty when something on the way is absent. */
@@ -102,12 +111,12 @@ export function withField<T extends Fields>(of: T, name: string, value: unknown)
 }
 
 /** A copy with the value at the end of a path; parts that are missing are made, unless the value is undefined. */
-export function withFieldAt<T extends Fields>(of: T, path: readonly string[], value: unknown): T {
-  const [name, ...rest] = path;
-  if (rest.length === 0) return withField(of, name, value);
+export function withFieldAt<T extends Fields>(of: T, path: readonly string[], value: unknown, from = 0): T {
+  const name = path[from];
+  if (from === path.length - 1) return withField(of, name, value);
   const inner = partOf(of, name);
   if (inner === undefined && value === undefined) return of;
-  return withField(of, name, withFieldAt(inner ?? NOTHING, rest, value));
+  return withField(of, name, withFieldAt(inner ?? NOTHING, path, value, from + 1));
 }
 
 /** A copy without these members. */
