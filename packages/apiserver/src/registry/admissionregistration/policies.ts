@@ -28,14 +28,8 @@ import { has, part, partOf, parts, text, texts } from '../../validation/value.ts
 import { checkConditions } from '../../validation/conditions.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { ExpressionChecks } from './expressions.ts';
-import { checkMatchConditions, checkNamedRule, hasRules } from './webhooks.ts';
+import { checkMatchConditions, checkNamedRule, GROUP, hasRules } from './webhooks.ts';
 
-const GROUP = {
-  group: 'admissionregistration.k8s.io',
-  types: 'admissionregistration',
-  scope: 'Cluster',
-  categories: ['api-extensions'],
-} as const;
 const REASONS: readonly string[] = ['Forbidden', 'Invalid', 'RequestEntityTooLarge'];
 /** Words of CEL that name nothing. */
 const RESERVED: ReadonlySet<string> = new Set(

@@ -270,7 +270,8 @@ export function hasRules(constraints: JsonObject): boolean {
   return has(constraints, 'resourceRules') && parts(constraints, 'resourceRules').length > 0;
 }
 
-const GROUP = {
+/** What kinds of admission have in common. */
+export const GROUP = {
   group: 'admissionregistration.k8s.io',
   types: 'admissionregistration',
   scope: 'Cluster',
