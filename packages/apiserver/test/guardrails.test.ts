@@ -253,6 +253,7 @@ describe('metrics', () => {
     'apiserver_flowcontrol_request_wait_duration_seconds histogram',
     'apiserver_longrunning_requests gauge',
     'apiserver_request_duration_seconds histogram',
+    'apiserver_request_sli_duration_seconds histogram',
     'apiserver_request_total counter',
     'apiserver_requested_deprecated_apis gauge',
     'apiserver_resource_objects gauge',

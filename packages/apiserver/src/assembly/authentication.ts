@@ -98,6 +98,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     uuid,
   });
   const file = configFile(parts, issuers);
+  const observer = authenticationMetrics(parts.metrics);
   const tokens = new TokenCache(
     firstToken([
       loopback(parts.loopbackToken, uuid()),
@@ -127,7 +128,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     ...(requestHeader === undefined || credentials.requestHeaderCa === undefined
       ? []
       : [new RequestHeaderUsers(requestHeader, new CertificateChain(credentials.requestHeaderCa), nowMs)]),
-    new X509Users(new CertificateChain(credentials.clientCa), nowMs),
+    new X509Users(new CertificateChain(credentials.clientCa), nowMs, observer.expires),
     new BearerToken(tokens),
     new WebSocketToken(tokens),
   ];
@@ -137,7 +138,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     filter: authenticate(firstRequest(ways), {
       anonymous: named ? { enabled: false } : (file?.anonymous ?? { enabled: config.anonymous }),
       ...(requestHeader === undefined ? {} : { proxyHeaders: proxyHeaders(requestHeader) }),
-      observer: authenticationMetrics(parts.metrics),
+      observer,
       monotonicMs: () => clock.monotonicMs(),
       refused: (request: ApiRequest, error) =>
         logger.info('Unable to authenticate the request', {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 
 import { describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
@@ -131,7 +131,12 @@ test('a token file: quoted values, and lines that are too short', async () => {
 describe('certificates', () => {
   const users = CertificateAuthority.create('users', NOW);
   const proxies = CertificateAuthority.create('proxies', NOW);
-  const x509 = new X509Users(new CertificateChain(users.certificate), () => NOW);
+  const ends: number[] = [];
+  const x509 = new X509Users(
+    new CertificateChain(users.certificate),
+    () => NOW,
+    (seconds) => ends.push(seconds),
+  );
   const shown = (pem: string): ApiRequest => request({}, [der(pem)]);
 
   test('name, groups, uid and the id of the credential', async () => {
@@ -141,6 +146,8 @@ describe('certificates', () => {
     expect(found?.user.extra['authentication.kubernetes.io/credential-id'][0]).toMatch(
       /^X509SHA256=[0-9a-f]{64}$/,
     );
+    expect(ends).toEqual([(Date.parse(new X509Certificate(pair.certificate).validTo) - NOW) / 1_000]);
+    expect(ends[0]).toBeGreaterThan(86_400);
   });
 
   test('what is not of the authority, out of its time, or for servers is refused', async () => {

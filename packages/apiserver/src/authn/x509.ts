@@ -17,33 +17,43 @@ export const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id';
 export class X509Users implements RequestAuthenticator {
   private readonly chain: CertificateChain;
   private readonly nowMs: () => number;
+  private readonly expires: ((seconds: number) => void) | undefined;
   /** By the certificate of a connection, which is taken apart once. */
-  private readonly users = new WeakMap<Buffer, UserInfo>();
+  private readonly users = new WeakMap<Buffer, Known>();
 
-  /** @param nowMs wall time, ms since the epoch */
-  constructor(chain: CertificateChain, nowMs: () => number) {
+  /**
+   * @param nowMs wall time, ms since the epoch
+   * @param expires told for each request how long its certificate is still good
+   */
+  constructor(chain: CertificateChain, nowMs: () => number, expires?: (seconds: number) => void) {
     this.chain = chain;
     this.nowMs = nowMs;
+    this.expires = expires;
   }
 
   async authenticate(request: ApiRequest): Promise<Authenticated | undefined> {
     const { certificates, certificateError } = request.peer;
     if (certificateError !== undefined) throw new AuthenticationError(certificateError);
     if (certificates.length === 0) return undefined;
-    this.chain.verify(certificates, this.nowMs());
-    const user = this.userOf(certificates[0]);
-    return user === undefined ? undefined : { user };
-  }
-
-  /** @throws AuthenticationError */
-  private userOf(leaf: Buffer): UserInfo | undefined {
-    let user = this.users.get(leaf);
-    if (user === undefined) {
-      user = userOfCertificate(leaf);
-      if (user !== undefined) this.users.set(leaf, user);
+    const nowMs = this.nowMs();
+    const leaf = this.chain.verify(certificates, nowMs);
+    const [der] = certificates;
+    let known = this.users.get(der);
+    if (known === undefined) {
+      const user = userOfCertificate(der);
+      if (user === undefined) return undefined;
+      known = { user, endMs: Date.parse(leaf.validTo) };
+      this.users.set(der, known);
     }
-    return user;
+    this.expires?.((known.endMs - nowMs) / 1_000);
+    return { user: known.user };
   }
+}
+
+interface Known {
+  readonly user: UserInfo;
+  /** When the certificate ends. */
+  readonly endMs: number;
 }
 
 /**

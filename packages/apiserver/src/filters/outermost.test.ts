@@ -62,6 +62,27 @@ describe('metrics', () => {
     expect(broken).toContain('code="500"');
   });
 
+  test('what the server gave up: a full level, a time that was up; a refusal of a handler is none', async () => {
+    const registry = new MetricsRegistry();
+    const filter = requestMetrics(registry, systemClock);
+    const refusals: readonly (() => Promise<ApiResponse>)[] = [
+      () =>
+        Promise.resolve({ kind: 'bytes', code: 429, contentType: 'text/plain', body: Buffer.from('full') }),
+      () => Promise.reject(new ApiError({ code: 504, reason: 'Timeout', message: 'late' })),
+      () => Promise.reject(new ApiError({ code: 429, reason: 'TooManyRequests', message: 'a budget' })),
+      () => Promise.resolve(OK),
+    ];
+    for (const next of refusals) await filter(requestOf('GET', '/readyz'), next).catch(() => {});
+    const lines = registry
+      .text()
+      .split('\n')
+      .filter((line) => line.startsWith('apiserver_request_terminations_total{'));
+    expect(lines.map((line) => /code="(\d+)".* (\d)$/.exec(line)?.slice(1).join(' '))).toEqual([
+      '429 1',
+      '504 1',
+    ]);
+  });
+
   test('words that a client makes up are no labels (CVE-2020-8552)', async () => {
     const missing = new ApiError({ code: 404, reason: 'NotFound', message: 'no' });
     const requests = Array.from({ length: 50 }, (_none, n): [string, string] => [

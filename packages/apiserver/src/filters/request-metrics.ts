@@ -17,6 +17,7 @@ import { Until } from './until-over.ts';
 const DURATIONS: readonly number[] = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
+const SLI_DURATIONS: readonly number[] = DURATIONS.slice(DURATIONS.indexOf(0.05));
 /** Bytes. */
 const SIZES: readonly number[] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 /** Paths that are told by name. */
@@ -58,11 +59,27 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
   const duration = registry.add(
     new Histogram('apiserver_request_duration_seconds', 'Time until the answer, seconds.', what, DURATIONS),
   );
+  const undriedLabels = what.filter((label) => label !== 'dry_run');
+  const served = registry.add(
+    new Histogram(
+      'apiserver_request_sli_duration_seconds',
+      'Time until the answer, what lasts left out, seconds; with what queues and webhooks took.',
+      undriedLabels,
+      SLI_DURATIONS,
+    ),
+  );
+  const terminations = registry.add(
+    new Counter(
+      'apiserver_request_terminations_total',
+      'Requests that the server gave up to protect itself.',
+      ['code', ...undriedLabels],
+    ),
+  );
   const sizes = registry.add(
     new Histogram(
       'apiserver_response_sizes',
       'Size of answers to gets and lists, bytes.',
-      what.filter((label) => label !== 'dry_run'),
+      undriedLabels,
       SIZES,
     ),
   );
@@ -91,11 +108,8 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
   const known = new Set<string>();
   const lasting = new LastingRequests();
   registry.add(
-    new Gauge(
-      'apiserver_longrunning_requests',
-      'Watches and their like that go on now.',
-      what.filter((label) => label !== 'dry_run'),
-      () => lasting.series(),
+    new Gauge('apiserver_longrunning_requests', 'Watches and their like that go on now.', undriedLabels, () =>
+      lasting.series(),
     ),
   );
   return async (request, next) => {
@@ -114,15 +128,19 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
     }
     let code = 500;
     let lasts = false;
+    let terminated = false;
     try {
       const response = await next(request);
       ({ code } = response);
+      // An answer that no handler made: a level was full.
+      terminated = code === 429 && response.kind === 'bytes';
       if (over === undefined) return response;
       const followed = lastingAnswer(response, over);
       lasts = followed !== response;
       return followed;
     } catch (error) {
       if (error instanceof ApiError) code = error.code;
+      terminated = code === 504;
       throw error;
     } finally {
       if (!long) running[kind] -= 1;
@@ -133,7 +151,13 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
         if (!known.has(what)) labels = unknownOf(labels);
       }
       total.add([String(code), ...labels]);
-      if (!long) duration.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+      const plain = labels.filter((_label, place) => place !== DRY_RUN);
+      if (terminated) terminations.add([String(code), ...plain]);
+      if (!long) {
+        const seconds = (clock.monotonicMs() - startMs) / 1000;
+        duration.observe(labels, seconds);
+        served.observe(plain, seconds);
+      }
       if (context.auditAnnotations.has(DEPRECATED)) {
         const { group, resource, subresource, version } = info;
         const series = [group, '', resource, subresource, version];
