@@ -193,7 +193,7 @@ const leases: Scenario = {
 
 const connections: Scenario = {
   name: 'connections',
-  attack: '9,000 connections that say the preface of HTTP/2 and stay',
+  attack: '10,000 connections that say the preface of HTTP/2 and stay',
   rssMbMax: 500,
   async run(stage) {
     const before = stage.rssMb();
@@ -201,12 +201,12 @@ const connections: Scenario = {
       Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
       Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
     ]);
-    const sockets = await openSockets(stage.address, stage.count(9000), hello);
+    const sockets = await openSockets(stage.address, stage.count(10_000), hello);
     stage.onEnd(() => sockets.forEach((socket) => socket.destroy()));
     await stage.client().put('among-many', 'x', 30_000);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const perKiB = ((stage.rssMb() - before) * 1024) / sockets.length;
-    if (sockets.length !== stage.count(9000)) throw new Error(`${sockets.length} connections were made`);
+    if (sockets.length !== stage.count(10_000)) throw new Error(`${sockets.length} connections were made`);
     return { connections: sockets.length, 'KiB each': perKiB.toFixed(1) };
   },
 };
