@@ -22,13 +22,11 @@ import {
 } from './answer.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
-import type { AnswerForm, ListPart, LongList } from './wire.ts';
+import { PART_COUNT, type AnswerForm, type LongList } from './wire.ts';
 
 const COMMA = Buffer.from(',');
 /** A list of more objects is made while it is sent; a shorter one has its length said before. */
 const LONG_COUNT = 200;
-/** Objects of a part: about a millisecond of decoding and encoding pods. A list of more is made part by part. */
-const PART_COUNT = 8;
 /** What is joined before it is handed on. */
 const CHUNK_BYTES = 64 * 1024;
 
@@ -64,7 +62,11 @@ export async function list(scope: Scope): Promise<ApiResponse> {
     const made = parts.wire.longList(form, {
       head,
       stored: page.objects,
-      parts: partsOf(scope, form, page, meta),
+      part: async (stored) => {
+        await turnOf(scope);
+        const objects = stored.map((object) => parts.scheme.toServed(served, object.value));
+        return listObject(scope, form, objects, meta);
+      },
       apiVersion: served.apiVersion,
       steady: served.definition.prepareConversion === undefined,
     });
@@ -203,25 +205,10 @@ async function* joinedInTurns(scope: Scope, page: ListResult): AsyncGenerator<Bu
   yield Buffer.concat(pieces);
 }
 
-/** The list in parts, each a list of some of its objects. */
-async function* partsOf(
-  scope: Scope,
-  form: AnswerForm,
-  page: ListResult,
-  meta: ListMeta,
-): AsyncGenerator<ListPart, void> {
-  const { parts, served } = scope;
-  for (let at = 0; at < page.objects.length; at += PART_COUNT) {
-    await turnOf(scope);
-    const stored = page.objects.slice(at, at + PART_COUNT);
-    const objects = stored.map((object) => parts.scheme.toServed(served, object.value));
-    yield { stored, list: listObject(scope, form, objects, meta) };
-  }
-}
-
 /** Until the next piece of the answer may be made. */
 export function turnOf({ parts, request }: Scope): Promise<void> {
-  return parts.turns.take(request.context.user?.name ?? '');
+  const { user, receivedMs } = request.context;
+  return parts.turns.take(user?.name ?? '', receivedMs);
 }
 
 const BRACE = Buffer.from('{');

@@ -1,6 +1,6 @@
 /**
  * What handlers need of the wire and http/ gives them: the body of a request as an object, the form the client
- * wants its answer in, and the frames of a watch. Types only; server.ts joins both sides.
+ * wants its answer in, and the frames of a watch. Types, and how large a part is; server.ts joins both sides.
  */
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
@@ -48,21 +48,17 @@ export interface WireEvent {
   readonly initial?: boolean;
 }
 
-/** A list with some of its items. */
-export interface ListPart {
-  readonly list: KubeObject;
-  /** Of these items. */
-  readonly stored: readonly StoredObject[];
-}
+/** Objects of a part of a list: about a millisecond of decoding and encoding pods. A list of more is made part by part. */
+export const PART_COUNT = 8;
 
 /** A list that is made in parts. */
 export interface PartedList {
   /** Without an item. */
   readonly head: KubeObject;
-  /** Of all its items. */
+  /** What all its items are made of. */
   readonly stored: readonly StoredObject[];
-  /** In order, and only as they are asked for. */
-  readonly parts: AsyncIterable<ListPart>;
+  /** The list with these of its items, when it is their turn: a few at a time, so that nobody else waits for long. */
+  part(stored: readonly StoredObject[]): Promise<KubeObject>;
   /** The version its objects are shown in, and whether one looks the same whenever it is: not where a webhook converts. */
   readonly apiVersion: string;
   readonly steady: boolean;

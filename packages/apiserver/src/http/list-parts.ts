@@ -5,8 +5,10 @@
 
 import { assert } from '@keelson/base';
 
+import type { KubeObject } from '../api/meta.ts';
 import type { ObjectCodec } from '../codec/object-codec.ts';
-import type { PartedList } from '../handlers/wire.ts';
+import type { StoredObject } from '../storage/storage.ts';
+import { PART_COUNT, type PartedList } from '../handlers/wire.ts';
 
 /** How JSON of a list ends: its items, or rows, are its last member. */
 interface Ends {
@@ -22,16 +24,16 @@ const COMMA = Buffer.from(',');
 /** @param pretty with line breaks, for people */
 export async function* jsonList(
   codec: ObjectCodec,
-  { head, parts }: PartedList,
+  list: PartedList,
   pretty: boolean,
 ): AsyncGenerator<Buffer, void> {
   const ends = pretty ? PRETTY : COMPACT;
   const end = Buffer.from(ends.full);
-  const empty = codec.json(head, pretty);
+  const empty = codec.json(list.head, pretty);
   const start = empty.subarray(0, empty.length - ends.empty.length);
   let before: Buffer = start;
-  for await (const { list } of parts) {
-    const whole = codec.json(list, pretty);
+  for await (const part of partsOf(list)) {
+    const whole = codec.json(part, pretty);
     assert(beginsWith(whole, start), 'parts of a list begin alike');
     if (whole.length <= empty.length) continue;
     const items = whole.subarray(start.length, whole.length - end.length);
@@ -42,26 +44,32 @@ export async function* jsonList(
 }
 
 /** Members are in the order of their names in YAML, so that others may stand behind the items. */
-export async function* yamlList(
-  codec: ObjectCodec,
-  { head, parts }: PartedList,
-): AsyncGenerator<Buffer, void> {
-  const empty = codec.yaml(head);
-  const name = head.kind === 'Table' ? 'rows' : 'items';
+export async function* yamlList(codec: ObjectCodec, list: PartedList): AsyncGenerator<Buffer, void> {
+  const empty = codec.yaml(list.head);
+  const name = list.head.kind === 'Table' ? 'rows' : 'items';
   const mark = `\n${name}: []\n`;
   const at = empty.indexOf(mark);
   assert(at >= 0, 'a list without an item says so');
   const start = Buffer.concat([empty.subarray(0, at), Buffer.from(`\n${name}:\n`)]);
   const end = empty.subarray(at + mark.length);
   let some = false;
-  for await (const { list, stored } of parts) {
-    if (stored.length === 0) continue;
-    const whole = codec.yaml(list);
+  for await (const part of partsOf(list)) {
+    const whole = codec.yaml(part);
     assert(beginsWith(whole, start), 'parts of a list begin alike');
     yield whole.subarray(some ? start.length : 0, whole.length - end.length);
     some = true;
   }
   yield some ? end : empty;
+}
+
+/** All parts, each made when it is asked for. @param stored some of the list's objects; all of them unless said */
+export async function* partsOf(
+  list: PartedList,
+  stored: readonly StoredObject[] = list.stored,
+): AsyncGenerator<KubeObject, void> {
+  for (let at = 0; at < stored.length; at += PART_COUNT) {
+    yield await list.part(stored.slice(at, at + PART_COUNT));
+  }
 }
 
 function beginsWith(whole: Buffer, start: Buffer): boolean {

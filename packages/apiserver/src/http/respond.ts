@@ -125,7 +125,7 @@ export class Responder {
     if (request.method === 'HEAD') out.end();
     else {
       request.context.sent?.(size);
-      await this.writeParts(parts, request.context.user?.name ?? '', out);
+      await this.writeParts(parts, request, out);
     }
     if (out.open) request.finish();
   }
@@ -161,13 +161,13 @@ export class Responder {
   }
 
   /** The whole body and its end, at the pace of who takes it. */
-  private async writeParts(parts: readonly Buffer[], user: string, out: Outgoing): Promise<void> {
+  private async writeParts(parts: readonly Buffer[], { context }: HttpRequest, out: Outgoing): Promise<void> {
     let last: Buffer | undefined;
     for (const piece of piecesOf(parts)) {
       if (last !== undefined) {
         if (!out.write(last) && !(await this.drained(out))) return;
         // An answer of several pieces is long: each further one waits for its turn.
-        await this.turns.take(user);
+        await this.turns.take(context.user?.name ?? '', context.receivedMs);
         if (!out.open) return;
       }
       last = piece;
