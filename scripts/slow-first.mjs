@@ -6,6 +6,8 @@ import { statSync } from 'node:fs';
 /** Slowest first; what is not listed takes seconds. */
 const SLOW = [
   'tests/robustness/processes.test.ts',
+  'tests/conformance/kubectl.test.ts',
+  'tests/conformance/kubectl-etcd.test.ts',
   'tests/conformance/etcdctl.test.ts',
   'tests/compatibility/npm-clients/npm-clients.test.ts',
   'tests/conformance/auth.test.ts',

@@ -2,11 +2,12 @@
  * Every transcript of `kubectl/` with every kubectl that is here, against our store and against a real etcd:
  *
  *   npm run kubectl-matrix -- [--versions 1.27,1.33] [--targets store,etcd] [--only create,apply] [--budget SECONDS]
- *                             [--kubeconfig FILE] [--record NAME] [--json FILE]
+ *                             [--kubeconfig FILE] [--record NAME] [--json FILE] [--steps]
  *
  * Prints a table of commands and versions, and each answer that is not as written. KUBECTL_1_35 and HELM name further
  * programs; what is not there is named as left out. `--kubeconfig` takes a server that runs; `--record` writes the answers
- * of the newest kubectl into a transcript, to be read line by line before it is kept. Needs a build.
+ * of the newest kubectl into a transcript, to be read line by line before it is kept; `--steps` names each step before it is
+ * taken. Needs a build.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -64,6 +65,7 @@ async function main(): Promise<number> {
       kubeconfig: { type: 'string' },
       record: { type: 'string' },
       json: { type: 'string' },
+      steps: { type: 'boolean', default: false },
     },
   });
   const until = performance.now() + Number(values.budget) * 1_000;
@@ -107,6 +109,12 @@ async function main(): Promise<number> {
             kubeconfig: api.kubeconfig,
             programs: { kubectl: file, ...(helm === undefined ? {} : { helm }) },
             minor: Number(version.split('.')[1]),
+            ...(values.steps
+              ? {
+                  onStep: ({ line, command }) =>
+                    say(`${name}: ${transcript}.txt:${line} with ${version}: ${command}`),
+                }
+              : {}),
           });
           table.add(version, results);
           if (values.record !== undefined)

@@ -9,10 +9,11 @@ const REPLACED: readonly [RegExp, string][] = [
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '@time'],
   [/[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]+ [+-]\d{4}/g, '@time'],
   [/\b10\.0\.\d+\.\d+\b/g, '@ip'],
-  [/(?<= {2}|^)\d+s(?= {2}|$)/g, '@age'],
+  [/(?<= {2}|^)\d+[smhd](?:\d+[smh])?(?= {2}|$)/g, '@age'],
   [/kube-api-access-[a-z0-9]{5}/g, 'kube-api-access-@rand'],
   [/(?<=resourceVersion: ")\d+(?=")/g, '@n'],
-  [/(?<="resourceVersion":")\d+(?=")/g, '@n'],
+  [/(?<="resourceVersion": ?")\d+(?=")/g, '@n'],
+  [/(?<=Resource Version: {2})\d+/g, '@n'],
   [/127\.0\.0\.1:\d+/g, '127.0.0.1:@port'],
 ];
 

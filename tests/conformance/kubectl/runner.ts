@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly programs: Readonly<Record<string, string>>;
   /** Of kubectl. */
   readonly minor: number;
+  /** Told before each step. */
+  readonly onStep?: (step: Step) => void;
 }
 
 export interface StepResult {
@@ -53,13 +55,20 @@ export async function runTranscript(options: RunOptions): Promise<StepResult[]> 
     KUBECONFIG: kubeconfig,
     KUBE_EDITOR: 'false',
     TZ: 'UTC',
+    LC_ALL: 'C',
   });
   await shell.run(`kubectl create namespace ${namespace}`);
   await shell.run(`kubectl config set-context --current --namespace=${namespace}`);
+  // What loops put into every namespace is there before anything is told of it.
+  await waitUntil('the namespace is furnished', { timeoutMs: EVENTUALLY_MS, everyMs: 100 }, async () => {
+    const { code } = await shell.run('kubectl get serviceaccount/default configmap/kube-root-ca.crt');
+    return code === 0 ? true : undefined;
+  }).catch(() => undefined);
   const results: StepResult[] = [];
   try {
     for (const step of transcript.steps) {
       if (!holdsFor(step.versions, minor)) continue;
+      options.onStep?.(step);
       const isRight = (answer: Answer): boolean => matches(step, minor, namespace, written(answer));
       const answer = await perform(shell, { ...step, command: named(step.command, namespace) }, isRight);
       if (answer === undefined) continue;
