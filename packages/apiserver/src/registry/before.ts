@@ -8,6 +8,7 @@
 
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest, invalid } from '../api/status.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { formatTime } from '../codec/times.ts';
 import { withMetadata } from './generation.ts';
 import { metadataErrors, metadataUpdateErrors, subdomainName } from './metadata.ts';
@@ -73,9 +74,6 @@ function kindOf(definition: ResourceDefinition): { readonly group: string; reado
 
 /**
  * The new object as it may be stored, a copy: system fields are set and a name is there.
- *
- * @param warn takes texts for Warning headers
- * @throws ApiError Invalid with all that is wrong
  */
 export function prepareCreate(
   definition: ResourceDefinition,
@@ -86,19 +84,31 @@ export function prepareCreate(
   return definition.strategy.prepareForCreate?.(generation, context) ?? generation;
 }
 
+/** What checks are made with. */
+export interface CheckParts {
+  readonly context: StrategyContext;
+  /** Takes texts for Warning headers. */
+  readonly warn: (text: string) => void;
+  readonly pace: Pace;
+}
+
 /** The checks of a new object, after prepareCreate. @throws ApiError Invalid */
-export function checkCreate(
+export function* checkCreate(
   definition: ResourceDefinition,
   object: KubeObject,
-  context: StrategyContext,
-  warn: (text: string) => void,
-): KubeObject {
+  { context, warn, pace }: CheckParts,
+): Sliced<KubeObject> {
   const { strategy } = definition;
   const nameErrors = strategy.nameErrors?.bind(strategy) ?? subdomainName;
-  const errors = [
-    ...metadataErrors(object, definition.scope === 'Namespaced', nameErrors, strategy.ownFinalizers),
-    ...strategy.validate(object, context),
-  ];
+  const ofMetadata = metadataErrors(
+    object,
+    definition.scope === 'Namespaced',
+    nameErrors,
+    strategy.ownFinalizers,
+  );
+  const sliced = strategy.validateInSlices?.(object, undefined, context, pace);
+  const ofRest = sliced === undefined ? strategy.validate(object, context) : yield* sliced;
+  const errors = strategy.metadataLast === true && ofRest.length > 0 ? ofRest : [...ofMetadata, ...ofRest];
   if (errors.length > 0) throw invalid(kindOf(definition), object.metadata.name ?? '', errors);
   for (const text of strategy.warningsOnCreate?.(object, context) ?? []) warn(text);
   return strategy.canonicalize?.(object) ?? object;
@@ -129,18 +139,18 @@ export function prepareUpdate(
 }
 
 /** The checks of a changed object, after prepareUpdate. @throws ApiError Invalid */
-export function checkUpdate(
+export function* checkUpdate(
   definition: ResourceDefinition,
   strategy: SubresourceStrategy,
   object: KubeObject,
   old: KubeObject,
-  context: StrategyContext,
-  warn: (text: string) => void,
-): KubeObject {
+  { context, warn, pace }: CheckParts,
+): Sliced<KubeObject> {
   const { ownFinalizers } = definition.strategy;
+  const sliced = strategy.validateInSlices?.(object, old, context, pace);
   const errors = [
     ...metadataUpdateErrors(object, old, ownFinalizers),
-    ...strategy.validateUpdate(object, old, context),
+    ...(sliced === undefined ? strategy.validateUpdate(object, old, context) : yield* sliced),
   ];
   if (errors.length > 0) throw invalid(kindOf(definition), object.metadata.name ?? '', errors);
   for (const text of strategy.warningsOnUpdate?.(object, old, context) ?? []) warn(text);

@@ -4,9 +4,11 @@
  */
 
 import type { KubeObject } from '../api/meta.ts';
+import { finish, WITHOUT_PAUSE, type Sliced, type Slices } from '../api/sliced.ts';
 import type { ApiError } from '../api/status.ts';
 import { hasCode, toApiError, type StorageOperation } from '../storage/storage-error.ts';
 import type { Storage, StoredObject } from '../storage/storage.ts';
+import type { CheckParts } from './before.ts';
 import { ConversionNeeded } from './conversions.ts';
 import type { ResourceDefinition, StoredBacking, Stores } from './resource.ts';
 import type { StrategyContext, SubresourceStrategy } from './strategy.ts';
@@ -16,6 +18,18 @@ export interface StoreCall {
   readonly context: StrategyContext;
   readonly warn: (text: string) => void;
   readonly signal?: AbortSignal | undefined;
+  /** For checks that take long; without, they are done in one go. */
+  readonly slices?: Slices;
+}
+
+/** The checks of a call, in its slices: no promise where they were done within one. */
+export function checked<T>(
+  { context, warn, slices }: StoreCall,
+  check: (parts: CheckParts) => Sliced<T>,
+): T | Promise<T> {
+  return slices === undefined
+    ? finish(check({ context, warn, pace: WITHOUT_PAUSE }))
+    : slices.run(check({ context, warn, pace: slices }));
 }
 
 /** Checks of validating admission; each may refuse with an ApiError. */

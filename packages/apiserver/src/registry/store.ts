@@ -43,6 +43,7 @@ import { withMetadata } from './generation.ts';
 import type { ObjectStore, ResourceDefinition, Stores } from './resource.ts';
 import { settle } from './reservations.ts';
 import {
+  checked,
   existing,
   refusalOf,
   told,
@@ -177,7 +178,9 @@ export class ResourceStore implements ObjectStore {
     fresh = prepareCreate(this.definition, fresh, context);
     const reservation = await this.definition.hooks?.beginCreate?.(fresh, context, this.parts.stores);
     return await settle(reservation, async () => {
-      const ready = checkCreate(this.definition, reservation?.object ?? fresh, context, call.warn);
+      const ready = await checked(call, (parts) =>
+        checkCreate(this.definition, reservation?.object ?? fresh, parts),
+      );
       await validations.create?.(ready);
       return await this.insert(call, namespace, ready);
     });

@@ -18,6 +18,7 @@
 import type { KubeObject } from '../api/meta.ts';
 import type { RequestInfo } from '../api/request-info.ts';
 import type { FieldError } from '../api/status.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { UserInfo } from '../api/user-info.ts';
 
 /** What a strategy may know of the request and the server around it. */
@@ -36,7 +37,22 @@ export interface StrategyContext {
 /** A path of fields from the object's top, `['spec', 'replicas']`. */
 export type FieldPathNames = readonly string[];
 
-export interface CreateStrategy {
+/** Checks of objects that may be large, or checked by what users write. */
+export interface SlicedChecks {
+  /**
+   * In place of validate and validateUpdate, where that may take longer than others should wait.
+   *
+   * @param old undefined when the object is made
+   */
+  validateInSlices?(
+    object: KubeObject,
+    old: KubeObject | undefined,
+    context: StrategyContext,
+    pace: Pace,
+  ): Sliced<FieldError[]>;
+}
+
+export interface CreateStrategy extends SlicedChecks {
   /** Sets and wipes what clients may not say, `status` above all. */
   prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;
   /** All that is wrong beyond metadata; names are checked with nameErrors. */
@@ -45,7 +61,7 @@ export interface CreateStrategy {
   warningsOnCreate?(object: KubeObject, context: StrategyContext): string[];
 }
 
-export interface UpdateStrategy {
+export interface UpdateStrategy extends SlicedChecks {
   /** Takes back what this endpoint may not change (`status` on the main one), raises the generation. */
   prepareForUpdate?(object: KubeObject, old: KubeObject, context: StrategyContext): KubeObject;
   /** All that is wrong beyond metadata, immutable fields included. */
@@ -91,6 +107,8 @@ export interface Strategy extends CreateStrategy, UpdateStrategy, DeleteStrategy
    * @param prefix it is a generateName, to which something is appended yet: a trailing dash is right then
    */
   nameErrors?(name: string, prefix: boolean): string[];
+  /** Of a new object metadata is looked at only where the rest is right. */
+  readonly metadataLast?: boolean;
   /** The finalizers without a domain that an object may have; any where absent. */
   readonly ownFinalizers?: readonly string[];
 }

@@ -22,6 +22,7 @@ import { withMetadata } from './generation.ts';
 import { settleLater } from './reservations.ts';
 import type { Reservation, ResourceDefinition } from './resource.ts';
 import {
+  checked,
   existing,
   refusalOf,
   ttlSecondsOf,
@@ -115,7 +116,9 @@ async function madeByUpdate(
   const fresh = prepareCreate(definition, withSystemFields(inNamespace(object, namespace), context), context);
   const reservation = await definition.hooks?.beginCreate?.(fresh, context, stores);
   return await settleLater(reservation, async () => {
-    const ready = checkCreate(definition, reservation?.object ?? fresh, context, call.warn);
+    const ready = await checked(call, (parts) =>
+      checkCreate(definition, reservation?.object ?? fresh, parts),
+    );
     await request.validations.create?.(ready);
     return ready;
   });
@@ -139,7 +142,9 @@ async function changed(
       ? await definition.hooks?.beginUpdate?.(prepared, old, context, stores)
       : undefined;
   return await settleLater(reservation, async () => {
-    const ready = checkUpdate(definition, strategy, reservation?.object ?? prepared, old, context, call.warn);
+    const ready = await checked(call, (parts) =>
+      checkUpdate(definition, strategy, reservation?.object ?? prepared, old, parts),
+    );
     await request.validations.update?.(ready, old);
     if (deletesByUpdate(definition, ready, old)) throw new RemoveInstead(ready);
     return ready;

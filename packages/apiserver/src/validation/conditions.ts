@@ -38,9 +38,9 @@ function checkCondition(errors: FieldErrors, path: FieldPath, condition: JsonObj
   const generation = countOf(condition, 'observedGeneration') ?? 0;
   if (generation < 0)
     errors.invalid(path.child('observedGeneration'), generation, 'must be greater than or equal to zero');
-  if (!has(condition, 'lastTransitionTime')) errors.required(path.child('lastTransitionTime'), 'must be set');
+  if (!has(condition, 'lastTransitionTime')) errors.required(path.child('lastTransitionTime'));
   const reason = text(condition, 'reason');
-  if (reason === '') errors.required(path.child('reason'), 'must be set');
+  if (reason === '') errors.required(path.child('reason'));
   else {
     if (!wholeReason.test(reason))
       errors.invalid(

@@ -7,6 +7,7 @@ import { goQuote } from '@keelson/base';
 
 import type { FieldError, FieldErrorType } from '../api/status.ts';
 import type { FieldPath } from './field-path.ts';
+import { goJson } from './go-json.ts';
 
 export class FieldErrors {
   readonly list: FieldError[] = [];
@@ -82,12 +83,5 @@ export function describeValue(value: unknown): string {
     return String(value);
   }
   if (typeof value === 'string') return goQuote(value);
-  const json = JSON.stringify(value, (_name, item: unknown) =>
-    typeof item === 'bigint' ? Number(item) : item,
-  );
-  // As Go's encoder: what could end a script in a page is escaped.
-  return json.replace(
-    /[<>&\u2028\u2029]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return goJson(value);
 }

@@ -92,21 +92,22 @@ export function selectorFits(
 ): boolean {
   if (selector === undefined) return false;
   try {
-    return matchesLabels(
-      requirementsOf({
-        matchLabels: textMap(selector, 'matchLabels'),
-        matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
-          key: text(each, 'key'),
-          operator: text(each, 'operator'),
-          values: texts(each, 'values'),
-        })),
-      }),
-      labels,
-    );
+    return matchesLabels(requirementsOf(readSelector(selector)), labels);
   } catch (error) {
     if (error instanceof SelectorError) return true;
     throw error;
   }
+}
+
+function readSelector(selector: JsonObject): Parameters<typeof requirementsOf>[0] {
+  return {
+    matchLabels: textMap(selector, 'matchLabels'),
+    matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
+      key: text(each, 'key'),
+      operator: text(each, 'operator'),
+      values: texts(each, 'values'),
+    })),
+  };
 }
 
 /** Whether a label selector says nothing: it selects everything. */

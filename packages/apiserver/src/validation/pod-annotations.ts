@@ -6,10 +6,10 @@
 import { goQuote } from '@keelson/base';
 
 import type { JsonObject } from '../api/json.ts';
-import type { FieldErrors } from './field-errors.ts';
-import type { FieldPath } from './field-path.ts';
+import { FieldErrors } from './field-errors.ts';
+import { FieldPath } from './field-path.ts';
 import { checkDescendingPath } from './local-paths.ts';
-import { containersOf } from './pod-security.ts';
+import { checkAppArmor, containersOf } from './pod-security.ts';
 import { partOf, part, text, textOf } from './value.ts';
 
 type Annotations = Readonly<Record<string, string>>;
@@ -134,4 +134,15 @@ export function checkPodAnnotationsUpdate(
     if (key.startsWith(APP_ARMOR)) errors.forbidden(path.key(key), 'may not add AppArmor annotations');
     if (key === MIRROR) errors.forbidden(path.key(key), 'may not add mirror pod annotation');
   }
+}
+
+/** The profile an annotation names; undefined where it names none. */
+export function appArmorProfileOf(said: string): JsonObject | undefined {
+  if (said === 'unconfined') return { type: 'Unconfined' };
+  if (said === 'runtime/default') return { type: 'RuntimeDefault' };
+  if (!said.startsWith('localhost/')) return undefined;
+  const profile = { type: 'Localhost', localhostProfile: said.slice('localhost/'.length) };
+  const errors = new FieldErrors();
+  checkAppArmor(errors, FieldPath.of('appArmorProfile'), profile);
+  return errors.size === 0 ? profile : undefined;
 }

@@ -10,7 +10,7 @@ import { checkResourceRequirements } from './pod-resources.ts';
 import { checkContainerSecurity } from './pod-security.ts';
 import { checkVolumeDevices, checkVolumeMounts } from './pod-mounts.ts';
 import { checkEnum, checkOptionalEnum } from './scalars.ts';
-import { count, has, items, part, partOf, parts, text, textOf } from './value.ts';
+import { count, has, items, part, partOf, parts, same, text, textOf } from './value.ts';
 
 /** What a container is checked against. */
 export interface PodSurroundings {
@@ -74,6 +74,12 @@ export function checkInitContainers(
       if (!has(container, field)) continue;
       errors.forbidden(at.child(field), 'may not be set for init containers without restartPolicy=Always');
     }
+    for (const [number, policy] of parts(container, 'resizePolicy').entries()) {
+      const restart = text(policy, 'restartPolicy');
+      if (restart !== 'RestartContainer') continue;
+      const why = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+      errors.invalid(at.child('resizePolicy').index(number).child('restartPolicy'), restart, why);
+    }
   }
 }
 
@@ -105,7 +111,8 @@ export function checkEphemeralContainers(
     const target = text(container, 'targetContainerName');
     if (target !== '' && !targets.has(target)) errors.notFound(at.child('targetContainerName'), target);
     for (const [field, value] of Object.entries(container)) {
-      const empty = typeof value === 'object' && (value === null || Object.keys(value).length === 0);
+      const bare = Array.isArray(value) ? value.length === 0 : field === 'resources' && same(value, {});
+      const empty = value === null || bare;
       if (EPHEMERAL_FIELDS.has(field) || empty) continue;
       errors.forbidden(at.child(field), 'cannot be set for an Ephemeral Container');
     }
@@ -257,7 +264,7 @@ function checkResizePolicy(
     if (restart === '') errors.required(path);
     else if (!restarts.includes(restart)) errors.notSupported(path, restart, restarts);
     if (podRestartPolicy === 'Never' && restart !== 'NotRequired') {
-      errors.invalid(path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+      errors.invalid(path, restart, "must be 'NotRequired' when pod `restartPolicy` is 'Never'");
     }
   }
 }

@@ -206,8 +206,12 @@ function checkClaimNames(
 export function checkPodResources(errors: FieldErrors, path: FieldPath, spec: JsonObject): void {
   const resources = partOf(spec, 'resources');
   if (resources === undefined) return;
+  if (text(part(spec, 'os'), 'name') === 'windows') {
+    errors.forbidden(path, 'may not be set for a windows pod');
+    return;
+  }
   if (has(resources, 'claims')) {
-    errors.forbidden(path.child('claims'), 'claims cannot be set for Resources at pod-level');
+    errors.forbidden(path.child('claims'), 'claims may not be set for Resources at pod-level');
   }
   const claims = new Set(parts(spec, 'resourceClaims').map((each) => text(each, 'name')));
   claims.delete('');

@@ -242,7 +242,7 @@ export function checkOperatingSystem(errors: FieldErrors, path: FieldPath, spec:
   const os = partOf(spec, 'os');
   if (os === undefined) return;
   const name = text(os, 'name');
-  if (name === '') errors.required(path.child('os', 'name'), 'cannot be empty');
+  if (name === '') errors.required(path.child('os', 'name'));
   else if (name === 'linux') checkLinux(errors, path, spec);
   else if (name === 'windows') checkWindowsPod(errors, path, spec);
   else errors.notSupported(path.child('os'), name, ['linux', 'windows']);

@@ -20,7 +20,7 @@ import {
 } from './pod-containers.ts';
 import { checkActiveDeadline, checkAffinity, checkSpread, checkTolerations } from './pod-placement.ts';
 import { checkPodResources, checkResourceRequirements } from './pod-resources.ts';
-import { checkHostProcess, checkOperatingSystem, checkPodSecurity } from './pod-security.ts';
+import { checkHostProcess, checkOperatingSystem, checkPodSecurity, containersOf } from './pod-security.ts';
 import { checkVolumes, type VolumeOwner } from './pod-volumes.ts';
 import { checkAddress, checkDnsLabel, checkDnsSubdomain, checkEnum, checkQualifiedName } from './scalars.ts';
 import { countOf, flag, has, part, partOf, parts, text, textMap, textOf, texts } from './value.ts';
@@ -47,12 +47,9 @@ export function checkPodTemplate(
   template: JsonObject,
   options: Pick<SpecOwner, 'moreVolumes'> = {},
 ): void {
-  const metadata = part(template, 'metadata');
-  const annotations = textMap(metadata, 'annotations');
+  const annotations = textMap(part(template, 'metadata'), 'annotations');
   const spec = part(template, 'spec');
-  checkLabels(errors, path.child('labels'), textMap(metadata, 'labels'));
-  checkAnnotations(errors, path.child('annotations'), annotations);
-  checkPodAnnotations(errors, path.child('annotations'), annotations, spec);
+  checkTemplateLabels(errors, path, template);
   checkPodSpec(errors, path.child('spec'), spec, { ...TEMPLATE, ...options });
   checkProfilesAgree(errors, path.child('spec'), annotations, spec);
   if (parts(spec, 'ephemeralContainers').length > 0) {
@@ -61,6 +58,15 @@ export function checkPodTemplate(
       'ephemeral containers not allowed in pod template',
     );
   }
+}
+
+/** The metadata of a template. */
+export function checkTemplateLabels(errors: FieldErrors, path: FieldPath, template: JsonObject): void {
+  const metadata = part(template, 'metadata');
+  const annotations = textMap(metadata, 'annotations');
+  checkLabels(errors, path.child('labels'), textMap(metadata, 'labels'));
+  checkAnnotations(errors, path.child('annotations'), annotations);
+  checkPodAnnotations(errors, path.child('annotations'), annotations, part(template, 'spec'));
 }
 
 /** What a pod's containers are checked against. */
@@ -139,6 +145,24 @@ export function checkPodSpec(
   }
   checkOperatingSystem(errors, path, spec);
   checkHostnameOverride(errors, path, spec);
+  checkFileVolumes(errors, path, spec);
+}
+
+/** Files that variables are read from lie in a volume of the pod's own. */
+function checkFileVolumes(errors: FieldErrors, path: FieldPath, spec: JsonObject): void {
+  const volumes = new Map(parts(spec, 'volumes').map((volume) => [text(volume, 'name'), volume]));
+  for (const { at, container } of containersOf(path, spec)) {
+    for (const [index, variable] of parts(container, 'env').entries()) {
+      const file = partOf(part(variable, 'valueFrom'), 'fileKeyRef');
+      if (file === undefined) continue;
+      const name = text(file, 'volumeName');
+      const place = at.child('env').index(index).child('valueFrom', 'fileKeyRef', 'volumeName');
+      const volume = volumes.get(name);
+      if (volume === undefined) errors.notFound(place, name);
+      else if (!has(volume, 'emptyDir'))
+        errors.invalid(place, name, 'referenced volume must be of type emptyDir');
+    }
+  }
 }
 
 const HOSTNAME_LENGTH_MAX = 64;
@@ -151,7 +175,7 @@ function checkHostnameOverride(errors: FieldErrors, path: FieldPath, spec: JsonO
   checkDnsSubdomain(errors, at, name);
   if (name.length > HOSTNAME_LENGTH_MAX) errors.tooLong(at, HOSTNAME_LENGTH_MAX);
   for (const other of ['setHostnameAsFQDN', 'hostNetwork']) {
-    if (flag(spec, other)) errors.forbidden(at, `may not be set when ${other} is true`);
+    if (flag(spec, other)) errors.forbidden(at, `may not be specified when ${other} is true`);
   }
 }
 
@@ -275,10 +299,17 @@ function checkHostAliases(errors: FieldErrors, path: FieldPath, aliases: readonl
   }
 }
 
+const HOST_NAMESPACES = [
+  ['hostNetwork', 'hostNetwork'],
+  ['hostPID', 'HostPID'],
+  ['hostIPC', 'HostIPC'],
+] as const;
+
 function checkHostUsers(errors: FieldErrors, path: FieldPath, spec: JsonObject): void {
   if (spec['hostUsers'] !== false) return;
-  for (const name of ['hostNetwork', 'hostPID', 'hostIPC']) {
-    if (flag(spec, name)) errors.forbidden(path.child(name), 'when `hostUsers` is false');
+  // Under the names of Go, save the first.
+  for (const [name, shown] of HOST_NAMESPACES) {
+    if (flag(spec, name)) errors.forbidden(path.child(shown), 'when `hostUsers` is false');
   }
   for (const [index, container] of parts(spec, 'containers').entries()) {
     if (parts(container, 'volumeDevices').length > 0) {

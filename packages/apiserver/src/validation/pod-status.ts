@@ -28,7 +28,7 @@ export function checkPodStatusUpdate(errors: FieldErrors, pod: Fields, old: Fiel
   for (const [index, condition] of parts(status, 'conditions').entries()) {
     const type = text(condition, 'type');
     if (SYSTEM_CONDITIONS.has(type)) continue;
-    checkQualifiedName(errors, FieldPath.of('metadata', 'conditions').index(index).child('Type'), type);
+    checkQualifiedName(errors, STATUS.child('conditions').index(index).child('Type'), type);
   }
   const nominated = text(status, 'nominatedNodeName');
   if (nominated !== '' && nominated !== text(before, 'nominatedNodeName')) {
@@ -89,7 +89,8 @@ function checkClaimStatuses(errors: FieldErrors, status: JsonObject, spec: JsonO
   const claims = new Set(parts(spec, 'resourceClaims').map((each) => text(each, 'name')));
   const seen = new Set<string>();
   for (const [index, each] of parts(status, 'resourceClaimStatuses').entries()) {
-    const at = STATUS.child('resourceClaimStatuses').index(index).child('name');
+    const place = STATUS.child('resourceClaimStatuses').index(index);
+    const at = place.child('name');
     const name = text(each, 'name');
     if (!claims.has(name)) {
       errors.invalid(at, name, 'must match the name of an entry in `spec.resourceClaims`');
@@ -97,7 +98,8 @@ function checkClaimStatuses(errors: FieldErrors, status: JsonObject, spec: JsonO
     if (seen.has(name)) errors.duplicate(at, name);
     seen.add(name);
     const claim = textOf(each, 'resourceClaimName');
-    if (claim !== undefined) errors.invalids(at, claim, dnsSubdomainErrors(claim));
+    if (claim !== undefined)
+      errors.invalids(place.child('resourceClaimName'), claim, dnsSubdomainErrors(claim));
   }
 }
 
@@ -141,7 +143,7 @@ function checkUsers(errors: FieldErrors, list: string, status: JsonObject, osNam
   for (const [index, container] of parts(status, list).entries()) {
     const linux = partOf(part(container, 'user'), 'linux');
     if (linux === undefined) continue;
-    const at = STATUS.child(list).index(index).child('linux');
+    const at = STATUS.child(list).index(index).child('user', 'linux');
     if (osName === 'windows') {
       errors.forbidden(at, 'cannot be set for a windows pod');
       continue;

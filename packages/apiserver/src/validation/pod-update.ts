@@ -7,6 +7,8 @@ import type { JsonObject } from '../api/json.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { shownNodeTerm } from './go-shape.ts';
+import { goMap, goValue } from './go-values.ts';
+import { valueDiff } from './line-diff.ts';
 import { rangeErrors } from './names.ts';
 import { checkTolerations } from './pod-placement.ts';
 import { count, countOf, has, part, parts, same, text, textMap, withField, without } from './value.ts';
@@ -50,25 +52,28 @@ export function checkPodSpecUpdate(
   const gated = parts(old, 'schedulingGates').length > 0;
   if (gated) checkGatedPlacement(errors, path, spec, old);
   const grace = count(old, 'terminationGracePeriodSeconds');
-  const mutable = (value: JsonObject): JsonObject => {
-    let rest = without(value, 'activeDeadlineSeconds', 'tolerations', 'schedulingGates');
-    if (grace < 0 && count(spec, 'terminationGracePeriodSeconds') === 1) {
-      rest = without(rest, 'terminationGracePeriodSeconds');
-    }
-    if (gated) rest = withoutNodeAffinity(without(rest, 'nodeSelector'));
-    for (const list of ['containers', 'initContainers']) {
-      if (has(rest, list))
-        rest = { ...rest, [list]: parts(rest, list).map((each) => without(each, 'image')) };
-    }
-    return rest;
-  };
-  if (!same(mutable(spec), mutable(old))) {
-    errors.forbidden(
-      path,
-      'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
-    );
+  // The spec with what may change as it was: what differs then may not.
+  let rest = spec;
+  const kept = ['activeDeadlineSeconds', 'tolerations', 'schedulingGates'];
+  if (grace < 0 && count(spec, 'terminationGracePeriodSeconds') === 1)
+    kept.push('terminationGracePeriodSeconds');
+  if (gated) kept.push('nodeSelector');
+  for (const name of kept) rest = withField(rest, name, old[name]);
+  if (gated) rest = withNodeAffinityOf(rest, old);
+  for (const list of ['containers', 'initContainers']) {
+    const had = parts(old, list);
+    if (!has(rest, list)) continue;
+    const images = parts(rest, list).map((each, index) => withField(each, 'image', had[index]['image']));
+    rest = { ...rest, [list]: images };
+  }
+  if (!same(rest, old)) {
+    const changed = valueDiff(goValue('core.PodSpec', old), goValue('core.PodSpec', rest));
+    errors.forbidden(path, `pod updates may not change fields other than ${MUTABLE}\n${changed}`);
   }
 }
+
+const MUTABLE =
+  '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
 /** Whether there are as many as before, so that they can be compared. */
 function checkContainersKept(
@@ -98,7 +103,7 @@ function checkGatedPlacement(errors: FieldErrors, path: FieldPath, spec: JsonObj
   );
   if (changed) {
     const why = 'only additions to spec.nodeSelector are allowed (no mutations or deletions)';
-    errors.invalid(path.child('nodeSelector'), selector, why);
+    errors.invalid(path.child('nodeSelector'), goMap(spec['nodeSelector']), why);
   }
   const terms = nodeTerms(spec);
   const had = nodeTerms(old);
@@ -137,10 +142,12 @@ function onlyAdds(term: JsonObject, old: JsonObject): boolean {
   });
 }
 
-/** The spec without what a gated pod may change of its affinity; an affinity of nothing else goes with it. */
-function withoutNodeAffinity(spec: JsonObject): JsonObject {
-  const affinity = without(part(spec, 'affinity'), 'nodeAffinity');
-  return withField(spec, 'affinity', Object.keys(affinity).length === 0 ? undefined : affinity);
+/** The spec with what a gated pod may change of its affinity as it was; an affinity of nothing goes. */
+function withNodeAffinityOf(spec: JsonObject, old: JsonObject): JsonObject {
+  const before = part(old, 'affinity')['nodeAffinity'];
+  const affinity = withField(part(spec, 'affinity'), 'nodeAffinity', before);
+  const empty = Object.keys(affinity).length === 0 && !has(old, 'affinity');
+  return withField(spec, 'affinity', empty ? undefined : affinity);
 }
 
 function checkGates(errors: FieldErrors, path: FieldPath, spec: JsonObject, old: JsonObject): void {

@@ -62,7 +62,7 @@ test.each<[string, JsonObject, string[]]>([
       'metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: non-functional in v1.16+; use the "priorityClassName" field instead',
       'spec.volumes[0].cephfs: deprecated in v1.28, non-functional in v1.31+',
       'spec.volumes[1].storageOS: deprecated in v1.22, non-functional in v1.25+',
-      String.raw`metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the \"seccompProfile\" field instead`,
+      'metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the "seccompProfile" field instead',
     ],
   ],
   [
@@ -94,7 +94,7 @@ test.each<[string, JsonObject, string[]]>([
       'spec.imagePullSecrets[1].name: duplicate name "a"',
       'spec.imagePullSecrets[2].name: invalid empty name ""',
       'spec.containers[0].resources.limits[memory]: fractional byte value "1500m" is invalid, must be an integer',
-      'spec.containers[0].env[2]: hides previous definition of "A"',
+      'spec.containers[0].env[2]: hides previous definition of "A", which may be dropped when using apply',
       'spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]',
       'spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[0]',
       'spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]',

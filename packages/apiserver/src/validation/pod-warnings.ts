@@ -9,8 +9,9 @@ import type { JsonObject } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { FieldPath } from './field-path.ts';
 import { dnsLabelErrors } from './names.ts';
+import { APP_ARMOR, appArmorProfileOf } from './pod-annotations.ts';
 import { quantity } from './scalars.ts';
-import { count, countOf, has, part, partOf, parts, text, textMap } from './value.ts';
+import { count, countOf, has, part, partOf, parts, same, text, textMap } from './value.ts';
 
 /** Labels of nodes that are called otherwise by now. */
 const NODE_LABELS: Readonly<Record<string, string>> = {
@@ -46,7 +47,7 @@ export const VOLUME_WARNINGS: readonly (readonly [name: string, text: string])[]
 /** Upstream's paths name one of them as Go does. */
 const VOLUME_PATHS: Readonly<Record<string, string>> = { storageos: 'storageOS' };
 
-const SECCOMP = 'non-functional in v1.27+; use the \\"seccompProfile\\" field instead';
+const SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead';
 const NO_SELECTOR = 'a null labelSelector results in matching no pod';
 
 /** Why a node's label should not be used; undefined for others. */
@@ -122,6 +123,20 @@ export function podWarnings(path: FieldPath | undefined, pod: JsonObject): strin
     const key = `container.seccomp.security.alpha.kubernetes.io/${text(container, 'name')}`;
     if (Object.hasOwn(annotations, key) && !has(part(container, 'securityContext'), 'seccompProfile'))
       warn(below('metadata', 'annotations').key(key), SECCOMP);
+    // Of a pod the annotation has become a field by now.
+    const profile = `${APP_ARMOR}${text(container, 'name')}`;
+    const said = annotations[profile];
+    if (
+      path !== undefined &&
+      said !== undefined &&
+      !has(part(container, 'securityContext'), 'appArmorProfile') &&
+      !same(appArmorProfileOf(said), partOf(part(spec, 'securityContext'), 'appArmorProfile'))
+    ) {
+      warn(
+        below('metadata', 'annotations').key(profile),
+        'deprecated since v1.30; use the "appArmorProfile" field instead',
+      );
+    }
     for (const name of ['memory', 'ephemeral-storage']) {
       for (const kind of ['limits', 'requests']) {
         const amount = part(part(container, 'resources'), kind)[name];
@@ -227,7 +242,10 @@ function environmentWarnings(path: FieldPath, variables: readonly JsonObject[], 
     const reference = `$(${name})`;
     const hides = has(variable, 'valueFrom') || value === reference || !value.includes(reference);
     if (seen.has(name) && hides)
-      warn(path.index(index), `hides previous definition of ${JSON.stringify(name)}`);
+      warn(
+        path.index(index),
+        `hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
+      );
     seen.add(name);
   }
 }

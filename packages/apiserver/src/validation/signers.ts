@@ -12,7 +12,7 @@ const NAME_BYTES_MAX = 571;
 
 export function checkSignerName(errors: FieldErrors, path: FieldPath, name: string): void {
   if (name === '') {
-    errors.required(path, 'signerName must be provided');
+    errors.required(path);
     return;
   }
   const segments = name.split('/');

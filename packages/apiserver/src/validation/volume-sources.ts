@@ -272,7 +272,10 @@ function isHostPort(pair: string): boolean {
 
 /** A CSI driver's name. */
 export function checkDriverName(errors: FieldErrors, path: FieldPath, name: string): void {
-  if (name === '') errors.required(path);
+  if (name === '') {
+    errors.required(path);
+    return;
+  }
   if (name.length > DRIVER_LENGTH_MAX) errors.tooLong(path, DRIVER_LENGTH_MAX);
   errors.invalids(path, name, dnsSubdomainErrors(name.toLowerCase()));
 }

@@ -3,6 +3,7 @@
  * variables of their places (expressions.ts); what they do to a request is admission's.
  */
 
+import { goValues } from '../../validation/go-values.ts';
 import { equalJson } from '../../api/equal.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
@@ -23,10 +24,10 @@ import {
   pathSegmentErrors,
   qualifiedNameErrors,
 } from '../../validation/names.ts';
-import { checkDnsSubdomain, checkEnum } from '../../validation/scalars.ts';
-import { has, part, partOf, parts, text, texts } from '../../validation/value.ts';
+import { checkDnsSubdomain, checkOptionalEnum } from '../../validation/scalars.ts';
+import { has, part, partOf, parts, text, textOf, texts } from '../../validation/value.ts';
 import { checkConditions } from '../../validation/conditions.ts';
-import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS, OTHERS_METADATA } from '../kinds/kind.ts';
 import { ExpressionChecks } from './expressions.ts';
 import { checkMatchConditions, checkNamedRule, GROUP, hasRules } from './webhooks.ts';
 
@@ -52,7 +53,10 @@ function checkConstraints(
     if (required) errors.required(path);
     return;
   }
-  checkEnum(errors, path.child('matchPolicy'), text(constraints, 'matchPolicy'), ['Equivalent', 'Exact']);
+  const matches = ['Equivalent', 'Exact'];
+  const policy = textOf(constraints, 'matchPolicy');
+  if (policy === undefined) errors.required(path.child('matchPolicy'));
+  else checkOptionalEnum(errors, path.child('matchPolicy'), policy, matches);
   for (const name of ['namespaceSelector', 'objectSelector']) {
     const selector = partOf(constraints, name);
     if (selector === undefined) errors.required(path.child(name));
@@ -101,10 +105,9 @@ function checkPolicy(
   old: JsonObject | undefined,
   checks: ExpressionChecks,
 ): void {
-  const failure = text(spec, 'failurePolicy');
-  if (failure === '') errors.required(SPEC.child('failurePolicy'));
-  else if (failure !== 'Fail' && failure !== 'Ignore')
-    errors.notSupported(SPEC.child('failurePolicy'), failure, ['Fail', 'Ignore']);
+  const failure = textOf(spec, 'failurePolicy');
+  if (failure === undefined) errors.required(SPEC.child('failurePolicy'));
+  else checkOptionalEnum(errors, SPEC.child('failurePolicy'), failure, ['Fail', 'Ignore']);
   const kind = partOf(spec, 'paramKind');
   if (kind !== undefined) {
     checkParamKind(errors, kind);
@@ -125,7 +128,7 @@ function checkPolicy(
     const name = text(variable, 'name');
     if (name.trim() === '') errors.required(at.child('name'), 'name is not specified');
     else if (identifierErrors(name).length > 0 || RESERVED.has(name))
-      errors.invalid(at.child('name'), name, 'name is not a valid CEL identifier');
+      errors.invalid(at.child('name'), name, 'must be a valid CEL identifier');
     const expression = text(variable, 'expression');
     if (expression.trim() === '') errors.required(at.child('expression'), 'expression is not specified');
     else checks.variable(at.child('expression'), name, expression);
@@ -160,16 +163,15 @@ function checkValidatingPolicy(errors: FieldErrors, object: KubeObject, old?: Js
     else if (told !== '') checks.check(at.child('messageExpression'), told, MESSAGE);
     const message = text(validation, 'message');
     if (message !== '' && message.trim() === '')
-      errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
+      errors.invalid(at.child('message'), message, 'must be non-empty if specified');
     else if (/[\n\r]/.test(message.trim()))
-      errors.invalid(at.child('message'), message, 'message must not contain line breaks');
-    const reason = text(validation, 'reason');
-    if (reason !== '' && !REASONS.includes(reason)) errors.notSupported(at.child('reason'), reason, REASONS);
+      errors.invalid(at.child('message'), message, 'must not contain line breaks');
+    checkOptionalEnum(errors, at.child('reason'), textOf(validation, 'reason'), REASONS);
   }
   if (audits.length > AUDIT_ANNOTATIONS_MAX) {
     errors.invalid(
       SPEC.child('auditAnnotations'),
-      audits,
+      goValues('admissionregistration.AuditAnnotation', audits),
       `must not have more than ${AUDIT_ANNOTATIONS_MAX} auditAnnotations`,
     );
   }
@@ -207,6 +209,7 @@ export const validatingAdmissionPolicies = defineKind({
     checkCreate: (errors, object) => checkValidatingPolicy(errors, object),
     checkUpdate: (errors, object, old) => checkValidatingPolicy(errors, object, part(old, 'spec')),
     status: {
+      keepsMetadata: OTHERS_METADATA,
       check(errors, object) {
         const checking = part(part(object, 'status'), 'typeChecking');
         for (const [index, warning] of parts(checking, 'expressionWarnings').entries()) {

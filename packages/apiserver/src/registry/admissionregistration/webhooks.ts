@@ -1,5 +1,6 @@
 /** Webhook configurations: whom the server asks before it writes, and about what. */
 
+import { checkOptionalEnum } from '../../validation/scalars.ts';
 import { equalJson } from '../../api/equal.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
@@ -14,7 +15,7 @@ import {
   portNumberErrors,
   qualifiedNameErrors,
 } from '../../validation/names.ts';
-import { count, countOf, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
+import { count, countOf, has, part, partOf, parts, text, textOf, texts } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 import { ExpressionChecks, type CheckExpression } from './expressions.ts';
 
@@ -83,14 +84,15 @@ function checkReviewVersions(errors: FieldErrors, path: FieldPath, versions: rea
 function checkWebhook(errors: FieldErrors, path: FieldPath, webhook: JsonObject, mutating: boolean): void {
   for (const [index, rule] of parts(webhook, 'rules').entries())
     checkRule(errors, path.child('rules').index(index), rule);
-  const failure = text(webhook, 'failurePolicy');
-  if (failure !== '' && failure !== 'Fail' && failure !== 'Ignore')
-    errors.notSupported(path.child('failurePolicy'), failure, ['Fail', 'Ignore']);
-  const match = text(webhook, 'matchPolicy');
-  if (match !== '' && match !== 'Equivalent' && match !== 'Exact')
-    errors.notSupported(path.child('matchPolicy'), match, ['Equivalent', 'Exact']);
-  const effects = text(webhook, 'sideEffects');
-  if (effects === '') errors.required(path.child('sideEffects'), 'must specify one of None, NoneOnDryRun');
+  checkOptionalEnum(errors, path.child('failurePolicy'), textOf(webhook, 'failurePolicy'), [
+    'Fail',
+    'Ignore',
+  ]);
+  const matches = ['Equivalent', 'Exact'];
+  checkOptionalEnum(errors, path.child('matchPolicy'), textOf(webhook, 'matchPolicy'), matches);
+  const effects = textOf(webhook, 'sideEffects');
+  if (effects === undefined)
+    errors.required(path.child('sideEffects'), 'must specify one of None, NoneOnDryRun');
   else if (effects !== 'None' && effects !== 'NoneOnDryRun')
     errors.notSupported(path.child('sideEffects'), effects, ['None', 'NoneOnDryRun']);
   const seconds = countOf(webhook, 'timeoutSeconds');
@@ -105,9 +107,8 @@ function checkWebhook(errors: FieldErrors, path: FieldPath, webhook: JsonObject,
     checkLabelSelector(errors, path.child(name), partOf(webhook, name));
   }
   if (mutating) {
-    const again = text(webhook, 'reinvocationPolicy');
-    if (again !== '' && again !== 'Never' && again !== 'IfNeeded')
-      errors.notSupported(path.child('reinvocationPolicy'), again, ['IfNeeded', 'Never']);
+    const again = textOf(webhook, 'reinvocationPolicy');
+    checkOptionalEnum(errors, path.child('reinvocationPolicy'), again, ['IfNeeded', 'Never']);
   }
   checkClient(errors, path.child('clientConfig'), part(webhook, 'clientConfig'));
 }
@@ -163,9 +164,8 @@ function checkUrl(errors: FieldErrors, path: FieldPath, url: string): void {
 }
 
 function checkService(errors: FieldErrors, path: FieldPath, service: JsonObject): void {
-  if (text(service, 'name') === '') errors.required(path.child('name'), 'service name is required');
-  if (text(service, 'namespace') === '')
-    errors.required(path.child('namespace'), 'service namespace is required');
+  if (text(service, 'name') === '') errors.required(path.child('name'));
+  if (text(service, 'namespace') === '') errors.required(path.child('namespace'));
   const port = count(service, 'port');
   for (const wrong of portNumberErrors(port))
     errors.invalid(path.child('port'), port, `port is not valid: ${wrong}`);

@@ -105,6 +105,7 @@ export const apiServices = defineKind({
       }
     },
     status: {
+      keepsMetadata: ['labels'],
       prepare(object, old) {
         const { annotations, finalizers, ownerReferences } = old.metadata;
         const {

@@ -13,11 +13,13 @@ export const controllerRevisions = defineKind({
   scope: 'Namespaced',
   checks: {
     check(errors, object) {
-      if (!has(object, 'data')) errors.required(FieldPath.of('data'), 'data is mandatory');
       checkNotNegative(errors, FieldPath.of('revision'), count(object, 'revision'));
     },
+    checkCreate(errors, object) {
+      if (!has(object, 'data')) errors.required(FieldPath.of('data'), 'data is mandatory');
+    },
     checkUpdate(errors, object, old) {
-      checkImmutable(errors, FieldPath.of('data'), object['data'], old['data']);
+      checkImmutable(errors, FieldPath.of('data'), object['data'] ?? null, old['data'] ?? null);
     },
   },
 });

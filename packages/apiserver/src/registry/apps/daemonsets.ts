@@ -1,7 +1,9 @@
 /** DaemonSet: one pod on each node. */
 
 import type { JsonObject } from '../../api/json.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
+import { goValue } from '../../validation/go-values.ts';
 import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import {
   checkCountOrPercent,
@@ -9,10 +11,10 @@ import {
   checkNotNegative,
   countOrPercentValue,
 } from '../../validation/scalars.ts';
-import { count, countOf, part, same, text, withField } from '../../validation/value.ts';
+import { count, countOf, part, same, text } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkCollisions } from '../kinds/replica-status.ts';
-import { checkSelectorAndTemplate, checkSelectorKept, strategyShown } from './selector.ts';
+import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
 
 export const daemonSets = defineKind({
   group: 'apps',
@@ -24,12 +26,8 @@ export const daemonSets = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
-    prepareForCreate: (object) =>
-      withField(
-        { ...object, status: ZERO },
-        'spec',
-        withField(part(object, 'spec'), 'templateGeneration', undefined),
-      ),
+    podSpecAt: ['spec', 'template', 'spec'],
+    prepareForCreate: (object) => counted({ ...object, status: ZERO }, Math.max(templateCount(object), 1)),
     check(errors, object) {
       const spec = part(object, 'spec');
       checkSelectorAndTemplate(errors, object, 'daemonset');
@@ -37,23 +35,17 @@ export const daemonSets = defineKind({
       checkUpdateStrategy(errors, part(spec, 'updateStrategy'));
       checkNotNegative(errors, SPEC.child('revisionHistoryLimit'), countOf(spec, 'revisionHistoryLimit'));
     },
-    checkUpdate: checkSelectorKept,
+    checkKept: checkSelectorKept,
     warnings: (object, old) => [
       ...(old === undefined ? hostnameWarnings(object) : []),
       ...templateWarnings(SPEC.child('template'), object, old),
     ],
     prepareForUpdate(object, old) {
-      // The annotation that counts templates goes up with them, as clients of the older groups still read it.
       const changed = !same(part(object, 'spec')['template'], part(old, 'spec')['template']);
-      const known = old.metadata.annotations?.['deprecated.daemonset.template.generation'];
-      if (!changed || known === undefined) return object;
-      const annotations = {
-        ...object.metadata.annotations,
-        'deprecated.daemonset.template.generation': String(Number(known) + 1),
-      };
-      return { ...object, metadata: { ...object.metadata, annotations } };
+      return counted(object, templateCount(old) + (changed ? 1 : 0));
     },
     status: {
+      prepare: (object, old) => counted(object, templateCount(old)),
       check(errors, object, old) {
         const status = part(object, 'status');
         for (const name of [
@@ -75,6 +67,19 @@ export const daemonSets = defineKind({
   },
 });
 
+/** Counts templates, where clients of the older groups still look for it; the server's alone. */
+const TEMPLATES = 'deprecated.daemonset.template.generation';
+
+function templateCount({ metadata }: KubeObject): number {
+  const known = Number(metadata.annotations?.[TEMPLATES] ?? 0);
+  return Number.isSafeInteger(known) ? known : 0;
+}
+
+function counted(object: KubeObject, templates: number): KubeObject {
+  const annotations = { ...object.metadata.annotations, [TEMPLATES]: String(templates) };
+  return { ...object, metadata: { ...object.metadata, annotations } };
+}
+
 const ZERO = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
 
 function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
@@ -82,8 +87,7 @@ function checkUpdateStrategy(errors: FieldErrors, strategy: JsonObject): void {
   const type = text(strategy, 'type');
   if (type === 'OnDelete') return;
   if (type !== 'RollingUpdate') {
-    const shown = strategyShown(strategy, ['maxUnavailable', 'maxSurge']);
-    errors.notSupported(at, shown, ['RollingUpdate', 'OnDelete']);
+    errors.notSupported(at, goValue('apps.DaemonSetUpdateStrategy', strategy), ['RollingUpdate', 'OnDelete']);
     return;
   }
   const rolling = part(strategy, 'rollingUpdate');

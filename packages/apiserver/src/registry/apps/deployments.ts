@@ -1,6 +1,7 @@
 /** Deployment: replica sets that follow a template. */
 
 import type { FieldErrors } from '../../validation/field-errors.ts';
+import { goValue } from '../../validation/go-values.ts';
 import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import {
   checkCountOrPercent,
@@ -13,7 +14,7 @@ import { count, countOf, has, part, text } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 import { checkAvailable, checkCollisions, checkParts } from '../kinds/replica-status.ts';
 import { scaleOf } from '../kinds/scale.ts';
-import { checkSelectorAndTemplate, checkSelectorKept, strategyShown } from './selector.ts';
+import { checkSelectorAndTemplate, checkSelectorKept } from './selector.ts';
 
 export const deployments = defineKind({
   group: 'apps',
@@ -25,6 +26,7 @@ export const deployments = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
+    podSpecAt: ['spec', 'template', 'spec'],
     check(errors, object) {
       const spec = part(object, 'spec');
       checkNotNegative(errors, SPEC.child('replicas'), count(spec, 'replicas'));
@@ -48,6 +50,7 @@ export const deployments = defineKind({
       ...templateWarnings(SPEC.child('template'), object, old),
     ],
     status: {
+      keepsMetadata: ['labels'],
       check(errors, object, old) {
         const status = part(object, 'status');
         for (const name of [
@@ -95,7 +98,6 @@ function checkStrategy(errors: FieldErrors, strategy: JsonObject): void {
     }
     checkNotMoreThanWhole(errors, place.child('maxUnavailable'), rolling['maxUnavailable']);
   } else {
-    const shown = strategyShown(strategy, ['maxUnavailable', 'maxSurge']);
-    errors.notSupported(at, shown, ['Recreate', 'RollingUpdate']);
+    errors.notSupported(at, goValue('apps.DeploymentStrategy', strategy), ['Recreate', 'RollingUpdate']);
   }
 }

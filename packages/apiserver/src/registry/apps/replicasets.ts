@@ -19,6 +19,7 @@ export const replicaSets = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
+    podSpecAt: ['spec', 'template', 'spec'],
     prepareForCreate: (object) => ({ ...object, status: { replicas: 0 } }),
     check(errors, object) {
       const spec = part(object, 'spec');

@@ -4,7 +4,8 @@ import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { checkLabelSelector, selectorFits, selectsAll } from '../../validation/labels.ts';
-import { checkPodTemplate } from '../../validation/pod-spec.ts';
+import { goMap, goValue } from '../../validation/go-values.ts';
+import { checkPodTemplate, checkTemplateLabels } from '../../validation/pod-spec.ts';
 import { countOf, part, partOf, same, text, textMap } from '../../validation/value.ts';
 import { SPEC } from '../kinds/kind.ts';
 
@@ -12,7 +13,10 @@ export function checkSelectorAndTemplate(
   errors: FieldErrors,
   object: KubeObject,
   workload: 'deployment' | 'replicaset' | 'statefulset' | 'daemonset',
-  options: { readonly moreVolumes?: readonly JsonObject[] } = {},
+  options: {
+    /** Of the template's metadata alone. */
+    readonly labelsAlone?: boolean;
+  } = {},
 ): void {
   const spec = part(object, 'spec');
   const selector = partOf(spec, 'selector');
@@ -24,33 +28,29 @@ export function checkSelectorAndTemplate(
     if (selectsAll(selector)) {
       // Upstream's text for replica sets speaks of deployments as well.
       const whose = workload === 'replicaset' ? 'deployment' : workload;
-      errors.invalid(SPEC.child('selector'), selector, `empty selector is invalid for ${whose}`);
+      const shown = goValue('v1.LabelSelector', selector);
+      errors.invalid(SPEC.child('selector'), shown, `empty selector is invalid for ${whose}`);
     }
   }
   const scratch = new FieldErrors();
   checkLabelSelector(scratch, SPEC, selector);
+  const template = part(spec, 'template');
   if (scratch.size > 0 && workload !== 'daemonset') {
     // Without one that can be read the template is not looked at.
     errors.invalid(
       SPEC.child('selector'),
-      selector,
+      goValue('v1.LabelSelector', selector),
       workload === 'statefulset' ? '' : 'invalid label selector',
     );
-    return;
+    if (workload !== 'statefulset') return;
+  } else {
+    if (scratch.size === 0) checkSelects(errors, selector, template);
+    if (options.labelsAlone === true) checkTemplateLabels(errors, SPEC.child('template'), template);
+    else checkPodTemplate(errors, SPEC.child('template'), template);
   }
-  const template = part(spec, 'template');
-  const labels = textMap(part(template, 'metadata'), 'labels');
-  if (scratch.size === 0 && !selectorFits(selector, labels)) {
-    errors.invalid(
-      SPEC.child('template', 'metadata', 'labels'),
-      labels,
-      '`selector` does not match template `labels`',
-    );
-  }
-  checkPodTemplate(errors, SPEC.child('template'), template, options);
   const pod = part(template, 'spec');
   const policy = text(pod, 'restartPolicy');
-  if (policy !== '' && policy !== 'Always') {
+  if (policy !== 'Always') {
     errors.notSupported(SPEC.child('template', 'spec', 'restartPolicy'), policy, ['Always']);
   }
   const seconds = countOf(pod, 'activeDeadlineSeconds');
@@ -62,6 +62,21 @@ export function checkSelectorAndTemplate(
   }
 }
 
+/** That the selector finds the labels of the template. */
+export function checkSelects(
+  errors: FieldErrors,
+  selector: JsonObject | undefined,
+  template: JsonObject,
+): void {
+  const metadata = part(template, 'metadata');
+  if (selectorFits(selector, textMap(metadata, 'labels'))) return;
+  errors.invalid(
+    SPEC.child('template', 'metadata', 'labels'),
+    goMap(metadata['labels']),
+    '`selector` does not match template `labels`',
+  );
+}
+
 const NAMES = {
   deployment: 'ReplicaSet',
   replicaset: 'ReplicaSet',
@@ -69,20 +84,10 @@ const NAMES = {
   daemonset: 'DaemonSet',
 };
 
-/** An update strategy as messages show it: under the names it has inside of upstream's server. */
-export function strategyShown(strategy: JsonObject, members: readonly string[]): JsonObject {
-  const rolling = partOf(strategy, 'rollingUpdate');
-  const shown = members.map((name) => [`${name[0].toUpperCase()}${name.slice(1)}`, rolling?.[name] ?? null]);
-  return {
-    Type: text(strategy, 'type'),
-    RollingUpdate: rolling === undefined ? null : Object.fromEntries(shown),
-  };
-}
-
 /** apps/v1: a selector stays as it was made. */
 export function checkSelectorKept(errors: FieldErrors, object: KubeObject, old: KubeObject): void {
   const selector = part(object, 'spec')['selector'];
   if (!same(selector, part(old, 'spec')['selector'])) {
-    errors.invalid(SPEC.child('selector'), selector, 'field is immutable');
+    errors.invalid(SPEC.child('selector'), goValue('v1.LabelSelector', selector), 'field is immutable');
   }
 }

@@ -4,11 +4,12 @@
  */
 
 import type { Json, JsonObject } from '../../api/json.ts';
-import type { GroupVersion, KubeObject } from '../../api/meta.ts';
+import { parseApiVersion, type GroupVersion, type KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
 import { pathSegmentErrors } from '../../validation/names.ts';
-import { quantity } from '../../validation/scalars.ts';
+import { checkContainerResourceName } from '../../validation/pod-resources.ts';
+import { checkDnsLabel, checkQuantityNotNegative, quantity } from '../../validation/scalars.ts';
 import {
   asObject,
   count,
@@ -49,17 +50,22 @@ export const horizontalPodAutoscalers = defineKind({
   convert,
   checks: {
     // The number of spec changes is not counted: upstream's kind has no generation.
-    check(errors, object) {
+    check(errors, object, old) {
       const spec = part(object, 'spec');
       const min = countOf(spec, 'minReplicas');
       const max = count(spec, 'maxReplicas');
       if (min !== undefined && min < 1)
         errors.invalid(SPEC.child('minReplicas'), min, 'must be greater than or equal to 1');
-      if (max < 1) errors.invalid(SPEC.child('maxReplicas'), max, 'must be greater than 0');
+      if (max === 0) errors.required(SPEC.child('maxReplicas'), 'must be set and greater than 0');
+      else if (max < 0) errors.invalid(SPEC.child('maxReplicas'), max, 'must be greater than or equal to 1');
       if (min !== undefined && max < min)
         errors.invalid(SPEC.child('maxReplicas'), max, 'must be greater than or equal to `minReplicas`');
-      checkTarget(errors, SPEC.child('scaleTargetRef'), part(spec, 'scaleTargetRef'));
-      checkMetrics(errors, spec, min);
+      const target = part(spec, 'scaleTargetRef');
+      checkTarget(errors, SPEC.child('scaleTargetRef'), target);
+      const wrong = targetVersionError(target, old);
+      if (wrong !== undefined)
+        errors.invalid(SPEC.child('scaleTargetRef', 'apiVersion'), text(target, 'apiVersion'), wrong);
+      checkMetrics(errors, spec, min, hasOddMetrics(old));
       const behavior = partOf(spec, 'behavior');
       if (behavior === undefined) return;
       for (const name of ['scaleUp', 'scaleDown']) {
@@ -86,10 +92,43 @@ function checkTarget(errors: FieldErrors, path: FieldPath, target: JsonObject): 
   }
 }
 
+/** What is wrong with the version of what is scaled; one that an update leaves as it was is not looked at. */
+function targetVersionError(target: JsonObject, old: KubeObject | undefined): string | undefined {
+  const before = old === undefined ? undefined : part(part(old, 'spec'), 'scaleTargetRef');
+  const kept =
+    before !== undefined && ['apiVersion', 'kind'].every((name) => text(before, name) === text(target, name));
+  if (kept) return undefined;
+  const version = text(target, 'apiVersion');
+  const wrong = versionError(version);
+  if (wrong !== undefined || text(target, 'kind') === 'ReplicationController') return wrong;
+  return (parseApiVersion(version)?.group ?? '') === '' ? 'apiVersion must specify API group' : undefined;
+}
+
+function versionError(version: string): string | undefined {
+  return version !== '' && version !== '/' && parseApiVersion(version) === undefined
+    ? `unexpected GroupVersion string: ${version}`
+    : undefined;
+}
+
+/** Whether a metric of an object names a version that is none: then new ones may. */
+function hasOddMetrics(old: KubeObject | undefined): boolean {
+  const metrics = old === undefined ? [] : parts(part(old, 'spec'), 'metrics');
+  return metrics.some(
+    (metric) =>
+      text(metric, 'type') === 'Object' &&
+      versionError(text(part(part(metric, 'object'), 'describedObject'), 'apiVersion')) !== undefined,
+  );
+}
+
 const SOURCE_TYPES: readonly string[] = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'];
 const TARGET_TYPES: readonly string[] = ['Utilization', 'Value', 'AverageValue'];
 
-function checkMetrics(errors: FieldErrors, spec: JsonObject, min: number | undefined): void {
+function checkMetrics(
+  errors: FieldErrors,
+  spec: JsonObject,
+  min: number | undefined,
+  anyVersion: boolean,
+): void {
   const metrics = parts(spec, 'metrics');
   for (const [index, metric] of metrics.entries()) {
     const at = SPEC.child('metrics').index(index);
@@ -98,7 +137,8 @@ function checkMetrics(errors: FieldErrors, spec: JsonObject, min: number | undef
     // Upstream looks twice, and says so.
     if (!SOURCE_TYPES.includes(type)) errors.notSupported(at.child('type'), type, SOURCE_TYPES);
     const first = Object.entries(SOURCES).find(([, name]) => has(metric, name));
-    if (first !== undefined) checkSource(errors, at.child(first[1]), first[0], part(metric, first[1]));
+    if (first !== undefined)
+      checkSource(errors, at.child(first[1]), first[0], part(metric, first[1]), anyVersion);
     const name = SOURCES[type];
     if (name === undefined) errors.notSupported(at.child('type'), type, SOURCE_TYPES);
     else if (!has(metric, name))
@@ -117,7 +157,13 @@ function checkMetrics(errors: FieldErrors, spec: JsonObject, min: number | undef
   }
 }
 
-function checkSource(errors: FieldErrors, path: FieldPath, type: string, source: JsonObject): void {
+function checkSource(
+  errors: FieldErrors,
+  path: FieldPath,
+  type: string,
+  source: JsonObject,
+  anyVersion: boolean,
+): void {
   const target = part(source, 'target');
   const at = path.child('target');
   const value = has(target, 'value');
@@ -125,6 +171,11 @@ function checkSource(errors: FieldErrors, path: FieldPath, type: string, source:
   switch (type) {
     case 'Object':
       checkTarget(errors, path.child('describedObject'), part(source, 'describedObject'));
+      if (!anyVersion) {
+        const version = text(part(source, 'describedObject'), 'apiVersion');
+        const wrong = versionError(version);
+        if (wrong !== undefined) errors.invalid(path.child('describedObject', 'apiVersion'), version, wrong);
+      }
       checkMetricName(errors, path.child('metric', 'name'), text(part(source, 'metric'), 'name'));
       checkAmounts(errors, at, target);
       if (!value && !average)
@@ -151,8 +202,13 @@ function checkSource(errors: FieldErrors, path: FieldPath, type: string, source:
       break;
     default:
       if (text(source, 'name') === '') errors.required(path.child('name'), 'must specify a resource name');
-      if (type === 'ContainerResource' && text(source, 'container') === '')
-        errors.required(path.child('container'), 'must specify a container');
+      else if (type === 'ContainerResource')
+        checkContainerResourceName(errors, path.child('name'), text(source, 'name'));
+      if (type === 'ContainerResource') {
+        const container = text(source, 'container');
+        if (container === '') errors.required(path.child('container'), 'must specify a container');
+        else checkDnsLabel(errors, path.child('container'), container);
+      }
       checkAmounts(errors, at, target);
       if (!has(target, 'averageUtilization') && !average)
         errors.required(
@@ -208,6 +264,7 @@ function checkRules(errors: FieldErrors, path: FieldPath, rules: JsonObject): vo
     if (seconds > 1800)
       errors.invalid(at.child('periodSeconds'), seconds, 'must be less than or equal to 1800');
   }
+  if (has(rules, 'tolerance')) checkQuantityNotNegative(errors, path.child('tolerance'), rules['tolerance']);
 }
 
 function isCpu(metric: JsonObject, member: 'target' | 'current'): boolean {

@@ -23,6 +23,7 @@ export const cronJobs = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
+    podSpecAt: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
     prepareForCreate: (object) => ({ ...object, status: {} }),
     checkCreate(errors, object) {
       checkCronJob(errors, part(object, 'spec'), undefined);
@@ -36,12 +37,14 @@ export const cronJobs = defineKind({
     },
     warnings(object, old) {
       const warnings = old === undefined ? hostnameWarnings(object) : [];
-      if (text(part(object, 'spec'), 'schedule').includes('TZ')) {
+      warnings.push(...templateWarnings(SPEC.child('jobTemplate', 'spec', 'template'), object, old));
+      // A new one is refused.
+      if (old !== undefined && text(part(object, 'spec'), 'schedule').includes('TZ')) {
         warnings.push(
-          'CRON_TZ or TZ used in spec.schedule is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details',
+          'cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details',
         );
       }
-      return [...warnings, ...templateWarnings(SPEC.child('jobTemplate', 'spec', 'template'), object, old)];
+      return warnings;
     },
     status: {},
   },

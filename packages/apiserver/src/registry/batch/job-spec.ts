@@ -6,6 +6,7 @@
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
+import { goValue } from '../../validation/go-values.ts';
 import { checkDomainPath } from '../../validation/names.ts';
 import { checkPodTemplate } from '../../validation/pod-spec.ts';
 import { checkNotNegative, checkQualifiedName } from '../../validation/scalars.ts';
@@ -184,7 +185,7 @@ function checkSuccessPolicy(
 ): void {
   if (policy === undefined) return;
   if (text(spec, 'completionMode') !== 'Indexed') {
-    errors.invalid(path, policy, 'requires indexed completion mode');
+    errors.invalid(path, goValue('batch.SuccessPolicy', policy), 'requires indexed completion mode');
     return;
   }
   const rules = parts(policy, 'rules');

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { checkLabelSelector, selectorFits } from '../../validation/labels.ts';
+import { goMap, goValue } from '../../validation/go-values.ts';
 import { dnsLabelErrors } from '../../validation/names.ts';
 import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import {
@@ -12,6 +13,7 @@ import {
   flag,
   has,
   part,
+  partAt,
   partOf,
   parts,
   same,
@@ -21,6 +23,7 @@ import {
   withFieldAt,
   without,
 } from '../../validation/value.ts';
+import { withMetadata } from '../generation.ts';
 import { defineKind, METADATA, SPEC } from '../kinds/kind.ts';
 import { checkJobSpec } from './job-spec.ts';
 import { checkJobStatus, isTrue } from './job-status.ts';
@@ -39,26 +42,27 @@ export const jobs = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
+    podSpecAt: ['spec', 'template', 'spec'],
     defaultPropagationPolicy: () => 'Orphan',
     warningsOnDelete: () => [],
     prepareForCreate: (object) => ({ ...withSelector(object), status: {} }),
-    check(errors, object) {
+    check(errors, object, old) {
       const spec = part(object, 'spec');
+      checkGenerated(errors, object, old);
       checkJobSpec(errors, SPEC, spec);
       const selector = partOf(spec, 'selector');
       if (selector === undefined) errors.required(SPEC.child('selector'));
       else checkLabelSelector(errors, SPEC.child('selector'), selector);
-      const labels = textMap(part(part(spec, 'template'), 'metadata'), 'labels');
-      if (!selectorFits(selector, labels)) {
+      const metadata = part(part(spec, 'template'), 'metadata');
+      if (!selectorFits(selector, textMap(metadata, 'labels'))) {
         errors.invalid(
           SPEC.child('template', 'metadata', 'labels'),
-          labels,
+          goMap(metadata['labels']),
           '`selector` does not match template `labels`',
         );
       }
     },
     checkCreate(errors, object) {
-      checkGenerated(errors, object);
       const completions = count(part(object, 'spec'), 'completions');
       if (text(part(object, 'spec'), 'completionMode') !== 'Indexed' || completions <= 0) return;
       const name = object.metadata.name ?? '';
@@ -77,7 +81,7 @@ export const jobs = defineKind({
       checkCompletions(errors, spec, before);
       const kept = (name: string): void => {
         if (!same(spec[name], before[name]))
-          errors.invalid(SPEC.child(name), spec[name], 'field is immutable');
+          errors.invalid(SPEC.child(name), shownAs(name, spec[name]), 'field is immutable');
       };
       kept('selector');
       checkTemplateKept(errors, spec, before, part(old, 'status'));
@@ -111,19 +115,41 @@ export const jobs = defineKind({
   },
 });
 
-/** The labels the server gave stand as it gave them, and the selector finds them. */
-function checkGenerated(errors: FieldErrors, object: KubeObject): void {
+/** A member as messages show it. */
+function shownAs(name: string, value: unknown): unknown {
+  if (name === 'podFailurePolicy') return goValue('batch.PodFailurePolicy', value);
+  if (name === 'successPolicy') return goValue('batch.SuccessPolicy', value);
+  return name === 'selector' ? goValue('v1.LabelSelector', value) : value;
+}
+
+/**
+ * The labels the server gave stand as it gave them, and the selector finds them.
+ *
+ * @param old a job of a time without prefixed labels need not get them
+ */
+function checkGenerated(errors: FieldErrors, object: KubeObject, old: KubeObject | undefined): void {
   const spec = part(object, 'spec');
   const selector = partOf(spec, 'selector');
   if (flag(spec, 'manualSelector') || selector === undefined) return;
-  const labels = textMap(part(part(spec, 'template'), 'metadata'), 'labels');
-  const expected = expectedLabels(object);
+  const labels = labelsOf(object);
+  const had = old === undefined ? undefined : labelsOf(old);
+  const prefixed = had === undefined || (had[NAME_LABEL] !== undefined && had[UID_LABEL] !== undefined);
+  const expected = Object.fromEntries(
+    Object.entries(expectedLabels(object)).filter(([key]) => prefixed || !key.includes('/')),
+  );
   for (const [key, value] of Object.entries(expected)) {
     const at = SPEC.child('template', 'metadata', 'labels').key(key);
-    if ((labels[key] ?? '') !== value) errors.invalid(at, labels, `must be '${value}'`);
+    if (labels[key] === undefined) errors.required(at, `must be '${value}'`);
+    else if (labels[key] !== value) errors.invalid(at, goMap(labels), `must be '${value}'`);
   }
-  if (!selectorFits(selector, expected))
-    errors.invalid(SPEC.child('selector'), selector, '`selector` not auto-generated');
+  if (!selectorFits(selector, expected)) {
+    const shown = goValue('v1.LabelSelector', selector);
+    errors.invalid(SPEC.child('selector'), shown, '`selector` not auto-generated');
+  }
+}
+
+function labelsOf(object: KubeObject): Readonly<Record<string, string>> {
+  return textMap(partAt(object, 'spec', 'template', 'metadata'), 'labels');
 }
 
 function checkCompletions(errors: FieldErrors, spec: JsonObject, before: JsonObject): void {
@@ -142,14 +168,14 @@ function checkTemplateKept(
   before: JsonObject,
   status: JsonObject,
 ): void {
-  const open = flag(before, 'suspend') && (!has(status, 'startTime') || isTrue(status, 'Suspended'));
+  const open = flag(before, 'suspend') && isTrue(status, 'Suspended') && count(status, 'active') === 0;
   const now = part(spec, 'template');
   const had = part(before, 'template');
   const at = SPEC.child('template');
   if (!open) {
-    if (!same(now, had)) errors.invalid(at, now, 'field is immutable');
+    if (!same(now, had)) errors.invalid(at, goValue('core.PodTemplateSpec', now), 'field is immutable');
   } else if (!same(besidePlacement(part(now, 'spec')), besidePlacement(part(had, 'spec')))) {
-    errors.invalid(at.child('spec'), now['spec'], 'field is immutable');
+    errors.invalid(at.child('spec'), goValue('core.PodSpec', now['spec']), 'field is immutable');
   }
 }
 
@@ -184,9 +210,12 @@ function withSelector(object: KubeObject): KubeObject {
   for (const [key, value] of Object.entries(expectedLabels(object))) labels[key] ??= value;
   const selector = partOf(spec, 'selector') ?? {};
   const matchLabels = { [UID_LABEL]: object.metadata.uid ?? '', ...textMap(selector, 'matchLabels') };
-  return withFieldAt(
+  const labelled = withFieldAt(
     withFieldAt(object, ['spec', 'selector'], { ...selector, matchLabels }),
     ['spec', 'template'],
     { ...template, metadata: { ...metadata, labels } },
   );
+  // Labels that the job has of its template (defaults/workload-defaults.ts) are the template's, those of the server too.
+  const shared = object.metadata.labels !== undefined && object.metadata.labels === metadata['labels'];
+  return shared ? withMetadata(labelled, { labels }) : labelled;
 }

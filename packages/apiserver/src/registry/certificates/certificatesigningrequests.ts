@@ -1,9 +1,12 @@
 /** CertificateSigningRequest: a request for a certificate, who made it, whether it was granted. */
 
+import { pathSegmentErrors } from '../../validation/names.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { formatTime } from '../../codec/times.ts';
 import { certificatesError, requestError } from '../../pki/certificate-request.ts';
+import { goValues } from '../../validation/go-values.ts';
+import { valueDiff } from '../../validation/line-diff.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { checkEnum } from '../../validation/scalars.ts';
 import { checkSignerName } from '../../validation/signers.ts';
@@ -31,7 +34,7 @@ function checkRequest(errors: FieldErrors, object: KubeObject): void {
   if (wrong !== undefined) errors.invalid(SPEC.child('request'), spec['request'] ?? null, wrong);
   const usages = texts(spec, 'usages');
   const at = SPEC.child('usages');
-  if (usages.length === 0) errors.required(at, 'usages must be provided');
+  if (usages.length === 0) errors.required(at);
   for (const [index, usage] of usages.entries()) {
     if (!USAGES.includes(usage)) errors.notSupported(at.index(index), usage, USAGES);
   }
@@ -66,7 +69,7 @@ function checkConditions(errors: FieldErrors, object: KubeObject): void {
     checkEnum(errors, at.child('status'), text(condition, 'status'), states);
     const opposite = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : '';
     if (opposite !== '' && seen.has(opposite)) {
-      errors.invalid(at.child('type'), type, 'Approved and Denied conditions are mutually exclusive');
+      errors.invalid(CONDITIONS, type, 'Approved and Denied conditions are mutually exclusive');
     }
     if (seen.has(type)) errors.duplicate(at.child('type'), type);
     seen.add(type);
@@ -76,6 +79,10 @@ function checkConditions(errors: FieldErrors, object: KubeObject): void {
 function conditionsOf(object: KubeObject, type?: string): readonly JsonObject[] {
   const all = parts(part(object, 'status'), 'conditions');
   return type === undefined ? all : all.filter((each) => text(each, 'type') === type);
+}
+
+function shownConditions(conditions: readonly JsonObject[]): unknown {
+  return goValues('certificates.CertificateSigningRequestCondition', conditions);
 }
 
 /** Who may change what of the status. */
@@ -96,7 +103,10 @@ function checkChange(errors: FieldErrors, object: KubeObject, old: KubeObject, p
     const named = `a condition of type ${JSON.stringify(type)}`;
     if (now.length > had.length) errors.forbidden(CONDITIONS, `updates may not add ${named}`);
     else if (now.length === had.length && !same(now, had)) {
-      errors.forbidden(CONDITIONS, `updates may not modify ${named}\n`);
+      errors.forbidden(
+        CONDITIONS,
+        `updates may not modify ${named}\n${valueDiff(shownConditions(had), shownConditions(now))}`,
+      );
     }
   }
   const issued = text(part(object, 'status'), 'certificate');
@@ -133,6 +143,8 @@ export const certificateSigningRequests = defineKind({
   scope: 'Cluster',
   shortNames: ['csr'],
   checks: {
+    // Anything that can stand in a path.
+    nameErrors: pathSegmentErrors,
     // Who asks is who is authenticated, whatever the object says.
     prepareForCreate(object, { user }) {
       const {

@@ -1,11 +1,11 @@
 /** Lease: who leads, and that a node lives. */
 
-import { qualifiedNameErrors } from '../../validation/names.ts';
+import { enabledFields } from '../../validation/disabled-fields.ts';
 import { checkNotNegative, POSITIVE } from '../../validation/scalars.ts';
-import { count, countOf, has, part, text } from '../../validation/value.ts';
+import { count, countOf, part, withField, without } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
-const STRATEGIES: readonly string[] = ['OldestEmulationVersion'];
+const COORDINATED: readonly string[] = ['strategy', 'preferredHolder'];
 
 export const leases = defineKind({
   group: 'coordination.k8s.io',
@@ -16,26 +16,16 @@ export const leases = defineKind({
   checks: {
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
+    // Coordinated leader election is off.
+    prepareForCreate: (object) => withField(object, 'spec', without(part(object, 'spec'), ...COORDINATED)),
+    prepareForUpdate: (object, old) =>
+      withField(object, 'spec', enabledFields(part(object, 'spec'), part(old, 'spec'), ...COORDINATED)),
     check(errors, object) {
       const spec = part(object, 'spec');
       const seconds = countOf(spec, 'leaseDurationSeconds');
       if (seconds !== undefined && seconds <= 0)
         errors.invalid(SPEC.child('leaseDurationSeconds'), seconds, POSITIVE);
       checkNotNegative(errors, SPEC.child('leaseTransitions'), count(spec, 'leaseTransitions'));
-      if (has(spec, 'strategy')) {
-        const strategy = text(spec, 'strategy');
-        // The path is upstream's, which names the field twice.
-        const at = SPEC.child('strategy', 'strategy');
-        if (strategy.includes('/')) errors.invalids(at, strategy, qualifiedNameErrors(strategy));
-        else if (!STRATEGIES.includes(strategy)) errors.notSupported(at, strategy, STRATEGIES);
-      }
-      if (
-        has(spec, 'preferredHolder') &&
-        text(spec, 'preferredHolder') !== '' &&
-        text(spec, 'strategy') === ''
-      ) {
-        errors.forbidden(SPEC.child('preferredHolder'), 'may only be specified if `strategy` is defined');
-      }
     },
   },
 });

@@ -32,7 +32,7 @@ export const configMaps = defineKind({
         errors.invalids(FieldPath.of('binaryData').key(key), key, configKeyErrors(key));
         bytes += base64Length(value);
       }
-      if (bytes > DATA_BYTES_MAX) errors.tooLong(FieldPath.of(''), DATA_BYTES_MAX);
+      if (bytes > DATA_BYTES_MAX) errors.tooLong(FieldPath.of('[]'), DATA_BYTES_MAX);
     },
     checkUpdate(errors, object, old) {
       checkImmutableData(errors, object, old, ['data', 'binaryData']);

@@ -3,7 +3,7 @@
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import type { JsonObject } from '../../api/json.ts';
-import { specialAddressErrors } from '../../validation/addresses.ts';
+import { parseAddress, specialAddressErrors } from '../../validation/addresses.ts';
 import { dnsLabelErrors, portNumberErrors } from '../../validation/names.ts';
 import {
   checkAddress,
@@ -63,9 +63,6 @@ function checkOne(errors: FieldErrors, path: FieldPath, address: JsonObject): vo
   const hostname = text(address, 'hostname');
   if (hostname !== '') checkDnsLabel(errors, path.child('hostname'), hostname);
   if (has(address, 'nodeName')) checkDnsSubdomain(errors, path.child('nodeName'), text(address, 'nodeName'));
-  errors.invalids(
-    path.child('ip'),
-    ip,
-    specialAddressErrors(ip).filter((error) => !error.startsWith('must be')),
-  );
+  if (parseAddress(ip) === undefined) errors.invalid(path.child('ip'), ip, 'must be a valid IP address');
+  else errors.invalids(path.child('ip'), ip, specialAddressErrors(ip));
 }

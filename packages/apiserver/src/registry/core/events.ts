@@ -3,12 +3,18 @@
  * one resource in the store, kept as core/v1.
  */
 
+import { goValue } from '../../validation/go-values.ts';
 import type { GroupVersion, KubeObject } from '../../api/meta.ts';
 import { parseTime, ZERO_SECONDS } from '../../codec/times.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { byteLength } from '../../validation/labels.ts';
-import { dnsSubdomainErrors, forName, qualifiedNameErrors } from '../../validation/names.ts';
+import {
+  dnsSubdomainErrors,
+  forName,
+  pathSegmentErrors,
+  qualifiedNameErrors,
+} from '../../validation/names.ts';
 import { checkImmutable } from '../../validation/scalars.ts';
 import { count, part, partOf, same, text, type Fields } from '../../validation/value.ts';
 import { defineKind, selectableAt, type KindChecks, type KindFile } from '../kinds/kind.ts';
@@ -118,7 +124,25 @@ const KEPT: readonly (readonly [field: string, path: string])[] = [
   ['reportingInstance', 'reportingInstance'],
 ];
 
+/** Members that are no text. */
+const SHOWN: Readonly<Record<string, string>> = {
+  involvedObject: 'core.ObjectReference',
+  related: 'core.ObjectReference',
+  source: 'core.EventSource',
+};
+
+function shownAs(field: string, event: KubeObject): unknown {
+  const type = SHOWN[field];
+  const value = event[field];
+  // An event may have none that is related; the others are never absent in Go.
+  if (type !== undefined) return goValue(type, field === 'related' ? value : (value ?? {}));
+  if (field === 'count') return count(event, field);
+  return value ?? (field.endsWith('Time') || field.endsWith('Timestamp') ? null : '');
+}
+
 const coreChecks: KindChecks = {
+  nameErrors: pathSegmentErrors,
+  metadataLast: true,
   allowCreateOnUpdate: true,
   check: (errors, object) => checkEvent(errors, object, 'reportingComponent'),
 };
@@ -131,7 +155,7 @@ const strictChecks: KindChecks = {
   checkUpdate(errors, object, old) {
     if (!same(object['series'], old['series'])) checkSeries(errors, object);
     for (const [field, path] of KEPT) {
-      checkImmutable(errors, FieldPath.of(path), object[field] ?? null, old[field] ?? null);
+      checkImmutable(errors, FieldPath.of(path), shownAs(field, object), shownAs(field, old));
     }
   },
 };

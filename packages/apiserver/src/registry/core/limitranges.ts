@@ -3,7 +3,11 @@
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
-import { checkResourceAmount, checkResourceName, isOvercommitted } from '../../validation/pod-resources.ts';
+import {
+  checkContainerResourceName,
+  checkResourceName,
+  isOvercommitted,
+} from '../../validation/pod-resources.ts';
 import { checkQualifiedName, quantity } from '../../validation/scalars.ts';
 import { part, parts, text } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
@@ -22,9 +26,10 @@ export const limitRanges = defineKind({
       for (const [index, item] of parts(part(object, 'spec'), 'limits').entries()) {
         const at = SPEC.child('limits').index(index);
         const type = text(item, 'type');
+        const before = errors.size;
         checkQualifiedName(errors, at.child('type'), type);
         if (
-          type !== '' &&
+          errors.size === before &&
           !type.includes('/') &&
           !['Container', 'PersistentVolumeClaim', 'Pod'].includes(type)
         ) {
@@ -38,23 +43,24 @@ export const limitRanges = defineKind({
   },
 });
 
-const MAPS: readonly string[] = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'];
+const DEFAULTS: readonly string[] = ['default', 'defaultRequest'];
 
 function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type: string): void {
   const keys = new Set<string>();
-  for (const name of MAPS) {
-    for (const [key, value] of Object.entries(part(item, name))) {
+  const checkNames = (name: string): void => {
+    for (const key of Object.keys(part(item, name))) {
       keys.add(key);
-      checkResourceName(errors, path.child(name).key(key), key);
-      checkResourceAmount(errors, path.child(name).key(key), key, value);
+      const at = path.child(name).key(key);
+      if (type === 'Pod' || type === 'Container') checkContainerResourceName(errors, at, key);
+      else checkResourceName(errors, at, key);
     }
-  }
-  if (type === 'Pod') {
-    for (const name of ['default', 'defaultRequest']) {
-      if (Object.keys(part(item, name)).length > 0) {
-        errors.forbidden(path.child(name), "may not be specified when `type` is 'Pod'");
-      }
-    }
+  };
+  checkNames('max');
+  checkNames('min');
+  for (const name of DEFAULTS) {
+    if (type !== 'Pod') checkNames(name);
+    else if (Object.keys(part(item, name)).length > 0)
+      errors.forbidden(path.child(name), "may not be specified when `type` is 'Pod'");
   }
   if (type === 'PersistentVolumeClaim') {
     const given = part(item, 'min')['storage'] ?? part(item, 'max')['storage'];
@@ -64,8 +70,10 @@ function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type:
         'either minimum or maximum storage value is required, but neither was provided',
       );
   }
+  checkNames('maxLimitRequestRatio');
   for (const key of keys) {
     const amount = (name: string): string | undefined => {
+      if (type === 'Pod' && DEFAULTS.includes(name)) return undefined;
       const value = part(item, name)[key];
       return typeof value === 'string' ? value : undefined;
     };
@@ -93,7 +101,7 @@ function checkItem(errors: FieldErrors, path: FieldPath, item: JsonObject, type:
       if (quantity(ratio).compare(quantity('1')) < 0) {
         errors.invalid(path.child('maxLimitRequestRatio').key(key), ratio, `ratio ${ratio} is less than 1`);
       }
-      if (min !== undefined && max !== undefined && quantity(min).nanos > 0n) {
+      if (min !== undefined && max !== undefined && quantity(min).nanos !== 0n) {
         const limit = Number(quantity(max).nanos) / Number(quantity(min).nanos);
         if (Number(quantity(ratio).millis()) / 1000 > limit) {
           errors.invalid(

@@ -10,16 +10,17 @@ import { isDeleting } from '../deletion.ts';
 import { keepField, withMetadata } from '../generation.ts';
 import { defineKind, selectableAt, SPEC, STATUS, type KindChecks } from '../kinds/kind.ts';
 
+/** The finalizer that every namespace has; what was said stays as it is. */
+function withKubernetes(finalizers: readonly string[]): readonly string[] {
+  return finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'];
+}
+
 const checks: KindChecks = {
   nameErrors: forName(dnsLabelErrors),
   // A name that was made by the server gets its label here as well.
   prepareForCreate: (object) =>
     withField(
-      withFieldAt(
-        object,
-        ['spec', 'finalizers'],
-        [...new Set([...texts(part(object, 'spec'), 'finalizers'), 'kubernetes'])],
-      ),
+      withFieldAt(object, ['spec', 'finalizers'], withKubernetes(texts(part(object, 'spec'), 'finalizers'))),
       'status',
       { phase: 'Active' },
     ),

@@ -1,35 +1,21 @@
 /** PersistentVolume: storage of the cluster, whose source stays once it is said. */
 
-import { checkNodeSelector } from '../../validation/pod-placement.ts';
+import { formatTime } from '../../codec/times.ts';
+import { valueDiff } from '../../validation/line-diff.ts';
+import { goValue } from '../../validation/go-values.ts';
+import { checkVolumeSpec, VOLUME_SOURCES } from './volume-spec.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
+import type { StrategyContext } from '../strategy.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { nodeLabelWarning, VOLUME_WARNINGS } from '../../validation/pod-warnings.ts';
 import { shownVolumeAffinity } from '../../validation/go-shape.ts';
-import { checkAccessModes, VOLUME_MODES } from '../../validation/volume-claims.ts';
-import { checkDnsSubdomain, checkOptionalEnum, quantity } from '../../validation/scalars.ts';
-import { SHARED_SOURCES } from '../../validation/volume-sources.ts';
-import {
-  has,
-  part,
-  partOf,
-  parts,
-  same,
-  text,
-  textOf,
-  texts,
-  withField,
-  without,
-} from '../../validation/value.ts';
+import { has, part, partOf, parts, same, text, withField, without } from '../../validation/value.ts';
 import { defineKind, SPEC } from '../kinds/kind.ts';
 
-const SOURCES: readonly string[] = [
-  'hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephfs iscsi cinder fc',
-  'flexVolume azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos csi',
-].flatMap((names) => names.split(' '));
+const TRANSITION = 'lastPhaseTransitionTime';
 const EXPAND = 'controllerExpandSecretRef';
-const POLICIES: readonly string[] = ['Delete', 'Recycle', 'Retain'];
 
 export const persistentVolumes = defineKind({
   group: '',
@@ -39,67 +25,12 @@ export const persistentVolumes = defineKind({
   scope: 'Cluster',
   shortNames: ['pv'],
   checks: {
-    prepareForCreate: (object) => ({ ...object, status: { phase: 'Pending' } }),
+    prepareForCreate: (object, { nowMs }) => ({
+      ...object,
+      status: { phase: 'Pending', lastPhaseTransitionTime: timeOf(nowMs) },
+    }),
     check(errors, object) {
-      const spec = part(object, 'spec');
-      const modes = texts(spec, 'accessModes');
-      if (modes.length === 0) errors.required(SPEC.child('accessModes'));
-      checkAccessModes(errors, SPEC.child('accessModes'), modes);
-      const capacity = part(spec, 'capacity');
-      if (Object.keys(capacity).length === 0) errors.required(SPEC.child('capacity'));
-      if (capacity['storage'] === undefined || Object.keys(capacity).length > 1) {
-        errors.notSupported(SPEC.child('capacity'), capacity, ['storage']);
-      }
-      for (const [name, value] of Object.entries(capacity)) {
-        const at = SPEC.child('capacity').key(name);
-        const whole = quantity(value).nanos / 1_000_000_000n;
-        if (whole < 0n) errors.invalid(at, whole, 'must be a valid resource quantity');
-        if (quantity(value).nanos <= 0n) errors.invalid(at, value, 'must be greater than zero');
-      }
-      const policy = text(spec, 'persistentVolumeReclaimPolicy');
-      if (policy !== '' && !POLICIES.includes(policy)) {
-        errors.notSupported(SPEC.child('persistentVolumeReclaimPolicy'), policy, POLICIES);
-      }
-      const affinity = partOf(part(spec, 'nodeAffinity'), 'required');
-      if (has(spec, 'nodeAffinity') && affinity === undefined)
-        errors.required(SPEC.child('nodeAffinity', 'required'), 'must specify required node constraints');
-      if (affinity !== undefined) checkNodeSelector(errors, SPEC.child('nodeAffinity', 'required'), affinity);
-      let sources = 0;
-      for (const name of SOURCES) {
-        const source = partOf(spec, name);
-        if (source === undefined) continue;
-        sources += 1;
-        if (sources > 1 && name !== 'flexVolume')
-          errors.forbidden(
-            SPEC.child(name === 'cephfs' ? 'cephFS' : name),
-            'may not specify more than 1 volume type',
-          );
-        else {
-          const at = SPEC.child(name === 'gcePersistentDisk' ? 'persistentDisk' : name);
-          SHARED_SOURCES[name]?.(errors, at, source, true);
-        }
-        if (name === 'iscsi' && has(source, 'initiatorName')) checkTarget(errors, object, source);
-        if (name === 'local' && sources === 1 && !has(spec, 'nodeAffinity'))
-          errors.required(SPEC.child('nodeAffinity'), 'Local volume requires node affinity');
-      }
-      if (sources === 0) errors.required(SPEC, 'must specify a volume type');
-      if (/^\/+(\.?\/*)*$/.test(text(part(spec, 'hostPath'), 'path')) && policy === 'Recycle') {
-        errors.forbidden(
-          SPEC.child('persistentVolumeReclaimPolicy'),
-          "may not be 'recycle' for a hostPath mount of '/'",
-        );
-      }
-      const storageClass = text(spec, 'storageClassName');
-      if (storageClass !== '') checkDnsSubdomain(errors, SPEC.child('storageClassName'), storageClass);
-      checkOptionalEnum(errors, SPEC.child('volumeMode'), textOf(spec, 'volumeMode'), VOLUME_MODES);
-      if (has(spec, 'volumeAttributesClassName')) {
-        const attributes = text(spec, 'volumeAttributesClassName');
-        const at = SPEC.child('volumeAttributesClassName');
-        if (attributes === '') errors.required(at, 'an empty string is disallowed');
-        else checkDnsSubdomain(errors, at, attributes);
-        if (!has(spec, 'csi'))
-          errors.required(SPEC.child('csi'), 'has to be specified when using volumeAttributesClassName');
-      }
+      checkVolumeSpec(errors, SPEC, part(object, 'spec'), object.metadata.name ?? '');
     },
     checkUpdate(errors, object, old) {
       const spec = part(object, 'spec');
@@ -107,10 +38,11 @@ export const persistentVolumes = defineKind({
       // A secret for growing may be named later.
       const named = has(part(spec, 'csi'), EXPAND) && !has(part(before, 'csi'), EXPAND);
       const now = named ? withField(spec, 'csi', without(part(spec, 'csi'), EXPAND)) : spec;
-      if (SOURCES.some((name) => !same(now[name], before[name]))) {
+      if (VOLUME_SOURCES.some((name) => !same(now[name], before[name]))) {
+        const shown = (of: JsonObject): unknown => goValue('core.PersistentVolumeSource', of);
         errors.forbidden(
           SPEC.child('persistentvolumesource'),
-          'spec.persistentvolumesource is immutable after creation\n',
+          `spec.persistentvolumesource is immutable after creation\n${valueDiff(shown(before), shown(now))}`,
         );
       }
       if (!same(spec['volumeMode'], before['volumeMode']))
@@ -123,21 +55,10 @@ export const persistentVolumes = defineKind({
         );
     },
     warnings: volumeWarnings,
-    status: {},
+    status: { prepare: withTransition },
   },
   returnsDeletedObject: true,
 });
-
-/** A volume's and its portal's names together go into one of a device. */
-function checkTarget(errors: FieldErrors, object: KubeObject, source: JsonObject): void {
-  const portal = text(source, 'targetPortal');
-  if (`${object.metadata.name ?? ''}:${portal}`.length <= 64) return;
-  errors.invalid(
-    SPEC.child('iscsi', 'targetportal'),
-    portal,
-    'Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.',
-  );
-}
 
 /** Labels that have new names, by their old ones. */
 const NEW_LABELS: Readonly<Record<string, string>> = {
@@ -173,6 +94,23 @@ function checkAffinityKept(
     affinity === undefined ? undefined : shownVolumeAffinity(affinity),
     'field is immutable, except for updating from beta label to GA',
   );
+}
+
+function timeOf(nowMs: number): string {
+  return formatTime(Math.floor(nowMs / 1000));
+}
+
+/** The time the phase changed, where it changed and nobody said. */
+function withTransition(object: KubeObject, old: KubeObject, { nowMs }: StrategyContext): KubeObject {
+  const status = part(object, 'status');
+  const before = part(old, 'status');
+  const said = status[TRANSITION];
+  if (text(status, 'phase') === text(before, 'phase'))
+    return has(before, TRANSITION)
+      ? withField(object, 'status', { ...status, [TRANSITION]: said ?? before[TRANSITION] })
+      : object;
+  if (has(status, TRANSITION) && said !== before[TRANSITION]) return object;
+  return withField(object, 'status', { ...status, [TRANSITION]: timeOf(nowMs) });
 }
 
 function volumeWarnings(object: KubeObject): string[] {

@@ -7,10 +7,7 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { FieldErrors } from '../../validation/field-errors.ts';
-import { FieldPath } from '../../validation/field-path.ts';
-import { APP_ARMOR } from '../../validation/pod-annotations.ts';
-import { checkAppArmor } from '../../validation/pod-security.ts';
+import { APP_ARMOR, appArmorProfileOf } from '../../validation/pod-annotations.ts';
 import { has, part, partOf, parts, same, text, texts, withField } from '../../validation/value.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -105,22 +102,11 @@ function withAppArmor(spec: JsonObject, annotations: Labels): JsonObject {
       const said = annotations[APP_ARMOR + text(container, 'name')];
       const context = part(container, 'securityContext');
       if (said === undefined || has(context, 'appArmorProfile')) return container;
-      const profile = profileOf(said);
+      const profile = appArmorProfileOf(said);
       if (profile === undefined || same(profile, ofPod)) return container;
       return withField(container, 'securityContext', { ...context, appArmorProfile: profile });
     });
     filled = withField(filled, list, containers);
   }
   return filled;
-}
-
-/** The profile an annotation names; undefined where it names none. */
-function profileOf(said: string): JsonObject | undefined {
-  if (said === 'unconfined') return { type: 'Unconfined' };
-  if (said === 'runtime/default') return { type: 'RuntimeDefault' };
-  if (!said.startsWith('localhost/')) return undefined;
-  const profile = { type: 'Localhost', localhostProfile: said.slice('localhost/'.length) };
-  const errors = new FieldErrors();
-  checkAppArmor(errors, FieldPath.of('appArmorProfile'), profile);
-  return errors.size === 0 ? profile : undefined;
 }

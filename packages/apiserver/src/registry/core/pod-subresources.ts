@@ -7,6 +7,7 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
+import { enabledPodSpec } from '../../validation/disabled-fields.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkPodAnnotations, MIRROR } from '../../validation/pod-annotations.ts';
@@ -17,7 +18,9 @@ import { METADATA, SPEC } from '../kinds/kind.ts';
 import { UPDATE_VERBS, type SubresourceDefinition } from '../resource.ts';
 import { qosClass } from './pod-qos.ts';
 
-const WHOLE = FieldPath.of('');
+const LISTS = ['containers', 'initContainers'] as const;
+/** A path without a name, which the original shows so. */
+const WHOLE = FieldPath.of('[]');
 
 /** The pod as it was, told apart by what a request must say of it. */
 function kept(object: KubeObject, old: KubeObject): KubeObject {
@@ -81,8 +84,12 @@ export const resize: SubresourceDefinition = {
     strategy: {
       prepareForUpdate(object, old) {
         const spec = part(object, 'spec');
-        let resized = part(old, 'spec');
-        for (const list of ['containers', 'initContainers']) {
+        const before = part(old, 'spec');
+        // Containers that come or go are refused, with all that was sent.
+        if (LISTS.some((list) => parts(spec, list).length !== parts(before, list).length))
+          return nextGeneration(withField(object, 'spec', enabledPodSpec(spec, before)), old);
+        let resized = withField(before, 'resources', spec['resources']);
+        for (const list of LISTS) {
           if (!has(resized, list)) continue;
           resized = { ...resized, [list]: withResources(parts(resized, list), parts(spec, list)) };
         }
@@ -97,14 +104,15 @@ export const resize: SubresourceDefinition = {
   },
 };
 
-/** Containers with the resources and policies others of their name have. */
+/** Containers with the resources and policies those in their place have; other names are refused as they are. */
 function withResources(
   containers: readonly JsonObject[],
   wanted: readonly JsonObject[],
 ): readonly JsonObject[] {
-  return containers.map((container) => {
-    const other = wanted.find((each) => text(each, 'name') === text(container, 'name'));
-    if (other === undefined) return container;
+  const named = containers.every((each, index) => text(each, 'name') === text(wanted[index], 'name'));
+  if (!named) return wanted;
+  return containers.map((container, index) => {
+    const other = wanted[index];
     const resources = withField(container, 'resources', other['resources']);
     return withField(resources, 'resizePolicy', other['resizePolicy']);
   });
@@ -133,33 +141,69 @@ function checkResize(errors: FieldErrors, object: KubeObject, old: KubeObject): 
   if (running !== undefined && !has(running, 'resources')) {
     errors.forbidden(SPEC, 'Pod running on node without support for resize');
   }
-  const sidecar = (container: JsonObject): boolean => text(container, 'restartPolicy') === 'Always';
-  checkNothingRemoved(errors, 'initContainers', spec, before, sidecar);
-  checkNothingRemoved(errors, 'containers', spec, before, () => true);
+  checkPodSizes(errors, spec, before);
+  if (!checkOrder(errors, spec, before)) return;
+  for (const list of ['initContainers', 'containers']) checkNothingRemoved(errors, list, spec, before);
   for (const [index, container] of parts(spec, 'containers').entries()) {
     if (same(besideSizes(container), besideSizes(parts(before, 'containers')[index]))) continue;
     errors.forbidden(SPEC, 'only cpu and memory resources are mutable');
   }
   for (const [index, container] of parts(spec, 'initContainers').entries()) {
     const had = parts(before, 'initContainers')[index];
-    if (!sidecar(container)) {
-      if (!same(without(container, 'resizePolicy'), without(had, 'resizePolicy')))
-        errors.forbidden(SPEC, 'resources for non-sidecar init containers are immutable');
-    } else if (!same(besideSizes(container), besideSizes(had))) {
-      errors.forbidden(SPEC, 'only cpu and memory resources for sidecar containers are mutable');
+    const at = SPEC.child('initContainers').index(index);
+    if (!same(besideSizes(container), besideSizes(had)))
+      errors.forbidden(at, 'only cpu and memory resources for init or sidecar containers are mutable');
+    if (same(container, had) || text(container, 'restartPolicy') === 'Always') continue;
+    for (const policy of parts(container, 'resizePolicy')) {
+      if (text(policy, 'restartPolicy') !== 'RestartContainer') continue;
+      const why = 'non-sidecar init containers with a resize policy of RestartContainer cannot be resized';
+      errors.forbidden(at, why);
     }
+  }
+  if (errors.size > 0) return;
+  const others = (of: JsonObject): JsonObject => without(of, 'resources', ...LISTS);
+  if (!same(others(spec), others(before)))
+    errors.forbidden(SPEC, 'only cpu and memory resources are mutable');
+}
+
+/** Resources of the pod as a whole. */
+function checkPodSizes(errors: FieldErrors, spec: JsonObject, before: JsonObject): void {
+  const now = partOf(spec, 'resources');
+  const had = partOf(before, 'resources');
+  const at = SPEC.child('resources');
+  if (had !== undefined && now === undefined) errors.forbidden(at, 'pod-level resources cannot be removed');
+  else if (now !== undefined) {
+    for (const kind of had === undefined ? [] : ['requests', 'limits']) {
+      const names = Object.keys(part(had ?? {}, kind));
+      if (names.every((name) => has(part(now, kind), name))) continue;
+      errors.forbidden(at.child(kind), `pod-level resource ${kind} cannot be removed`);
+    }
+    if (!same(besideSizes({ resources: now }), besideSizes({ resources: had ?? {} })))
+      errors.forbidden(SPEC, 'only cpu and memory resources are mutable at pod-level');
   }
 }
 
-function checkNothingRemoved(
-  errors: FieldErrors,
-  list: string,
-  spec: JsonObject,
-  before: JsonObject,
-  counts: (container: JsonObject) => boolean,
-): void {
+/** Whether the containers are those there were, in their order. */
+function checkOrder(errors: FieldErrors, spec: JsonObject, before: JsonObject): boolean {
+  const known = errors.size;
+  for (const list of LISTS) {
+    const now = parts(spec, list);
+    const had = parts(before, list);
+    if (now.length !== had.length) {
+      errors.forbidden(SPEC.child(list), `${list} may not be added or removed on resize`);
+      continue;
+    }
+    for (const [index, container] of had.entries()) {
+      if (text(now[index], 'name') === text(container, 'name')) continue;
+      const at = SPEC.child(list).index(index).child('name');
+      errors.forbidden(at, `${list} may not be renamed or reordered on resize`);
+    }
+  }
+  return errors.size === known;
+}
+
+function checkNothingRemoved(errors: FieldErrors, list: string, spec: JsonObject, before: JsonObject): void {
   for (const [index, had] of parts(before, list).entries()) {
-    if (!counts(had)) continue;
     const at = SPEC.child(list).index(index).child('resources');
     const now = part(parts(spec, list)[index] ?? {}, 'resources');
     for (const kind of ['requests', 'limits']) {

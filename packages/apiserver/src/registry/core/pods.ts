@@ -11,13 +11,15 @@ import { formatTime } from '../../codec/times.ts';
 import { checkPodStatusUpdate } from '../../validation/pod-status.ts';
 import { checkPodSpecUpdate } from '../../validation/pod-update.ts';
 import { podNameWarnings, podWarnings } from '../../validation/pod-warnings.ts';
-import { countOf, part, parts, text, withField } from '../../validation/value.ts';
+import { countOf, has, part, parts, text, withField, withFieldAt, without } from '../../validation/value.ts';
 import { keepField } from '../generation.ts';
 import { defineKind, METADATA, selectableAt, SPEC } from '../kinds/kind.ts';
 import { bindingOf, evictionOf } from './pod-actions.ts';
 import { gatedConditions, madePod } from './pod-creation.ts';
 import { qosClass } from './pod-qos.ts';
 import { ephemeralContainers, resize } from './pod-subresources.ts';
+
+const CLAIM_STATUSES = 'nodeAllocatableResourceClaimStatuses';
 
 const podFields = selectableAt(
   [
@@ -52,11 +54,13 @@ export const pods = defineKind({
   categories: ['all'],
   checks: {
     generation: ['spec'],
+    podSpecAt: ['spec'],
+    prepareForUpdate: withGrace,
     prepareForCreate: (object, { nowMs }) => {
       const spec = part(object, 'spec');
       const gated = gatedConditions(spec, formatTime(Math.floor(nowMs / 1000)));
       const status = { phase: 'Pending', ...gated, qosClass: qosClass(spec) };
-      return madePod({ ...object, status });
+      return withGrace(madePod({ ...object, status }));
     },
     check(errors, object) {
       const spec = part(object, 'spec');
@@ -91,6 +95,7 @@ export const pods = defineKind({
         : [],
     checkGracefulDelete,
     status: {
+      keepsMetadata: ['ownerReferences'],
       check(errors, object, old) {
         checkPodAnnotationsUpdate(
           errors,
@@ -104,7 +109,9 @@ export const pods = defineKind({
         const status = part(object, 'status');
         // Kubelets of old left it out where they refused a pod; it never changes.
         const qos = text(status, 'qosClass') === '' ? part(old, 'status')['qosClass'] : status['qosClass'];
-        return keepField(withField(object, 'status', withField(status, 'qosClass', qos)), old, 'spec');
+        // DRANodeAllocatableResources is off.
+        const known = has(part(old, 'status'), CLAIM_STATUSES) ? status : without(status, CLAIM_STATUSES);
+        return keepField(withField(object, 'status', withField(known, 'qosClass', qos)), old, 'spec');
       },
     },
   },
@@ -117,6 +124,12 @@ export const pods = defineKind({
   },
   subresources: [ephemeralContainers, resize, bindingOf('pods'), evictionOf()],
 });
+
+/** A grace below zero is a second. */
+function withGrace(object: KubeObject): KubeObject {
+  const seconds = countOf(part(object, 'spec'), 'terminationGracePeriodSeconds') ?? 0;
+  return seconds < 0 ? withFieldAt(object, ['spec', 'terminationGracePeriodSeconds'], 1) : object;
+}
 
 /** Seconds a pod has to end; none where nothing runs of it. */
 function checkGracefulDelete(object: KubeObject, requestedSeconds: number | undefined): number {

@@ -15,6 +15,7 @@ export const podTemplates = defineKind({
   checks: {
     allowCreateOnUpdate: true,
     generation: ['template'],
+    podSpecAt: ['template', 'spec'],
     warnings: (object, old) => templateWarnings(FieldPath.of('template'), object, old),
     check(errors, object) {
       checkPodTemplate(errors, FieldPath.of('template'), part(object, 'template'));

@@ -1,7 +1,8 @@
 /** ReplicationController: so many pods of one template. */
 
+import { goMap } from '../../validation/go-values.ts';
+import { dnsSubdomainErrors, pathSegmentErrors } from '../../validation/names.ts';
 import { checkPodTemplate } from '../../validation/pod-spec.ts';
-import { checkLabels } from '../../validation/labels.ts';
 import { hostnameWarnings, templateWarnings } from '../../validation/pod-warnings.ts';
 import { checkNotNegative } from '../../validation/scalars.ts';
 import { count, countOf, part, partOf, text, textMap } from '../../validation/value.ts';
@@ -20,6 +21,9 @@ export const replicationControllers = defineKind({
   keyPrefix: 'controllers',
   checks: {
     generation: ['spec'],
+    podSpecAt: ['spec', 'template', 'spec'],
+    // What a name begins with may be anything that can stand in a path; the name that comes of it is checked.
+    nameErrors: (name, prefix) => (prefix ? pathSegmentErrors(name, true) : dnsSubdomainErrors(name)),
     defaultPropagationPolicy: () => 'Orphan',
     prepareForCreate: (object) => ({ ...object, status: { replicas: 0 } }),
     check(errors, object) {
@@ -27,7 +31,6 @@ export const replicationControllers = defineKind({
       checkNotNegative(errors, SPEC.child('minReadySeconds'), count(spec, 'minReadySeconds'));
       const selector = textMap(spec, 'selector');
       if (Object.keys(selector).length === 0) errors.required(SPEC.child('selector'));
-      checkLabels(errors, SPEC.child('selector'), selector);
       checkNotNegative(errors, SPEC.child('replicas'), count(spec, 'replicas'));
       const template = partOf(spec, 'template');
       if (template === undefined) {
@@ -38,13 +41,13 @@ export const replicationControllers = defineKind({
       if (Object.entries(selector).some(([key, value]) => labels[key] !== value)) {
         errors.invalid(
           SPEC.child('template', 'metadata', 'labels'),
-          labels,
+          goMap(part(template, 'metadata')['labels']),
           '`selector` does not match template `labels`',
         );
       }
       checkPodTemplate(errors, SPEC.child('template'), template);
       const policy = text(part(template, 'spec'), 'restartPolicy');
-      if (policy !== '' && policy !== 'Always') {
+      if (policy !== 'Always') {
         errors.notSupported(SPEC.child('template', 'spec', 'restartPolicy'), policy, ['Always']);
       }
       const seconds = countOf(part(template, 'spec'), 'activeDeadlineSeconds');

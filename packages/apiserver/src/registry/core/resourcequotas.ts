@@ -1,5 +1,6 @@
 /** ResourceQuota: how much a namespace may hold. Counting it is admission's. */
 
+import { goValue } from '../../validation/go-values.ts';
 import {
   checkQuotaResourceName,
   checkResourceAmount,
@@ -88,12 +89,12 @@ export const resourceQuotas = defineKind({
         const values = texts(requirement, 'values');
         if (!SCOPES.includes(name)) errors.invalid(at.child('scopeName'), name, 'unsupported scope');
         for (let left = unfitCount(name, part(spec, 'hard')); left > 0; left -= 1)
-          errors.invalid(at, spec['scopeSelector'], UNFIT);
+          errors.invalid(at, goValue('core.ScopeSelector', spec['scopeSelector']), UNFIT);
         if (PRESENT.includes(name) && operator !== 'Exists') {
           errors.invalid(
             at.child('operator'),
             operator,
-            "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
+            "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
           );
         }
         if ((operator === 'In' || operator === 'NotIn') && values.length === 0) {
@@ -118,13 +119,17 @@ export const resourceQuotas = defineKind({
       );
       for (const pair of CONFLICTS) {
         if (pair.every((scope) => selected.includes(scope)))
-          errors.invalid(SPEC.child('scopeSelector', 'matchExpressions'), scopes, 'conflicting scopes');
+          errors.invalid(
+            SPEC.child('scopeSelector', 'matchExpressions'),
+            scopes.length === 0 ? null : scopes,
+            'conflicting scopes',
+          );
       }
     },
     checkUpdate(errors, object, old) {
       const now = texts(part(object, 'spec'), 'scopes');
       if (!same(now.toSorted(), texts(part(old, 'spec'), 'scopes').toSorted())) {
-        errors.invalid(SPEC.child('scopes'), now, 'field is immutable');
+        errors.invalid(SPEC.child('scopes'), now.length === 0 ? null : now, 'field is immutable');
       }
     },
     status: {

@@ -1,5 +1,7 @@
 /** Secret: bytes by key, whose type says which keys there must be. What is in stringData becomes data. */
 
+import { JsonSyntaxError, readJson } from '../../codec/json-reader.ts';
+import { isJsonObject } from '../../api/json.ts';
 import { checkImmutable } from '../../validation/scalars.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { base64Length } from '../../validation/labels.ts';
@@ -68,11 +70,11 @@ export const secrets = defineKind({
         need(key);
         const value = data[key];
         if (value === undefined) return;
-        if (!isJson(value))
-          errors.invalid(DATA.key(key), '<secret contents redacted>', 'invalid character in JSON');
+        const wrong = jsonError(value);
+        if (wrong !== undefined) errors.invalid(DATA.key(key), '<secret contents redacted>', wrong);
       }
     },
-    checkUpdate(errors, object, old) {
+    checkKept(errors, object, old) {
       checkImmutable(errors, FieldPath.of('type'), object['type'], old['type']);
       checkImmutableData(errors, object, old, ['data']);
     },
@@ -104,11 +106,18 @@ function toBase64(value: string): string {
   return encoded;
 }
 
-function isJson(base64: string): boolean {
+/** What is wrong with bytes that are to be a JSON object; undefined when they are one. */
+function jsonError(base64: string): string | undefined {
   try {
-    JSON.parse(atob(base64));
-    return true;
-  } catch {
-    return false;
+    const value = readJson(
+      new TextDecoder().decode(Uint8Array.from(atob(base64), (each) => each.charCodeAt(0))),
+    );
+    if (value === null || isJsonObject(value)) return undefined;
+    const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+    const said = kind === 'object' || kind === 'bigint' ? 'number' : kind;
+    return `json: cannot unmarshal ${said} into Go value of type map[string]interface {}`;
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return error.message;
+    throw error;
   }
 }

@@ -1,8 +1,9 @@
 /** ServiceAccount: whom pods are to the API. Tokens are minted by the token subresource, which access brings. */
 
+import type { KubeObject } from '../../api/meta.ts';
 import { defineKind } from '../kinds/kind.ts';
 import { subdomainName } from '../metadata.ts';
-import { without } from '../../validation/value.ts';
+import { has, withField, without } from '../../validation/value.ts';
 import { parts } from '../../validation/value.ts';
 
 /** Secrets that were dropped from what is listed are none of the account's: nothing of it is refused. */
@@ -17,8 +18,19 @@ export const serviceAccounts = defineKind({
     // Upstream refuses nothing else.
     nameErrors: subdomainName,
     check: () => undefined,
-    prepareForCreate: (object) =>
-      parts(object, 'secrets').length === 0 ? without(object, 'secrets') : object,
+    prepareForCreate: (object) => withNames(object),
+    prepareForUpdate: (object) => withNames(object),
   },
   returnsDeletedObject: true,
 });
+
+/** Of a secret that is listed only the name is kept. */
+function withNames(object: KubeObject): KubeObject {
+  const secrets = parts(object, 'secrets');
+  if (secrets.length === 0) return without(object, 'secrets');
+  return withField(
+    object,
+    'secrets',
+    secrets.map((each) => (has(each, 'name') ? { name: each['name'] } : {})),
+  );
+}

@@ -1,6 +1,7 @@
 /** EndpointSlice: a part of the endpoints behind a service. */
 
 import type { JsonObject } from '../../api/json.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import { labelValueErrors } from '../../api/selectors.ts';
 import { parseAddress, specialAddressErrors } from '../../validation/addresses.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
@@ -14,7 +15,7 @@ import {
   checkImmutable,
   checkQualifiedName,
 } from '../../validation/scalars.ts';
-import { has, part, parts, text, textMap, texts } from '../../validation/value.ts';
+import { has, part, parts, text, textMap, texts, withField, without } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
 
 const TYPES: readonly string[] = ['FQDN', 'IPv4', 'IPv6'];
@@ -23,6 +24,7 @@ const ENDPOINTS_MAX = 1000;
 const PORTS_MAX = 20_000;
 const HINTS_MAX = 8;
 const TOPOLOGY_MAX = 16;
+const TOPOLOGY = 'deprecatedTopology';
 
 export const endpointSlices = defineKind({
   group: 'discovery.k8s.io',
@@ -32,6 +34,13 @@ export const endpointSlices = defineKind({
   scope: 'Namespaced',
   checks: {
     generation: ['endpoints', 'ports', 'addressType'],
+    // What version 1 has no field for any more is kept where it was, and not taken.
+    prepareForCreate: (object) => withoutTopology(object),
+    prepareForUpdate: withoutTopology,
+    warnings: (object, old) =>
+      old === undefined && text(object, 'addressType') === 'FQDN'
+        ? ['spec.addressType: FQDN endpoints are deprecated']
+        : [],
     check(errors, object) {
       const type = text(object, 'addressType');
       if (type === '') errors.required(FieldPath.of('addressType'));
@@ -66,6 +75,13 @@ export const endpointSlices = defineKind({
   },
 });
 
+function withoutTopology(object: KubeObject, old?: KubeObject): KubeObject {
+  const had = (of: KubeObject): boolean => parts(of, 'endpoints').some((each) => has(each, TOPOLOGY));
+  if ((old !== undefined && had(old)) || !had(object)) return object;
+  const endpoints = parts(object, 'endpoints').map((each) => without(each, TOPOLOGY));
+  return withField(object, 'endpoints', endpoints);
+}
+
 function checkEndpoint(errors: FieldErrors, path: FieldPath, endpoint: JsonObject, type: string): void {
   const addresses = texts(endpoint, 'addresses');
   const at = path.child('addresses');
@@ -77,11 +93,9 @@ function checkEndpoint(errors: FieldErrors, path: FieldPath, endpoint: JsonObjec
       const before = errors.size;
       checkAddress(errors, at.index(index), address);
       if (errors.size === before && parseAddress(address)?.family !== type) {
-        errors.invalid(
-          at.index(index),
-          address,
-          type === 'IPv4' ? 'must be an IPv4 address' : 'must be an IPv6 address',
-        );
+        const why = type === 'IPv4' ? 'must be an IPv4 address' : 'must be an IPv6 address';
+        errors.invalid(at, address, why);
+        errors.invalids(at.index(index), address, specialAddressErrors(address));
       } else if (errors.size === before)
         errors.invalids(at.index(index), address, specialAddressErrors(address));
     }

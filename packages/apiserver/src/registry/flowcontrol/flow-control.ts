@@ -1,12 +1,13 @@
 /** FlowSchema and PriorityLevelConfiguration: whose requests wait for whose. */
 
+import { goValue } from '../../validation/go-values.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
 import { dnsLabelErrors, dnsSubdomainErrors } from '../../validation/names.ts';
 import { count, countOf, flag, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS, OTHERS_METADATA } from '../kinds/kind.ts';
 
 const GROUP = { group: 'flowcontrol.apiserver.k8s.io', types: 'flowcontrol', scope: 'Cluster' } as const;
 const QUEUES_MAX = 10_000_000;
@@ -46,10 +47,8 @@ export const flowSchemas = defineKind({
       }
       const method = partOf(spec, 'distinguisherMethod');
       if (method !== undefined && !['ByNamespace', 'ByUser'].includes(text(method, 'type'))) {
-        errors.notSupported(SPEC.child('distinguisherMethod', 'type'), text(method, 'type'), [
-          'ByNamespace',
-          'ByUser',
-        ]);
+        const shown = goValue('flowcontrol.FlowDistinguisherMethod', method);
+        errors.notSupported(SPEC.child('distinguisherMethod', 'type'), shown, ['ByNamespace', 'ByUser']);
       }
       const level = text(part(spec, 'priorityLevelConfiguration'), 'name');
       if (level === '')
@@ -59,7 +58,7 @@ export const flowSchemas = defineKind({
       for (const [index, rule] of parts(spec, 'rules').entries())
         checkRule(errors, SPEC.child('rules').index(index), rule);
     },
-    status: { check: checkTypes },
+    status: { keepsMetadata: OTHERS_METADATA, check: checkTypes },
   },
 });
 
@@ -193,7 +192,7 @@ function checkTypes(errors: FieldErrors, object: KubeObject): void {
     const type = text(condition, 'type');
     if (seen.has(type)) errors.duplicate(at, type);
     seen.add(type);
-    if (type === '') errors.required(at, 'must not be empty');
+    if (type === '') errors.required(at);
   }
 }
 
@@ -208,7 +207,7 @@ export const priorityLevelConfigurations = defineKind({
       const name = object.metadata.name ?? '';
       const type = text(spec, 'type');
       if ((type === 'Exempt') !== (name === 'exempt')) {
-        errors.invalid(SPEC.child('type'), type, "type must be 'Exempt' if and only if name is 'exempt'");
+        errors.invalid(SPEC.child('type'), type, "must be 'Exempt' if and only if `name` is 'exempt'");
       }
       if (type === 'Exempt') {
         if (has(spec, 'limited'))
@@ -227,7 +226,7 @@ export const priorityLevelConfigurations = defineKind({
         else checkLimited(errors, SPEC.child('limited'), limited);
       } else errors.notSupported(SPEC.child('type'), type, ['Exempt', 'Limited']);
     },
-    status: { check: checkTypes },
+    status: { keepsMetadata: OTHERS_METADATA, check: checkTypes },
   },
 });
 

@@ -4,11 +4,13 @@
  * controller's, a generation counts the spec) is done here. Fills in no defaults: those go by type (defaults/).
  */
 
-import type { GroupVersion, KubeObject } from '../../api/meta.ts';
+import type { GroupVersion, KubeObject, ObjectMeta } from '../../api/meta.ts';
 import type { FieldError } from '../../api/status.ts';
+import { enabledPodSpec } from '../../validation/disabled-fields.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
-import { firstGeneration, keepField, nextGeneration, withoutField } from '../generation.ts';
+import { partAt, withFieldAt } from '../../validation/value.ts';
+import { firstGeneration, keepField, nextGeneration, withMetadata, withoutField } from '../generation.ts';
 import { STANDARD_FINALIZERS } from '../metadata.ts';
 import {
   ALL_VERBS,
@@ -24,6 +26,8 @@ import type { DeleteStrategy, Strategy, StrategyContext, SubresourceStrategy } f
 export const SPEC = FieldPath.of('spec');
 export const STATUS = FieldPath.of('status');
 export const METADATA = FieldPath.of('metadata');
+/** Metadata that is for people and garbage collection. */
+export const OTHERS_METADATA = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
 
 /** What a kind refuses and keeps. */
 export interface KindChecks {
@@ -32,10 +36,14 @@ export interface KindChecks {
   readonly validateDelete?: DeleteStrategy['validateDelete'];
   readonly warningsOnDelete?: DeleteStrategy['warningsOnDelete'];
   readonly nameErrors?: (name: string, prefix: boolean) => string[];
-  /** Holds for every object of the kind, on create and on update. */
-  check(errors: FieldErrors, object: KubeObject): void;
+  /** Of a new object metadata is looked at only where the rest is right; finalizers without a domain may be any. */
+  readonly metadataLast?: true;
+  /** Holds for every object of the kind, on create and on update. @param old what is updated, undefined on create */
+  check(errors: FieldErrors, object: KubeObject, old?: KubeObject): void;
   /** Holds on create alone. */
   checkCreate?(errors: FieldErrors, object: KubeObject): void;
+  /** What an update may not change, told before anything else of it. */
+  checkKept?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
   /** What an update may not change. */
   checkUpdate?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
   /** An update is checked by checkUpdate alone: the object may be as it could not be created today. */
@@ -44,10 +52,14 @@ export interface KindChecks {
   readonly status?: {
     /** A create may say it as well: a kubelet registers its node with it. */
     readonly onCreate?: true;
+    /** What of the metadata the subresource leaves as it was; nothing where absent. */
+    readonly keepsMetadata?: readonly (keyof ObjectMeta)[];
     check?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
     /** What else of the object the subresource changes as it likes; nothing where absent. */
     prepare?(object: KubeObject, old: KubeObject, context: StrategyContext): KubeObject;
   };
+  /** Where the spec of its pods lies: what is off there is left out. */
+  readonly podSpecAt?: readonly string[];
   /** Top-level members whose changes count as a new generation; none: the kind has no generation. */
   readonly generation?: readonly string[];
   prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;
@@ -68,6 +80,7 @@ export function strategyOf(kind: KindChecks): Strategy {
   const { generation = [] } = kind;
   return {
     ...(kind.nameErrors === undefined ? {} : { nameErrors: kind.nameErrors }),
+    ...(kind.metadataLast === undefined ? {} : { metadataLast: kind.metadataLast }),
     ...(kind.checkGracefulDelete === undefined ? {} : { checkGracefulDelete: kind.checkGracefulDelete }),
     ...(kind.defaultPropagationPolicy === undefined
       ? {}
@@ -81,6 +94,7 @@ export function strategyOf(kind: KindChecks): Strategy {
     prepareForCreate(object, context) {
       const kept = kind.status === undefined || kind.status.onCreate === true;
       let prepared = kept ? object : withoutField(object, 'status');
+      prepared = withEnabledPods(kind, prepared, undefined);
       if (generation.length > 0) prepared = firstGeneration(prepared);
       return kind.prepareForCreate?.(prepared, context) ?? prepared;
     },
@@ -92,18 +106,31 @@ export function strategyOf(kind: KindChecks): Strategy {
     },
     prepareForUpdate(object, old, context) {
       let prepared = kind.status === undefined ? object : keepField(object, old, 'status');
+      prepared = withEnabledPods(kind, prepared, old);
       prepared = kind.prepareForUpdate?.(prepared, old, context) ?? prepared;
       return generation.length === 0 ? prepared : nextGeneration(prepared, old, generation);
     },
     validateUpdate(object, old) {
       return collect((errors) => {
-        if (kind.updateChecksAlone !== true) kind.check(errors, object);
+        kind.checkKept?.(errors, object, old);
+        if (kind.updateChecksAlone !== true) kind.check(errors, object, old);
         kind.checkUpdate?.(errors, object, old);
       });
     },
     warningsOnCreate: (object) => kind.warnings?.(object, undefined) ?? [],
     warningsOnUpdate: (object, old) => kind.warnings?.(object, old) ?? [],
   };
+}
+
+function withEnabledPods(
+  { podSpecAt }: KindChecks,
+  object: KubeObject,
+  old: KubeObject | undefined,
+): KubeObject {
+  if (podSpecAt === undefined) return object;
+  const spec = partAt(object, ...podSpecAt);
+  const kept = enabledPodSpec(spec, old === undefined ? undefined : partAt(old, ...podSpecAt));
+  return kept === spec ? object : withFieldAt(object, podSpecAt, kept);
 }
 
 /** The subresource status of a kind: everything but the status stays as it was. */
@@ -116,9 +143,9 @@ export function statusOf(kind: KindChecks): SubresourceDefinition {
       for (const field of Object.keys({ ...old, ...object })) {
         if (!STATUS_KEEPS.has(field)) prepared = keepField(prepared, old, field);
       }
-      const { labels: _labels, ...metadata } = prepared.metadata;
-      const { labels } = old.metadata;
-      return { ...prepared, metadata: labels === undefined ? metadata : { ...metadata, labels } };
+      const kept = kind.status?.keepsMetadata ?? [];
+      if (kept.length === 0) return prepared;
+      return withMetadata(prepared, Object.fromEntries(kept.map((name) => [name, old.metadata[name]])));
     },
     validateUpdate: (object, old) => collect((errors) => kind.status?.check?.(errors, object, old)),
   };
@@ -188,9 +215,10 @@ export function defineKind(file: KindFile): ResourceDefinition {
       version: file.storage ?? { group, version: versions[0] },
       ...(file.ttlSeconds === undefined ? {} : { ttlSeconds: file.ttlSeconds }),
     },
-    strategy: ANY_FINALIZERS.has(group)
-      ? strategyOf(checks)
-      : { ...strategyOf(checks), ownFinalizers: STANDARD_FINALIZERS },
+    strategy:
+      ANY_FINALIZERS.has(group) || checks.metadataLast === true
+        ? strategyOf(checks)
+        : { ...strategyOf(checks), ownFinalizers: STANDARD_FINALIZERS },
     subresources: [...(file.subresources ?? []), ...status].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ...(file.selectable === undefined ? {} : { selectable: file.selectable }),
     ...(file.hooks === undefined ? {} : { hooks: file.hooks }),

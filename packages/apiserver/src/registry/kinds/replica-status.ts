@@ -4,7 +4,7 @@ import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
 import { checkNotNegative } from '../../validation/scalars.ts';
-import { count } from '../../validation/value.ts';
+import { count, has } from '../../validation/value.ts';
 
 export function checkReplicaStatus(errors: FieldErrors, path: FieldPath, status: JsonObject): void {
   const names = [
@@ -47,7 +47,8 @@ export function checkCollisions(
   status: JsonObject,
   old: JsonObject,
 ): void {
-  if (count(status, 'collisionCount') < count(old, 'collisionCount')) {
+  if (!has(old, 'collisionCount')) return;
+  if (!has(status, 'collisionCount') || count(status, 'collisionCount') < count(old, 'collisionCount')) {
     errors.invalid(path.child('collisionCount'), count(status, 'collisionCount'), 'cannot be decremented');
   }
 }

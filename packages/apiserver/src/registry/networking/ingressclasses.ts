@@ -44,8 +44,8 @@ export const ingressClasses = defineKind({
       checkImmutable(
         errors,
         SPEC.child('controller'),
-        part(object, 'spec')['controller'],
-        part(old, 'spec')['controller'],
+        text(part(object, 'spec'), 'controller'),
+        text(part(old, 'spec'), 'controller'),
       );
     },
   },
@@ -57,7 +57,7 @@ export function checkReference(errors: FieldErrors, path: FieldPath, reference: 
     checkDnsSubdomain(errors, path.child('apiGroup'), text(reference, 'apiGroup'));
   for (const name of ['kind', 'name']) {
     const value = text(reference, name);
-    if (value === '') errors.required(path.child(name), `${name} is required`);
+    if (value === '') errors.required(path.child(name));
     else errors.invalids(path.child(name), value, pathSegmentErrors(value));
   }
 }

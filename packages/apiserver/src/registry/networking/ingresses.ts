@@ -13,7 +13,7 @@ import {
 } from '../../validation/names.ts';
 import { checkReference } from './ingressclasses.ts';
 import { checkAddress, checkDnsSubdomain } from '../../validation/scalars.ts';
-import { count, has, part, partOf, parts, text, texts } from '../../validation/value.ts';
+import { count, has, part, partOf, parts, text, textOf, texts } from '../../validation/value.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
 
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
@@ -32,11 +32,12 @@ export const ingresses = defineKind({
     prepareForCreate: (object) => ({ ...object, status: { loadBalancer: {} } }),
     checkCreate(errors, object) {
       const annotation = object.metadata.annotations?.[CLASS_ANNOTATION];
-      if (annotation !== undefined && has(part(object, 'spec'), 'ingressClassName')) {
+      const named = textOf(part(object, 'spec'), 'ingressClassName');
+      if (annotation !== undefined && named !== undefined && annotation !== named) {
         errors.invalid(
           FieldPath.of('annotations', CLASS_ANNOTATION),
           annotation,
-          'can not be set when the class field is also set',
+          'must match `ingressClassName` when both are specified',
         );
       }
     },
@@ -44,7 +45,7 @@ export const ingresses = defineKind({
       const spec = part(object, 'spec');
       const rules = parts(spec, 'rules');
       if (rules.length === 0 && !has(spec, 'defaultBackend')) {
-        errors.invalid(SPEC, rules, 'either `defaultBackend` or `rules` must be specified');
+        errors.invalid(SPEC, null, 'either `defaultBackend` or `rules` must be specified');
       }
       const backend = partOf(spec, 'defaultBackend');
       if (backend !== undefined) checkBackend(errors, SPEC.child('defaultBackend'), backend);

@@ -1,5 +1,6 @@
 /** RuntimeClass: what runs a pod's containers. */
 
+import { goValue } from '../../validation/go-values.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkLabels } from '../../validation/labels.ts';
 import { checkResourceRequirements } from '../../validation/pod-resources.ts';
@@ -15,8 +16,11 @@ export const runtimeClasses = defineKind({
   kind: 'RuntimeClass',
   scope: 'Cluster',
   checks: {
+    metadataLast: true,
     check(errors, object) {
-      checkDnsLabel(errors, FieldPath.of('handler'), text(object, 'handler'));
+      const handler = text(object, 'handler');
+      if (handler === '') errors.required(FieldPath.of('handler'));
+      else checkDnsLabel(errors, FieldPath.of('handler'), handler);
       const overhead = part(part(object, 'overhead'), 'podFixed');
       checkResourceRequirements(errors, FieldPath.of('overhead'), { limits: overhead });
       const scheduling = part(object, 'scheduling');
@@ -29,7 +33,7 @@ export const runtimeClasses = defineKind({
         const id = JSON.stringify(
           ['key', 'operator', 'value', 'effect'].map((name) => text(toleration, name)),
         );
-        if (seen.has(id)) errors.duplicate(at.index(index), toleration);
+        if (seen.has(id)) errors.duplicate(at.index(index), goValue('core.Toleration', toleration));
         seen.add(id);
       }
     },

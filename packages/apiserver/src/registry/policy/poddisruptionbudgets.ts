@@ -1,6 +1,8 @@
 /** PodDisruptionBudget: how many pods must stay when others are moved. */
 
 import { checkConditions } from '../../validation/conditions.ts';
+import { goValue } from '../../validation/go-values.ts';
+import { pathSegmentErrors } from '../../validation/names.ts';
 import { checkLabelSelector } from '../../validation/labels.ts';
 import { checkCountOrPercent, checkNotMoreThanWhole, checkNotNegative } from '../../validation/scalars.ts';
 import { countOf, has, part, partOf, parts } from '../../validation/value.ts';
@@ -15,6 +17,8 @@ export const podDisruptionBudgets = defineKind({
   shortNames: ['pdb'],
   checks: {
     generation: ['spec'],
+    nameErrors: pathSegmentErrors,
+    metadataLast: true,
     prepareForCreate: (object) => ({
       ...object,
       status: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 },
@@ -22,7 +26,11 @@ export const podDisruptionBudgets = defineKind({
     check(errors, object) {
       const spec = part(object, 'spec');
       if (has(spec, 'minAvailable') && has(spec, 'maxUnavailable')) {
-        errors.invalid(SPEC, spec, 'minAvailable and maxUnavailable cannot be both set');
+        errors.invalid(
+          SPEC,
+          goValue('policy.PodDisruptionBudgetSpec', spec),
+          'minAvailable and maxUnavailable cannot be both set',
+        );
       }
       for (const name of ['minAvailable', 'maxUnavailable']) {
         if (!has(spec, name)) continue;

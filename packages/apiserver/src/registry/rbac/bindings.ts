@@ -4,6 +4,7 @@ import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
+import { goValue } from '../../validation/go-values.ts';
 import { dnsSubdomainErrors, pathSegmentErrors } from '../../validation/names.ts';
 import { part, parts, same, text } from '../../validation/value.ts';
 import { defineKind } from '../kinds/kind.ts';
@@ -51,7 +52,7 @@ function checkSubject(errors: FieldErrors, path: FieldPath, subject: JsonObject,
 
 function checkRoleKept(errors: FieldErrors, object: KubeObject, old: KubeObject): void {
   if (!same(object['roleRef'], old['roleRef']))
-    errors.invalid(ROLE_REF, object['roleRef'], 'cannot change roleRef');
+    errors.invalid(ROLE_REF, goValue('rbac.RoleRef', object['roleRef']), 'cannot change roleRef');
 }
 
 export const roleBindings = defineKind({

@@ -73,8 +73,11 @@ export const clusterRoles = defineKind({
       const selectors = parts(part(object, 'aggregationRule'), 'clusterRoleSelectors');
       if (selectors.length === 0)
         errors.required(at, 'at least one clusterRoleSelector required if aggregationRule is non-nil');
-      for (const [index, selector] of selectors.entries())
+      for (const [index, selector] of selectors.entries()) {
+        const before = errors.size;
         checkLabelSelector(errors, at.index(index), selector);
+        if (errors.size > before) errors.invalid(at.index(index), null, 'invalid label selector.');
+      }
     },
   },
 });

@@ -8,7 +8,7 @@ import { checkNodeSelector } from '../../validation/pod-placement.ts';
 import { checkDriverName } from '../../validation/volume-sources.ts';
 import { checkDnsLabel, checkDnsSubdomain } from '../../validation/scalars.ts';
 import { count, flag, has, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
-import { defineKind, selectableAt, SPEC } from '../kinds/kind.ts';
+import { defineKind, selectableAt, SPEC, OTHERS_METADATA } from '../kinds/kind.ts';
 
 const GROUP = { group: 'resource.k8s.io', types: 'resource' } as const;
 const SELECTORS_MAX = 32;
@@ -129,7 +129,7 @@ export const resourceClaims = defineKind({
     checkUpdate(errors, object, old) {
       if (!same(object['spec'], old['spec'])) errors.invalid(SPEC, object['spec'], 'field is immutable');
     },
-    status: {},
+    status: { keepsMetadata: OTHERS_METADATA },
   },
 });
 

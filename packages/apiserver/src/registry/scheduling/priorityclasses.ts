@@ -20,7 +20,8 @@ export const priorityClasses = defineKind({
   shortNames: ['pc'],
   checks: {
     generation: ['value'],
-    check(errors, object) {
+    check: () => undefined,
+    checkCreate(errors, object) {
       const name = object.metadata.name ?? '';
       const value = count(object, 'value');
       if (name.startsWith('system-')) {
@@ -43,7 +44,7 @@ export const priorityClasses = defineKind({
       if (!has(object, 'preemptionPolicy')) return;
       if (policy === '') errors.required(FieldPath.of('preemptionPolicy'));
       else if (policy !== 'Never' && policy !== 'PreemptLowerPriority') {
-        errors.notSupported(FieldPath.of('preemptionPolicy'), policy, ['Never', 'PreemptLowerPriority']);
+        errors.notSupported(FieldPath.of('preemptionPolicy'), policy, ['PreemptLowerPriority', 'Never']);
       }
     },
     checkUpdate(errors, object, old) {

@@ -1,5 +1,9 @@
 /** CSIDriver, CSINode, CSIStorageCapacity and VolumeAttachment: what storage drivers and the cluster tell each other. */
 
+import { checkInlineVolume } from '../core/volume-spec.ts';
+import { withMetadata } from '../generation.ts';
+import { enabledFields } from '../../validation/disabled-fields.ts';
+import { goValue } from '../../validation/go-values.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkLabelSelector } from '../../validation/labels.ts';
 import { checkDriverName } from '../../validation/volume-sources.ts';
@@ -10,15 +14,30 @@ import {
   checkQualifiedName,
   checkQuantityNotNegative,
 } from '../../validation/scalars.ts';
-import { countOf, has, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
+import {
+  countOf,
+  has,
+  part,
+  partOf,
+  parts,
+  same,
+  text,
+  textMap,
+  texts,
+  withField,
+  without,
+} from '../../validation/value.ts';
 import type { JsonObject } from '../../api/json.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
-import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS, OTHERS_METADATA } from '../kinds/kind.ts';
 
 const GROUP = { group: 'storage.k8s.io', types: 'storage' } as const;
 const NODE_ID_BYTES_MAX = 256;
 const NODE_UPDATE_SECONDS_MIN = 10;
 const ERROR_MESSAGE_MAX = 1024;
+const PREVENTS = 'preventPodSchedulingIfMissing';
+const IN_SECRETS = 'serviceAccountTokenInSecrets';
 const ATTACHMENT_BYTES_MAX = 256 * 1024;
 
 export const csiDrivers = defineKind({
@@ -28,9 +47,26 @@ export const csiDrivers = defineKind({
   scope: 'Cluster',
   returnsDeletedObject: true,
   checks: {
+    // Counted from the first change on; PreventPodSchedulingIfMissing is off (VolumeLimitScaling).
     generation: ['spec'],
+    prepareForCreate: (object) =>
+      withMetadata(withField(object, 'spec', without(part(object, 'spec'), PREVENTS)), {
+        generation: undefined,
+      }),
+    prepareForUpdate: (object, old) =>
+      withField(object, 'spec', enabledFields(part(object, 'spec'), part(old, 'spec'), PREVENTS)),
+    warnings: (object) =>
+      has(part(object, 'spec'), 'tokenRequests') && !has(part(object, 'spec'), IN_SECRETS)
+        ? [
+            'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes',
+          ]
+        : [],
     check(errors, object) {
       const spec = part(object, 'spec');
+      if (has(spec, IN_SECRETS) && !has(spec, 'tokenRequests')) {
+        const why = 'serviceAccountTokenInSecrets is set but no tokenRequests are specified';
+        errors.invalid(SPEC.child(IN_SECRETS), spec[IN_SECRETS], why);
+      }
       const policies = ['File', 'None', 'ReadWriteOnceWithFSType'];
       if (has(spec, 'fsGroupPolicy') && !policies.includes(text(spec, 'fsGroupPolicy')))
         errors.notSupported(SPEC.child('fsGroupPolicy'), text(spec, 'fsGroupPolicy'), policies);
@@ -153,9 +189,10 @@ export const csiStorageCapacities = defineKind({
         checkQuantityNotNegative(errors, FieldPath.of('capacity'), object['capacity']);
     },
     checkUpdate(errors, object, old) {
-      for (const name of ['nodeTopology', 'storageClassName']) {
-        checkImmutable(errors, FieldPath.of(name), object[name], old[name]);
-      }
+      const topology = (of: typeof object): unknown => goValue('v1.LabelSelector', of['nodeTopology']);
+      checkImmutable(errors, FieldPath.of('nodeTopology'), topology(object), topology(old));
+      const named = FieldPath.of('storageClassName');
+      checkImmutable(errors, named, object['storageClassName'], old['storageClassName']);
     },
   },
 });
@@ -167,52 +204,50 @@ export const volumeAttachments = defineKind({
   scope: 'Cluster',
   returnsDeletedObject: true,
   checks: {
-    check(errors, object) {
-      const spec = part(object, 'spec');
-      if (text(spec, 'attacher') === '') errors.required(SPEC.child('attacher'));
-      const source = part(spec, 'source');
-      const name = text(source, 'persistentVolumeName');
-      const inline = has(source, 'inlineVolumeSpec');
-      if (!inline && !has(source, 'persistentVolumeName'))
-        errors.required(
-          SPEC.child('source'),
-          'must specify exactly one of inlineVolumeSpec and persistentVolumeName',
-        );
-      if (inline && has(source, 'persistentVolumeName'))
-        errors.forbidden(
-          SPEC.child('source'),
-          'must specify exactly one of inlineVolumeSpec and persistentVolumeName',
-        );
-      if (!inline && has(source, 'persistentVolumeName') && name === '')
-        errors.required(
-          SPEC.child('source', 'persistentVolumeName'),
-          'must specify non empty persistentVolumeName',
-        );
-      const node = text(spec, 'nodeName');
-      checkDnsSubdomain(errors, SPEC.child('nodeName'), node);
-      checkAttachment(errors, part(object, 'status'));
-    },
-    checkCreate(errors, object) {
-      const spec = part(object, 'spec');
-      checkDriverName(errors, SPEC.child('attacher'), text(spec, 'attacher'));
-      const source = part(spec, 'source');
-      if (has(source, 'persistentVolumeName'))
-        checkDnsSubdomain(
-          errors,
-          SPEC.child('source', 'persistentVolumeName'),
-          text(source, 'persistentVolumeName'),
-        );
-    },
-    checkUpdate(errors, object, old) {
-      if (!same(object['spec'], old['spec'])) errors.invalid(SPEC, object['spec'], 'field is immutable');
+    check: checkVolumeAttachment,
+    checkKept(errors, object, old) {
+      if (!same(object['spec'], old['spec'])) {
+        const shown = goValue('storage.VolumeAttachmentSpec', object['spec']);
+        errors.invalid(SPEC, shown, 'field is immutable');
+      }
     },
     status: {
-      check(errors, object) {
-        checkAttachment(errors, part(object, 'status'));
-      },
+      keepsMetadata: OTHERS_METADATA,
+      check: checkVolumeAttachment,
     },
   },
 });
+
+function checkVolumeAttachment(errors: FieldErrors, object: KubeObject): void {
+  const spec = part(object, 'spec');
+  checkDriverName(errors, SPEC.child('attacher'), text(spec, 'attacher'));
+  const source = part(spec, 'source');
+  const name = text(source, 'persistentVolumeName');
+  const inline = has(source, 'inlineVolumeSpec');
+  if (!inline && !has(source, 'persistentVolumeName'))
+    errors.required(
+      SPEC.child('source'),
+      'must specify exactly one of inlineVolumeSpec and persistentVolumeName',
+    );
+  if (inline && has(source, 'persistentVolumeName'))
+    errors.forbidden(
+      SPEC.child('source'),
+      'must specify exactly one of inlineVolumeSpec and persistentVolumeName',
+    );
+  if (!inline && has(source, 'persistentVolumeName') && name === '')
+    errors.required(
+      SPEC.child('source', 'persistentVolumeName'),
+      'must specify non empty persistentVolumeName',
+    );
+  const volume = partOf(source, 'inlineVolumeSpec');
+  if (volume !== undefined && !has(source, 'persistentVolumeName'))
+    checkInlineVolume(errors, SPEC.child('source', 'inlineVolumeSpec'), volume);
+  const node = text(spec, 'nodeName');
+  checkDnsSubdomain(errors, SPEC.child('nodeName'), node);
+  checkAttachment(errors, part(object, 'status'));
+  if (has(source, 'persistentVolumeName'))
+    checkDnsSubdomain(errors, SPEC.child('source', 'persistentVolumeName'), name);
+}
 
 function checkAttachment(errors: FieldErrors, status: JsonObject): void {
   let bytes = 0;

@@ -1,5 +1,6 @@
 /** StorageClass and VolumeAttributesClass: what kinds of storage there are, and their settings. */
 
+import { goMap } from '../../validation/go-values.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { nodeLabelWarning } from '../../validation/pod-warnings.ts';
@@ -89,14 +90,10 @@ export const storageClasses = defineKind({
     },
     warnings: topologyWarnings,
     checkUpdate(errors, object, old) {
-      if (!same(object['parameters'], old['parameters'])) {
-        errors.forbidden(FieldPath.of('parameters'), 'updates to parameters are forbidden.');
-      }
-      if (text(object, 'provisioner') !== text(old, 'provisioner')) {
-        errors.forbidden(FieldPath.of('provisioner'), 'updates to provisioner are forbidden.');
-      }
-      if (text(object, 'reclaimPolicy') !== text(old, 'reclaimPolicy'))
-        errors.forbidden(FieldPath.of('reclaimPolicy'), 'updates to reclaimPolicy are forbidden.');
+      const parameters = (of: typeof object): unknown => goMap(of['parameters']);
+      checkImmutable(errors, FieldPath.of('parameters'), parameters(object), parameters(old));
+      for (const name of ['provisioner', 'reclaimPolicy'])
+        checkImmutable(errors, FieldPath.of(name), text(object, name), text(old, name));
       checkImmutable(
         errors,
         FieldPath.of('volumeBindingMode'),
