@@ -452,6 +452,7 @@ export class KubeApiServer {
       lookup,
       authorizer,
       clock,
+      turns: this.served.turns,
       random,
       settings,
       webhooks,

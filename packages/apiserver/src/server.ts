@@ -68,6 +68,8 @@ export interface ServedScheme {
   readonly codec: ObjectCodec;
   /** Who compiles and evaluates the rules of custom resources. */
   readonly rules: Rules;
+  /** Of the event loop, for what takes long. */
+  readonly turns: Turns;
 }
 
 export function makeScheme(parts: SchemeParts): ServedScheme {
@@ -96,7 +98,7 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
   const rules = new CelRules();
   if (parts.customResources ?? parts.resources === undefined)
     scheme.add(customResourceDefinitions(types, rules));
-  return { scheme, codec, rules };
+  return { scheme, codec, rules, turns: new Turns(eventLoop) };
 }
 
 export interface ApiServerOptions extends SchemeParts {
@@ -160,7 +162,7 @@ export class ApiServer {
     this.customResources =
       scheme.of({ group: APIEXTENSIONS, resource: 'customresourcedefinitions' }) &&
       new CustomResources({ scheme, clock, logger, rules: served.rules, calls: options.conversionCalls });
-    const turns = new Turns(eventLoop);
+    const { turns } = served;
     const handler = apiPipeline({
       clock,
       uuid,
@@ -173,6 +175,7 @@ export class ApiServer {
           turns,
           nowMs: () => clock.nowMs(),
           setTimer: (delayMs, task) => clock.setTimer(delayMs, task),
+          monotonicMs: () => clock.monotonicMs(),
           uuid,
           random,
           ...(options.mayCreate === undefined ? {} : { mayCreate: options.mayCreate }),

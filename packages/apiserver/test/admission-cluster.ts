@@ -9,6 +9,8 @@ import type { AdmissionAttributes, Operation } from '../src/admission/admission.
 import type { PluginContext, PluginSettings } from '../src/admission/plugin-context.ts';
 import { objectLookup, type ObjectLookup, type ResourceLookup } from '../src/admission/resource-lookup.ts';
 import { describeResource, parseApiVersion, type GroupResource, type KubeObject } from '../src/api/meta.ts';
+import { Turns } from '../src/flowcontrol/turns.ts';
+import { eventLoop } from '../src/http/event-loop.ts';
 import { requestInfo } from '../src/api/request-info.ts';
 import { alreadyExists, conflict, notFound } from '../src/api/status.ts';
 import type { AuthorizationAttributes, Authorizer, UserInfo } from '../src/api/user-info.ts';
@@ -158,6 +160,7 @@ export function pluginContext(options: ContextOptions = {}): PluginContext {
     lookup: options.cluster ?? new Cluster(),
     authorizer: options.authorizer ?? allowing([]),
     clock: options.clock ?? systemClock,
+    turns: new Turns(eventLoop),
     random: (limit) => prng.below(limit),
     settings: options.settings ?? {},
   };

@@ -12,6 +12,8 @@ import { HttpsCaller } from '../src/outbound/https-caller.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { admissionLookup, resourceVersions } from '../src/registry/admission-lookup.ts';
 import { allowing } from './admission-cluster.ts';
+import { Turns } from '../src/flowcontrol/turns.ts';
+import { eventLoop } from '../src/http/event-loop.ts';
 import { member, smallServer, type Answer, type SmallServer } from './small-server.ts';
 
 const NS = '/api/v1/namespaces/ns';
@@ -29,6 +31,7 @@ function openServer(): SmallServer {
     lookup: admissionLookup(scheme),
     authorizer: allowing([]),
     clock: systemClock,
+    turns: new Turns(eventLoop),
     random,
     settings: {},
     webhooks: { caller, versions: resourceVersions(scheme), uuid: () => `uid-${(serial += 1)}` },

@@ -6,11 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { type Json, type JsonObject } from '../src/api/json.ts';
+import { finish } from '../src/api/sliced.ts';
 import { declareSchema, sizesOf, structsOf } from '../src/cel/declarations.ts';
 import { BaseEnvironment, CURRENT_VERSION } from '../src/cel/environment.ts';
 import { typedResult, untypedValue } from '../src/cel/json-values.ts';
 import { AUTHORIZER_TYPES, AuthorizerValue } from '../src/cel/library-authorizer.ts';
-import { compile } from '../src/cel/program.ts';
+import { compile, type Outcome } from '../src/cel/program.ts';
 import { DYN, type CelType } from '../src/cel/types.ts';
 import { type Value } from '../src/cel/values.ts';
 
@@ -66,6 +67,11 @@ test('costs before and while an expression runs', () => {
   });
 });
 
+/** Of an outcome, what can be compared. */
+function shown({ kind, cost, ...rest }: Outcome): readonly unknown[] {
+  return [kind, cost, 'message' in rest ? rest.message : undefined];
+}
+
 interface LibraryCase {
   readonly expr: string;
   /** The error at run time; without it the expression is true. */
@@ -93,6 +99,9 @@ test.each(['libraries', 'language', 'messages'])('expressions: %s', (name) => {
     if (compiled.issues !== undefined) return compiled.text === issue ? undefined : compiled.text;
     if (issue !== undefined) return 'compiled';
     const outcome = compiled.program.evaluate(bindings);
+    // Put down wherever that is possible it comes to the same, at the same cost.
+    const paced = finish(compiled.program.sliced(bindings, Number.POSITIVE_INFINITY, { due: () => true }));
+    if (JSON.stringify(shown(paced)) !== JSON.stringify(shown(outcome))) return 'another outcome in slices';
     if (error !== undefined) {
       if (outcome.kind === 'error' && outcome.message === error) return undefined;
       return outcome.kind === 'error' ? outcome.message : outcome.kind;

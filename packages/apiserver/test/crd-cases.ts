@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { finish, WITHOUT_PAUSE } from '../src/api/sliced.ts';
 import type { Json, JsonObject } from '../src/api/json.ts';
 import type { KubeObject } from '../src/api/meta.ts';
 import type { FieldError } from '../src/api/status.ts';
@@ -169,7 +170,8 @@ export function runValue({ schema, root, value, old, subresources }: ValueCase):
     const object = root === true ? { ...base, ...(given as JsonObject) } : { ...base, spec: given };
     return object;
   };
-  return texts(version.errors(whole(value), old === undefined ? undefined : whole(old), 'whole'));
+  const before = old === undefined ? undefined : whole(old);
+  return texts(finish(version.errors(whole(value), before, 'whole', WITHOUT_PAUSE)));
 }
 
 export function runPrune({ schema, value }: ShapeCase): { result: JsonObject; unknown: string[] } {

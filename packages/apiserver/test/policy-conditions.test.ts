@@ -6,9 +6,11 @@ import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '@keelson/base';
 
 import type { Operation } from '../src/admission/admission.ts';
+import { ExpressionSet } from '../src/admission/policies/evaluate.ts';
 import { matchConditions } from '../src/admission/policies/match-conditions.ts';
 import { Decisions, scopeOf } from '../src/admission/policies/scope.ts';
-import { runSteps, Slices } from '../src/admission/policies/steps.ts';
+import { runSteps } from '../src/admission/policies/steps.ts';
+import { Slices } from '../src/api/sliced.ts';
 import type { KubeObject } from '../src/api/meta.ts';
 import { parseLabelSelector } from '../src/api/selectors.ts';
 import { accessMetrics } from '../src/authz/access-metrics.ts';
@@ -19,7 +21,7 @@ import {
   matchConditions as authorizationConditions,
 } from '../src/authz/match-conditions.ts';
 import { WebhookAuthorizer } from '../src/authz/webhook.ts';
-import { BaseEnvironment, CURRENT_VERSION } from '../src/cel/environment.ts';
+import { BaseEnvironment, CURRENT_VERSION, RUNTIME_LIMITS } from '../src/cel/environment.ts';
 import { CONDITION, PolicyCompiler } from '../src/cel/policy-expressions.ts';
 import { readYaml } from '../src/codec/yaml.ts';
 import { MetricsRegistry } from '../src/metrics/registry.ts';
@@ -88,7 +90,7 @@ describe.each(read<ConditionCase>('match-conditions'))('%s', (_covers, cases) =>
           object: attributes.object,
           oldObject: attributes.oldObject,
           decisions: new Decisions(allowing(data.allowed ?? [])),
-          slices: new Slices(systemClock),
+          slices: new Slices(systemClock, () => Promise.resolve()),
         }),
         { name: 'w', kind: 'webhook', type: 'admit', operation, failurePolicy },
         {
@@ -103,6 +105,46 @@ describe.each(read<ConditionCase>('match-conditions'))('%s', (_covers, cases) =>
     );
     expect(counted.at(-1)).toBe('evaluated');
   });
+});
+
+test('a condition that is dear is put down between its steps, and comes to the same at the same cost', async () => {
+  const compiler = new PolicyCompiler(new BaseEnvironment(CURRENT_VERSION), {
+    params: false,
+    composed: true,
+  });
+  const list = compiler.variable('numbers', 'lists.range(200)');
+  const squares = compiler.variable(
+    'squares',
+    'variables.numbers.all(a, variables.numbers.all(b, a + b >= 0))',
+  );
+  const condition = compiler.compile('variables.squares && object.metadata.name == "p"', CONDITION);
+  const attributes = attributesFor({ operation: 'CREATE', object: POD });
+  const { kind, resource, object, oldObject } = attributes;
+  const costs: number[] = [];
+  let turns = 0;
+  for (const paced of [false, true]) {
+    let looks = 0;
+    const clock = { monotonicMs: () => (paced ? (looks += 1) : 0) };
+    const slices = new Slices(clock, () => {
+      turns += 1;
+      return Promise.resolve();
+    });
+    const decisions = new Decisions(allowing([]));
+    const scope = scopeOf({ attributes, form: { kind, resource }, object, oldObject, decisions, slices });
+    const set = new ExpressionSet(
+      scope,
+      RUNTIME_LIMITS.perObject,
+      new Map([
+        ['numbers', list],
+        ['squares', squares],
+      ]),
+    );
+    expect(await runSteps(set.evaluate(condition))).toMatchObject({ kind: 'value', value: true });
+    costs.push(RUNTIME_LIMITS.perObject - set.budget);
+    expect(turns > 100).toBe(paced);
+  }
+  expect(costs[0]).toBeGreaterThan(200 * 200);
+  expect(costs[1]).toBe(costs[0]);
 });
 
 interface AuthorizationCase {

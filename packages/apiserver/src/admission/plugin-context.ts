@@ -7,6 +7,7 @@ import type { Clock } from '@keelson/base';
 
 import type { JsonObject } from '../api/json.ts';
 import type { Authorizer } from '../api/user-info.ts';
+import type { Turns } from '../flowcontrol/turns.ts';
 import type { FunctionContext } from './functions/function-plugin.ts';
 import type { ConditionObserver } from './policies/match-conditions.ts';
 import type { PolicyContext } from './policies/policy-context.ts';
@@ -18,6 +19,8 @@ export interface PluginContext {
   /** Asked about the user of a request: signers, owners. */
   readonly authorizer: Authorizer;
   readonly clock: Clock;
+  /** Of the event loop, for expressions that take long. */
+  readonly turns: Turns;
   /** A random whole number, 0 ≤ n < limit. */
   readonly random: (limit: number) => number;
   readonly settings: PluginSettings;

@@ -6,11 +6,13 @@
 import { OPERATOR, type CallExpr, type Expr } from './ast.ts';
 import { candidateNames, qualifiedName } from './checker.ts';
 import type { CompiledNode, CompilerScope, NodeCompiler } from './compiled-node.ts';
+import type { Frame } from './frame.ts';
 import { accepts, type Overload } from './functions.ts';
+import { choice, logical, strict, unary, type Making } from './operands.ts';
 import { withoutOverload } from './overload-errors.ts';
 import { compileRegex } from './regex.ts';
 import { callCost } from './runtime-cost.ts';
-import { CelError, CelList, equal, noSuchOverload, typeOf, type Value } from './values.ts';
+import { CelError, CelList, equal, noSuchOverload, typeOf, type Result, type Value } from './values.ts';
 
 const TYPE_CONVERSIONS: ReadonlySet<string> = new Set([
   'bool',
@@ -25,35 +27,20 @@ const TYPE_CONVERSIONS: ReadonlySet<string> = new Set([
   'uint',
 ]);
 
-export function logical(compiler: NodeCompiler, expr: CallExpr, absorbing: boolean): CompiledNode {
-  const left = compiler.compile(expr.args[0]).run;
-  const right = compiler.compile(expr.args[1]).run;
-  return {
-    run: (frame) => {
-      const first = left(frame);
-      if (first === absorbing) return absorbing;
-      const second = right(frame);
-      if (second === absorbing) return absorbing;
-      if (first === !absorbing && second === !absorbing) return !absorbing;
-      if (first instanceof CelError) return first;
-      if (second instanceof CelError) return second;
-      return noSuchOverload();
-    },
-  };
+export function logicalNode(compiler: NodeCompiler, expr: CallExpr, absorbing: boolean): CompiledNode {
+  const [left, right] = expr.args.map((arg) => compiler.compile(arg));
+  return logical(left, right, absorbing, (first, second) => {
+    if (first === !absorbing && second === !absorbing) return !absorbing;
+    if (first instanceof CelError) return first;
+    return second instanceof CelError ? second : noSuchOverload();
+  });
 }
 
 export function conditional(compiler: NodeCompiler, expr: CallExpr): CompiledNode {
-  const condition = compiler.compile(expr.args[0]).run;
-  const yes = compiler.compile(expr.args[1], 0).run;
-  const no = compiler.compile(expr.args[2], 0).run;
-  return {
-    run: (frame) => {
-      const chosen = condition(frame);
-      if (chosen === true) return yes(frame);
-      if (chosen === false) return no(frame);
-      return chosen instanceof CelError ? chosen : noSuchOverload();
-    },
-  };
+  const [condition, yes, no] = expr.args;
+  return choice(compiler.compile(condition), compiler.compile(yes, 0), compiler.compile(no, 0), (chosen) =>
+    chosen instanceof CelError ? chosen : noSuchOverload(),
+  );
 }
 
 export function functionCall(compiler: NodeCompiler, expr: CallExpr): CompiledNode {
@@ -64,38 +51,55 @@ export function functionCall(compiler: NodeCompiler, expr: CallExpr): CompiledNo
     const error = new CelError(`unbound function: ${name}()`);
     return { run: () => error };
   }
-  const known = folded(compiler, name, overloads, args);
-  if (known !== undefined) return known;
-  const runs = args.map((arg) => arg.run);
+  return folded(compiler, name, overloads, args) ?? strict(args, calling(name, overloads));
+}
+
+/** How the fitting overload of a function is called, and charged. */
+function calling(name: string, overloads: readonly Overload[]): Making<Value[]> {
   const costs = overloads.map((overload) => callCost(name, overload.id));
-  return {
-    run: (frame) => {
-      const values: Value[] = [];
-      for (const run of runs) {
-        const value = run(frame);
-        if (value instanceof CelError) return value;
-        values.push(value);
-      }
-      for (let i = 0; i < overloads.length; i++) {
-        const overload = overloads[i];
-        if (!fits(overload, values)) continue;
-        const { cost, byResult } = costs[i];
-        // Charged first: what is beyond the budget is not begun.
-        if (!byResult) frame.charge(cost(values, null));
-        // An argument that an overload does not have is never looked at.
-        const result = overload.run(
-          values[0] ?? null,
-          values[1] ?? null,
-          values[2] ?? null,
-          values[3] ?? null,
-        );
-        if (byResult) frame.charge(cost(values, result));
-        return result;
-      }
-      frame.charge(1);
-      return withoutOverload(name, values);
+  const chosen = (values: readonly Value[]): number =>
+    overloads.findIndex((overload) => fits(overload, values));
+  const none = (frame: Frame, values: readonly Value[]): CelError => {
+    frame.charge(1);
+    return withoutOverload(name, values);
+  };
+  const making: Making<Value[]> = {
+    begin: () => [],
+    take(values, _i, value) {
+      values.push(value);
+      return undefined;
+    },
+    end(frame, values) {
+      const index = chosen(values);
+      if (index < 0) return none(frame, values);
+      const { cost, byResult } = costs[index];
+      // Charged first: what is beyond the budget is not begun.
+      if (!byResult) frame.charge(cost(values, null));
+      const result = called(overloads[index], values);
+      if (byResult) frame.charge(cost(values, result));
+      return result;
     },
   };
+  if (overloads.every(({ sliced }) => sliced === undefined)) return making;
+  return {
+    ...making,
+    *endSliced(frame, values) {
+      const index = chosen(values);
+      if (index < 0) return none(frame, values);
+      const { cost, byResult } = costs[index];
+      if (!byResult) frame.charge(cost(values, null));
+      if (frame.due()) yield;
+      const work = overloads[index].sliced?.(values, frame.pace);
+      const result = work === undefined ? called(overloads[index], values) : yield* work;
+      if (byResult) frame.charge(cost(values, result));
+      return result;
+    },
+  };
+}
+
+/** An argument that an overload does not have is never looked at. */
+function called({ run }: Overload, values: readonly Value[]): Result {
+  return run(values[0] ?? null, values[1] ?? null, values[2] ?? null, values[3] ?? null);
 }
 
 function functionOf(
@@ -160,12 +164,9 @@ function folded(
     const kind = values.length === 0 ? undefined : typeOf(values[0]).kind;
     const simple = kind === undefined || ['bool', 'int', 'uint', 'double', 'string'].includes(kind);
     if (!simple || !values.every((value) => typeOf(value).kind === kind)) return undefined;
-    return {
-      run: (frame) => {
-        const value = first.run(frame);
-        return value instanceof CelError ? value : values.some((element) => equal(element, value));
-      },
-    };
+    return unary(first, (_frame, value) =>
+      value instanceof CelError ? value : values.some((element) => equal(element, value)),
+    );
   }
   return undefined;
 }

@@ -1,17 +1,34 @@
-/** What the nodes of a tree become, and what whoever makes one may ask of the compiler. */
+/**
+ * What the nodes of a tree become: closures over a frame. A node that holds a fold, or a call that may take long, is done
+ * in steps between which the evaluation can be put down; all others run in one go. And what whoever makes one may ask of
+ * the compiler.
+ */
 
+import type { Sliced } from '../api/sliced.ts';
 import type { Expr } from './ast.ts';
 import type { Reference, StructDeclaration } from './checker.ts';
-import type { Evaluate } from './frame.ts';
+import type { Frame } from './frame.ts';
 import type { FunctionTable } from './functions.ts';
 import type { CelType } from './types.ts';
-import type { Value } from './values.ts';
+import type { Result, Value } from './values.ts';
 
-/** A compiled node; `constant` where its value is known without a frame. */
-export interface CompiledNode {
+export type Evaluate = (frame: Frame) => Result;
+export type EvaluateSliced = (frame: Frame) => Sliced<Result>;
+
+/** Runs in one go; `constant` where its value is known without a frame. */
+export interface QuickNode {
   readonly run: Evaluate;
+  readonly sliced?: undefined;
   readonly constant?: Value;
 }
+
+export interface SlicedNode {
+  readonly run?: undefined;
+  readonly sliced: EvaluateSliced;
+  readonly constant?: undefined;
+}
+
+export type CompiledNode = QuickNode | SlicedNode;
 
 export interface CompilerScope {
   readonly container: string;
@@ -22,6 +39,8 @@ export interface CompilerScope {
   readonly references: ReadonlyMap<number, Reference> | undefined;
   /** Whether constants are folded before they run, and then cost nothing. */
   readonly foldConstants: boolean;
+  /** The variable whose fields are expressions themselves. */
+  readonly lazyVariable: string | undefined;
 }
 
 export interface NodeCompiler {

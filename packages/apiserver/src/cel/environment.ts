@@ -57,6 +57,8 @@ export interface Environment {
   readonly homogeneousLiterals: boolean;
   /** Whether constants that no duration(), timestamp() or matches() takes are refused. */
   readonly validatesLiterals: boolean;
+  /** The variable whose fields are expressions themselves; undefined: there is none. */
+  readonly lazyVariable: string | undefined;
   struct(name: string): StructDeclaration | undefined;
 }
 
@@ -76,6 +78,7 @@ export interface EnvironmentParts {
   readonly validatesLiterals?: boolean;
   readonly foldConstants?: boolean;
   readonly escapedIdentifiers?: boolean;
+  readonly lazyVariable?: string | undefined;
 }
 
 export function makeEnvironment(parts: EnvironmentParts): Environment {
@@ -93,6 +96,7 @@ export function makeEnvironment(parts: EnvironmentParts): Environment {
     foldConstants: parts.foldConstants ?? true,
     homogeneousLiterals: parts.homogeneousLiterals ?? false,
     validatesLiterals: parts.validatesLiterals ?? false,
+    lazyVariable: parts.lazyVariable,
     parserOptions: {
       macros: parts.macros,
       optionalSyntax: parts.optionalSyntax,

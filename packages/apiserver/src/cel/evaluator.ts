@@ -1,39 +1,24 @@
 /**
- * Turns a tree into closures. Each adds what it costs to the frame of one evaluation and stops it when the budget is
- * used up; errors are values that go up until && or || (and the folds made of them) absorb one. No clock, no await:
- * who must interrupt a long evaluation hands in a question that folds ask now and then.
+ * Turns a tree into nodes that run over a frame: names, fields and indices here, calls and literals and
+ * folds in files of their own. Errors are values
+ * that go up until && or || (and the folds made of them, folds.ts) absorb one. No clock, no await: who must put a long
+ * evaluation down hands in a pace, which folds and long calls ask.
  *
  * Costs are counted as CEL-go counts them: one for a variable, one for each field or index behind it, nothing for a
  * ternary's own branches, 10 for a list, 30 for a map, 40 for a message, and what a function costs for a call.
  */
 
-import {
-  ACCUMULATOR,
-  OPERATOR,
-  type CallExpr,
-  type ComprehensionExpr,
-  type Expr,
-  type SelectExpr,
-} from './ast.ts';
-import { conditional, functionCall, logical } from './call-nodes.ts';
+import { OPERATOR, type CallExpr, type ComprehensionExpr, type Expr, type SelectExpr } from './ast.ts';
+import { conditional, functionCall, logicalNode } from './call-nodes.ts';
 import { candidateNames, qualifiedName } from './checker.ts';
 import type { CompiledNode, CompilerScope, NodeCompiler } from './compiled-node.ts';
-import type { Evaluate, Frame } from './frame.ts';
+import { fold } from './folds.ts';
+import type { Frame } from './frame.ts';
 import { constantValue, listNode, mapNode, structNode } from './literal-nodes.ts';
-import { goTypeName } from './overload-errors.ts';
+import { binary, unary } from './operands.ts';
 import { indexPresence, indexResult, presence, selectResult, testField } from './qualifiers.ts';
 import { NAMED_TYPES } from './types.ts';
-import {
-  ArrayList,
-  CelError,
-  CelList,
-  CelMap,
-  ListBuilder,
-  MapBuilder,
-  TypeValue,
-  type Result,
-  type Value,
-} from './values.ts';
+import { CelError, LazyObject, TypeValue, type Result } from './values.ts';
 
 class Compiler implements NodeCompiler {
   readonly scope: CompilerScope;
@@ -143,9 +128,9 @@ class Compiler implements NodeCompiler {
   }
 
   /** The operand of a field or index, with what it and the step behind it cost. */
-  private operand(expr: Expr, rootCost: number): { readonly run: Evaluate; readonly cost: number } {
-    if (this.isAttribute(expr)) return { run: this.compile(expr, rootCost).run, cost: 1 };
-    return { run: this.compile(expr).run, cost: 1 + rootCost };
+  private operand(expr: Expr, rootCost: number): { readonly node: CompiledNode; readonly cost: number } {
+    if (this.isAttribute(expr)) return { node: this.compile(expr, rootCost), cost: 1 };
+    return { node: this.compile(expr), cost: 1 + rootCost };
   }
 
   private select(expr: SelectExpr, rootCost: number): CompiledNode {
@@ -156,23 +141,27 @@ class Compiler implements NodeCompiler {
     const { field } = expr;
     if (expr.testOnly) {
       const attribute = this.isAttribute(expr.operand);
-      const { run } = this.compile(expr.operand);
-      return {
-        run: (frame) => {
-          const value = run(frame);
-          if (!attribute) frame.charge(1);
-          return value instanceof CelError ? value : testField(value, field);
-        },
-      };
+      return unary(this.compile(expr.operand), (frame, value) => {
+        if (!attribute) frame.charge(1);
+        return value instanceof CelError ? value : testField(value, field);
+      });
     }
-    const { run, cost } = this.operand(expr.operand, rootCost);
-    return {
-      run: (frame) => {
-        const value = run(frame);
-        frame.charge(cost);
-        return value instanceof CelError ? value : selectResult(value, field);
-      },
-    };
+    const { node, cost } = this.operand(expr.operand, rootCost);
+    if (this.isLazy(expr.operand)) return lazyField(node, cost, field);
+    return unary(node, (frame, value) => {
+      frame.charge(cost);
+      return value instanceof CelError ? value : selectResult(value, field);
+    });
+  }
+
+  private isLazy(expr: Expr): boolean {
+    const { lazyVariable } = this.scope;
+    return lazyVariable !== undefined && expr.kind === 'ident' && this.variableOf(expr.id) === lazyVariable;
+  }
+
+  private variableOf(id: number): string | undefined {
+    const reference = this.scope.references?.get(id);
+    return reference?.kind === 'variable' ? reference.name : undefined;
   }
 
   /** `a.b.c` where that, or a part of it, is the name of a variable or type. */
@@ -188,55 +177,53 @@ class Compiler implements NodeCompiler {
       .map((candidate) => NAMED_TYPES.get(candidate) ?? this.scope.namedTypes.get(candidate))
       .find((found) => found !== undefined);
     if (type !== undefined) return typeNode(new TypeValue(type));
-    const { run, cost } = this.operand(expr.operand, rootCost);
+    const { node, cost } = this.operand(expr.operand, rootCost);
+    const bound = (frame: Frame): Result | undefined => {
+      for (const candidate of candidates) {
+        const value = frame.bindings.get(candidate);
+        if (value !== undefined) return value;
+      }
+      return undefined;
+    };
+    const selected = unary(node, (frame, value) => {
+      frame.charge(cost);
+      return value instanceof CelError ? value : selectResult(value, expr.field);
+    });
     return {
-      run: (frame) => {
-        for (const candidate of candidates) {
-          const value = frame.bindings.get(candidate);
-          if (value === undefined) continue;
-          frame.charge(rootCost);
-          return value;
+      *sliced(frame) {
+        const value = bound(frame);
+        if (value === undefined) {
+          return selected.run === undefined ? yield* selected.sliced(frame) : selected.run(frame);
         }
-        const value = run(frame);
-        frame.charge(cost);
-        return value instanceof CelError ? value : selectResult(value, expr.field);
+        frame.charge(rootCost);
+        return value;
       },
     };
   }
 
   /** An index's key: an attribute as a key costs what it is, anything else one more. */
-  private key(expr: Expr): { readonly run: Evaluate; readonly cost: number } {
-    const attribute = this.isAttribute(expr);
-    return { run: this.compile(expr, attribute ? 0 : 1).run, cost: 1 };
+  private key(expr: Expr): CompiledNode {
+    return this.compile(expr, this.isAttribute(expr) ? 0 : 1);
   }
 
   private index(expr: CallExpr, rootCost: number, optional: boolean): CompiledNode {
-    const operand = this.operand(expr.args[0], rootCost);
-    const key = this.key(expr.args[1]);
-    const cost = operand.cost + key.cost - 1;
-    return {
-      run: (frame) => {
-        const container = operand.run(frame);
-        const at = key.run(frame);
-        frame.charge(cost);
-        if (container instanceof CelError) return container;
-        if (at instanceof CelError) return at;
-        return optional ? indexPresence(container, at) : indexResult(container, at);
-      },
-    };
+    const { node, cost } = this.operand(expr.args[0], rootCost);
+    return binary(node, this.key(expr.args[1]), (frame, container, at) => {
+      frame.charge(cost);
+      if (container instanceof CelError) return container;
+      if (at instanceof CelError) return at;
+      return optional ? indexPresence(container, at) : indexResult(container, at);
+    });
   }
 
   private optionalSelect(expr: CallExpr, rootCost: number): CompiledNode {
-    const { run, cost } = this.operand(expr.args[0], rootCost);
+    const { node, cost } = this.operand(expr.args[0], rootCost);
     const [, name] = expr.args;
     const field = name.kind === 'const' && name.constant.kind === 'string' ? name.constant.value : '';
-    return {
-      run: (frame) => {
-        const value = run(frame);
-        frame.charge(cost);
-        return value instanceof CelError ? value : presence(value, field);
-      },
-    };
+    return unary(node, (frame, value) => {
+      frame.charge(cost);
+      return value instanceof CelError ? value : presence(value, field);
+    });
   }
 
   // Calls.
@@ -244,21 +231,16 @@ class Compiler implements NodeCompiler {
   private call(expr: CallExpr, rootCost: number): CompiledNode {
     switch (expr.name) {
       case OPERATOR.and:
-        return logical(this, expr, false);
+        return logicalNode(this, expr, false);
       case OPERATOR.or:
-        return logical(this, expr, true);
+        return logicalNode(this, expr, true);
       case OPERATOR.conditional:
         return conditional(this, expr);
-      case OPERATOR.notStrictlyFalse: {
-        const { run } = this.compile(expr.args[0]);
-        return {
-          run: (frame) => {
-            const value = run(frame);
-            frame.charge(1);
-            return value !== false;
-          },
-        };
-      }
+      case OPERATOR.notStrictlyFalse:
+        return unary(this.compile(expr.args[0]), (frame, value) => {
+          frame.charge(1);
+          return value !== false;
+        });
       case OPERATOR.index:
         return this.index(expr, rootCost, false);
       case OPERATOR.optionalIndex:
@@ -273,75 +255,50 @@ class Compiler implements NodeCompiler {
   // Folds.
 
   private comprehension(expr: ComprehensionExpr): CompiledNode {
-    const range = this.compile(expr.range).run;
-    const init = this.compile(expr.init).run;
-    const builder = expr.accuVar === ACCUMULATOR ? builderOf(expr.init) : undefined;
-    const two = expr.iterVar2 !== '';
-    const accuSlot = this.locals.push(expr.accuVar) - 1;
-    const firstSlot = this.locals.push(expr.iterVar) - 1;
-    const secondSlot = two ? this.locals.push(expr.iterVar2) - 1 : -1;
-    this.slotCount = Math.max(this.slotCount, this.locals.length);
-    const condition = this.compile(expr.condition).run;
-    const step = this.compile(expr.step).run;
-    this.locals.length = firstSlot;
-    const result = this.compile(expr.result).run;
-    this.locals.length = accuSlot;
-
-    const iterate = (frame: Frame, first: Value, second: Result): boolean => {
-      frame.step();
-      frame.slots[firstSlot] = first;
-      if (two) frame.slots[secondSlot] = second;
-      const go = condition(frame);
-      if (go === false) return false;
-      if (go instanceof CelError) {
-        frame.slots[accuSlot] = go;
-        return false;
-      }
-      frame.slots[accuSlot] = step(frame);
-      return true;
-    };
-    return {
-      run: (frame) => {
-        const over = range(frame);
-        if (over instanceof CelError) return over;
-        const initial = init(frame);
-        frame.slots[accuSlot] = builder === undefined ? initial : builder();
-        if (over instanceof CelList) {
-          const size = over.size;
-          for (let i = 0; i < size; i++) {
-            const value = over.at(i);
-            if (!iterate(frame, two ? BigInt(i) : value, value)) break;
-          }
-        } else if (over instanceof CelMap) {
-          for (const key of over.keys()) {
-            if (!iterate(frame, key, two ? (over.get(key) ?? null) : null)) break;
-          }
-        } else {
-          return new CelError(`got 'types.${goTypeName(over)}', expected iterable type`);
-        }
-        const value = result(frame);
-        return value instanceof ListBuilder ? new ArrayList(value.values) : value;
-      },
-    };
+    const { locals } = this;
+    const range = this.compile(expr.range);
+    const init = this.compile(expr.init);
+    const accumulator = locals.push(expr.accuVar) - 1;
+    const first = locals.push(expr.iterVar) - 1;
+    const second = expr.iterVar2 === '' ? undefined : locals.push(expr.iterVar2) - 1;
+    this.slotCount = Math.max(this.slotCount, locals.length);
+    const condition = this.compile(expr.condition);
+    const step = this.compile(expr.step);
+    locals.length = first;
+    const result = this.compile(expr.result);
+    locals.length = accumulator;
+    return fold({ expr, range, init, condition, step, result, slots: { accumulator, first, second } });
   }
+}
+
+/** A field that is an expression itself. */
+function lazyField(operand: CompiledNode, cost: number, field: string): CompiledNode {
+  return {
+    *sliced(frame) {
+      const value = operand.run === undefined ? yield* operand.sliced(frame) : operand.run(frame);
+      frame.charge(cost);
+      if (value instanceof CelError) return value;
+      return value instanceof LazyObject
+        ? yield* value.slicedField(field, frame.pace)
+        : selectResult(value, field);
+    },
+  };
 }
 
 function typeNode(type: TypeValue): CompiledNode {
   return { run: () => type };
 }
 
-function builderOf(init: Expr): (() => Value) | undefined {
-  if (init.kind === 'list' && init.elements.length === 0) return () => new ListBuilder();
-  if (init.kind === 'map' && init.entries.length === 0) return () => new MapBuilder();
-  return undefined;
+export interface Tree {
+  readonly node: CompiledNode;
+  /** How many slots a frame needs. */
+  readonly slotCount: number;
+  /** What is wrong with a constant, which would be found at each evaluation. */
+  readonly failure: string | undefined;
 }
 
-/** @returns how many slots a frame needs, and what runs the expression */
-export function compileTree(
-  expr: Expr,
-  scope: CompilerScope,
-): { readonly run: Evaluate; readonly slotCount: number; readonly failure: string | undefined } {
+export function compileTree(expr: Expr, scope: CompilerScope): Tree {
   const compiler = new Compiler(scope);
-  const { run } = compiler.compile(expr);
-  return { run, slotCount: compiler.slotCount, failure: compiler.failure };
+  const node = compiler.compile(expr);
+  return { node, slotCount: compiler.slotCount, failure: compiler.failure };
 }

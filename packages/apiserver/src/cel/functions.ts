@@ -8,6 +8,7 @@
  * with parameters; any other word with a dot or an unknown one is a library's own type.
  */
 
+import type { Pace, Sliced } from '../api/sliced.ts';
 import {
   ANY,
   BOOL,
@@ -43,6 +44,7 @@ import {
 } from './values.ts';
 
 export type Implementation = (a: Value, b: Value, c: Value, d: Value) => Result;
+export type SlicedImplementation = (values: readonly Value[], pace: Pace) => Sliced<Result> | undefined;
 
 export interface Overload {
   readonly id: string;
@@ -54,6 +56,8 @@ export interface Overload {
   readonly typeParams: readonly string[];
   /** Takes an argument for an argument; those it has not are null. */
   readonly run: Implementation;
+  /** The same in slices; undefined for arguments with which it takes no time. */
+  readonly sliced?: SlicedImplementation | undefined;
 }
 
 const SIMPLE: Readonly<Record<string, CelType>> = {
@@ -115,7 +119,12 @@ class Signature {
 }
 
 /** @param signature `name(types) result`, or `type->name(types) result` for a call on a target */
-export function overload(id: string, signature: string, run: Implementation): Overload {
+export function overload(
+  id: string,
+  signature: string,
+  run: Implementation,
+  sliced?: SlicedImplementation,
+): Overload {
   const arrow = signature.indexOf('->');
   const instance = arrow >= 0;
   const rest = instance ? signature.slice(arrow + 2) : signature;
@@ -125,7 +134,8 @@ export function overload(id: string, signature: string, run: Implementation): Ov
   const args = target === undefined ? tail.list() : [target.type(), ...tail.list()];
   const result = tail.type();
   const typeParams = new Set([...(target?.params ?? []), ...tail.params]);
-  return { id, functionName: rest.slice(0, open), instance, args, result, typeParams: [...typeParams], run };
+  const functionName = rest.slice(0, open);
+  return { id, functionName, instance, args, result, typeParams: [...typeParams], run, sliced };
 }
 
 /** Whether a value may be an argument of that type; what is in lists and maps is not looked at. */

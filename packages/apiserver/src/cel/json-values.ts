@@ -111,8 +111,8 @@ function scalarKey(value: Value | undefined): string | undefined {
   return value instanceof Uint8Array ? `b${value.join()}` : undefined;
 }
 
-/** A list whose order does not matter and which has each element once: x-kubernetes-list-type set. */
-class SetList extends CelList {
+/** A list of a schema's that is more than a list: its elements are another one's, what it is like is its own. */
+abstract class DeclaredList extends CelList {
   private readonly inner: CelList;
 
   constructor(inner: CelList) {
@@ -127,7 +127,10 @@ class SetList extends CelList {
   override at(index: number): Value {
     return this.inner.at(index);
   }
+}
 
+/** A list whose order does not matter and which has each element once: x-kubernetes-list-type set. */
+class SetList extends DeclaredList {
   /** By their keys; an element of a set is a scalar, and one that is none makes the lists unlike. */
   override sameAs(other: CelList): boolean {
     if (other.size !== this.size) return false;
@@ -152,23 +155,13 @@ class SetList extends CelList {
 }
 
 /** A list whose elements are told apart by some of their fields: x-kubernetes-list-type map. */
-class KeyedList extends CelList {
-  private readonly inner: CelList;
+class KeyedList extends DeclaredList {
   /** As expressions name them. */
   private readonly keys: readonly string[];
 
   constructor(inner: CelList, keys: readonly string[]) {
-    super();
-    this.inner = inner;
+    super(inner);
     this.keys = keys;
-  }
-
-  override get size(): number {
-    return this.inner.size;
-  }
-
-  override at(index: number): Value {
-    return this.inner.at(index);
   }
 
   private keyOf(value: Value): string {

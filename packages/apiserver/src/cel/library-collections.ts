@@ -3,6 +3,7 @@
  * sets, and what the comprehensions with two variables insert with.
  */
 
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import { keyText, makeInt, makeUint } from './standard-arithmetic.ts';
 import { overload, type Implementation, type Overload } from './functions.ts';
 import { makeDuration } from './times.ts';
@@ -37,21 +38,46 @@ function plus(a: Value, b: Value): Result {
   return noSuchOverload();
 }
 
-const sum = (zero: Value): Implementation =>
-  onList((list) => {
+/** What walks over lists: it asks its pace at every so many elements. */
+type ListWork = (list: CelList, other: Value, pace: Pace) => Sliced<Result>;
+
+/** Elements that are looked at, or compared, between two looks at the pace: some 50 µs. */
+const LOOK_ELEMENTS = 1_000;
+
+/** An overload whose first argument is a list. @param steps how many it takes; with few it is done in one go */
+function overList(
+  id: string,
+  signature: string,
+  work: ListWork,
+  steps: (list: CelList, other: Value) => number = (list) => list.size,
+): Overload {
+  return overload(
+    id,
+    signature,
+    onList((list, other) => finish(work(list, other, WITHOUT_PAUSE))),
+    ([list, other], pace) =>
+      list instanceof CelList && steps(list, other) > LOOK_ELEMENTS ? work(list, other, pace) : undefined,
+  );
+}
+
+const sum = (zero: Value): ListWork =>
+  function* (list, _other, pace) {
     let total: Result = zero;
-    for (const value of list) {
-      total = plus(total, value);
+    for (let i = 0; i < list.size; i++) {
+      if (i % LOOK_ELEMENTS === 0 && pace.due()) yield;
+      total = plus(total, list.at(i));
       if (total instanceof CelError) return total;
     }
     return total;
-  });
+  };
 
 /** The smallest (−1) or largest (1) element. */
-const extreme = (name: string, wanted: number): Implementation =>
-  onList((list) => {
+const extreme = (name: string, wanted: number): ListWork =>
+  function* (list, _other, pace) {
     let best: Value | undefined;
-    for (const value of list) {
+    for (let i = 0; i < list.size; i++) {
+      if (i % LOOK_ELEMENTS === 0 && pace.due()) yield;
+      const value = list.at(i);
       if (best === undefined) {
         best = value;
         continue;
@@ -61,26 +87,33 @@ const extreme = (name: string, wanted: number): Implementation =>
       if (order === wanted) best = value;
     }
     return best ?? new CelError(`${name} called on empty list`);
-  });
+  };
 
-const isSorted = onList((list) => {
+const isSorted: ListWork = function* (list, _other, pace) {
   for (let i = 1; i < list.size; i++) {
+    if (i % LOOK_ELEMENTS === 0 && pace.due()) yield;
     const order = compare(list.at(i - 1), list.at(i));
     if (order === undefined) return noSuchOverload();
     if (order > 0) return false;
   }
   return true;
-});
+};
 
-const indexOf = onList((list, value) => {
-  for (let i = 0; i < list.size; i++) if (equal(list.at(i), value)) return BigInt(i);
+const indexOf: ListWork = function* (list, value, pace) {
+  for (let i = 0; i < list.size; i++) {
+    if (i % LOOK_ELEMENTS === 0 && pace.due()) yield;
+    if (equal(list.at(i), value)) return BigInt(i);
+  }
   return -1n;
-});
+};
 
-const lastIndexOf = onList((list, value) => {
-  for (let i = list.size - 1; i >= 0; i--) if (equal(list.at(i), value)) return BigInt(i);
+const lastIndexOf: ListWork = function* (list, value, pace) {
+  for (let i = list.size - 1; i >= 0; i--) {
+    if (i % LOOK_ELEMENTS === 0 && pace.due()) yield;
+    if (equal(list.at(i), value)) return BigInt(i);
+  }
   return -1n;
-});
+};
 
 const SUMMABLE: readonly (readonly [string, Value])[] = [
   ['int', 0n],
@@ -101,39 +134,75 @@ const COMPARABLE: readonly string[] = [
 
 /** Kubernetes' own list functions. */
 export const KUBERNETES_LISTS: readonly Overload[] = [
-  ...SUMMABLE.map(([type, zero]) => overload(`list_${type}_sum`, `list(${type})->sum() ${type}`, sum(zero))),
+  ...SUMMABLE.map(([type, zero]) => overList(`list_${type}_sum`, `list(${type})->sum() ${type}`, sum(zero))),
   ...COMPARABLE.flatMap((type) => [
-    overload(`list_${type}_is_sorted_bool`, `list(${type})->isSorted() bool`, isSorted),
-    overload(`list_${type}_max_${type}`, `list(${type})->max() ${type}`, extreme('max', 1)),
-    overload(`list_${type}_min_${type}`, `list(${type})->min() ${type}`, extreme('min', -1)),
+    overList(`list_${type}_is_sorted_bool`, `list(${type})->isSorted() bool`, isSorted),
+    overList(`list_${type}_max_${type}`, `list(${type})->max() ${type}`, extreme('max', 1)),
+    overList(`list_${type}_min_${type}`, `list(${type})->min() ${type}`, extreme('min', -1)),
   ]),
-  overload('list_a_index_of_int', 'list(T)->indexOf(T) int', indexOf),
-  overload('list_a_last_index_of_int', 'list(T)->lastIndexOf(T) int', lastIndexOf),
+  overList('list_a_index_of_int', 'list(T)->indexOf(T) int', indexOf),
+  overList('list_a_last_index_of_int', 'list(T)->lastIndexOf(T) int', lastIndexOf),
 ];
 
-const has = (list: CelList, value: Value): boolean => {
-  for (const element of list) if (equal(element, value)) return true;
-  return false;
-};
+/** Compares each element of one list with those of another until it is found. */
+class Membership {
+  private readonly values: readonly Value[];
+  private readonly pace: Pace;
+  private compared = 0;
 
-const onTwoLists =
-  (run: (a: CelList, b: CelList) => boolean): Implementation =>
-  (a, b) =>
-    a instanceof CelList && b instanceof CelList ? run(a, b) : noSuchOverload();
+  constructor(list: CelList, pace: Pace) {
+    this.values = list.toArray();
+    this.pace = pace;
+  }
 
-const containsAll = (a: CelList, b: CelList): boolean => b.toArray().every((value) => has(a, value));
+  *has(value: Value): Sliced<boolean> {
+    for (const element of this.values) {
+      this.compared++;
+      if (this.compared % LOOK_ELEMENTS === 0 && this.pace.due()) yield;
+      if (equal(element, value)) return true;
+    }
+    return false;
+  }
+
+  *hasAll(values: CelList): Sliced<boolean> {
+    for (const value of values) if (!(yield* this.has(value))) return false;
+    return true;
+  }
+}
+
+/** Each element of one may be compared with each of the other. */
+const pairs = (list: CelList, other: Value): number =>
+  list.size * (other instanceof CelList ? other.size : list.size);
+
+const onTwoLists = (run: (a: CelList, b: CelList, pace: Pace) => Sliced<boolean>): ListWork =>
+  function* (a, b, pace) {
+    return b instanceof CelList ? yield* run(a, b, pace) : noSuchOverload();
+  };
 
 export const SETS_LIBRARY: readonly Overload[] = [
-  overload('list_sets_contains_list', 'sets.contains(list(T), list(T)) bool', onTwoLists(containsAll)),
-  overload(
+  overList(
+    'list_sets_contains_list',
+    'sets.contains(list(T), list(T)) bool',
+    onTwoLists((a, b, pace) => new Membership(a, pace).hasAll(b)),
+    pairs,
+  ),
+  overList(
     'list_sets_equivalent_list',
     'sets.equivalent(list(T), list(T)) bool',
-    onTwoLists((a, b) => containsAll(a, b) && containsAll(b, a)),
+    onTwoLists(function* (a, b, pace) {
+      return (yield* new Membership(a, pace).hasAll(b)) && (yield* new Membership(b, pace).hasAll(a));
+    }),
+    pairs,
   ),
-  overload(
+  overList(
     'list_sets_intersects_list',
     'sets.intersects(list(T), list(T)) bool',
-    onTwoLists((a, b) => a.toArray().some((value) => has(b, value))),
+    onTwoLists(function* (a, b, pace) {
+      const members = new Membership(b, pace);
+      for (const value of a) if (yield* members.has(value)) return true;
+      return false;
+    }),
+    pairs,
   ),
 ];
 
@@ -190,11 +259,19 @@ const flatten = onList((list, depth) => {
   return new ArrayList(flattened(list, typeof depth === 'bigint' ? Number(depth) : 1));
 });
 
-const distinct = onList((list) => {
+const distinct: ListWork = function* (list, _other, pace) {
   const values: Value[] = [];
-  for (const value of list) if (!values.some((known) => equal(known, value))) values.push(value);
+  let compared = 0;
+  for (const value of list) {
+    compared += values.length;
+    if (compared > LOOK_ELEMENTS) {
+      compared = 0;
+      if (pace.due()) yield;
+    }
+    if (!values.some((known) => equal(known, value))) values.push(value);
+  }
   return new ArrayList(values);
-});
+};
 
 function sortedBy(list: CelList, keys: CelList): Result {
   if (list.size !== keys.size) {
@@ -233,7 +310,7 @@ export const EXTENDED_LISTS: readonly Overload[] = [
   overload('list_slice', 'list(T)->slice(int, int) list(T)', slice),
   overload('list_flatten', 'list(list(T))->flatten() list(T)', flatten),
   overload('list_flatten_int', 'list(dyn)->flatten(int) list(dyn)', flatten),
-  overload('list_distinct', 'list(T)->distinct() list(T)', distinct),
+  overList('list_distinct', 'list(T)->distinct() list(T)', distinct, pairs),
   overload(
     'list_reverse',
     'list(T)->reverse() list(T)',

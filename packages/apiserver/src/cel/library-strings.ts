@@ -5,47 +5,58 @@
 
 import { formatText } from './format-text.ts';
 import { overload, type Implementation, type Overload } from './functions.ts';
-import { ArrayList, CelError, CelList, noSuchOverload, type Result, type Value } from './values.ts';
+import { indexIn, lastIndexIn, splitBy } from './substring.ts';
+import {
+  ArrayList,
+  CelError,
+  CelList,
+  noSuchOverload,
+  stringSize,
+  type Result,
+  type Value,
+} from './values.ts';
 
 const points = (text: string): string[] => Array.from(text);
 
 const outOfRange = (at: bigint): CelError => new CelError(`index out of range: ${at}`);
 
-const charAt: Implementation = (text, at) => {
-  if (typeof text !== 'string' || typeof at !== 'bigint') return noSuchOverload();
-  const all = points(text);
-  if (at < 0n || at > BigInt(all.length)) return outOfRange(at);
-  return all[Number(at)] ?? '';
-};
-
-/** Where the points of `part` lie in `all`, from `from` on upwards or downwards; −1 for nowhere. */
-function find(all: readonly string[], part: readonly string[], from: number, by: 1 | -1): bigint {
-  for (
-    let at = Math.min(from, all.length - part.length);
-    at >= 0 && at + part.length <= all.length;
-    at += by
-  ) {
-    if (at < from && by === 1) break;
-    if (part.every((point, i) => all[at + i] === point)) return BigInt(at);
-  }
-  return -1n;
+/** The code unit at which a point begins; the text's length behind the last one. */
+function unitOf(text: string, point: number): number {
+  let at = 0;
+  for (let left = point; left > 0 && at < text.length; left--)
+    at += (text.codePointAt(at) ?? 0) > 0xff_ff ? 2 : 1;
+  return at;
 }
 
+const charAt: Implementation = (text, at) => {
+  if (typeof text !== 'string' || typeof at !== 'bigint') return noSuchOverload();
+  if (at < 0n || at > BigInt(stringSize(text))) return outOfRange(at);
+  const point = text.codePointAt(unitOf(text, Number(at)));
+  return point === undefined ? '' : String.fromCodePoint(point);
+};
+
+/** How many points stand before a code unit; −1 for none at all. */
+const pointsBefore = (text: string, unit: number): bigint =>
+  unit < 0 ? -1n : BigInt(stringSize(text.slice(0, unit)));
+
+/** As cel-go has it, and not cel-spec: behind the end nothing is found, and nothing is where it is looked for. */
 const indexOf: Implementation = (text, part, from) => {
   if (typeof text !== 'string' || typeof part !== 'string') return noSuchOverload();
-  const all = points(text);
   const start = typeof from === 'bigint' ? from : 0n;
-  if (part === '' && start === 0n) return 0n;
-  if (start < 0n || start > BigInt(all.length)) return outOfRange(start);
-  return part === '' ? start : find(all, points(part), Number(start), 1);
+  if (part === '') return start;
+  if (start < 0n) return outOfRange(start);
+  if (start >= BigInt(stringSize(text))) return -1n;
+  return pointsBefore(text, indexIn(text, part, unitOf(text, Number(start))));
 };
 
 const lastIndexOf: Implementation = (text, part, from) => {
   if (typeof text !== 'string' || typeof part !== 'string') return noSuchOverload();
-  const all = points(text);
-  if (typeof from === 'bigint' && (from < 0n || from > BigInt(all.length))) return outOfRange(from);
-  const start = typeof from === 'bigint' ? Number(from) : all.length;
-  return part === '' ? BigInt(start) : find(all, points(part), start, -1);
+  const size = stringSize(text);
+  const start = typeof from === 'bigint' ? from : BigInt(size);
+  if (part === '') return start;
+  if (start < 0n) return outOfRange(start);
+  if (typeof from === 'bigint' && start >= BigInt(size)) return -1n;
+  return pointsBefore(text, lastIndexIn(text, part, unitOf(text, Number(start))));
 };
 
 const cased =
@@ -58,9 +69,7 @@ const RESULT_LENGTH_MAX = 16 * 1024 * 1024;
 
 function countOf(text: string, part: string): number {
   if (part === '') return text.length + 1;
-  let count = 0;
-  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
-  return count;
+  return splitBy(text, part).length - 1;
 }
 
 const replace: Implementation = (text, from, to, limit) => {
@@ -71,8 +80,9 @@ const replace: Implementation = (text, from, to, limit) => {
   if (places * to.length > RESULT_LENGTH_MAX && countOf(text, from) * to.length > RESULT_LENGTH_MAX) {
     return new CelError('replace: the result is too long');
   }
-  if (max < 0n) return text.replaceAll(from, () => to);
-  const parts = from === '' ? ['', ...points(text), ''] : text.split(from);
+  if (max < 0n && from === '') return text.replaceAll(from, () => to);
+  const parts = from === '' ? ['', ...points(text), ''] : splitBy(text, from);
+  if (max < 0n) return parts.join(to);
   let out = parts[0];
   for (let i = 1; i < parts.length; i++) out += (BigInt(i) <= max ? to : from) + parts[i];
   return out;
@@ -82,7 +92,7 @@ const split: Implementation = (text, separator, limit) => {
   if (typeof text !== 'string' || typeof separator !== 'string') return noSuchOverload();
   const max = typeof limit === 'bigint' ? limit : -1n;
   if (max === 0n) return new ArrayList([]);
-  const parts = separator === '' ? points(text) : text.split(separator);
+  const parts = separator === '' ? points(text) : splitBy(text, separator);
   if (max < 0n || max >= BigInt(parts.length)) return new ArrayList(parts);
   const first = parts.slice(0, Number(max) - 1);
   return new ArrayList([...first, parts.slice(Number(max) - 1).join(separator)]);
@@ -101,15 +111,20 @@ const substring: Implementation = (text, from, to) => {
 };
 
 /** Unicode's White_Space, as Go's strings.TrimSpace has it. */
-const SPACE = '[\\t\\n\\v\\f\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
+const SPACE = /[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 
 function onText(change: (text: string) => Result): Implementation {
   return (text: Value) => (typeof text === 'string' ? change(text) : noSuchOverload());
 }
 
-const trim = onText((text) =>
-  text.replace(new RegExp(`^${SPACE}`, 'u'), '').replace(new RegExp(`${SPACE}$`, 'u'), ''),
-);
+/** From both ends, unit by unit: an expression for spaces at the end would be tried at each of them. */
+const trim = onText((text) => {
+  let from = 0;
+  let to = text.length;
+  while (from < to && SPACE.test(text[from])) from++;
+  while (to > from && SPACE.test(text[to - 1])) to--;
+  return text.slice(from, to);
+});
 
 const join: Implementation = (list, separator) => {
   if (!(list instanceof CelList)) return noSuchOverload();

@@ -1,10 +1,11 @@
 /** Kubernetes' URL and regex libraries, which were there from the beginning (1.23). */
 
-import { overload, type Implementation, type Overload } from './functions.ts';
+import type { Sliced } from '../api/sliced.ts';
+import { overload, type Implementation, type Overload, type SlicedImplementation } from './functions.ts';
 import { parseUrl, queryOf, type Url } from './go-url.ts';
-import { type RegexCache } from './regex.ts';
+import type { Regex, RegexCache } from './regex.ts';
 import { opaque, type CelType } from './types.ts';
-import { ArrayList, CelError, EntryMap, noSuchOverload, Opaque, type Result } from './values.ts';
+import { ArrayList, CelError, EntryMap, noSuchOverload, Opaque, type Result, type Value } from './values.ts';
 
 const URL_TYPE = opaque('kubernetes.URL');
 
@@ -76,6 +77,19 @@ export const URL_LIBRARY: readonly Overload[] = [
   ),
 ];
 
+/** A negative limit is none. */
+function limitOf(limit: Value | undefined): number {
+  return typeof limit === 'bigint' && limit >= 0n ? Number(limit) : Number.POSITIVE_INFINITY;
+}
+
+function* firstOf(search: Sliced<readonly string[]>): Sliced<Result> {
+  return (yield* search)[0] ?? '';
+}
+
+function* listOf(search: Sliced<readonly string[]>): Sliced<Result> {
+  return new ArrayList(yield* search);
+}
+
 export function regexLibrary(regexes: RegexCache): readonly Overload[] {
   const find: Implementation = (text, pattern) => {
     if (typeof text !== 'string' || typeof pattern !== 'string') return noSuchOverload();
@@ -88,13 +102,33 @@ export function regexLibrary(regexes: RegexCache): readonly Overload[] {
     if (typeof text !== 'string' || typeof pattern !== 'string') return noSuchOverload();
     const regex = regexes.compile(pattern);
     if (regex instanceof CelError) return new CelError(`Illegal regex: ${regex.message}`);
-    const max = typeof limit === 'bigint' && limit >= 0n ? Number(limit) : Number.POSITIVE_INFINITY;
-    return new ArrayList(regex.findAll(text, max));
+    return new ArrayList(regex.findAll(text, limitOf(limit)));
+  };
+  const longSearch = (
+    text: Value,
+    pattern: Value,
+  ): { readonly regex: Regex; readonly text: string } | undefined => {
+    if (typeof text !== 'string' || typeof pattern !== 'string') return undefined;
+    const regex = regexes.compile(pattern);
+    return regex instanceof CelError || !regex.isLong(text) ? undefined : { regex, text };
+  };
+  const slicedFind: SlicedImplementation = ([text, pattern], pace) => {
+    const long = longSearch(text, pattern);
+    return long && firstOf(long.regex.slicedFindAll(long.text, 1, pace));
+  };
+  const slicedFindAll: SlicedImplementation = ([text, pattern, limit], pace) => {
+    const long = longSearch(text, pattern);
+    return long && listOf(long.regex.slicedFindAll(long.text, limitOf(limit), pace));
   };
   return [
-    overload('string_find_string', 'string->find(string) string', find),
-    overload('string_find_all_string', 'string->findAll(string) list(string)', findAll),
-    overload('string_find_all_string_int', 'string->findAll(string, int) list(string)', findAll),
+    overload('string_find_string', 'string->find(string) string', find, slicedFind),
+    overload('string_find_all_string', 'string->findAll(string) list(string)', findAll, slicedFindAll),
+    overload(
+      'string_find_all_string_int',
+      'string->findAll(string, int) list(string)',
+      findAll,
+      slicedFindAll,
+    ),
   ];
 }
 

@@ -2,18 +2,8 @@
 
 import type { Constant, ListExpr, MapExpr, StructExpr } from './ast.ts';
 import type { CompiledNode, NodeCompiler } from './compiled-node.ts';
-import { Frame, NO_BINDINGS } from './frame.ts';
-import {
-  ArrayList,
-  CelError,
-  EntryMap,
-  Optional,
-  Uint,
-  typeName,
-  typeOf,
-  type Result,
-  type Value,
-} from './values.ts';
+import { strict } from './operands.ts';
+import { ArrayList, CelError, EntryMap, Optional, Uint, typeName, typeOf, type Value } from './values.ts';
 
 const LIST_COST = 10;
 const MAP_COST = 30;
@@ -30,10 +20,7 @@ export function constantValue(constant: Constant): Value {
   }
 }
 
-export function listNode(
-  compiler: NodeCompiler,
-  { elements, optionalIndices }: ListExpr,
-): CompiledNode {
+export function listNode(compiler: NodeCompiler, { elements, optionalIndices }: ListExpr): CompiledNode {
   const nodes = elements.map((element) => compiler.compile(element));
   const constants = nodes.map((node) => node.constant);
   if (
@@ -44,90 +31,88 @@ export function listNode(
     const constant = new ArrayList(constants);
     return { run: () => constant, constant };
   }
-  const runs = nodes.map((node) => node.run);
-  const optional = runs.map((_run, i) => optionalIndices.includes(i));
-  return {
-    run: (frame) => {
-      const values: Value[] = [];
-      for (let i = 0; i < runs.length; i++) {
-        const value = runs[i](frame);
-        if (value instanceof CelError) return value;
-        if (!optional[i]) values.push(value);
-        else if (!(value instanceof Optional)) return optionalNeeded('[', value);
-        else if (value.value !== undefined) values.push(value.value);
-      }
+  const optional = nodes.map((_node, i) => optionalIndices.includes(i));
+  return strict<Value[]>(nodes, {
+    begin: () => [],
+    take(values, i, value) {
+      if (!optional[i]) values.push(value);
+      else if (!(value instanceof Optional)) return optionalNeeded('[', value);
+      else if (value.value !== undefined) values.push(value.value);
+      return undefined;
+    },
+    end(frame, values) {
       frame.charge(LIST_COST);
       return new ArrayList(values);
     },
-  };
+  });
 }
 
 export function mapNode(compiler: NodeCompiler, expr: MapExpr): CompiledNode {
-  const entries = expr.entries.map((entry) => ({
-    key: compiler.compile(entry.key),
-    value: compiler.compile(entry.value),
-    optional: entry.optional,
-  }));
-  const build = (frame: Frame): EntryMap | CelError => {
-    const map = new EntryMap();
-    for (const entry of entries) {
-      const key = entry.key.run(frame);
-      if (key instanceof CelError) return key;
-      let value: Result | undefined = entry.value.run(frame);
-      if (value instanceof CelError) return value;
-      if (entry.optional) {
-        if (!(value instanceof Optional)) return optionalNeeded('{', value);
-        value = value.value;
-        if (value === undefined) continue;
-      }
-      if (map.insert(key, value)) continue;
-      return new CelError(
-        map.get(key) === undefined || typeof key === 'number'
-          ? `unsupported key type: ${typeName(typeOf(key))}`
-          : 'Failed with repeated key',
-      );
-    }
-    return map;
-  };
-  const constant = entries.every(
-    (entry) => !entry.optional && entry.key.constant !== undefined && entry.value.constant !== undefined,
-  );
-  if (compiler.scope.foldConstants && constant) {
-    const map = build(new Frame(NO_BINDINGS, 0, Number.POSITIVE_INFINITY, undefined));
-    if (!(map instanceof CelError)) return { run: () => map, constant: map };
+  const nodes = expr.entries.flatMap((entry) => [compiler.compile(entry.key), compiler.compile(entry.value)]);
+  const optional = expr.entries.map((entry) => entry.optional);
+  const constants = nodes.map((node) => node.constant);
+  if (compiler.scope.foldConstants && !optional.includes(true)) {
+    const map = constantMap(constants);
+    if (map !== undefined) return { run: () => map, constant: map };
   }
-  return {
-    run: (frame) => {
-      const map = build(frame);
-      if (!(map instanceof CelError)) frame.charge(MAP_COST);
+  return strict<{ readonly map: EntryMap; key: Value }>(nodes, {
+    begin: () => ({ map: new EntryMap(), key: null }),
+    take(into, i, value) {
+      if (i % 2 === 0) {
+        into.key = value;
+        return undefined;
+      }
+      if (!optional[(i - 1) / 2]) return inserted(into.map, into.key, value);
+      if (!(value instanceof Optional)) return optionalNeeded('{', value);
+      return value.value === undefined ? undefined : inserted(into.map, into.key, value.value);
+    },
+    end(frame, { map }) {
+      frame.charge(MAP_COST);
       return map;
     },
-  };
+  });
 }
 
 export function structNode(compiler: NodeCompiler, expr: StructExpr): CompiledNode {
   const reference = compiler.scope.references?.get(expr.id);
   const name = reference?.kind === 'type' ? reference.name : expr.name;
   const declaration = compiler.scope.struct(name);
-  const fields = expr.fields.map((field) => ({
-    name: field.name,
-    run: compiler.compile(field.value).run,
-    optional: field.optional,
-  }));
-  return {
-    run: (frame) => {
-      const values: Map<string, Value> = new Map();
-      for (const field of fields) {
-        const value = field.run(frame);
-        if (value instanceof CelError) return value;
-        if (!field.optional) values.set(field.name, value);
-        else if (!(value instanceof Optional)) return optionalNeeded('{', value);
-        else if (value.value !== undefined) values.set(field.name, value.value);
-      }
+  const { fields } = expr;
+  const nodes = fields.map((field) => compiler.compile(field.value));
+  return strict<Map<string, Value>>(nodes, {
+    begin: () => new Map(),
+    take(values, i, value) {
+      if (!fields[i].optional) values.set(fields[i].name, value);
+      else if (!(value instanceof Optional)) return optionalNeeded('{', value);
+      else if (value.value !== undefined) values.set(fields[i].name, value.value);
+      return undefined;
+    },
+    end(frame, values) {
       frame.charge(STRUCT_COST);
       return declaration?.make?.(values) ?? new CelError(`unknown type: ${name}`);
     },
-  };
+  });
+}
+
+/** A map of constants; undefined where something is none, or a key is none or stands twice. */
+function constantMap(values: readonly (Value | undefined)[]): EntryMap | undefined {
+  const map = new EntryMap();
+  for (let i = 0; i < values.length; i += 2) {
+    const key = values[i];
+    const value = values[i + 1];
+    if (key === undefined || value === undefined || inserted(map, key, value) !== undefined) return undefined;
+  }
+  return map;
+}
+
+/** @returns what is wrong with the key */
+function inserted(map: EntryMap, key: Value, value: Value): CelError | undefined {
+  if (map.insert(key, value)) return undefined;
+  return new CelError(
+    map.get(key) === undefined || typeof key === 'number'
+      ? `unsupported key type: ${typeName(typeOf(key))}`
+      : 'Failed with repeated key',
+  );
 }
 
 function optionalNeeded(where: string, value: Value): CelError {

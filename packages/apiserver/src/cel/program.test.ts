@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Sliced } from '../api/sliced.ts';
 import { type Decision } from '../api/user-info.ts';
 import { declareSchema, declareType } from './declarations.ts';
 import { BaseEnvironment, CURRENT_VERSION, RUNTIME_LIMITS } from './environment.ts';
@@ -6,7 +7,7 @@ import { escapeFieldName, unescapeFieldName } from './field-names.ts';
 import { typedResult, untypedValue } from './json-values.ts';
 import { AuthorizerValue, ResourceCheck, type AuthorizationQuestion } from './library-authorizer.ts';
 import { jsonOf, mutationStructs, placeError } from './mutation-types.ts';
-import { compile, type Program } from './program.ts';
+import { compile, type Outcome, type Program } from './program.ts';
 import {
   ADMISSION_REQUEST,
   admissionEnvironment,
@@ -29,6 +30,12 @@ function program(expression: string, environment = PLAIN): Program {
   const compiled = compile(expression, environment);
   if (compiled.issues !== undefined) throw new Error(compiled.text);
   return compiled.program;
+}
+
+/** The outcome of a variable that takes no time. */
+// oxlint-disable-next-line require-yield -- it is never put down
+function* given(outcome: Outcome): Sliced<Outcome> {
+  return outcome;
 }
 
 /** A value that must be one. */
@@ -197,7 +204,7 @@ describe('variables of the API', () => {
           'n',
           () => {
             evaluated++;
-            return { kind: 'value', value: 3n, cost: 7 };
+            return given({ kind: 'value', value: 3n, cost: 7 });
           },
         ],
       ]),
@@ -225,7 +232,7 @@ describe('variables of the API', () => {
       variables: new Map([['n', DYN]]),
     });
     const variables = new ComposedVariables(
-      new Map([['n', () => ({ kind: 'error', message: 'no such key: a', cost: 1 })]]),
+      new Map([['n', () => given({ kind: 'error', message: 'no such key: a', cost: 1 })]]),
     );
     expect(program('variables.n == 1', environment).evaluate(bindingsOf({ variables }))).toMatchObject({
       kind: 'error',

@@ -3,13 +3,14 @@
  * program is pure: it may be kept and evaluated as often as there are objects.
  */
 
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import { check, type Checked } from './checker.ts';
 import { type Environment } from './environment.ts';
 import { estimateCost } from './cost-estimate.ts';
 import { type SizeOf } from './cost-of-calls.ts';
 import { type Range } from './cost-range.ts';
-import { compileTree } from './evaluator.ts';
-import { CostExceeded, Frame, Interrupted, type Bindings, type Evaluate } from './frame.ts';
+import { compileTree, type Tree } from './evaluator.ts';
+import { CostExceeded, Frame, Interrupted, type Bindings } from './frame.ts';
 import { parse } from './parser.ts';
 import { PendingDecision, type AuthorizationQuestion } from './library-authorizer.ts';
 import { Source, type CelIssue } from './source.ts';
@@ -38,23 +39,21 @@ export class Program {
   readonly type: CelType;
   /** Why it gives an error whatever it is evaluated over: a constant that is no value of its type. */
   readonly failure: string | undefined;
-  private readonly run: Evaluate;
-  private readonly slotCount: number;
+  private readonly tree: Tree;
 
   constructor(checked: Checked, environment: Environment) {
     this.checked = checked;
     this.type = checked.type;
-    const { run, slotCount, failure } = compileTree(checked.expr, {
+    this.tree = compileTree(checked.expr, {
       container: environment.container,
       functions: environment.functions,
       namedTypes: environment.namedTypes,
       struct: (name) => environment.struct(name),
       references: checked.references,
       foldConstants: environment.foldConstants,
+      lazyVariable: environment.lazyVariable,
     });
-    this.failure = failure;
-    this.run = run;
-    this.slotCount = slotCount;
+    this.failure = this.tree.failure;
   }
 
   /** What it may cost by the sizes data may have, before it runs. */
@@ -67,14 +66,23 @@ export class Program {
    * @param stop asked now and then by folds whether to give up
    */
   evaluate(bindings: Bindings, costMax = Number.POSITIVE_INFINITY, stop?: () => boolean): Outcome {
-    const frame = new Frame(bindings, this.slotCount, costMax, stop);
-    return runFrame(this.run, frame);
+    const frame = this.frame(bindings, costMax, WITHOUT_PAUSE, stop);
+    return finish(outcomeOf(this.tree, frame));
+  }
+
+  /** The same, put down wherever the pace wants that. */
+  sliced(bindings: Bindings, costMax: number, pace: Pace): Sliced<Outcome> {
+    return outcomeOf(this.tree, this.frame(bindings, costMax, pace));
+  }
+
+  private frame(bindings: Bindings, costMax: number, pace: Pace, stop?: () => boolean): Frame {
+    return new Frame({ bindings, slotCount: this.tree.slotCount, costMax, pace, stop });
   }
 }
 
-function runFrame(run: Evaluate, frame: Frame): Outcome {
+function* outcomeOf({ node }: Tree, frame: Frame): Sliced<Outcome> {
   try {
-    const result = run(frame);
+    const result = node.run === undefined ? yield* node.sliced(frame) : node.run(frame);
     const { cost } = frame;
     return result instanceof CelError
       ? { kind: 'error', message: result.message, cost }
@@ -117,13 +125,17 @@ export function evaluateUnchecked(expression: string, environment: Environment, 
   const source = new Source(expression);
   const parsed = parse(source, environment.parserOptions);
   if (parsed.issues !== undefined) return { kind: 'error', message: source.showAll(parsed.issues), cost: 0 };
-  const { run, slotCount } = compileTree(parsed.expr, {
+  const tree = compileTree(parsed.expr, {
     container: environment.container,
     functions: environment.functions,
     namedTypes: environment.namedTypes,
     struct: (name) => environment.struct(name),
     references: undefined,
     foldConstants: false,
+    lazyVariable: undefined,
   });
-  return runFrame(run, new Frame(bindings, slotCount, Number.POSITIVE_INFINITY, undefined));
+  const costMax = Number.POSITIVE_INFINITY;
+  return finish(
+    outcomeOf(tree, new Frame({ bindings, slotCount: tree.slotCount, costMax, pace: WITHOUT_PAUSE })),
+  );
 }

@@ -1,36 +1,69 @@
 /**
  * Regular expressions of expressions and schemas: RE2's syntax and its linear time, through re2js. Compiled patterns
- * are kept by whoever owns the cache, up to a number; none is kept by the module.
+ * are kept by whoever owns the cache, up to a number; none is kept by the module. A search that takes long can be done in
+ * slices, by an engine of our own over what re2js compiled.
  */
 
 import { RE2JS, RE2JSException } from 're2js';
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
+import { search, type Place, type RegexProgram } from './regex-search.ts';
 import { CelError } from './values.ts';
 
 /** Patterns that come from data, not from the text of a rule, may be many; beyond this the oldest is dropped. */
 const PATTERNS_MAX = 256;
 
-export interface Regex {
-  /** Whether some part of the text matches. */
-  test(text: string): boolean;
-  /** The first parts that match, at most `limit`, from left to right without overlap. */
-  findAll(text: string, limit: number): readonly string[];
-}
+/** Code units of a pattern. To compile one takes 3 µs for each; Go draws the line at 128 MB of instructions. */
+const PATTERN_LENGTH_MAX = 32 * 1024;
 
-class Compiled implements Regex {
+/** Characters times instructions: the most that re2js is given, which works on it in one go for up to 10 ms. */
+const QUICK_STEPS_MAX = 400_000;
+
+export class Regex {
   private readonly regex: RE2JS;
+  private readonly program: RegexProgram;
 
   constructor(regex: RE2JS) {
     this.regex = regex;
+    this.program = regex.re2().prog;
   }
 
+  /** Whether a search may take long: then it is to be done in slices. */
+  isLong(text: string): boolean {
+    return text.length * this.program.inst.length > QUICK_STEPS_MAX;
+  }
+
+  /** Whether some part of the text matches. */
   test(text: string): boolean {
     return this.regex.test(text);
   }
 
+  *slicedTest(text: string, pace: Pace): Sliced<boolean> {
+    if (!this.isLong(text)) return this.regex.test(text);
+    return (yield* search(this.program, text, 0, pace, true)) !== undefined;
+  }
+
+  /** The first parts that match, at most `limit`, from left to right without overlap. */
   findAll(text: string, limit: number): readonly string[] {
+    return finish(this.slicedFindAll(text, limit, WITHOUT_PAUSE));
+  }
+
+  /** As Go's FindAllString: an empty match right behind another one is none. */
+  *slicedFindAll(text: string, limit: number, pace: Pace): Sliced<readonly string[]> {
     const found: string[] = [];
+    const long = this.isLong(text);
     const matcher = this.regex.matcher(text);
-    while (found.length < limit && matcher.find()) found.push(matcher.group() ?? '');
+    let end = -1;
+    for (let at = 0; at <= text.length && found.length < limit;) {
+      let place: Place | undefined;
+      if (long) place = yield* search(this.program, text, at, pace);
+      else if (matcher.find(at)) place = { from: matcher.start(), to: matcher.end() };
+      if (place === undefined) break;
+      const { from, to } = place;
+      if (to > from || from !== end) found.push(text.slice(from, to));
+      if (to > at) at = to;
+      else at += (text.codePointAt(at) ?? 0) > 0xff_ff ? 2 : 1;
+      end = to;
+    }
     return found;
   }
 }
@@ -55,8 +88,11 @@ export class RegexCache {
 }
 
 export function compileRegex(pattern: string): Regex | CelError {
+  if (pattern.length > PATTERN_LENGTH_MAX) {
+    return new CelError('error parsing regexp: expression too large');
+  }
   try {
-    return new Compiled(RE2JS.compile(pattern));
+    return new Regex(RE2JS.compile(pattern));
   } catch (error) {
     if (error instanceof RE2JSException) return new CelError(error.message);
     throw error;

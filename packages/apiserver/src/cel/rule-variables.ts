@@ -7,6 +7,7 @@
  * as Kubernetes gives them (`kubernetes.AdmissionRequest`).
  */
 
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import { type Declaration, type FieldDeclaration, structsOf } from './declarations.ts';
 import { type BaseEnvironment, type Environment, type EnvironmentParts } from './environment.ts';
 import { AUTHORIZER_TYPES, PendingDecision } from './library-authorizer.ts';
@@ -23,7 +24,7 @@ import {
   TIMESTAMP,
   type CelType,
 } from './types.ts';
-import { CelError, CelObject, type Result, type Value } from './values.ts';
+import { CelError, LazyObject, type Result, type Value } from './values.ts';
 
 function plain(type: CelType, shape: Declaration['shape'] = { kind: 'scalar' }): Declaration {
   return { type, shape, nullable: true, maxElements: 0, minSize: 1 };
@@ -173,7 +174,7 @@ export function admissionEnvironment(
         return { name, field: (field) => composed.get(field) };
       return own(name) ?? outer?.(name);
     },
-    rest,
+    composed === undefined ? rest : { ...rest, lazyVariable: 'variables' },
   );
 }
 
@@ -182,27 +183,33 @@ export function authorizationEnvironment(base: BaseEnvironment): Environment {
   return base.extend({ request: SUBJECT_ACCESS_REVIEW.type }, structsOf(SUBJECT_ACCESS_REVIEW));
 }
 
+/** How a variable of a policy is worked out; an error for one that cannot be evaluated at all. */
+export type VariableDefinition = (pace: Pace) => Sliced<Outcome> | CelError;
+
 /** The variable `variables` of a policy: each is evaluated when it is asked for first, once for an object. */
-export class ComposedVariables extends CelObject {
+export class ComposedVariables extends LazyObject {
   override readonly type: CelType = structOf(VARIABLES);
-  private readonly definitions: ReadonlyMap<string, () => Outcome | CelError>;
+  private readonly definitions: ReadonlyMap<string, VariableDefinition>;
   private readonly known: Map<string, Result> = new Map();
   /** What the variables cost so far; whoever has the budget takes it off. */
   cost = 0;
 
-  /** @param definitions an error stands for one that cannot be evaluated at all */
-  constructor(definitions: ReadonlyMap<string, () => Outcome | CelError>) {
+  constructor(definitions: ReadonlyMap<string, VariableDefinition>) {
     super();
     this.definitions = definitions;
   }
 
   override field(name: string): Result {
+    return finish(this.slicedField(name, WITHOUT_PAUSE));
+  }
+
+  override *slicedField(name: string, pace: Pace): Sliced<Result> {
     const known = this.known.get(name);
     if (known !== undefined) return known;
-    const evaluate = this.definitions.get(name);
-    if (evaluate === undefined) return new CelError(`no such key: ${name}`);
-    const outcome = evaluate();
-    if (outcome instanceof CelError) return outcome;
+    const evaluation = this.definitions.get(name)?.(pace);
+    if (evaluation === undefined) return new CelError(`no such key: ${name}`);
+    if (evaluation instanceof CelError) return evaluation;
+    const outcome = yield* evaluation;
     // What has to be asked first is evaluated again, and paid then.
     if (outcome.kind === 'undecided') throw new PendingDecision(outcome.question);
     this.cost += outcome.cost;

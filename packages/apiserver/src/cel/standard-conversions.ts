@@ -4,8 +4,9 @@
  */
 
 import { INT_MAX, INT_MIN, UINT_MAX } from './literals.ts';
-import { overload, type Implementation, type Overload } from './functions.ts';
+import { overload, type Implementation, type Overload, type SlicedImplementation } from './functions.ts';
 import { type RegexCache } from './regex.ts';
+import { indexIn } from './substring.ts';
 import {
   calendarParts,
   formatDuration,
@@ -231,11 +232,16 @@ export function stringFunctions(regexes: RegexCache): readonly Overload[] {
     const regex = regexes.compile(pattern);
     return regex instanceof CelError ? regex : regex.test(text);
   });
+  const slicedMatches: SlicedImplementation = ([text, pattern], pace) => {
+    if (typeof text !== 'string' || typeof pattern !== 'string') return undefined;
+    const regex = regexes.compile(pattern);
+    return regex instanceof CelError || !regex.isLong(text) ? undefined : regex.slicedTest(text, pace);
+  };
   return [
     overload(
       'contains_string',
       'string->contains(string) bool',
-      onStrings((a, b) => a.includes(b)),
+      onStrings((a, b) => indexIn(a, b) >= 0),
     ),
     overload(
       'ends_with_string',
@@ -247,7 +253,7 @@ export function stringFunctions(regexes: RegexCache): readonly Overload[] {
       'string->startsWith(string) bool',
       onStrings((a, b) => a.startsWith(b)),
     ),
-    overload('matches', 'matches(string, string) bool', matches),
-    overload('matches_string', 'string->matches(string) bool', matches),
+    overload('matches', 'matches(string, string) bool', matches, slicedMatches),
+    overload('matches_string', 'string->matches(string) bool', matches, slicedMatches),
   ];
 }

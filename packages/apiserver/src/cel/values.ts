@@ -6,6 +6,7 @@
  * Modelled on CEL-go's common/types: its equality across numeric types, its conversion and error texts.
  */
 
+import type { Pace, Sliced } from '../api/sliced.ts';
 import {
   CelType,
   BOOL,
@@ -246,6 +247,11 @@ export abstract class CelObject {
   abstract has(name: string): boolean | CelError;
   /** The names of the fields that are set. */
   abstract names(): readonly string[];
+}
+
+/** An object whose fields are worked out when they are asked for. */
+export abstract class LazyObject extends CelObject {
+  abstract slicedField(name: string, pace: Pace): Sliced<Value | CelError>;
 }
 
 /** A value of a library's own type (an IP, a quantity, an authorizer). */

@@ -9,6 +9,7 @@
 import { equalJson } from '../api/equal.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { SizeOf } from '../cel/cost-of-calls.ts';
 import { costExceededText, STATIC_LIMITS, timesCardinality } from '../cel/cost-estimate.ts';
 import { declareSchema, sizesOf, structsOf, type Declaration } from '../cel/declarations.ts';
@@ -29,7 +30,7 @@ import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts'
 import { schemaAt } from './field-paths.ts';
 import { goRule } from './go-form.ts';
 import type { RuleEvaluation, Rules } from './rules.ts';
-import { keyText } from './validate-value.ts';
+import { ERRORS_MAX, keyText } from './validate-value.ts';
 
 const VALIDATIONS = 'x-kubernetes-validations';
 const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
@@ -48,10 +49,10 @@ export class CelRules implements Rules {
     new DefinitionWalk(errors, this.base).schema(schema, path);
   };
 
-  evaluate({ schema, value, old }: RuleEvaluation): readonly FieldError[] {
+  *evaluate({ schema, value, old }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
     if (!schema.holdsRules) return [];
-    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root));
-    walk.node(schema, value, old, undefined, true);
+    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace);
+    yield* walk.node(schema, value, old, undefined, true);
     return walk.errors.list;
   }
 
@@ -273,31 +274,33 @@ class ObjectWalk {
   /** The budget is used up, or one call was too dear: nothing more is evaluated. */
   private ended = false;
   private readonly compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined;
+  private readonly pace: Pace;
 
-  constructor(compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined) {
+  constructor(compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined, pace: Pace) {
     this.compiledOf = compiledOf;
+    this.pace = pace;
   }
 
   /** @param path undefined at an object's top */
-  node(
+  *node(
     schema: Structural,
     value: Json,
     old: Json | undefined,
     path: FieldPath | undefined,
     root: boolean,
-  ): void {
+  ): Sliced<void> {
     if (this.ended || !schema.holdsRules || value === null) return;
-    if (schema.rules.length > 0) this.rules(schema, value, old, path, root);
-    if (Array.isArray(value)) this.items(schema, value, old, path);
-    else if (isJsonObject(value)) this.members(schema, value, old, path);
+    if (schema.rules.length > 0) yield* this.rules(schema, value, old, path, root);
+    if (Array.isArray(value)) yield* this.items(schema, value, old, path);
+    else if (isJsonObject(value)) yield* this.members(schema, value, old, path);
   }
 
-  private items(
+  private *items(
     schema: Structural,
     value: readonly Json[],
     old: Json | undefined,
     path: FieldPath | undefined,
-  ): void {
+  ): Sliced<void> {
     const { items, listMapKeys } = schema;
     if (items?.holdsRules !== true) return;
     const before = new Map<string, Json>();
@@ -306,16 +309,17 @@ class ObjectWalk {
     }
     for (let index = 0; index < value.length && !this.ended; index += 1) {
       const item = value[index];
-      this.node(items, item, before.get(keyText(listMapKeys, item)), (path ?? NOWHERE).index(index), false);
+      const was = before.get(keyText(listMapKeys, item));
+      yield* this.node(items, item, was, (path ?? NOWHERE).index(index), false);
     }
   }
 
-  private members(
+  private *members(
     schema: Structural,
     value: JsonObject,
     old: Json | undefined,
     path: FieldPath | undefined,
-  ): void {
+  ): Sliced<void> {
     const before = isJsonObject(old) ? old : undefined;
     for (const name in value) {
       if (this.ended || !Object.hasOwn(value, name)) continue;
@@ -329,17 +333,17 @@ class ObjectWalk {
           : named === undefined
             ? path.key(name)
             : path.child(name);
-      this.node(node, value[name], was, at, false);
+      yield* this.node(node, value[name], was, at, false);
     }
   }
 
-  private rules(
+  private *rules(
     schema: Structural,
     value: Json,
     old: Json | undefined,
     path: FieldPath | undefined,
     root: boolean,
-  ): void {
+  ): Sliced<void> {
     const compiled = this.compiledOf(schema, root);
     if (compiled === undefined) return;
     const { declaration } = compiled;
@@ -348,12 +352,13 @@ class ObjectWalk {
     const part = { schema, value, path, unchanged: () => old !== undefined && equalJson(value, old) };
     for (const rule of compiled.rules) {
       if (this.ended) break;
+      if (this.pace.due()) yield;
       if (rule.usesOld && before === undefined && !rule.optionalOld) continue;
-      this.rule(part, rule, self, before);
+      yield* this.rule(part, rule, self, before);
     }
   }
 
-  private rule(part: RulePart, rule: CompiledRule, self: Result, old: Result | undefined): void {
+  private *rule(part: RulePart, rule: CompiledRule, self: Result, old: Result | undefined): Sliced<void> {
     const { schema } = part;
     const at = part.path ?? NOWHERE;
     const refuse = (detail: string): void => this.errors.invalid(at, schema.type, detail);
@@ -364,10 +369,11 @@ class ObjectWalk {
       return;
     }
     const bindings = bindingsOf(self, old, rule.optionalOld);
-    const outcome = program.evaluate(bindings, Math.min(RUNTIME_LIMITS.perCall, this.budget));
+    const costMax = Math.min(RUNTIME_LIMITS.perCall, this.budget);
+    const outcome = yield* program.sliced(bindings, costMax, this.pace);
     this.budget -= outcome.cost;
     if (outcome.kind === 'value') {
-      if (outcome.value !== true) this.failed(part, rule, bindings);
+      if (outcome.value !== true) yield* this.failed(part, rule, bindings);
     } else if (outcome.kind === 'exceeded' && this.budget > 0) {
       refuse(
         `'${outcome.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${nameOf(rule.rule)}`,
@@ -384,15 +390,16 @@ class ObjectWalk {
       refuse('validation failed due to running out of cost budget, no further validation rules will be run');
       this.ended = true;
     }
+    if (this.errors.size >= ERRORS_MAX) this.ended = true;
   }
 
-  private failed(
+  private *failed(
     { schema, value, path, unchanged }: RulePart,
     compiled: CompiledRule,
     bindings: ReadonlyMap<string, Result>,
-  ): void {
+  ): Sliced<void> {
     const { rule } = compiled;
-    const message = this.messageOf(compiled, bindings);
+    const message = yield* this.messageOf(compiled, bindings);
     // What was wrong before and did not change is let pass; an expression that cannot be evaluated is not.
     if (!compiled.usesOld && unchanged()) return;
     const at = below(schema, path, text(rule, 'fieldPath'));
@@ -421,11 +428,12 @@ class ObjectWalk {
   }
 
   /** What the rule says; its own words where the expression gives none that can be shown. */
-  private messageOf({ rule, message }: CompiledRule, bindings: ReadonlyMap<string, Result>): string {
+  private *messageOf({ rule, message }: CompiledRule, bindings: ReadonlyMap<string, Result>): Sliced<string> {
     const plain = text(rule, 'message').trim();
     const usual = plain === '' ? `failed rule: ${text(rule, 'rule').trim()}` : plain;
     if (message?.program === undefined || this.budget <= 0) return usual;
-    const outcome = message.program.evaluate(bindings, Math.min(RUNTIME_LIMITS.perCall, this.budget));
+    const costMax = Math.min(RUNTIME_LIMITS.perCall, this.budget);
+    const outcome = yield* message.program.sliced(bindings, costMax, this.pace);
     this.budget -= outcome.cost;
     if (outcome.kind !== 'value' || typeof outcome.value !== 'string') return usual;
     const said = outcome.value.trim();

@@ -9,6 +9,7 @@ import { equalJson } from '../api/equal.ts';
 import type { Json } from '../api/json.ts';
 import type { GroupVersion, KubeObject } from '../api/meta.ts';
 import type { FieldError } from '../api/status.ts';
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { firstGeneration, keepField, withMetadata, withoutField } from '../registry/generation.ts';
 import {
@@ -133,11 +134,24 @@ export class CustomResource {
     old: KubeObject | undefined,
     context: StrategyContext,
     what: 'whole' | 'status',
-  ): FieldError[] {
+    pace: Pace,
+  ): Sliced<FieldError[]> {
     // With a webhook objects are checked in the version they are stored in: another one would mean another call.
     const version = this.converter.calls ? this.storage : this.versionOf(context);
     const to = { group: this.group, version: version.name };
-    return version.errors(this.convert(object, to), old && this.convert(old, to), what);
+    return version.errors(this.convert(object, to), old && this.convert(old, to), what, pace);
+  }
+
+  /** What a strategy says of objects, in one go and in slices. */
+  private checks(
+    what: 'whole' | 'status',
+  ): Required<Pick<Strategy, 'validate' | 'validateUpdate' | 'validateInSlices'>> {
+    return {
+      validate: (object, context) => finish(this.errors(object, undefined, context, what, WITHOUT_PAUSE)),
+      validateUpdate: (object, old, context) =>
+        finish(this.errors(object, old, context, what, WITHOUT_PAUSE)),
+      validateInSlices: (object, old, context, pace) => this.errors(object, old, context, what, pace),
+    };
   }
 
   private strategy(): Strategy {
@@ -147,12 +161,11 @@ export class CustomResource {
       ...(status ? { resetFields: [['status']] } : {}),
       prepareForCreate: (object, context) =>
         firstGeneration(this.versionOf(context).hasStatus ? withoutField(object, 'status') : object),
-      validate: (object, context) => this.errors(object, undefined, context, 'whole'),
+      ...this.checks('whole'),
       prepareForUpdate: (object, old, context) => {
         const kept = this.versionOf(context).hasStatus ? keepField(object, old, 'status') : object;
         return withGeneration(kept, old);
       },
-      validateUpdate: (object, old, context) => this.errors(object, old, context, 'whole'),
       warningsOnCreate: (object) => finalizerWarnings(object, undefined),
       warningsOnUpdate: (object, old) => finalizerWarnings(object, old),
     };
@@ -203,7 +216,7 @@ export class CustomResource {
         const kept = withMetadata(old, { managedFields });
         return keepField(kept, object, 'status');
       },
-      validateUpdate: (object, old, context) => this.errors(object, old, context, 'status'),
+      ...this.checks('status'),
       warningsOnUpdate: (object, old) => finalizerWarnings(object, old),
     };
   }

@@ -8,6 +8,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
 import type { FieldError } from '../api/status.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { RegexCache } from '../cel/regex.ts';
 import { asJson, asObject } from '../codec/object-codec.ts';
 import { conform, TypedError } from '../codec/typed.ts';
@@ -133,15 +134,25 @@ export class CustomVersion {
   }
 
   /** All that is wrong with an object of this version beyond its metadata. */
-  errors(object: KubeObject, old: KubeObject | undefined, part_: 'whole' | 'status'): FieldError[] {
+  *errors(
+    object: KubeObject,
+    old: KubeObject | undefined,
+    part_: 'whole' | 'status',
+    pace: Pace,
+  ): Sliced<FieldError[]> {
     const { structural, parts: shared } = this;
+    const { patterns } = shared;
     const value = asJson(object);
     const before = old === undefined ? undefined : asJson(old);
     const errors = new FieldErrors();
-    errors.list.push(...valueErrors({ schema: structural, value, old: before, patterns: shared.patterns }));
+    errors.list.push(...(yield* valueErrors({ schema: structural, value, old: before, patterns }, pace)));
     this.checkScale(errors, value, part_);
-    if (structural.holdsEmbedded) embeddedErrors(errors, structural, value, '', shared.objectMeta());
-    if (before === undefined || isSound(structural, before)) checkListTypes(errors, structural, value);
+    if (structural.holdsEmbedded) {
+      yield* embeddedErrors({ errors, objectMeta: shared.objectMeta(), pace }, structural, value, '');
+    }
+    if (before === undefined || (yield* isSound(structural, before, pace))) {
+      yield* checkListTypes(errors, structural, value, pace);
+    }
     if (errors.list.some(({ type }) => BLOCKING.has(type))) {
       if (structural.holdsRules) {
         errors.invalid(
@@ -151,7 +162,7 @@ export class CustomVersion {
         );
       }
     } else {
-      errors.list.push(...shared.rules.evaluate({ schema: structural, value, old: before }));
+      errors.list.push(...(yield* shared.rules.evaluate({ schema: structural, value, old: before }, pace)));
     }
     return errors.list;
   }
@@ -173,9 +184,9 @@ export class CustomVersion {
   }
 }
 
-function isSound(schema: Structural, value: JsonObject): boolean {
+function* isSound(schema: Structural, value: JsonObject, pace: Pace): Sliced<boolean> {
   const errors = new FieldErrors();
-  checkListTypes(errors, schema, value);
+  yield* checkListTypes(errors, schema, value, pace);
   return errors.size === 0;
 }
 

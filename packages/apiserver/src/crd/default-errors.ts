@@ -7,6 +7,7 @@
 
 import { equalJson } from '../api/equal.ts';
 import { isJsonObject, type Json } from '../api/json.ts';
+import { finish, WITHOUT_PAUSE } from '../api/sliced.ts';
 import type { RegexCache } from '../cel/regex.ts';
 import { prune } from '../schema/prune.ts';
 import { META_FIELDS, type Structural } from '../schema/structural.ts';
@@ -54,9 +55,11 @@ function checkDefault(
     errors.invalid(at, value, 'must not have unknown fields');
   }
   const before = errors.size;
-  if (!insideMeta) embeddedErrors(errors, schema, value, at.toString(), objectMeta);
+  if (!insideMeta) {
+    finish(embeddedErrors({ errors, objectMeta, pace: WITHOUT_PAUSE }, schema, value, at.toString()));
+  }
   if (errors.size > before) return;
-  errors.list.push(...valueErrors({ schema, value, at: at.toString(), patterns }));
+  errors.list.push(...finish(valueErrors({ schema, value, at: at.toString(), patterns }, WITHOUT_PAUSE)));
 }
 
 function pruned(schema: Structural, value: Json): Json {

@@ -7,6 +7,7 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { parseApiVersion } from '../api/meta.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { asObject } from '../codec/object-codec.ts';
 import { conform, TypedError } from '../codec/typed.ts';
 import { metadataErrors } from '../registry/metadata.ts';
@@ -16,31 +17,39 @@ import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { dns1035LabelErrors, pathSegmentErrors } from '../validation/names.ts';
 
+export interface EmbeddedCheck {
+  readonly errors: FieldErrors;
+  readonly objectMeta: StructSchema;
+  readonly pace: Pace;
+}
+
 /** Wrong about the objects inside of this one. @param at where the value is; empty for an object's top */
-export function embeddedErrors(
-  errors: FieldErrors,
+export function* embeddedErrors(
+  check: EmbeddedCheck,
   schema: Structural,
   value: Json,
   at: string,
-  objectMeta: StructSchema,
-): void {
+): Sliced<void> {
   if (Array.isArray(value)) {
     const { items } = schema;
     if (items === undefined || !items.holdsEmbedded) return;
     for (let index = 0; index < value.length; index += 1) {
-      embeddedErrors(errors, items, value[index], `${at}[${index}]`, objectMeta);
+      yield* embeddedErrors(check, items, value[index], `${at}[${index}]`);
     }
     return;
   }
   if (!isJsonObject(value)) return;
-  if (schema.embedded) checkEmbedded(errors, value, at, objectMeta);
+  if (schema.embedded) {
+    if (check.pace.due()) yield;
+    checkEmbedded(check.errors, value, at, check.objectMeta);
+  }
   for (const name in value) {
     if (!Object.hasOwn(value, name)) continue;
     const named = schema.properties.get(name);
     const node = named ?? schema.additional;
     if (node === undefined || !node.holdsEmbedded) continue;
     const inner = named === undefined ? `${at}[${name}]` : child(at, name);
-    embeddedErrors(errors, node, value[name], inner, objectMeta);
+    yield* embeddedErrors(check, node, value[name], inner);
   }
 }
 

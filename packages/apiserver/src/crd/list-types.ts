@@ -5,78 +5,96 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { textOf } from './validate-value.ts';
 
-export function checkListTypes(errors: FieldErrors, schema: Structural, object: JsonObject): void {
-  checkObject(errors, schema, object, undefined);
-}
+/** Items whose keys are taken between two looks at the pace. */
+const LOOK_ITEMS = 256;
 
-function checkObject(
+export function* checkListTypes(
   errors: FieldErrors,
   schema: Structural,
   object: JsonObject,
-  path: FieldPath | undefined,
-): void {
-  if (schema.properties.size === 0 && schema.additional === undefined) return;
-  for (const name in object) {
-    if (!Object.hasOwn(object, name)) continue;
-    const value = object[name];
-    if (typeof value !== 'object' || value === null) continue;
-    const named = schema.properties.get(name);
-    if (named !== undefined) {
-      check(errors, named, value, path === undefined ? FieldPath.of(name) : path.child(name));
-    } else if (schema.additional !== undefined) {
-      check(
-        errors,
-        schema.additional,
-        value,
-        path === undefined ? FieldPath.of(`[${name}]`) : path.key(name),
-      );
+  pace: Pace,
+): Sliced<void> {
+  if (schema.holdsListTypes) yield* new ListTypes(errors, pace).object(schema, object, undefined);
+}
+
+class ListTypes {
+  private readonly errors: FieldErrors;
+  private readonly pace: Pace;
+
+  constructor(errors: FieldErrors, pace: Pace) {
+    this.errors = errors;
+    this.pace = pace;
+  }
+
+  /** @param path undefined at an object's top */
+  *object(schema: Structural, object: JsonObject, path: FieldPath | undefined): Sliced<void> {
+    const { properties, additional } = schema;
+    for (const name in object) {
+      if (!Object.hasOwn(object, name)) continue;
+      const value = object[name];
+      const named = properties.get(name);
+      const node = named ?? additional;
+      if (typeof value !== 'object' || value === null || node?.holdsListTypes !== true) continue;
+      const at = named === undefined ? `[${name}]` : name;
+      if (path === undefined) yield* this.value(node, value, FieldPath.of(at));
+      else yield* this.value(node, value, named === undefined ? path.key(name) : path.child(name));
     }
+  }
+
+  private *value(schema: Structural, value: Json, path: FieldPath): Sliced<void> {
+    if (this.pace.due()) yield;
+    if (Array.isArray(value)) yield* this.list(schema, value, path);
+    else if (isJsonObject(value)) yield* this.object(schema, value, path);
+  }
+
+  private *list(schema: Structural, list: readonly Json[], path: FieldPath): Sliced<void> {
+    const { items, listType, listMapKeys } = schema;
+    if (listType === 'set') {
+      const texts = yield* this.texts(list, textOf);
+      for (const index of repeated(texts)) this.errors.duplicate(path.index(index), list[index]);
+    } else if (listType === 'map') {
+      yield* this.keys(listMapKeys, list, path);
+    }
+    if (items?.holdsListTypes !== true) return;
+    for (let index = 0; index < list.length; index += 1) {
+      yield* this.value(items, list[index], path.index(index));
+    }
+  }
+
+  private *keys(keys: readonly string[], list: readonly Json[], path: FieldPath): Sliced<void> {
+    for (let index = 0; index < list.length; index += 1) {
+      const item = list[index];
+      if (item !== null && !isJsonObject(item)) {
+        this.errors.invalid(path.index(index), item, 'must be an object for an array of list-type map');
+        return;
+      }
+    }
+    const texts = yield* this.texts(list, (item) => textOf(keyOf(keys, item)));
+    for (const index of repeated(texts)) {
+      this.errors.duplicate(path.index(index), keyOf(keys, list[index]));
+    }
+  }
+
+  private *texts(list: readonly Json[], textOfItem: (item: Json) => string): Sliced<string[]> {
+    const texts: string[] = [];
+    for (const item of list) {
+      if (texts.length % LOOK_ITEMS === 0 && this.pace.due()) yield;
+      texts.push(textOfItem(item));
+    }
+    return texts;
   }
 }
 
-function check(errors: FieldErrors, schema: Structural, value: Json, path: FieldPath): void {
-  if (Array.isArray(value)) checkList(errors, schema, value, path);
-  else if (isJsonObject(value)) checkObject(errors, schema, value, path);
-}
-
-function checkList(errors: FieldErrors, schema: Structural, list: readonly Json[], path: FieldPath): void {
-  if (schema.listType === 'set') {
-    for (const index of repeated(list.map((item) => textOf(item)))) {
-      errors.duplicate(path.index(index), list[index]);
-    }
-  } else if (schema.listType === 'map') {
-    checkKeys(errors, schema.listMapKeys, list, path);
-  }
-  const { items } = schema;
-  if (items === undefined) return;
-  for (let index = 0; index < list.length; index += 1) check(errors, items, list[index], path.index(index));
-}
-
-function checkKeys(
-  errors: FieldErrors,
-  keys: readonly string[],
-  list: readonly Json[],
-  path: FieldPath,
-): void {
-  for (let index = 0; index < list.length; index += 1) {
-    const item = list[index];
-    if (item !== null && !isJsonObject(item)) {
-      errors.invalid(path.index(index), item, 'must be an object for an array of list-type map');
-      return;
-    }
-  }
-  const named = list.map((item) => {
-    const key: Record<string, Json> = {};
-    for (const name of keys) if (isJsonObject(item) && Object.hasOwn(item, name)) key[name] = item[name];
-    return key;
-  });
-  for (const index of repeated(named.map((key) => textOf(key))))
-    errors.duplicate(path.index(index), named[index]);
+function keyOf(keys: readonly string[], item: Json): JsonObject {
+  const key: Record<string, Json> = {};
+  for (const name of keys) if (isJsonObject(item) && Object.hasOwn(item, name)) key[name] = item[name];
+  return key;
 }
 
 /** Places of the second one of each text that stands more than once. */

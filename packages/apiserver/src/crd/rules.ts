@@ -5,6 +5,7 @@
 
 import type { JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { Structural } from '../schema/structural.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
@@ -22,5 +23,5 @@ export interface RuleEvaluation {
 export interface Rules {
   readonly check: RuleCheck;
   /** What the rules refuse. */
-  evaluate(evaluation: RuleEvaluation): readonly FieldError[];
+  evaluate(evaluation: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]>;
 }

@@ -9,6 +9,7 @@
 import { equalJson } from '../api/equal.ts';
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { CelError } from '../cel/values.ts';
 import type { RegexCache } from '../cel/regex.ts';
 import type { Structural } from '../schema/structural.ts';
@@ -20,7 +21,10 @@ import { hasFormat } from './formats.ts';
 const NOWHERE = FieldPath.of('<nil>');
 
 /** Beyond so many errors nobody reads on. */
-const ERRORS_MAX = 1_000;
+export const ERRORS_MAX = 1_000;
+
+/** Values that are looked at between two looks at the pace: some 20 µs. */
+const LOOK_VALUES = 64;
 
 export interface ValueCheck {
   readonly schema: Structural;
@@ -33,43 +37,97 @@ export interface ValueCheck {
 }
 
 /** All that is wrong. */
-export function valueErrors({ schema, value, old, at = '', patterns }: ValueCheck): FieldError[] {
-  const walk = new Validation(patterns, at);
-  walk.value(schema, value, old, '');
+export function* valueErrors(
+  { schema, value, old, at = '', patterns }: ValueCheck,
+  pace: Pace,
+): Sliced<FieldError[]> {
+  const walk = new Validation({ patterns, pace, prefix: at });
+  yield* walk.value(schema, value, old, '');
   return walk.errors.list;
+}
+
+interface ValidationParts {
+  readonly patterns: RegexCache;
+  readonly pace: Pace;
+  /** Before every path that is told; texts in Go's sentences go without it. */
+  readonly prefix: string;
 }
 
 class Validation {
   readonly errors = new FieldErrors();
-  private readonly patterns: RegexCache;
-  /** Before every path that is told; texts in Go's sentences go without it. */
+  private readonly parts: ValidationParts;
   private readonly prefix: string;
+  private looked = 0;
+  /** A part of the value that is looked at was seen to be another one than before: then so is the value. */
+  private changed = false;
 
-  constructor(patterns: RegexCache, prefix: string) {
-    this.patterns = patterns;
-    this.prefix = prefix;
+  constructor(parts: ValidationParts) {
+    this.parts = parts;
+    this.prefix = parts.prefix;
   }
 
   /** @returns whether nothing is wrong */
-  value(schema: Structural, value: Json, old: Json | undefined, name: string): boolean {
-    const { list } = this.errors;
-    const before = list.length;
+  *value(schema: Structural, value: Json, old: Json | undefined, name: string): Sliced<boolean> {
+    const before = this.errors.size;
     if (before >= ERRORS_MAX) return false;
+    if (this.due()) yield;
+    const around = this.changed;
+    this.changed = false;
     if (value === null) {
       this.nothing(schema, name);
     } else {
       this.type(schema, value, name);
-      this.combinations(schema, value, old, name);
-      if (typeof value === 'string') this.text(schema, value, name);
+      if (combines(schema)) yield* this.combinations(schema, value, old, name);
+      if (typeof value === 'string') yield* this.text(schema, value, name);
       this.number(schema, value, name);
-      if (Array.isArray(value)) this.list(schema, value, old, name);
+      if (Array.isArray(value)) yield* this.list(schema, value, old, name);
       this.enumerated(schema, value, name);
-      if (isJsonObject(value)) this.object(schema, value, old, name);
+      if (isJsonObject(value)) yield* this.object(schema, value, old, name);
     }
+    const valid = this.settled(before, value, old);
+    this.changed ||= around;
+    return valid;
+  }
+
+  /** The same for what holds no others, of which there may be very many; undefined: it is not that plain. */
+  private plain(schema: Structural, value: Json, old: Json | undefined, name: string): boolean | undefined {
+    if (typeof value === 'object' && !(value instanceof JsonFloat)) return undefined;
+    if (combines(schema) || (typeof value === 'string' && schema.pattern !== '')) return undefined;
+    const before = this.errors.size;
+    if (before >= ERRORS_MAX) return false;
+    this.looked += 1;
+    this.type(schema, value, name);
+    if (typeof value === 'string') {
+      this.length(schema, value, name);
+      this.format(schema, value, name);
+    }
+    this.number(schema, value, name);
+    this.enumerated(schema, value, name);
+    const around = this.changed;
+    this.changed = false;
+    const valid = this.settled(before, value, old);
+    this.changed ||= around;
+    return valid;
+  }
+
+  /** What is wrong since then is let pass where the value is the old one. @returns whether nothing is wrong */
+  private settled(before: number, value: Json, old: Json | undefined): boolean {
+    const { list } = this.errors;
     if (list.length === before) return true;
-    if (old === undefined || !equalJson(value, old)) return false;
-    list.length = before;
-    return true;
+    if (old === undefined || this.changed) return false;
+    if (equalJson(value, old)) {
+      list.length = before;
+      return true;
+    }
+    this.changed = true;
+    return false;
+  }
+
+  private due(): boolean {
+    this.looked += 1;
+    if (this.looked < LOOK_VALUES) return false;
+    this.looked = 0;
+    return this.parts.pace.due();
   }
 
   private nothing(schema: Structural, name: string): void {
@@ -98,17 +156,17 @@ class Validation {
     );
   }
 
-  private combinations(schema: Structural, value: Json, old: Json | undefined, name: string): void {
+  private *combinations(schema: Structural, value: Json, old: Json | undefined, name: string): Sliced<void> {
     const shown = JSON.stringify(name);
     if (schema.anyOf.length > 0) {
-      const { valid, best } = this.tried(schema.anyOf, value, old, name, true);
+      const { valid, best } = yield* this.tried(schema.anyOf, value, old, name, true);
       if (valid === 0) {
         this.composite(`${shown} must validate at least one schema (anyOf)`);
         this.errors.list.push(...best);
       }
     }
     if (schema.oneOf.length > 0) {
-      const { valid, best } = this.tried(schema.oneOf, value, old, name, false);
+      const { valid, best } = yield* this.tried(schema.oneOf, value, old, name, false);
       if (valid !== 1) {
         const found = valid === 0 ? 'Found none valid' : `Found ${valid} valid alternatives`;
         this.composite(`${shown} must validate one and only one schema (oneOf). ${found}`);
@@ -117,30 +175,31 @@ class Validation {
     }
     if (schema.allOf.length > 0) {
       let valid = 0;
-      for (const node of schema.allOf) if (this.value(node, value, old, name)) valid += 1;
+      for (const node of schema.allOf) if (yield* this.value(node, value, old, name)) valid += 1;
       if (valid < schema.allOf.length) {
         const none = valid === 0 ? '. None validated' : '';
         this.composite(`${shown} must validate all the schemas (allOf)${none}`);
       }
     }
-    if (schema.not !== undefined && this.tried([schema.not], value, old, name, true).valid === 1) {
-      this.composite(`${shown} must not validate the schema (not)`);
+    if (schema.not !== undefined) {
+      const { valid } = yield* this.tried([schema.not], value, old, name, true);
+      if (valid === 1) this.composite(`${shown} must not validate the schema (not)`);
     }
   }
 
   /** How many of the schemas take the value, and what the one that came nearest says. */
-  private tried(
+  private *tried(
     nodes: readonly Structural[],
     value: Json,
     old: Json | undefined,
     name: string,
     one: boolean,
-  ): { readonly valid: number; readonly best: readonly FieldError[] } {
+  ): Sliced<{ readonly valid: number; readonly best: readonly FieldError[] }> {
     let valid = 0;
     let best: readonly FieldError[] | undefined;
     for (const node of nodes) {
-      const attempt = new Validation(this.patterns, this.prefix);
-      if (attempt.value(node, value, old, name)) {
+      const attempt = new Validation(this.parts);
+      if (yield* attempt.value(node, value, old, name)) {
         valid += 1;
         if (one) break;
       } else if (best === undefined || attempt.errors.size < best.length) {
@@ -154,8 +213,19 @@ class Validation {
     this.errors.invalid(this.prefix === '' ? NOWHERE : FieldPath.of(this.prefix), '', text);
   }
 
-  private text(schema: Structural, value: string, name: string): void {
-    const { maxLength, minLength, pattern, format } = schema;
+  private *text(schema: Structural, value: string, name: string): Sliced<void> {
+    const { pattern } = schema;
+    this.length(schema, value, name);
+    if (pattern !== '') {
+      const regex = this.parts.patterns.compile(pattern);
+      if (regex instanceof CelError || !(yield* regex.slicedTest(value, this.parts.pace))) {
+        this.refuse(name, value, `should match '${pattern}'`);
+      }
+    }
+    this.format(schema, value, name);
+  }
+
+  private length({ maxLength, minLength }: Structural, value: string, name: string): void {
     if (maxLength !== undefined || minLength !== undefined) {
       const length = runes(value);
       if (maxLength !== undefined && length > maxLength) this.errors.tooLong(this.path(name), maxLength);
@@ -163,12 +233,9 @@ class Validation {
         this.refuse(name, value, `should be at least ${minLength} chars long`);
       }
     }
-    if (pattern !== '') {
-      const regex = this.patterns.compile(pattern);
-      if (regex instanceof CelError || !regex.test(value)) {
-        this.refuse(name, value, `should match '${pattern}'`);
-      }
-    }
+  }
+
+  private format({ format }: Structural, value: string, name: string): void {
     if (format !== '' && !hasFormat(format, value)) {
       this.errors.typeInvalid(
         this.path(name),
@@ -205,15 +272,24 @@ class Validation {
     }
   }
 
-  private list(schema: Structural, value: readonly Json[], old: Json | undefined, name: string): void {
+  private *list(
+    schema: Structural,
+    value: readonly Json[],
+    old: Json | undefined,
+    name: string,
+  ): Sliced<void> {
     const { items, minItems, maxItems } = schema;
     if (items !== undefined) {
       const before = schema.listType === 'map' ? byKeys(schema.listMapKeys, old) : undefined;
       for (let index = 0; index < value.length; index += 1) {
         const item = value[index];
         const was = before?.get(keyText(schema.listMapKeys, item));
-        this.value(items, item, was, `${name}[${index}]`);
+        const at = `${name}[${index}]`;
+        if (this.looked >= LOOK_VALUES && this.due()) yield;
+        if (this.plain(items, item, was, at) === undefined) yield* this.value(items, item, was, at);
       }
+      // Items are found by their keys, which two of them may share: only the list tells whether it is the old one.
+      this.changed = false;
     }
     if (minItems !== undefined && value.length < minItems) {
       this.refuse(name, value.length, `should have at least ${minItems} items`);
@@ -236,7 +312,7 @@ class Validation {
     );
   }
 
-  private object(schema: Structural, value: JsonObject, old: Json | undefined, name: string): void {
+  private *object(schema: Structural, value: JsonObject, old: Json | undefined, name: string): Sliced<void> {
     const { minProperties, maxProperties, properties, additional, required } = schema;
     if (minProperties !== undefined || maxProperties !== undefined) {
       const count = Object.keys(value).length;
@@ -254,7 +330,10 @@ class Validation {
         const node = properties.get(member) ?? additional;
         if (node === undefined) continue;
         const was = before !== undefined && Object.hasOwn(before, member) ? before[member] : undefined;
-        this.value(node, value[member], was, name === '' ? member : `${name}.${member}`);
+        const at = name === '' ? member : `${name}.${member}`;
+        const inner = value[member];
+        if (this.looked >= LOOK_VALUES && this.due()) yield;
+        if (this.plain(node, inner, was, at) === undefined) yield* this.value(node, inner, was, at);
       }
     }
     for (const member of required) {
@@ -272,6 +351,11 @@ class Validation {
     if (this.prefix === '') return name === '' ? NOWHERE : FieldPath.of(name);
     return FieldPath.of(name === '' ? this.prefix : `${this.prefix}.${name}`);
   }
+}
+
+/** Whether a value is held to other schemas too. */
+function combines({ anyOf, oneOf, allOf, not }: Structural): boolean {
+  return anyOf.length > 0 || oneOf.length > 0 || allOf.length > 0 || not !== undefined;
 }
 
 function typesOf({ intOrString, type }: Structural): string {
@@ -343,6 +427,8 @@ function sameScalar(a: Json, b: Json): boolean {
 }
 
 export function textOf(value: Json): string {
+  // What a set is mostly made of.
+  if (typeof value === 'string' || typeof value === 'number') return JSON.stringify(value);
   return JSON.stringify(value, (_name, inner: unknown) =>
     typeof inner === 'bigint' ? Number(inner) : inner,
   );

@@ -9,6 +9,7 @@ import type { ApiRequest } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
 import { badRequest, notFound, type ApiError } from '../api/status.ts';
+import { Slices } from '../api/sliced.ts';
 import { asJson, asObject } from '../codec/object-codec.ts';
 import { formatTime } from '../codec/times.ts';
 import { FieldSet } from '../patch/field-set.ts';
@@ -37,6 +38,7 @@ export interface HandlerParts {
   nowMs(): number;
   /** Calls back after a while, unless cancelled. */
   setTimer(delayMs: number, task: () => void): { cancel(): void };
+  monotonicMs(): number;
   uuid(): string;
   random(limit: number): number;
   /**
@@ -122,8 +124,15 @@ export function contextOf({ parts, request }: Scope, dryRun: boolean): StrategyC
 }
 
 export function callOf(scope: Scope, dryRun: boolean): StoreCall {
-  const { request } = scope;
-  return { context: contextOf(scope, dryRun), warn: (text) => request.warn(text), signal: request.signal };
+  const { request, parts } = scope;
+  const { signal } = request;
+  const { user, receivedMs } = request.context;
+  return {
+    context: contextOf(scope, dryRun),
+    warn: (text) => request.warn(text),
+    signal,
+    slices: new Slices(parts, () => parts.turns.take(user?.name ?? '', receivedMs), signal),
+  };
 }
 
 /** What admission is asked about this request. */

@@ -36,6 +36,8 @@ export class Structural {
   /** `atomic`, `set`, `map`; undefined where nothing is said. */
   readonly listType: string | undefined;
   readonly listMapKeys: readonly string[];
+  /** Whether a list of the type `set` or `map` may lie here or further down. */
+  readonly holdsListTypes: boolean;
   readonly mapType: string | undefined;
   readonly allOf: readonly Structural[];
   readonly anyOf: readonly Structural[];
@@ -100,18 +102,20 @@ export class Structural {
     this.maxProperties = numberOf(source['maxProperties']);
     this.minProperties = numberOf(source['minProperties']);
     const rules = source['x-kubernetes-validations'];
-    this.holdsEmbedded =
-      this.embedded ||
-      this.items?.holdsEmbedded === true ||
-      this.additional?.holdsEmbedded === true ||
-      [...this.properties.values()].some((node) => node.holdsEmbedded);
+    this.holdsListTypes =
+      this.listType === 'set' || this.listType === 'map' || this.below((node) => node.holdsListTypes);
+    this.holdsEmbedded = this.embedded || this.below((node) => node.holdsEmbedded);
     this.rules = Array.isArray(rules) ? rules.filter(isJsonObject) : [];
     this.source = this.rules.length > 0 ? source : undefined;
-    this.holdsRules =
-      this.rules.length > 0 ||
-      this.items?.holdsRules === true ||
-      this.additional?.holdsRules === true ||
-      [...this.properties.values()].some((node) => node.holdsRules);
+    this.holdsRules = this.rules.length > 0 || this.below((node) => node.holdsRules);
+  }
+
+  /** Whether something holds of a part of what is described. */
+  private below(holds: (node: Structural) => boolean): boolean {
+    const { items, additional } = this;
+    if ((items !== undefined && holds(items)) || (additional !== undefined && holds(additional))) return true;
+    for (const node of this.properties.values()) if (holds(node)) return true;
+    return false;
   }
 
   /** The node of a member, named or not; undefined where nothing is said of it. */

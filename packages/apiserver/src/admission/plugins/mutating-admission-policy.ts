@@ -98,7 +98,7 @@ class Dispatch {
     this.attributes = attributes;
     this.pass = pass;
     this.round = round;
-    this.request = new PolicyRequest(context, policies);
+    this.request = new PolicyRequest(context, policies, attributes);
   }
 
   *run(source: PolicySource<MutatingPolicy>): Steps<KubeObject | undefined> {

@@ -68,7 +68,7 @@ class Dispatch {
     this.context = context;
     this.policies = policies;
     this.attributes = attributes;
-    this.request = new PolicyRequest(context, policies);
+    this.request = new PolicyRequest(context, policies, attributes);
   }
 
   *run(source: PolicySource<ValidatingPolicy>): Steps<void> {

@@ -9,10 +9,10 @@
 import { RUNTIME_LIMITS } from '../../cel/environment.ts';
 import type { PolicyExpression } from '../../cel/policy-expressions.ts';
 import type { Outcome, Program } from '../../cel/program.ts';
-import { ComposedVariables } from '../../cel/rule-variables.ts';
+import { ComposedVariables, type VariableDefinition } from '../../cel/rule-variables.ts';
 import { CelError, type Value } from '../../cel/values.ts';
 import type { Scope } from './scope.ts';
-import type { Steps } from './steps.ts';
+import { breathe, inTurns, type Steps } from './steps.ts';
 
 const OUT_OF_BUDGET =
   'validation failed due to running out of cost budget, no further validation rules will be run';
@@ -63,7 +63,7 @@ export class ExpressionSet {
       return { kind: 'error', message: `compilation error: ${error}`, seconds: 0 };
     }
     const { slices } = this.scope;
-    yield* slices.breathe();
+    yield* breathe(slices);
     const start = slices.seconds();
     const before = this.composed?.cost ?? 0;
     const outcome = yield* this.outcomeOf(program);
@@ -81,7 +81,8 @@ export class ExpressionSet {
 
   private *outcomeOf(program: Program): Steps<Exclude<Outcome, { kind: 'undecided' }>> {
     for (;;) {
-      const outcome = program.evaluate(this.bindings, RUNTIME_LIMITS.perCall);
+      const { slices } = this.scope;
+      const outcome = yield* inTurns(slices, program.sliced(this.bindings, RUNTIME_LIMITS.perCall, slices));
       if (outcome.kind !== 'undecided') return outcome;
       yield this.scope.decisions.ask(outcome.question);
     }
@@ -92,8 +93,8 @@ function evaluation(
   name: string,
   { program, error }: PolicyExpression,
   bindings: ReadonlyMap<string, Value>,
-): () => Outcome | CelError {
+): VariableDefinition {
   return program === undefined
     ? () => new CelError(`composited variable ${JSON.stringify(name)} fails to compile: ${error}`)
-    : () => program.evaluate(bindings, RUNTIME_LIMITS.perCall);
+    : (pace) => program.sliced(bindings, RUNTIME_LIMITS.perCall, pace);
 }

@@ -7,6 +7,7 @@
 
 import { ApiError, forbidden } from '../../api/status.ts';
 import type { KubeObject } from '../../api/meta.ts';
+import { Slices } from '../../api/sliced.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import type { PluginContext } from '../plugin-context.ts';
 import { refusal, textOf } from '../refusals.ts';
@@ -17,7 +18,7 @@ import type { Binding, Policy } from './policy.ts';
 import type { PolicyContext } from './policy-context.ts';
 import type { Hook } from './policy-source.ts';
 import { Decisions, scopeOf, type Scope } from './scope.ts';
-import { Slices, waitFor, type Steps } from './steps.ts';
+import { waitFor, type Steps } from './steps.ts';
 
 /** How long a request waits for policies to be known, at the start of a server. */
 const READY_MS = 10_000;
@@ -37,10 +38,12 @@ export class PolicyRequest {
   private readonly context: PluginContext;
   private readonly policies: PolicyContext;
 
-  constructor(context: PluginContext, policies: PolicyContext) {
+  constructor(context: PluginContext, policies: PolicyContext, { user, signal }: AdmissionAttributes) {
     this.context = context;
     this.policies = policies;
-    this.slices = new Slices(context.clock);
+    const { clock, turns } = context;
+    const sinceMs = clock.monotonicMs();
+    this.slices = new Slices(clock, () => turns.take(user?.name ?? '', sinceMs), signal);
     this.decisions = new Decisions(context.authorizer);
     this.parts = { objects: policies.objects, lookup: context.lookup, versions: policies.versions };
   }

@@ -7,6 +7,7 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
+import type { Slices } from '../../api/sliced.ts';
 import type { Authorizer, Decision, UserInfo } from '../../api/user-info.ts';
 import {
   AuthorizerValue,
@@ -22,7 +23,6 @@ import type { AdmissionAttributes } from '../admission.ts';
 import { textOf } from '../refusals.ts';
 import { admissionRequest } from '../webhooks/review.ts';
 import type { Equivalent } from '../webhooks/resource-versions.ts';
-import type { Slices } from './steps.ts';
 
 /** Answers of the authorizer, each asked for once in a request. */
 export class Decisions {

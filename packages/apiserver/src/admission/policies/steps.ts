@@ -3,7 +3,7 @@
  * done at once, without a promise; what was begun is never begun again.
  */
 
-import type { Clock } from '@keelson/base';
+import type { Sliced, Slices } from '../../api/sliced.ts';
 
 /** Gives its result in the end, and before that promises it cannot go on without. */
 export type Steps<T> = Generator<Promise<unknown>, T, void>;
@@ -39,29 +39,16 @@ export function* waitFor<T>(promise: Promise<T>): Steps<T> {
   return given.value as T;
 }
 
-/** An expression may cost a fifth of a second of work: others get their turn after it. */
-const SLICE_MS = 5;
+/** Gives the event loop its turn where the work so far took long. */
+export function* breathe(slices: Slices): Steps<void> {
+  if (slices.due()) yield slices.turn();
+}
 
-/** Gives the event loop its turn between expressions when they took long. */
-export class Slices {
-  private readonly clock: Pick<Clock, 'monotonicMs' | 'setTimer'>;
-  private sinceMs: number;
-
-  constructor(clock: Pick<Clock, 'monotonicMs' | 'setTimer'>) {
-    this.clock = clock;
-    this.sinceMs = clock.monotonicMs();
-  }
-
-  /** Seconds, of the server's monotonic clock. */
-  seconds(): number {
-    return this.clock.monotonicMs() / 1_000;
-  }
-
-  *breathe(): Steps<void> {
-    if (this.clock.monotonicMs() - this.sinceMs < SLICE_MS) return;
-    yield new Promise<void>((resolve) => {
-      this.clock.setTimer(0, resolve);
-    });
-    this.sinceMs = this.clock.monotonicMs();
+/** As a step of Steps: work that is put down whenever its turn is over. */
+export function* inTurns<T>(slices: Slices, work: Sliced<T>): Steps<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    yield slices.turn();
   }
 }

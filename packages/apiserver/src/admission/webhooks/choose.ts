@@ -1,13 +1,14 @@
 /** Whether a webhook is asked: by its rules and selectors first, then by its conditions, which cost more. */
 
 import { forbidden } from '../../api/status.ts';
+import { Slices } from '../../api/sliced.ts';
 import { BaseEnvironment, CURRENT_VERSION } from '../../cel/environment.ts';
 import { PolicyCompiler, type PolicyExpression } from '../../cel/policy-expressions.ts';
 import type { AdmissionAttributes } from '../admission.ts';
 import type { PluginContext } from '../plugin-context.ts';
 import { compileConditions, matchConditions, type ConditionOwner } from '../policies/match-conditions.ts';
 import { Decisions, scopeOf } from '../policies/scope.ts';
-import { runSteps, Slices } from '../policies/steps.ts';
+import { runSteps } from '../policies/steps.ts';
 import { invocationOf, type Invocation } from './match.ts';
 import type { Webhook } from './webhook.ts';
 import type { WebhookContext, WebhookType } from './webhook-context.ts';
@@ -28,11 +29,12 @@ export class WebhookChoice {
 
   /** @throws ApiError conditions that cannot be evaluated, where the webhook fails closed */
   async chosen(webhook: Webhook, attributes: AdmissionAttributes): Promise<Invocation | undefined> {
-    const { lookup, authorizer, clock, conditions: observer } = this.context;
+    const { lookup, authorizer, clock, turns, conditions: observer } = this.context;
     const { versions } = this.webhooks;
     const invocation = await invocationOf(webhook, attributes, lookup, versions);
     if (invocation === undefined || webhook.matchConditions.length === 0) return invocation;
-    const { object, oldObject } = attributes;
+    const { object, oldObject, user, signal } = attributes;
+    const sinceMs = clock.monotonicMs();
     const owner: ConditionOwner = {
       name: webhook.name,
       kind: 'webhook',
@@ -46,7 +48,7 @@ export class WebhookChoice {
       object: object && versions.show(object, invocation),
       oldObject: oldObject && versions.show(oldObject, invocation),
       decisions: new Decisions(authorizer),
-      slices: new Slices(clock),
+      slices: new Slices(clock, () => turns.take(user?.name ?? '', sinceMs), signal),
     });
     const outcome = await runSteps(matchConditions(this.conditionsOf(webhook), scope, owner, observer));
     switch (outcome.kind) {
