@@ -107,11 +107,14 @@ export function podWarnings(path: FieldPath | undefined, pod: JsonObject): strin
       if (has(volume, name)) warn(at.child(VOLUME_PATHS[name] ?? name), said);
     }
     const claim = part(part(part(volume, 'ephemeral'), 'volumeClaimTemplate'), 'spec');
-    warnings.push(...claimSpecWarnings(at.child('ephemeral', 'volumeClaimTemplate', 'spec'), claim));
+    if (has(claim, 'resources')) {
+      warnings.push(...claimSpecWarnings(at.child('ephemeral', 'volumeClaimTemplate', 'spec'), claim));
+    }
   }
   duplicateWarnings(below('spec'), spec, warn);
   for (const name of ['memory', 'ephemeral-storage']) {
-    fractionWarning(below('spec', 'overhead').key(name), part(spec, 'overhead')[name], warn);
+    const amount = part(spec, 'overhead')[name];
+    if (isFraction(amount)) warn(below('spec', 'overhead').key(name), fractionOf(amount));
   }
   if (
     Object.hasOwn(annotations, 'seccomp.security.alpha.kubernetes.io/pod') &&
@@ -140,7 +143,7 @@ export function podWarnings(path: FieldPath | undefined, pod: JsonObject): strin
     for (const name of ['memory', 'ephemeral-storage']) {
       for (const kind of ['limits', 'requests']) {
         const amount = part(part(container, 'resources'), kind)[name];
-        fractionWarning(at.child('resources', kind).key(name), amount, warn);
+        if (isFraction(amount)) warn(at.child('resources', kind).key(name), fractionOf(amount));
       }
     }
     environmentWarnings(at.child('env'), parts(container, 'env'), warn);
@@ -160,19 +163,21 @@ export function podWarnings(path: FieldPath | undefined, pod: JsonObject): strin
 export function claimSpecWarnings(path: FieldPath, spec: JsonObject): string[] {
   const warnings: string[] = [];
   for (const kind of ['requests', 'limits']) {
-    const at = path.child('resources', kind).key('storage');
-    fractionWarning(at, part(part(spec, 'resources'), kind)['storage'], (place, said) => {
-      warnings.push(`${place.toString()}: ${said}`);
-    });
+    const amount = part(part(spec, 'resources'), kind)['storage'];
+    if (!isFraction(amount)) continue;
+    warnings.push(`${path.child('resources', kind).key('storage').toString()}: ${fractionOf(amount)}`);
   }
   return warnings;
 }
 
 type Warn = (at: FieldPath, said: string) => void;
 
-function fractionWarning(at: FieldPath, amount: unknown, warn: Warn): void {
-  if (amount === undefined || quantity(amount).nanos % 1_000_000_000n === 0n) return;
-  warn(at, `fractional byte value ${JSON.stringify(amount)} is invalid, must be an integer`);
+function isFraction(amount: unknown): boolean {
+  return amount !== undefined && quantity(amount).nanos % 1_000_000_000n !== 0n;
+}
+
+function fractionOf(amount: unknown): string {
+  return `fractional byte value ${JSON.stringify(amount)} is invalid, must be an integer`;
 }
 
 function containersOf(path: FieldPath, spec: JsonObject): (readonly [JsonObject, FieldPath])[] {

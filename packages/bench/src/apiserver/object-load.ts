@@ -24,14 +24,22 @@ export interface ObjectLoad {
 }
 
 /** @param prefix of names that nobody used before */
-export function measureCreate(load: ObjectLoad, prefix: string): Promise<Measured> {
+export async function measureCreate(load: ObjectLoad, prefix: string): Promise<Measured> {
   const { client, maker, namespace } = load;
   const collection = maker.collection(namespace);
   const call: Call = async (index, sequence) => {
     const body = maker.body(namespace, `${prefix}-${sequence}`, stampOf(sequence));
     await client.call(index, { method: 'POST', path: collection, body });
   };
-  return measureCalls(load.subject, load.settings, call, load.progress);
+  return withShares(await measureCalls(load.subject, load.settings, call, load.progress));
+}
+
+/** Of the CPU of a write: what is the API server's, which is the first process, and what its store's. */
+function withShares(measured: Measured): Measured {
+  const { completed, servers, extra } = measured;
+  if (completed === 0 || servers.length < 2) return measured;
+  const [apiCpuUs, storeCpuUs] = servers.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / completed);
+  return { ...measured, extra: { ...extra, apiCpuUs, storeCpuUs } };
 }
 
 /** @param count objects named `present-N`, made if they are not there */
@@ -115,12 +123,8 @@ export async function measureUpdate(load: ObjectLoad): Promise<Measured> {
     const body = edited.body(name, stampOf(sequence));
     await client.call(index, { method: 'PUT', path: `${collection}/${name}`, body });
   };
-  return measureCalls(
-    load.subject,
-    { ...settings, clients: Math.min(settings.clients, PRESENT) },
-    call,
-    load.progress,
-  );
+  const plan = { ...settings, clients: Math.min(settings.clients, PRESENT) };
+  return withShares(await measureCalls(load.subject, plan, call, load.progress));
 }
 
 /** Lists of a namespace from the cache. @param objects it holds */
