@@ -37,6 +37,12 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   unknowns: 'partial evaluation; the section is empty',
 };
 
+/** Where Kubernetes' library, cel-go 0.26, answers otherwise: behind the end of a text nothing is found. */
+const AS_CEL_GO: ReadonlySet<string> = new Set([
+  "'tacocat'.indexOf('a', 30) == -1",
+  "'tacocat'.lastIndexOf('a', 30) == -1",
+]);
+
 /** What an expression says when it needs messages. */
 const MESSAGES =
   /TestAllTypes|google\.protobuf\.(?!Timestamp|Duration)|NestedTestAllTypes|proto[23]|GlobalEnum/;
@@ -110,8 +116,10 @@ test.each(
   let graded = 0;
   for (const { original } of collect(section)) {
     if (MESSAGES.test(JSON.stringify({ expr: original.expr, container: original.container ?? '' }))) continue;
+    // They hold there, where the table has an error.
+    const { evalError: _error, ...holds } = original;
     try {
-      const wrong = grade(original);
+      const wrong = grade(AS_CEL_GO.has(original.expr) ? holds : original);
       graded++;
       if (wrong !== undefined) failures.push(`${original.expr}\n    ${wrong}`);
     } catch (error) {

@@ -9,7 +9,6 @@ import {
   managedFieldsAfterAdmission,
   managerName,
   resetsManagedFields,
-  validateManagedFields,
   withoutNewTimes,
 } from './managed-fields.ts';
 
@@ -132,42 +131,6 @@ test.each<[string, JsonObject, string]>([
   ],
 ])('an entry with a wrong %s is not read', (_name, given, message) => {
   expect(() => decodeManagedFields([given])).toThrow(message);
-});
-
-test('validation of entries (apimachinery meta/v1/validation TestValidateManagedFields…)', () => {
-  expect(
-    validateManagedFields([
-      { operation: 'X', fieldsType: 'Y', manager: 'a\u0007b', subresource: 's'.repeat(257) },
-      { operation: 'Apply', manager: 'ü'.repeat(65) },
-      entry('ok', 'Update', {}),
-    ]),
-  ).toEqual([
-    {
-      type: 'FieldValueInvalid',
-      field: 'metadata.managedFields[0].operation',
-      body: 'Invalid value: "X": must be `Apply` or `Update`',
-    },
-    {
-      type: 'FieldValueInvalid',
-      field: 'metadata.managedFields[0].fieldsType',
-      body: 'Invalid value: "Y": must be `FieldsV1`',
-    },
-    {
-      type: 'FieldValueInvalid',
-      field: 'metadata.managedFields[0].manager',
-      body: String.raw`Invalid value: "a\ab": invalid character U+0007 (at position 1)`,
-    },
-    {
-      type: 'FieldValueTooLong',
-      field: 'metadata.managedFields[0].subresource',
-      body: 'Too long: may not be more than 256 bytes',
-    },
-    {
-      type: 'FieldValueTooLong',
-      field: 'metadata.managedFields[1].manager',
-      body: 'Too long: may not be more than 128 bytes',
-    },
-  ]);
 });
 
 test.each<[string, string, string]>([

@@ -9,7 +9,6 @@
 import { goQuote, isPrintable } from '@keelson/base';
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
-import type { FieldError } from '../api/status.ts';
 import { canonicalJson, compareText, equalJson, FieldPathError } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
 
@@ -171,55 +170,8 @@ export function timeSeconds(time: string | undefined): number {
   return Number.isNaN(milliseconds) ? 0 : Math.floor(milliseconds / 1000);
 }
 
-/** The original's bounds of an entry, in bytes. */
+/** The original's bound of a manager's name, in bytes. */
 const MANAGER_BYTES = 128;
-const SUBRESOURCE_BYTES = 256;
-
-/** Validation of metadata.managedFields as part of an object's metadata. */
-export function validateManagedFields(
-  entries: readonly Json[],
-  field = 'metadata.managedFields',
-): FieldError[] {
-  const errors: FieldError[] = [];
-  for (let index = 0; index < entries.length; index += 1) {
-    const entry = entries[index];
-    const path = `${field}[${index}]`;
-    if (!isJsonObject(entry)) continue;
-    const operation = textOf(entry, 'operation');
-    if (operation !== 'Apply' && operation !== 'Update')
-      errors.push(invalidValue(`${path}.operation`, operation, 'must be `Apply` or `Update`'));
-    const fieldsType = textOf(entry, 'fieldsType');
-    if (fieldsType !== '' && fieldsType !== 'FieldsV1')
-      errors.push(invalidValue(`${path}.fieldsType`, fieldsType, 'must be `FieldsV1`'));
-    errors.push(...validateManagerName(textOf(entry, 'manager'), `${path}.manager`));
-    if (byteLength(textOf(entry, 'subresource')) > SUBRESOURCE_BYTES)
-      errors.push(tooLong(`${path}.subresource`, SUBRESOURCE_BYTES));
-  }
-  return errors;
-}
-
-/** The rule of fieldManager, in options as in entries: at most 128 bytes, each character printable. */
-function validateManagerName(name: string, field: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (byteLength(name) > MANAGER_BYTES) errors.push(tooLong(field, MANAGER_BYTES));
-  let position = 0;
-  for (const char of name) {
-    if (!isPrintable(char)) {
-      const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-      errors.push(invalidValue(field, name, `invalid character U+${code} (at position ${position})`));
-    }
-    position += byteLength(char);
-  }
-  return errors;
-}
-
-function invalidValue(field: string, value: string, detail: string): FieldError {
-  return { type: 'FieldValueInvalid', field, body: `Invalid value: ${goQuote(value)}: ${detail}` };
-}
-
-function tooLong(field: string, bytes: number): FieldError {
-  return { type: 'FieldValueTooLong', field, body: `Too long: may not be more than ${bytes} bytes` };
-}
 
 /** Printable, and each character one byte. */
 const PLAIN = /^[\x20-\x7e]*$/;
