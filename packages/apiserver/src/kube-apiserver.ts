@@ -43,6 +43,8 @@ import { ShutdownRetryAfter } from './filters/shutdown-retry-after.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
 import type { HealthCheck } from './handlers/health.ts';
 import { healthMetrics } from './handlers/health-metrics.ts';
+import { Turns } from './flowcontrol/turns.ts';
+import { eventLoop } from './http/event-loop.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
 import type { TlsIdentity } from './http/listener.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
@@ -112,6 +114,7 @@ export class KubeApiServer {
   private readonly options: KubeApiServerOptions;
   private readonly backend: StorageBackend;
   private readonly served: ServedScheme;
+  private readonly turns = new Turns(eventLoop);
   private readonly access: Access;
   private readonly policies: AdmissionPolicies;
   private readonly bootstrap: Bootstrap;
@@ -196,7 +199,8 @@ export class KubeApiServer {
     this.fairness = config.fairness
       ? new Fairness({ config, clock, logger, metrics, objects: objectStats(this.backend) })
       : undefined;
-    const parts = { backend: this.backend, clock, uuid, random, mediaType: config.storageMediaType };
+    const { backend, turns } = this;
+    const parts = { backend, clock, turns, uuid, random, mediaType: config.storageMediaType };
     this.served = makeScheme({
       ...parts,
       runtimeConfig,
@@ -452,7 +456,7 @@ export class KubeApiServer {
       lookup,
       authorizer,
       clock,
-      turns: this.served.turns,
+      turns: this.turns,
       random,
       settings,
       webhooks,

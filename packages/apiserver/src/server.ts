@@ -58,6 +58,8 @@ export interface SchemeParts {
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
   /** --storage-media-type; protobuf unless said. */
   readonly mediaType?: 'protobuf' | 'json';
+  /** Of the event loop; of its own unless said. */
+  readonly turns?: Turns;
   /** Whether custom resources can be defined; unless said, where all built-in kinds are served. */
   readonly customResources?: boolean;
 }
@@ -98,7 +100,7 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
   const rules = new CelRules();
   if (parts.customResources ?? parts.resources === undefined)
     scheme.add(customResourceDefinitions(types, rules));
-  return { scheme, codec, rules, turns: new Turns(eventLoop) };
+  return { scheme, codec, rules, turns: parts.turns ?? new Turns(eventLoop) };
 }
 
 export interface ApiServerOptions extends SchemeParts {
