@@ -43,6 +43,8 @@ export interface CustomResourcesOptions {
 
 const DEFINITIONS = { group: APIEXTENSIONS, resource: 'customresourcedefinitions' };
 
+/** How long watches of a definition's objects outlive it: the original waits as long before it destroys their storage. */
+const LAST_EVENTS_MS = 1_000;
 const RETRY_MS = 100;
 const RETRY_MAX_MS = 30_000;
 /** Between looks whether the objects of a definition are gone that wait for their finalizers. */
@@ -75,6 +77,8 @@ export class CustomResources {
   private readonly queue = new Map<string, KubeObject | undefined>();
   private readonly failures = new Map<string, number>();
   private readonly timers = new Map<string, Timer>();
+  /** Watches of resources that are served no more, until they end. */
+  private readonly ending = new Map<() => void, Timer>();
   private working: Promise<void> | undefined = undefined;
   /** Counts what came, went or changed among what is served. */
   private changes = 0;
@@ -109,6 +113,11 @@ export class CustomResources {
     this.stopped = true;
     for (const timer of this.timers.values()) timer.cancel();
     this.timers.clear();
+    for (const [end, timer] of this.ending) {
+      timer.cancel();
+      end();
+    }
+    this.ending.clear();
     await this.informer.stop();
     await this.working;
   }
@@ -237,9 +246,18 @@ export class CustomResources {
     if (serving !== undefined) {
       this.serving.delete(name);
       this.changes += 1;
-      this.options.scheme.remove(serving.definition);
+      this.endLater(this.options.scheme.remove(serving.definition));
     }
     if (gone !== undefined) this.again(gone.group, name);
+  }
+
+  /** Ends the watches of a resource when they have been told that its objects are gone. */
+  private endLater(end: () => void): void {
+    const timer = this.options.clock.setTimer(LAST_EVENTS_MS, () => {
+      this.ending.delete(end);
+      end();
+    });
+    this.ending.set(end, timer);
   }
 
   /** Others of the group may have waited for a name. */
@@ -317,12 +335,14 @@ export class CustomResources {
     });
     const { definition } = resource;
     if (serving !== undefined) {
-      if (serving.definition.resource !== definition.resource) scheme.remove(serving.definition);
+      if (serving.definition.resource !== definition.resource) {
+        this.endLater(scheme.remove(serving.definition));
+      }
     }
     const ready = isDeleting(crd) ? withoutCreation(definition) : definition;
     this.serving.set(name, { uid, signature, resource, definition: ready });
     this.changes += 1;
-    scheme.add(ready);
+    this.endLater(scheme.add(ready));
   }
 
   /** Deletes all objects of a definition, then lets it go. */

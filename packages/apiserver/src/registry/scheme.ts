@@ -89,8 +89,12 @@ export class Scheme implements Stores {
     return this.changes;
   }
 
-  /** Serves a resource, in place of the one of the same name. */
-  add(definition: ResourceDefinition): void {
+  /**
+   * Serves a resource, in place of the one of the same name.
+   *
+   * @returns ends the watches of what was served under the name before
+   */
+  add(definition: ResourceDefinition): () => void {
     const { backing } = definition;
     const storage =
       backing.kind === 'stored'
@@ -114,20 +118,26 @@ export class Scheme implements Stores {
     }
     this.changes += 1;
     const name = describeResource(definition);
-    this.entries.get(name)?.storage?.close?.();
+    const before = this.entries.get(name)?.storage;
     // A custom resource without a version that is served is still stored, and goes with its definition.
     if (versions.size > 0 || definition.versions.some(({ schema }) => schema !== undefined)) {
       this.entries.set(name, { definition, storage, store, versions });
     } else {
       storage?.close?.();
     }
+    return () => before?.close?.();
   }
 
-  /** Serves a resource no more; its objects stay where they are, its watches end. */
-  remove(resource: GroupResource): void {
+  /**
+   * Serves a resource no more; its objects stay where they are.
+   *
+   * @returns ends its watches
+   */
+  remove(resource: GroupResource): () => void {
     const name = describeResource(resource);
-    this.entries.get(name)?.storage?.close?.();
+    const storage = this.entries.get(name)?.storage;
     if (this.entries.delete(name)) this.changes += 1;
+    return () => storage?.close?.();
   }
 
   find(group: string, version: string, resource: string): Served | undefined {
