@@ -183,7 +183,7 @@ test('what cannot be is refused before anything is sent', async () => {
   const refused = await list(small, '?includeObject=Everything', table);
   expect([refused.code, refused.bytes.toString('utf8')]).toEqual([
     400,
-    expect.stringContaining('unrecognized includeObject value'),
+    expect.stringContaining('Unable to convert to Table as requested'),
   ]);
   const single = await list(small, '', 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io');
   expect(single.code).toBe(406);

@@ -300,7 +300,7 @@ describe('k8s#40218: patches that are none are refused, and nothing panics', () 
     const refused = await small.ask('PATCH', target, JSON.stringify(many), headers);
     expect([refused.code, refused.json['message']]).toEqual([
       413,
-      'Request entity is too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
+      'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
     ]);
     const doubling = [
       { op: 'add', path: '/data', value: { a: 'x'.repeat(1_000) } },

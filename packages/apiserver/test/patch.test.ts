@@ -120,7 +120,7 @@ describe('what a client is told', () => {
       `[${'{},'.repeat(10_000)}{}]`,
       413,
       'RequestEntityTooLarge',
-      'Request entity is too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
+      'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
     ],
     [
       'a list in place of the object',

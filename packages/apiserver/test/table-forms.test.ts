@@ -42,7 +42,10 @@ test('rows without their objects', async () => {
 
 test('an includeObject nobody knows', async () => {
   const { code, json } = await small.ask('GET', `${CM}?includeObject=All`, undefined, as('Table'));
-  expect([code, json['message']]).toEqual([400, 'unrecognized includeObject value: "All"']);
+  expect([code, json['message']]).toEqual([
+    400,
+    `Unable to convert to Table as requested: includeObject: Invalid value: "All": must be 'Metadata', 'Object', 'None', or empty`,
+  ]);
 });
 
 test('pages of a table', async () => {

@@ -29,9 +29,9 @@ export const GROUP_PRIORITIES: ReadonlyMap<string, number> = new Map([
   ['coordination.k8s.io', 16_500],
   ['node.k8s.io', 16_300],
   ['discovery.k8s.io', 16_200],
+  ['resource.k8s.io', 16_200],
   ['flowcontrol.apiserver.k8s.io', 16_100],
   ['internal.apiserver.k8s.io', 16_000],
-  ['resource.k8s.io', 15_900],
   ['storagemigration.k8s.io', 15_800],
 ]);
 
@@ -54,7 +54,7 @@ const VERSION_PRIORITIES: ReadonlyMap<string, number> = new Map([
   ['flowcontrol.apiserver.k8s.io/v1', 21],
   ['flowcontrol.apiserver.k8s.io/v1beta3', 18],
   ['internal.apiserver.k8s.io/v1alpha1', 9],
-  ['resource.k8s.io/v1', 20],
+  ['resource.k8s.io/v1', 21],
   ['resource.k8s.io/v1beta2', 15],
 ]);
 

@@ -109,12 +109,7 @@ function tokens(text: string): Token[] {
  * @throws SelectorError with the original's text
  */
 export function parseLabelSelector(text: string): Requirement[] {
-  try {
-    return new LabelParser(tokens(text)).parse();
-  } catch (error) {
-    if (!(error instanceof SelectorError)) throw error;
-    throw new SelectorError(`unable to parse requirement: ${error.message}`);
-  }
+  return new LabelParser(tokens(text)).parse();
 }
 
 class LabelParser {
@@ -127,9 +122,13 @@ class LabelParser {
 
   parse(): Requirement[] {
     const found: Requirement[] = [];
-    if (this.peek().kind === 'end') return found;
+    const first = this.peek();
+    if (first.kind === 'end') return found;
+    if (first.kind !== 'word' && first.text !== '!') {
+      throw new SelectorError(`found '${first.text}', expected: !, identifier, or 'end of string'`);
+    }
     for (;;) {
-      found.push(this.requirement());
+      found.push(this.whole());
       const next = this.take();
       if (next.kind === 'end') break;
       if (next.text !== ',') {
@@ -153,6 +152,15 @@ class LabelParser {
     return token;
   }
 
+  private whole(): Requirement {
+    try {
+      return this.requirement();
+    } catch (error) {
+      if (!(error instanceof SelectorError)) throw error;
+      throw new SelectorError(`unable to parse requirement: ${error.message}`);
+    }
+  }
+
   private requirement(): Requirement {
     let absent = false;
     if (this.peek().text === '!') {
@@ -162,7 +170,7 @@ class LabelParser {
     const word = this.take();
     if (word.kind !== 'word') throw new SelectorError(`found '${word.text}', expected: identifier`);
     const key = word.text;
-    check(labelKeyErrors(key), 'key', key);
+    check(labelKeyErrors(key), '<nil>', key);
     const next = this.peek();
     if (absent) return { key, operator: '!', values: [] };
     if (next.kind === 'end' || next.text === ',') return { key, operator: 'exists', values: [] };
@@ -173,7 +181,7 @@ class LabelParser {
       for (const value of values) {
         if (!/^[-+]?\d+$/.test(value)) {
           throw new SelectorError(
-            `values[0][${key}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+            `values[0]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
           );
         }
       }
@@ -205,22 +213,31 @@ class LabelParser {
     const open = this.take();
     if (open.text !== '(') throw new SelectorError(`found '${open.text}' expected: '('`);
     const values: string[] = [];
-    let pending = true;
+    if (this.peek().text === ')') {
+      this.take();
+      return [''];
+    }
+    if (!isValue(this.peek())) {
+      throw new SelectorError(`found '${this.peek().text}', expected: ',', ')' or identifier`);
+    }
     for (;;) {
       const token = this.take();
       if (token.kind === 'word') {
         values.push(token.text);
-        pending = false;
+        if (this.peek().text === ')') break;
+        if (this.peek().text !== ',') {
+          throw new SelectorError(`found '${this.peek().text}', expected: ',' or ')'`);
+        }
       } else if (token.text === ',') {
-        if (pending) values.push('');
-        pending = true;
-      } else if (token.text === ')') {
-        if (pending) values.push('');
-        return values;
+        const next = this.peek().text;
+        if (values.length === 0 || next === ')' || next === ',') values.push('');
+        if (next === ')') break;
       } else {
-        throw new SelectorError(`found '${token.text}', expected: ',', or ')'`);
+        throw new SelectorError(`found '${token.text}', expected: ',', or identifier`);
       }
     }
+    this.take();
+    return values;
   }
 
   private exact(): string {
@@ -230,6 +247,11 @@ class LabelParser {
     if (token.kind !== 'word') throw new SelectorError(`found '${token.text}', expected: identifier`);
     return token.text;
   }
+}
+
+/** What may stand in a set: a value, or the comma behind an empty one. */
+function isValue(token: Token): boolean {
+  return token.kind === 'word' || token.text === ',';
 }
 
 function check(errors: readonly string[], field: string, value: string): void {

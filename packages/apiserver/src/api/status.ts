@@ -173,6 +173,26 @@ export function genericMethodNotAllowed(): ApiError {
   });
 }
 
+/** None of the types that the path's routes produce. */
+export function genericNotAcceptable(mediaTypes: readonly string[]): ApiError {
+  return new ApiError({
+    code: 406,
+    reason: 'NotAcceptable',
+    message: `406: Not Acceptable\n\nAvailable representations: ${mediaTypes.join(', ')}`,
+    details: {},
+  });
+}
+
+/** A body that no route of the path takes. */
+export function genericUnsupportedMediaType(): ApiError {
+  return new ApiError({
+    code: 415,
+    reason: 'UnsupportedMediaType',
+    message: '415: Unsupported Media Type',
+    details: {},
+  });
+}
+
 /** A resource that is asked for what it cannot do. */
 export function methodNotSupported(resource: GroupResource, verb: string): ApiError {
   return new ApiError({
@@ -249,7 +269,7 @@ export function requestEntityTooLarge(message: string): ApiError {
   return new ApiError({
     code: 413,
     reason: 'RequestEntityTooLarge',
-    message: `Request entity is too large: ${message}`,
+    message: `Request entity too large: ${message}`,
   });
 }
 
@@ -349,7 +369,7 @@ export function timeout(message: string, retryAfterSeconds: number): ApiError {
 }
 
 /** A resourceVersion that the server has not seen yet, after waiting for it. */
-export function tooLargeResourceVersion(wanted: number, current: number): ApiError {
+export function tooLargeResourceVersion(wanted: number, current: number, retryAfterSeconds = 1): ApiError {
   const message = `Too large resource version: ${wanted}, current: ${current}`;
   return new ApiError({
     code: 504,
@@ -357,7 +377,7 @@ export function tooLargeResourceVersion(wanted: number, current: number): ApiErr
     message: `Timeout: ${message}`,
     details: {
       causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-      retryAfterSeconds: 1,
+      retryAfterSeconds,
     },
   });
 }

@@ -123,7 +123,7 @@ test.each<[string, string, string]>([
   [
     'core.v1.Pod',
     '{"metadata":{"labels":{"a":1}}}',
-    'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels.a of type string',
+    'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string',
   ],
   [
     'core.v1.Service',

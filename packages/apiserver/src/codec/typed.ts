@@ -58,6 +58,8 @@ class Conformer {
   /** Where the walk is, for what is unknown; and the same without indexes, as Go names a field. */
   private readonly path: (string | number)[] = [];
   private owner = '';
+  /** Where in `path` keys of maps stand: Go does not name them. */
+  private readonly mapKeys: number[] = [];
   private goType: string | undefined;
 
   constructor(options: TypedOptions) {
@@ -145,12 +147,14 @@ class Conformer {
     const { path } = this;
     const inner = goType?.startsWith('map[') ? goType.slice(goType.indexOf(']') + 1) : undefined;
     const map: Record<string, Json> = {};
+    this.mapKeys.push(path.length);
     path.push('');
     for (const key of Object.keys(value)) {
       path[path.length - 1] = key;
       setMember(map, key, this.item(type.value, value[key], inner));
     }
     path.pop();
+    this.mapKeys.pop();
     return map;
   }
 
@@ -258,7 +262,8 @@ class Conformer {
 
   private mismatch(value: Json, goType: string, literal = false): TypedError {
     const what = literal ? (describeLiteral(value) ?? describeJson(value)) : describeJson(value);
-    const field = this.path.filter((part) => typeof part === 'string').join('.');
+    const { mapKeys, path } = this;
+    const field = path.filter((part, at) => typeof part === 'string' && !mapKeys.includes(at)).join('.');
     const type = this.goType ?? goType;
     return new TypedError(
       field === ''

@@ -42,6 +42,18 @@ const EXPANDED_MAX = 100_000;
 /** Tags of the library's YAML 1.1 that go-yaml reads as plain text or not at all: base 60, times, sets. */
 const LEFT_OUT: ReadonlySet<string> = new Set(['intTime', 'floatTime', 'timestamp', 'omap', 'pairs', 'set']);
 
+/** Before each key that is there twice, all of them in one text. */
+const REPEATED = 'yaml: unmarshal errors:\n';
+
+/** A strict error as warnings: of repeated keys each is its own. */
+export function warningsOf(text: string): string[] {
+  if (!text.startsWith(REPEATED)) return [text];
+  return text
+    .slice(REPEATED.length)
+    .split('\n')
+    .map((line) => line.trim());
+}
+
 /**
  * Reads the first document.
  *
@@ -76,14 +88,32 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
   for (const error of document.errors) {
     if (error.code === 'MULTIPLE_DOCS') continue;
     if (error.message.includes('call stack')) throw new YamlError('yaml: exceeded max depth');
-    throw new YamlError(`yaml: line ${lines.linePos(error.pos[0]).line}: ${error.message}`, { cause: error });
+    throw new YamlError(syntaxText(error, lines.linePos(error.pos[0]).line), { cause: error });
   }
   const reader = new YamlReader(yaml, lines);
   const value = reader.value(document.contents, 0);
   if (reader.repeated.length > 0) {
-    options.duplicates?.(`yaml: unmarshal errors:\n${reader.repeated.join('\n')}`);
+    options.duplicates?.(`${REPEATED}${reader.repeated.join('\n')}`);
   }
   return value;
+}
+
+/** go-yaml's words for what the library calls otherwise; it counts the lines of what its scanner refuses from one. */
+const SCANNER_TEXTS: Readonly<Record<string, string>> = {
+  BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
+  MULTILINE_IMPLICIT_KEY: "could not find expected ':'",
+  TAB_AS_INDENT: 'found character that cannot start any token',
+  BAD_SCALAR_START: 'found character that cannot start any token',
+  UNEXPECTED_TOKEN: 'did not find expected key',
+};
+
+/** go-yaml says no line where it is the first. */
+function syntaxText(
+  { code, message }: { readonly code: string; readonly message: string },
+  line: number,
+): string {
+  const text = SCANNER_TEXTS[code] ?? message;
+  return line === 1 ? `yaml: ${text}` : `yaml: line ${line}: ${text}`;
 }
 
 /**

@@ -44,6 +44,14 @@ export function deadline({ clock, abort, timeoutMs = REQUEST_TIMEOUT_MS }: Deadl
   };
 }
 
+/** Go's words for a text that is no duration. */
+function durationProblem(text: string): string {
+  const quoted = JSON.stringify(text);
+  const [, rest] = /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(.*)$/s.exec(text) ?? [];
+  if (rest === '') return `time: missing unit in duration ${quoted}`;
+  return `time: invalid duration ${quoted}`;
+}
+
 /**
  * What `timeout` of the query says; undefined without one.
  *
@@ -53,7 +61,9 @@ function askedMs(request: ApiRequest): number | undefined {
   const text = request.query.get('timeout');
   if (text === null || text === '') return undefined;
   const nanos = parseDuration(text);
-  if (nanos === undefined) throw badRequest('invalid timeout specified in the request URL');
+  if (nanos === undefined) {
+    throw badRequest(`invalid timeout specified in the request URL - ${durationProblem(text)}`);
+  }
   // Zero means that the client does not care.
   return nanos <= 0n ? undefined : Number(nanos / 1_000_000n);
 }

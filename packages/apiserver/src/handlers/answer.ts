@@ -8,6 +8,7 @@ import { ApiError, badRequest } from '../api/status.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { scalePrinter } from '../printers/workload-printers.ts';
+import { withMetadata } from '../registry/generation.ts';
 import type { Made } from '../registry/store-parts.ts';
 import type { StoredObject } from '../storage/storage.ts';
 import { shownOf, type Scope } from './scope.ts';
@@ -31,14 +32,18 @@ export function includeOf({ request }: Scope): IncludeObject {
     case 'Object':
       return text;
     default:
-      throw badRequest(`unrecognized includeObject value: ${JSON.stringify(text)}`);
+      throw badRequest(
+        `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`,
+      );
   }
 }
 
 /** One object, in the request's version already. */
 export function answer(scope: Scope, code: number, object: KubeObject): ApiResponse {
   const form = formOf(scope);
-  return { kind: 'object', code, object: shaped(scope, form, object) };
+  // A view tells no owners: they are the object's.
+  const shown = scope.view === undefined ? object : withMetadata(object, { managedFields: undefined });
+  return { kind: 'object', code, object: shaped(scope, form, shown) };
 }
 
 /** Whether what lies in the store is of the request's version: then its JSON can be sent as it is. */

@@ -3,8 +3,10 @@
  */
 
 import type { ApiResponse } from '../api/exchange.ts';
+import type { KubeObject } from '../api/meta.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
+import { withMetadata } from '../registry/generation.ts';
 import { answerMade } from './answer.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import {
@@ -20,6 +22,16 @@ import {
 } from './scope.ts';
 import { readBody } from './body.ts';
 
+/** What only the server says of an object, and nobody owns. */
+const SERVERS = ['uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const;
+
+/** The object without what a client said in the server's place. */
+function withoutServers(object: KubeObject): KubeObject {
+  const said = SERVERS.filter((name) => Object.hasOwn(object.metadata, name));
+  if (said.length === 0) return object;
+  return withMetadata(object, Object.fromEntries(said.map((name) => [name, undefined])));
+}
+
 export async function create(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
   const { definition, store } = served;
@@ -28,7 +40,7 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   const options = writeOptions(request.query, 'CreateOptions');
   const body = await readBody(scope);
   if (body === undefined) throw bodyMissing(kindOf(scope));
-  const object = inNamespace(body.object, namespace);
+  const object = withoutServers(inNamespace(body.object, namespace));
   const fields = { ...fieldOptionsOf(scope, definition.strategy.resetFields), reset: body.reset };
   const owned = tracked(scope, undefined, object, options.fieldManager, fields);
   const { dryRun } = options;

@@ -7,7 +7,7 @@ import type { DeleteOptions } from '../registry/deletion.ts';
 import { settled } from '../registry/conversions.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { answer, formOf, prepareShown } from './answer.ts';
-import { listObject } from './list.ts';
+import { listObject, metaOf } from './list.ts';
 import { deleteOptions, listOptions } from './options.ts';
 import { callOf, validated, type Scope, namespaceOf } from './scope.ts';
 
@@ -43,7 +43,7 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
   const { options, object: body } = await readOptions(scope);
   const dryRun = (options.dryRun ?? []).length > 0;
   const selection = selectionOf(definition, labelSelector, fieldSelector);
-  const { objects, revision } = await store.deleteCollection(
+  const { objects, last } = await store.deleteCollection(
     callOf(scope, dryRun),
     namespace,
     {
@@ -59,8 +59,7 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
   );
   await prepareShown(scope, () => objects);
   const items = objects.map((object) => parts.scheme.toServed(served, object));
-  const meta = { resourceVersion: String(revision) };
-  return { kind: 'object', code: 200, object: listObject(scope, form, items, meta) };
+  return { kind: 'object', code: 200, object: listObject(scope, form, items, metaOf(last)) };
 }
 
 async function readOptions({

@@ -11,7 +11,7 @@ import { negotiate } from '../api/accept.ts';
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { GroupVersionKind } from '../api/meta.ts';
-import { notAcceptable } from '../api/status.ts';
+import { genericNotFound, notAcceptable } from '../api/status.ts';
 import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
 import type { CatalogGroup, ResourceCatalog } from './catalog.ts';
 import {
@@ -82,13 +82,18 @@ export class Discovery {
       if (rest.length === 0) {
         return this.endpoint('/api', true, () => coreVersions(this.groups.get(''), this.serverAddress()));
       }
-      return rest.length === 1 ? this.versionEndpoint('', rest[0]) : undefined;
+      return rest.length === 1 ? (this.versionEndpoint('', rest[0]) ?? noVersion) : undefined;
     }
     if (prefix !== 'apis') return undefined;
     if (rest.length === 0) {
       return this.endpoint('/apis', true, () => groupList([...this.groups.values()]));
     }
-    if (rest.length === 2) return this.versionEndpoint(rest[0], rest[1]);
+    if (rest.length === 2) {
+      const [name, version] = rest;
+      return (
+        this.versionEndpoint(name, version) ?? (this.groups.has(name) && name !== '' ? noVersion : undefined)
+      );
+    }
     const group = rest.length === 1 && rest[0] !== '' ? this.groups.get(rest[0]) : undefined;
     return group && this.endpoint(`/apis/${group.name}`, false, () => groupDocument(group));
   }
@@ -161,6 +166,11 @@ export class Discovery {
       }) ?? this.codec.json(object)
     );
   }
+}
+
+/** The group is there, the version is not. */
+function noVersion(): Promise<ApiResponse> {
+  return Promise.reject(genericNotFound());
 }
 
 function isDiscoveryList({ group, version, kind }: GroupVersionKind): boolean {

@@ -88,7 +88,7 @@ export function pathName({ request }: Scope): string {
   return request.info.parts[1] ?? '';
 }
 
-function metaOf(page: ListResult): ListMeta {
+export function metaOf(page: ListResult): ListMeta {
   return {
     resourceVersion: String(page.revision),
     ...(page.continue === '' ? {} : { continue: page.continue }),

@@ -31,19 +31,30 @@ export interface ListOptions {
  * @throws ApiError BadRequest for what does not parse, Invalid for what does not go together
  */
 export function listOptions(query: URLSearchParams, watch: boolean): ListOptions {
-  const match = query.get('resourceVersionMatch') ?? '';
-  const sendInitialEvents = query.get('sendInitialEvents');
+  let match = query.get('resourceVersionMatch') ?? '';
+  const resourceVersion = query.get('resourceVersion') ?? '';
+  const initial = query.get('sendInitialEvents');
+  let sendInitialEvents = initial === null ? undefined : isTrue(initial);
+  // A watch that names no version begins with the state, and says where it ends as a streaming list does.
+  if (watch && sendInitialEvents === undefined && match === '' && isFromState(resourceVersion)) {
+    sendInitialEvents = true;
+    match = 'NotOlderThan';
+  }
   const options = {
-    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersion,
     limit: integer(query, 'limit') ?? 0,
     continue: query.get('continue') ?? '',
     timeoutSeconds: integer(query, 'timeoutSeconds') || undefined,
     allowWatchBookmarks: flag(query, 'allowWatchBookmarks') ?? false,
-    sendInitialEvents: sendInitialEvents === null ? undefined : isTrue(sendInitialEvents),
+    sendInitialEvents,
   };
   const errors = watch ? watchErrors(match, options) : listErrors(match, options);
   if (errors.length > 0) throw invalid({ group: GROUP, kind: 'ListOptions' }, '', errors);
   return { ...options, resourceVersionMatch: match === 'Exact' || match === 'NotOlderThan' ? match : '' };
+}
+
+function isFromState(resourceVersion: string): boolean {
+  return resourceVersion === '' || resourceVersion === '0';
 }
 
 const MATCH = FieldPath.of('resourceVersionMatch');
@@ -95,7 +106,7 @@ function watchErrors(match: string, options: Checked): FieldError[] {
 /** @throws ApiError BadRequest in the words of Go's strconv */
 function integer(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
-  if (text === null || text === '') return undefined;
+  if (text === null) return undefined;
   if (!/^[-+]?\d+$/.test(text)) {
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   }
@@ -139,7 +150,7 @@ export function writeOptions(query: URLSearchParams, kind: WriteKind, apply = fa
     }
   }
   checkFieldManager(errors, FieldPath.of('fieldManager'), fieldManager);
-  const dryRun = query.getAll('dryRun').filter((value) => value !== '');
+  const dryRun = query.getAll('dryRun');
   errors.list.push(...dryRunErrors(dryRun));
   const validation = query.get('fieldValidation') ?? '';
   const known =
@@ -209,7 +220,7 @@ function deleteOptionsOfQuery(query: URLSearchParams): DeleteOptions {
   const gracePeriodSeconds = integer(query, 'gracePeriodSeconds');
   const propagationPolicy = query.get('propagationPolicy');
   const orphanDependents = flag(query, 'orphanDependents');
-  const dryRun = query.getAll('dryRun').filter((value) => value !== '');
+  const dryRun = query.getAll('dryRun');
   const ignore = flag(query, 'ignoreStoreReadErrorWithClusterBreakingPotential');
   return {
     ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),

@@ -6,21 +6,24 @@
  */
 
 import type { ApiResponse } from '../api/exchange.ts';
-import { isJsonObject, type JsonObject } from '../api/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { apiVersionOf, type KubeObject } from '../api/meta.ts';
 import {
   ApiError,
   badRequest,
+  genericUnsupportedMediaType,
   conflict,
   hasReason,
   invalid,
   notFound,
   unsupportedMediaType,
 } from '../api/status.ts';
+import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { TypedError } from '../codec/typed.ts';
-import { readYaml, YamlError } from '../codec/yaml.ts';
+import { readYaml, warningsOf, YamlError } from '../codec/yaml.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
+import { goText } from '../patch/patch-error.ts';
 import { applyPatch } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
@@ -70,8 +73,8 @@ function kindOfPatch({ request, served }: Scope): PatchKind | 'apply' {
   // A strategic merge needs Go's marks, which custom resources lack.
   const custom = served.version.schema !== undefined;
   if (kind !== undefined && !(custom && kind === 'strategic')) return kind;
-  const types = [...KINDS.keys()].filter((type) => !(custom && KINDS.get(type) === 'strategic'));
-  throw unsupportedMediaType(types);
+  if (!custom) throw genericUnsupportedMediaType();
+  throw unsupportedMediaType([...KINDS.keys()].filter((type) => KINDS.get(type) !== 'strategic'));
 }
 
 /**
@@ -144,7 +147,10 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
       schema: scope.view?.schema ?? served.schema,
       strict: (problem) => strict.push(problem),
     });
-    const object = typed(scope, patched, strict);
+    // What a strategic merge makes is never text in the original, so that its patch is shown instead.
+    const refuse = (reason: string): ApiError =>
+      badPatch(kind === 'strategic' ? goText(readJson(body.toString('utf8'))) : jsonText(patched), reason);
+    const object = typed(scope, patched, strict, refuse);
     settleStrict(
       strict,
       options,
@@ -152,7 +158,7 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
         if (!warned.has(text)) request.warn(text);
         warned.add(text);
       },
-      patched,
+      refuse,
     );
     const fields = {
       ...fieldOptionsOf(scope, strategy.resetFields),
@@ -162,8 +168,10 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
   };
 }
 
+type Refuse = (reason: string) => ApiError;
+
 /** The patched JSON as an object of the version. @throws ApiError Invalid */
-function typed(scope: Scope, patched: JsonObject, strict: string[]): KubeObject {
+function typed(scope: Scope, patched: JsonObject, strict: string[], refuse: Refuse): KubeObject {
   const { apiVersion, kind, metadata } = patched;
   const wanted = scope.view ?? scope.served;
   if (apiVersion !== wanted.apiVersion || kind !== wanted.kind || !isJsonObject(metadata)) {
@@ -171,7 +179,7 @@ function typed(scope: Scope, patched: JsonObject, strict: string[]): KubeObject 
       typeof apiVersion !== 'string' || typeof kind !== 'string'
         ? `Object 'Kind' is missing in '${JSON.stringify(patched)}'`
         : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`;
-    throw badPatch(patched, reason);
+    throw refuse(reason);
   }
   // Patches are applied to maps without an order: what they do not know comes out by name.
   const unknown: string[] = [];
@@ -181,7 +189,7 @@ function typed(scope: Scope, patched: JsonObject, strict: string[]): KubeObject 
     return object;
   } catch (error) {
     if (!(error instanceof TypedError)) throw error;
-    throw badPatch(patched, error.message);
+    throw refuse(error.message);
   }
 }
 
@@ -196,20 +204,23 @@ function settleStrict(
   strict: readonly string[],
   { fieldValidation }: WriteOptions,
   warn: (text: string) => void,
-  patched: JsonObject,
+  refuse: Refuse,
 ): void {
   if (strict.length === 0 || fieldValidation === 'Ignore') return;
-  if (fieldValidation === 'Strict') throw badPatch(patched, `strict decoding error: ${strict.join(', ')}`);
+  if (fieldValidation === 'Strict') throw refuse(`strict decoding error: ${strict.join(', ')}`);
   for (const text of strict) warn(text);
 }
 
-function badPatch(patched: JsonObject, reason: string): ApiError {
-  const text = JSON.stringify(patched, (_name, value: unknown) =>
-    typeof value === 'bigint' ? Number(value) : value,
-  );
+function badPatch(shown: string, reason: string): ApiError {
   return invalid({ group: '', kind: '' }, '', [
-    { type: 'FieldValueInvalid', field: 'patch', body: `Invalid value: ${JSON.stringify(text)}: ${reason}` },
+    { type: 'FieldValueInvalid', field: 'patch', body: `Invalid value: ${JSON.stringify(shown)}: ${reason}` },
   ]);
+}
+
+function jsonText(value: JsonObject): string {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    typeof member === 'bigint' ? Number(member) : member,
+  );
 }
 
 /** Server-side apply. */
@@ -217,60 +228,56 @@ function applier(scope: Scope, body: Buffer, options: WriteOptions): Patcher {
   const { request, served, subresource } = scope;
   const strategy =
     subresource?.backing.kind === 'update' ? subresource.backing.strategy : served.definition.strategy;
-  const configuration = applied(scope, body, options);
+  const { configuration, strict } = applied(body);
+  checkKind(scope, configuration);
   return (live) => {
     const fields = fieldOptionsOf(scope, strategy.resetFields);
-    const version = resourceVersionOf(configuration);
-    if (version !== '' && version !== live?.metadata.resourceVersion) {
-      if (live === undefined) throw notFound(served.definition, request.info.name);
-    }
     const before = live === undefined ? undefined : asJson(live);
     const next = applyPatch(before, configuration, options.fieldManager, options.force, fields);
+    settleRepeated(strict, options, (text) => request.warn(text));
     if (next === before && live !== undefined) return live;
     return decoded(scope, next);
   };
 }
 
-function resourceVersionOf({ metadata }: JsonObject): string {
-  const version = isJsonObject(metadata) ? metadata['resourceVersion'] : undefined;
-  return typeof version === 'string' ? version : '';
+/** Keys that are there twice are told once the configuration was applied; what no field knows is refused by the merge. */
+function settleRepeated(
+  strict: string,
+  { fieldValidation }: WriteOptions,
+  warn: (text: string) => void,
+): void {
+  if (strict === '' || fieldValidation === 'Ignore') return;
+  if (fieldValidation === 'Strict') throw badRequest(`error strict decoding YAML: ${CONVERTING}${strict}`);
+  for (const text of warningsOf(strict)) warn(text);
 }
 
-/** The configuration as it was sent. @throws ApiError BadRequest */
-function applied(scope: Scope, body: Buffer, options: WriteOptions): JsonObject {
-  const strict: string[] = [];
-  let value;
+/** What sigs.k8s.io/yaml puts before go-yaml's words. */
+const CONVERTING = 'error converting YAML to JSON: ';
+
+/** The configuration as it was sent, and what is said of keys that are there twice. @throws ApiError BadRequest */
+function applied(body: Buffer): { readonly configuration: JsonObject; readonly strict: string } {
+  let strict = '';
+  let value: Json;
   try {
-    value = readYaml(body.toString('utf8'), { duplicates: (text) => strict.push(text) });
+    value = readYaml(body.toString('utf8'), { duplicates: (text) => (strict = text) });
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
-    throw badRequest(`error decoding YAML: ${error.message}`);
+    throw badRequest(`error decoding YAML: ${CONVERTING}${error.message}`);
   }
-  if (!isJsonObject(value)) {
-    throw badRequest(
-      'error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}',
-    );
-  }
+  if (value === null) return { configuration: {}, strict };
+  if (isJsonObject(value)) return { configuration: value, strict };
+  const what = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  throw badRequest(
+    `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${typeof value === 'object' && !Array.isArray(value) ? 'number' : what === 'bigint' ? 'number' : what} into Go value of type map[string]interface {}`,
+  );
+}
+
+/** @throws ApiError BadRequest for another kind's configuration */
+function checkKind(scope: Scope, configuration: JsonObject): void {
   const wanted = kindOf(scope);
-  const { kind, apiVersion } = value;
-  if (typeof kind !== 'string' || kind === '') throw badRequest("Object 'Kind' is missing");
-  if (apiVersion !== apiVersionOf(wanted) || kind !== wanted.kind) {
-    throw badRequest(
-      `invalid object type: /${typeof apiVersion === 'string' ? apiVersion : ''}, Kind=${kind}`,
-    );
-  }
-  if (options.fieldValidation !== 'Ignore') {
-    const { request } = scope;
-    try {
-      decoded(scope, value, (path) => strict.push(`unknown field "${path}"`));
-    } catch (error) {
-      if (!(error instanceof TypedError)) throw error;
-      // The merge refuses it with the texts of apply.
-    }
-    if (strict.length > 0 && options.fieldValidation === 'Strict') {
-      throw badRequest(`error strict decoding YAML: ${strict.join(', ')}`);
-    }
-    for (const text of strict) request.warn(text);
-  }
-  return value;
+  const { kind, apiVersion } = configuration;
+  if (kind === wanted.kind && apiVersion === apiVersionOf(wanted)) return;
+  const version = typeof apiVersion === 'string' ? apiVersion : '';
+  const where = version.includes('/') ? version : `/${version}`;
+  throw badRequest(`invalid object type: ${where}, Kind=${typeof kind === 'string' ? kind : ''}`);
 }

@@ -32,7 +32,7 @@ export function pathsHandler({ discovery, health, exact, prefixes, resources }: 
     if (request.info.isResource) return resources(request);
     const { path } = request;
     const found =
-      exact.get(path) ??
+      exact.get(path === '/version/' ? '/version' : path) ??
       (path === '/' || path === '/index.html' ? index : undefined) ??
       health.handlerOf(path) ??
       discovery.handlerOf(path) ??

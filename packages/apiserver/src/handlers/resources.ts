@@ -83,6 +83,10 @@ async function route(scope: Scope): Promise<ApiResponse> {
   const { request, served } = scope;
   const { definition } = served;
   const { info } = request;
+  const connects = definition.subresources.some(
+    ({ name, backing }) => name === info.subresource && backing.kind === 'connect',
+  );
+  if (request.method === 'HEAD' && !connects) throw genericMethodNotAllowed();
   // An empty segment names nothing: the object before it is not what was asked for.
   if (info.subresource === '' && info.parts.length > 2) throw genericNotFound();
   if (info.subresource !== '') {
@@ -140,7 +144,7 @@ async function virtual(scope: Scope, verb: Verb): Promise<ApiResponse> {
 }
 
 async function routeSubresource(scope: Scope, subresource: SubresourceDefinition): Promise<ApiResponse> {
-  const { request, served } = scope;
+  const { request } = scope;
   const { backing } = subresource;
   const { verb } = request.info;
   if (request.info.name === '') return pathNotFound();
@@ -152,10 +156,7 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
   }
   if (request.info.parts.length > 3) throw genericNotFound();
   if (!subresource.verbs.some((candidate) => candidate === verb)) {
-    throw methodNotSupported(
-      { group: served.definition.group, resource: `${served.definition.resource}/${subresource.name}` },
-      verb,
-    );
+    throw genericMethodNotAllowed();
   }
   switch (backing.kind) {
     case 'update':

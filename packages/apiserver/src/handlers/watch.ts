@@ -29,15 +29,12 @@ export async function watch(scope: Scope): Promise<ApiResponse> {
   const options = listOptions(request.query, true);
   const selection = selectionOf(served.definition, info.labelSelector, info.fieldSelector, pathName(scope));
   if (served.store === undefined) throw new Error(`${served.definition.resource} is not stored`);
-  // A watch that names no version begins with the state, and says where it ends as a streaming list does.
-  const fromState = options.resourceVersion === '' || options.resourceVersion === '0';
-  const sendInitialEvents = options.sendInitialEvents ?? (fromState ? true : undefined);
   const seconds = options.timeoutSeconds ?? parts.watchSecondsMin * (1 + parts.random(1000) / 1000);
   const source = await served.store.watch(namespaceOf(scope), {
     resourceVersion: options.resourceVersion,
     selection,
     bookmarks: options.allowWatchBookmarks,
-    sendInitialEvents,
+    sendInitialEvents: options.sendInitialEvents,
     timeoutMs: seconds * 1000,
     signal: request.signal,
   });

@@ -14,12 +14,16 @@ import { JsonSyntaxError, readJson } from '../codec/json-reader.ts';
 import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
 import { ProtobufError } from '../codec/protobuf-wire.ts';
 import { conform, TypedError } from '../codec/typed.ts';
-import { readYaml, YamlError } from '../codec/yaml.ts';
+import { readYaml, warningsOf, YamlError } from '../codec/yaml.ts';
 import type { ExpectedBody, MediaForm } from '../handlers/wire.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 
 /** What a request's query says of unknown and repeated fields; `Warn` unless said. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+
+/** Where the original's schemes stand in its source: messages name them. */
+const OBJECTS_SCHEME = 'pkg/api/legacyscheme/scheme.go:30';
+const OPTIONS_SCHEME = 'pkg/apis/meta/internalversion/scheme/register.go:27';
 
 /** Strict errors that are told; the rest are as many again of the same mistake. */
 const TOLD_MAX = 100;
@@ -48,6 +52,8 @@ class BodyDecoder {
   private readonly validation: FieldValidation;
   private readonly warn: (text: string) => void;
   private readonly strict: string[] = [];
+  /** Members of the JSON that are there twice. */
+  private readonly repeated: string[] = [];
 
   constructor(
     codec: ObjectCodec,
@@ -77,6 +83,7 @@ class BodyDecoder {
   private fromProtobuf(): KubeObject {
     let kind: GroupVersionKind | undefined;
     try {
+      if (this.bytes.length === 0) throw new ProtobufError('empty data');
       const envelope = readEnvelope(this.bytes);
       kind = this.actual(envelope.apiVersion, envelope.kind);
       const schema = this.schemaOf(kind);
@@ -90,7 +97,7 @@ class BodyDecoder {
 
   private fromJson(): JsonObject {
     const duplicate =
-      this.validation === 'Ignore' ? undefined : (path: string) => this.tell(`duplicate field "${path}"`);
+      this.validation === 'Ignore' ? undefined : (path: string) => void this.repeated.push(path);
     try {
       return this.object(readJson(this.bytes.toString('utf8'), duplicate ? { duplicate } : {}));
     } catch (error) {
@@ -164,9 +171,11 @@ class BodyDecoder {
         `the kind in the data (${kind.kind}) does not match the expected kind (${expected.kind.kind})`,
       );
     }
-    const reason = known
-      ? `converting (${goKind(kind)}) to (${goKind(expected.kind)}): unknown conversion`
-      : `no kind "${kind.kind}" is registered for version "${apiVersionOf(kind)}" in scheme "pkg/api/legacyscheme/scheme.go:30"`;
+    const options = expected.kind.kind === 'DeleteOptions';
+    const reason =
+      known && !options
+        ? `converting (${goKind(kind)}) to (${internalKind(expected.kind)}): unknown conversion`
+        : `no kind "${kind.kind}" is registered for version "${apiVersionOf(kind)}" in scheme "${options ? OPTIONS_SCHEME : OBJECTS_SCHEME}"`;
     throw this.unreadable(kind, reason);
   }
 
@@ -183,7 +192,9 @@ class BodyDecoder {
               schemaProps: this.codec.schemaProps,
               ...(tell !== undefined && { unknown: tell }),
             });
-      for (const path of inOrder(unknown, value)) this.tell(`unknown field "${path}"`);
+      const said = new Map(this.repeated.map((path) => [path, `duplicate field "${path}"`]));
+      for (const path of unknown) said.set(path, `unknown field "${path}"`);
+      for (const path of inOrder([...said.keys()], value)) this.tell(said.get(path) ?? path);
       return object;
     } catch (error) {
       if (error instanceof TypedError) throw this.unreadable(kind, error.message);
@@ -197,7 +208,7 @@ class BodyDecoder {
     if (this.validation === 'Strict') {
       throw this.unreadable(kind, `strict decoding error: ${this.strict.join(', ')}`);
     }
-    for (const text of this.strict) this.warn(text);
+    for (const text of this.strict.flatMap(warningsOf)) this.warn(text);
   }
 
   private tell(text: string): void {
@@ -206,6 +217,8 @@ class BodyDecoder {
 
   private unreadable(kind: GroupVersionKind | undefined, reason: string): ApiError {
     const wanted = this.expected.kind.kind;
+    // Options are decoded by the handler itself in the original, which says no more.
+    if (wanted === 'DeleteOptions') return badRequest(reason);
     if (kind === undefined || kind.kind === '') {
       return badRequest(
         `the object provided is unrecognized (must be of type ${wanted}): ${reason} (${summary(this.bytes)})`,
@@ -236,6 +249,11 @@ function goKind({ group, version, kind }: GroupVersionKind): string {
   return `${group === '' ? '' : `${group.replace(/\..*$/, '')}/`}${version}.${kind}`;
 }
 
+/** `core.Pod`: the type without a version that all of a kind's are converted to. */
+function internalKind({ group, kind }: GroupVersionKind): string {
+  return `${group === '' || group === 'events.k8s.io' ? 'core' : group.replace(/\..*$/, '')}.${kind}`;
+}
+
 function goWord(type: string): string {
   return type === 'boolean' ? 'bool' : type === 'bigint' ? 'number' : type;
 }
@@ -250,7 +268,7 @@ function summary(bytes: Buffer): string {
   return `${start.toString(bytes[0] === 0x7b ? 'utf8' : 'hex')}${rest}`;
 }
 
-/** Paths in the order in which the text says them; conform() meets them in the type's order. */
+/** Paths in the order in which the text first says them; conform() meets them in the type's order. */
 function inOrder(paths: readonly string[], value: JsonObject): readonly string[] {
   if (paths.length < 2) return paths;
   const wanted = new Set(paths);
@@ -262,7 +280,7 @@ function inOrder(paths: readonly string[], value: JsonObject): readonly string[]
       for (const name of Object.keys(node)) {
         const path = at === '' ? name : `${at}.${name}`;
         if (wanted.delete(path)) ordered.push(path);
-        else walk(node[name], path);
+        walk(node[name], path);
       }
     }
   };

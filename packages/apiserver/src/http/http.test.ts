@@ -178,7 +178,7 @@ test.each<[string, string, 'json' | 'yaml', FieldValidation, string]>([
     '{"metadata":{"name":"a"},"spec":{"foo":1,"replicas":1,"replicas":2}}',
     'json',
     'Strict',
-    '400 Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: duplicate field "spec.replicas", unknown field "spec.foo"',
+    '400 Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: unknown field "spec.foo", duplicate field "spec.replicas"',
   ],
   [
     'unknown fields, warned of in the order of the text',

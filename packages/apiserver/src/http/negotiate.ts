@@ -6,7 +6,7 @@
 import { negotiate, type Accepted } from '../api/accept.ts';
 import type { ApiRequest, Headers } from '../api/exchange.ts';
 import type { GroupVersionKind } from '../api/meta.ts';
-import { notAcceptable, unsupportedMediaType } from '../api/status.ts';
+import { genericNotAcceptable, notAcceptable, unsupportedMediaType } from '../api/status.ts';
 import type { AnswerForm, MediaForm } from '../handlers/wire.ts';
 
 export const JSON_TYPE = 'application/json';
@@ -21,7 +21,7 @@ const FORMS: Readonly<Record<string, MediaForm>> = {
 const ALL_TYPES: readonly string[] = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE];
 const TEXT_TYPES: readonly string[] = [JSON_TYPE, YAML_TYPE];
 /** YAML has no frames. */
-const STREAM_TYPES: readonly string[] = [JSON_TYPE, PROTOBUF_TYPE];
+const STREAMS: readonly string[] = [JSON_TYPE, PROTOBUF_TYPE].map((type) => `${type};stream=watch`);
 
 export interface Offer {
   /** The answer is a watch: only what has frames. */
@@ -32,6 +32,8 @@ export interface Offer {
   readonly metadata?: boolean;
   /** The kind has a protobuf form: true unless said. Metadata alone always has one. */
   readonly protobuf?: boolean;
+  /** The endpoint answers lists, and watches of them. */
+  readonly list?: boolean;
 }
 
 /**
@@ -40,11 +42,15 @@ export interface Offer {
  * @throws ApiError NotAcceptable, naming what is
  */
 export function answerForm(request: Pick<ApiRequest, 'headers' | 'query'>, offer: Offer): AnswerForm {
-  const accepted = negotiate(header(request.headers, 'accept'), ALL_TYPES, (kind, type) =>
-    serves(kind, type, offer),
-  );
+  const accept = header(request.headers, 'accept');
+  const accepted = negotiate(accept, ALL_TYPES, (kind, type) => serves(kind, type, offer));
   if (accepted === undefined || (accepted.mediaType === YAML_TYPE && offer.watch)) {
-    throw notAcceptable(offer.watch ? STREAM_TYPES.map((type) => `${type};stream=watch`) : ALL_TYPES);
+    // Kubernetes' own resources are looked at by type first, and refused in other words.
+    const own = offer.protobuf ?? true;
+    if (own && offer.list !== undefined && negotiate(accept, ALL_TYPES, () => true) === undefined) {
+      throw genericNotAcceptable(offer.list ? [...ALL_TYPES, ...STREAMS] : ALL_TYPES);
+    }
+    throw notAcceptable(offer.watch ? STREAMS : ALL_TYPES);
   }
   return {
     media: FORMS[accepted.mediaType],

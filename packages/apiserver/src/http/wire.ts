@@ -55,6 +55,7 @@ export class HttpWire implements Wire {
       table,
       metadata: true,
       protobuf: isBuiltInGroup(request.info.group),
+      list: request.info.verb === 'list' || watch,
     });
   }
 

@@ -80,8 +80,7 @@ export function prepareCreate(
   object: KubeObject,
   context: StrategyContext,
 ): KubeObject {
-  const generation = withMetadata(object, { generation: undefined });
-  return definition.strategy.prepareForCreate?.(generation, context) ?? generation;
+  return definition.strategy.prepareForCreate?.(object, context) ?? object;
 }
 
 /** What checks are made with. */

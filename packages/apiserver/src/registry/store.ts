@@ -255,7 +255,7 @@ export class ResourceStore implements ObjectStore {
   /**
    * Deletes what is selected, page by page; what disappears meanwhile is passed over.
    *
-   * @returns the objects as they were listed
+   * @returns the objects as they were listed, and where the last page ended
    */
   async deleteCollection(
     call: StoreCall,
@@ -263,15 +263,13 @@ export class ResourceStore implements ObjectStore {
     list: ListOptions,
     options: DeleteOptions,
     validations: Validations,
-  ): Promise<{ readonly objects: readonly KubeObject[]; readonly revision: number }> {
+  ): Promise<{ readonly objects: readonly KubeObject[]; readonly last: ListResult }> {
     checkDeleteOptions(options);
     const limit = list.limit === undefined || list.limit === 0 ? DELETE_PAGE : list.limit;
     const objects: KubeObject[] = [];
     let next = list.continue ?? '';
-    let revision = 0;
     for (;;) {
       const page = await this.page(namespace, { ...list, limit, continue: next });
-      revision = page.revision;
       for (const { value } of page.objects) {
         const { name = '', namespace: own = '' } = value.metadata;
         try {
@@ -282,7 +280,7 @@ export class ResourceStore implements ObjectStore {
         }
       }
       // A client that gave a limit asked for that many.
-      if (page.continue === '' || (list.limit ?? 0) > 0) return { objects, revision };
+      if (page.continue === '' || (list.limit ?? 0) > 0) return { objects, last: page };
       next = page.continue;
     }
   }

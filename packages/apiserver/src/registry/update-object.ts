@@ -6,7 +6,7 @@
  */
 
 import type { KubeObject } from '../api/meta.ts';
-import { conflict, invalid, MODIFIED, notFound, type ApiError } from '../api/status.ts';
+import { ApiError, conflict, invalid, MODIFIED, notFound } from '../api/status.ts';
 import { hasCode } from '../storage/storage-error.ts';
 import type { StoredObject, Updated } from '../storage/storage.ts';
 import {
@@ -112,7 +112,9 @@ async function madeByUpdate(
     throw notFound(definition, name);
   }
   const { context } = call;
-  const object = withMetadata(await request.updated(undefined), { resourceVersion: undefined });
+  const made = await request.updated(undefined);
+  checkVersion(made);
+  const object = withMetadata(made, { resourceVersion: undefined });
   const fresh = prepareCreate(definition, withSystemFields(inNamespace(object, namespace), context), context);
   const reservation = await definition.hooks?.beginCreate?.(fresh, context, stores);
   return await settleLater(reservation, async () => {
@@ -135,6 +137,7 @@ async function changed(
   const strategy = request.strategy ?? definition.strategy;
   const old = current.value;
   const object = inNamespace(await request.updated(old), namespace);
+  checkVersion(object);
   const versioned = withVersion(definition, object, old, strategy);
   const prepared = prepareUpdate(strategy, versioned, old, context);
   const reservation =
@@ -149,6 +152,13 @@ async function changed(
     if (deletesByUpdate(definition, ready, old)) throw new RemoveInstead(ready);
     return ready;
   });
+}
+
+/** @throws ApiError 500 without a reason, as the original, for a version that is no number */
+function checkVersion({ metadata: { resourceVersion = '' } }: KubeObject): void {
+  if (/^\d*$/.test(resourceVersion)) return;
+  const message = `strconv.ParseUint: parsing ${JSON.stringify(resourceVersion)}: invalid syntax`;
+  throw new ApiError({ code: 500, reason: '', message });
 }
 
 /** The object with a resourceVersion that is the newest one's. @throws ApiError Conflict, Invalid */

@@ -165,8 +165,9 @@ describe('waiting', () => {
     const refused = Promise.all([
       refusal(cacher.list('/pods', { resourceVersion: '99' })),
       refusal(cacher.get('/pods/ns/a', { resourceVersion: '99' })),
-      refusal(cacher.watch('/pods', { resourceVersion: '99', sendInitialEvents: true })),
     ]);
+    // A streaming list has begun by then: it is told in the stream.
+    const streamed = cacher.watch('/pods', { resourceVersion: '99', sendInitialEvents: true });
     let settled = false;
     void refused.then(() => (settled = true));
     await turns();
@@ -176,6 +177,9 @@ describe('waiting', () => {
     for (const { code, message } of await refused) {
       expect([code, message]).toEqual([504, `Timeout: Too large resource version: 99, current: ${revision}`]);
     }
+    const told = [];
+    for await (const batch of await streamed) told.push(...batch);
+    expect(told).toMatchObject([{ type: 'ERROR', error: { code: 504 } }]);
   });
 
   test('while somebody waits the store is asked how far it is, and then no more', async () => {

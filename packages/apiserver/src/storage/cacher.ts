@@ -19,7 +19,7 @@ import { continuedAt, encodeContinue } from './continue-token.ts';
 import type { EventRingOptions } from './event-ring.ts';
 import { DEFAULT_PREFIX, fullKey } from './keys.ts';
 import { Turns } from './list-reader.ts';
-import { parseResourceVersion } from './resource-version.ts';
+import { listedResourceVersion, parseResourceVersion } from './resource-version.ts';
 import { StorageError } from './storage-error.ts';
 import { EVERYTHING, selectsEverything } from './storage.ts';
 import type {
@@ -247,8 +247,12 @@ export class Cacher implements Storage {
     if (!(await this.feed.whenReady(this.waitMs, signal))) throw unready();
     const fromState = sendInitialEvents ?? wanted === 0;
     if (resourceVersion === '') await this.reach(await this.newest(), signal);
-    else if (fromState) await this.reach(wanted, signal);
-    else if (wanted > 0 && wanted < this.cache.oldestRevision) await this.earlier.recall(wanted);
+    else if (fromState && !(await this.waitFor(wanted, signal))) {
+      const error = tooLargeResourceVersion(wanted, this.cache.revision);
+      // A streaming list has begun by then.
+      if (sendInitialEvents !== true || wanted === 0) throw error;
+      return new RefusedWatch({ type: 'ERROR', error });
+    } else if (wanted > 0 && wanted < this.cache.oldestRevision) await this.earlier.recall(wanted);
     signal?.throwIfAborted();
     if (!this.feed.ready) throw unready();
 
@@ -491,7 +495,7 @@ function planOf(keyPrefix: string, options: ListOptions): Plan {
     const { start, revision } = continued;
     return revision < 0 ? { kind: 'newest', low: start } : { kind: 'exact', revision, low: start };
   }
-  const wanted = parseResourceVersion(resourceVersion);
+  const wanted = listedResourceVersion(resourceVersion);
   switch (resourceVersionMatch) {
     case '':
       if (resourceVersion === '') return { kind: 'newest', low: keyPrefix };

@@ -11,7 +11,7 @@ import { continuedAt, encodeContinue, NEWEST } from './continue-token.ts';
 import { corrupt, EncodedObject } from './encoded-object.ts';
 import { isKeySpaceError, type KeyPair, type KeySpace, type RangeResult } from './key-space.ts';
 import { fullKey } from './keys.ts';
-import { checkReached, parseResourceVersion } from './resource-version.ts';
+import { checkReached, listedResourceVersion } from './resource-version.ts';
 import { EVERYTHING, matches, selectsEverything } from './storage.ts';
 import type { ListOptions, ListResult, ObjectCodec, StorageResource } from './storage.ts';
 
@@ -232,7 +232,7 @@ function placeOf(keyPrefix: string, options: ListOptions): Place {
   if (continued !== undefined) {
     return { start: continued.start, revision: Math.max(continued.revision, 0), continued: true };
   }
-  const wanted = parseResourceVersion(resourceVersion);
+  const wanted = listedResourceVersion(resourceVersion);
   switch (resourceVersionMatch) {
     case 'NotOlderThan':
       return { start: keyPrefix, revision: 0, continued: false };

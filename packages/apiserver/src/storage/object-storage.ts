@@ -98,8 +98,8 @@ export class ObjectStorage implements Storage {
     { ttlSeconds = 0, signal }: CreateOptions = {},
   ): Promise<StoredObject> {
     const full = this.full(key);
-    const { resourceVersion } = value.metadata;
-    if (resourceVersion !== undefined && resourceVersion !== '' && resourceVersion !== '0') {
+    // What is no version names none.
+    if (/^\d*[1-9]\d*$/.test(value.metadata.resourceVersion ?? '')) {
       throw new Error('resourceVersion should not be set on objects to be created');
     }
     const bytes = this.resource.codec.encode(value);

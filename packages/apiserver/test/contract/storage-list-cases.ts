@@ -276,7 +276,9 @@ export const LIST_CASES: readonly Case[] = [
         'p1',
       );
       const wrong = await expectStatus(c.storage.list(c.prefix, { resourceVersion: '-1' }), 400);
-      expect(wrong.message).toBe('invalid resource version: strconv.ParseUint: parsing "-1": invalid syntax');
+      expect(wrong.message).toBe(
+        'invalid resource version: resourceVersion: Invalid value: "-1": strconv.ParseUint: parsing "-1": invalid syntax',
+      );
     },
   },
   {
