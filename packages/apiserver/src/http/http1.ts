@@ -1,6 +1,6 @@
 /**
- * A message of HTTP/1.1 and its answer as door.ts sees them. The connection stays usable only when the body was
- * read to its end; else the answer ends it.
+ * A message of HTTP/1.1 and its answer as door.ts sees them. The connection stays usable when the body was read to
+ * its end, or what is left of it is little; else the answer ends it, once the client had the time to read it.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -54,6 +54,14 @@ function pathOf(target: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
+/** Unread bodies of this length are taken off the connection, which stays; as net/http does it. */
+const DROPPED_BYTES_MAX = 256 * 1024;
+/**
+ * How long a larger one is taken, and thrown away, after the answer: a connection that is closed while the client sends
+ * is reset, and the client never reads what it was told.
+ */
+const LINGER_MS = 500;
+
 export class Http1Outgoing implements Outgoing {
   private readonly message: IncomingMessage;
   private readonly response: ServerResponse;
@@ -74,7 +82,7 @@ export class Http1Outgoing implements Outgoing {
   head(code: number, headers: Headers): void {
     const { response } = this;
     for (const [name, values] of headers) response.setHeader(name, values.length === 1 ? values[0] : values);
-    if (this.last() || !this.message.complete) response.setHeader('connection', 'close');
+    if (this.last() || this.isLong()) response.setHeader('connection', 'close');
     response.writeHead(code);
     if (!headers.has('content-length')) response.flushHeaders();
   }
@@ -93,12 +101,36 @@ export class Http1Outgoing implements Outgoing {
 
   end(last?: Buffer): void {
     const { message, response } = this;
-    const ended = (): void => {
+    if (!this.isLong()) {
+      const ended = (): void => {
+        if (!message.complete) message.resume();
+      };
+      if (last === undefined) response.end(ended);
+      else response.end(last, ended);
+      return;
+    }
+    if (last !== undefined) response.write(last);
+    else if (!response.headersSent) response.flushHeaders();
+    let over = false;
+    const finish = (): void => {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
       // What of the body was never read must not be taken for the next request.
-      if (!message.complete) message.destroy();
+      response.end(() => message.destroy());
     };
-    if (last === undefined) response.end(ended);
-    else response.end(last, ended);
+    const timer = setTimeout(finish, LINGER_MS);
+    message.once('end', finish);
+    message.once('close', finish);
+    message.resume();
+  }
+
+  /** Whether more of the body was left unread than is thrown away for a connection. */
+  private isLong(): boolean {
+    const { message } = this;
+    if (message.complete) return false;
+    const length = Number(message.headers['content-length'] ?? Infinity);
+    return !(length <= DROPPED_BYTES_MAX);
   }
 
   abort(): void {

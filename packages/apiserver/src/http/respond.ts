@@ -91,7 +91,9 @@ export class Responder {
       // What cannot be said in the client's words is said in JSON: that there are no such words, unless there was
       // something else to refuse.
       if (!(error instanceof ApiError)) throw error;
-      const refused = response.kind === 'object' && response.code >= 400;
+      // A Status is one in every form: what was deleted is gone all the same.
+      const refused =
+        response.kind === 'object' && (response.code >= 400 || response.object.kind === 'Status');
       if (!refused) code = error.code;
       const said = refused ? asJson(response.object) : statusObject(error.status);
       body = { contentType: JSON_TYPE, parts: [pretty(said)] };
@@ -318,7 +320,8 @@ function warningValue(text: string): string {
 
 function acceptsGzip(request: HttpRequest): boolean {
   const accepted = header(request.headers, 'accept-encoding') ?? '';
-  return accepted.split(',').some((text) => text.split(';', 1)[0].trim() === 'gzip');
+  // As the original: a coding with a weight is none, be it 0.
+  return accepted.split(',').some((text) => text.trim() === 'gzip');
 }
 
 /** The parts cut and joined into pieces of at most PIECE_BYTES: a write costs more than copying many small parts. */
