@@ -50,7 +50,7 @@ export async function deleteObject(
   const first = await told(definition, 'delete', name, () => storage.get(key, { signal }));
   const plan = planDeletion(definition, first.value, options, context);
   if (plan.kind === 'pending') return { object: deletedAnswer(definition, first.value), gone: false };
-  refuseDelete(definition, first.value, call);
+  refuseDelete(definition, first.value, call, options);
   let marked: KubeObject | undefined;
   let admitted: string | undefined;
   if (plan.kind !== 'remove') {
@@ -68,13 +68,14 @@ function refuseDelete(
   definition: ResourceDefinition,
   object: KubeObject,
   { context, warn }: StoreCall,
+  options: DeleteOptions,
 ): void {
   const { strategy } = definition;
   const errors = strategy.validateDelete?.(object, context) ?? [];
   if (errors.length > 0) {
     throw invalid({ group: definition.group, kind: definition.kind }, object.metadata.name ?? '', errors);
   }
-  for (const text of strategy.warningsOnDelete?.(object, context) ?? []) warn(text);
+  for (const text of strategy.warningsOnDelete?.(object, context, options) ?? []) warn(text);
 }
 
 /** Writes the marks of a deletion. `remove`: nothing holds the object, it is to go now. */

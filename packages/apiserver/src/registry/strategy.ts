@@ -95,7 +95,13 @@ export interface DeleteStrategy {
   /** Errors that forbid the deletion, checked before anything is written. */
   validateDelete?(object: KubeObject, context: StrategyContext): FieldError[];
   /** Texts for Warning headers. */
-  warningsOnDelete?(object: KubeObject, context: StrategyContext): string[];
+  warningsOnDelete?(object: KubeObject, context: StrategyContext, asked: DependentsAsked): string[];
+}
+
+/** What the options of a deletion say of dependents. */
+export interface DependentsAsked {
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
 }
 
 export type PropagationPolicy = 'Orphan' | 'Background' | 'Foreground';

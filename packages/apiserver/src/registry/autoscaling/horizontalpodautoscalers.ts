@@ -308,8 +308,9 @@ function toV1(object: KubeObject, apiVersion: string): KubeObject {
     ...withAnnotations(object, annotations),
     apiVersion,
     spec: withField(asObject(spec) ?? {}, 'targetCPUUtilizationPercentage', utilizationOf(cpu, 'target')),
+    // Version 1 always tells it, version 2 where it is not zero.
     status: withField(
-      asObject(status) ?? {},
+      { currentReplicas: 0, ...asObject(status) },
       'currentCPUUtilizationPercentage',
       utilizationOf(used, 'current'),
     ),
@@ -318,7 +319,7 @@ function toV1(object: KubeObject, apiVersion: string): KubeObject {
 
 function toV2(object: KubeObject, apiVersion: string): KubeObject {
   const { targetCPUUtilizationPercentage: target, ...spec } = part(object, 'spec');
-  const { currentCPUUtilizationPercentage: used, ...status } = part(object, 'status');
+  const { currentCPUUtilizationPercentage: used, currentReplicas, ...status } = part(object, 'status');
   const {
     [METRICS_ANNOTATION]: metrics,
     [BEHAVIOR_ANNOTATION]: behavior,
@@ -338,6 +339,7 @@ function toV2(object: KubeObject, apiVersion: string): KubeObject {
       ...(held === undefined ? {} : { behavior: held }),
     },
     status: {
+      ...(currentReplicas === 0 || currentReplicas === undefined ? {} : { currentReplicas }),
       ...status,
       currentMetrics: measured.length === 0 ? null : measured,
       ...(conditions === undefined ? {} : { conditions: listed(conditions) }),

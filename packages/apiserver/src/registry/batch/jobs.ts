@@ -33,6 +33,9 @@ const NAME_LABEL = 'batch.kubernetes.io/job-name';
 /** The labels of a job's pods: those without a prefix are what they were called first. */
 const LABELS: readonly string[] = ['controller-uid', 'job-name', UID_LABEL, NAME_LABEL];
 
+const PODS_STAY =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
+
 export const jobs = defineKind({
   group: 'batch',
   types: 'batch',
@@ -44,7 +47,8 @@ export const jobs = defineKind({
     generation: ['spec'],
     podSpecAt: ['spec', 'template', 'spec'],
     defaultPropagationPolicy: () => 'Orphan',
-    warningsOnDelete: () => [],
+    warningsOnDelete: (_object, _context, { propagationPolicy, orphanDependents }) =>
+      propagationPolicy === undefined && orphanDependents === undefined ? [PODS_STAY] : [],
     prepareForCreate: (object) => ({ ...withSelector(object), status: {} }),
     check(errors, object, old) {
       const spec = part(object, 'spec');

@@ -99,6 +99,7 @@ export const namespaces = defineKind({
       backing: {
         kind: 'update',
         strategy: {
+          resetFields: [['status']],
           prepareForUpdate: (object, old) => keepField(object, old, 'status'),
           validateUpdate(object) {
             const errors = new FieldErrors();

@@ -42,6 +42,20 @@ test('an autoscaler of v1 says its CPU target and carries the rest', () => {
   ).toEqual(object);
 });
 
+test('an autoscaler of v1 says how many there are, be it none', () => {
+  const object: KubeObject = {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'x' },
+    spec: { maxReplicas: 3 },
+    status: { desiredReplicas: 0, currentMetrics: null },
+  };
+  const old = horizontalPodAutoscalers.convert?.(object, { group: 'autoscaling', version: 'v1' });
+  expect(old?.['status']).toEqual({ currentReplicas: 0, desiredReplicas: 0 });
+  if (old === undefined) return;
+  expect(horizontalPodAutoscalers.convert?.(old, { group: 'autoscaling', version: 'v2' })).toEqual(object);
+});
+
 test('an event reads in both groups', () => {
   const object: KubeObject = {
     apiVersion: 'events.k8s.io/v1',
