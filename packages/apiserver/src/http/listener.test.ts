@@ -244,7 +244,7 @@ test('bodies are read within their limit', async () => {
   expect(large.status).toBe(413);
   expect(JSON.parse(large.body.toString())).toMatchObject({
     reason: 'RequestEntityTooLarge',
-    message: 'Request entity is too large: limit is 3000000',
+    message: 'Request entity too large: limit is 3000000',
   });
   expect((await send(Buffer.from('again'))).body.toString()).toBe('again');
 });
@@ -387,6 +387,24 @@ test('plain HTTP/1.1, byte by byte', async () => {
   );
   expect(refused).toContain('HTTP/1.1 413');
   expect(refused).toContain('connection: close');
+});
+
+test('a body that is too large: who still sends it reads the refusal; a small one that nobody read is no harm', async () => {
+  const { port } = await start({ plain: true });
+  // More than any buffer between the two: a client that writes all of it first needs a server that takes it.
+  const body = 'x'.repeat(16 * 1024 * 1024);
+  const refused = await raw(
+    port,
+    `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`,
+    body,
+  );
+  expect(refused).toMatch(/^HTTP\/1\.1 413 .*"reason": ?"RequestEntityTooLarge"/s);
+  const kept = await raw(
+    port,
+    `POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello`,
+    'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+  );
+  expect(kept.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 404']);
 });
 
 test('connections that leave HTTP go through the pipeline and are taken over, or answered', async () => {
