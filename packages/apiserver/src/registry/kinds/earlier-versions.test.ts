@@ -11,7 +11,7 @@ beforeAll(() => {
   small = smallServer({
     resources: 'built-in',
     runtimeConfig: parseRuntimeConfig(
-      'storage.k8s.io/v1beta1=true,networking.k8s.io/v1beta1,resource.k8s.io/v1beta2',
+      'storage.k8s.io/v1beta1=true,networking.k8s.io/v1beta1,resource.k8s.io/v1beta2,admissionregistration.k8s.io/v1beta1,admissionregistration.k8s.io/v1alpha1',
     ),
   });
 });
@@ -61,6 +61,32 @@ test.each<[path: string, kind: string, version: string, name: string, body: obje
     'one',
     { spec: { devices: { requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpus' } }] } } },
   ],
+  [
+    'admissionregistration.k8s.io/VERSION/mutatingadmissionpolicies',
+    'MutatingAdmissionPolicy',
+    'v1alpha1',
+    'label',
+    {
+      spec: {
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] },
+          ],
+        },
+        mutations: [
+          { patchType: 'JSONPatch', jsonPatch: { expression: '[JSONPatch{op: "remove", path: "/data/a"}]' } },
+        ],
+        reinvocationPolicy: 'Never',
+      },
+    },
+  ],
+  [
+    'admissionregistration.k8s.io/VERSION/mutatingadmissionpolicybindings',
+    'MutatingAdmissionPolicyBinding',
+    'v1alpha1',
+    'label',
+    { spec: { policyName: 'label' } },
+  ],
 ])('%s', async (path, kind, version, name, body) => {
   const [group] = path.split('/');
   const at = (which: string): string => `/apis/${path.replace('VERSION', which)}`;
@@ -100,6 +126,12 @@ test.each<[path: string, kind: string, version: string, name: string, body: obje
   expect(list.json.apiVersion).toBe(`${group}/${version}`);
   expect((await small.ask('DELETE', `${at('v1')}/${name}`)).code).toBe(200);
   expect((await small.ask('GET', `${at(version)}/${name}`)).code).toBe(404);
+});
+
+test('a beta that is young yet is served without a warning', async () => {
+  const at = '/apis/admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicies';
+  const { code, warnings, json } = await small.ask('GET', at);
+  expect([code, warnings, json.apiVersion]).toEqual([200, [], 'admissionregistration.k8s.io/v1beta1']);
 });
 
 test('discovery prefers the newest', async () => {

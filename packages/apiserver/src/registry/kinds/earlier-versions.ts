@@ -33,7 +33,19 @@ const STORAGE: readonly EarlierVersion[] = [
 const NETWORKING: readonly EarlierVersion[] = [{ version: 'v1beta1', deprecated: 34, removed: 37 }];
 const RESOURCE: readonly EarlierVersion[] = [{ version: 'v1beta2', deprecated: 36, removed: 39 }];
 
+const POLICIES: readonly EarlierVersion[] = [
+  {
+    version: 'v1beta1',
+    deprecated: 37,
+    removed: 40,
+    replacement: { group: 'admissionregistration.k8s.io', version: 'v1' },
+  },
+  { version: 'v1alpha1', deprecated: 35, removed: 38 },
+];
+
 const EARLIER: ReadonlyMap<string, readonly EarlierVersion[]> = new Map([
+  ['mutatingadmissionpolicies.admissionregistration.k8s.io', POLICIES],
+  ['mutatingadmissionpolicybindings.admissionregistration.k8s.io', POLICIES],
   ['volumeattributesclasses.storage.k8s.io', STORAGE],
   ['ipaddresses.networking.k8s.io', NETWORKING],
   ['servicecidrs.networking.k8s.io', NETWORKING],
@@ -42,8 +54,14 @@ const EARLIER: ReadonlyMap<string, readonly EarlierVersion[]> = new Map([
   ['resourceclaimtemplates.resource.k8s.io', RESOURCE],
   ['resourceslices.resource.k8s.io', RESOURCE],
 ]);
-/** Packages of types whose defaults are those of version 1. */
-const SAME_DEFAULTS: readonly (readonly [types: string, version: string])[] = [['resource', 'v1beta2']];
+/** Types that mutating policies and their bindings are made of. */
+const OF_POLICIES = /^(MatchResources|MutatingAdmissionPolicySpec|ParamRef)$/;
+/** Packages of types whose defaults are those of version 1, and which of them; all where absent. */
+const SAME_DEFAULTS: readonly (readonly [types: string, version: string, names?: RegExp])[] = [
+  ['resource', 'v1beta2'],
+  ['admissionregistration', 'v1beta1', OF_POLICIES],
+  ['admissionregistration', 'v1alpha1', OF_POLICIES],
+];
 
 /** The definition with the versions it had before; one that had none as it is. */
 export function withEarlierVersions(definition: ResourceDefinition): ResourceDefinition {
@@ -71,10 +89,10 @@ function warningOf({ group, kind }: ResourceDefinition, earlier: EarlierVersion)
 
 /** The rules, for the types of earlier versions too. */
 export function withEarlierDefaults(rules: DefaultRules): DefaultRules {
-  const more = SAME_DEFAULTS.flatMap(([types, version]) => {
+  const more = SAME_DEFAULTS.flatMap(([types, version, names]) => {
     const head = `${types}.v1.`;
     return Object.entries(rules)
-      .filter(([name]) => name.startsWith(head))
+      .filter(([name]) => name.startsWith(head) && names?.test(name.slice(head.length)) !== false)
       .map(([name, rule]) => [`${types}.${version}.${name.slice(head.length)}`, rule] as const);
   });
   return { ...rules, ...Object.fromEntries(more) };
