@@ -35,6 +35,7 @@ import { Bootstrap } from './bootstrap/bootstrap.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
 import { sniPairs, type ServerCredentials } from './credentials/credentials.ts';
 import { makeBackendCaller } from './assembly/backend-caller.ts';
+import { etcdRequestMetrics, storeSizeMetric } from './assembly/etcd-metrics.ts';
 import { makeEncryption, type EncryptionAtRest } from './assembly/encryption.ts';
 import { Fairness } from './assembly/fairness.ts';
 import { cors } from './filters/cors.ts';
@@ -108,9 +109,9 @@ const STOP_GRACE_MS = 10_000;
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export class KubeApiServer {
-  readonly metrics = new MetricsRegistry();
+  readonly metrics: MetricsRegistry;
   /** What /metrics/slis tells. */
-  private readonly indicators = new MetricsRegistry();
+  private readonly indicators: MetricsRegistry;
   private readonly options: KubeApiServerOptions;
   private readonly backend: StorageBackend;
   private readonly served: ServedScheme;
@@ -147,6 +148,8 @@ export class KubeApiServer {
   constructor(options: KubeApiServerOptions) {
     const { config, credentials, clock, logger, uuid, random, readFile, issuerKeys } = options;
     this.options = options;
+    this.metrics = new MetricsRegistry(config.disabledMetrics);
+    this.indicators = new MetricsRegistry(config.disabledMetrics);
     this.loopbackToken = `${uuid()}${uuid()}`;
     this.caller = new HttpsCaller(clock);
     this.backends = makeBackendCaller({ clock, lookup: options.lookup, metrics: this.metrics });
@@ -229,6 +232,8 @@ export class KubeApiServer {
       timeoutMs: config.requestTimeoutMs,
       watchSecondsMin: config.minRequestSeconds,
       ...(config.streamsMax === 0 ? {} : { limits: { streamsMax: config.streamsMax } }),
+      ...(config.goawayChance === 0 ? {} : { goaway: { chance: config.goawayChance, random } }),
+      sharing: { port: config.sharesPort },
       healthChecks: this.checks(),
       health: {
         ...healthMetrics(this.indicators),
@@ -358,7 +363,7 @@ export class KubeApiServer {
 
   private openBackend(): StorageBackend {
     const { config, client, clock, logger } = this.options;
-    const { prefix, compactionIntervalMs, healthTimeoutMs } = config.etcd;
+    const { prefix, compactionIntervalMs, healthTimeoutMs, leaseReuseSeconds, sizeIntervalMs } = config.etcd;
     const transformer = this.encryption?.transformer;
     const backend = new EtcdBackend({
       client,
@@ -367,8 +372,12 @@ export class KubeApiServer {
       prefix,
       compactionIntervalMs,
       healthTimeoutMs,
+      leaseReuseSeconds,
+      sizeIntervalMs,
+      requests: etcdRequestMetrics(this.metrics),
       ...(transformer === undefined ? {} : { transformer }),
     });
+    storeSizeMetric(this.metrics, backend.size);
     if (!config.watchCache) return backend;
     return new CachedBackend(backend, {
       clock,

@@ -32,7 +32,13 @@ import { API_VERSION, versionHandler } from './handlers/version.ts';
 import { Door } from './http/door.ts';
 import { eventLoop } from './http/event-loop.ts';
 import { callInProcess, type CallAnswer, type CallOptions } from './http/in-process.ts';
-import { Listener, type ListenerLimits, type TlsIdentity } from './http/listener.ts';
+import {
+  Listener,
+  type GoawayDice,
+  type ListenerLimits,
+  type PortSharing,
+  type TlsIdentity,
+} from './http/listener.ts';
 import { isForPeople } from './http/negotiate.ts';
 import { apiPipeline } from './http/pipeline.ts';
 import { HttpWire } from './http/wire.ts';
@@ -125,6 +131,10 @@ export interface ApiServerOptions extends SchemeParts {
   readonly timeoutMs?: number;
   /** Of each connection and port. */
   readonly limits?: Partial<ListenerLimits>;
+  /** Which requests of HTTP/2 are the last of their connections; none without. */
+  readonly goaway?: GoawayDice;
+  /** What else may listen on a port; nothing without. */
+  readonly sharing?: PortSharing;
   readonly healthChecks?: readonly HealthCheck[];
   /** Told what checks say; the log of failures alone, unless said. */
   readonly health?: HealthObserver;
@@ -196,13 +206,15 @@ export class ApiServer {
    * @returns its address, the port chosen where 0 was asked for
    */
   async listen(port: number, host: string, tls?: TlsIdentity): Promise<AddressInfo> {
-    const { clock, logger, limits } = this.options;
+    const { clock, logger, limits, goaway, sharing } = this.options;
     const listener = new Listener({
       door: this.door,
       clock,
       logger,
       ...(tls === undefined ? {} : { tls }),
       ...(limits === undefined ? {} : { limits }),
+      ...(goaway === undefined ? {} : { goaway }),
+      ...(sharing === undefined ? {} : { sharing }),
     });
     const address = await listener.listen(port, host);
     this.listeners = [...this.listeners, listener];

@@ -289,6 +289,8 @@ describe('metrics', () => {
     for (const line of [
       'apiserver_longrunning_requests{component="apiserver",group="",resource="endpoints",scope="namespace",subresource="",verb="WATCH",version="v1"} 1',
       'authorization_attempts_total{result="no-opinion"} ',
+      'etcd_requests_total{operation="create",group="",resource="namespaces"} ',
+      'etcd_request_duration_seconds_count{operation="create",group="",resource="namespaces"} ',
       'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="allowed"} ',
       'authentication_attempts{result="error"} ',
       'apiserver_requested_deprecated_apis{group="",removed_release="",resource="endpoints",subresource="",version="v1"} 1',

@@ -46,9 +46,12 @@ export class Http2Incoming implements Incoming {
 
 export class Http2Outgoing implements Outgoing {
   private readonly stream: ServerHttp2Stream;
+  private readonly last: boolean;
 
-  constructor(stream: ServerHttp2Stream) {
+  /** @param last the client is asked to send its further requests over another connection; those it sent are answered */
+  constructor(stream: ServerHttp2Stream, last = false) {
     this.stream = stream;
+    this.last = last;
     // A client that resets its stream is no error of ours; 'close' tells who waits.
     stream.on('error', () => {});
   }
@@ -64,7 +67,7 @@ export class Http2Outgoing implements Outgoing {
     }
     this.stream.respond(fields, { endStream: false });
     // There is no such header here; what it asks for is said to the whole connection, which ends with its last stream.
-    if (headers.get('connection')?.includes('close') === true) this.stream.session?.close();
+    if (this.last || headers.get('connection')?.includes('close') === true) this.stream.session?.close();
   }
 
   write(chunk: Buffer): boolean {

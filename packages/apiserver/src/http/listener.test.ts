@@ -22,7 +22,7 @@ import { CertificateAuthority } from '../pki/authority.ts';
 import { TypeTable } from '../schema/type-table.ts';
 import { Door } from './door.ts';
 import { callInProcess } from './in-process.ts';
-import { Listener, type ListenerLimits } from './listener.ts';
+import { Listener, type GoawayDice, type ListenerLimits, type PortSharing } from './listener.ts';
 import { apiPipeline } from './pipeline.ts';
 
 const codec = new ObjectCodec(new TypeTable());
@@ -109,7 +109,15 @@ afterEach(async () => {
 });
 
 async function start(
-  options: { plain?: boolean; timeoutMs?: number; stallMs?: number; limits?: Partial<ListenerLimits> } = {},
+  options: {
+    plain?: boolean;
+    timeoutMs?: number;
+    stallMs?: number;
+    limits?: Partial<ListenerLimits>;
+    goaway?: GoawayDice;
+    sharing?: PortSharing;
+    port?: number;
+  } = {},
 ) {
   const world = { watching: 0, seen: [] as ApiRequest[] };
   let ids = 0;
@@ -133,8 +141,10 @@ async function start(
     logger: silentLogger,
     ...(options.plain !== true && { tls }),
     ...(options.limits && { limits: options.limits }),
+    ...(options.goaway && { goaway: options.goaway }),
+    ...(options.sharing && { sharing: options.sharing }),
   });
-  const { port } = await listener.listen(0, '127.0.0.1');
+  const { port } = await listener.listen(options.port ?? 0, '127.0.0.1');
   let stopped = false;
   const stop = async (graceMs: number): Promise<void> => {
     stopped = true;
@@ -326,6 +336,51 @@ test('stopping: watches end in order, what is answered is answered, GOAWAY, then
     constants.NGHTTP2_NO_ERROR,
   ]);
   expect(world.watching).toBe(0);
+});
+
+test('a request that the dice choose is the last of its connection, and none is lost', async () => {
+  const misses = 999_999_999;
+  const rolls = [misses, misses, misses, 9_999_999];
+  const dice: GoawayDice = { chance: 0.01, random: () => rolls.shift() ?? misses };
+  const { port, world } = await start({ goaway: dice });
+  const client = session(port);
+  const watch = client.request({ ':path': '/api/v1/pods?watch=true' });
+  await once(watch, 'response');
+  const told = once(client, 'goaway');
+  const streams = Array.from({ length: 10 }, () => client.request({ ':path': '/object' }));
+  const answers = await Promise.all(
+    streams.map(async (stream) => {
+      try {
+        return (await answerOf(stream)).status;
+      } catch {
+        // Behind the last one: a client may send it again, since nobody looked at it.
+        expect(stream.rstCode).toBe(constants.NGHTTP2_REFUSED_STREAM);
+        return (await get(session(port), '/object')).status;
+      }
+    }),
+  );
+  expect((await told)[0]).toBe(constants.NGHTTP2_NO_ERROR);
+  expect(answers).toEqual(answers.map(() => 201));
+  expect(world.seen.filter(({ path }) => path === '/object')).toHaveLength(10);
+  // The watch goes on where it was; new requests go elsewhere.
+  expect([client.closed, watch.closed, world.watching]).toEqual([true, false, 1]);
+});
+
+test('HTTP/1.1 and calls inside the process know no such end', async () => {
+  const { port, door } = await start({ plain: true, goaway: { chance: 1, random: () => 0 } });
+  expect(await raw(port, 'GET /object HTTP/1.1\r\nHost: x\r\n\r\n', 'GET / HTTP/1.0\r\n\r\n')).toMatch(
+    /201 Created.*404 Not Found/s,
+  );
+  expect((await callInProcess(door, '/object')).code).toBe(201);
+});
+
+test('a port is shared by those who all ask for it', async () => {
+  const sharing = { port: true };
+  const { port } = await start({ sharing });
+  const second = await start({ sharing, port });
+  expect(second.port).toBe(port);
+  expect((await get(session(port), '/object')).status).toBe(201);
+  await expect(start({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
 });
 
 test('HTTP/1.1 on the same port, with a certificate that is accepted, one that is not, and none', async () => {

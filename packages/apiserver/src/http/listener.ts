@@ -69,6 +69,26 @@ export interface ListenerOptions {
   /** Undefined: plain HTTP. */
   readonly tls?: TlsIdentity;
   readonly limits?: Partial<ListenerLimits>;
+  /** Which requests of HTTP/2 are the last of their connections; none without. */
+  readonly goaway?: GoawayDice;
+  readonly sharing?: PortSharing;
+}
+
+/**
+ * --goaway-chance: clients keep a connection of HTTP/2 for ever, and so stay with one server of several; asked to leave now
+ * and then, they spread again behind what balances them. What was sent before is answered, watches go on.
+ */
+export interface GoawayDice {
+  /** Share of requests, 0 to 1. */
+  readonly chance: number;
+  /** A random whole number, 0 ≤ n < limit. */
+  readonly random: (limit: number) => number;
+}
+
+/** What else may listen on the address; SO_REUSEADDR the runtime always sets. */
+export interface PortSharing {
+  /** --permit-port-sharing: SO_REUSEPORT, for servers that ask for it too. */
+  readonly port?: boolean;
 }
 
 export interface ListenerLimits {
@@ -94,6 +114,8 @@ const LIMITS: ListenerLimits = {
   streamsMax: 1_000,
 };
 
+/** Sides of the dice for --goaway-chance: a share of one in a billion is told from none. */
+const DICE_SIDES = 1_000_000_000;
 /** Headers of one request, all together. Tokens with many groups take a tenth of it. */
 const HEADER_BYTES_MAX = 128 * 1024;
 const HEADER_PAIRS_MAX = 2_000;
@@ -119,6 +141,8 @@ export class Listener {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly limits: ListenerLimits;
+  private readonly goaway: GoawayDice | undefined;
+  private readonly sharing: PortSharing | undefined;
   private readonly port: TcpServer;
   private readonly http1: Server;
   private readonly http2: Http2Server;
@@ -130,11 +154,13 @@ export class Listener {
   private readonly peers = new WeakMap<object, Peer>();
   private stopping = false;
 
-  constructor({ door, clock, logger, tls, limits }: ListenerOptions) {
+  constructor({ door, clock, logger, tls, limits, goaway, sharing }: ListenerOptions) {
     this.door = door;
     this.clock = clock;
     this.logger = logger;
     this.limits = { ...LIMITS, ...limits };
+    this.goaway = goaway;
+    this.sharing = sharing;
     this.http1 = this.makeHttp1();
     this.http2 = this.makeHttp2();
     this.port = tls === undefined ? this.makePlainPort() : this.makeTlsPort(tls);
@@ -145,7 +171,8 @@ export class Listener {
   listen(port: number, host: string): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
       this.port.once('error', reject);
-      this.port.listen({ port, host, backlog: 1_024 }, () => {
+      const reusePort = this.sharing?.port === true;
+      this.port.listen({ port, host, backlog: 1_024, reusePort }, () => {
         this.port.off('error', reject);
         const address = this.port.address();
         if (address === null || typeof address === 'string') reject(new Error('the port has no address'));
@@ -328,7 +355,7 @@ export class Listener {
     });
     server.on('stream', (stream, headers, _flags, raw) => {
       const { session } = stream;
-      const out = new Http2Outgoing(stream);
+      const out = new Http2Outgoing(stream, this.isLast());
       if (session === undefined || stream.destroyed) return;
       this.count(session, 1);
       stream.once('close', () => this.count(session, -1));
@@ -337,6 +364,11 @@ export class Listener {
     });
     server.on('sessionError', () => {});
     return server;
+  }
+
+  private isLast(): boolean {
+    const { goaway } = this;
+    return goaway !== undefined && goaway.random(DICE_SIDES) < goaway.chance * DICE_SIDES;
   }
 
   private count(session: Http2Session, change: number): void {

@@ -67,6 +67,8 @@ export interface KubeletTrust {
   /** Empty: any certificate is taken. */
   readonly authority: string;
   readonly pair?: { readonly cert: string; readonly key: string };
+  /** --kubelet-timeout: until a connection is there, ms. What a kubelet then does may take its time: commands, profiles. */
+  readonly dialMs?: number;
 }
 
 /** What a node says that speaks v5 and tunnels by itself. */
@@ -312,9 +314,10 @@ export class NodeConnector implements Connector {
   }
 
   private kubeletTarget(target: Target, verified: boolean): BackendTarget {
-    const { authority, pair } = this.kubelets;
+    const { authority, pair, dialMs } = this.kubelets;
     return {
       ...this.routed(target.host, portOf(target)),
+      ...(dialMs === undefined ? {} : { dialMs }),
       tls: {
         caBundle: authority,
         serverName: target.host,

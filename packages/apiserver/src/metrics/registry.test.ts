@@ -29,12 +29,20 @@ wait_seconds_count{verb="GET"} 3
   );
 });
 
+test('a metric that is disabled goes on counting, and is not told', () => {
+  const registry = new MetricsRegistry(['requests_total', 'unknown']);
+  registry.add(new Counter('requests_total', 'Requests.')).add();
+  registry.add(new Counter('requests', 'Others.')).add();
+  expect(registry.text()).toBe('# HELP requests Others.\n# TYPE requests counter\nrequests 1\n');
+});
+
 test('series are bounded: those beyond are counted together', () => {
   const total = new Counter('requests_total', 'Requests.', ['path']);
   for (let n = 0; n < 20_010; n += 1) total.add([`/${n}`]);
   total.add(['/3']);
+  for (const path of ['/3', '/20001']) total.of([path])();
   const lines = total.text().split('\n');
   expect(lines).toHaveLength(2 + 20_001 + 1);
-  expect(lines).toContain('requests_total{path="other"} 10');
-  expect(lines).toContain('requests_total{path="/3"} 2');
+  expect(lines).toContain('requests_total{path="other"} 11');
+  expect(lines).toContain('requests_total{path="/3"} 3');
 });

@@ -33,6 +33,16 @@ export class Counter implements Metric {
     this.series.set(key, (this.series.get(key) ?? 0) + by);
   }
 
+  /** One of its series, for who counts it often: its labels are put together once. */
+  of(values: Labels): () => void {
+    const key = labelText(this.labels, values);
+    return () => {
+      const before = this.series.get(key);
+      if (before === undefined) this.add(values);
+      else this.series.set(key, before + 1);
+    };
+  }
+
   text(): string {
     const lines = [...this.series].map(([key, value]) => `${this.name}${braced(key)} ${value}\n`);
     return lines.length === 0 ? '' : header(this.name, this.help, 'counter') + lines.join('');
@@ -141,9 +151,15 @@ export class Histogram implements Metric {
 
 export class MetricsRegistry {
   private readonly metrics: Metric[] = [];
+  private readonly disabled: ReadonlySet<string>;
+
+  /** @param disabled names of those that are counted and not told: --disabled-metrics */
+  constructor(disabled: readonly string[] = []) {
+    this.disabled = new Set(disabled);
+  }
 
   add<M extends Metric>(metric: M): M {
-    this.metrics.push(metric);
+    if (!this.disabled.has(metric.name)) this.metrics.push(metric);
     return metric;
   }
 

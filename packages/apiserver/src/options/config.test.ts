@@ -16,7 +16,15 @@ function config(...argv: string[]): ServerConfig {
 
 test('without flags, the defaults of the original', () => {
   expect(config()).toMatchObject({
-    etcd: { servers: ['http://127.0.0.1:2379'], prefix: '/registry', compactionIntervalMs: 300_000 },
+    etcd: {
+      servers: ['http://127.0.0.1:2379'],
+      prefix: '/registry',
+      compactionIntervalMs: 300_000,
+      leaseReuseSeconds: 60,
+      sizeIntervalMs: 30_000,
+    },
+    kubelets: { dialMs: 5_000 },
+    disabledMetrics: [],
     watchCache: true,
     bindAddress: '0.0.0.0',
     securePort: 6443,
@@ -26,6 +34,8 @@ test('without flags, the defaults of the original', () => {
     readingMax: 400,
     mutatingMax: 200,
     requestTimeoutMs: 60_000,
+    goawayChance: 0,
+    sharesPort: false,
     minRequestSeconds: 1800,
     eventTtlSeconds: 3600,
     serviceNetworks: ['10.0.0.0/24'],
@@ -206,6 +216,11 @@ describe('refusals', () => {
     ],
     [[ETCD, '--service-cluster-ip-range=10.0.0.1'], 'invalid', 'invalid CIDR address: 10.0.0.1'],
     [
+      [ETCD, '--goaway-chance=0.03'],
+      'invalid',
+      '--goaway-chance can not be less than 0 or greater than 0.02',
+    ],
+    [
       [ETCD, '--storage-backend=etcd2'],
       'invalid',
       `--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`,
@@ -220,10 +235,10 @@ describe('refusals', () => {
 });
 
 test('what has no effect is told, one line each', () => {
-  const parsed = parse(ETCD, '--profiling=false', '--goaway-chance', '0.1', '--feature-gates=A=true,B=false');
+  const parsed = parse(ETCD, '--profiling=false', '--vmodule', 'a=4', '--feature-gates=A=true,B=false');
   expect(parsed.kind === 'config' && parsed.warnings).toEqual([
     '--profiling has no effect in this build',
-    '--goaway-chance has no effect in this build',
+    '--vmodule has no effect in this build',
     '--feature-gates has no effect in this build on A, B',
   ]);
 });

@@ -23,6 +23,10 @@ export interface EtcdConfig {
   readonly compactionIntervalMs: number;
   readonly healthTimeoutMs: number;
   readonly readyTimeoutMs: number;
+  /** How long one lease takes further objects, at most. */
+  readonly leaseReuseSeconds: number;
+  /** Between questions for the size of the database; 0: never. */
+  readonly sizeIntervalMs: number;
 }
 
 export interface RequestHeaderConfig {
@@ -88,6 +92,8 @@ export interface KubeletConfig {
   readonly port: number;
   /** Which of a node's addresses to take, in order. */
   readonly addressTypes: readonly string[];
+  /** Until a connection is there. */
+  readonly dialMs: number;
 }
 
 /** How aggregated servers are reached. */
@@ -131,6 +137,10 @@ export interface ServerConfig {
   readonly http2: boolean;
   /** 0: the listener's own. */
   readonly streamsMax: number;
+  /** Share of HTTP/2 requests that are the last of their connections. */
+  readonly goawayChance: number;
+  /** Other servers may listen on the port. */
+  readonly sharesPort: boolean;
   readonly clientCaFile: string;
   readonly anonymous: boolean;
   /** Whether the command line says so. */
@@ -183,6 +193,8 @@ export interface ServerConfig {
   readonly watchGraceMs: number;
   readonly corsOrigins: readonly string[];
   readonly strictTransportSecurity: readonly string[];
+  /** Names of metrics that are not told. */
+  readonly disabledMetrics: readonly string[];
   readonly logFormat: 'text' | 'json';
   /** -v. */
   readonly verbosity: number;
@@ -369,6 +381,8 @@ function contradictions(values: FlagValues): string[] {
     !values.bool('enable-priority-and-fairness') || reading + mutating > 0,
     `invalid configuration: MaxRequestsInFlight=${reading} and MaxMutatingRequestsInFlight=${mutating}; they must add up to something positive`,
   );
+  const chance = values.float('goaway-chance');
+  needs(chance >= 0 && chance <= 0.02, '--goaway-chance can not be less than 0 or greater than 0.02');
   needs(values.durationMs('request-timeout') > 0, '--request-timeout can not be negative value');
   return found;
 }
@@ -438,6 +452,8 @@ function configOf(values: FlagValues): ServerConfig {
       compactionIntervalMs: values.durationMs('etcd-compaction-interval'),
       healthTimeoutMs: values.durationMs('etcd-healthcheck-timeout'),
       readyTimeoutMs: values.durationMs('etcd-readycheck-timeout'),
+      leaseReuseSeconds: values.int('lease-reuse-duration-seconds'),
+      sizeIntervalMs: values.durationMs('etcd-db-metric-poll-interval'),
     },
     watchCache: values.bool('watch-cache'),
     uncached: new Set(uncached),
@@ -454,6 +470,8 @@ function configOf(values: FlagValues): ServerConfig {
     sniPairs: values.all('tls-sni-cert-key').flatMap((item) => sniPair(item) ?? []),
     http2: !values.bool('disable-http2-serving'),
     streamsMax: values.int('http2-max-streams-per-connection'),
+    goawayChance: values.float('goaway-chance'),
+    sharesPort: values.bool('permit-port-sharing'),
     clientCaFile: text('client-ca-file'),
     anonymous: values.bool('anonymous-auth'),
     anonymousGiven: values.changed('anonymous-auth'),
@@ -531,6 +549,7 @@ function configOf(values: FlagValues): ServerConfig {
       keyFile: text('kubelet-client-key'),
       port: values.int('kubelet-port'),
       addressTypes: list('kubelet-preferred-address-types'),
+      dialMs: values.durationMs('kubelet-timeout'),
     },
     aggregation: {
       certFile: text('proxy-client-cert-file'),
@@ -549,6 +568,7 @@ function configOf(values: FlagValues): ServerConfig {
     watchGraceMs: values.durationMs('shutdown-watch-termination-grace-period'),
     corsOrigins: list('cors-allowed-origins'),
     strictTransportSecurity: list('strict-transport-security-directives'),
+    disabledMetrics: list('disabled-metrics'),
     logFormat: text('logging-format') === 'json' ? 'json' : 'text',
     verbosity: values.int('v'),
   };

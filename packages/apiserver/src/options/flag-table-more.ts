@@ -122,7 +122,7 @@ const KUBERNETES: FlagGroup = {
       "Which of a node's addresses to take, in order.",
     ),
     idle('kubelet-read-only-port', 'int', '10255', 'Port of kubelets without TLS.'),
-    idle('kubelet-timeout', 'duration', '5s', 'How long a kubelet may take.'),
+    acts('kubelet-timeout', 'duration', '5s', 'How long a connection to a kubelet may take to come about.'),
     idle('kubernetes-service-node-port', 'int', '0', 'Node port of the service kubernetes.'),
     idle('max-connection-bytes-per-sec', 'int', '0', 'Bound on exec, attach and port-forward connections.'),
     refused('service-account-signing-endpoint', 'string', '', 'Socket of a program that signs tokens.'),
@@ -152,7 +152,7 @@ const OBSERVING: FlagGroup = {
     ),
     idle('allow-metric-labels', 'map', '', 'Values that labels of metrics may have.'),
     idle('allow-metric-labels-manifest', 'string', '', 'File with such values.'),
-    idle('disabled-metrics', 'strings', '', 'Metrics to leave out.'),
+    acts('disabled-metrics', 'strings', '', 'Metrics to leave out.'),
     idle('show-hidden-metrics-for-version', 'string', '', 'Show metrics that were hidden in a version.'),
     idle(
       'log-flush-frequency',

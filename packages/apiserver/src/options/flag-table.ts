@@ -46,11 +46,11 @@ const GENERIC: FlagGroup = {
       'A further host name that the certificate of the server is good for.',
     ),
     acts('feature-gates', 'map', '', 'Switches name=true|false of features that are not settled.'),
-    idle(
+    acts(
       'goaway-chance',
       'float',
       '0',
-      'Share of HTTP/2 requests after which the client is asked to connect anew.',
+      'Share of HTTP/2 requests after which the client is asked to connect anew, 0 to 0.02.',
     ),
     idle('livez-grace-period', 'duration', '0s', 'How long /livez takes unfinished hooks for healthy.'),
     acts(
@@ -148,11 +148,11 @@ const ETCD: FlagGroup = {
       '1m0s',
       'Time between counts of objects for the metrics.',
     ),
-    idle(
+    acts(
       'etcd-db-metric-poll-interval',
       'duration',
       '30s',
-      'Time between questions for the size of the database.',
+      'Time between questions for the size of the database; 0 asks never.',
     ),
     acts('etcd-healthcheck-timeout', 'duration', '2s', 'How long the health check waits for etcd.'),
     acts('etcd-keyfile', 'string', '', 'Key of the certificate shown to etcd.'),
@@ -160,7 +160,7 @@ const ETCD: FlagGroup = {
     acts('etcd-readycheck-timeout', 'duration', '2s', 'How long the readiness check waits for etcd.'),
     acts('etcd-servers', 'strings', '', 'Members of etcd, scheme://host:port, separated by commas.'),
     refused('etcd-servers-overrides', 'strings', '', 'Members for single resources: group/resource#url;url.'),
-    idle('lease-reuse-duration-seconds', 'int', '60', 'How long one lease takes further objects.'),
+    acts('lease-reuse-duration-seconds', 'int', '60', 'How long one lease takes further objects, at most.'),
     acts('storage-backend', 'string', '', 'etcd3, or nothing, which is the same.'),
     acts(
       'storage-media-type',
@@ -195,8 +195,8 @@ const SERVING: FlagGroup = {
       '0',
       'Streams of one HTTP/2 connection at a time; 0 for the default.',
     ),
-    idle('permit-address-sharing', 'bool', 'false', 'SO_REUSEADDR on the port.'),
-    idle('permit-port-sharing', 'bool', 'false', 'SO_REUSEPORT on the port.'),
+    acts('permit-address-sharing', 'bool', 'false', 'SO_REUSEADDR on the port, which it has anyway.'),
+    acts('permit-port-sharing', 'bool', 'false', 'SO_REUSEPORT on the port: several servers may share it.'),
     acts('secure-port', 'int', '6443', 'Port for HTTPS; 0 lets the system choose.'),
     acts('tls-cert-file', 'string', '', 'Certificate of the server, with the authorities between.'),
     acts('tls-cipher-suites', 'strings', '', 'Cipher suites by their names in Go.'),

@@ -78,6 +78,9 @@ export class FlagValues {
   int(name: string): number {
     return Number(this.string(name) === '' ? 0 : this.string(name));
   }
+  float(name: string): number {
+    return Number(this.string(name));
+  }
   durationMs(name: string): number {
     return Number((parseDuration(this.string(name)) ?? 0n) / 1_000_000n);
   }

@@ -33,6 +33,8 @@ export interface BackendTarget {
   readonly port: number;
   /** Undefined: plain HTTP. */
   readonly tls?: BackendTls;
+  /** Until a connection is there, its handshake included, ms; half a minute unless said. */
+  readonly dialMs?: number;
   /** Judges every address the host has before any is dialed. @throws Error, which becomes the call's */
   readonly checkAddress?: (address: string) => void;
 }
@@ -310,7 +312,7 @@ class Exchange {
         why ??= error;
         asked.destroy(error);
       };
-      const dialing = clock.setTimer(DIAL_MS, () =>
+      const dialing = clock.setTimer(target.dialMs ?? DIAL_MS, () =>
         giveUp(new BackendError('dial', `dial tcp ${where.where}: i/o timeout`)),
       );
       const waiting =

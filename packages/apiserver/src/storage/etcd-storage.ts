@@ -11,7 +11,9 @@ import { Compactor } from './compactor.ts';
 import { EtcdKeySpace } from './etcd-key-space.ts';
 import { DEFAULT_PREFIX, HEALTH_KEY } from './keys.ts';
 import { LeasePool } from './lease-pool.ts';
+import { MeasuredKeySpace, type StoreRequests } from './measured-key-space.ts';
 import { ObjectStorage } from './object-storage.ts';
+import { StoreSize } from './store-size.ts';
 import type { ReadyOptions, Storage, StorageBackend, StorageResource, ValueTransformer } from './storage.ts';
 
 /** Default of --etcd-compaction-interval: 5 to 10 minutes of history. */
@@ -28,6 +30,12 @@ export interface EtcdBackendOptions {
   readonly compactionIntervalMs?: number;
   /** --etcd-healthcheck-timeout. Default: 2 s. */
   readonly healthTimeoutMs?: number;
+  /** --lease-reuse-duration-seconds. Default: a minute. */
+  readonly leaseReuseSeconds?: number;
+  /** --etcd-db-metric-poll-interval; 0, and the default: the store's size is not asked for. */
+  readonly sizeIntervalMs?: number;
+  /** Told of each request for a resource's objects. */
+  readonly requests?: StoreRequests;
   readonly logger?: Logger;
   /** Encryption at rest; values are stored as they are without. */
   readonly transformer?: (resource: GroupResource) => ValueTransformer;
@@ -35,12 +43,14 @@ export interface EtcdBackendOptions {
 
 export class EtcdBackend implements StorageBackend {
   readonly compactor: Compactor;
+  readonly size: StoreSize;
   private readonly client: Client;
   private readonly clock: Clock;
   private readonly prefix: string;
   private readonly healthTimeoutMs: number;
   private readonly space: EtcdKeySpace;
   private readonly transformer: EtcdBackendOptions['transformer'];
+  private readonly requests: StoreRequests | undefined;
 
   /** Starts compaction; nothing else is asked of the store before somebody asks. */
   constructor(options: EtcdBackendOptions) {
@@ -48,20 +58,26 @@ export class EtcdBackend implements StorageBackend {
     this.client = client;
     this.clock = clock;
     this.transformer = options.transformer;
+    this.requests = options.requests;
     this.healthTimeoutMs = options.healthTimeoutMs ?? HEALTH_TIMEOUT_MS;
     // With and without a slash at its end, as the flag takes it.
     this.prefix = `/${prefix.split('/').filter(Boolean).join('/')}`;
     const intervalMs = options.compactionIntervalMs ?? COMPACTION_MS;
     this.compactor = new Compactor(client, { clock, logger, intervalMs });
-    const leases = new LeasePool(client.lease, clock);
+    this.size = new StoreSize(client, clock, options.sizeIntervalMs ?? 0);
+    const leases = new LeasePool(client.lease, clock, options.leaseReuseSeconds);
     this.space = new EtcdKeySpace(client, leases, () => this.compactor.compactedRevision);
     this.compactor.start();
+    this.size.start();
   }
 
   storage(given: StorageResource): Storage {
     const transformer = given.transformer ?? this.transformer?.(given.resource);
     const resource = transformer === undefined ? given : { ...given, transformer };
-    return new ObjectStorage(resource, this.space, { prefix: this.prefix, clock: this.clock });
+    const { requests, clock } = this;
+    const space =
+      requests === undefined ? this.space : new MeasuredKeySpace(this.space, requests, given.resource, clock);
+    return new ObjectStorage(resource, space, { prefix: this.prefix, clock: this.clock });
   }
 
   async ready({ signal, timeoutMs = this.healthTimeoutMs }: ReadyOptions = {}): Promise<void> {
@@ -70,6 +86,7 @@ export class EtcdBackend implements StorageBackend {
 
   close(): void {
     this.compactor.stop();
+    this.size.stop();
     this.space.close();
   }
 }

@@ -28,6 +28,15 @@ function pool(): { grants: Grants; pool: LeasePool; pass: (seconds: number) => v
 }
 
 describe('leases of what expires', () => {
+  test('--lease-reuse-duration-seconds bounds how much longer one lives', async () => {
+    const grants = new Grants();
+    const clock: Clock = { nowMs: () => 0, monotonicMs: () => 0, setTimer: () => ({ cancel: () => {} }) };
+    const leases = new LeasePool(grants, clock, 7);
+    await leases.lease(3600);
+    await leases.lease(100);
+    expect(grants.ttls).toEqual([3607, 105]);
+  });
+
   // As upstream's TestLeaseManager: a share of the time to live, at most a minute.
   test.each([
     [1, [1]],

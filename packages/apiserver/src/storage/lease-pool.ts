@@ -13,8 +13,9 @@ export interface LeaseGranter {
   grant(ttl: number): Promise<{ readonly ID: bigint }>;
 }
 
-/** Share of the time to live by which a lease is made longer, and thus how long it is given out; at most a minute. */
+/** Share of the time to live by which a lease is made longer, and thus how long it is given out. */
 const REUSE_SHARE = 0.05;
+/** Default of --lease-reuse-duration-seconds. */
 const REUSE_SECONDS_MAX = 60;
 /** Objects on one lease: all of them go in one transaction of the store when it ends. */
 const OBJECTS_MAX = 1_000;
@@ -28,13 +29,16 @@ interface Held {
 export class LeasePool {
   private readonly granter: LeaseGranter;
   private readonly clock: Clock;
+  private readonly reuseSecondsMax: number;
   private held: Held | undefined = undefined;
   /** One grant at a time: who comes meanwhile gets the same lease if it suits. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(granter: LeaseGranter, clock: Clock) {
+  /** @param reuseSecondsMax how long a lease is given out at most, s */
+  constructor(granter: LeaseGranter, clock: Clock, reuseSecondsMax = REUSE_SECONDS_MAX) {
     this.granter = granter;
     this.clock = clock;
+    this.reuseSecondsMax = reuseSecondsMax;
   }
 
   /** A lease that lives at least as long, and not much longer. @throws EtcdError of the grant */
@@ -51,7 +55,7 @@ export class LeasePool {
 
   private async next(ttlSeconds: number): Promise<bigint> {
     const now = this.clock.monotonicMs();
-    const reuse = Math.min(Math.floor(ttlSeconds * REUSE_SHARE), REUSE_SECONDS_MAX);
+    const reuse = Math.min(Math.floor(ttlSeconds * REUSE_SHARE), this.reuseSecondsMax);
     const { held } = this;
     if (held !== undefined) {
       const outlives = now + ttlSeconds * 1000 < held.endsAtMs;
