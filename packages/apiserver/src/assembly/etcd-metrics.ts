@@ -4,9 +4,9 @@ import { Counter, Gauge, Histogram, type MetricsRegistry } from '../metrics/regi
 import type { StoreRequests } from '../storage/measured-key-space.ts';
 import type { StoreSize } from '../storage/store-size.ts';
 
-const LABELS = ['operation', 'group', 'resource'];
+const LABELS: readonly string[] = ['operation', 'group', 'resource'];
 /** The original's, s. */
-const BOUNDS = [
+const BOUNDS: readonly number[] = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
 
