@@ -450,9 +450,7 @@ describe('a proxy', () => {
 
   test('rewrites where the links of a page lead', async () => {
     const { text } = await ask('GET', `${PODS}/web:8080/proxy/page`);
-    expect(text).toBe(
-      `<a href="${PODS}/web:8080/proxy/next?x">next</a><img src="https://elsewhere.test/x">`,
-    );
+    expect(text).toBe(`<a href="${PODS}/web:8080/proxy/next?x">next</a><img src="https://elsewhere.test/x">`);
   });
 
   test('leads from its bare path to its root', async () => {
