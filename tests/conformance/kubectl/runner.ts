@@ -50,7 +50,8 @@ export async function runTranscript(options: RunOptions): Promise<StepResult[]> 
   const kubeconfig = path.join(folder, 'kubeconfig');
   writeFileSync(kubeconfig, options.kubeconfig, { mode: 0o600 });
   const shell = new Shell(work, {
-    PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+    // Not the caller's: npm puts folders there that are not, and a user's plugins of kubectl would be told.
+    PATH: `${bin}:/usr/bin:/bin`,
     HOME: folder,
     KUBECONFIG: kubeconfig,
     KUBE_EDITOR: 'false',
