@@ -13,3 +13,13 @@ test.each([
 ])('the last frame of the moving line may come %s', (_where, output) => {
   expect(normalize(output, [])).toEqual(SAID);
 });
+
+test('an id that etcdctl pads, for it has fewer than 16 digits, is as any other', () => {
+  const words: [string, string][] = [
+    ['abc', '<member learner hex>'],
+    ['def', '<cluster hex>'],
+  ];
+  expect(normalize('Member   abc updated in cluster  def', words)).toEqual(
+    normalize('Member abc updated in cluster def', words),
+  );
+});

@@ -48,6 +48,8 @@ const VOLATILE: readonly [RegExp, string][] = [
   [/"(RaftTerm|RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse)" : \d+/g, '"$1" : <$1>'],
   [/"Version" : "3\.\d+\.\d+"/g, '"Version" : <version>'],
   [/"Took" : "?[\d.]+(?:µs|ms|s)"?/g, '"Took" : <time>'],
+  // etcdctl pads ids to 16 digits: one in sixteen has fewer
+  [/\b(Member|cluster) +(?=<[^<>]* hex>)/g, '$1 '],
   // endpoint status, simple: version, size, leader, learner, term, index, applied index
   [/, 3\.\d+\.\d+, [\d.]+ [kMG]?B, /g, ', <version>, <size>, '],
   [/, (true|false), (true|false), \d+, \d+, \d+, /g, ', $1, $2, <term>, <index>, <applied>, '],
