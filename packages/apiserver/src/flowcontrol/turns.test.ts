@@ -78,11 +78,11 @@ function rig(): Rig {
 }
 
 describe('a turn', () => {
-  test('is as long as two milliseconds, however many want more of it, and everybody gets the same', async () => {
+  test('is as long as a millisecond, however many want more of it, and everybody gets the same', async () => {
     const { loop, made, send } = rig();
     const count = 60;
     const all = Promise.all(
-      Array.from({ length: count }, (_, answer) => send(answer, 5, 1, `user-${answer}`)),
+      Array.from({ length: count }, (_, answer) => send(answer, 5, 0.5, `user-${answer}`)),
     );
     while (!loop.asleep) {
       await loop.turn();
@@ -95,17 +95,17 @@ describe('a turn', () => {
     }
     await all;
     expect(made).toHaveLength(300);
-    expect(Math.max(...loop.turns)).toBe(2);
+    expect(Math.max(...loop.turns)).toBe(1);
     expect(loop.turns).toHaveLength(150);
   });
 
   test('is shorter by what others did in the last one, yet brings long answers on', async () => {
     const { loop, send } = rig();
-    const all = send(1, 40, 0.5);
+    const all = send(1, 40, 0.25);
     await loop.turn();
-    for (let each = 0; each < 3; each += 1) await loop.turn(1);
+    for (let each = 0; each < 3; each += 1) await loop.turn(0.5);
     for (let each = 0; each < 3; each += 1) await loop.turn(50);
-    expect(loop.turns).toEqual([2, 1, 1, 1, 0.5, 0.5, 0.5]);
+    expect(loop.turns).toEqual([1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]);
     while (!loop.asleep) await loop.turn();
     await all;
   });
@@ -113,13 +113,13 @@ describe('a turn', () => {
   test('begins only where somebody asks', async () => {
     const { loop, send } = rig();
     expect(loop.asleep).toBe(true);
-    const first = send(1, 1, 1);
+    const first = send(1, 1, 0.5);
     await loop.turn();
     await first;
     expect(loop.asleep).toBe(true);
-    const second = send(2, 10, 1);
+    const second = send(2, 10, 0.5);
     await loop.turn();
-    expect(loop.turns).toEqual([1, 2]);
+    expect(loop.turns).toEqual([0.5, 1]);
     while (!loop.asleep) await loop.turn();
     await second;
   });
@@ -134,7 +134,7 @@ describe('a turn', () => {
 
   test('an old answer whose client reads slowly holds up no younger one', async () => {
     const { loop, turns, made, send } = rig();
-    const young = send(1, 4, 1);
+    const young = send(1, 4, 0.5);
     await loop.turn();
     const old = turns.take('u', 0).then(() => made.push(0));
     while (!loop.asleep) await loop.turn();
@@ -157,9 +157,9 @@ describe('a turn', () => {
 
   test('a piece that is longer than a turn ends it', async () => {
     const { loop, send } = rig();
-    const all = Promise.all([send(1, 2, 30), send(2, 2, 1)]);
+    const all = Promise.all([send(1, 2, 30), send(2, 2, 0.5)]);
     while (!loop.asleep) await loop.turn();
     await all;
-    expect(loop.turns).toEqual([30, 30, 2]);
+    expect(loop.turns).toEqual([30, 30, 1]);
   });
 });

@@ -25,12 +25,12 @@ export interface EventLoop {
 /**
  * A turn of the loop is to take no longer, what others do in it and what is encrypted and sent behind it included. A short
  * request takes five or six turns (it comes in, the store is asked, has answered, it is answered), so that each millisecond
- * here is five for him. Measured with tests/robustness/fairness.ts: with 4 ms his p99 beside a flood is 39 to 50 ms. A turn without
- * pieces costs some 50 us, so that there is little to be lost down to 1 ms.
+ * here is five for him. Measured with tests/robustness/fairness.ts: his p99 beside a flood is 39 to 50 ms with 4 ms here, 28 to 40
+ * with 2, 19 to 22 with 1. A turn without pieces costs some 50 us, so that below there is much to be lost.
  */
-const TURN_MS = 2;
+const TURN_MS = 1;
 /** Pieces get as long at least, however much the others took: else short requests could hold up long answers for good. */
-const SHARE_MS_MIN = 0.5;
+const SHARE_MS_MIN = 0.25;
 
 interface Call {
   readonly sinceMs: number;
