@@ -7,7 +7,8 @@
 
 import type { Json, JsonObject } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { labelSelectorText, requirementsOf, SelectorError, type LabelSelector } from '../api/selectors.ts';
+import { labelSelectorText, requirementsOf, SelectorError } from '../api/selectors.ts';
+import { readSelector } from '../validation/labels.ts';
 import { part, partOf, parts, text, textMap, texts, type Fields } from '../validation/value.ts';
 import { ageOf } from './ages.ts';
 
@@ -34,26 +35,12 @@ export function labelsCell(labels: Readonly<Record<string, string>>): string {
   return orElse(pairs.toSorted().join(','), NONE);
 }
 
-/** The member as a label selector; undefined where it is absent. */
-function labelSelectorAt(of: Fields, name: string): LabelSelector | undefined {
-  const selector = partOf(of, name);
-  if (selector === undefined) return undefined;
-  return {
-    matchLabels: textMap(selector, 'matchLabels'),
-    matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
-      key: text(each, 'key'),
-      operator: text(each, 'operator'),
-      values: texts(each, 'values'),
-    })),
-  };
-}
-
 /** A label selector as kubectl takes it; empty where it is absent or selects everything. */
 export function plainSelector(of: Fields, name: string, wrong: string): string {
-  const selector = labelSelectorAt(of, name);
+  const selector = partOf(of, name);
   if (selector === undefined) return '';
   try {
-    return labelSelectorText(requirementsOf(selector));
+    return labelSelectorText(requirementsOf(readSelector(selector)));
   } catch (error) {
     if (!(error instanceof SelectorError)) throw error;
     return wrong;

@@ -1,6 +1,5 @@
 /** The values that more than one check shows in its texts, under the names of their types (go-values.ts). */
 
-import type { JsonObject } from '../api/json.ts';
 import { goValue } from './go-values.ts';
 import { flag, has, part, type Fields } from './value.ts';
 
@@ -17,13 +16,7 @@ export const shownTrustBundle = shown('core.ClusterTrustBundleProjection');
 /** A container's. */
 export const shownSecurityContext = shown('core.SecurityContext');
 export const shownNodeTerm = shown('core.NodeSelectorTerm');
-export const shownServicePort = shown('core.ServicePort');
-export const shownConfigSource = shown('core.NodeConfigSource');
-
-/** VolumeNodeAffinity. */
-export function shownVolumeAffinity(affinity: JsonObject): unknown {
-  return goValue('core.VolumeNodeAffinity', affinity);
-}
+export const shownVolumeAffinity = shown('core.VolumeNodeAffinity');
 
 /** Whether a container or its pod says that it runs as the host's process on Windows; undefined: it does not say. */
 export function hostProcessOf(of: Fields): boolean | undefined {

@@ -10,11 +10,12 @@ import {
   matchesLabels,
   requirementsOf,
   SelectorError,
+  type LabelSelector,
 } from '../api/selectors.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { qualifiedNameErrors } from './names.ts';
-import { parts, text, textMap, texts } from './value.ts';
+import { parts, text, textMap, texts, type Fields } from './value.ts';
 
 export const ANNOTATIONS_BYTES_MAX = 256 * 1024;
 
@@ -99,7 +100,8 @@ export function selectorFits(
   }
 }
 
-function readSelector(selector: JsonObject): Parameters<typeof requirementsOf>[0] {
+/** A metav1.LabelSelector of an object whose types are right. */
+export function readSelector(selector: Fields): LabelSelector {
   return {
     matchLabels: textMap(selector, 'matchLabels'),
     matchExpressions: parts(selector, 'matchExpressions').map((each) => ({

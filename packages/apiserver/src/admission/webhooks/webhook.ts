@@ -7,8 +7,9 @@
 
 import type { JsonObject } from '../../api/json.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { requirementsOf, SelectorError, type LabelSelector, type Requirement } from '../../api/selectors.ts';
-import { countOf, parts, part, partOf, text, textMap, texts } from '../../validation/value.ts';
+import { requirementsOf, SelectorError, type Requirement } from '../../api/selectors.ts';
+import { readSelector } from '../../validation/labels.ts';
+import { countOf, parts, part, partOf, text, texts } from '../../validation/value.ts';
 
 export interface Webhook {
   readonly name: string;
@@ -96,16 +97,8 @@ export function rulesOf(rules: readonly JsonObject[]): Rule[] {
 /** A selector's requirements, none for one that is absent; the text of what is wrong with it. */
 export function selectorOf(selector: JsonObject | undefined): readonly Requirement[] | string {
   if (selector === undefined) return [];
-  const read: LabelSelector = {
-    matchLabels: textMap(selector, 'matchLabels'),
-    matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
-      key: text(each, 'key'),
-      operator: text(each, 'operator'),
-      values: texts(each, 'values'),
-    })),
-  };
   try {
-    return requirementsOf(read);
+    return requirementsOf(readSelector(selector));
   } catch (error) {
     if (error instanceof SelectorError) return error.message;
     throw error;

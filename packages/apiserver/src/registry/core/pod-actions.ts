@@ -6,7 +6,8 @@
 import type { KubeObject } from '../../api/meta.ts';
 import { badRequest, conflict, hasReason, internalError } from '../../api/status.ts';
 import { matchesLabels, requirementsOf } from '../../api/selectors.ts';
-import { count, part, partOf, parts, text, textMap, texts, withFieldAt } from '../../validation/value.ts';
+import { readSelector } from '../../validation/labels.ts';
+import { count, part, partOf, parts, text, texts, withFieldAt } from '../../validation/value.ts';
 import type { ObjectStore, ResourceCall, SubresourceDefinition } from '../resource.ts';
 import { isDeleting } from '../deletion.ts';
 import { spent } from './disruption-budget.ts';
@@ -157,13 +158,5 @@ async function spendBudget(call: ResourceCall, pod: KubeObject, dryRun: boolean)
 function covers(budget: KubeObject, pod: KubeObject): boolean {
   const selector = partOf(part(budget, 'spec'), 'selector');
   if (selector === undefined) return false;
-  const requirements = requirementsOf({
-    matchLabels: textMap(selector, 'matchLabels'),
-    matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
-      key: text(each, 'key'),
-      operator: text(each, 'operator'),
-      values: texts(each, 'values'),
-    })),
-  });
-  return matchesLabels(requirements, pod.metadata.labels ?? {});
+  return matchesLabels(requirementsOf(readSelector(selector)), pod.metadata.labels ?? {});
 }

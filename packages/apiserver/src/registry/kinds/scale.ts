@@ -2,7 +2,8 @@
 
 import type { KubeObject } from '../../api/meta.ts';
 import { labelSelectorText, requirementsOf } from '../../api/selectors.ts';
-import { part, partOf, parts, text, textMap, texts } from '../../validation/value.ts';
+import { readSelector } from '../../validation/labels.ts';
+import { part, partOf } from '../../validation/value.ts';
 import { UPDATE_VERBS, type SubresourceDefinition } from '../resource.ts';
 
 export function scaleOf(selector: (object: KubeObject) => string = selectorText): SubresourceDefinition {
@@ -21,15 +22,5 @@ export function scaleOf(selector: (object: KubeObject) => string = selectorText)
 /** spec.selector, a metav1.LabelSelector, as text. */
 function selectorText(object: KubeObject): string {
   const selector = partOf(part(object, 'spec'), 'selector');
-  if (selector === undefined) return '';
-  return labelSelectorText(
-    requirementsOf({
-      matchLabels: textMap(selector, 'matchLabels'),
-      matchExpressions: parts(selector, 'matchExpressions').map((each) => ({
-        key: text(each, 'key'),
-        operator: text(each, 'operator'),
-        values: texts(each, 'values'),
-      })),
-    }),
-  );
+  return selector === undefined ? '' : labelSelectorText(requirementsOf(readSelector(selector)));
 }
