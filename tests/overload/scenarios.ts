@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { etcdserverpb as pb, services } from '@keelson/proto';
 import type { ClientStream } from '@keelson/rpc';
+import { END_HEADERS, GREETING, TYPE, rawFrame, u32 } from '../../packages/rpc/test/raw-frames.ts';
 import { waitUntil } from '../harness/waiting.ts';
 import { closedByServer, openSockets } from './raw-sockets.ts';
 import { Outcomes, type Scenario, type Stage } from './stage.ts';
@@ -197,11 +198,7 @@ const connections: Scenario = {
   rssMbMax: 500,
   async run(stage) {
     const before = stage.rssMb();
-    const hello = Buffer.concat([
-      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
-    ]);
-    const sockets = await openSockets(stage.address, stage.count(10_000), hello);
+    const sockets = await openSockets(stage.address, stage.count(10_000), GREETING);
     stage.onEnd(() => sockets.forEach((socket) => socket.destroy()));
     await stage.client().put('among-many', 'x', 30_000);
     await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -476,19 +473,8 @@ const rapidReset: Scenario = {
         Buffer.from('application/grpc').toString('hex'),
       'hex',
     );
-    const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-      const head = Buffer.alloc(9);
-      head.writeUIntBE(payload.length, 0, 3);
-      head[3] = type;
-      head[4] = flags;
-      head.writeUInt32BE(stream, 5);
-      return Buffer.concat([head, payload]);
-    };
-    const preface = Buffer.concat([
-      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-      frame(4, 0, 0, Buffer.alloc(0)),
-    ]);
-    const sockets = await openSockets(stage.address, 20, preface);
+    const cancel = u32(8);
+    const sockets = await openSockets(stage.address, 20, GREETING);
     let sent = 0;
     await Promise.all(
       sockets.map(async (socket) => {
@@ -497,7 +483,7 @@ const rapidReset: Scenario = {
           const burst: Buffer[] = [];
           for (let j = 0; j < 50; j++) {
             const id = (i + j) * 2 + 1;
-            burst.push(frame(1, 4, id, headers), frame(3, 0, id, Buffer.from([0, 0, 0, 8])));
+            burst.push(rawFrame(TYPE.headers, END_HEADERS, id, headers), rawFrame(TYPE.reset, 0, id, cancel));
           }
           sent += 50;
           if (!socket.write(Buffer.concat(burst)) && !socket.destroyed)

@@ -8,14 +8,23 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Prng } from '@keelson/base';
 import { services } from '@keelson/proto';
 import { RpcError, statusName, type MethodDescriptor } from '@keelson/rpc';
+import {
+  END_HEADERS,
+  END_STREAM,
+  GREETING,
+  PREFACE,
+  TYPE,
+  rawFrame,
+  u32,
+} from '../../packages/rpc/test/raw-frames.ts';
 import { KEELSON_ETCD, KEELSON_FLAGS, missingServer } from '../harness/binaries.ts';
 import { assertWhole, checkEndState } from '../harness/end-state.ts';
 import { Ledger } from '../harness/ledger.ts';
 import { ProcessCluster } from '../harness/process-cluster.ts';
 import { httpRequest, httpStatus, sendRaw } from '../harness/raw-socket.ts';
-import { freshSeed } from '../harness/script.ts';
 
-const SEED = Number(process.env['SEED'] ?? freshSeed());
+/** Of a run of one's own; the gate draws the same every time. */
+const SEED = Number(process.env['SEED'] ?? 1);
 const PREFIX = 'bad-input/';
 /** Long enough for an answer; a server may also keep the connection of a client that says too little. */
 const LISTEN_MS = 250;
@@ -161,17 +170,6 @@ function suite(): void {
     return Buffer.from(Array.from({ length: count }, () => prng.below(256)));
   }
 
-  const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-  const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-  const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(payload.length, 0, 3);
-    head[3] = type;
-    head[4] = flags;
-    head.writeUInt32BE(stream, 5);
-    return Buffer.concat([head, payload]);
-  };
-
   const GARBAGE: [string, (prng: Prng) => Buffer][] = [
     ['random bytes', (prng) => randomBytes(prng, 4000)],
     ['a megabyte of zeros', () => Buffer.alloc(1_000_000)],
@@ -179,26 +177,37 @@ function suite(): void {
     ['a preface, then random bytes', (prng) => Buffer.concat([PREFACE, randomBytes(prng, 4000)])],
     [
       'a frame larger than allowed',
-      () => Buffer.concat([PREFACE, SETTINGS, Buffer.from([0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1])]),
+      () => Buffer.concat([GREETING, Buffer.from([0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1])]),
     ],
-    ['settings of a wrong length', () => Buffer.concat([PREFACE, frame(4, 0, 0, Buffer.alloc(5))])],
-    ['headers on stream zero', () => Buffer.concat([PREFACE, SETTINGS, frame(1, 5, 0, Buffer.from([0x82]))])],
+    [
+      'settings of a wrong length',
+      () => Buffer.concat([PREFACE, rawFrame(TYPE.settings, 0, 0, Buffer.alloc(5))]),
+    ],
+    [
+      'headers on stream zero',
+      () =>
+        Buffer.concat([GREETING, rawFrame(TYPE.headers, END_STREAM | END_HEADERS, 0, Buffer.from([0x82]))]),
+    ],
     [
       'data on a stream that is not open',
-      () => Buffer.concat([PREFACE, SETTINGS, frame(0, 1, 7, Buffer.alloc(20))]),
+      () => Buffer.concat([GREETING, rawFrame(TYPE.data, END_STREAM, 7, Buffer.alloc(20))]),
     ],
     [
       'headers that do not decompress',
       (prng) =>
         Buffer.concat([
-          PREFACE,
-          SETTINGS,
-          frame(1, 5, 1, Buffer.concat([Buffer.alloc(30, 0xff), randomBytes(prng, 50)])),
+          GREETING,
+          rawFrame(
+            TYPE.headers,
+            END_STREAM | END_HEADERS,
+            1,
+            Buffer.concat([Buffer.alloc(30, 0xff), randomBytes(prng, 50)]),
+          ),
         ]),
     ],
     [
       'a window that overflows',
-      () => Buffer.concat([PREFACE, SETTINGS, frame(8, 0, 0, Buffer.from([0x7f, 0xff, 0xff, 0xff]))]),
+      () => Buffer.concat([GREETING, rawFrame(TYPE.window, 0, 0, u32(0x7fff_ffff))]),
     ],
     ['a greeting of TLS', () => Buffer.from('160301020001000001fc0303' + '00'.repeat(500), 'hex')],
     ['an HTTP/1.1 request without an end', () => Buffer.from(`GET /${'x'.repeat(100_000)}`)],

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock, type Clock } from '@keelson/base';
 
 import { until } from '../../base/test/until.ts';
+import { END_HEADERS, GREETING, TYPE, rawFrame, u32 } from '../../rpc/test/raw-frames.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { smallServer, type SmallServer } from './small-server.ts';
 
@@ -90,20 +91,6 @@ function raw(servername = 'localhost', alpn = 'h2'): Promise<TLSSocket> {
 const closed = (socket: TLSSocket): Promise<void> =>
   socket.destroyed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => resolve()));
 
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const PREFACE = Buffer.concat([
-  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-  frame(4, 0, 0, Buffer.alloc(0)),
-]);
-
 describe('HTTP/2', () => {
   test('CVE-2023-44487, CVE-2023-39325: streams opened and reset in a loop cost others nothing', async () => {
     const attacker = await session();
@@ -122,7 +109,7 @@ describe('HTTP/2', () => {
   test('CVE-2024-27983, CVE-2024-28182, CVE-2023-45288: a head without an end ends the connection', async () => {
     const socket = await raw();
     socket.resume();
-    socket.write(PREFACE);
+    socket.write(GREETING);
     // A literal header that is never indexed, again and again, and END_HEADERS never.
     const literal = Buffer.concat([
       Buffer.from([0x10, 1]),
@@ -130,9 +117,9 @@ describe('HTTP/2', () => {
       Buffer.from([0x7f, 0x81, 0x7e]),
       Buffer.alloc(16_256, 0x61),
     ]);
-    socket.write(frame(1, 0, 1, literal));
+    socket.write(rawFrame(TYPE.headers, 0, 1, literal));
     for (let index = 0; index < 400 && !socket.destroyed; index += 1) {
-      socket.write(frame(9, 0, 1, literal));
+      socket.write(rawFrame(TYPE.continuation, 0, 1, literal));
       if (index % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     await closed(socket);
@@ -142,13 +129,13 @@ describe('HTTP/2', () => {
   test('CVE-2025-8671: a client that makes the server reset its streams is let go or bears it; others are served', async () => {
     const socket = await raw();
     socket.resume();
-    socket.write(PREFACE);
+    socket.write(GREETING);
     for (let stream = 1; stream < 4_000 && !socket.destroyed; stream += 2) {
       // :method GET, :scheme https, :path / as indexed fields; then an increment of zero, which is an error of the stream.
       socket.write(
         Buffer.concat([
-          frame(1, 4, stream, Buffer.from([0x82, 0x87, 0x84])),
-          frame(8, 0, stream, Buffer.alloc(4)),
+          rawFrame(TYPE.headers, END_HEADERS, stream, Buffer.from([0x82, 0x87, 0x84])),
+          rawFrame(TYPE.window, 0, stream, u32(0)),
         ]),
       );
     }

@@ -1,7 +1,8 @@
 /** A server of single frames: says anything to a channel of ours, and reads what the channel says. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { PREFACE, TYPE, fields, message, rawFrame, type RawFrame } from './raw-client.ts';
+import { fields, message } from './raw-client.ts';
+import { PREFACE, TYPE, rawFrame, type RawFrame } from './raw-frames.ts';
 
 const END_STREAM = 1;
 const END_HEADERS = 4;

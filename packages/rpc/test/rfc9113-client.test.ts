@@ -5,7 +5,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { RpcError, StatusCode, nativeChannel, type Channel, type ClientStream } from '@keelson/rpc';
 import { Echo } from './contract/service.ts';
-import { TYPE, fields, message, rawFrame } from './raw-client.ts';
+import { fields, message } from './raw-client.ts';
+import { TYPE, rawFrame } from './raw-frames.ts';
 import { RawServer, type RawPeer } from './raw-server.ts';
 
 const END_STREAM = 1;

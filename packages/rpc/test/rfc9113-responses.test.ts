@@ -11,7 +11,8 @@ import { SlabPool } from '../src/out-buffer.ts';
 import { Turn } from '../src/turn.ts';
 import { Echo } from './contract/service.ts';
 import { ManualClock } from './fuzz/rig.ts';
-import { TYPE, fields, message, rawFrame, setting, u32 } from './raw-client.ts';
+import { fields, message } from './raw-client.ts';
+import { TYPE, rawFrame, setting, u32 } from './raw-frames.ts';
 import { RawServer, type RawPeer } from './raw-server.ts';
 
 const END_STREAM = 1;

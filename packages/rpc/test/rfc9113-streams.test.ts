@@ -5,18 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { nativeServer, type NativeServerOptions, type RpcServer } from '@keelson/rpc';
 import { ServerSide, echoTable } from './contract/service.ts';
-import {
-  PREFACE,
-  RawClient,
-  TYPE,
-  fields,
-  message,
-  rawFrame,
-  requestFields,
-  setting,
-  u32,
-  type RawFrame,
-} from './raw-client.ts';
+import { RawClient, fields, message, requestFields } from './raw-client.ts';
+import { PREFACE, TYPE, rawFrame, setting, u32, type RawFrame } from './raw-frames.ts';
 
 const END_STREAM = 1;
 const ACK = 1;

@@ -8,18 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { nativeChannel, nativeServer, type Channel, type RpcServer } from '@keelson/rpc';
 import { HeaderDecoder } from '../src/hpack.ts';
 import { Echo, ServerSide, echoTable } from './contract/service.ts';
-import {
-  PREFACE,
-  RawClient,
-  TYPE,
-  fields,
-  message,
-  rawFrame,
-  requestFields,
-  setting,
-  type RawFrame,
-  u32,
-} from './raw-client.ts';
+import { RawClient, fields, message, requestFields } from './raw-client.ts';
+import { PREFACE, TYPE, rawFrame, setting, type RawFrame, u32 } from './raw-frames.ts';
 
 const END_STREAM = 1;
 const END_HEADERS = 4;

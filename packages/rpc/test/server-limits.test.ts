@@ -19,7 +19,8 @@ import { ServerConnection } from '../src/server-connection.ts';
 import { Turn } from '../src/turn.ts';
 import { Echo, ServerSide, echoTable } from './contract/service.ts';
 import { ManualClock } from './fuzz/rig.ts';
-import { PREFACE, RawClient, TYPE, message, rawFrame, requestFields, u32 } from './raw-client.ts';
+import { RawClient, message, requestFields } from './raw-client.ts';
+import { PREFACE, TYPE, rawFrame, u32 } from './raw-frames.ts';
 
 const END_STREAM = 1;
 const END_HEADERS = 4;

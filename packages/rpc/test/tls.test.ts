@@ -180,7 +180,9 @@ describe('TLS', () => {
   });
 
   test('a server that never answers the handshake costs the call its deadline, no more', async () => {
-    const deaf = createPlainServer(() => {}).listen(0, '127.0.0.1');
+    const deaf = createPlainServer((socket) => {
+      open.push({ close: () => socket.destroy() });
+    }).listen(0, '127.0.0.1');
     await once(deaf, 'listening');
     open.push(deaf);
     const channel = channelTo((deaf.address() as AddressInfo).port, dial(client));

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { Metadata, nativeChannel, nativeServer } from '@keelson/rpc';
 import { Echo, ServerSide, echoTable } from './contract/service.ts';
-import { PREFACE } from './raw-client.ts';
+import { PREFACE } from './raw-frames.ts';
 import { capture, overhear, saidBy } from './wiretap.ts';
 
 const run = promisify(execFile);

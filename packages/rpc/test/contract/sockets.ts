@@ -17,6 +17,7 @@ import {
   type RpcServer,
   type RpcServerOptions,
 } from '@keelson/rpc';
+import { freePorts } from '../../../base/test/free-ports.ts';
 import { Echo, ServerSide, echoTable, text } from './service.ts';
 
 export function socketContract(
@@ -30,10 +31,12 @@ export function socketContract(
       for (const item of open.splice(0).toReversed()) await item.close();
     });
 
-    async function serve(): Promise<{ server: RpcServer; seen: ServerSide; port: number; channel: Channel }> {
+    async function serve(
+      fixedPort = 0,
+    ): Promise<{ server: RpcServer; seen: ServerSide; port: number; channel: Channel }> {
       const seen = new ServerSide();
       const server = serveTable(echoTable(seen), { maxReceiveBytes: 1 << 20 });
-      const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+      const { port } = await server.listen({ host: '127.0.0.1', port: fixedPort });
       const channel = dial(`127.0.0.1:${port}`);
       open.push(server, channel);
       return { server, seen, port, channel };
@@ -45,18 +48,10 @@ export function socketContract(
       return address.port;
     }
 
-    async function freePort(): Promise<number> {
-      const probe = createServer().listen(0, '127.0.0.1');
-      await once(probe, 'listening');
-      const port = portOf(probe);
-      probe.close();
-      await once(probe, 'close');
-      return port;
-    }
-
     describe('drain', () => {
       test('running calls finish, new ones are refused, then the port is free', async () => {
-        const { server, seen, port, channel } = await serve();
+        const [own] = await freePorts(1);
+        const { server, seen, port, channel } = await serve(own);
         const called = seen.next('called');
         const late = channel.unary(Echo.unary, 'late');
         await called;
@@ -120,7 +115,7 @@ export function socketContract(
 
     describe('connections', () => {
       test('a call to a dead port fails at once and says that nothing was sent', async () => {
-        const channel = dial(`127.0.0.1:${await freePort()}`);
+        const channel = dial(`127.0.0.1:${(await freePorts(1))[0]}`);
         open.push(channel);
         const error: unknown = await channel.unary(Echo.unary, 'echo x').catch((reason: unknown) => reason);
         expect(error).toMatchObject({ code: StatusCode.Unavailable, unsent: true });
@@ -140,8 +135,9 @@ export function socketContract(
       });
 
       test('the channel comes back when its server does; a cut call is not "unsent"', async () => {
-        const { server, seen, port, channel } = await serve();
-        await channel.connect(5000);
+        const [own] = await freePorts(1);
+        const { server, seen, port, channel } = await serve(own);
+        await channel.connect(30_000);
         expect(channel.state).toBe('ready');
         const called = seen.next('called');
         const cut = channel.unary(Echo.unary, 'hang').catch((error: unknown) => error);

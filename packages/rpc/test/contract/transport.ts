@@ -215,14 +215,19 @@ export function transportContract(
 
     test('a deadline ends the call on both sides', async () => {
       const cancelled = seen.next('cancelled');
-      // Long enough that the call is there before it passes, also where others want the processor.
-      const error = await failure(channel.unary(Echo.unary, 'hang', { timeoutMs: 300 }));
-      expect([error.code, error.message]).toEqual([StatusCode.DeadlineExceeded, 'context deadline exceeded']);
+      // On a busy machine a short one passes before the call is there: then the next has more time.
+      for (let timeoutMs = 300; seen.deadlines.length === 0; timeoutMs *= 2) {
+        const error = await failure(channel.unary(Echo.unary, 'hang', { timeoutMs }));
+        expect([error.code, error.message]).toEqual([
+          StatusCode.DeadlineExceeded,
+          'context deadline exceeded',
+        ]);
+      }
       await cancelled;
       expect(seen.deadlines[0]).toBeGreaterThan(0);
       // A client that gives up resets the stream: the server may see that first.
       expect([StatusCode.DeadlineExceeded, StatusCode.Cancelled]).toContain(seen.cancelled[0]);
-      expect(outcomes).toHaveLength(1);
+      expect(outcomes).toHaveLength(seen.cancelled.length);
     });
 
     test('a call without deadline has none', async () => {

@@ -5,7 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Prng } from '@keelson/base';
-import { TYPE, fields, message, rawFrame, requestFields, setting, u32 } from '../raw-client.ts';
+import { fields, message, requestFields } from '../raw-client.ts';
+import { TYPE, rawFrame, setting, u32 } from '../raw-frames.ts';
 
 export interface Conversation {
   readonly client: readonly Buffer[];

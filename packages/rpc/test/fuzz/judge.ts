@@ -5,7 +5,7 @@
  * meanwhile, leaves more than one outcome, the ruling says so.
  */
 import { HpackTwin } from '../hpack-twin.ts';
-import { TYPE } from '../raw-client.ts';
+import { TYPE } from '../raw-frames.ts';
 
 export type Role = 'server' | 'client';
 

@@ -8,7 +8,7 @@ import { ErrorCode } from '../../src/frames.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.ts';
 import { SlabPool } from '../../src/out-buffer.ts';
 import { Turn } from '../../src/turn.ts';
-import { TYPE, rawFrame, u32 } from '../raw-client.ts';
+import { TYPE, rawFrame, u32 } from '../raw-frames.ts';
 import { BrokenPromise, Judge, type JudgedLimits, type Role, type Ruling } from './judge.ts';
 import { ManualClock, WatchedPipe } from './rig.ts';
 

@@ -16,7 +16,7 @@ import {
   type RpcServer,
 } from '@keelson/rpc';
 import { Echo, ServerSide, echoTable } from '../contract/service.ts';
-import { PREFACE } from '../raw-client.ts';
+import { PREFACE } from '../raw-frames.ts';
 import { overhear, saidBy } from '../wiretap.ts';
 
 const run = promisify(execFile);
