@@ -10,14 +10,15 @@ import { expect, test } from '@jest/globals';
 import { KEELSON_ETCD, missingServer } from '../harness/binaries.ts';
 import { Namespaces, namespacesMissing } from '../harness/namespaces.ts';
 import { Relays } from '../harness/relays.ts';
-import { freshSeed, sayNothing } from '../harness/script.ts';
+import { sayNothing } from '../harness/script.ts';
 import { KEELSON } from './blackbox.ts';
 import type { FaultKind, FaultPlan } from './blackbox/plan.ts';
 import { planRound } from './blackbox/plan.ts';
 import { runRound } from './blackbox/round.ts';
 import { playOnce, SCENARIOS } from './calibrate.ts';
 
-const SEED = Number(process.env['SEED'] ?? freshSeed());
+/** Of a run of one's own; the gate draws the same every time. */
+const SEED = Number(process.env['SEED'] ?? 1);
 const missing = missingServer();
 const onLoopback = namespacesMissing();
 const where = onLoopback === undefined ? 'in network namespaces' : `on loopback: ${onLoopback}`;

@@ -4,7 +4,7 @@
  */
 import { expect, test } from '@jest/globals';
 import { KEELSON_ETCD, KEELSON_FLAGS, missingServer } from '../harness/binaries.ts';
-import { freshSeed, sayNothing } from '../harness/script.ts';
+import { sayNothing } from '../harness/script.ts';
 import { firstPut } from './first-put.ts';
 import { killAll } from './kill-all.ts';
 import { killLeader } from './kill-leader.ts';
@@ -12,7 +12,8 @@ import { loadMillion } from './load-million.ts';
 import { membersUnderLoad } from './members-under-load.ts';
 import { stoppedFollower, TIMEOUT_TEXTS } from './stopped-follower.ts';
 
-const SEED = Number(process.env['SEED'] ?? freshSeed());
+/** Of a run of one's own; the gate draws the same every time. */
+const SEED = Number(process.env['SEED'] ?? 1);
 const missing = missingServer();
 /** A test of real processes, or its name with what is missing for it. */
 function check(name: string, body: () => Promise<void>, timeoutMs: number): void {
