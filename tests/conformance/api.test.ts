@@ -37,7 +37,6 @@ if (missing === undefined) {
       expect(comparison.differences).toEqual([]);
       expect(comparison.steps).toBe(SCRIPT.length);
     },
-    120_000,
   );
 
   test.each(ROLES.map((role, member) => [role, member] as const))(

@@ -156,7 +156,7 @@ function defineTests(reference: string, ctl: string): void {
     members = await Promise.all([start(reference), start(KEELSON_ETCD)]);
     for (const command of PREPARATION)
       for (const member of members) expect(await run(member, 'root', command)).toMatchObject({ code: 0 });
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all(members.map((member) => member.kill()));
     authority.dispose();
@@ -187,7 +187,7 @@ function defineTests(reference: string, ctl: string): void {
     }
     const seen = await run(members[1], 'root', 'get --prefix k/');
     expect(seen.said).toBe('k/1\none\nk/2\ntwo\n');
-  }, 120_000);
+  });
 
   test('locks and elections are asked for by a certificate', async () => {
     let lease = 0n;
@@ -224,7 +224,7 @@ function defineTests(reference: string, ctl: string): void {
       expect([caller, answers[1]]).toEqual([caller, answers[0]]);
       if (caller === 'anna') expect(answers[1][1]).toBe("a lock of one's own: passed");
     }
-  }, 60_000);
+  });
 
   const curl = spawnSync('curl', ['--version']).error === undefined ? test : test.skip;
   curl('through the gateway nobody is known by a certificate (curl)', () => {

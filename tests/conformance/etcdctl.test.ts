@@ -46,7 +46,6 @@ if (missing === undefined) {
       expect(comparison.differences).toEqual([]);
       expect(comparison.steps).toBe(SCRIPT.length);
     },
-    120_000,
   );
 
   test.each(ROLES.map((role, member) => [role, member] as const))(
@@ -58,7 +57,6 @@ if (missing === undefined) {
       expect(comparison.differences).toEqual([]);
       expect(comparison.steps).toBe(CLUSTER_SCRIPT.length);
     },
-    120_000,
   );
 
   test('check datascale and check perf say the same', async () => {

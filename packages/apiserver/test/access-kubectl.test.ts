@@ -49,7 +49,7 @@ withKubectl('kubectl (needs it on the path)', () => {
     const { certificate, key } = ca.server('kube-apiserver', ['127.0.0.1'], Date.now());
     ({ port } = await world.server.listen(0, '127.0.0.1', { cert: certificate, key }));
     await world.ready();
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await world.stop();
@@ -101,7 +101,7 @@ withKubectl('kubectl (needs it on the path)', () => {
     expect((await as('nobody', '-n', 'red', 'get', 'configmap', 'a')).err).toBe(
       'Error from server (Forbidden): configmaps "a" is forbidden: User "nobody" cannot get resource "configmaps" in API group "" in the namespace "red"\n',
     );
-  }, 120_000);
+  });
 
   test('auth can-i --list, auth whoami, impersonation', async () => {
     const list = await as('viewer', '-n', 'red', 'auth', 'can-i', '--list', '--no-headers');
@@ -128,7 +128,7 @@ withKubectl('kubectl (needs it on the path)', () => {
     expect(refused.err).toBe(
       'Error from server (Forbidden): users "admin" is forbidden: User "editor" cannot impersonate resource "users" in API group "" at the cluster scope\n',
     );
-  }, 120_000);
+  });
 
   test('create token: it lets its account in', async () => {
     expect((await as('admin', '-n', 'red', 'create', 'serviceaccount', 'robot')).code).toBe(0);
@@ -138,7 +138,7 @@ withKubectl('kubectl (needs it on the path)', () => {
     expect(who.out).toBe('system:serviceaccount:red:robot');
     const short = await as('admin', '-n', 'red', 'create', 'token', 'robot', '--duration=1m');
     expect(short.err).toContain('may not specify a duration less than 10 minutes');
-  }, 120_000);
+  });
 
   test('auth reconcile', async () => {
     const manifest = file(
@@ -195,5 +195,5 @@ withKubectl('kubectl (needs it on the path)', () => {
       '--resource=nodes',
     );
     expect([escalated.code, escalated.err.includes('cannot create resource "roles"')]).toEqual([1, true]);
-  }, 120_000);
+  });
 });

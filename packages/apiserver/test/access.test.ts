@@ -30,7 +30,7 @@ beforeAll(async () => {
     binding('viewer', 'view', 'viewer'),
   );
   await until(async () => (await world.ask('viewer', 'GET', '/api/v1/namespaces/red/pods')).code === 200);
-}, 120_000);
+});
 
 afterAll(async () => {
   await world.stop();

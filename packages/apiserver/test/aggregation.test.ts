@@ -70,7 +70,7 @@ beforeAll(async () => {
   const { certificate, key } = ca.server('kube-apiserver', ['127.0.0.1'], systemClock.nowMs());
   ({ port } = await world.server.listen(0, '127.0.0.1', { cert: certificate, key }));
   await world.ready();
-}, 120_000);
+});
 
 afterAll(async () => {
   await world.stop();
@@ -165,7 +165,7 @@ describe('APIServices of this server', () => {
       metadata: { name: 'v1.node.k8s.io' },
       spec: { group: 'node.k8s.io', version: 'v1', groupPriorityMinimum: 16_300, versionPriority: 15 },
     });
-  }, 120_000);
+  });
 });
 
 describe('whether a server answers', () => {
@@ -206,7 +206,7 @@ describe('whether a server answers', () => {
     await world.ask('admin', 'PATCH', own, { spec: { service: { port: backend.port } } });
     expect(await becomes('Passed')).toBe('all checks passed');
     expect(metrics.text()).toContain(`aggregator_unavailable_apiservice{name="${NAME}"} 0`);
-  }, 120_000);
+  });
 
   test('a server that goes away and comes back', async () => {
     const { port: before } = backend;
@@ -226,7 +226,7 @@ describe('whether a server answers', () => {
     await world.ask('admin', 'PATCH', own, { spec: { caBundle: backend.caBundle } });
     await becomes('Passed');
     await until(async () => (await discovery())['freshness'] === 'Current');
-  }, 120_000);
+  });
 });
 
 /** What the other server was asked on behalf of clients. */
@@ -403,7 +403,7 @@ describe('a server that', () => {
       502,
       'the backend attempted to redirect this request, which is not permitted',
     ]);
-  }, 120_000);
+  });
 
   test.each(['huge', 'nonsense'] as const)(
     'says %s things of itself is told as stale, and others as they are',
@@ -419,7 +419,6 @@ describe('a server that', () => {
       await behaves('new');
       await until(async () => (await discovery())['freshness'] === 'Current');
     },
-    120_000,
   );
 
   test('knows only the older documents is told all the same', async () => {
@@ -433,7 +432,7 @@ describe('a server that', () => {
     }
     await behaves('new');
     await until(async () => parts(await discovery(), 'resources')[0]?.['singularResource'] === 'node');
-  }, 120_000);
+  });
 
   test('never answers holds nobody but who asks it', async () => {
     backend.behaviour = 'hang';
@@ -449,7 +448,7 @@ describe('a server that', () => {
     await outcome;
     await until(() => caller.openCounts.answer === 0);
     backend.behaviour = 'new';
-  }, 60_000);
+  });
 });
 
 test('discovery tells of a group by its priority', async () => {
@@ -574,5 +573,5 @@ withKubectl('kubectl (needs it on the path)', () => {
       expect([explained.code, explained.err]).toEqual([0, '']);
       expect(explained.out).toContain('What a node uses.');
     }
-  }, 120_000);
+  });
 });

@@ -15,7 +15,7 @@ const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const OTHERS = '/api/v1/namespaces/default';
 /** The dearest takes a third of a second; without a budget these take minutes, or do not end. */
 const CPU_MAX_MS = 10_000;
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 180_000;
 
 function definition(plural: string, spec: JsonObject): JsonObject {
   return {

@@ -86,87 +86,83 @@ withKubectl('kubectl with custom resources (needs kubectl on the path)', () => {
     return at;
   };
 
-  test.each(programs)(
-    '%s',
-    async (program) => {
-      const kubectl = async (...args: string[]): Promise<string> => {
-        const { code, out, err } = await run(
-          program,
-          [`--server=${server}`, '--request-timeout=30s', ...args],
-          {
-            HOME: path.join(home, path.basename(program)),
-            KUBECONFIG: path.join(home, 'config.json'),
-          },
-        );
-        return code === 0 ? out.trim() : `exit ${code}: ${err.trim()}`;
-      };
-      const object = (spec: unknown): string =>
-        file('object.json', {
-          apiVersion: 'stable.example.com/v1',
-          kind: 'CronTab',
-          metadata: { name: 'one', namespace: 'default' },
-          spec,
-        });
-      const crd = 'customresourcedefinition.apiextensions.k8s.io/crontabs.stable.example.com';
-      expect(await kubectl('apply', '-f', file('crd.json', DEFINITION))).toBe(`${crd} created`);
-      expect(
-        await kubectl(
-          'wait',
-          '--for=condition=established',
-          '--timeout=20s',
-          'crd/crontabs.stable.example.com',
-        ),
-      ).toBe(`${crd} condition met`);
-      expect(await kubectl('create', '-f', object({ cron: '* * *' }))).toBe(
-        'crontab.stable.example.com/one created',
+  test.each(programs)('%s', async (program) => {
+    const kubectl = async (...args: string[]): Promise<string> => {
+      const { code, out, err } = await run(
+        program,
+        [`--server=${server}`, '--request-timeout=30s', ...args],
+        {
+          HOME: path.join(home, path.basename(program)),
+          KUBECONFIG: path.join(home, 'config.json'),
+        },
       );
-      expect((await kubectl('get', 'ct')).split('\n').map((line) => line.split(/ {2,}/))).toEqual([
-        ['NAME', 'CRON', 'REPLICAS'],
-        ['one', '* * *', '1'],
-      ]);
-      expect(await kubectl('explain', 'crontabs.spec')).toContain('What is run, and when.');
-      expect(await kubectl('explain', 'crontabs.spec.cron')).toContain('When it is run.');
-      // Owned by `create`: a force takes it over.
-      expect(await kubectl('apply', '--server-side', '-f', object({ cron: 'x' }))).toContain(
-        'conflict with "kubectl-create"',
-      );
-      expect(await kubectl('apply', '--server-side', '--force-conflicts', '-f', object({ cron: 'x' }))).toBe(
-        'crontab.stable.example.com/one serverside-applied',
-      );
-      expect(await kubectl('patch', 'ct', 'one', '--type=merge', '-p', '{"spec":{"replicas":3}}')).toBe(
-        'crontab.stable.example.com/one patched',
-      );
-      expect(await kubectl('patch', 'ct', 'one', '--type=merge', '-p', '{"spec":{"replicas":9}}')).toBe(
-        'exit 1: The CronTab "one" is invalid: spec: Invalid value: not so many',
-      );
-      expect(
-        await kubectl(
-          'patch',
-          'ct',
-          'one',
-          '--subresource=status',
-          '--type=merge',
-          '-p',
-          '{"status":{"ready":"yes"}}',
-        ),
-      ).toBe('crontab.stable.example.com/one patched');
-      expect(await kubectl('scale', 'crontab', 'one', '--replicas=2')).toBe(
-        'crontab.stable.example.com/one scaled',
-      );
-      expect(await kubectl('wait', '--for=jsonpath={.status.ready}=yes', '--timeout=20s', 'ct/one')).toBe(
-        'crontab.stable.example.com/one condition met',
-      );
-      expect(
-        await kubectl('get', 'ct', 'one', '-o', 'jsonpath={.spec.cron} {.spec.replicas} {.status.ready}'),
-      ).toBe('x 2 yes');
-      expect(await kubectl('apply', '-f', object({ cron: 'x', unknown: 1 }))).toContain(
-        'unknown field "spec.unknown"',
-      );
-      expect(await kubectl('delete', 'ct', 'one')).toContain('"one" deleted');
-      expect(await kubectl('delete', 'crd', 'crontabs.stable.example.com')).toContain(
-        '"crontabs.stable.example.com" deleted',
-      );
-    },
-    120_000,
-  );
+      return code === 0 ? out.trim() : `exit ${code}: ${err.trim()}`;
+    };
+    const object = (spec: unknown): string =>
+      file('object.json', {
+        apiVersion: 'stable.example.com/v1',
+        kind: 'CronTab',
+        metadata: { name: 'one', namespace: 'default' },
+        spec,
+      });
+    const crd = 'customresourcedefinition.apiextensions.k8s.io/crontabs.stable.example.com';
+    expect(await kubectl('apply', '-f', file('crd.json', DEFINITION))).toBe(`${crd} created`);
+    expect(
+      await kubectl(
+        'wait',
+        '--for=condition=established',
+        '--timeout=20s',
+        'crd/crontabs.stable.example.com',
+      ),
+    ).toBe(`${crd} condition met`);
+    expect(await kubectl('create', '-f', object({ cron: '* * *' }))).toBe(
+      'crontab.stable.example.com/one created',
+    );
+    expect((await kubectl('get', 'ct')).split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['NAME', 'CRON', 'REPLICAS'],
+      ['one', '* * *', '1'],
+    ]);
+    expect(await kubectl('explain', 'crontabs.spec')).toContain('What is run, and when.');
+    expect(await kubectl('explain', 'crontabs.spec.cron')).toContain('When it is run.');
+    // Owned by `create`: a force takes it over.
+    expect(await kubectl('apply', '--server-side', '-f', object({ cron: 'x' }))).toContain(
+      'conflict with "kubectl-create"',
+    );
+    expect(await kubectl('apply', '--server-side', '--force-conflicts', '-f', object({ cron: 'x' }))).toBe(
+      'crontab.stable.example.com/one serverside-applied',
+    );
+    expect(await kubectl('patch', 'ct', 'one', '--type=merge', '-p', '{"spec":{"replicas":3}}')).toBe(
+      'crontab.stable.example.com/one patched',
+    );
+    expect(await kubectl('patch', 'ct', 'one', '--type=merge', '-p', '{"spec":{"replicas":9}}')).toBe(
+      'exit 1: The CronTab "one" is invalid: spec: Invalid value: not so many',
+    );
+    expect(
+      await kubectl(
+        'patch',
+        'ct',
+        'one',
+        '--subresource=status',
+        '--type=merge',
+        '-p',
+        '{"status":{"ready":"yes"}}',
+      ),
+    ).toBe('crontab.stable.example.com/one patched');
+    expect(await kubectl('scale', 'crontab', 'one', '--replicas=2')).toBe(
+      'crontab.stable.example.com/one scaled',
+    );
+    expect(await kubectl('wait', '--for=jsonpath={.status.ready}=yes', '--timeout=20s', 'ct/one')).toBe(
+      'crontab.stable.example.com/one condition met',
+    );
+    expect(
+      await kubectl('get', 'ct', 'one', '-o', 'jsonpath={.spec.cron} {.spec.replicas} {.status.ready}'),
+    ).toBe('x 2 yes');
+    expect(await kubectl('apply', '-f', object({ cron: 'x', unknown: 1 }))).toContain(
+      'unknown field "spec.unknown"',
+    );
+    expect(await kubectl('delete', 'ct', 'one')).toContain('"one" deleted');
+    expect(await kubectl('delete', 'crd', 'crontabs.stable.example.com')).toContain(
+      '"crontabs.stable.example.com" deleted',
+    );
+  });
 });

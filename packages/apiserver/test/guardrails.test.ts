@@ -111,7 +111,7 @@ beforeAll(async () => {
     '--token-auth-file=/tokens',
   );
   await ready(server);
-}, 90_000);
+});
 
 afterAll(async () => {
   await server.stop(true);
@@ -347,7 +347,7 @@ describe('encryption at rest', () => {
     expect(answer.code).toBe(500);
     expect((await answer.bytes()).toString('utf8')).not.toContain('hunter2');
     await other.stop(true);
-  }, 90_000);
+  });
 
   test.each<[string[], string]>([
     [

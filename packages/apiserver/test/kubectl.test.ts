@@ -118,5 +118,5 @@ withKubectl('what people type (needs kubectl on the path)', () => {
     expect(names.toSorted()).toEqual(['configmaps', 'deployments', 'leases', 'namespaces', 'pods']);
     const version = await kubectl('version', '-o', 'json');
     expect((JSON.parse(version.out) as { serverVersion: { major: string } }).serverVersion.major).toBe('1');
-  }, 60_000);
+  });
 });

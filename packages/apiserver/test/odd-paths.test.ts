@@ -292,7 +292,6 @@ test.each(['GET', 'PUT', 'PATCH', 'POST', 'DELETE'])(
     open = false;
     expect(parts(json, 'items').map((item) => part(item, 'data'))).toEqual([{ k: SEALED }, { k: SEALED }]);
   },
-  120_000,
 );
 
 describe('at the port', () => {

@@ -86,7 +86,7 @@ withKubectl('kubectl reads the documents (needs kubectl on the path)', () => {
         );
         expect(out).toContain('A port a container listens on.');
         expect(out).toMatch(/containerPort\t<integer> -required-/);
-      }, 60_000);
+      });
 
       test('finds that the server checks fields, and creates, refuses and applies', async () => {
         const name = path.basename(program).replaceAll(/[^a-z0-9]/g, '-');

@@ -379,5 +379,5 @@ describe('bounds', () => {
     const patch = { '$setElementOrder/mergingList': names.toReversed(), mergingList: names.toReversed() };
     const merged = strategicMergePatch({ mergingList: names }, patch, typeOf('test.Item'));
     expect(merged['mergingList']).toEqual(names.toReversed());
-  }, 60_000);
+  });
 });

@@ -26,7 +26,7 @@ test('every body gives figures, and so does its naive peer', () => {
     expect(result.bytes).toBeGreaterThanOrEqual(0);
     if (body.naive !== undefined) expect(result.naive?.times).toBeGreaterThan(0);
   }
-}, 60_000);
+});
 
 describe('what is measured is right', () => {
   const bodyOf = (name: string): Body => {

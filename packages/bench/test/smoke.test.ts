@@ -66,7 +66,6 @@ withApi(
     }
     expect(out).toMatch(/\| list-10000 \| 10,000 pods, until the last byte \| [\d.]+ ms \|/);
   },
-  120_000,
 );
 
 test('a step of the API server that is none is refused before anything starts', async () => {

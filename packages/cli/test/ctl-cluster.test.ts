@@ -337,7 +337,7 @@ const built = existsSync(path.join(ROOT, 'packages', 'store', 'dist', 'main.js')
           if (log.includes('ready to serve client requests')) resolve();
         });
       });
-    }, 30_000);
+    });
     afterAll(() => stop());
 
     test('get --stream prints what get prints', async () => {

@@ -69,7 +69,7 @@ describe('a hint after the error', () => {
     expect(lines.at(-2)).toMatch(/^Error: /);
     expect(lines.at(-1)).toMatch(new RegExp(`^Hint: ${secure} speaks TLS: give --cacert`));
     expect((await get('etcdctl', secure)).at(-1)).toMatch(/^Error: /);
-  }, 30_000);
+  });
 
   test('where it does not', async () => {
     const lines = await get('ctl', plain, `--cacert=${authority.caFile}`);
@@ -77,9 +77,9 @@ describe('a hint after the error', () => {
     expect(lines.at(-1)).toBe(
       `Hint: ${plain} answers without TLS: leave out --cacert, --cert, --key and https://`,
     );
-  }, 30_000);
+  });
 
   test('and none where nobody is', async () => {
     expect((await get('ctl', '127.0.0.1:1')).at(-1)).toMatch(/^Error: /);
-  }, 30_000);
+  });
 });

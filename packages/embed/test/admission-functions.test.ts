@@ -105,7 +105,7 @@ test('changes by what is returned, warnings, annotations, refusals: of one insta
   const plain = await ask(other, 'POST', MAPS, map('a', { x: 'secret' }));
   expect([plain.code, plain.warnings]).toEqual([201, []]);
   expect(plain.json['metadata']).not.toHaveProperty('annotations');
-}, 160_000);
+});
 
 test('a function that takes too long fails closed, and others go on meanwhile', async () => {
   const one = await plane([
@@ -126,10 +126,10 @@ test('a function that takes too long fails closed, and others go on meanwhile', 
         'Internal error occurred: failed calling admission function "slow.example.com": it did not answer within 50 ms',
     },
   });
-}, 160_000);
+});
 
 test('functions that cannot be end the start', async () => {
   await expect(plane([{ name: 'x', resources: ['*'] }])).rejects.toThrow(
     'admission function "x" does nothing: it has neither mutate nor validate',
   );
-}, 160_000);
+});

@@ -11,7 +11,7 @@ let plane: ControlPlane;
 
 beforeAll(async () => {
   plane = await startControlPlane();
-}, 60_000);
+});
 
 afterAll(() => plane.stop());
 
@@ -57,4 +57,4 @@ test('the deletion of its objects, and then its end', async () => {
   expect(await deleted).toBe(200);
   expect(seen).toEqual(['ADDED', 'DELETED']);
   expect(await ask('GET', OBJECTS)).toBe(404);
-}, 60_000);
+});

@@ -22,7 +22,7 @@ beforeAll(async () => {
     flags: [`--audit-policy-file=${policy}`, `--audit-log-path=${audit}`, '--audit-log-mode=blocking'],
   });
   writeFileSync(path.join(here, 'kubeconfig'), JSON.stringify(plane.kubeConfig()));
-}, 160_000);
+});
 
 afterAll(async () => {
   await plane.stop();
@@ -220,7 +220,7 @@ spec:
           '[{"message":"replicas must be no greater than 3","policy":"replicas","binding":"replicas-default","expressionIndex":0,"validationActions":["Deny","Audit"]}]',
       },
     });
-  }, 120_000);
+  });
 
   test('warnings', async () => {
     await bind(
@@ -246,7 +246,7 @@ spec:
       'configmap/warned created\n',
       "Warning: Validation failed for ValidatingAdmissionPolicy 'warns' with binding 'warns': an owner should be named\n",
     ]);
-  }, 60_000);
+  });
 
   test('a mutating policy changes what is made, custom objects too', async () => {
     const made = await kubectl(
@@ -314,7 +314,7 @@ spec: { policyName: limits }
       expect(err).toBe('');
       return out === '6';
     });
-  }, 60_000);
+  });
 
   test('what does not compile is not taken', async () => {
     const [policy] = policyOf('broken', { validations: [{ expression: 'object.data.size() > limit' }] });
@@ -325,7 +325,7 @@ spec: { policyName: limits }
         "compilation failed: ERROR: <input>:1:22: undeclared reference to 'limit' (in container '')\n" +
         ' | object.data.size() > limit\n | .....................^\n',
     ]);
-  }, 60_000);
+  });
 
   test('what is wrong for the kinds of its rules stands in the status', async () => {
     const [policy] = policyOf('typos', {
@@ -372,7 +372,7 @@ spec: { policyName: limits }
         ],
       },
     });
-  }, 60_000);
+  });
 
   test('who may not read parameters may not have policies read them', async () => {
     const role = `
@@ -412,7 +412,7 @@ rules: [{ apiGroups: [admissionregistration.k8s.io], resources: ['*'], verbs: ['
       'The ValidatingAdmissionPolicyBinding "spies" is invalid: spec.paramRef: Forbidden: user &{mallory  [system:authenticated] map[]} ' +
         'does not have "get" permission on the object referenced by paramRef\n',
     );
-  }, 60_000);
+  });
 });
 
 test('a rule that costs too much is stopped, and others go on meanwhile', async () => {
@@ -451,4 +451,4 @@ test('a rule that costs too much is stopped, and others go on meanwhile', async 
   expect(metrics.text).toMatch(
     /apiserver_validating_admission_policy_check_total\{policy="hostile",policy_binding="hostile",error_type="out_of_budget",enforcement_action="deny"\} \d+/,
   );
-}, 120_000);
+});

@@ -198,25 +198,21 @@ real(named('etcdctl through our proxy and through etcd’s'), () => {
   test.each([
     ['the whole key space', SCRIPT, []],
     ['a namespace', IN_NAMESPACE, ['--namespace=ns/']],
-  ])(
-    '%s',
-    async (_name, script, flags) => {
-      const [one, two] = [await etcd(), await etcd()];
-      const proxy = await startProxy(
-        [Number(one.endpoint.split(':')[1])],
-        ['--advertise-client-url=', ...flags],
-        silentLogger,
-      );
-      const theirs = await etcdsProxy(two.endpoint, ['--advertise-client-url=', ...flags]);
-      const ours = `127.0.0.1:${proxy.port}`;
-      const [mine, its] = await Promise.all([
-        run(script, ours, [one.endpoint]),
-        run(script, theirs, [two.endpoint]),
-      ]);
-      expect(mine).toEqual(its);
-    },
-    60_000,
-  );
+  ])('%s', async (_name, script, flags) => {
+    const [one, two] = [await etcd(), await etcd()];
+    const proxy = await startProxy(
+      [Number(one.endpoint.split(':')[1])],
+      ['--advertise-client-url=', ...flags],
+      silentLogger,
+    );
+    const theirs = await etcdsProxy(two.endpoint, ['--advertise-client-url=', ...flags]);
+    const ours = `127.0.0.1:${proxy.port}`;
+    const [mine, its] = await Promise.all([
+      run(script, ours, [one.endpoint]),
+      run(script, theirs, [two.endpoint]),
+    ]);
+    expect(mine).toEqual(its);
+  });
 
   test('watches and elections print the same', async () => {
     const [one, two] = [await etcd(), await etcd()];

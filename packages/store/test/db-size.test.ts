@@ -122,7 +122,7 @@ test('in use is what is stored: it sinks with a compaction, the size with a defr
   packed.close();
   const page = server.instruments.registry.text();
   expect(page).toMatch(/^etcd_mvcc_db_total_size_in_use_in_bytes \d+$/m);
-}, 60_000);
+});
 
 test('compaction estimates what it dropped from a sample; equal sizes are exact', async () => {
   const bench = await Bench.open();

@@ -76,4 +76,4 @@ test('a member dies before it saves; what it said was written is there, and no m
   } finally {
     etcd.close();
   }
-}, 60_000);
+});

@@ -303,7 +303,7 @@ test('5,000 cancelled watches and a list nobody reads disturb no other stream', 
   expect(size).toBe(BIG.length);
   while (world.watching > 0) await new Promise((resolve) => setImmediate(resolve));
   expect(world.seen.filter(({ path }) => path === '/api/v1/pods')).toHaveLength(5_000);
-}, 60_000);
+});
 
 test('an answer that nobody takes is given up', async () => {
   const { port, door } = await start({ stallMs: 30 });

@@ -260,7 +260,7 @@ test('whatever happens, a start with a checkpoint equals one without', async () 
   );
   // Not by never using it.
   expect(used).toBeGreaterThan(40);
-}, 60_000);
+});
 
 async function loaded(): Promise<Place> {
   const place = await Place.open();

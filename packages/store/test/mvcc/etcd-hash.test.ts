@@ -168,5 +168,4 @@ oracleTest(
       await oracle.stop();
     }
   },
-  60_000,
 );
