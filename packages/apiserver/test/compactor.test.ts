@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { silentLogger, systemClock, type Clock } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
-import { MemberCluster, until } from '../../store/test/members.ts';
+import { until } from '../../base/test/until.ts';
+import { MemberCluster } from '../../store/test/members.ts';
 import { Compactor } from '../src/storage/compactor.ts';
 
 let cluster: MemberCluster;
@@ -44,18 +45,18 @@ test('whoever comes first compacts to where it was the round before; all hear of
   expect((await client.kv.value('compact_rev_key'))?.toString()).toBe(String(compacted));
   await expect(client.kv.get('k', { revision: compacted - 1 })).rejects.toThrow('compacted');
   await client.kv.get('k', { revision: compacted });
-  await until('the listener to hear', () => listener.compactedRevision === compacted);
+  await until(() => listener.compactedRevision === compacted, 'the listener to hear');
 
   // A round later it is what the first saw when it lost.
   for (const value of ['3', '4']) await client.kv.put('k', value);
   await a.compactOnce();
   expect(a.compactedRevision).toBeGreaterThan(compacted);
-  await until('the listener to hear again', () => listener.compactedRevision === a.compactedRevision);
+  await until(() => listener.compactedRevision === a.compactedRevision, 'the listener to hear again');
 
   // One that starts later knows at once.
   const late = compactor();
   late.start();
-  await until('the late one to hear', () => late.compactedRevision === a.compactedRevision);
+  await until(() => late.compactedRevision === a.compactedRevision, 'the late one to hear');
   listener.stop();
   late.stop();
 });
@@ -77,7 +78,7 @@ test('rounds come by the clock until it is stopped', async () => {
   for (let round = 0; round < 2; round += 1) {
     expect(timers.map(({ delayMs }) => delayMs)).toEqual([300_000]);
     timers.shift()?.task();
-    await until('the next round to be set', () => timers.length === 1);
+    await until(() => timers.length === 1, 'the next round to be set');
   }
   // The first round only learned how many there had been.
   expect(await rounds()).toBe(before + 1);

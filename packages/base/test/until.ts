@@ -7,7 +7,7 @@ const PAUSE_MS = 5;
 /**
  * Resolves when it holds.
  *
- * @param what finishes the sentence "it did not come about that …"; asked when it is told
+ * @param what stands in the error: "the key is gone"; asked when it is told
  * @throws Error when it does not hold within the limit
  */
 export async function until(
@@ -18,7 +18,7 @@ export async function until(
   const endMs = performance.now() + limitMs;
   while (!(await holds())) {
     if (performance.now() > endMs) {
-      throw new Error(`it did not come about that ${typeof what === 'string' ? what : what()}`);
+      throw new Error(`waited ${limitMs / 1000} s in vain: ${typeof what === 'string' ? what : what()}`);
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }

@@ -7,10 +7,11 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { makeCertificate } from '@keelson/store';
+import { until } from '../../base/test/until.ts';
 import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../cli/test/etcd-process.ts';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { CapturedIo } from './captured-io.ts';
-import { channelTo, closeAll, eventually, get, put, startProxy } from './grpc-harness.ts';
+import { channelTo, closeAll, get, put, startProxy } from './grpc-harness.ts';
 import { runProxy } from '../src/commands.ts';
 import { freePorts } from '../../base/test/free-ports.ts';
 
@@ -43,11 +44,13 @@ async function etcdsProxy(endpoint: string, flags: readonly string[]): Promise<s
     child.kill('SIGKILL');
     return gone;
   });
-  await eventually("etcd's proxy serves", () =>
-    fetch(`http://${address}/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    ),
+  await until(
+    () =>
+      fetch(`http://${address}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    "etcd's proxy serves",
   );
   return address;
 }
@@ -85,7 +88,7 @@ async function printing(
   let text = '';
   child.stdout.on('data', (chunk) => (text += String(chunk)));
   await then();
-  await eventually('the command has printed', () => Promise.resolve(text.split('\n').length > lines));
+  await until(() => text.split('\n').length > lines, 'the command has printed');
   child.kill('SIGKILL');
   await gone;
   return text;

@@ -8,7 +8,7 @@ import { GRPC_PROXY_FLAGS, configOf } from '../src/grpc/flags.ts';
 import { GrpcProxy } from '../src/grpc/proxy.ts';
 import { serving, stopServing, type Serving } from '../../store/test/serving.ts';
 
-export { serving, stopServing, eventually, type Serving } from '../../store/test/serving.ts';
+export { serving, stopServing, type Serving } from '../../store/test/serving.ts';
 
 const open: (() => Promise<void> | void)[] = [];
 

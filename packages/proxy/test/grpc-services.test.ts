@@ -6,12 +6,12 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createClient } from '@keelson/client';
 import { etcdserverpb, services, v3electionpb, v3lockpb } from '@keelson/proto';
 import { Metadata, nativeChannel, type Channel } from '@keelson/rpc';
+import { until } from '../../base/test/until.ts';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import {
   WatchClient,
   channelTo,
   closeAll,
-  eventually,
   get,
   memberPorts,
   metric,
@@ -273,22 +273,22 @@ describe('the list of members', () => {
     const second = await start(two);
     const channel = channelTo(first.port);
     const both = [`tester 127.0.0.1:${one}`, `tester 127.0.0.1:${two}`].sort();
-    await eventually('both are listed', async () => (await list(channel)).join() === both.join());
+    await until(async () => (await list(channel)).join() === both.join(), 'both are listed');
     expect(await get(channelTo(members.port), `proxies/127.0.0.1:${one}`)).toEqual([
       `proxies/127.0.0.1:${one}={"Op":0,"Addr":"127.0.0.1:${one}","Metadata":"{\\"name\\":\\"tester\\"}"}`,
     ]);
     await second.stop();
-    await eventually('one is listed', async () => (await list(channel)).join() === `tester 127.0.0.1:${one}`);
+    await until(async () => (await list(channel)).join() === `tester 127.0.0.1:${one}`, 'one is listed');
 
     // A lease that is lost is replaced by another.
     const lost = new etcdserverpb.RangeRequest({ key: Buffer.from(`proxies/127.0.0.1:${one}`) });
     const { kvs } = await channelTo(members.port).unary(services.KV.methods.range, lost);
     const revoke = new etcdserverpb.LeaseRevokeRequest({ ID: kvs[0].lease });
     await channel.unary(services.Lease.methods.leaseRevoke, revoke);
-    await eventually('it is registered anew', async () => {
+    await until(async () => {
       const found = await channelTo(members.port).unary(services.KV.methods.range, lost);
       return found.kvs.length === 1;
-    });
+    }, 'it is registered anew');
   });
 
   test('is this one without a prefix, and the cluster’s without an address to advertise', async () => {

@@ -2,11 +2,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { etcdserverpb, services } from '@keelson/proto';
 import { Metadata } from '@keelson/rpc';
+import { until } from '../../base/test/until.ts';
 import {
   WatchClient,
   channelTo,
   closeAll,
-  eventually,
   memberPorts,
   metric,
   proxied,
@@ -62,7 +62,7 @@ describe('coalescing', () => {
     expect(atMember).toContain('\netcd_debugging_mvcc_watcher_total 2\n');
 
     for (const client of clients) client.stream.cancel();
-    await eventually('nobody watches', () => Promise.resolve(wholeOf(proxy).join() === '0,0,0,0'));
+    await until(() => wholeOf(proxy).join() === '0,0,0,0', 'nobody watches');
   });
 
   test('each watcher sees what it asked for: filters, values before, progress', async () => {
@@ -212,7 +212,7 @@ describe('a member that goes', () => {
     let revision: number | undefined;
     while (revision === undefined) revision = await put(channel, 'k', 'again').catch(() => undefined);
     await patient.until(() => patient.seen(0n).includes(`${revision} PUT k=again`));
-    await eventually('a leader is known', async () => {
+    await until(async () => {
       const again = new WatchClient(channelTo(proxy.port), Metadata.of({ hasleader: 'true' }));
       again.create('k');
       return again
@@ -221,7 +221,7 @@ describe('a member that goes', () => {
           () => true,
           () => false,
         );
-    });
+    }, 'a leader is known');
   });
 });
 
@@ -262,13 +262,13 @@ describe('a client that does not read', () => {
     slow.stream.pause();
     await put(direct, 'k', 'x'.repeat(1_000_000));
     const queued = (): number => metric(proxy, 'keelson_grpc_proxy_watch_queued_responses');
-    await eventually('an answer waits', () => {
+    await until(() => {
       slow.create('b', 'a');
       return Promise.resolve(queued() > 0);
-    });
+    }, 'an answer waits');
     const before = slow.responses.length;
     for (let i = 0; i < 3_000; i++) slow.create('b', 'a');
-    await eventually('as many answers wait as may', () => Promise.resolve(queued() === 1_024));
+    await until(() => queued() === 1_024, 'as many answers wait as may');
     for (let i = 0; i < 10; i++) await put(direct, 'other', String(i));
     expect(queued()).toBe(1_024);
     expect(slow.responses).toHaveLength(before);

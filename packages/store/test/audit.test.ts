@@ -2,11 +2,12 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { etcdserverpb, services, v3lockpb, type AnyMethod } from '@keelson/proto';
 import type { Channel } from '@keelson/rpc';
 import { Metadata } from '@keelson/rpc';
+import { until } from '../../base/test/until.ts';
 import type { AuditMode, LineOutput } from '../src/audit/audit-log.ts';
 import { describerOf } from '../src/audit/describe.ts';
 import { ask } from './http-calls.ts';
 import { bytes, op, TRUE, txn } from './machine.ts';
-import { MemberCluster, until } from './members.ts';
+import { MemberCluster } from './members.ts';
 import { anyPort } from './serving.ts';
 
 const { KV, Lease, Cluster, Maintenance, Auth, Lock } = services;
@@ -339,7 +340,7 @@ describe('an output that fails', () => {
     expect(kvs.map((kv) => kv.key.toString())).toEqual(['/a']);
     expect(cluster.server(0).instruments.registry.text()).toContain('keelson_audit_failing 1\n');
     kept.failure = undefined;
-    await until('the log to work again', () => kept.text !== '');
+    await until(() => kept.text !== '', 'the log to work again');
     await channel.unary(KV.methods.put, put('/b'));
     expect(kept.take().map(({ request }) => request)).toEqual([
       { key: '/a', value_bytes: 1 },
@@ -353,8 +354,8 @@ describe('an output that fails', () => {
     await channel.unary(KV.methods.put, put('/a'));
     await channel.unary(KV.methods.put, put('/b'));
     kept.failure = undefined;
-    await until('the log to work again', () => kept.text !== '');
-    await until('both lines', () => kept.text.split('\n').length === 3);
+    await until(() => kept.text !== '', 'the log to work again');
+    await until(() => kept.text.split('\n').length === 3, 'both lines');
   });
 });
 

@@ -7,7 +7,8 @@ import { JsonLogger } from '@keelson/base';
 import type { Client } from '@keelson/client';
 import { etcdserverpb, services } from '@keelson/proto';
 import { Metadata, RpcError } from '@keelson/rpc';
-import { MemberCluster, until } from './members.ts';
+import { until } from '../../base/test/until.ts';
+import { MemberCluster } from './members.ts';
 
 const open: MemberCluster[] = [];
 const ROOT = { user: 'root', password: 'top' };
@@ -107,7 +108,7 @@ describe('users, roles and the switch', () => {
     await cluster.client().auth.userChangePassword('spy', 'staple-correct-horse');
     const { state } = cluster.server(0).replica;
     expect(state.auth.user('spy')!.password.toString('latin1')).toMatch(/^\$2a\$04\$/);
-    await until('the backend to be written', () => state.buffer.pendingOperations === 0);
+    await until(() => state.buffer.pendingOperations === 0, 'the backend to be written');
     const { disk } = cluster.seats[0];
     const kept: Buffer[] = [];
     const walk = async (path: string): Promise<void> => {
@@ -252,7 +253,7 @@ describe('what a user may', () => {
     const { ID } = await alice.lease.grant(1);
     await alice.kv.put('a/1', 'x', { lease: ID });
     const { state } = cluster.server(0).replica;
-    await until('the lease to end', () => state.lessor.lookup(ID) === undefined);
+    await until(() => state.lessor.lookup(ID) === undefined, 'the lease to end');
     expect((await alice.kv.get('a/1')).count).toBe(0);
   });
 
@@ -330,7 +331,7 @@ describe('tokens', () => {
     const { alice } = await withAlice(cluster);
     const metadata = await tokenOf(alice, ALICE);
     const { tokens } = cluster.server(0).replica.state;
-    await until('the tokens to end', () => tokens.size === 0);
+    await until(() => tokens.size === 0, 'the tokens to end');
     const range = new etcdserverpb.RangeRequest({ key: Buffer.from('a/1') });
     const call = cluster.channel(0).unary(services.KV.methods.range, range, { metadata, timeoutMs: 5_000 });
     await expect(call).rejects.toMatchObject(badToken);
@@ -413,13 +414,13 @@ describe('watches', () => {
         kept = false;
       },
     });
-    await until('the watch to be there', () => {
+    await until(() => {
       void alice.kv.put('a/1', 'x').catch(() => {});
       return seen.length > 0;
-    });
+    }, 'the watch to be there');
     await root.auth.roleRevokePermission('a', 'a/', { prefix: true });
     const startedMs = performance.now();
-    await until('the watch to end', () => ended !== undefined);
+    await until(() => ended !== undefined, 'the watch to end');
     expect(performance.now() - startedMs).toBeLessThan(4_500);
     expect(ended).toMatchObject(denied);
     await root.kv.put('a/after', 'x');
@@ -434,9 +435,9 @@ describe('watches', () => {
       .client()
       .watch.create('a/', { prefix: true })
       .listen({ batch: () => {}, end: (reason) => (ended = reason) });
-    await until('the watch to be there', () => cluster.server(0).replica.hub.watcherCount === 1);
+    await until(() => cluster.server(0).replica.hub.watcherCount === 1, 'the watch to be there');
     await withAlice(cluster);
-    await until('the watch to end', () => ended !== undefined);
+    await until(() => ended !== undefined, 'the watch to end');
     expect(ended).toMatchObject(empty);
   });
 
@@ -447,7 +448,7 @@ describe('watches', () => {
     for (const range of [{ fromKey: true }, { prefix: true }]) {
       let ended: unknown;
       alice.watch.create('b', range).listen({ batch: () => {}, end: (reason) => (ended = reason) });
-      await until('the refusal', () => ended !== undefined);
+      await until(() => ended !== undefined, 'the refusal');
       expect(ended).toMatchObject(denied);
     }
   });
@@ -497,7 +498,7 @@ describe('what stays', () => {
     for (let i = 0; i < 40; i++) await alice.kv.put('a/1', String(i));
     await cluster.startMember(away);
     const { replica } = cluster.server(away);
-    await until('the snapshot', () => replica.state.mvcc.currentRevision === 41);
+    await until(() => replica.state.mvcc.currentRevision === 41, 'the snapshot');
     expect(replica.state.auth.enabled).toBe(true);
     await expect(cluster.client([away]).kv.get('a/1')).rejects.toMatchObject(empty);
     expect((await cluster.client([away], ALICE).kv.get('a/1')).kvs[0].value.toString()).toBe('39');

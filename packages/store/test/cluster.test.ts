@@ -2,12 +2,13 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { etcdserverpb, healthpb, services } from '@keelson/proto';
 import { Metadata } from '@keelson/rpc';
+import { until } from '../../base/test/until.ts';
 import { AlarmType } from '../src/alarm/alarms.ts';
 import { isBatchRecordKey } from '../src/backend/batch-record.ts';
 import { bucketRange, Buckets } from '../src/backend/buckets.ts';
 import { defaultFeatureGates, setFeatureGates, type FeatureGates } from '../src/config/feature-gates.ts';
 import { BboltReader } from '../src/snapshot/bbolt-reader.ts';
-import { MemberCluster, until } from './members.ts';
+import { MemberCluster } from './members.ts';
 
 const open: MemberCluster[] = [];
 
@@ -38,7 +39,7 @@ describe('members come and go', () => {
     expect(added.members).toHaveLength(2);
     const joined = await cluster.startMember(learner, true);
     expect(joined.memberId).toBe(added.member!.ID);
-    await until('the learner to catch up', () => joined.replica.state.mvcc.currentRevision === 2);
+    await until(() => joined.replica.state.mvcc.currentRevision === 2, 'the learner to catch up');
     await joined.ready();
 
     const asked = cluster.channel(learner);
@@ -68,7 +69,7 @@ describe('members come and go', () => {
       }
     };
     expect((await promote()).members.every((member) => !member.isLearner)).toBe(true);
-    await until('the promotion to arrive', () => !joined.replica.isLearner);
+    await until(() => !joined.replica.isLearner, 'the promotion to arrive');
     await expect(promote()).rejects.toMatchObject({
       message: 'etcdserver: can only promote a learner member',
     });
@@ -354,9 +355,9 @@ describe('members compare their data', () => {
     await client.kv.put('k', 'v');
     const wrong = (leaderOf(cluster) + 1) % 3;
     const { server } = cluster.seats[wrong];
-    await until('the put to arrive', () => server!.replica.state.mvcc.currentRevision === 2);
+    await until(() => server!.replica.state.mvcc.currentRevision === 2, 'the put to arrive');
     await spoil(cluster, wrong);
-    await until('the alarm', () => server!.replica.state.alarms.list(AlarmType.Corrupt).length > 0);
+    await until(() => server!.replica.state.alarms.list(AlarmType.Corrupt).length > 0, 'the alarm');
     expect(server!.replica.state.alarms.list(AlarmType.Corrupt)).toEqual([
       { memberId: server!.memberId, type: AlarmType.Corrupt },
     ]);
@@ -373,11 +374,11 @@ describe('members compare their data', () => {
     for (let i = 0; i < 5; i++) await client.kv.put('k', `${i}`);
     const leader = leaderOf(cluster);
     for (const { server } of cluster.seats)
-      await until('the puts to arrive', () => server!.replica.state.mvcc.currentRevision === 6);
+      await until(() => server!.replica.state.mvcc.currentRevision === 6, 'the puts to arrive');
     await spoil(cluster, leader);
     await client.kv.compact(6);
     const { server } = cluster.seats[leader];
-    await until('the alarm', () => server!.replica.state.alarms.list(AlarmType.Corrupt).length > 0);
+    await until(() => server!.replica.state.alarms.list(AlarmType.Corrupt).length > 0, 'the alarm');
     expect(server!.replica.state.alarms.list(AlarmType.Corrupt)).toEqual([
       { memberId: server!.memberId, type: AlarmType.Corrupt },
     ]);
@@ -394,8 +395,8 @@ describe('members compare their data', () => {
     const [one, other] = [leaderOf(cluster) + 1, leaderOf(cluster) + 2].map((i) => i % 3);
     for (const i of [one, other]) {
       await until(
-        'the put to arrive',
         () => cluster.seats[i].server!.replica.state.mvcc.currentRevision === 2,
+        'the put to arrive',
       );
     }
     await cluster.stopMember(one);
@@ -417,7 +418,7 @@ describe('a downgrade', () => {
       channel.unary(Maintenance.methods.downgrade, new etcdserverpb.DowngradeRequest({ action, version }));
     const clusterVersion = (i: number): string =>
       cluster.seats[i].server!.replica.state.membership.clusterVersion;
-    await until('the cluster version', () => clusterVersion(0) === '3.7.0');
+    await until(() => clusterVersion(0) === '3.7.0', 'the cluster version');
 
     await expect(ask(VALIDATE, 'six')).rejects.toMatchObject({
       code: 3,
@@ -444,7 +445,7 @@ describe('a downgrade', () => {
       cluster.channel(i).unary(Maintenance.methods.status, new etcdserverpb.StatusRequest());
     expect((await status(leader)).downgradeInfo).toMatchObject({ enabled: true, targetVersion: '3.6.0' });
     // A new leader looks at the versions at once, and lowers the cluster's.
-    await until('the lower version everywhere', () => [0, 1, 2].every((i) => clusterVersion(i) === '3.6.0'));
+    await until(() => [0, 1, 2].every((i) => clusterVersion(i) === '3.6.0'), 'the lower version everywhere');
     const other = (leader + 1) % 3;
     const cancel = new etcdserverpb.DowngradeRequest({ action: CANCEL, version: '' });
     const cancelled = await cluster.channel(other).unary(Maintenance.methods.downgrade, cancel);

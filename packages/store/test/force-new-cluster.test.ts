@@ -2,7 +2,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { JsonLogger } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
-import { MemberCluster, until } from './members.ts';
+import { until } from '../../base/test/until.ts';
+import { MemberCluster } from './members.ts';
 
 const { Cluster, KV } = services;
 
@@ -46,7 +47,7 @@ test('two of three are lost for ever: the third serves all it has, and grows aga
   const request = new etcdserverpb.PutRequest({ key: Buffer.from('uncommitted'), value: Buffer.from('v') });
   const unheard = cluster.channel(place).unary(KV.methods.put, request);
   unheard.catch(() => {});
-  await until('the log to be written', () => written > 0);
+  await until(() => written > 0, 'the log to be written');
   cluster.seats[place].disk.configure({});
   const lastTerm = before.replica.term;
   await cluster.stopMember(place);
@@ -55,7 +56,7 @@ test('two of three are lost for ever: the third serves all it has, and grows aga
   const alone = await cluster.startMember(place, false, { forceNewCluster: true });
   await alone.ready();
   expect(lines.find((line) => line.includes('by force'))).toContain('"discarded-uncommitted-entries":1}');
-  await until('it to lead', () => alone.replica.isLeader);
+  await until(() => alone.replica.isLeader, 'it to lead');
   expect(alone).toMatchObject({ memberId, clusterId });
   expect(alone.replica.term).toBeGreaterThan(lastTerm);
   const one = cluster.client([place]);
@@ -102,7 +103,7 @@ test('a follower that knew less than the leader goes on with what it has', async
   const leader = await cluster.leader();
   const place = (leader + 1) % 3;
   const third = (leader + 2) % 3;
-  await until('it to hear', () => cluster.server(place).replica.state.mvcc.currentRevision === 2);
+  await until(() => cluster.server(place).replica.state.mvcc.currentRevision === 2, 'it to hear');
   await cluster.crashMember(place);
   await cluster.client([leader]).kv.put('unheard', 'v');
   await cluster.crashMember(leader);
@@ -132,7 +133,7 @@ test('a member is replaced under load: every acknowledged write is on the new on
       }
     }),
   );
-  await until('the load to run', () => acknowledged.length > 20);
+  await until(() => acknowledged.length > 20, 'the load to run');
 
   const old = cluster.server(place).memberId;
   await cluster.crashMember(place);
@@ -146,7 +147,7 @@ test('a member is replaced under load: every acknowledged write is on the new on
   await joined.ready();
   expect(joined.memberId).toBe(member!.ID);
   const before = acknowledged.length;
-  await until('the load to go on', () => acknowledged.length > before + 20);
+  await until(() => acknowledged.length > before + 20, 'the load to go on');
   replaced = true;
   await load;
   const there = await cluster.client([place]).kv.get('w', { prefix: true });

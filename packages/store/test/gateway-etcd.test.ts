@@ -9,9 +9,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { until } from '../../base/test/until.ts';
 import { ask, LineStream, type Answer } from './http-calls.ts';
 import { installedEtcd } from './peer/etcd.ts';
-import { eventually, serving, stopServing, type Serving } from './serving.ts';
+import { serving, stopServing, type Serving } from './serving.ts';
 import { freePorts } from '../../base/test/free-ports.ts';
 
 const version = installedEtcd();
@@ -42,11 +43,13 @@ async function startEtcd(): Promise<Etcd> {
     ],
     { stdio: 'ignore' },
   );
-  await eventually('etcd to serve', () =>
-    ask(`${url}/health`).then(
-      ({ body }) => body.includes('true'),
-      () => false,
-    ),
+  await until(
+    () =>
+      ask(`${url}/health`).then(
+        ({ body }) => body.includes('true'),
+        () => false,
+      ),
+    'etcd to serve',
   );
   return { url, process: child, directory };
 }

@@ -3,11 +3,11 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import { loadDescriptors } from '@keelson/proto';
 import fc from 'fast-check';
+import { until } from '../../base/test/until.ts';
 import { JsonChunks } from '../src/http/json-chunks.ts';
 import { JsonError, readJson } from '../src/http/json-reader.ts';
 import { MappingError, ProtoJson } from '../src/http/proto-json.ts';
 import { ask, LineStream, TestWebSocket } from './http-calls.ts';
-import { until } from './members.ts';
 import { serving, stopServing } from './serving.ts';
 
 const sockets: Socket[] = [];
@@ -34,7 +34,7 @@ describe('a client that does not read', () => {
     const { port, cluster } = await serving();
     const { hub, state } = cluster.server(0).replica;
     const socket = silentPost(port, '/v3/watch', JSON.stringify({ create_request: { key: b64('k') } }));
-    await until('the watcher', () => hub.watcherCount === 1);
+    await until(() => hub.watcherCount === 1, 'the watcher');
     const client = cluster.client();
     const value = Buffer.alloc(200_000, 'v');
     let puts = 0;
@@ -52,7 +52,7 @@ describe('a client that does not read', () => {
     });
     socket.resume();
     const last = `"mod_revision":"${state.mvcc.currentRevision}"`;
-    await until('the last event', () => text.includes(last), 30_000);
+    await until(() => text.includes(last), 'the last event');
     const seen = [...text.matchAll(/"mod_revision":"(\d+)"/g)].map((match) => Number(match[1]));
     expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i + 2));
   });
@@ -135,8 +135,8 @@ describe('bytes that are no request', () => {
     socket.on('error', () => {});
     socket.write(sent);
     await until(
-      'an answer or the end',
       () => said.includes('\r\n\r\n') || socket.destroyed || socket.readableEnded,
+      'an answer or the end',
     );
     expect(said.slice(0, answer.length)).toBe(answer);
     expect((await ask(`${url}/health`)).status).toBe(200);

@@ -1,8 +1,8 @@
 /** HTTP of the client ports on a whole member: health, version, access rules, the gateway and its WebSocket. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { loadDescriptors } from '@keelson/proto';
+import { until } from '../../base/test/until.ts';
 import { ask, LineStream, TestWebSocket, type Answer } from './http-calls.ts';
-import { until } from './members.ts';
 import { serving, stopServing } from './serving.ts';
 
 const streams: { close(): void }[] = [];
@@ -75,8 +75,8 @@ describe('what is there and what is not', () => {
   ])('%s %s', async (method, path, status, type, body) => {
     const { url, cluster } = await serving();
     await until(
-      'the cluster version',
       () => cluster.server(0).replica.state.membership.clusterVersion !== '',
+      'the cluster version',
     );
     const answer = await ask(url + path, { method });
     expect([answer.status, answer.headers['content-type'], answer.body]).toEqual([status, type, body]);
@@ -132,7 +132,7 @@ describe('a member that is not well', () => {
     const { cluster, url } = await serving({}, 3);
     await cluster.stopMember(1);
     await cluster.stopMember(2);
-    await until('the leader to be lost', () => cluster.server(0).replica.leaderId === 0n);
+    await until(() => cluster.server(0).replica.leaderId === 0n, 'the leader to be lost');
     const health = await ask(`${url}/health`);
     expect([health.status, health.body]).toEqual([503, '{"health":"false","reason":"RAFT NO LEADER"}\n']);
     expect((await ask(`${url}/health?serializable=true`)).status).toBe(200);
@@ -301,7 +301,7 @@ describe('the gateway', () => {
     await watch.next();
     expect(hub.watcherCount).toBe(1);
     watch.close();
-    await until('the watcher to go', () => hub.watcherCount === 0);
+    await until(() => hub.watcherCount === 0, 'the watcher to go');
   });
 
   test('keep-alives are answered in order and end with the request', async () => {
@@ -409,7 +409,7 @@ describe('the gateway over a WebSocket', () => {
     await webSocket.next();
     expect(hub.watcherCount).toBe(1);
     webSocket.destroy();
-    await until('the watcher to go', () => hub.watcherCount === 0);
+    await until(() => hub.watcherCount === 0, 'the watcher to go');
   });
 
   test.each<[string, Buffer]>([

@@ -14,10 +14,10 @@ import { silentLogger } from '@keelson/base';
 import { createClient, op, type Client } from '@keelson/client';
 import { etcdserverpb, services } from '@keelson/proto';
 import { nativeChannel } from '@keelson/rpc';
+import { until } from '../../base/test/until.ts';
 import { parseServerConfig } from '../src/config/config.ts';
 import { StoreServer } from '../src/server.ts';
 import { realWorld } from '../src/world.ts';
-import { until } from './members.ts';
 
 const MIB = 1024 * 1024;
 const MEMBERS = 3;
@@ -128,11 +128,7 @@ test('a value of 20 MiB lives through everything', async () => {
   await Promise.all(servers.splice(0).map((server) => server.stop()));
   await startAll();
   for (let i = 0; i < MEMBERS; i++) {
-    await until(
-      'the member to have everything',
-      () => servers[i].replica.state.mvcc.currentRevision === 3,
-      60_000,
-    );
+    await until(() => servers[i].replica.state.mvcc.currentRevision === 3, 'the member to have everything');
     client = clientOf(i);
     const { kvs } = await client.kv.get('big/1', { serializable: true });
     expect(digest(kvs[0].value)).toBe(digest(big));

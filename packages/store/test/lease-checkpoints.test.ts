@@ -2,8 +2,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { systemClock, type Clock } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
+import { until } from '../../base/test/until.ts';
 import { setFeatureGates, defaultFeatureGates } from '../src/config/feature-gates.ts';
-import { MemberCluster, until } from './members.ts';
+import { MemberCluster } from './members.ts';
 
 const { Lease } = services;
 const ID = 7n;
@@ -43,7 +44,7 @@ async function started(gates: string): Promise<{ cluster: MemberCluster; clock: 
     .channel(0)
     .unary(Lease.methods.leaseGrant, new etcdserverpb.LeaseGrantRequest({ ID, TTL: 1_000 }));
   expect(TTL).toBe(1_000);
-  await until('all to know it', () => remaining(cluster).every((seconds) => seconds === 0));
+  await until(() => remaining(cluster).every((seconds) => seconds === 0), 'all to know it');
   return { cluster, clock };
 }
 
@@ -60,7 +61,7 @@ async function timeToLive(cluster: MemberCluster, i: number): Promise<number> {
 test('the rest of a lease survives a change of leaders and a restart of all; a renewal voids it', async () => {
   const { cluster, clock } = await started('LeaseCheckpoint=true,LeaseCheckpointPersist=true');
   clock.aheadMs += 400_000;
-  await until('all to hear of it', () => remaining(cluster).every((left) => left! > 590 && left! <= 600));
+  await until(() => remaining(cluster).every((left) => left! > 590 && left! <= 600), 'all to hear of it');
   await cluster.stopMember(await cluster.leader());
   const second = await cluster.leader();
   expect(await timeToLive(cluster, second)).toBeLessThanOrEqual(600);
@@ -68,7 +69,7 @@ test('the rest of a lease survives a change of leaders and a restart of all; a r
   for (let i = 0; i < 3; i++) await cluster.stopMember(i);
   await Promise.all([0, 1, 2].map((i) => cluster.startMember(i)));
   const third = await cluster.leader();
-  await until('all to be there', () => remaining(cluster).every((left) => left! > 0));
+  await until(() => remaining(cluster).every((left) => left! > 0), 'all to be there');
   const left = await timeToLive(cluster, third);
   expect(left).toBeGreaterThan(590);
   expect(left).toBeLessThanOrEqual(600);
@@ -77,7 +78,7 @@ test('the rest of a lease survives a change of leaders and a restart of all; a r
   expect(renewed).toBe(1_000);
   // Before it was answered: whoever leads next counts from the renewal.
   expect(cluster.server(third).replica.lessor.lookup(ID)?.remainingSeconds).toBe(0);
-  await until('all to forget it', () => remaining(cluster).every((seconds) => seconds === 0));
+  await until(() => remaining(cluster).every((seconds) => seconds === 0), 'all to forget it');
   await cluster.stopMember(third);
   expect(await timeToLive(cluster, await cluster.leader())).toBeGreaterThan(990);
 });
@@ -86,7 +87,7 @@ test('without the gate a change of leaders gives the whole TTL again', async () 
   const { cluster, clock } = await started('');
   clock.aheadMs += 400_000;
   const first = await cluster.leader();
-  await until('it to be shorter', () => cluster.server(first).replica.lessor.lookup(ID)!.expiresAtMs > 0);
+  await until(() => cluster.server(first).replica.lessor.lookup(ID)!.expiresAtMs > 0, 'it to be shorter');
   expect(await timeToLive(cluster, first)).toBeLessThanOrEqual(600);
   await cluster.stopMember(first);
   expect(await timeToLive(cluster, await cluster.leader())).toBeGreaterThan(990);

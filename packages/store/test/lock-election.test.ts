@@ -1,7 +1,7 @@
 /** The Lock and Election services on whole members: who has it, who waits, and what becomes of those who go. */
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { until } from '../../base/test/until.ts';
 import { ask, LineStream, type Answer } from './http-calls.ts';
-import { until } from './members.ts';
 import { serving, stopServing, type Serving } from './serving.ts';
 
 afterEach(stopServing);
@@ -46,7 +46,7 @@ describe('a lock', () => {
           await at.post('/v3/lock/unlock', { key: b64(key) });
         }),
       );
-      await until('the next in the queue', () => keysOf(at) > before || order.includes(id));
+      await until(() => keysOf(at) > before || order.includes(id), 'the next in the queue');
     }
     await Promise.all(holders);
     expect(order).toEqual([1, 2, 3, 4]);
@@ -77,7 +77,7 @@ describe('a lock', () => {
     await lease(at, 2);
     await lock(at, 'm', 1);
     const next = lock(at, 'm', 2);
-    await until('the second in the queue', () => keysOf(at) === 2);
+    await until(() => keysOf(at) === 2, 'the second in the queue');
     await at.post('/v3/lease/revoke', { ID: 1 });
     expect((await next).key).toBe('m/2');
   });
@@ -89,9 +89,9 @@ describe('a lock', () => {
     await lock(at, 'm', 1);
     const waiting = new LineStream(`${at.url}/v3/lock/lock`, JSON.stringify({ name: b64('m'), lease: 2 }));
     waiting.finish();
-    await until('the second in the queue', () => keysOf(at) === 2);
+    await until(() => keysOf(at) === 2, 'the second in the queue');
     waiting.close();
-    await until('the queue without it', () => keysOf(at) === 1);
+    await until(() => keysOf(at) === 1, 'the queue without it');
   });
 
   test('a session that ends while it waits has no lock', async () => {
@@ -100,7 +100,7 @@ describe('a lock', () => {
     await lease(at, 2);
     await lock(at, 'm', 1);
     const waiting = at.post('/v3/lock/lock', { name: b64('m'), lease: 2 });
-    await until('the second in the queue', () => keysOf(at) === 2);
+    await until(() => keysOf(at) === 2, 'the second in the queue');
     await at.post('/v3/lease/revoke', { ID: 2 });
     await at.post('/v3/lock/unlock', { key: b64('m/1') });
     expect(JSON.parse((await waiting).body)).toMatchObject({ code: 2, message: 'mutex: session is expired' });
@@ -143,7 +143,7 @@ describe('an election', () => {
     const first = JSON.parse((await campaign(at, 1, 'one')).body) as { leader: Record<string, string> };
     expect(await heard()).toBe('one');
     const second = campaign(at, 2, 'two');
-    await until('the second candidate', () => keysOf(at) === 2);
+    await until(() => keysOf(at) === 2, 'the second candidate');
     expect(await leaderOf(at)).toBe('one');
     const proclaimed = await at.post('/v3/election/proclaim', { leader: first.leader, value: b64('uno') });
     expect(proclaimed.status).toBe(200);
@@ -179,9 +179,9 @@ describe('an election', () => {
       JSON.stringify({ name: b64('e'), lease: 2, value: b64('two') }),
     );
     waiting.finish();
-    await until('the second candidate', () => keysOf(at) === 2);
+    await until(() => keysOf(at) === 2, 'the second candidate');
     waiting.close();
-    await until('the queue without it', () => keysOf(at) === 1);
+    await until(() => keysOf(at) === 1, 'the queue without it');
     expect(await leaderOf(at)).toBe('one');
   });
 });

@@ -7,6 +7,7 @@ import { Prng, silentLogger, systemClock, type Clock, type Logger } from '@keels
 import { createClient, type Client } from '@keelson/client';
 import { inProcessChannel, type Channel } from '@keelson/rpc';
 import { MemoryDisk } from '@keelson/sim';
+import { until } from '../../base/test/until.ts';
 import { MemoryHome } from '../src/backend/home.ts';
 import { MemoryBackend } from '../src/backend/memory-backend.ts';
 import { defaultServerConfig } from '../src/config/config.ts';
@@ -187,7 +188,7 @@ export class MemberCluster {
           server?.replica.isLeader === true &&
           this.running().every((each) => each.replica.leaderId === server.memberId),
       );
-    await until('a leader', () => found() >= 0);
+    await until(() => found() >= 0, 'a leader');
     return found();
   }
 
@@ -252,13 +253,4 @@ function urlsOf(text: string): ServerConfig['listenPeerUrls'] {
   const parsed = parseUniqueUrls(text);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
-}
-
-/** Polls until the condition holds. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 30_000): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > deadlineMs) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

@@ -7,9 +7,10 @@ import { spawnSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
 import { request as httpRequest } from 'node:http';
 import { services } from '@keelson/proto';
+import { until } from '../../base/test/until.ts';
 import { ask, LineStream } from './http-calls.ts';
 import { parsePrometheusText, type MetricFamily, type Sample } from './prometheus-text.ts';
-import { anyPort, eventually, serving, stopServing, type Serving } from './serving.ts';
+import { anyPort, serving, stopServing, type Serving } from './serving.ts';
 
 afterEach(stopServing);
 
@@ -131,10 +132,10 @@ describe('names', () => {
       receiveSnapshot: () => Promise.resolve(),
     };
     three.cluster.server(0).instruments.watched(nobody).reportRoundTrip?.(0xabcn, 2);
-    await eventually('bytes to a peer', async () => {
+    await until(async () => {
       const families = await scrape(three.url);
       return MIXIN.every(([name]) => families.has(name));
-    });
+    }, 'bytes to a peer');
     const families = await scrape(three.url);
     const found = MIXIN.map(([name, , labels]) => {
       const family = families.get(name);
@@ -223,10 +224,10 @@ describe('figures', () => {
     expect(grew('etcd_server_client_requests_total', { type: 'unary' })).toBe(8);
     expect(grew('etcd_server_client_requests_total', { type: 'stream' })).toBe(1);
     watch.close();
-    await eventually('the watch to have ended', async () => {
+    await until(async () => {
       const families = await scrape(url);
       return valueOf(families, 'grpc_server_handled_total', { ...bidi, grpc_code: 'Canceled' }) === 1;
-    });
+    }, 'the watch to have ended');
   });
 
   test('lines read as etcd writes them: a method in every code from the start', async () => {

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import type { Client } from '@keelson/client';
 import { JsonLogger } from '@keelson/base';
-import { eventually, serving, stopServing } from './serving.ts';
+import { until } from '../../base/test/until.ts';
+import { serving, stopServing } from './serving.ts';
 import { MemberCluster } from './members.ts';
 
 const open: MemberCluster[] = [];
@@ -125,15 +126,15 @@ test('a file of limits is read again; one that makes no sense changes nothing', 
   await expect(client.kv.put('/a/3', 'v')).rejects.toThrow('2 keys');
   expect(lines.filter((line) => line.includes('they stay as they were'))).toHaveLength(2);
   await write('[]');
-  await eventually('no limits', async () => (await outcomes([client.kv.put('/a/3', 'v')]))[0] === 'ok');
+  await until(async () => (await outcomes([client.kv.put('/a/3', 'v')]))[0] === 'ok', 'no limits');
   await client.kv.delete('/a/3');
   for (let i = 0; i < 1_200; i++) await client.kv.put(`/b/${String(i).padStart(4, '0')}`, 'v');
   await write('- {prefix: /b/, keys: 1200}');
-  await eventually('the new prefix to be counted', async () => {
+  await until(async () => {
     const [first] = await outcomes([client.kv.put('/b/more', 'v')]);
     if (first === 'ok') await client.kv.delete('/b/more');
     return first.includes('1200 keys');
-  });
+  }, 'the new prefix to be counted');
   await client.kv.put('/a/3', 'v');
 });
 

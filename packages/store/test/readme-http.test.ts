@@ -2,8 +2,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { until } from '../../base/test/until.ts';
 import { serving, stopServing } from './serving.ts';
-import { until } from './members.ts';
 
 afterEach(stopServing);
 
@@ -37,7 +37,7 @@ async function see(command: string): Promise<string> {
 
 curl('the README says what curl sees (needs curl)', async () => {
   const { port, cluster } = await serving();
-  await until('the cluster version', () => cluster.server(0).replica.state.membership.clusterVersion !== '');
+  await until(() => cluster.server(0).replica.state.membership.clusterVersion !== '', 'the cluster version');
   const all = examples();
   expect(all.length).toBeGreaterThanOrEqual(8);
   for (const { command, output } of all) {

@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { Deferred } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
+import { until } from '../../base/test/until.ts';
 import type { StoreServer } from '../src/server.ts';
-import { MemberCluster, until } from './members.ts';
+import { MemberCluster } from './members.ts';
 
 const open: MemberCluster[] = [];
 
@@ -37,11 +38,11 @@ test('a learner started under load becomes a voter by itself, and no write is lo
   const load = (async () => {
     while (!stop) await client.kv.put(`k${written++}`, 'v');
   })();
-  await until('some history', () => written > 200);
+  await until(() => written > 200, 'some history');
   const joined = await start();
   await until(
-    'the promotion',
     () => joined.replica.state.membership.get(joined.memberId)?.isLearner === false,
+    'the promotion',
   );
   expect(cluster.server(0).replica.state.membership.list()).toHaveLength(4);
   stop = true;
@@ -82,7 +83,7 @@ test('it is not promoted before the snapshot that it needs is in', async () => {
   expect(seen()).toBe(true);
   expect(joined.instruments.registry.text()).not.toContain('{result="promoted"}');
   released.resolve();
-  await until('the promotion', () => seen() === false);
+  await until(() => seen() === false, 'the promotion');
   await joined.replica.linearizable();
   expect(joined.replica.state.mvcc.keysTotal).toBe(80);
 });
@@ -95,8 +96,8 @@ test('users and --strict-reconfig-check are no obstacle to a learner that is rea
   await auth.enable();
   const joined = await start();
   await until(
-    'the promotion',
     () => joined.replica.state.membership.get(joined.memberId)?.isLearner === false,
+    'the promotion',
   );
   await cluster.client([0], { user: 'root', password: 'r' }).kv.put('after', 'v');
 });

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { JsonLogger } from '@keelson/base';
 import type { Client, WatchOptions } from '@keelson/client';
 import { etcdserverpb, services, type mvccpb } from '@keelson/proto';
-import { MemberCluster, until } from './members.ts';
+import { until } from '../../base/test/until.ts';
+import { MemberCluster } from './members.ts';
 
 const open: MemberCluster[] = [];
 
@@ -54,8 +55,8 @@ describe('three members', () => {
     await client.kv.put('k', '2');
     await cluster.startMember(first);
     await until(
-      'the returned member to catch up',
       () => cluster.server(first).replica.state.mvcc.currentRevision === 3,
+      'the returned member to catch up',
     );
   });
 
@@ -86,15 +87,15 @@ describe('a member that was away', () => {
     const seen: string[] = [];
     listen(cluster.client([away]), (event) => seen.push(event.kv!.value.toString()), { startRevision: 3 });
     await client.kv.put('k', '1');
-    await until('the first event', () => seen.length > 0);
+    await until(() => seen.length > 0, 'the first event');
     const lagging = cluster.server(away);
     cluster.isolate(away);
     for (let i = 2; i <= 120; i++) await client.kv.put('k', `${i}`);
     const behind = lagging.replica.appliedIndex;
     cluster.mend(away);
-    await until('the member to catch up', () => lagging.replica.state.mvcc.currentRevision === 122);
+    await until(() => lagging.replica.state.mvcc.currentRevision === 122, 'the member to catch up');
     await client.kv.put('k', '121');
-    await until('all events', () => seen.length >= 121);
+    await until(() => seen.length >= 121, 'all events');
     expect(seen).toEqual(Array.from({ length: 121 }, (_, i) => `${i + 1}`));
     expect(lagging.replica.appliedIndex - behind).toBeGreaterThan(100);
     expect(lines.some((line) => line.includes('applied snapshot'))).toBe(true);
@@ -103,8 +104,8 @@ describe('a member that was away', () => {
     await cluster.crashMember(away);
     await cluster.startMember(away);
     await until(
-      'the member to be back',
       () => cluster.server(away).replica.state.mvcc.currentRevision === 123,
+      'the member to be back',
     );
   });
 
@@ -136,8 +137,9 @@ describe('watches', () => {
     stay.forEach((place, at) => {
       listen(cluster.client([place]), (event) => seen[at].push(event.kv!.modRevision), { prefix: true });
     });
-    await until('the watches to stand', () =>
-      stay.every((place) => cluster.server(place).replica.hub.watcherCount === 1),
+    await until(
+      () => stay.every((place) => cluster.server(place).replica.hub.watcherCount === 1),
+      'the watches to stand',
     );
     const client = cluster.client(stay);
     for (let i = 0; i < 10; i++) await client.kv.put(`k${i}`, 'v');
@@ -145,7 +147,7 @@ describe('watches', () => {
     await cluster.leader();
     for (let i = 0; i < 10; i++) await client.kv.put(`k${i}`, 'v');
     const want = Array.from({ length: 20 }, (_, i) => i + 2);
-    await until('all events', () => seen.every((each) => each.length >= 20));
+    await until(() => seen.every((each) => each.length >= 20), 'all events');
     expect(seen).toEqual([want, want]);
   });
 });
@@ -164,9 +166,8 @@ describe('leases', () => {
     );
     expect(ttl).toMatchObject({ grantedTTL: 1, keys: [Buffer.from('k')] });
     await until(
-      'the key to be gone',
       () => cluster.running().every((server) => server.replica.state.mvcc.keysTotal === 0),
-      5_000,
+      'the key to be gone',
     );
     expect(
       (
@@ -188,7 +189,7 @@ describe('leases', () => {
     stream.write(new etcdserverpb.LeaseKeepAliveRequest({ ID }));
     stream.write(new etcdserverpb.LeaseKeepAliveRequest({ ID: 77n }));
     stream.write(new etcdserverpb.LeaseKeepAliveRequest({ ID }));
-    await until('three answers, in order', () => answers.length === 3);
+    await until(() => answers.length === 3, 'three answers, in order');
     expect(answers).toEqual([
       [ID, 30],
       [77n, 0],

@@ -40,12 +40,3 @@ export async function serving(config: Partial<ServerConfig> = {}, members = 1): 
     });
   return { cluster, port, url, post };
 }
-
-/** Asks again and again until the answer is yes; for what another process or a connection must do first. */
-export async function eventually(what: string, asked: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000;
-  while (!(await asked())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

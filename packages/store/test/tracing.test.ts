@@ -5,8 +5,9 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { etcdserverpb, services } from '@keelson/proto';
 import { Metadata, MethodTable, nativeServer, type MethodDescriptor, type RpcServer } from '@keelson/rpc';
+import { until } from '../../base/test/until.ts';
 import type { ServerConfig } from '../src/config/flag-table.ts';
-import { MemberCluster, until } from './members.ts';
+import { MemberCluster } from './members.ts';
 
 /** A message as the wire has it, by field number: varints and fixed ones as bigints, the rest as bytes. */
 type Fields = ReadonlyMap<number, readonly (bigint | Buffer)[]>;
@@ -313,7 +314,7 @@ test('a collector that is not there costs spans only, and they are counted', asy
     const line = /^keelson_tracing_dropped_spans_total (\d+)$/m.exec(registry.text());
     return Number(line?.[1]);
   };
-  await until('the first batch to be given up', () => dropped() >= 512);
+  await until(() => dropped() >= 512, 'the first batch to be given up');
   await cluster.stop();
   expect(dropped()).toBe(600);
 });

@@ -8,8 +8,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EMPTY, JsonLogger, hexId, silentLogger, systemClock } from '@keelson/base';
 import { Entry, EntryType, Message, MessageType, Snapshot } from '@keelson/raft';
+import { until } from '../../../base/test/until.ts';
 import { RealEtcd, clusterId, installedEtcd, memberId } from '../../test/peer/etcd.ts';
-import { type TestMember, startMember, until } from '../../test/peer/member.ts';
+import { type TestMember, startMember } from '../../test/peer/member.ts';
 import { TestAuthority, tlsSettings } from '../../test/tls-fixtures.ts';
 import { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { tlsDialer } from '../tls/tls-dialer.ts';
@@ -164,7 +165,7 @@ describe(title, () => {
     await etcd.call('/v3/kv/put', { key: base64('hello'), value: base64('over TLS') });
     const put = [...follower.entries.values()].find((entry) => entry.data.includes('hello'));
     expect(put?.data.includes('over TLS')).toBe(true);
-    await until('a probe of etcd', () => ours.handler.roundTrips.includes(etcdId));
+    await until(() => ours.handler.roundTrips.includes(etcdId), 'a probe of etcd');
     expect(ours.transport.counters(etcdId)).toMatchObject({ receivedFailures: 0 });
     expect(etcd.log).toContain('established TCP streaming connection with remote peer');
   });
@@ -177,7 +178,7 @@ describe(title, () => {
     await etcd.call('/v3/kv/put', { key: base64('hello'), value: base64('at a socket') });
     const put = [...follower.entries.values()].find((entry) => entry.data.includes('hello'));
     expect(put?.data.includes('at a socket')).toBe(true);
-    await until('a probe of etcd', () => ours.handler.roundTrips.includes(etcdId));
+    await until(() => ours.handler.roundTrips.includes(etcdId), 'a probe of etcd');
     expect(ours.transport.counters(etcdId)).toMatchObject({ receivedFailures: 0 });
   });
 
@@ -194,7 +195,7 @@ describe(title, () => {
     const received = ours.handler.received;
     expect(received.every((r) => r.from === etcdId && r.message.to === ours.id)).toBe(true);
     expect(received[0]?.message).toMatchObject({ type: firstAsked, logTerm: 1, index: 2 });
-    await until('a heartbeat', () => received.some((r) => r.message.type === MessageType.Heartbeat));
+    await until(() => received.some((r) => r.message.type === MessageType.Heartbeat), 'a heartbeat');
     // The log from its first entry: both members added, the leader's empty entry, then the put.
     const first = follower.entries.get(1);
     expect([first?.type, first?.term]).toEqual([EntryType.ConfChange, 1]);
@@ -206,7 +207,7 @@ describe(title, () => {
 
     // Over streams both ways, and nothing of ours was refused.
     expect(ours.transport.counters(etcdId)).toMatchObject({ receivedFailures: 0 });
-    await until('a probe of etcd', () => ours.handler.roundTrips.includes(etcdId));
+    await until(() => ours.handler.roundTrips.includes(etcdId), 'a probe of etcd');
     expect(etcd.log).toContain('established TCP streaming connection with remote peer');
     expect(etcd.log).not.toMatch(/panic|cluster ID mismatch|incompatible|failed to unmarshal/);
     expect(pair.ourLog.join('')).toContain('"stream-writer-type":"stream msgapp"');
@@ -215,7 +216,7 @@ describe(title, () => {
     const before = follower.last;
     const proposals = Array.from({ length: 50 }, () => new Entry(0, 0));
     ours.transport.send([new Message(MessageType.Prop, { from: ours.id, to: etcdId, entries: proposals })]);
-    await until('our proposals', () => follower.last >= before + 50);
+    await until(() => follower.last >= before + 50, 'our proposals');
     // Many puts at once: several entries a frame, short frames after the first.
     await Promise.all(
       Array.from({ length: 100 }, (_, i) =>
@@ -240,12 +241,12 @@ describe(title, () => {
         .filter((r) => r.message.type === type && r.message.term === term)
         .map((r) => r.message);
 
-    await until('etcd to ask for votes over its streams', () => ours.handler.received.length > 2);
-    await until('its vote', () => {
+    await until(() => ours.handler.received.length > 2, 'etcd to ask for votes over its streams');
+    await until(() => {
       if (answered(MessageType.VoteResp).length > 0) return true;
       send(new Message(MessageType.Vote, { from: ours.id, to: etcdId, term, logTerm: 1, index: 2 }));
       return false;
-    });
+    }, 'its vote');
     expect(answered(MessageType.VoteResp)[0]?.reject).toBe(false);
 
     const acked = (): number => Math.max(0, ...answered(MessageType.AppResp).map((m) => m.index));
@@ -265,12 +266,12 @@ describe(title, () => {
     }, 50);
     try {
       send(...append(EMPTY, putRequest(1, 'a', 'x')));
-      await until('the first acknowledgement', () => acked() >= 4);
+      await until(() => acked() >= 4, 'the first acknowledgement');
       const large = 'y'.repeat(120);
       const puts = Array.from({ length: 56 }, (_, i) => putRequest(i + 2, 'b', String(i + 5)));
       send(...append(...puts, putRequest(99, 'c', large)));
       const all = last;
-      await until('the last acknowledgement', () => acked() >= all);
+      await until(() => acked() >= all, 'the last acknowledgement');
       const range = async (key: string): Promise<unknown> => {
         const { kvs } = await etcd.call('/v3/kv/range', { key: base64(key), serializable: true });
         return kvs;
@@ -293,7 +294,7 @@ describe(title, () => {
     const follower = new Follower(pair);
     etcd.start();
     for (let i = 0; i < 30; i++) await etcd.call('/v3/kv/put', { key: base64(`k${i}`), value: base64('v') });
-    await until('a snapshot on its disk', () => etcd.log.includes('saved snapshot'));
+    await until(() => etcd.log.includes('saved snapshot'), 'a snapshot on its disk');
     await etcd.stop();
     follower.last = 0; // a follower that lost its disk
     follower.entries.clear();
@@ -304,11 +305,7 @@ describe(title, () => {
       for await (const chunk of body) parts.push(chunk);
     };
     etcd.start();
-    await until(
-      'the snapshot',
-      () => ours.handler.received.some((r) => r.message.type === MessageType.Snap),
-      20_000,
-    );
+    await until(() => ours.handler.received.some((r) => r.message.type === MessageType.Snap), 'the snapshot');
     const message = ours.handler.received.find((r) => r.message.type === MessageType.Snap)?.message;
     expect(message?.snapshot?.index).toBeGreaterThan(10);
     expect([...(message?.snapshot?.confState.voters ?? [])]).toEqual(
@@ -354,7 +351,7 @@ describe(title, () => {
       body(),
       bytes,
     );
-    await until('the report', () => ours.handler.snapshots.length === 1);
+    await until(() => ours.handler.snapshots.length === 1, 'the report');
     expect(ours.handler.snapshots).toEqual([{ id: etcdId, ok: true }]);
     const saved = await readFile(join(etcd.dataDir, 'member', 'snap', '0000000000000abc.snap.db'));
     expect(createHash('sha1').update(saved).digest('hex')).toBe(sum.digest('hex'));
@@ -365,8 +362,8 @@ describe(title, () => {
   interop('another cluster id: etcd refuses us and we refuse etcd', async () => {
     const { etcd, ours, etcdId, ourLog } = await makePair('stranger', [], true);
     etcd.start();
-    await until('its refusal', () => ourLog.some((line) => line.includes('"error":"cluster ID mismatch"')));
-    await until('ours', () => etcd.log.includes('cluster ID mismatch'));
+    await until(() => ourLog.some((line) => line.includes('"error":"cluster ID mismatch"')), 'its refusal');
+    await until(() => etcd.log.includes('cluster ID mismatch'), 'ours');
     expect(ours.handler.received).toEqual([]);
     expect(ours.transport.activeSince(etcdId)).toBeUndefined();
     expect(etcd.log).toContain(hexId(ours.id));

@@ -3,13 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { JsonLogger, systemClock, type Logger } from '@keelson/base';
 import { Entry, Message, MessageType, Snapshot } from '@keelson/raft';
-import {
-  introduceAll,
-  startMember,
-  until,
-  type MemberOptions,
-  type TestMember,
-} from '../../test/peer/member.ts';
+import { until } from '../../../base/test/until.ts';
+import { introduceAll, startMember, type MemberOptions, type TestMember } from '../../test/peer/member.ts';
 import { TestAuthority, tlsSettings, type Issued } from '../../test/tls-fixtures.ts';
 import { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { tlsDialer } from '../tls/tls-dialer.ts';
@@ -77,7 +72,7 @@ test('streams, posts and snapshots, both ways', async () => {
     [1n, 2n, 3n].map((id) => member({ id, tls: tlsOf(authority.issue(`m${id}`), log.logger) })),
   );
   introduceAll(members);
-  await until('all connected', () => connected(...members));
+  await until(() => connected(...members), 'all connected');
   const [a, b, c] = members;
   for (let index = 1; index <= 300; index++) {
     const entry = new Entry(1, index, 0, Buffer.alloc(index % 7 === 0 ? 100_000 : 50, index));
@@ -92,7 +87,7 @@ test('streams, posts and snapshots, both ways', async () => {
   const of = (one: TestMember, type: MessageType): Message[] =>
     one.handler.received.map(({ message }) => message).filter((message) => message.type === type);
   for (const one of [b, c]) {
-    await until('everything', () => of(one, MessageType.App).length >= 300);
+    await until(() => of(one, MessageType.App).length >= 300, 'everything');
     expect(of(one, MessageType.App).map(({ index }) => index)).toEqual(
       Array.from({ length: 300 }, (_, i) => i),
     );
@@ -114,7 +109,7 @@ test('streams, posts and snapshots, both ways', async () => {
     })(),
     500_000,
   );
-  await until('the snapshot', () => a.handler.snapshots.length > 0);
+  await until(() => a.handler.snapshots.length > 0, 'the snapshot');
   expect(a.handler.snapshots).toEqual([{ id: 2n, ok: true }]);
   expect(saved).toBe(500_000);
   expect(log.errorsOf('rejected connection on peer endpoint')).toEqual([]);
@@ -161,7 +156,7 @@ describe('who is not let in', () => {
     const theirs = tlsOf(issue(), other.logger, { selfSigned: true });
     const b = await member({ id: 2n, tls: theirs, logger: other.logger });
     introduceAll([a, b]);
-    await until('the refusal', () => log.errorsOf(name).length > 1);
+    await until(() => log.errorsOf(name).length > 1, 'the refusal');
     expect(String(log.errorsOf(name)[0])).toContain(problem);
     expect(b.transport.activeSince(1n)).toBeUndefined();
     expect(a.transport.activeSince(2n)).toBeUndefined();
@@ -178,20 +173,20 @@ describe('who is not let in', () => {
     });
     a.transport.addPeer(2n, [b.url.replace('http:', 'https:')]);
     b.transport.addPeer(1n, [a.url.replace('https:', 'http:')]);
-    await until('the refusal', () => log.errorsOf(name).length > 0);
+    await until(() => log.errorsOf(name).length > 0, 'the refusal');
     expect(log.errorsOf(name)[0]).toBe('tls: first record does not look like a TLS handshake');
     expect(a.transport.connectedCount() + b.transport.connectedCount()).toBe(0);
     // The right URLs are all it takes.
     a.transport.updatePeer(2n, [b.url]);
     b.transport.updatePeer(1n, [a.url]);
-    await until('both', () => connected(a, b));
+    await until(() => connected(a, b), 'both');
   });
 
   test('https without anything to dial it with is an error like any other', async () => {
     const log = new Log();
     const a = await member({ id: 1n, logger: log.logger });
     a.transport.addPeer(2n, ['https://127.0.0.1:1']);
-    await until('a failure', () => log.lines.some(({ error }) => String(error).includes('plain HTTP only')));
+    await until(() => log.lines.some(({ error }) => String(error).includes('plain HTTP only')), 'a failure');
   });
 
   test('a certificate that expired is renewed by replacing its files', async () => {
@@ -200,9 +195,9 @@ describe('who is not let in', () => {
     const expired = authority.issue('renewed', { notAfterMs: Date.now() - hour / 2 });
     const b = await member({ id: 2n, tls: tlsOf(expired, log.logger), logger: log.logger });
     introduceAll([a, b]);
-    await until('the refusal', () => log.errorsOf(name).length > 0);
+    await until(() => log.errorsOf(name).length > 0, 'the refusal');
     authority.issue('renewed');
-    await until('both', () => connected(a, b));
+    await until(() => connected(a, b), 'both');
   });
 });
 

@@ -3,13 +3,13 @@ import { type Server, createServer } from 'node:http';
 import { type Socket, connect } from 'node:net';
 import { Prng, hexId } from '@keelson/base';
 import { Entry, Message, MessageType, Snapshot } from '@keelson/raft';
+import { until } from '../../../base/test/until.ts';
 import {
   type MemberOptions,
   type Received,
   type TestMember,
   introduceAll,
   startMember,
-  until,
 } from '../../test/peer/member.ts';
 import { HandClock } from '../../test/hand-clock.ts';
 import { encodeMessage } from './codec.ts';
@@ -35,8 +35,8 @@ async function pair(limits: MemberOptions['limits'] = {}): Promise<[TestMember, 
   const b = await member({ id: 2n, limits });
   introduceAll([a, b]);
   await until(
-    'streams both ways',
     () => a.transport.connectedCount() === 1 && b.transport.connectedCount() === 1,
+    'streams both ways',
   );
   return [a, b];
 }
@@ -82,14 +82,14 @@ async function warm(a: TestMember, b: TestMember): Promise<void> {
     [b, a],
   ] as const) {
     const counters = to.transport.counters(from.id);
-    await until('attached streams', () => {
+    await until(() => {
       const fields = { from: from.id, to: to.id, term: WARMING };
       from.transport.send([
         new Message(MessageType.HeartbeatResp, fields),
         new Message(MessageType.App, fields),
       ]);
       return (counters?.receivedMessages ?? 0) > 30;
-    });
+    }, 'attached streams');
   }
 }
 
@@ -100,7 +100,7 @@ describe('streams', () => {
     const c = await member({ id: 3n });
     const members = [a, b, c];
     introduceAll(members);
-    await until('all connected', () => members.every((m) => m.transport.connectedCount() === 2));
+    await until(() => members.every((m) => m.transport.connectedCount() === 2), 'all connected');
     await warm(a, b);
     await warm(a, c);
     const count = 6_000;
@@ -117,11 +117,11 @@ describe('streams', () => {
       }
       a.transport.send(messages);
       sent += turn;
-      await until('the followers keep up', () => got(b).length >= 2 * (sent - 2_000));
+      await until(() => got(b).length >= 2 * (sent - 2_000), 'the followers keep up');
     }
     const want = Array.from({ length: count }, (_, i) => i);
     for (const follower of [b, c]) {
-      await until('everything', () => got(follower).length >= 2 * count);
+      await until(() => got(follower).length >= 2 * count, 'everything');
       expect(indexes(follower, MessageType.App)).toEqual(want);
       expect(indexes(follower, MessageType.Heartbeat)).toEqual(want.map((i) => i + 1));
       expect(got(follower).every((r) => r.from === 1n)).toBe(true);
@@ -139,7 +139,7 @@ describe('streams', () => {
     await warm(a, b);
     const messages = apps(1n, 2n, 1, 100);
     a.transport.send(messages);
-    await until('all entries', () => indexes(b, MessageType.App).length === 100);
+    await until(() => indexes(b, MessageType.App).length === 100, 'all entries');
     const sentEntry = messages[99]?.entries[0];
     const gotEntry = got(b)[99]?.message.entries[0];
     expect(gotEntry?.encoded?.equals(sentEntry?.encoded ?? Buffer.alloc(0))).toBe(true);
@@ -150,7 +150,7 @@ describe('streams', () => {
     const since = b.transport.activeSince(1n);
     expect(since).toBeDefined();
     const before = b.transport.counters(1n)?.receivedBytes ?? 0;
-    await until('four keepalives', () => (b.transport.counters(1n)?.receivedBytes ?? 0) > before + 4 * 20);
+    await until(() => (b.transport.counters(1n)?.receivedBytes ?? 0) > before + 4 * 20, 'four keepalives');
     expect(b.transport.activeSince(1n)).toBe(since);
     expect(a.transport.counters(2n)?.disconnects).toBe(0);
   });
@@ -159,25 +159,25 @@ describe('streams', () => {
     const [a, b] = await pair();
     await warm(a, b);
     const thief = await rawStream(a, 'message', { from: 2n });
-    await until('the older one to be closed and dialled again', () => thief.closed);
+    await until(() => thief.closed, 'the older one to be closed and dialled again');
     await warm(a, b);
     a.transport.send([new Message(MessageType.Heartbeat, { from: 1n, to: 2n, term: 1, index: 77 })]);
-    await until('the heartbeat', () => indexes(b, MessageType.Heartbeat).includes(77));
+    await until(() => indexes(b, MessageType.Heartbeat).includes(77), 'the heartbeat');
   });
 
   test('reconnects after the other end was killed and came back', async () => {
     const [a, b] = await pair();
     await warm(a, b);
     await b.transport.stop();
-    await until('inactive', () => a.transport.activeSince(2n) === undefined);
+    await until(() => a.transport.activeSince(2n) === undefined, 'inactive');
     a.transport.send([new Message(MessageType.Heartbeat, { from: 1n, to: 2n, term: 1 })]);
-    await until('unreachable', () => a.handler.unreachable.includes(2n));
+    await until(() => a.handler.unreachable.includes(2n), 'unreachable');
     const again = await member({ id: 2n, port: b.port });
     again.transport.addPeer(1n, [a.url]);
-    await until('active again', () => a.transport.activeSince(2n) !== undefined);
+    await until(() => a.transport.activeSince(2n) !== undefined, 'active again');
     await warm(a, again);
     a.transport.send(apps(1n, 2n, 5, 8));
-    await until('entries', () => indexes(again, MessageType.App).length === 4);
+    await until(() => indexes(again, MessageType.App).length === 4, 'entries');
     expect(a.transport.counters(2n)?.disconnects).toBeGreaterThan(0);
   });
 
@@ -192,7 +192,7 @@ describe('streams', () => {
     a.transport.send(heartbeats); // 10 wait, 5 find no room; the flush then takes one
     expect(a.handler.unreachable).toEqual([2n, 2n, 2n, 2n, 2n]);
     expect(a.transport.counters(2n)?.sentFailures).toBe(5);
-    await until('the ten', () => stream.bytes.length >= 10 * (encodeMessage(heartbeats[0]).length + 8));
+    await until(() => stream.bytes.length >= 10 * (encodeMessage(heartbeats[0]).length + 8), 'the ten');
     stream.socket.destroy();
   });
 
@@ -203,8 +203,8 @@ describe('streams', () => {
     stream.socket.pause();
     const large = apps(1n, 2n, 1, 40, 500_000);
     a.transport.send(large);
-    await until('unreachable', () => a.handler.unreachable.length > 0);
-    await until('inactive', () => a.transport.activeSince(2n) === undefined);
+    await until(() => a.handler.unreachable.length > 0, 'unreachable');
+    await until(() => a.transport.activeSince(2n) === undefined, 'inactive');
     expect(a.transport.counters(2n)?.sentFailures).toBeGreaterThan(30);
     stream.socket.destroy();
   });
@@ -225,14 +225,14 @@ describe('streams', () => {
     stream.socket.pause();
     for (let step = 1; step <= 3; step++) {
       const before = sent();
-      await until('progress', () => {
+      await until(() => {
         stream.socket.read();
         return received >= step * 6 * 1024 * 1024 && sent() > before;
-      });
+      }, 'progress');
       await clock.pass(4_000);
     }
     stream.socket.resume();
-    await until('the whole message', () => received > total && sent() > total);
+    await until(() => received > total && sent() > total, 'the whole message');
     expect(stream.closed).toBe(false);
     stream.socket.destroy();
   });
@@ -247,7 +247,7 @@ describe('streams', () => {
     const port = await listen(server);
     const a = await member({ id: 1n, limits: { readTimeoutMs: 100, dialRetryMs: 10 } });
     a.transport.addPeer(2n, [`http://127.0.0.1:${port}`]);
-    await until('three rounds of both streams', () => dialled >= 6);
+    await until(() => dialled >= 6, 'three rounds of both streams');
     expect(a.transport.counters(2n)?.disconnects).toBeGreaterThan(0);
   });
 
@@ -256,8 +256,9 @@ describe('streams', () => {
     await warm(a, b);
     a.transport.send([new Message(MessageType.TimeoutNow, { from: 1n, to: 2n, term: 1 })]);
     await a.transport.stop();
-    await until('the message', () =>
-      b.handler.received.some((r) => r.message.type === MessageType.TimeoutNow),
+    await until(
+      () => b.handler.received.some((r) => r.message.type === MessageType.TimeoutNow),
+      'the message',
     );
   });
 
@@ -269,13 +270,13 @@ describe('streams', () => {
     b.transport.send([new Message(MessageType.Heartbeat, { from: 2n, to: 1n, term: 1, index: 1 })]);
     const received = a.transport.counters(2n);
     const before = received?.receivedBytes ?? 0;
-    await until('bytes that are dropped', () => (received?.receivedBytes ?? 0) > before);
+    await until(() => (received?.receivedBytes ?? 0) > before, 'bytes that are dropped');
     a.transport.mend(2n);
     a.transport.send([new Message(MessageType.Heartbeat, { from: 1n, to: 2n, term: 1, index: 2 })]);
     b.transport.send([new Message(MessageType.Heartbeat, { from: 2n, to: 1n, term: 1, index: 2 })]);
     await until(
-      'both',
       () => indexes(a, MessageType.Heartbeat).length === 1 && indexes(b, MessageType.Heartbeat).length === 1,
+      'both',
     );
     expect([indexes(a, MessageType.Heartbeat), indexes(b, MessageType.Heartbeat)]).toEqual([[2], [2]]);
   });
@@ -304,13 +305,13 @@ describe('garbage', () => {
     });
     const port = await listen(server);
     a.transport.addPeer(3n, [`http://127.0.0.1:${port}`]);
-    await until('every offset', () => offset >= good.length, 20_000);
+    await until(() => offset >= good.length, 'every offset');
     await until(
-      'the good frame before each bad one',
       () => a.handler.received.filter((r) => r.from === 3n && r.message.term === 9).length >= served,
+      'the good frame before each bad one',
     );
     b.transport.send([new Message(MessageType.Heartbeat, { from: 2n, to: 1n, term: 1, index: 5 })]);
-    await until('the other peer', () => indexes(a, MessageType.Heartbeat).includes(5));
+    await until(() => indexes(a, MessageType.Heartbeat).includes(5), 'the other peer');
     expect(a.transport.counters(2n)?.disconnects).toBe(0);
     expect(a.transport.counters(3n)?.receivedFailures).toBeGreaterThan(10);
   });
@@ -432,7 +433,7 @@ describe('who may talk', () => {
     introduceAll([a, b]);
     a.transport.send(apps(1n, 2n, 1, 20));
     b.transport.send(apps(2n, 1n, 1, 20));
-    await until('refusals', () => a.handler.unreachable.length >= 20 && b.handler.unreachable.length >= 20);
+    await until(() => a.handler.unreachable.length >= 20 && b.handler.unreachable.length >= 20, 'refusals');
     expect([a.handler.received, b.handler.received]).toEqual([[], []]);
     expect(a.transport.connectedCount() + b.transport.connectedCount()).toBe(0);
   });
@@ -442,7 +443,7 @@ describe('who may talk', () => {
     const b = await member({ id: 2n, limits: { dialRetryMs: 5 } });
     a.handler.removed.add(2n);
     b.transport.addPeer(1n, [a.url]);
-    await until('told', () => b.handler.removedBy.length > 0);
+    await until(() => b.handler.removedBy.length > 0, 'told');
     expect(b.handler.removedBy[0]).toBe(1n);
   });
 
@@ -451,15 +452,15 @@ describe('who may talk', () => {
     const port = await freePort();
     const joiner = await member({ id: 4n, port, limits: { dialRetryMs: 5 } });
     joiner.transport.addPeer(1n, [a.url]);
-    await until('an answer by pipeline', () => {
+    await until(() => {
       a.transport.send([new Message(MessageType.App, { from: 1n, to: 4n, term: 1 })]);
       return joiner.handler.received.length > 0;
-    });
+    }, 'an answer by pipeline');
     expect(a.transport.connectedCount()).toBe(0);
     a.transport.addPeer(4n, [joiner.url]);
     await until(
-      'streams',
       () => joiner.transport.connectedCount() === 1 && a.transport.connectedCount() === 1,
+      'streams',
     );
   });
 
@@ -508,7 +509,7 @@ describe('who may talk', () => {
 
 test('probes measure the round trip', async () => {
   const [a] = await pair({ probeIntervalMs: 10 });
-  await until('three probes', () => a.handler.roundTrips.length >= 3);
+  await until(() => a.handler.roundTrips.length >= 3, 'three probes');
   expect(a.transport.counters(2n)?.roundTripMs).toBeGreaterThan(0);
 });
 
@@ -550,7 +551,7 @@ describe('snapshots', () => {
       content(bytes, (sent) => (mostAhead = Math.max(mostAhead, sent - received))),
       bytes,
     );
-    await until('the report', () => a.handler.snapshots.length === 1, 20_000);
+    await until(() => a.handler.snapshots.length === 1, 'the report');
     expect(a.handler.snapshots).toEqual([{ id: 2n, ok: true }]);
     expect(received).toBe(bytes);
     expect(steppedAtEnd).toBe(true);
@@ -576,8 +577,8 @@ describe('snapshots', () => {
       throw new Error('the disk of the sender');
     };
     a.transport.sendSnapshot(snap, source(), 5_000_000);
-    await until('the report', () => a.handler.snapshots.length === 1);
-    await until('the receiver to notice', () => failure !== undefined);
+    await until(() => a.handler.snapshots.length === 1, 'the report');
+    await until(() => failure !== undefined, 'the receiver to notice');
     expect(a.handler.snapshots).toEqual([{ id: 2n, ok: false }]);
     expect(a.handler.unreachable).toContain(2n);
     expect(b.handler.received).toEqual([]);
@@ -590,7 +591,7 @@ describe('snapshots', () => {
   ])('a body %s fails', async (_name, bytes) => {
     const [a, b] = await pair();
     a.transport.sendSnapshot(snap, content(bytes), 100_000);
-    await until('the report', () => a.handler.snapshots.length === 1);
+    await until(() => a.handler.snapshots.length === 1, 'the report');
     expect(a.handler.snapshots).toEqual([{ id: 2n, ok: false }]);
     expect(b.handler.received).toEqual([]);
   });
@@ -612,9 +613,9 @@ describe('snapshots', () => {
       }
     };
     a.transport.sendSnapshot(snap, source(), 50_000_000);
-    await until('the report', () => a.handler.snapshots.length === 1);
+    await until(() => a.handler.snapshots.length === 1, 'the report');
     expect(a.handler.snapshots).toEqual([{ id: 2n, ok: false }]);
-    await until('closed', () => closed);
+    await until(() => closed, 'closed');
     expect(b.handler.received).toEqual([]);
   });
 
@@ -636,7 +637,7 @@ describe('snapshots', () => {
       socket.write('\r\n');
     }
     socket.write('0\r\n\r\n');
-    await until('stepped', () => b.handler.received.length === 1);
+    await until(() => b.handler.received.length === 1, 'stepped');
     expect([announced, received]).toEqual([undefined, 3000]);
     socket.destroy();
   });
@@ -658,7 +659,7 @@ describe('snapshots', () => {
       `POST /raft/snapshot HTTP/1.1\r\nHost: x\r\nContent-Length: ${head.length + 100}\r\n${headerLines(1n)}\r\n`,
     );
     socket.write(head);
-    await until('cut off', () => failure !== '');
+    await until(() => failure !== '', 'cut off');
     expect(failure).toContain('timeout');
     expect(b.handler.received).toEqual([]);
     socket.destroy();
@@ -670,14 +671,14 @@ describe('snapshots', () => {
     expect(a.handler.snapshots).toEqual([{ id: 2n, ok: false }]);
     a.transport.addPeer(2n, ['http://127.0.0.1:1']);
     a.transport.sendSnapshot(snap, content(10), 10);
-    await until('the report', () => a.handler.snapshots.length === 2);
+    await until(() => a.handler.snapshots.length === 2, 'the report');
     expect(a.handler.snapshots[1]).toEqual({ id: 2n, ok: false });
   });
 
   test('a MsgSnap without a body goes by pipeline and is reported', async () => {
     const [a, b] = await pair();
     a.transport.send([snap]);
-    await until('the report', () => a.handler.snapshots.length === 1);
+    await until(() => a.handler.snapshots.length === 1, 'the report');
     expect(a.handler.snapshots).toEqual([{ id: 2n, ok: true }]);
     expect(b.handler.received.map((r) => r.message.snapshot?.index)).toEqual([500]);
   });
@@ -702,7 +703,7 @@ describe('membership', () => {
     expect([a.transport.connectedCount(), a.transport.activeSince(2n)]).toEqual([0, undefined]);
     a.transport.addPeer(2n, ['http://127.0.0.1:1']);
     a.transport.updatePeer(2n, [b.url]);
-    await until('back', () => a.transport.connectedCount() === 1);
+    await until(() => a.transport.connectedCount() === 1, 'back');
     await warm(a, b);
   });
 

@@ -5,9 +5,10 @@
  */
 import { compare, op, type Client } from '@keelson/client';
 import { MessageType, type Message } from '@keelson/raft';
+import { until } from '../../../base/test/until.ts';
 import type { ServerConfig } from '../../src/config/flag-table.ts';
 import type { BoundTransport, World } from '../../src/world.ts';
-import { MemberCluster, until } from '../members.ts';
+import { MemberCluster } from '../members.ts';
 import { Recorder } from './recorder.ts';
 
 export interface Shape {
@@ -260,7 +261,7 @@ export async function recordFollower(operations: number, shape: Shape): Promise<
   const client = cluster.client([leader]);
   const state = (): number => cluster.server(place).replica.state.consistentIndex;
   const caughtUp = (): Promise<void> =>
-    until('the follower to catch up', () => state() >= cluster.server(leader).replica.state.consistentIndex);
+    until(() => state() >= cluster.server(leader).replica.state.consistentIndex, 'the follower to catch up');
   try {
     for (let i = 0; i < operations; i++) {
       const phase = Math.floor((i * 5) / operations);

@@ -7,11 +7,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until } from './member.ts';
+import { until } from '../../../base/test/until.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
-
-/** An etcd that comes back tells the cluster its name first, and tries that once in 7 s. */
-const ANSWER_MS = 30_000;
 
 /** "3.4.23", or undefined when no etcd is installed. */
 export function installedEtcd(): string | undefined {
@@ -126,20 +123,11 @@ export class RealEtcd {
         last = error;
       }
     };
-    let pending: Promise<void> | undefined;
     try {
-      await until(
-        `${path} to answer`,
-        () => {
-          if (answer === undefined) {
-            pending ??= attempt().finally(() => {
-              pending = undefined;
-            });
-          }
-          return answer !== undefined;
-        },
-        ANSWER_MS,
-      );
+      await until(async () => {
+        await attempt();
+        return answer !== undefined;
+      }, `${path} to answer`);
     } catch (cause) {
       throw new Error(`${path}: ${JSON.stringify(last)}`, { cause });
     }

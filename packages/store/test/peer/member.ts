@@ -115,14 +115,3 @@ export function introduceAll(members: readonly TestMember[]): void {
     for (const other of members) if (one !== other) one.transport.addPeer(other.id, [other.url]);
   }
 }
-
-/** Polls until the condition holds. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 30_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`timed out waiting for: ${what}`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, 5);
-    });
-  }
-}
