@@ -68,7 +68,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'apiserver',
-    usage: '<kube-apiserver flags> [--controllers *]',
+    usage: "<kube-apiserver flags> [--controllers '*']",
     short: 'the Kubernetes API server, as kube-apiserver, on any etcd',
     run: async (argv, io) => (await import('./apiserver/apiserver.ts')).runApiserver(argv, io),
   },

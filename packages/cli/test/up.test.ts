@@ -53,10 +53,16 @@ function start(captured: Captured, ...args: string[]): Promise<number> {
     probes: (clientUrl) => fakeProbe(clientUrl, (first ??= clientUrl)),
     program: [process.execPath, FAKE],
     apiserverProgram: [process.execPath, FAKE, 'apiserver'],
-    apiserverProbe: () => ({ ...fakeProbe('', 'no'), status: () => Promise.resolve(undefined) }),
+    apiserverProbe: () => ({
+      ...fakeProbe('', 'no'),
+      healthy: () => Promise.resolve(frontIsWell()),
+      status: () => Promise.resolve(undefined),
+    }),
   });
 }
 
+/** What the API server answers to who asks whether it is ready. */
+let frontIsWell = (): boolean => true;
 let directory = '';
 let basePort = 0;
 const running: { captured: Captured; ended: Promise<number> }[] = [];
@@ -274,10 +280,12 @@ describe('a run', () => {
 describe('with an API server', () => {
   beforeEach(async () => {
     basePort = await freePorts(21);
+    frontIsWell = () => true;
   });
 
   async function upWithFront(env: Record<string, string>): Promise<Captured> {
-    const captured = capture({ PATH: process.env['PATH'], ...env });
+    env['PATH'] = process.env['PATH'] ?? '';
+    const captured = capture(env);
     running.push({ captured, ended: start(captured, ...where(), '--nodes=1') });
     await captured.until(/export KUBECONFIG|keelson up: \w+ (?!member)/);
     return captured;
@@ -323,6 +331,40 @@ describe('with an API server', () => {
     expect(await start(asking, '--restart=apiserver', `--data-dir=${inside()}`)).toBe(0);
     expect(alive(pids()['apiserver'] ?? 0)).toBe(true);
   });
+
+  test('it is said to be there again when it serves, and not before', async () => {
+    const captured = await upWithFront({});
+    process.kill(pids()['apiserver'] ?? 0, 'SIGKILL');
+    await captured.until(/apiserver exited with signal SIGKILL, see /);
+    let unwell = 0;
+    const twenty = new Promise<void>((resolve) => {
+      frontIsWell = () => {
+        unwell += 1;
+        if (unwell === 20) resolve();
+        return false;
+      };
+    });
+    const asking = capture();
+    const ended = start(asking, '--restart=apiserver', `--data-dir=${inside()}`);
+    await captured.until(/apiserver started again/);
+    await twenty;
+    expect([upFile()['starting'], asking.out()]).toEqual([['apiserver'], '']);
+    frontIsWell = () => true;
+    expect(await ended).toBe(0);
+    expect(asking.out()).toBe(`apiserver started again (pid ${pids()['apiserver']})\n`);
+    expect(upFile()['starting']).toBeUndefined();
+  });
+
+  test('one that ends again instead of serving', async () => {
+    const env: Record<string, string> = {};
+    const captured = await upWithFront(env);
+    process.kill(pids()['apiserver'] ?? 0, 'SIGKILL');
+    await captured.until(/apiserver exited with signal SIGKILL, see /);
+    env['FAKE_apiserver'] = 'crash';
+    const asking = capture();
+    expect(await start(asking, '--restart=apiserver', `--data-dir=${inside()}`)).toBe(1);
+    expect(asking.err()).toMatch(/^keelson up: apiserver was started, and ended: see .*\/apiserver\.log\n$/);
+  });
 });
 
 describe('refusals', () => {
@@ -360,6 +402,10 @@ describe('refusals', () => {
     await up({}, false);
     expect(await refused('--restart=m9', ...flags())).toBe(
       `no member "m9" in ${inside()}: there are m1, m2, m3`,
+    );
+    // This run has none.
+    expect(await refused('--restart=apiserver', ...flags())).toBe(
+      `no member "apiserver" in ${inside()}: there are m1, m2, m3`,
     );
     running[0]?.captured.stop();
     await running.splice(0)[0]?.ended;

@@ -10,6 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -56,6 +57,17 @@ export interface UpFile {
   /** Files for who connects, with --tls. */
   readonly tls?: { readonly cacert: string; readonly cert: string; readonly key: string };
   readonly pids: Readonly<Record<string, number>>;
+  /** Those of them that were started again and do not serve yet; left out when there are none. */
+  readonly starting?: readonly string[];
+}
+
+/** How far a process is that was asked for again. */
+export interface Restarted {
+  /** Whether the run has heard of it. */
+  readonly heard: boolean;
+  /** undefined while it does not run. */
+  readonly pid: number | undefined;
+  readonly serves: boolean;
 }
 
 export class DataDir {
@@ -172,28 +184,34 @@ export class DataDir {
 
 /**
  * Asks the run that uses a directory to start a member again.
- * @returns asks for the member's process, once the run has started it; @throws UpError when it cannot be asked for
+ * @returns tells how far it is; @throws UpError when it cannot be asked for
  */
-export function requestRestart(directory: string, name: string): () => number | undefined {
+export function requestRestart(directory: string, name: string): () => Restarted {
   const full = path.resolve(directory);
   return withReason(directory, () => {
     const marker = readMarker(full);
     if (marker === undefined) throw new UpError(`${directory} was not made by keelson up`);
-    const names = marker.ports.map((_, index) => `m${index + 1}`);
-    // Whether the run has one is the run's to know: it starts again what it had.
-    if (!names.includes(name) && name !== APISERVER)
+    const members = marker.ports.map((_, index) => `m${index + 1}`);
+    const run = readUpFile(full);
+    // A run that is there says whether it has an API server.
+    const names = run === undefined || run.apiserver ? [...members, APISERVER] : members;
+    if (!names.includes(name))
       throw new UpError(`no member ${JSON.stringify(name)} in ${directory}: there are ${names.join(', ')}`);
-    const pids = readPids(full);
-    if (pids === undefined)
+    if (run === undefined)
       throw new UpError(`no keelson up runs on ${directory}: start it without --restart`);
-    const { [name]: pid } = pids;
+    const { [name]: pid } = run.pids;
     if (typeof pid === 'number') throw new UpError(`${name} runs already (pid ${pid})`);
     const request = path.join(full, RESTART + name);
     writeFileSync(request, '', { mode: 0o600 });
     return () => {
-      const { [name]: started } = readPids(full) ?? {};
-      if (typeof started === 'number') return started;
-      return undefined;
+      const said = readUpFile(full);
+      const started = said?.pids[name];
+      const runs = typeof started === 'number';
+      return {
+        heard: !existsSync(request),
+        pid: runs ? started : undefined,
+        serves: runs && said?.starting.includes(name) === false,
+      };
     };
   });
 }
@@ -203,11 +221,24 @@ export function withdrawRestart(directory: string, name: string): void {
   rmSync(path.join(path.resolve(directory), RESTART + name), { force: true });
 }
 
-/** Of the members that run; undefined when no run says so. */
-function readPids(directory: string): Readonly<Record<string, unknown>> | undefined {
+/** What a run says of itself, as far as it can be believed. */
+interface RunFile {
+  readonly pids: Readonly<Record<string, unknown>>;
+  readonly apiserver: boolean;
+  readonly starting: readonly unknown[];
+}
+
+/** undefined when no run says anything. */
+function readUpFile(directory: string): RunFile | undefined {
   try {
-    const pids = parseObject(readFileSync(path.join(directory, UP_FILE), 'utf8'))?.['pids'];
-    return typeof pids === 'object' && pids !== null ? { ...pids } : undefined;
+    const { pids, apiserver, starting } =
+      parseObject(readFileSync(path.join(directory, UP_FILE), 'utf8')) ?? {};
+    if (typeof pids !== 'object' || pids === null) return undefined;
+    return {
+      pids: { ...pids },
+      apiserver: apiserver !== undefined,
+      starting: Array.isArray(starting) ? starting : [],
+    };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;

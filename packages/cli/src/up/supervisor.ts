@@ -94,6 +94,17 @@ export class Supervisor {
     return ended;
   }
 
+  /** Waits until a member that was started again serves. @returns false when it ended instead, or all are to stop */
+  async serves(member: Member): Promise<boolean> {
+    const watched = this.watched.find((each) => each.member === member);
+    const { pid } = member;
+    while (watched !== undefined && !this.stopping && pid !== undefined && member.pid === pid) {
+      if (member.saysReady() && (await watched.probe.healthy(HEALTH_TIMEOUT_MS))) return !this.stopping;
+      await this.pause(READY_POLL_MS);
+    }
+    return false;
+  }
+
   /** Asks every member, also those whose process ended: someone may run them elsewhere. */
   report(timeoutMs: number): Promise<MemberReport[]> {
     return Promise.all(

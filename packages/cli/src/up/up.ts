@@ -65,21 +65,37 @@ export async function runUp(argv: readonly string[], io: Io, parts?: UpParts): P
 
 /** A run looks for requests every second. */
 const RESTART_WAIT_MS = 10_000;
+/** From the process to what it serves: a store may have to read its log, and wants a quorum. */
+const SERVES_WAIT_MS = 60_000;
 const RESTART_POLL_MS = 50;
 
-/** `keelson up --restart m2`. @throws UpError when nobody starts it */
+/** `keelson up --restart m2`. @throws UpError when nobody starts it, or it does not serve */
 async function restartMember(directory: string, name: string, io: Io, clock: Clock): Promise<number> {
-  const started = requestRestart(directory, name);
-  const endMs = clock.monotonicMs() + RESTART_WAIT_MS;
+  const ask = requestRestart(directory, name);
+  let endMs = clock.monotonicMs() + RESTART_WAIT_MS;
+  let running: number | undefined;
   for (;;) {
-    const pid = started();
-    if (pid !== undefined) {
+    const { heard, pid, serves } = ask();
+    if (pid !== undefined && serves) {
       io.out(`${name} started again (pid ${pid})\n`);
       return 0;
     }
-    if (clock.monotonicMs() > endMs) {
+    if (running === undefined && pid !== undefined) {
+      running = pid;
+      endMs = clock.monotonicMs() + SERVES_WAIT_MS;
+    }
+    const late = clock.monotonicMs() > endMs;
+    const log = `see ${directory}/${name}.log`;
+    // It may have been too short to be seen.
+    if (pid === undefined && (running !== undefined || (late && heard)))
+      throw new UpError(`${name} was started, and ended: ${log}`);
+    if (late) {
       withdrawRestart(directory, name);
-      throw new UpError(`${name} was not started: does keelson up still run on ${directory}?`);
+      throw new UpError(
+        running === undefined
+          ? `${name} was not started: does keelson up still run on ${directory}?`
+          : `${name} runs (pid ${running}), but does not serve yet: ${log}`,
+      );
     }
     await new Promise<void>((resolve) => void clock.setTimer(RESTART_POLL_MS, resolve));
   }
@@ -95,6 +111,8 @@ class Up {
   private certificates: UpCertificates | undefined = undefined;
   private directory = '';
   private ready = false;
+  /** Started again, and not serving yet. */
+  private readonly starting = new Set<Member>();
   private reports: readonly MemberReport[] = [];
 
   constructor(options: UpOptions, io: Io, parts: UpParts) {
@@ -169,6 +187,12 @@ class Up {
     this.onRestart = (names) => {
       for (const member of supervisor.restartEnded(names)) {
         this.say(`${member.name} started again (pid ${member.pid})`);
+        const { pid } = member;
+        this.starting.add(member);
+        void supervisor.serves(member).then((serves) => {
+          if (serves || member.pid !== pid) this.starting.delete(member);
+          if (serves) this.writeUpFile(directory);
+        });
       }
       this.writeUpFile(directory);
     };
@@ -252,11 +276,13 @@ class Up {
     const tls = this.clientFiles();
     const clients = storesOf(supervisor).map(({ spec }) => spec.clientUrl);
     const front = supervisor.members.find(({ spec }) => spec.kind === 'apiserver');
+    const starting = [...this.starting].map(({ name }) => name);
     directory.writeUpFile({
       clients,
       ...(front === undefined ? {} : { apiserver: front.spec.clientUrl }),
       ...(tls === undefined ? {} : { tls }),
       pids,
+      ...(starting.length === 0 ? {} : { starting }),
     });
   }
 
