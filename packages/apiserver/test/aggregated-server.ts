@@ -1,10 +1,11 @@
 /**
- * A server of an API of its own, as a metrics server is one: what requests are handed on to in tests. Trusts whoever shows
+ * A server of an API of its own, as a metrics server is one: what requests are handed on to in tests. Speaks HTTP/2, and
+ * HTTP/1.1 with those who ask for that, as servers written in Go. Trusts whoever shows
  * a certificate of the front proxy, remembers what it was asked, and behaves badly where a test asks for that.
  */
 
-import { createServer } from 'node:https';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createSecureServer, type Http2ServerRequest } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -48,6 +49,17 @@ export interface AggregatedServer {
   stop(): Promise<void>;
 }
 
+/** What the answers of both protocols have. */
+interface Reply {
+  readonly destroyed: boolean;
+  setHeader(name: string, value: string): unknown;
+  writeHead(code: number, headers?: Readonly<Record<string, string>>): Pick<Reply, 'end'>;
+  write(chunk: Buffer | string): boolean;
+  end(): unknown;
+  end(text: string): unknown;
+  once(event: 'drain', task: () => void): unknown;
+}
+
 interface TableCell {
   readonly name: string;
   readonly cpu: string;
@@ -65,8 +77,9 @@ export async function aggregatedServer(frontProxy: string, port = 0): Promise<Ag
   const asked: Asked[] = [];
   const world = { behaviour: 'new' as Behaviour };
   const sockets = new Set<Duplex>();
-  const server = createServer(
+  const server = createSecureServer(
     {
+      allowHTTP1: true,
       cert: pair.certificate,
       key: pair.key,
       ca: frontProxy,
@@ -82,11 +95,12 @@ export async function aggregatedServer(frontProxy: string, port = 0): Promise<Ag
       });
     },
   );
+  server.on('sessionError', () => undefined);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  server.on('upgrade', (request, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     asked.push(notedOf(request, ''));
     if (request.url?.endsWith('/refused') === true) {
       socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmine');
@@ -118,7 +132,7 @@ export async function aggregatedServer(frontProxy: string, port = 0): Promise<Ag
   };
 }
 
-function notedOf(request: IncomingMessage, body: string): Asked {
+function notedOf(request: IncomingMessage | Http2ServerRequest, body: string): Asked {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server of TLS
   const socket = request.socket as TLSSocket;
   return {
@@ -130,7 +144,7 @@ function notedOf(request: IncomingMessage, body: string): Asked {
   };
 }
 
-function answer(behaviour: Behaviour, request: IncomingMessage, response: ServerResponse): void {
+function answer(behaviour: Behaviour, request: IncomingMessage | Http2ServerRequest, response: Reply): void {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'https://server');
   const accept = request.headers.accept ?? '';
   if (behaviour === 'hang') return;
@@ -216,7 +230,7 @@ function answer(behaviour: Behaviour, request: IncomingMessage, response: Server
   );
 }
 
-function json(response: ServerResponse, value: object, type = 'application/json', code = 200): void {
+function json(response: Reply, value: object, type = 'application/json', code = 200): void {
   response.setHeader('content-type', type);
   response.writeHead(code).end(JSON.stringify(value));
 }

@@ -269,7 +269,7 @@ describe('requests', () => {
     expect(headers['x-forwarded-for']).toBe('1.2.3.4, 127.0.0.1');
     expect(headers['x-forwarded-uri']).toBe(`${OWN}/nodes`);
     expect(headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);
-    expect(headers.host).toBe(`metrics.test:${backend.port}`);
+    expect(headers[':authority']).toBe(`metrics.test:${backend.port}`);
     expect(audited).toContain(`jane GET ${OWN}/nodes 200`);
   });
 

@@ -13,7 +13,7 @@ import { hasReason } from '../api/status.ts';
 import { formatTime } from '../codec/times.ts';
 import type { ObjectStore } from '../registry/resource.ts';
 import { part, parts, same, text, withFieldAt } from '../validation/value.ts';
-import { hostPort } from '../outbound/backend-caller.ts';
+import { hostPort } from '../outbound/backend.ts';
 import type { AvailabilityMetrics } from './availability-metrics.ts';
 import type { RegisteredApis } from './registered-apis.ts';
 import { isAvailable, pathOf, remoteApi, type RemoteApi } from './remote-api.ts';

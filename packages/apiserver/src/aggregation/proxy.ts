@@ -10,7 +10,7 @@ import { toError, type Logger } from '@keelson/base';
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import { plainText } from '../api/plain-text.ts';
 import type { UserInfo } from '../api/user-info.ts';
-import { BackendError } from '../outbound/backend-caller.ts';
+import { BackendError } from '../outbound/backend.ts';
 import type { RegisteredApis } from './registered-apis.ts';
 import { BundleError, OWN_USER, type RemoteCaller } from './remote-caller.ts';
 import type { RemoteApi } from './remote-api.ts';

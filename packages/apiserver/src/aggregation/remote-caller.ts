@@ -7,13 +7,8 @@ import type { Clock } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { UserInfo } from '../api/user-info.ts';
-import {
-  hostPort,
-  type BackendAnswer,
-  type BackendCaller,
-  type BackendTarget,
-  type BackendTls,
-} from '../outbound/backend-caller.ts';
+import { hostPort, type BackendAnswer, type BackendTarget, type BackendTls } from '../outbound/backend.ts';
+import type { BackendCaller } from '../outbound/backend-caller.ts';
 import { handOn } from '../outbound/hand-on.ts';
 import { identityOf, isIdentity, type IdentityHeaders } from './identity.ts';
 import type { RemoteApi } from './remote-api.ts';
@@ -152,12 +147,15 @@ export class RemoteCaller {
     const pair = this.options.pair();
     const shown: Pick<BackendTls, 'pair'> = pair === undefined ? {} : { pair };
     if (any || unverified) {
-      return { ...place, tls: { caBundle: '', serverName: nameOf(service), unverified: true, ...shown } };
+      return {
+        ...place,
+        tls: { caBundle: '', serverName: nameOf(service), unverified: true, http2: true, ...shown },
+      };
     }
     if (caBundle !== '' && !caBundle.includes('-----BEGIN CERTIFICATE-----')) {
       throw new BundleError(NO_CERTIFICATE);
     }
-    return { ...place, tls: { caBundle, serverName: nameOf(service), ...shown } };
+    return { ...place, tls: { caBundle, serverName: nameOf(service), http2: true, ...shown } };
   }
 }
 

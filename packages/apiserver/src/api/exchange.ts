@@ -131,6 +131,8 @@ export type ApiResponse =
       readonly finite?: boolean;
       /** The chunks have the form they are to be sent in: another server's answer, which is not compressed again. */
       readonly asIs?: boolean;
+      /** What is said behind the last chunk, asked for then; empty: nothing. */
+      readonly trailers?: () => Headers;
       readonly headers?: Headers;
     }
   /** The connection leaves HTTP; only where the request says for what. The head is sent with these headers and no others. */

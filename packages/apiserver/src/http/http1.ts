@@ -67,6 +67,7 @@ export class Http1Outgoing implements Outgoing {
   private readonly response: ServerResponse;
   /** The server is stopping: this answer is the connection's last. */
   private readonly last: () => boolean;
+  private trailers: (() => Headers) | undefined = undefined;
 
   constructor(message: IncomingMessage, response: ServerResponse, last: () => boolean) {
     this.message = message;
@@ -79,8 +80,10 @@ export class Http1Outgoing implements Outgoing {
     return !this.response.destroyed && this.response.writable;
   }
 
-  head(code: number, headers: Headers): void {
+  head(code: number, headers: Headers, trailers?: () => Headers): void {
     const { response } = this;
+    // Of a body with a length nothing can be said behind it.
+    if (!headers.has('content-length')) this.trailers = trailers;
     for (const [name, values] of headers) response.setHeader(name, values.length === 1 ? values[0] : values);
     if (this.last() || this.isLong()) response.setHeader('connection', 'close');
     response.writeHead(code);
@@ -101,6 +104,10 @@ export class Http1Outgoing implements Outgoing {
 
   end(last?: Buffer): void {
     const { message, response } = this;
+    const behind = this.trailers?.();
+    if (behind !== undefined && behind.size > 0) {
+      response.addTrailers(Object.fromEntries([...behind].map(([name, values]) => [name, [...values]])));
+    }
     if (!this.isLong()) {
       const ended = (): void => {
         if (!message.complete) message.resume();

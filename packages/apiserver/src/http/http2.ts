@@ -60,12 +60,18 @@ export class Http2Outgoing implements Outgoing {
     return !this.stream.destroyed && !this.stream.closed;
   }
 
-  head(code: number, headers: Headers): void {
+  head(code: number, headers: Headers, trailers?: () => Headers): void {
     const fields: Record<string, string | string[] | number> = { ':status': code };
     for (const [name, values] of headers) {
       if (name !== 'connection') fields[name] = values.length === 1 ? values[0] : [...values];
     }
-    this.stream.respond(fields, { endStream: false });
+    const { stream } = this;
+    if (trailers !== undefined) {
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(Object.fromEntries([...trailers()].map(([name, values]) => [name, [...values]])));
+      });
+    }
+    stream.respond(fields, { endStream: false, waitForTrailers: trailers !== undefined });
     // There is no such header here; what it asks for is said to the whole connection, which ends with its last stream.
     if (this.last || headers.get('connection')?.includes('close') === true) this.stream.session?.close();
   }

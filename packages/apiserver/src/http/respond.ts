@@ -227,7 +227,7 @@ export class Responder {
       headers.set('content-encoding', ['gzip']);
       headers.set('vary', [...(headers.get('vary') ?? []), 'Accept-Encoding']);
     }
-    out.head(response.code, headers);
+    out.head(response.code, headers, response.trailers);
     const iterator = chunks[Symbol.asyncIterator]();
     const stop = new Interruption(finite ? [request.signal] : [ending, request.signal]);
     let whole = true;

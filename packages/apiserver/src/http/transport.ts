@@ -37,8 +37,11 @@ export interface Incoming {
 export interface Outgoing {
   /** Whether there is anybody left to write to. */
   readonly open: boolean;
-  /** @param headers names in lower case */
-  head(code: number, headers: Headers): void;
+  /**
+   * @param headers names in lower case
+   * @param trailers asked at the end for what is said behind the body; left out where the transport cannot say it
+   */
+  head(code: number, headers: Headers, trailers?: () => Headers): void;
   /**
    * Sends a piece of the body; not copied.
    *

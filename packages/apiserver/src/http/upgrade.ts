@@ -61,10 +61,10 @@ export class UpgradeOutgoing extends Http1Outgoing {
     return !this.connection.destroyed;
   }
 
-  override head(code: number, headers: Headers): void {
+  override head(code: number, headers: Headers, trailers?: () => Headers): void {
     this.reply.assignSocket(this.connection);
     this.reply.on('finish', () => this.connection.end());
-    super.head(code, headers);
+    super.head(code, headers, trailers);
   }
 
   override abort(): void {

@@ -24,10 +24,10 @@ import {
   BackendError,
   hostPort,
   type BackendAnswer,
-  type BackendCaller,
   type BackendSwitch,
   type BackendTarget,
-} from '../outbound/backend-caller.ts';
+} from '../outbound/backend.ts';
+import type { BackendCaller } from '../outbound/backend-caller.ts';
 import { handOn } from '../outbound/hand-on.ts';
 import {
   isGlobalUnicast,
@@ -321,6 +321,7 @@ export class NodeConnector implements Connector {
       tls: {
         caBundle: authority,
         serverName: target.host,
+        http2: true,
         ...(pair === undefined ? {} : { pair }),
         ...(authority === '' || !verified ? { unverified: true } : {}),
       },

@@ -1,9 +1,10 @@
 /**
  * Requests that are handed on to another server as they came: an aggregated API, a node, what stands behind a service.
- * Over TLS or plain, HTTP/1.1, bodies and answers piece by piece at the pace of the slower side. A name is looked up once,
- * its addresses are judged and one of them is dialed, so that nobody changes it in between. A connection that leaves HTTP is
- * handed over after the backend's 101 and for nothing else. Follows no redirect, keeps nothing of a body, tries a request
- * again only where it reads and the server closed an idle connection on it.
+ * Over TLS or plain, HTTP/1.1, or HTTP/2 where target and server have it; bodies and answers piece by piece at the pace of
+ * the slower side. A name is looked up once, its addresses are judged and one of them is dialed, so that nobody changes it
+ * in between. A connection that leaves HTTP is one of HTTP/1.1, handed over after the backend's 101 and for nothing else.
+ * Follows no redirect, keeps nothing of a body, tries a request again only where it reads and the server closed an idle
+ * connection on it, or where the server says that it did not begin.
  *
  * Modelled on apimachinery's util/proxy and what Go's http.Transport does for it.
  */
@@ -18,79 +19,23 @@ import { request as tlsRequest, Agent as TlsAgent, type RequestOptions } from 'n
 import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
-import { toError, type Clock } from '@keelson/base';
+import { pause, toError, type Clock } from '@keelson/base';
 
-import type { ByteConnection, Headers } from '../api/exchange.ts';
 import { headersOf } from '../api/header-fields.ts';
+import {
+  BackendError,
+  hostPort,
+  tlsSettings,
+  type BackendAnswer,
+  type BackendRequest,
+  type BackendSwitch,
+  type BackendTarget,
+} from './backend.ts';
 import { BodyChunks } from './body-chunks.ts';
 import { nobodyThere, reasonOf } from './failure-reason.ts';
+import { Http2Exchange } from './http2-exchange.ts';
+import { Http2Pool, type Way } from './http2-pool.ts';
 import { SocketConnection } from './socket-connection.ts';
-
-/** Where a request goes. */
-export interface BackendTarget {
-  /** An address, or a name: it is looked up once for each connection. */
-  readonly host: string;
-  readonly port: number;
-  /** Undefined: plain HTTP. */
-  readonly tls?: BackendTls;
-  /** Until a connection is there, its handshake included, ms; half a minute unless said. */
-  readonly dialMs?: number;
-  /** Judges every address the host has before any is dialed. @throws Error, which becomes the call's */
-  readonly checkAddress?: (address: string) => void;
-}
-
-export interface BackendTls {
-  /** PEM of who vouches for the server; the system's authorities where it is empty. */
-  readonly caBundle: string;
-  /** The name its certificate is for, where that is not the host's. */
-  readonly serverName?: string;
-  /** PEM of what is shown to the server. */
-  readonly pair?: { readonly cert: string; readonly key: string };
-  /** Takes any certificate. */
-  readonly unverified?: boolean;
-}
-
-export interface BackendRequest {
-  readonly method: string;
-  /** Path and query. */
-  readonly target: string;
-  /** All that are sent; names in lower case. */
-  readonly headers: Headers;
-  /** Undefined: none. */
-  readonly body?: AsyncIterable<Buffer>;
-  /** Ends the call, and the answer that is under way. */
-  readonly signal: AbortSignal;
-  /** Until the head of the answer, ms; as long as the signal lets it without. */
-  readonly answerMs?: number;
-}
-
-export interface BackendAnswer {
-  readonly kind: 'answer';
-  readonly code: number;
-  readonly headers: Headers;
-  /** The body, once; who breaks it off closes the connection. Throws where the backend's answer was cut short. */
-  readonly chunks: AsyncIterable<Buffer>;
-  /** Nobody wants the body. */
-  readonly abandon: () => void;
-}
-
-export interface BackendSwitch {
-  readonly kind: 'switch';
-  readonly headers: Headers;
-  readonly connection: ByteConnection;
-}
-
-/** A call that got no answer; the message says why in Go's words. */
-export class BackendError extends Error {
-  override readonly name = 'BackendError';
-  /** `dial`: no connection came about; `exchange`: it did; `cancelled`: the request was given up; `limit`: too many. */
-  readonly kind: 'dial' | 'exchange' | 'cancelled' | 'limit';
-
-  constructor(kind: BackendError['kind'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.kind = kind;
-  }
-}
 
 /** Told what is counted. */
 export interface BackendObserver {
@@ -120,6 +65,9 @@ const KEEP_ALIVE_MS = 30_000;
 /** Requests that may be sent once more, and so over a connection that was used before. */
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/** How often a request is sent again that a server of HTTP/2 did not begin, and the unit of the pauses between: as Go. */
+const REFUSALS_MAX = 6;
+const REFUSAL_PAUSE_MS = 1_000;
 const AGENT = { keepAlive: true, maxFreeSockets: IDLE_MAX, scheduling: 'lifo', timeout: IDLE_MS } as const;
 
 export class BackendCaller {
@@ -129,6 +77,7 @@ export class BackendCaller {
   private readonly callsMax: number;
   private readonly plain = new PlainAgent(AGENT);
   private readonly secure = new TlsAgent(AGENT);
+  private readonly pool: Http2Pool;
   private readonly open = { answer: 0, switch: 0 };
   /** What ends each of them. */
   private readonly running = new Set<() => void>();
@@ -138,6 +87,7 @@ export class BackendCaller {
     this.lookup = lookup;
     this.observer = observer;
     this.callsMax = callsMax;
+    this.pool = new Http2Pool({ clock, dialMs: DIAL_MS, idleMs: IDLE_MS, headBytesMax: HEAD_BYTES_MAX });
   }
 
   /** Calls whose answers are under way, and connections that left HTTP. */
@@ -155,6 +105,11 @@ export class BackendCaller {
     const result = await this.counted('answer', async (release) => {
       const agent = !again ? false : target.tls === undefined ? this.plain : this.secure;
       return await this.reach(target, request, async (address) => {
+        const way = await this.overHttp2(target, address, request, release);
+        if (way instanceof TLSSocket) {
+          return await this.begin(target, address, request, false, release, way).result;
+        }
+        if (way !== undefined) return way;
         const exchange = this.begin(target, address, request, agent, release);
         try {
           return await exchange.result;
@@ -185,8 +140,53 @@ export class BackendCaller {
   /** Ends what is under way, and closes idle connections. */
   close(): void {
     for (const end of this.running) end();
+    this.pool.close();
     this.plain.destroy();
     this.secure.destroy();
+  }
+
+  /**
+   * Sends over HTTP/2, where that is what is spoken.
+   *
+   * @returns undefined where HTTP/1.1 is; the connection that found this out, where there is one
+   * @throws BackendError
+   */
+  private async overHttp2(
+    target: BackendTarget,
+    address: string,
+    request: BackendRequest,
+    release: () => void,
+  ): Promise<BackendAnswer | TLSSocket | undefined> {
+    if (target.tls?.http2 !== true) return undefined;
+    const { signal, body, method } = request;
+    for (let attempt = 0; ; attempt += 1) {
+      const way = await this.take(target, address, signal);
+      if (way.kind === 'http1') return way.socket;
+      const { session, fresh } = way;
+      let kept = true;
+      const exchange = new Http2Exchange(session, request, () => {
+        session.release();
+        if (kept) release();
+      });
+      try {
+        return await exchange.result;
+      } catch (error) {
+        const gone = exchange.lost && !fresh && READING.has(method) && body === undefined;
+        const again = (exchange.refused || gone) && !exchange.bodyBegun && attempt < REFUSALS_MAX;
+        if (!again || signal.aborted) throw error;
+        kept = false;
+        if (attempt > 0) await pause(this.clock, REFUSAL_PAUSE_MS * 2 ** (attempt - 1), signal);
+      }
+    }
+  }
+
+  private async take(target: BackendTarget, address: string, signal: AbortSignal): Promise<Way> {
+    try {
+      return await this.pool.take(target, address, signal);
+    } catch (error) {
+      if (error instanceof BackendError && error.kind === 'dial') this.observer?.dialFailed();
+      throw error;
+    }
   }
 
   /** @param work takes a function that it, or what it answers, calls when the connection is no longer used */
@@ -255,9 +255,14 @@ export class BackendCaller {
     request: BackendRequest,
     agent: PlainAgent | TlsAgent | false,
     release: () => void,
+    connected?: TLSSocket,
   ): Exchange {
     const { tls } = target;
-    const options = requestOptions(target, address, request, agent);
+    const { agent: pooled, ...others } = requestOptions(target, address, request, agent);
+    const options =
+      connected === undefined
+        ? { ...others, agent: pooled }
+        : { ...others, createConnection: () => connected };
     let asked: ClientRequest;
     try {
       asked = tls === undefined ? plainRequest(options) : tlsRequest(options);
@@ -399,6 +404,7 @@ function answerOf(message: IncomingMessage, asked: ClientRequest): BackendAnswer
     code: message.statusCode ?? 0,
     headers: headersOf(message.rawHeaders),
     chunks: chunksOf(message, abandon),
+    trailers: () => headersOf(message.rawTrailers),
     abandon,
   };
 }
@@ -461,35 +467,22 @@ function whenConnected(socket: Socket, task: () => void): void {
 }
 
 function requestOptions(
-  { host, port, tls }: BackendTarget,
+  target: BackendTarget,
   address: string,
-  { method, target, headers }: BackendRequest,
+  { method, target: path, headers }: BackendRequest,
   agent: PlainAgent | TlsAgent | false,
 ): RequestOptions {
-  const serverName = tls?.serverName ?? host;
+  const { tls } = target;
   return {
     agent,
     method,
     host: address,
-    port,
-    path: target,
+    port: target.port,
+    path,
     // In turn, as they are sent: a repeated header stays repeated.
     headers: [...headers].flatMap(([name, values]) => values.flatMap((value) => [name, value])),
     maxHeaderSize: HEAD_BYTES_MAX,
     setDefaultHeaders: false,
-    ...(tls === undefined
-      ? {}
-      : {
-          minVersion: 'TLSv1.2',
-          servername: isIP(serverName) === 0 ? serverName : '',
-          ...(tls.caBundle === '' ? {} : { ca: tls.caBundle }),
-          ...(tls.pair === undefined ? {} : tls.pair),
-          ...(tls.unverified === true ? { rejectUnauthorized: false } : {}),
-        }),
+    ...(tls === undefined ? {} : tlsSettings(target)),
   };
-}
-
-/** As Go writes it: an address of version 6 in brackets. */
-export function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -17,7 +17,8 @@ import { Door } from '../http/door.ts';
 import { Listener } from '../http/listener.ts';
 import { CertificateAuthority } from '../pki/authority.ts';
 import { TypeTable } from '../schema/type-table.ts';
-import { BackendCaller, BackendError, type BackendTarget } from './backend-caller.ts';
+import { BackendError, type BackendTarget } from './backend.ts';
+import { BackendCaller } from './backend-caller.ts';
 import { handOn, type HandOnOptions } from './hand-on.ts';
 
 const cleanup: (() => Promise<void> | void)[] = [];
@@ -124,6 +125,28 @@ const UPGRADE = 'GET /up HTTP/1.1\r\nHost: front\r\nConnection: Upgrade\r\nUpgra
 const CLOSE = 'Host: front\r\nConnection: close\r\n';
 
 describe('an ordinary request', () => {
+  test('trailers come back behind the body', async () => {
+    const port = await listening(
+      createServer((_message, response) => {
+        response.writeHead(200, { trailer: 'X-Sum' });
+        response.write('a');
+        response.addTrailers({ 'X-Sum': '1' });
+        response.end('b');
+      }),
+    );
+    const { port: plainPort } = await front(() => plain(port));
+    const text = await raw(plainPort, `GET /a HTTP/1.1\r\n${CLOSE}\r\n`);
+    expect(text).toMatch(/\r\ntrailer: X-Sum\r\n/);
+    expect(text.endsWith('0\r\nx-sum: 1\r\n\r\n')).toBe(true);
+    const { port: securePort, ca } = await front(() => plain(port), {}, true);
+    const session = connectHttp2(`https://127.0.0.1:${securePort}`, { ca });
+    cleanup.push(() => session.destroy());
+    const stream = session.request({ ':path': '/a' });
+    const trailers = new Promise((resolve) => stream.once('trailers', resolve));
+    stream.resume();
+    expect(await trailers).toMatchObject({ 'x-sum': '1' });
+  });
+
   test('goes on with its headers but those of a connection, and comes back as it was', async () => {
     const seen: { headers: Record<string, unknown>; url: string | undefined; body: string }[] = [];
     const port = await listening(
@@ -163,7 +186,8 @@ describe('an ordinary request', () => {
       'x-remote-user': 'jane',
       accept: 'application/json',
     });
-    for (const name of ['x-secret-hop', 'te', 'x-remote-extra-scopes']) {
+    expect(seen[0]?.headers['te']).toBe('trailers');
+    for (const name of ['x-secret-hop', 'x-remote-extra-scopes']) {
       expect(seen[0]?.headers[name]).toBeUndefined();
     }
   });

@@ -9,13 +9,8 @@
 import type { Clock } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Headers } from '../api/exchange.ts';
-import {
-  BackendError,
-  type BackendAnswer,
-  type BackendCaller,
-  type BackendRequest,
-  type BackendTarget,
-} from './backend-caller.ts';
+import { BackendError, type BackendAnswer, type BackendRequest, type BackendTarget } from './backend.ts';
+import type { BackendCaller } from './backend-caller.ts';
 import { tunnel } from './tunnel.ts';
 
 export interface HandOnOptions {
@@ -172,6 +167,10 @@ function messageOf(
     if (values.length === 0) headers.delete(name);
     else headers.set(name, values);
   }
+  const wantsTrailers = (request.headers.get('te') ?? []).some((value) =>
+    /(?:^|,)\s*trailers\s*(?:,|$)/i.test(value),
+  );
+  if (wantsTrailers) headers.set('te', ['trailers']);
   if (!hasBody(request)) return { headers };
   // The client said how long its body is, or that it sends it in chunks.
   if (!headers.has('content-length')) headers.set('transfer-encoding', ['chunked']);
@@ -195,7 +194,7 @@ function connectionNames(headers: Headers): ReadonlySet<string> {
 }
 
 function answered(
-  { code, headers, chunks, abandon }: BackendAnswer,
+  { code, headers, chunks, trailers, abandon }: BackendAnswer,
   { rewriteLocation }: HandOnOptions,
   endless: boolean,
   over: () => void,
@@ -217,6 +216,8 @@ function answered(
     if (HOP_BY_HOP.has(name) || NOT_BACK.has(name) || named.has(name)) continue;
     back.set(name, ONCE.has(name) ? values.slice(0, 1) : values);
   }
+  const behind = headers.get('trailer');
+  if (behind !== undefined) back.set('trailer', behind);
   if (location !== '' && rewriteLocation !== undefined) back.set('location', [rewriteLocation(location)]);
   return {
     kind: 'stream',
@@ -225,6 +226,7 @@ function answered(
     chunks: followed(chunks, over),
     finite: !endless,
     asIs: true,
+    trailers,
     headers: back,
   };
 }
