@@ -17,6 +17,7 @@ import type { TypeTable } from '../schema/type-table.ts';
 import { flag, part, partOf, parts, text, texts, withField, withFieldAt } from '../validation/value.ts';
 import { withCondition } from './conditions.ts';
 import { checkStatus, definitionErrors, type DefinitionCheck } from './definition-errors.ts';
+import { WRITTEN } from './written-form.ts';
 import type { Rules } from './rules.ts';
 
 export const APIEXTENSIONS = 'apiextensions.k8s.io';
@@ -40,6 +41,7 @@ export function customResourceDefinitions(types: TypeTable, rules: Rules): Resou
     shortNames: ['crd', 'crds'],
     categories: ['api-extensions'],
     keyPrefix: `${APIEXTENSIONS}/customresourcedefinitions`,
+    written: WRITTEN,
     checks: checksOf(check),
     hooks: {
       // The first deletion marks it; it goes when the finalizer that this leaves is taken away.

@@ -15,11 +15,12 @@ import {
 } from '../validation/value.ts';
 import { oneAndAll, withAbsent, withNil } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
+import { withStringData } from './secret-data.ts';
 
 const AFFINITY_SECONDS = 10_800;
 
 export const CORE_DEFAULTS: DefaultRules = {
-  'core.v1.Secret': (secret) => withAbsent(secret, { type: 'Opaque' }),
+  'core.v1.Secret': (secret) => withAbsent(withStringData(secret), { type: 'Opaque' }),
   'core.v1.Namespace': (namespace) => {
     const metadata = part(namespace, 'metadata');
     const name = text(metadata, 'name');

@@ -6,6 +6,7 @@
 import type { Json, JsonObject } from '../api/json.ts';
 import { Quantity } from '../api/quantity.ts';
 import { quantity } from '../validation/scalars.ts';
+import { aggregateOf, isHugePages, isOvercommitted, ofPod } from '../validation/pod-resources.ts';
 import { count, flag, has, part, partOf, parts, text, withField } from '../validation/value.ts';
 import { oneAndAll, withAbsent } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
@@ -33,7 +34,7 @@ export const POD_DEFAULTS: DefaultRules = {
       }
     }
     const resources = partOf(spec, 'resources');
-    if (resources !== undefined) spec = withField(spec, 'resources', podRequests(spec, resources));
+    if (resources !== undefined) spec = withField(spec, 'resources', podResources(spec, resources));
     return withField(pod, 'spec', spec);
   },
   'core.v1.PodSpec': (spec) => {
@@ -126,29 +127,34 @@ function requestsFromLimits(value: JsonObject): JsonObject {
   return withField(value, 'resources', { ...resources, requests: sorted(filled) });
 }
 
-/** Requests of the pod as a whole: what its containers ask for, and what its own limits allow beyond that. */
-function podRequests(spec: JsonObject, resources: JsonObject): JsonObject {
-  const limits = partOf(resources, 'limits');
-  if (limits === undefined) return resources;
-  const requests: Record<string, Json> = { ...part(resources, 'requests') };
-  const all = [...parts(spec, 'containers'), ...parts(spec, 'initContainers')];
-  for (const [name, limit] of Object.entries(limits)) {
-    if (
-      Object.hasOwn(requests, name) ||
-      !(name === 'cpu' || name === 'memory' || name.startsWith('hugepages-'))
-    ) {
-      continue;
-    }
-    const asked = all.map((each) => part(part(each, 'resources'), 'requests')[name]).filter(Boolean);
-    requests[name] =
-      asked.length === 0
-        ? limit
-        : parts(spec, 'containers')
-            .map((each) => quantity(part(part(each, 'resources'), 'requests')[name]))
-            .reduce((sum, each) => sum.add(each))
-            .toString();
+/**
+ * Resources of the pod as a whole, where it tells some: huge pages that its containers may have are its limit, its requests
+ * are what its containers ask for, and what its own limits allow beyond that.
+ */
+function podResources(spec: JsonObject, resources: JsonObject): JsonObject {
+  const told = part(resources, 'requests');
+  let limits = part(resources, 'limits');
+  if (Object.keys(limits).length === 0 && Object.keys(told).length === 0) return resources;
+  const pages = [...aggregateOf(spec, 'limits')].filter(
+    ([name]) => isHugePages(name) && !has(told, name) && !has(limits, name),
+  );
+  let filled = resources;
+  if (pages.length > 0) {
+    limits = sorted({
+      ...limits,
+      ...Object.fromEntries(pages.map(([name, value]) => [name, value.toString()])),
+    });
+    filled = withField(filled, 'limits', limits);
   }
-  return { ...resources, requests: sorted(requests) };
+  if (Object.keys(limits).length === 0) return filled;
+  const requests: Record<string, Json> = { ...told };
+  for (const [name, value] of aggregateOf(spec, 'requests')) {
+    if (!has(requests, name) && ofPod(name) && isOvercommitted(name)) requests[name] = value.toString();
+  }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!has(requests, name) && ofPod(name)) requests[name] = value;
+  }
+  return Object.keys(requests).length === 0 ? filled : withField(filled, 'requests', sorted(requests));
 }
 
 function isSorted(map: JsonObject): boolean {

@@ -6,6 +6,8 @@ import { withAbsent, withNil } from './absent.ts';
 import type { DefaultRules } from './defaulter.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
+const METRICS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/metrics';
+const TEMPLATE_COUNT = 'deprecated.daemonset.template.generation';
 
 export const WORKLOAD_DEFAULTS: DefaultRules = {
   'apps.v1.DeploymentSpec': (spec) => {
@@ -93,6 +95,24 @@ export const WORKLOAD_DEFAULTS: DefaultRules = {
       failedJobsHistoryLimit: 1,
     }),
   'autoscaling.v1.HorizontalPodAutoscalerSpec': (spec) => withAbsent(spec, { minReplicas: 1 }),
+  // One that measures nothing looks at the processor, in either version.
+  'autoscaling.v1.HorizontalPodAutoscaler': (scaler) => {
+    const others = textMap(part(scaler, 'metadata'), 'annotations')[METRICS_ANNOTATION];
+    if (others !== undefined) return scaler;
+    const spec = withAbsent(part(scaler, 'spec'), { targetCPUUtilizationPercentage: 80 });
+    return withField(scaler, 'spec', spec);
+  },
+  // Counted in an annotation, which says 0 where nobody has counted yet.
+  'apps.v1.DaemonSet': (set) => {
+    const metadata = part(set, 'metadata');
+    const annotations = textMap(metadata, 'annotations');
+    if (annotations[TEMPLATE_COUNT] !== undefined) return set;
+    return withField(
+      set,
+      'metadata',
+      withField(metadata, 'annotations', { ...annotations, [TEMPLATE_COUNT]: '0' }),
+    );
+  },
   'autoscaling.v2.HorizontalPodAutoscalerSpec': (spec) => {
     let filled = withAbsent(spec, { minReplicas: 1 });
     if (parts(filled, 'metrics').length === 0) {

@@ -53,6 +53,21 @@ export interface VersionDefinition {
   readonly deprecationWarning?: string;
 }
 
+/** How objects are written where that is not their version in the server's media type: as the original writes them. */
+export interface WrittenForm {
+  readonly mediaType?: 'json';
+  /** In another version of the group. */
+  readonly as?: {
+    readonly version: string;
+    /** The fact table's name of its type. */
+    readonly typeName: string;
+    /** An object of the backing's version in this one. */
+    readonly write: (object: KubeObject) => KubeObject;
+    /** The way back. */
+    readonly read: (object: KubeObject) => KubeObject;
+  };
+}
+
 /** Where objects lie. */
 export interface StoredBacking {
   readonly kind: 'stored';
@@ -60,6 +75,7 @@ export interface StoredBacking {
   readonly keyPrefix: string;
   /** Objects are written in this version (its group may be another resource's: events). */
   readonly version: GroupVersion;
+  readonly written?: WrittenForm;
   /** Objects live this long after each write; undefined: for ever. */
   ttlSeconds?(object: KubeObject): number;
 }

@@ -101,7 +101,11 @@ export class Scheme implements Stores {
         ? this.options.storage(this.storageResource(definition, backing), definition)
         : undefined;
     const store =
-      storage && new ResourceStore(definition, storage, this, (dryRun) => this.options.context(dryRun));
+      storage && backing.kind === 'stored'
+        ? new ResourceStore(definition, storage, this, this.codecOf(definition, backing), (dryRun) =>
+            this.options.context(dryRun),
+          )
+        : undefined;
     const versions = new Map<string, Served>();
     for (const version of definition.versions) {
       if (!isServed(definition, version, this.options.runtimeConfig ?? NO_CONFIG)) continue;
@@ -281,10 +285,21 @@ export class Scheme implements Stores {
         convert: (value) => this.convert(definition, value, backing.version),
       });
     }
-    const { protobuf, mediaType } = this.options;
+    const { protobuf } = this.options;
+    const { written } = backing;
+    const mediaType = written?.mediaType ?? this.options.mediaType;
+    const form = written?.as && {
+      apiVersion: apiVersionOf({ group: definition.group, version: written.as.version }),
+      kind,
+      struct: this.types.struct(written.as.typeName),
+    };
+    if (form !== undefined && written?.as !== undefined) readable.push({ ...form, convert: written.as.read });
     return builtInCodec({
       protobuf,
       ...(mediaType === undefined ? {} : { mediaType }),
+      ...(form === undefined || written?.as === undefined
+        ? {}
+        : { written: { ...form, make: written.as.write } }),
       schemaProps: this.schemaProps(),
       stored: { apiVersion: apiVersionOf(backing.version), kind, struct: this.types.struct(type) },
       readable,

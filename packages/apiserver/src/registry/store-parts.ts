@@ -79,6 +79,8 @@ export interface StoreParts {
   readonly backing: StoredBacking;
   readonly storage: Storage;
   readonly stores: Stores;
+  /** The object as reading would give it, had it been written: what a dry run answers. */
+  readonly reread: (object: KubeObject) => KubeObject;
 }
 
 /** Where an object lies. */

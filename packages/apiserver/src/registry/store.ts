@@ -19,6 +19,7 @@ import {
 } from '../api/status.ts';
 import { listKey, objectKey } from '../storage/keys.ts';
 import type {
+  ObjectCodec,
   ListOptions,
   ListResult,
   Selection,
@@ -74,12 +75,13 @@ export class ResourceStore implements ObjectStore {
     definition: ResourceDefinition,
     storage: Storage,
     stores: Stores,
+    codec: ObjectCodec,
     internalContext: (dryRun: boolean) => StrategyContext,
   ) {
     const { backing } = definition;
     assert(backing.kind === 'stored', `${definition.resource} is not stored`);
     this.definition = definition;
-    this.parts = { definition, backing, storage, stores };
+    this.parts = { definition, backing, storage, stores, reread: (object) => rereadBy(codec, object) };
     this.storage = storage;
     this.internalContext = internalContext;
   }
@@ -191,7 +193,9 @@ export class ResourceStore implements ObjectStore {
     const key = this.keyOf(namespace, name);
     try {
       if (context.dryRun) {
-        if ((await existing(this.storage, key)) === undefined) return { object, stored: undefined };
+        if ((await existing(this.storage, key)) === undefined) {
+          return { object: this.parts.reread(object), stored: undefined };
+        }
         throw alreadyExists(this.definition, name);
       }
       const ttlSeconds = ttlSecondsOf(this.parts, object);
@@ -338,4 +342,11 @@ export class ResourceStore implements ObjectStore {
 /** Whether nobody gave the error a class of his own. */
 function isPlain(error: unknown): error is Error {
   return error instanceof Error && error.constructor === Error;
+}
+
+/** What reading would give of what writing makes of an object. */
+function rereadBy(codec: ObjectCodec, object: KubeObject): KubeObject {
+  const { resourceVersion } = object.metadata;
+  const read = codec.decode(codec.encode(object), resourceVersion ?? '');
+  return resourceVersion === undefined ? withMetadata(read, { resourceVersion }) : read;
 }

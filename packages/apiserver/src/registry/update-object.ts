@@ -82,7 +82,7 @@ export async function updateObject(
 }
 
 async function writeUpdate(
-  { definition, storage }: StoreParts,
+  { definition, storage, reread }: StoreParts,
   { context, signal }: StoreCall,
   key: string,
   tryUpdate: (current: StoredObject | undefined) => Promise<Updated>,
@@ -98,7 +98,7 @@ async function writeUpdate(
   if (current !== undefined && uid !== undefined && uid !== current.value.metadata.uid) {
     throw uidConflict(definition, current.value, uid);
   }
-  return { object: (await tryUpdate(current)).value, stored: undefined };
+  return { object: reread((await tryUpdate(current)).value), stored: undefined };
 }
 
 async function madeByUpdate(

@@ -36,6 +36,12 @@ export interface ReadableType extends StoredType {
   convert(value: KubeObject): KubeObject;
 }
 
+/** One that is written in place of the storage version. */
+export interface WrittenType extends StoredType {
+  /** Of an object in the storage version. */
+  make(value: KubeObject): KubeObject;
+}
+
 export interface BuiltInCodecOptions {
   readonly protobuf: ProtobufCodec;
   /** apiextensions.v1.JSONSchemaProps. */
@@ -43,13 +49,15 @@ export interface BuiltInCodecOptions {
   /** The storage version. */
   readonly stored: StoredType;
   readonly readable?: readonly ReadableType[];
+  /** Another version that is written in its place; it is among the readable ones too. */
+  readonly written?: WrittenType;
   /** --storage-media-type. Default: protobuf. */
   readonly mediaType?: 'protobuf' | 'json';
 }
 
 /** The codec of a built-in kind. */
 export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
-  const { protobuf, schemaProps, stored, mediaType = 'protobuf' } = options;
+  const { protobuf, schemaProps, stored, written, mediaType = 'protobuf' } = options;
   const readable = new Map<string, ReadableType>();
   for (const type of options.readable ?? []) readable.set(`${type.apiVersion}, ${type.kind}`, type);
   readable.set(`${stored.apiVersion}, ${stored.kind}`, { ...stored, convert: (value) => value });
@@ -71,9 +79,12 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
         value.apiVersion === stored.apiVersion && value.kind === stored.kind,
         `${value.apiVersion} ${value.kind} is not what is stored: ${stored.apiVersion} ${stored.kind}`,
       );
-      const bare = withoutVersion(value);
-      if (mediaType === 'json') return jsonBytes(bare);
-      return writeEnvelope(stored.apiVersion, stored.kind, protobuf.encode(stored.struct, bare));
+      const bare = withoutVersion(written === undefined ? value : written.make(value));
+      const { struct, apiVersion, kind } = written ?? stored;
+      if (mediaType === 'json') {
+        return jsonBytes(written === undefined ? bare : conform(struct, bare, { schemaProps }));
+      }
+      return writeEnvelope(apiVersion, kind, protobuf.encode(struct, bare));
     },
     decode(bytes, resourceVersion) {
       if (isEnvelope(bytes)) {
@@ -88,7 +99,7 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
       return withVersion(type.convert(typed), resourceVersion, TYPED_BEFORE);
     },
     reread(value, resourceVersion) {
-      if (mediaType === 'json') return undefined;
+      if (mediaType === 'json' || written !== undefined) return undefined;
       const bare = roundTrip.object(stored.struct, withoutVersion(value));
       return bare && withVersion(objectOf(bare), resourceVersion, TYPED_BEFORE);
     },

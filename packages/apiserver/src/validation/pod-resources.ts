@@ -133,7 +133,7 @@ function checkPodResourceName(errors: FieldErrors, path: FieldPath, name: string
 }
 
 /** Whether a pod as a whole may ask for it. */
-function ofPod(name: string): boolean {
+export function ofPod(name: string): boolean {
   return name === 'cpu' || name === 'memory' || isHugePages(name);
 }
 
@@ -216,14 +216,23 @@ export function checkPodResources(errors: FieldErrors, path: FieldPath, spec: Js
   const claims = new Set(parts(spec, 'resourceClaims').map((each) => text(each, 'name')));
   claims.delete('');
   checkResourceRequirements(errors, path, resources, { claims, podLevel: true });
-  for (const [name, asked] of containerRequests(spec)) {
-    if (!ofPod(name)) continue;
-    const whole = quantity(part(resources, 'requests')[name]);
-    if (asked.compare(whole) <= 0) continue;
-    const why = `must be greater than or equal to aggregate container requests of ${asked.toString()}`;
+  const asked = part(resources, 'requests');
+  for (const [name, together] of aggregateOf(spec, 'requests')) {
+    if (!has(asked, name)) continue;
+    const whole = quantity(asked[name]);
+    if (together.compare(whole) <= 0) continue;
+    const why = `must be greater than or equal to aggregate container requests of ${together.toString()}`;
     errors.invalid(path.child('requests').key(name), whole.toString(), why);
   }
   const limits = part(resources, 'limits');
+  // Huge pages are given as they are asked for.
+  for (const [name, together] of aggregateOf(spec, 'limits')) {
+    if (!isHugePages(name) || !has(limits, name)) continue;
+    const whole = quantity(limits[name]);
+    if (together.compare(whole) <= 0) continue;
+    const why = `must be greater than or equal to aggregate container limits of ${together.toString()}`;
+    errors.invalid(path.child('limits').key(name), whole.toString(), why);
+  }
   for (const [index, container] of parts(spec, 'containers').entries()) {
     for (const [name, limit] of Object.entries(part(part(container, 'resources'), 'limits'))) {
       if (!has(limits, name) || quantity(limit).compare(quantity(limits[name])) <= 0) continue;
@@ -234,25 +243,25 @@ export function checkPodResources(errors: FieldErrors, path: FieldPath, spec: Js
   }
 }
 
-/** What the containers ask for together: those that stay, or the most that one before them needs beside sidecars. */
-function containerRequests(spec: JsonObject): ReadonlyMap<string, Quantity> {
+/**
+ * What the containers ask for, or may have, together: those that stay, or the most that one before them needs beside
+ * sidecars.
+ */
+export function aggregateOf(spec: JsonObject, of: 'requests' | 'limits'): ReadonlyMap<string, Quantity> {
   const sums = new Map<string, Quantity>();
   const add = (to: Map<string, Quantity>, name: string, value: Quantity): void => {
     to.set(name, to.get(name)?.add(value) ?? value);
   };
-  const requestsOf = (container: JsonObject): [string, Quantity][] =>
-    Object.entries(part(part(container, 'resources'), 'requests')).map(([name, value]) => [
-      name,
-      quantity(value),
-    ]);
+  const amountsOf = (container: JsonObject): [string, Quantity][] =>
+    Object.entries(part(part(container, 'resources'), of)).map(([name, value]) => [name, quantity(value)]);
   for (const container of parts(spec, 'containers')) {
-    for (const [name, value] of requestsOf(container)) add(sums, name, value);
+    for (const [name, value] of amountsOf(container)) add(sums, name, value);
   }
   const sidecars = new Map<string, Quantity>();
   const peaks = new Map<string, Quantity>();
   for (const container of parts(spec, 'initContainers')) {
     const stays = text(container, 'restartPolicy') === 'Always';
-    for (const [name, value] of requestsOf(container)) {
+    for (const [name, value] of amountsOf(container)) {
       if (stays) {
         add(sums, name, value);
         add(sidecars, name, value);

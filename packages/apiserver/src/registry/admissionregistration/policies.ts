@@ -28,6 +28,7 @@ import { checkDnsSubdomain, checkOptionalEnum } from '../../validation/scalars.t
 import { has, part, partOf, parts, text, textOf, texts } from '../../validation/value.ts';
 import { checkConditions } from '../../validation/conditions.ts';
 import { defineKind, SPEC, STATUS, OTHERS_METADATA } from '../kinds/kind.ts';
+import type { WrittenForm } from '../resource.ts';
 import { ExpressionChecks } from './expressions.ts';
 import { checkMatchConditions, checkNamedRule, GROUP, hasRules } from './webhooks.ts';
 
@@ -279,10 +280,23 @@ function checkMutatingOperations(errors: FieldErrors, path: FieldPath, resources
   }
 }
 
+/** What version 1.36 of the original still writes, for servers of 1.35 beside it. */
+function asBeta(kind: string): WrittenForm {
+  return {
+    as: {
+      version: 'v1beta1',
+      typeName: `admissionregistration.v1beta1.${kind}`,
+      write: (object) => ({ ...object, apiVersion: `${GROUP.group}/v1beta1` }),
+      read: (object) => ({ ...object, apiVersion: `${GROUP.group}/v1` }),
+    },
+  };
+}
+
 export const mutatingAdmissionPolicies = defineKind({
   ...GROUP,
   resource: 'mutatingadmissionpolicies',
   kind: 'MutatingAdmissionPolicy',
+  written: asBeta('MutatingAdmissionPolicy'),
   checks: {
     generation: ['spec'],
     check: () => undefined,
@@ -351,6 +365,7 @@ export const mutatingAdmissionPolicyBindings = defineKind({
   ...GROUP,
   resource: 'mutatingadmissionpolicybindings',
   kind: 'MutatingAdmissionPolicyBinding',
+  written: asBeta('MutatingAdmissionPolicyBinding'),
   checks: {
     generation: ['spec'],
     check: (errors, object) => {

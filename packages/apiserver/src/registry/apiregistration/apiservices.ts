@@ -15,6 +15,7 @@ export const apiServices = defineKind({
   types: 'apiregistration',
   resource: 'apiservices',
   kind: 'APIService',
+  written: { mediaType: 'json' },
   scope: 'Cluster',
   categories: ['api-extensions'],
   keyPrefix: 'apiregistration.k8s.io/apiservices',

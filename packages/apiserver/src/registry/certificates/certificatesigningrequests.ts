@@ -169,7 +169,9 @@ export const certificateSigningRequests = defineKind({
     check: checkRequest,
     checkUpdate: (errors, object, old) =>
       checkChange(errors, object, old, { approves: false, issues: false }),
+    resetFields: [['spec'], ['status']],
     status: {
+      resetFields: [['spec'], ['status', 'conditions']],
       prepare: (object, old, { nowMs }) => withTimes(object, old, nowMs),
       check(errors, object, old) {
         checkRequest(errors, object);
@@ -185,6 +187,7 @@ export const certificateSigningRequests = defineKind({
       backing: {
         kind: 'update',
         strategy: {
+          resetFields: [['spec'], ['status', 'certificate']],
           // Only the conditions of the status are taken.
           prepareForUpdate(object, old, { nowMs }) {
             const { conditions } = part(object, 'status');

@@ -100,8 +100,7 @@ export const persistentVolumeClaims = defineKind({
   scope: 'Namespaced',
   shortNames: ['pvc'],
   checks: {
-    prepareForCreate: (object) =>
-      withField({ ...object, status: { phase: 'Pending' } }, 'spec', sourced(object)),
+    prepareForCreate: (object) => withField({ ...object, status: {} }, 'spec', sourced(object)),
     prepareForUpdate: (object, old) => withField(object, 'spec', sourced(object, old)),
     check(errors, object) {
       checkClaimSpec(errors, SPEC, part(object, 'spec'));

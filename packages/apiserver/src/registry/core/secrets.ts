@@ -1,4 +1,4 @@
-/** Secret: bytes by key, whose type says which keys there must be. What is in stringData becomes data. */
+/** Secret: bytes by key, whose type says which keys there must be. (What is in stringData became data with the defaults.) */
 
 import { JsonSyntaxError, readJson } from '../../codec/json-reader.ts';
 import { isJsonObject } from '../../api/json.ts';
@@ -7,7 +7,6 @@ import { FieldPath } from '../../validation/field-path.ts';
 import { base64Length } from '../../validation/labels.ts';
 import { configKeyErrors } from '../../validation/names.ts';
 import { text, textMap, withField } from '../../validation/value.ts';
-import type { KubeObject } from '../../api/meta.ts';
 import { defineKind, selectableAt } from '../kinds/kind.ts';
 import { checkImmutableData, DATA_BYTES_MAX } from './configmaps.ts';
 
@@ -20,9 +19,9 @@ export const secrets = defineKind({
   kind: 'Secret',
   scope: 'Namespaced',
   checks: {
-    prepareForCreate: joined,
     prepareForUpdate: (object, old) =>
-      text(object, 'type') === '' ? joined(withField(object, 'type', old['type'])) : joined(object),
+      text(object, 'type') === '' ? withField(object, 'type', old['type']) : object,
+    warnings: (object) => pairWarnings(textMap(object, 'data'), text(object, 'type')),
     check(errors, object) {
       const data = textMap(object, 'data');
       let bytes = 0;
@@ -82,28 +81,14 @@ export const secrets = defineKind({
   selectable: selectableAt(['type']),
 });
 
-/** stringData is a way to write only: it lies over data and is not kept. */
-function joined(object: KubeObject): KubeObject {
-  const plain = object['stringData'];
-  if (plain === undefined) return object;
-  const data = { ...textMap(object, 'data') };
-  for (const [key, value] of Object.entries(textMap(object, 'stringData'))) data[key] = toBase64(value);
-  return withField(withField(object, 'data', data), 'stringData', undefined);
-}
-
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
-function toBase64(value: string): string {
-  const bytes = new TextEncoder().encode(value);
-  let encoded = '';
-  for (let at = 0; at < bytes.length; at += 3) {
-    const group = (bytes[at] << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-    const kept = Math.min(3, bytes.length - at) + 1;
-    for (let index = 0; index < 4; index += 1) {
-      encoded += index < kept ? ALPHABET[(group >> (18 - 6 * index)) & 63] : '=';
-    }
-  }
-  return encoded;
+/** What Go says of a certificate and key that are none. */
+function pairWarnings(data: Readonly<Record<string, string>>, type: string): string[] {
+  if (type !== 'kubernetes.io/tls') return [];
+  const without = [
+    ['tls.crt', 'certificate'],
+    ['tls.key', 'key'],
+  ].find(([key]) => !atob(data[key] ?? '').includes('-----BEGIN '));
+  return without === undefined ? [] : [`tls: failed to find any PEM data in ${without[1]} input`];
 }
 
 /** What is wrong with bytes that are to be a JSON object; undefined when they are one. */

@@ -68,10 +68,15 @@ function serviceWarnings(object: KubeObject): string[] {
     if (text(spec, 'loadBalancerIP') !== '') warnings.push(`spec.loadBalancerIP ${ignored}`);
     if (external) warnings.push(`spec.externalIPs ${ignored}`);
     if (text(spec, 'sessionAffinity') !== 'None') warnings.push(`spec.SessionAffinity ${ignored}`);
+  } else if (external && !elsewhere) {
+    warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters');
   }
   if (elsewhere && external) warnings.push('spec.externalIPs is ignored when spec.type is "ExternalName"');
   if (!elsewhere && text(spec, 'externalName') !== '') {
     warnings.push('spec.externalName is ignored when spec.type is not "ExternalName"');
+  }
+  if (text(spec, 'trafficDistribution') === 'PreferClose') {
+    warnings.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
   }
   return warnings;
 }

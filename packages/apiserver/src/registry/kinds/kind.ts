@@ -20,6 +20,7 @@ import {
   type SelectableFields,
   type SubresourceDefinition,
   type Verb,
+  type WrittenForm,
 } from '../resource.ts';
 import type { DeleteStrategy, Strategy, StrategyContext, SubresourceStrategy } from '../strategy.ts';
 
@@ -48,8 +49,11 @@ export interface KindChecks {
   checkUpdate?(errors: FieldErrors, object: KubeObject, old: KubeObject): void;
   /** An update is checked by checkUpdate alone: the object may be as it could not be created today. */
   readonly updateChecksAlone?: boolean;
+  /** What nobody owns who writes the object, or its status: `['status']` and `['spec']` unless said. */
+  readonly resetFields?: readonly (readonly string[])[];
   /** The kind has a status, which only its subresource writes. */
   readonly status?: {
+    readonly resetFields?: readonly (readonly string[])[];
     /** A create may say it as well: a kubelet registers its node with it. */
     readonly onCreate?: true;
     /** What of the metadata the subresource leaves as it was; nothing where absent. */
@@ -88,7 +92,7 @@ export function strategyOf(kind: KindChecks): Strategy {
     ...(kind.validateDelete === undefined ? {} : { validateDelete: kind.validateDelete }),
     ...(kind.warningsOnDelete === undefined ? {} : { warningsOnDelete: kind.warningsOnDelete }),
     ...(kind.canonicalize === undefined ? {} : { canonicalize: kind.canonicalize }),
-    ...(kind.status === undefined ? {} : { resetFields: [['status']] }),
+    ...(kind.status === undefined ? {} : { resetFields: kind.resetFields ?? [['status']] }),
     allowCreateOnUpdate: kind.allowCreateOnUpdate ?? false,
     allowUnconditionalUpdate: kind.allowUnconditionalUpdate ?? true,
     prepareForCreate(object, context) {
@@ -136,7 +140,7 @@ function withEnabledPods(
 /** The subresource status of a kind: everything but the status stays as it was. */
 export function statusOf(kind: KindChecks): SubresourceDefinition {
   const strategy: SubresourceStrategy = {
-    resetFields: [['spec']],
+    resetFields: kind.status?.resetFields ?? [['spec']],
     allowUnconditionalUpdate: kind.allowUnconditionalUpdate ?? true,
     prepareForUpdate(object, old, context) {
       let prepared = kind.status?.prepare?.(object, old, context) ?? object;
@@ -171,6 +175,7 @@ export interface KindFile {
   readonly keyPrefix?: string;
   /** The version objects are stored in; the first one unless said. */
   readonly storage?: GroupVersion;
+  readonly written?: WrittenForm;
   readonly checks: KindChecks;
   readonly subresources?: readonly SubresourceDefinition[];
   readonly selectable?: SelectableFields;
@@ -213,6 +218,7 @@ export function defineKind(file: KindFile): ResourceDefinition {
       kind: 'stored',
       keyPrefix: file.keyPrefix ?? resource,
       version: file.storage ?? { group, version: versions[0] },
+      ...(file.written === undefined ? {} : { written: file.written }),
       ...(file.ttlSeconds === undefined ? {} : { ttlSeconds: file.ttlSeconds }),
     },
     strategy:
