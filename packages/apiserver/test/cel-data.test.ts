@@ -11,6 +11,7 @@ import { declareSchema, sizesOf, structsOf } from '../src/cel/declarations.ts';
 import { BaseEnvironment, CURRENT_VERSION } from '../src/cel/environment.ts';
 import { typedResult, untypedValue } from '../src/cel/json-values.ts';
 import { AUTHORIZER_TYPES, AuthorizerValue } from '../src/cel/library-authorizer.ts';
+import { JSON_PATCH_LIBRARY } from '../src/cel/library-jsonpatch.ts';
 import { compile, type Outcome } from '../src/cel/program.ts';
 import { DYN, type CelType } from '../src/cel/types.ts';
 import { type Value } from '../src/cel/values.ts';
@@ -51,7 +52,12 @@ test('costs before and while an expression runs', () => {
   const environment = new BaseEnvironment(CURRENT_VERSION).extend(
     { authorizer: AUTHORIZER_TYPES.authorizer },
     undefined,
-    { foldConstants: false, homogeneousLiterals: false, validatesLiterals: false },
+    {
+      foldConstants: false,
+      homogeneousLiterals: false,
+      validatesLiterals: false,
+      libraries: [JSON_PATCH_LIBRARY],
+    },
   );
   grade(read<CostCase>('costs'), ({ expr, estimate, runtime }) => {
     const { program, ...refused } = compile(expr, environment);
@@ -78,6 +84,8 @@ interface LibraryCase {
   readonly error?: string;
   /** The text of what is wrong with it. */
   readonly issue?: string;
+  /** Why it fails over anything: a constant in it is no value of its type. */
+  readonly failure?: string;
 }
 
 test.each(['libraries', 'language', 'messages'])('expressions: %s', (name) => {
@@ -94,10 +102,13 @@ test.each(['libraries', 'language', 'messages'])('expressions: %s', (name) => {
     ['authorizer', ALLOW],
     ['object', untypedValue(object)],
   ]);
-  grade(read<LibraryCase>(name), ({ expr, error, issue }) => {
+  grade(read<LibraryCase>(name), ({ expr, error, issue, failure }) => {
     const compiled = compile(expr, environment);
     if (compiled.issues !== undefined) return compiled.text === issue ? undefined : compiled.text;
     if (issue !== undefined) return 'compiled';
+    if (failure !== undefined || compiled.program.failure !== undefined) {
+      return compiled.program.failure === failure ? undefined : `fails: ${compiled.program.failure ?? 'no'}`;
+    }
     const outcome = compiled.program.evaluate(bindings);
     // Put down wherever that is possible it comes to the same, at the same cost.
     const paced = finish(compiled.program.sliced(bindings, Number.POSITIVE_INFINITY, { due: () => true }));

@@ -6,13 +6,21 @@
 import { OPERATOR, type CallExpr, type Expr } from './ast.ts';
 import { candidateNames, qualifiedName } from './checker.ts';
 import type { CompiledNode, CompilerScope, NodeCompiler } from './compiled-node.ts';
-import type { Frame } from './frame.ts';
 import { accepts, type Overload } from './functions.ts';
-import { choice, logical, strict, unary, type Making } from './operands.ts';
+import { choice, firstOr, logical, strict, unary, type Making } from './operands.ts';
 import { withoutOverload } from './overload-errors.ts';
 import { compileRegex } from './regex.ts';
 import { callCost } from './runtime-cost.ts';
-import { CelError, CelList, equal, noSuchOverload, typeOf, type Result, type Value } from './values.ts';
+import {
+  CelError,
+  CelList,
+  equal,
+  noSuchOverload,
+  Optional,
+  typeOf,
+  type Result,
+  type Value,
+} from './values.ts';
 
 const TYPE_CONVERSIONS: ReadonlySet<string> = new Set([
   'bool',
@@ -27,12 +35,16 @@ const TYPE_CONVERSIONS: ReadonlySet<string> = new Set([
   'uint',
 ]);
 
+/** What a set of constants can be made of. */
+const HASHED: ReadonlySet<string> = new Set(['bool', 'int', 'uint', 'double', 'string']);
+
 export function logicalNode(compiler: NodeCompiler, expr: CallExpr, absorbing: boolean): CompiledNode {
   const [left, right] = expr.args.map((arg) => compiler.compile(arg));
   return logical(left, right, absorbing, (first, second) => {
     if (first === !absorbing && second === !absorbing) return !absorbing;
-    if (first instanceof CelError) return first;
-    return second instanceof CelError ? second : noSuchOverload();
+    // The first that is no bool says why.
+    if (first === !absorbing) return second instanceof CelError ? second : noSuchOverload();
+    return first instanceof CelError ? first : noSuchOverload();
   });
 }
 
@@ -51,31 +63,45 @@ export function functionCall(compiler: NodeCompiler, expr: CallExpr): CompiledNo
     const error = new CelError(`unbound function: ${name}()`);
     return { run: () => error };
   }
-  return folded(compiler, name, overloads, args) ?? strict(args, calling(name, overloads));
+  if (overloads.length === 1 && overloads[0].id === 'optional_or_optional') {
+    return firstOr(args[0], args[1], (first) => presentOr(first, first));
+  }
+  if (overloads.length === 1 && overloads[0].id === 'optional_orValue_value') {
+    return firstOr(args[0], args[1], (first) =>
+      presentOr(first, first instanceof Optional ? first.value : undefined),
+    );
+  }
+  return folded(compiler, name, overloads, args) ?? strict(args, calling(name, overloads, args.length));
+}
+
+/** An optional that holds something, and what is no optional at all, is not looked behind. */
+function presentOr(first: Result, held: Result | undefined): Result | undefined {
+  if (!(first instanceof Optional)) return first;
+  return first.value === undefined ? undefined : held;
 }
 
 /** How the fitting overload of a function is called, and charged. */
-function calling(name: string, overloads: readonly Overload[]): Making<Value[]> {
-  const costs = overloads.map((overload) => callCost(name, overload.id));
-  const chosen = (values: readonly Value[]): number =>
-    overloads.findIndex((overload) => fits(overload, values));
-  const none = (frame: Frame, values: readonly Value[]): CelError => {
-    frame.charge(1);
-    return withoutOverload(name, values);
-  };
+function calling(name: string, overloads: readonly Overload[], count: number): Making<Value[]> {
+  // Which of several overloads it will be is not known when the cost is: that of the function itself is taken.
+  const { cost, byResult } = callCost(name, overloads.length === 1 ? overloads[0].id : '');
+  const chosen = (values: readonly Value[]): Overload | undefined =>
+    overloads.find((overload) => fits(overload, values));
   const making: Making<Value[]> = {
     begin: () => [],
     take(values, _i, value) {
       values.push(value);
       return undefined;
     },
+    // One or two arguments are all looked at, and the call is charged; with more it ends at the first error.
+    whole: count <= 2,
+    failed(frame, values, error, behind) {
+      if (count <= 2) frame.charge(cost([...values, error, ...behind], error));
+    },
     end(frame, values) {
-      const index = chosen(values);
-      if (index < 0) return none(frame, values);
-      const { cost, byResult } = costs[index];
+      const found = chosen(values);
       // Charged first: what is beyond the budget is not begun.
       if (!byResult) frame.charge(cost(values, null));
-      const result = called(overloads[index], values);
+      const result = found === undefined ? withoutOverload(name, values) : called(found, values);
       if (byResult) frame.charge(cost(values, result));
       return result;
     },
@@ -84,13 +110,13 @@ function calling(name: string, overloads: readonly Overload[]): Making<Value[]> 
   return {
     ...making,
     *endSliced(frame, values) {
-      const index = chosen(values);
-      if (index < 0) return none(frame, values);
-      const { cost, byResult } = costs[index];
+      const found = chosen(values);
       if (!byResult) frame.charge(cost(values, null));
       if (frame.due()) yield;
-      const work = overloads[index].sliced?.(values, frame.pace);
-      const result = work === undefined ? called(overloads[index], values) : yield* work;
+      const work = found?.sliced?.(values, frame.pace);
+      let result: Result;
+      if (found === undefined) result = withoutOverload(name, values);
+      else result = work === undefined ? called(found, values) : yield* work;
       if (byResult) frame.charge(cost(values, result));
       return result;
     },
@@ -148,12 +174,12 @@ function folded(
   if (args.length === 1 && TYPE_CONVERSIONS.has(name) && first.constant !== undefined) {
     const value = first.constant;
     const overload = overloads.find((candidate) => fits(candidate, [value]));
-    const result = overload?.run(value, null, null, null);
+    const result =
+      overload?.run(value, null, null, null) ?? (overload ? null : withoutOverload(name, [value]));
     if (result instanceof CelError) compiler.fail(result.message);
-    if (result === undefined || result instanceof CelError) return undefined;
-    return { run: () => result, constant: result };
+    return result instanceof CelError ? undefined : { run: () => result, constant: result };
   }
-  if ((name === 'find' || name === 'findAll') && typeof second?.constant === 'string') {
+  if ((name === 'find' || name === 'findAll' || name === 'matches') && typeof second?.constant === 'string') {
     const regex = compileRegex(second.constant);
     if (regex instanceof CelError) compiler.fail(regex.message);
   }
@@ -161,9 +187,8 @@ function folded(
     const list = second.constant;
     if (!(list instanceof CelList)) return undefined;
     const values = list.toArray();
-    const kind = values.length === 0 ? undefined : typeOf(values[0]).kind;
-    const simple = kind === undefined || ['bool', 'int', 'uint', 'double', 'string'].includes(kind);
-    if (!simple || !values.every((value) => typeOf(value).kind === kind)) return undefined;
+    if (values.length === 0) return { run: () => false, constant: false };
+    if (!values.every((value) => HASHED.has(typeOf(value).kind))) return undefined;
     return unary(first, (_frame, value) =>
       value instanceof CelError ? value : values.some((element) => equal(element, value)),
     );
@@ -171,8 +196,12 @@ function folded(
   return undefined;
 }
 
+/** These take lists of anything, and look for themselves. */
+const UNGUARDED = /^list_(?:flatten|\w+_sort(?:ByAssociatedKeys)?)/;
+
 function fits(overload: Overload, values: readonly Value[]): boolean {
   if (overload.args.length !== values.length) return false;
+  if (UNGUARDED.test(overload.id)) return values[0] instanceof CelList;
   for (let i = 0; i < values.length; i++) if (!accepts(overload.args[i], values[i])) return false;
   return true;
 }

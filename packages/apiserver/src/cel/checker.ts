@@ -275,7 +275,12 @@ class Checker {
         break;
       default:
         if (!isDynOrError(target))
-          this.issue(at, `type '${target.toString()}' does not support field selection`);
+          this.issue(
+            at,
+            optional && target.kind === 'opaque'
+              ? `unexpected failed resolution of '${target.name}'`
+              : `type '${target.toString()}' does not support field selection`,
+          );
     }
     return isOptional || optional ? optionalOf(result) : result;
   }

@@ -9,6 +9,7 @@ import { ACCUMULATOR, OPERATOR, type CallExpr, type ComprehensionExpr, type Expr
 import { type Checked } from './checker.ts';
 import {
   kubernetesCall,
+  listCallEstimate,
   standardCall,
   type CallEstimate,
   type Operand,
@@ -246,7 +247,9 @@ class Estimator {
     const args = expr.args.map((arg) => this.operand(arg));
     const on = target === undefined ? undefined : this.operand(target);
     const estimate =
-      kubernetesCall(name, overload.id, on, args, this.sizeOf) ?? standardCall(overload.id, on, args);
+      listCallEstimate(overload.id, on, args) ??
+      kubernetesCall(name, overload.id, on, args, this.sizeOf) ??
+      standardCall(overload.id, on, args);
     return { cost: sum(estimate.cost, ...argCosts), size: estimate.size };
   }
 

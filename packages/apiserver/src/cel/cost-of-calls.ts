@@ -7,8 +7,13 @@
 
 import { type Expr } from './ast.ts';
 import { exactly, ONE, product, scaled, sum, UNBOUNDED, UNKNOWN, ZERO, type Range } from './cost-range.ts';
-import { AUTHORIZATION_CHECK_COST, REGEX_FACTOR, SELECTOR, STRING_FACTOR } from './runtime-cost.ts';
-import { RANGE_SIZE_MAX } from './library-collections.ts';
+import {
+  AUTHORIZATION_CHECK_COST,
+  LIST_CALL,
+  REGEX_FACTOR,
+  SELECTOR,
+  STRING_FACTOR,
+} from './runtime-cost.ts';
 import { type CelType } from './types.ts';
 
 /** An operand as the estimate sees it. */
@@ -124,11 +129,51 @@ function contained(overloadId: string, cidr: boolean, other: Operand): Range {
   return overloadId.endsWith('_string') ? sum(cost, walk(other)) : cost;
 }
 
-/** What lists.range() makes: what its constant says, or as much as it may. */
-function rangeMax(count: Operand): number {
-  const { expr } = count;
-  if (expr?.kind === 'const' && expr.constant.kind === 'int') return Math.max(Number(expr.constant.value), 0);
-  return RANGE_SIZE_MAX;
+/** An int that stands there, no less than 0; `otherwise` for anything else. */
+function constantInt({ expr }: Operand, otherwise: number): number {
+  if (expr?.kind !== 'const' || expr.constant.kind !== 'int') return otherwise;
+  return Math.max(Number(expr.constant.value), 0);
+}
+
+/** A call that makes a list, by the steps it takes and what they cost; the list may be as long as they are many. */
+const listCall = (size: Range, factor = 1): CallEstimate => ({
+  cost: sum(scaled(size, factor), exactly(LIST_CALL)),
+  size,
+});
+
+/** Elements are compared with each other, texts for a little more. */
+function pairwise(keys: Operand, overloadId: string): CallEstimate {
+  const size = sizeOrUnknown(keys);
+  const isText = /^list_(?:string|bytes)_/.test(overloadId);
+  return listCall(product(size, size), isText ? 2 + STRING_FACTOR : 2);
+}
+
+/** cel-go's own estimate of its extended lists, which is asked first. */
+export function listCallEstimate(
+  overloadId: string,
+  target: Operand | undefined,
+  args: readonly Operand[],
+): CallEstimate | undefined {
+  const [first, second] = args;
+  if (overloadId === 'lists_range') return listCall(exactly(constantInt(first, UNBOUNDED)));
+  if (target === undefined) return undefined;
+  switch (overloadId) {
+    case 'list_slice': {
+      const length = constantInt(second, sizeOrUnknown(target).max) - constantInt(first, 0);
+      // Counted without a sign, as there.
+      return listCall(exactly(length < 0 ? UNBOUNDED + length : length));
+    }
+    case 'list_flatten':
+    case 'list_flatten_int':
+      return listCall(sizeOrUnknown(target), first === undefined ? 1 : constantInt(first, UNBOUNDED));
+    case 'list_reverse':
+      return listCall(sizeOrUnknown(target));
+    case 'list_distinct':
+      return pairwise(target, '');
+    default:
+      if (overloadId.endsWith('_sort')) return pairwise(target, overloadId);
+      return overloadId.endsWith('_sortByAssociatedKeys') ? pairwise(first, overloadId) : undefined;
+  }
 }
 
 /** Equality of the types libraries bring. */
@@ -217,23 +262,6 @@ export function kubernetesCall(
       return { cost: sum(product(sizeOrUnknown(first), sizeOrUnknown(second)), ONE) };
     case 'sets.equivalent':
       return { cost: sum(product(product(sizeOrUnknown(first), sizeOrUnknown(second)), exactly(2)), ONE) };
-    case 'slice':
-    case 'reverse':
-    case 'flatten':
-      if (target === undefined) return undefined;
-      return { cost: sum(ONE, sizeOrUnknown(target)), size: { min: 0, max: sizeOrUnknown(target).max } };
-    case 'lists.range':
-      return { cost: { min: 1, max: rangeMax(first) + 1 }, size: { min: 0, max: rangeMax(first) } };
-    case 'distinct':
-    case 'sort':
-    case '@sortByAssociatedKeys': {
-      if (target === undefined) return undefined;
-      const size = sizeOrUnknown(target);
-      return {
-        cost: sum(ONE, product(size, size)),
-        size: name === 'distinct' ? { min: 0, max: size.max } : size,
-      };
-    }
     case '_==_': {
       const cost = equalOpaque(first, second);
       return cost === undefined ? undefined : { cost };

@@ -15,12 +15,11 @@ import {
   TWO_VARIABLE_LIBRARY,
 } from './library-collections.ts';
 import { FORMAT_LIBRARY } from './library-format.ts';
-import { JSON_PATCH_LIBRARY } from './library-jsonpatch.ts';
 import { CIDR_LIBRARY, IP_LIBRARY, NETWORK_TYPES } from './library-network.ts';
 import { OPTIONAL_LIBRARY } from './library-optional.ts';
-import { AMOUNT_TYPES, QUANTITY_LIBRARY, SEMVER_LIBRARY } from './library-quantity.ts';
+import { QUANTITY_LIBRARY, SEMVER_LIBRARY } from './library-quantity.ts';
 import { stringsLibrary } from './library-strings.ts';
-import { regexLibrary, TEXT_TYPES, URL_LIBRARY } from './library-text.ts';
+import { regexLibrary, URL_LIBRARY } from './library-text.ts';
 import {
   OPTIONAL_MACROS,
   SORT_BY_MACRO,
@@ -157,17 +156,13 @@ export class BaseEnvironment {
       ...since(32, TWO_VARIABLE_LIBRARY),
       ...since(33, SEMVER_LIBRARY),
       ...since(34, EXTENDED_LISTS),
-      ...since(34, JSON_PATCH_LIBRARY),
     ];
     this.functions = new FunctionTable(this.libraries);
     this.namedTypes = new Map(
       [
-        { introduced: 23, type: TEXT_TYPES.url },
         { introduced: 28, type: optionalOf(DYN) },
-        { introduced: 28, type: AMOUNT_TYPES.quantity },
         { introduced: 30, type: NETWORK_TYPES.ip },
         { introduced: 30, type: NETWORK_TYPES.cidr },
-        { introduced: 33, type: AMOUNT_TYPES.semver },
       ]
         .filter(({ introduced }) => version >= introduced)
         .map(({ type }) => [type.name, type]),

@@ -286,7 +286,7 @@ function lazyField(operand: CompiledNode, cost: number, field: string): Compiled
 }
 
 function typeNode(type: TypeValue): CompiledNode {
-  return { run: () => type };
+  return { run: () => type, constant: type };
 }
 
 export interface Tree {

@@ -138,7 +138,7 @@ export function overload(
   return { id, functionName, instance, args, result, typeParams: [...typeParams], run, sliced };
 }
 
-/** Whether a value may be an argument of that type; what is in lists and maps is not looked at. */
+/** Whether a value may be an argument of that type; of what is in a list or a map the first is looked at. */
 export function accepts(type: CelType, value: Value): boolean {
   switch (type.kind) {
     case 'dyn':
@@ -160,9 +160,10 @@ export function accepts(type: CelType, value: Value): boolean {
     case 'null':
       return value === null;
     case 'list':
-      return value instanceof CelList;
+      if (!(value instanceof CelList)) return false;
+      return value.size === 0 || isAny(type.params[0]) || accepts(type.params[0], value.at(0));
     case 'map':
-      return value instanceof CelMap;
+      return value instanceof CelMap && acceptsEntry(type, value);
     case 'timestamp':
       return value instanceof Timestamp;
     case 'duration':
@@ -178,6 +179,14 @@ export function accepts(type: CelType, value: Value): boolean {
     default:
       return false;
   }
+}
+
+const isAny = ({ kind }: CelType): boolean => kind === 'dyn' || kind === 'any' || kind === 'param';
+
+function acceptsEntry({ params: [key, value] }: CelType, map: CelMap): boolean {
+  if (isAny(key) && isAny(value)) return true;
+  for (const first of map.keys()) return accepts(key, first) && accepts(value, map.get(first) ?? null);
+  return true;
 }
 
 /** All overloads of each function, as an environment's libraries declare them. */

@@ -1,11 +1,17 @@
 /**
- * URLs as Go's net/url reads them (ParseRequestURI: an absolute URL or an absolute path), which is what Kubernetes'
- * `url()` and format `uri` mean; a browser's URL takes and refuses other things. Error texts are Go's.
+ * URLs as Go's net/url reads them, which is what Kubernetes' `url()` and format `uri` mean; a browser's URL takes and
+ * refuses other things. A text must be one of a request first (ParseRequestURI: an absolute URL or an absolute path,
+ * without a fragment); its parts are those of what Parse() makes of it. Error texts are Go's.
+ *
+ * All work is done on bytes, each a character of a latin1 text, since an escape may hold a part of a character.
  */
 
+import { goQuote } from './go-quote.ts';
+import { parseAddress } from './ip-address.ts';
 import { CelError } from './values.ts';
 
 export interface Url {
+  /** As it is written again: two with the same one are equal. */
   readonly text: string;
   readonly scheme: string;
   /** With the port, and with the brackets of an IPv6 address. */
@@ -16,108 +22,237 @@ export interface Url {
   readonly query: string;
 }
 
-const fail = (text: string, why: string): CelError => new CelError(`parse ${JSON.stringify(text)}: ${why}`);
+type Part = 'host' | 'zone' | 'path' | 'user' | 'query' | 'fragment';
 
-const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2}).{0,2}/s;
-const HOST = /^[A-Za-z0-9\-._~!$&'()*+,;=:[\]<>"%\u0080-\uffff]*$/;
-/** What a path keeps as it is; everything else is written as escapes of its UTF-8. */
-const PATH_KEPT = /[A-Za-z0-9\-_.~$&+,/:;=@!'()*[\]]/;
+const UNRESERVED = /[A-Za-z0-9\-_.~]/;
+/** What each part keeps as it is, beside those. */
+const KEPT: Readonly<Record<Part, RegExp>> = {
+  host: /[!$&'()*+,;=:[\]<>"]/,
+  zone: /[!$&'()*+,;=:[\]<>"]/,
+  path: /[$&+,/:;=@]/,
+  user: /[$&+,;=]/,
+  query: /(?!)/,
+  fragment: /[$&+,/:;=?@!()*]/,
+};
+const isKept = (byte: string, part: Part): boolean => UNRESERVED.test(byte) || KEPT[part].test(byte);
 
-function escapePath(path: string): string {
-  const written = path.replace(/%[0-9A-Fa-f]{2}/g, '');
-  // A path that is validly escaped already stays as it is written.
-  if (Array.from(written).every((sign) => PATH_KEPT.test(sign))) return path;
-  return Array.from(unescape(path, false))
-    .map((sign) =>
-      /[A-Za-z0-9\-_.~$&+,/:;=@]/.test(sign) ? sign : encodeURIComponent(sign).replace(/[!'()*]/g, percent),
-    )
-    .join('');
-}
+const latin1 = (bytes: Uint8Array): string => {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+};
+const toBytes = (text: string): string => latin1(new TextEncoder().encode(text));
+const fromBytes = (bytes: string): string =>
+  new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
 
-const percent = (sign: string): string => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`;
+/** What is wrong with a part; thrown and caught in this file only. */
+class BadUrl extends Error {}
 
-function unescape(text: string, plusIsSpace: boolean): string {
-  const bytes: number[] = [];
-  const source = new TextEncoder().encode(text);
-  for (let i = 0; i < source.length; i++) {
-    if (source[i] === 0x25) {
-      bytes.push(Number.parseInt(String.fromCharCode(source[i + 1], source[i + 2]), 16));
+const quoted = (bytes: string): string => goQuote(fromBytes(bytes));
+
+function unescape(text: string, part: Part): string {
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i];
+    if (byte === '%') {
+      const escape = text.slice(i, i + 3);
+      if (!/^%[0-9A-Fa-f]{2}$/.test(escape)) throw new BadUrl(`invalid URL escape ${quoted(escape)}`);
+      const code = Number.parseInt(escape.slice(1), 16);
+      const refused =
+        escape !== '%25' &&
+        ((part === 'host' && code < 0x80) ||
+          (part === 'zone' && code !== 0x20 && !isKept(String.fromCharCode(code), 'host')));
+      if (refused) throw new BadUrl(`invalid URL escape ${quoted(escape)}`);
       i += 2;
-    } else {
-      bytes.push(plusIsSpace && source[i] === 0x2b ? 0x20 : source[i]);
+    } else if ((part === 'host' || part === 'zone') && byte < '\u0080' && !isKept(byte, part)) {
+      throw new BadUrl(`invalid character ${quoted(byte)} in host name`);
     }
   }
-  return new TextDecoder().decode(Uint8Array.from(bytes));
+  const spaced = part === 'query' ? text.replaceAll('+', ' ') : text;
+  return spaced.replace(/%([0-9A-Fa-f]{2})/g, (_escape, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }
 
-function portOf(host: string): { readonly hostname: string; readonly port: string } | string {
-  if (host.startsWith('[')) {
-    const close = host.lastIndexOf(']');
-    if (close < 0) return "missing ']' in host";
-    const rest = host.slice(close + 1);
-    if (!/^(?::\d*)?$/.test(rest)) return `invalid port ${JSON.stringify(rest)} after host`;
-    return { hostname: host.slice(1, close), port: rest.slice(1) };
+function escape(text: string, part: Part): string {
+  let out = '';
+  for (const byte of text) {
+    if (isKept(byte, part)) out += byte;
+    else out += `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
   }
-  const colon = host.indexOf(':');
-  if (colon < 0) return { hostname: host, port: '' };
-  const last = host.lastIndexOf(':');
-  const port = host.slice(last);
-  if (colon !== last || !/^:\d*$/.test(port)) return `invalid port ${JSON.stringify(port)} after host`;
-  return { hostname: host.slice(0, colon), port: port.slice(1) };
+  return out;
+}
+
+interface Parts {
+  scheme: string;
+  opaque: string;
+  user: string | undefined;
+  host: string;
+  rawPath: string;
+  query: string;
+  forceQuery: boolean;
+  omitHost: boolean;
+}
+
+function schemeOf(text: string): readonly [string, string] {
+  if (text.startsWith(':')) throw new BadUrl('missing protocol scheme');
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1];
+  return scheme === undefined ? ['', text] : [scheme, text.slice(scheme.length + 1)];
+}
+
+const isPort = (text: string): boolean => /^(?::\d*)?$/.test(text);
+const portError = (port: string): BadUrl => new BadUrl(`invalid port ${quoted(port)} after host`);
+
+function readHost(scheme: string, host: string): string {
+  const open = host.lastIndexOf('[');
+  if (open > 0) throw new BadUrl('invalid IP-literal');
+  if (open === 0) {
+    const close = host.lastIndexOf(']');
+    if (close < 0) throw new BadUrl("missing ']' in host");
+    const port = host.slice(close + 1);
+    if (!isPort(port)) throw portError(port);
+    const name = host.slice(1, close);
+    const zone = name.indexOf('%25');
+    const plain =
+      zone < 0
+        ? unescape(name, 'host')
+        : unescape(name.slice(0, zone), 'host') + unescape(name.slice(zone), 'zone');
+    const address = parseAddress(fromBytes(plain));
+    if (address instanceof CelError) throw new BadUrl(`invalid host: ${address.message}`);
+    if (address.bits === 32) throw new BadUrl('invalid IP-literal');
+    return `[${plain}]${port}`;
+  }
+  const first = host.indexOf(':');
+  if (first >= 0) {
+    // A web server's name has one colon at most.
+    const port = host.slice(scheme === 'http' || scheme === 'https' ? first : host.lastIndexOf(':'));
+    if (!isPort(port)) throw portError(port);
+  }
+  return unescape(host, 'host');
+}
+
+function readUser(user: string): string {
+  if (!/^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(user)) throw new BadUrl('net/url: invalid userinfo');
+  const colon = user.indexOf(':');
+  const names = colon < 0 ? [user] : [user.slice(0, colon), user.slice(colon + 1)];
+  return names.map((name) => escape(unescape(name, 'user'), 'user')).join(':');
+}
+
+function parse(text: string, ofRequest: boolean): Parts {
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f]/.test(text)) throw new BadUrl('net/url: invalid control character in URL');
+  if (text === '' && ofRequest) throw new BadUrl('empty url');
+  const parts: Parts = {
+    scheme: '',
+    opaque: '',
+    user: undefined,
+    host: '',
+    rawPath: '',
+    query: '',
+    forceQuery: false,
+    omitHost: false,
+  };
+  if (text === '*') return { ...parts, rawPath: '*' };
+  const [written, behind] = schemeOf(text);
+  const scheme = written.toLowerCase();
+  const question = behind.indexOf('?');
+  let rest = question < 0 ? behind : behind.slice(0, question);
+  const query = question < 0 ? '' : behind.slice(question + 1);
+  Object.assign(parts, { scheme, query, forceQuery: question === behind.length - 1 && question >= 0 });
+  if (!rest.startsWith('/')) {
+    if (scheme !== '') return { ...parts, opaque: rest };
+    if (ofRequest) throw new BadUrl('invalid URI for request');
+    if (rest.split('/', 1)[0].includes(':'))
+      throw new BadUrl('first path segment in URL cannot contain colon');
+  }
+  if ((scheme !== '' || (!ofRequest && !rest.startsWith('///'))) && rest.startsWith('//')) {
+    const slash = rest.indexOf('/', 2);
+    const authority = rest.slice(2, slash < 0 ? undefined : slash);
+    rest = slash < 0 ? '' : rest.slice(slash);
+    const at = authority.lastIndexOf('@');
+    parts.host = readHost(scheme, authority.slice(at + 1));
+    if (at >= 0) parts.user = readUser(authority.slice(0, at));
+  } else if (scheme !== '' && rest.startsWith('/')) {
+    parts.omitHost = true;
+  }
+  unescape(rest, 'path');
+  return { ...parts, rawPath: rest };
+}
+
+/** A path that is validly written stays as it is. */
+function escapedPath(raw: string): string {
+  const written = raw.replace(/%[0-9A-Fa-f]{2}/g, '');
+  const stays = Array.from(written).every((byte) => isKept(byte, 'path') || /[!'()*[\]]/.test(byte));
+  return stays ? raw : escape(unescape(raw, 'path'), 'path');
+}
+
+function written(parts: Parts, fragment: string): string {
+  let text = parts.scheme === '' ? '' : `${parts.scheme}:`;
+  if (parts.opaque === '') {
+    const path = escapedPath(parts.rawPath);
+    const { host, user } = parts;
+    if ((parts.scheme !== '' || host !== '' || user !== undefined) && !parts.omitHost) {
+      if (host !== '' || path !== '' || user !== undefined) text += '//';
+      if (user !== undefined) text += `${user}@`;
+      text += escape(host, 'host');
+    }
+    text += path;
+  } else text += parts.opaque;
+  if (parts.forceQuery || parts.query !== '') text += `?${parts.query}`;
+  return fragment === '' ? text : `${text}#${escape(unescape(fragment, 'fragment'), 'fragment')}`;
+}
+
+function hostParts(host: string): { readonly hostname: string; readonly port: string } {
+  const colon = host.lastIndexOf(':');
+  const hasPort = colon >= 0 && isPort(host.slice(colon));
+  const name = hasPort ? host.slice(0, colon) : host;
+  return {
+    hostname: name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name,
+    port: hasPort ? host.slice(colon + 1) : '',
+  };
 }
 
 export function parseUrl(text: string): Url | CelError {
-  // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]/.test(text)) return fail(text, 'net/url: invalid control character in URL');
-  if (text === '') return fail(text, 'empty url');
-  if (text === '*')
-    return { text, scheme: '', host: '', hostname: '', port: '', escapedPath: '*', query: '' };
-  if (text.startsWith(':')) return fail(text, 'missing protocol scheme');
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1] ?? '';
-  let rest = scheme === '' ? text : text.slice(scheme.length + 1);
-  if (scheme === '' && /^[0-9+.-][^/]*:/.test(text)) {
-    return fail(text, 'first path segment in URL cannot contain colon');
+  const bytes = toBytes(text);
+  const hash = bytes.indexOf('#');
+  const whole = hash < 0 ? bytes : bytes.slice(0, hash);
+  let shown = bytes;
+  try {
+    parse(bytes, true);
+    shown = whole;
+    const parts = parse(whole, false);
+    shown = bytes;
+    const again = written(parts, hash < 0 ? '' : bytes.slice(hash + 1));
+    const { hostname, port } = hostParts(parts.host);
+    return {
+      text: again,
+      scheme: parts.scheme,
+      host: fromBytes(parts.host),
+      hostname: fromBytes(hostname),
+      port,
+      escapedPath: fromBytes(escapedPath(parts.rawPath)),
+      query: parts.query,
+    };
+  } catch (error) {
+    if (error instanceof BadUrl) return new CelError(`parse ${quoted(shown)}: ${error.message}`);
+    throw error;
   }
-  // The fragment is cut for the parts; ParseRequestURI itself knows none.
-  const hash = rest.indexOf('#');
-  const fragmentless = hash < 0 ? rest : rest.slice(0, hash);
-  const question = fragmentless.indexOf('?');
-  const query = question < 0 ? '' : fragmentless.slice(question + 1);
-  rest = question < 0 ? fragmentless : fragmentless.slice(0, question);
-  if (!rest.startsWith('/')) {
-    if (scheme === '') return fail(text, 'invalid URI for request');
-    return { text, scheme: scheme.toLowerCase(), host: '', hostname: '', port: '', escapedPath: '', query };
-  }
-  let host = '';
-  if (rest.startsWith('//') && (scheme !== '' || !rest.startsWith('///'))) {
-    const slash = rest.indexOf('/', 2);
-    const authority = slash < 0 ? rest.slice(2) : rest.slice(2, slash);
-    rest = slash < 0 ? '' : rest.slice(slash);
-    const at = authority.lastIndexOf('@');
-    if (at >= 0 && !/^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(authority.slice(0, at))) {
-      return fail(text, 'net/url: invalid userinfo');
-    }
-    host = authority.slice(at + 1);
-    if (!HOST.test(host)) {
-      const bad = Array.from(host).find((sign) => !HOST.test(sign)) ?? '';
-      return fail(text, `invalid character ${JSON.stringify(bad)} in host name`);
-    }
-  }
-  const named = portOf(host);
-  if (typeof named === 'string') return fail(text, named);
-  const escape = BAD_ESCAPE.exec(rest);
-  if (escape !== null) return fail(text, `invalid URL escape ${JSON.stringify(escape[0])}`);
-  return { text, scheme: scheme.toLowerCase(), host, ...named, escapedPath: escapePath(rest), query };
 }
 
 /** The parameters of the query, unescaped; those that cannot be read are left out. */
 export function queryOf(url: Url): ReadonlyMap<string, readonly string[]> {
   const query: Map<string, string[]> = new Map();
   for (const part of url.query.split('&')) {
-    if (part === '' || part.includes(';') || BAD_ESCAPE.test(part)) continue;
+    if (part === '' || part.includes(';')) continue;
     const equals = part.indexOf('=');
-    const key = unescape(equals < 0 ? part : part.slice(0, equals), true);
-    const value = equals < 0 ? '' : unescape(part.slice(equals + 1), true);
+    let key: string;
+    let value: string;
+    try {
+      key = fromBytes(unescape(equals < 0 ? part : part.slice(0, equals), 'query'));
+      value = equals < 0 ? '' : fromBytes(unescape(part.slice(equals + 1), 'query'));
+    } catch (error) {
+      if (error instanceof BadUrl) continue;
+      throw error;
+    }
     const values = query.get(key);
     if (values === undefined) query.set(key, [value]);
     else values.push(value);

@@ -72,10 +72,9 @@ class Lexer {
   private fail(dead: number): void {
     const end = Math.min(Math.max(dead + 1, this.at + 1), this.points.length);
     const text = this.points.slice(this.at, end).join('');
-    const shown = text.replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t');
     this.issues.push({
       offset: this.at,
-      message: `Syntax error: token recognition error at: '${shown}'`,
+      message: `Syntax error: token recognition error at: '${text}'`,
     });
     this.at = end;
   }
@@ -160,7 +159,7 @@ class Lexer {
       if (point === undefined || (!triple && (point === '\n' || point === '\r'))) {
         // An open triple quote is an empty string and an open quote to the original.
         if (triple) this.push(prefix.includes('b') ? 'bytes' : 'string', this.at + prefix.length + 2);
-        else this.fail(at);
+        else this.failString(prefix, at);
         return;
       }
       if (point === quote && (!triple || (this.points[at + 1] === quote && this.points[at + 2] === quote))) {
@@ -170,7 +169,7 @@ class Lexer {
       if (point === '\\' && !raw) {
         const escape = this.escapeEnd(at);
         if (escape < 0) {
-          this.fail(-escape);
+          this.failString(prefix, -escape);
           return;
         }
         at = escape;
@@ -178,6 +177,12 @@ class Lexer {
         at++;
       }
     }
+  }
+
+  /** What would be a prefix of a string is a name where none comes of the string. */
+  private failString(prefix: string, dead: number): void {
+    if (prefix === '') this.fail(dead);
+    else this.push('identifier', this.at + prefix.length);
   }
 
   /** The end of the escape that begins at `at`; the negative place where it stops being one. */

@@ -18,7 +18,6 @@ import {
   equal,
   MapBuilder,
   noSuchOverload,
-  Optional,
   typeOf,
   Uint,
   type Result,
@@ -302,9 +301,6 @@ const range: Implementation = (count) => {
   return new ArrayList(Array.from({ length: Math.max(Number(count), 0) }, (_none, i) => BigInt(i)));
 };
 
-const at = (last: boolean): Implementation =>
-  onList((list) => new Optional(list.size === 0 ? undefined : list.at(last ? list.size - 1 : 0)));
-
 /** cel-go's ext.Lists, version 3: in Kubernetes since 1.34. */
 export const EXTENDED_LISTS: readonly Overload[] = [
   overload('list_slice', 'list(T)->slice(int, int) list(T)', slice),
@@ -317,8 +313,6 @@ export const EXTENDED_LISTS: readonly Overload[] = [
     onList((list) => new ArrayList(list.toArray().reverse())),
   ),
   overload('lists_range', 'lists.range(int) list(int)', range),
-  overload('list_first', 'list(T)->first() optional(T)', at(false)),
-  overload('list_last', 'list(T)->last() optional(T)', at(true)),
   ...COMPARABLE.flatMap((type) => [
     overload(
       `list_${type}_sort`,

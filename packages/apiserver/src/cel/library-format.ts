@@ -45,21 +45,21 @@ const FORMATS: readonly (readonly [string, string, number, (text: string) => rea
   [
     'uri',
     'URI',
-    1231,
+    1103,
     (text) => {
       const url = parseUrl(text);
       return url instanceof CelError ? [url.message] : [];
     },
   ],
-  ['uuid', 'uuid', 98, unless((text) => UUID.test(text), 'does not match the UUID format')],
-  ['byte', 'byte', 88, unless((text) => BASE64.test(text), 'invalid base64')],
+  ['uuid', 'uuid', 70, unless((text) => UUID.test(text), 'does not match the UUID format')],
+  ['byte', 'byte', 84, unless((text) => BASE64.test(text), 'invalid base64')],
   [
     'date',
     'date',
-    64,
+    71,
     unless((text) => /^\d{4}-\d\d-\d\d$/.test(text) && isTime(`${text}T00:00:00Z`), 'invalid date'),
   ],
-  ['datetime', 'datetime', 64, unless(isTime, 'invalid datetime')],
+  ['datetime', 'datetime', 71, unless(isTime, 'invalid datetime')],
 ];
 
 const BY_NAME: ReadonlyMap<string, NamedFormat> = new Map(

@@ -1,6 +1,7 @@
 /** Kubernetes' IP and CIDR libraries (1.30): `ip()`, `cidr()` and what can be asked of them. */
 
 import { overload, type Implementation, type Overload } from './functions.ts';
+import { goQuote } from './go-quote.ts';
 import { IpAddress, parseAddress, parsePrefix, type IpPrefix } from './ip-address.ts';
 import { opaque, type CelType } from './types.ts';
 import { CelError, noSuchOverload, Opaque, type Result, type Value } from './values.ts';
@@ -51,7 +52,7 @@ class CidrValue extends Opaque {
 
 function readIp(text: string): IpAddress | CelError {
   const address = parseAddress(text);
-  const quoted = JSON.stringify(text);
+  const quoted = goQuote(text);
   if (address instanceof CelError) {
     return new CelError(`IP Address ${quoted} parse error during conversion from string: ${address.message}`);
   }
@@ -64,7 +65,7 @@ function readCidr(text: string): IpPrefix | CelError {
   const lead = 'network address parse error during conversion from string: ';
   if (prefix instanceof CelError) return new CelError(lead + lead + prefix.message);
   return prefix.address.isMapped
-    ? new CelError(`${lead}IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`)
+    ? new CelError(`${lead}IPv4-mapped IPv6 address ${goQuote(text)} is not allowed`)
     : prefix;
 }
 
@@ -163,7 +164,8 @@ export const CIDR_LIBRARY: readonly Overload[] = [
     'net.CIDR->containsIP(string) bool',
     onCidr((prefix, text) => {
       const ip = typeof text === 'string' ? readIp(text) : noSuchOverload();
-      return ip instanceof CelError ? ip : containsIp(prefix, ip);
+      // The original looks at what is none before it says why it is none.
+      return ip instanceof CelError ? noSuchOverload() : containsIp(prefix, ip);
     }),
   ),
   overload(

@@ -3,6 +3,7 @@
 import { OPERATOR } from './ast.ts';
 import { overload, type Implementation, type Overload } from './functions.ts';
 import {
+  ArrayList,
   CelError,
   CelList,
   CelMap,
@@ -11,8 +12,9 @@ import {
   noSuchOverload,
   Optional,
   Timestamp,
+  typeName,
+  typeOf,
   Uint,
-  type Result,
   type Value,
 } from './values.ts';
 
@@ -37,14 +39,30 @@ function isZero(value: Value): boolean {
   if (value instanceof CelList || value instanceof CelMap) return value.size === 0;
   if (value instanceof Uint8Array) return value.length === 0;
   if (value instanceof Duration) return value.nanos === 0n;
-  if (value instanceof Timestamp) return false;
-  if (value instanceof Optional) return value.value === undefined;
+  // A time and an optional are never nothing.
+  if (value instanceof Timestamp || value instanceof Optional) return false;
   return value instanceof CelObject && value.names().length === 0;
 }
 
-/** Null is a value too. */
-const valueOr = (optional: Optional, other: Result): Result =>
-  optional.value === undefined ? other : optional.value;
+const at =
+  (last: boolean): Implementation =>
+  (list) =>
+    list instanceof CelList
+      ? new Optional(list.size === 0 ? undefined : list.at(last ? list.size - 1 : 0))
+      : noSuchOverload();
+
+/** What the optionals of a list hold, where they hold something. */
+const unwrap: Implementation = (list) => {
+  if (!(list instanceof CelList)) return noSuchOverload();
+  const values: Value[] = [];
+  for (const element of list) {
+    if (!(element instanceof Optional)) {
+      return new CelError(`value ${typeName(typeOf(element))} is not optional`);
+    }
+    if (element.value !== undefined) values.push(element.value);
+  }
+  return new ArrayList(values);
+};
 
 const none: Implementation = () => NONE;
 
@@ -59,16 +77,16 @@ export const OPTIONAL_LIBRARY: readonly Overload[] = [
   ),
   overload('optional_value', 'optional(V)->value() V', (value) =>
     value instanceof Optional
-      ? valueOr(value, new CelError('optional.none() dereference'))
+      ? (value.value ?? (value.value === null ? null : new CelError('optional.none() dereference')))
       : noSuchOverload(),
   ),
-  overload('optional_or_optional', 'optional(V)->or(optional(V)) optional(V)', (value, other) => {
-    if (!(value instanceof Optional)) return noSuchOverload();
-    return value.value === undefined ? other : value;
-  }),
-  overload('optional_orValue_value', 'optional(V)->orValue(V) V', (value, other) =>
-    value instanceof Optional ? valueOr(value, other) : noSuchOverload(),
-  ),
+  // The evaluator looks at the second one only where the first is none.
+  overload('optional_or_optional', 'optional(V)->or(optional(V)) optional(V)', never),
+  overload('optional_orValue_value', 'optional(V)->orValue(V) V', never),
+  overload('list_first', 'list(V)->first() optional(V)', at(false)),
+  overload('list_last', 'list(V)->last() optional(V)', at(true)),
+  overload('optional_unwrap', 'optional.unwrap(list(optional(V))) list(V)', unwrap),
+  overload('optional_unwrapOpt', 'list(optional(V))->unwrapOpt() list(V)', unwrap),
   // The evaluator walks through fields and indices itself; these tell the checker their types.
   overload('select_optional_field', `${OPERATOR.optionalSelect}(dyn, string) optional(V)`, never),
   overload('list_optindex_optional_int', `${OPERATOR.optionalIndex}(list(V), int) optional(V)`, never),

@@ -131,5 +131,3 @@ export function regexLibrary(regexes: RegexCache): readonly Overload[] {
     ),
   ];
 }
-
-export const TEXT_TYPES = { url: URL_TYPE } as const;

@@ -40,6 +40,8 @@ export function listNode(compiler: NodeCompiler, { elements, optionalIndices }: 
       else if (value.value !== undefined) values.push(value.value);
       return undefined;
     },
+    whole: false,
+    failed: (frame) => frame.charge(LIST_COST),
     end(frame, values) {
       frame.charge(LIST_COST);
       return new ArrayList(values);
@@ -66,6 +68,8 @@ export function mapNode(compiler: NodeCompiler, expr: MapExpr): CompiledNode {
       if (!(value instanceof Optional)) return optionalNeeded('{', value);
       return value.value === undefined ? undefined : inserted(into.map, into.key, value.value);
     },
+    whole: false,
+    failed: (frame) => frame.charge(MAP_COST),
     end(frame, { map }) {
       frame.charge(MAP_COST);
       return map;
@@ -87,6 +91,8 @@ export function structNode(compiler: NodeCompiler, expr: StructExpr): CompiledNo
       else if (value.value !== undefined) values.set(fields[i].name, value.value);
       return undefined;
     },
+    whole: false,
+    failed: (frame) => frame.charge(STRUCT_COST),
     end(frame, values) {
       frame.charge(STRUCT_COST);
       return declaration?.make?.(values) ?? new CelError(`unknown type: ${name}`);
@@ -94,7 +100,7 @@ export function structNode(compiler: NodeCompiler, expr: StructExpr): CompiledNo
   });
 }
 
-/** A map of constants; undefined where something is none, or a key is none or stands twice. */
+/** A map of constants; undefined where something is none, or a key cannot be one. */
 function constantMap(values: readonly (Value | undefined)[]): EntryMap | undefined {
   const map = new EntryMap();
   for (let i = 0; i < values.length; i += 2) {
@@ -105,14 +111,9 @@ function constantMap(values: readonly (Value | undefined)[]): EntryMap | undefin
   return map;
 }
 
-/** @returns what is wrong with the key */
+/** The last value of a key that stands twice is its value. @returns what is wrong with the key */
 function inserted(map: EntryMap, key: Value, value: Value): CelError | undefined {
-  if (map.insert(key, value)) return undefined;
-  return new CelError(
-    map.get(key) === undefined || typeof key === 'number'
-      ? `unsupported key type: ${typeName(typeOf(key))}`
-      : 'Failed with repeated key',
-  );
+  return map.set(key, value) ? undefined : new CelError(`unsupported key type: ${typeName(typeOf(key))}`);
 }
 
 function optionalNeeded(where: string, value: Value): CelError {

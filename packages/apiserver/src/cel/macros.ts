@@ -256,9 +256,12 @@ function optionalMacro(name: string, wrap: boolean): Macro {
   });
 }
 
+/** What a list that is sorted may be written as. */
+const SORTABLE: ReadonlySet<string> = new Set(['list', 'select', 'ident', 'comprehension', 'call']);
+
 /** `list.sortBy(v, key)` of the list library: the keys are made by a fold, the sorting is a function. */
 export const SORT_BY_MACRO: Macro = receiverMacro('sortBy', 2, (make, target, [iter, key]) => {
-  if (target.kind === 'select' && target.testOnly)
+  if (!SORTABLE.has(target.kind) || (target.kind === 'select' && target.testOnly))
     return make.fail(
       target,
       'sortBy can only be applied to a list, identifier, comprehension, call or select expression',

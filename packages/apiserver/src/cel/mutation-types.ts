@@ -20,6 +20,7 @@ import {
   typeOf,
   type Result,
   type Value,
+  type MapKey,
 } from './values.ts';
 import { formatDuration, formatTimestamp } from './times.ts';
 import { unescapeFieldName } from './field-names.ts';
@@ -135,8 +136,7 @@ export function jsonOf(value: Value): Json | CelError {
   return new CelError(`type conversion error from '${typeName(typeOf(value))}' to JSON`);
 }
 
-const textOf = (key: string | boolean | bigint | Uint): string | boolean | bigint =>
-  key instanceof Uint ? key.value : key;
+const textOf = (key: MapKey): Exclude<MapKey, Uint> => (key instanceof Uint ? key.value : key);
 
 function membersOf(members: readonly (readonly [string, Result | undefined])[]): Json | CelError {
   const object: Record<string, Json> = {};

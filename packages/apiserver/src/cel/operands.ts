@@ -110,12 +110,41 @@ export function choice(
   };
 }
 
+/** The second where nothing comes of the first. @param taken what comes of the first; undefined: nothing */
+export function firstOr(
+  left: CompiledNode,
+  right: CompiledNode,
+  taken: (first: Result) => Result | undefined,
+): CompiledNode {
+  const runs = quickOnes([left, right]);
+  if (runs !== undefined) {
+    const [runFirst, runSecond] = runs;
+    return {
+      run: (frame) => {
+        const first = taken(runFirst(frame));
+        return first === undefined ? runSecond(frame) : first;
+      },
+    };
+  }
+  return {
+    *sliced(frame) {
+      const first = taken(left.run === undefined ? yield* left.sliced(frame) : left.run(frame));
+      if (first !== undefined) return first;
+      return right.run === undefined ? yield* right.sliced(frame) : right.run(frame);
+    },
+  };
+}
+
 /** What is made of operands in their order; the first that is an error is what comes of it. */
 export interface Making<T> {
   begin(): T;
   /** @returns what is wrong with a value; undefined: it was taken */
   take(into: T, index: number, value: Value): CelError | undefined;
   end(frame: Frame, into: T): Result;
+  /** Whether the operands behind one that is an error are looked at, which costs what they cost. */
+  readonly whole: boolean;
+  /** Charges what there is to be charged although an operand is an error. @param behind what is `whole` */
+  failed(frame: Frame, into: T, error: CelError, behind: readonly Result[]): void;
   /** Ends it where that may take long. */
   readonly endSliced?: (frame: Frame, into: T) => Sliced<Result>;
 }
@@ -130,7 +159,11 @@ export function strict<T>(operands: readonly CompiledNode[], making: Making<T>):
         const into = making.begin();
         for (let i = 0; i < runs.length; i++) {
           const value = runs[i](frame);
-          if (value instanceof CelError) return value;
+          if (value instanceof CelError) {
+            const behind = making.whole ? runs.slice(i + 1).map((run) => run(frame)) : [];
+            making.failed(frame, into, value, behind);
+            return value;
+          }
           const wrong = making.take(into, i, value);
           if (wrong !== undefined) return wrong;
         }
@@ -143,7 +176,14 @@ export function strict<T>(operands: readonly CompiledNode[], making: Making<T>):
       const into = making.begin();
       for (const [i, operand] of operands.entries()) {
         const value = operand.run === undefined ? yield* operand.sliced(frame) : operand.run(frame);
-        if (value instanceof CelError) return value;
+        if (value instanceof CelError) {
+          const behind: Result[] = [];
+          for (const other of making.whole ? operands.slice(i + 1) : []) {
+            behind.push(other.run === undefined ? yield* other.sliced(frame) : other.run(frame));
+          }
+          making.failed(frame, into, value, behind);
+          return value;
+        }
         const wrong = making.take(into, i, value);
         if (wrong !== undefined) return wrong;
       }

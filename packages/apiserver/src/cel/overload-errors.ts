@@ -14,6 +14,7 @@ const TRAITS: ReadonlyMap<string, readonly string[]> = new Map([
   ['_%_', ['int', 'uint']],
   ['-_', ['int', 'double', 'google.protobuf.Duration']],
   ['size', ['string', 'bytes', 'list', 'map']],
+  ['sort', ['list']],
   ...['_<_', '_<=_', '_>_', '_>=_'].map((name) => [name, COMPARABLE] as const),
 ]);
 /** Those have methods, and are asked for one of the operator's name. */

@@ -158,7 +158,8 @@ class Parser {
     const sign = this.tokens.token;
     if (this.tokens.isSymbol('!') || (this.tokens.isSymbol('-') && !this.isNegativeNumber())) {
       let count = 0;
-      while (this.tokens.isSymbol(sign.text) && !(sign.text === '-' && this.isNegativeNumber())) {
+      // All signs are operators where there is more than one, that before a number too.
+      while (this.tokens.isSymbol(sign.text)) {
         this.tokens.take();
         count++;
       }

@@ -9,6 +9,7 @@
 import { structsOf, type Declaration } from './declarations.ts';
 import type { BaseEnvironment, Environment } from './environment.ts';
 import { escapeFieldName } from './field-names.ts';
+import { JSON_PATCH_LIBRARY } from './library-jsonpatch.ts';
 import { mutationStructs } from './mutation-types.ts';
 import { compile, type Program } from './program.ts';
 import { admissionEnvironment } from './rule-variables.ts';
@@ -113,7 +114,7 @@ export class PolicyCompiler {
           ...(types?.params === undefined ? {} : { paramsType: types.params.type }),
         },
         patches
-          ? { structs: mutationStructs }
+          ? { structs: mutationStructs, libraries: [JSON_PATCH_LIBRARY] }
           : types === undefined
             ? {}
             : { structs: namedStructs(types.object, ...(types.params === undefined ? [] : [types.params])) },

@@ -6,6 +6,7 @@ import { BaseEnvironment, CURRENT_VERSION, RUNTIME_LIMITS } from './environment.
 import { escapeFieldName, unescapeFieldName } from './field-names.ts';
 import { typedResult, untypedValue } from './json-values.ts';
 import { AuthorizerValue, ResourceCheck, type AuthorizationQuestion } from './library-authorizer.ts';
+import { JSON_PATCH_LIBRARY } from './library-jsonpatch.ts';
 import { jsonOf, mutationStructs, placeError } from './mutation-types.ts';
 import { compile, type Outcome, type Program } from './program.ts';
 import {
@@ -296,7 +297,7 @@ describe('mutations', () => {
   const environment = admissionEnvironment(
     BASE,
     { params: false, authorizer: false },
-    { structs: mutationStructs },
+    { structs: mutationStructs, libraries: [JSON_PATCH_LIBRARY] },
   );
   const made = (expression: string): unknown => {
     const outcome = program(expression, environment).evaluate(bindingsOf({ object: untypedValue({ n: 1 }) }));

@@ -17,6 +17,7 @@ import {
 } from './values.ts';
 
 const NONE = new Optional(undefined);
+const NO_TEXT_INDEX = "unsupported index type 'string' in list";
 
 /** What is at a field: its value, undefined where it is not set, an error where the value has no fields. */
 function fieldOf(value: Value, field: string): Result | undefined {
@@ -37,7 +38,7 @@ export function selectResult(value: Value, field: string): Result {
   }
   if (value instanceof CelObject) return value.field(field);
   if (value instanceof Optional) return presence(value, field);
-  if (value instanceof CelList) return new CelError(`unsupported index type 'string' in list`);
+  if (value instanceof CelList) return new CelError(NO_TEXT_INDEX);
   return new CelError(`no such key: ${field}`);
 }
 
@@ -54,7 +55,8 @@ export function testField(value: Value, field: string): boolean | CelError {
   if (value instanceof Optional) return value.value === undefined ? false : testField(value.value, field);
   if (value instanceof CelMap) return value.get(field) !== undefined;
   if (value instanceof CelObject) return value.has(field);
-  return noSuchOverload();
+  // What has no fields has not this one; of a list that cannot be asked.
+  return value instanceof CelList ? new CelError(NO_TEXT_INDEX) : false;
 }
 
 /** `container[key]`. */

@@ -94,7 +94,22 @@ export function compileRegex(pattern: string): Regex | CelError {
   try {
     return new Regex(RE2JS.compile(pattern));
   } catch (error) {
-    if (error instanceof RE2JSException) return new CelError(error.message);
-    throw error;
+    if (!(error instanceof RE2JSException)) throw error;
+    // Go lets groups share a name; here nobody asks for a group by its name.
+    if (error.message.includes('duplicate capture group name')) return compileRegex(nameless(pattern));
+    const { message } = error;
+    // Go names the part that is wrong, which is none here.
+    return new CelError(
+      message.endsWith('trailing backslash at end of expression') ? `${message}: \`\`` : message,
+    );
   }
+}
+
+/** Quoted parts, escapes and classes as they are; the rest is where a group may begin. */
+const PATTERN_PARTS =
+  /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:\^?\w+:\]|[^\]\\])*\]|\(\?P?<\w+>/g;
+
+/** The pattern with groups that have no names. */
+function nameless(pattern: string): string {
+  return pattern.replace(PATTERN_PARTS, (part) => (part.startsWith('(?') ? '(' : part));
 }

@@ -6,7 +6,7 @@
  */
 
 import { NamedFormat } from './named-format.ts';
-import { CelError, CelList, CelMap, CelObject, costSize, Opaque, type Result, type Value } from './values.ts';
+import { CelError, CelList, CelMap, CelObject, costSize, Opaque, type Result } from './values.ts';
 
 /** A character costs a tenth to walk over; a regular expression a quarter of its length for each of those. */
 export const STRING_FACTOR = 0.1;
@@ -18,9 +18,9 @@ export const SELECTOR = { base: 10, requirement: 50 } as const;
 /** One check() of an authorizer: two fit into one expression. */
 export const AUTHORIZATION_CHECK_COST = 350_000;
 
-export type CallCost = (args: readonly Value[], result: Result) => number;
+export type CallCost = (args: readonly Result[], result: Result) => number;
 
-const traversal = (value: Value, factor = 1): number => Math.ceil(costSize(value) * factor * STRING_FACTOR);
+const traversal = (value: Result, factor = 1): number => Math.ceil(costSize(value) * factor * STRING_FACTOR);
 
 const ONE: CallCost = () => 1;
 const WALK_FIRST: CallCost = (args) => traversal(args[0]);
@@ -32,7 +32,7 @@ const MATCH: CallCost = (args) =>
   Math.ceil((1 + costSize(args[0])) * STRING_FACTOR) * Math.ceil(costSize(args[1]) * REGEX_FACTOR);
 
 /** The cost of walking over a value as a tree: a tenth of each string in it, one for each scalar. */
-function treeCost(value: Value): number {
+function treeCost(value: Result): number {
   if (typeof value === 'string') return Math.floor(new TextEncoder().encode(value).length * STRING_FACTOR);
   if (value instanceof Uint8Array) return Math.floor(value.length * STRING_FACTOR);
   let cost = 0;
@@ -81,10 +81,22 @@ const validation: CallCost = ([format, text]) =>
 /** Equality of a library's own types does not depend on their size. */
 const equality: CallCost = (args) => (args[0] instanceof Opaque ? 1 : MIN_OF_TWO(args, null));
 
-/** Lists that a list is made of: one for each element of the result. */
-const output: CallCost = (_args, result) => 1 + (result instanceof CelError ? 0 : costSize(result));
-/** Elements are compared with each other. */
-const pairwise: CallCost = (args) => 1 + costSize(args[0]) ** 2;
+/** A call that makes a list: one for itself, ten for the list. */
+export const LIST_CALL = 11;
+/** One for each element of the result. */
+const output: CallCost = (_args, result) => LIST_CALL + costSize(result);
+const flattening: CallCost = ([list, depth]) =>
+  LIST_CALL + costSize(list) * (typeof depth === 'bigint' ? Number(depth) : 1);
+const isText = (value: Result | undefined): boolean =>
+  typeof value === 'string' || value instanceof Uint8Array;
+/** Elements are compared with each other, texts for a little more. */
+const pairwise =
+  (keys: 0 | 1): CallCost =>
+  (args) => {
+    const list = args[keys];
+    const factor = list instanceof CelList && list.size > 0 && isText(list.at(0)) ? 2 + STRING_FACTOR : 2;
+    return LIST_CALL + Math.trunc(costSize(list) ** 2 * factor);
+  };
 
 /** By function: what Kubernetes says of its own and of extended libraries. */
 const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
@@ -103,13 +115,6 @@ const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
   replace: WALK_TWICE,
   split: WALK_TWICE,
   join: (_args, result) => (result instanceof CelError ? 1 : traversal(result, 2)),
-  slice: output,
-  flatten: output,
-  reverse: output,
-  'lists.range': output,
-  distinct: pairwise,
-  sort: pairwise,
-  '@sortByAssociatedKeys': pairwise,
   find: MATCH,
   findAll: MATCH,
   cidr: WALK_FIRST,
@@ -144,18 +149,24 @@ const BY_OVERLOAD: Readonly<Record<string, CallCost>> = {
   in_list: (args) => costSize(args[1]),
   add_string: SUM_OF_TWO,
   add_bytes: SUM_OF_TWO,
-  matches: MATCH,
   matches_string: MATCH,
   contains_string: (args) => traversal(args[0]) * traversal(args[1]),
   equals: equality,
   string_format: WALK_FIRST,
   strings_quote: WALK_FIRST,
   not_equals: MIN_OF_TWO,
+  list_slice: output,
+  list_flatten: flattening,
+  list_flatten_int: flattening,
+  list_reverse: output,
+  lists_range: output,
+  list_distinct: pairwise(0),
 };
+const SORTED = /^list_\w+_(sort|sortByAssociatedKeys)$/;
 const COMPARED = /^(?:less|less_equals|greater|greater_equals)_(?:string|bytes)$/;
 
 /** These cost by what they give; all others can be charged before they run. */
-const BY_RESULT: ReadonlySet<string> = new Set(['join', 'slice', 'flatten', 'reverse', 'lists.range']);
+const BY_RESULT: ReadonlySet<string> = new Set(['join', 'slice', 'reverse', 'lists.range']);
 
 export interface Charge {
   readonly cost: CallCost;
@@ -171,5 +182,7 @@ function costOf(name: string, overloadId: string): CallCost {
   const known = Object.hasOwn(BY_OVERLOAD, overloadId) ? BY_OVERLOAD[overloadId] : undefined;
   if (known !== undefined) return known;
   if (COMPARED.test(overloadId)) return MIN_OF_TWO;
+  const sorted = SORTED.exec(overloadId);
+  if (sorted !== null) return pairwise(sorted[1] === 'sort' ? 0 : 1);
   return Object.hasOwn(BY_FUNCTION, name) ? BY_FUNCTION[name] : ONE;
 }

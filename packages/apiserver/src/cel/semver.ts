@@ -3,6 +3,7 @@
  * Kubernetes' semver library shows.
  */
 
+import { goQuote } from './go-quote.ts';
 import { CelError } from './values.ts';
 
 export interface Semver {
@@ -14,10 +15,11 @@ export interface Semver {
 
 const UINT64_MAX = 2n ** 64n - 1n;
 const isNumber = (text: string): boolean => /^\d+$/.test(text);
-const quoted = (text: string): string => JSON.stringify(text);
+const quoted = goQuote;
 
 function numberPart(name: string, text: string): bigint | CelError {
-  if (!isNumber(text)) return new CelError(`Invalid character(s) found in ${name} number ${quoted(text)}`);
+  if (/\D/.test(text)) return new CelError(`Invalid character(s) found in ${name} number ${quoted(text)}`);
+  if (text === '') return new CelError('strconv.ParseUint: parsing "": invalid syntax');
   if (text.length > 1 && text.startsWith('0')) {
     return new CelError(
       `${name === 'major' ? 'Major' : name === 'minor' ? 'Minor' : 'Patch'} number must not contain leading zeroes ${quoted(text)}`,

@@ -18,6 +18,8 @@ import {
   equal,
   ListBuilder,
   noSuchOverload,
+  Opaque,
+  Optional,
   stringSize,
   Timestamp,
   typeName,
@@ -199,7 +201,9 @@ const ordered =
   (a, b) => {
     const order = compare(a, b);
     if (order !== undefined) return holds(order);
-    return typeof a === 'number' || typeof b === 'number' ? false : noSuchOverload();
+    return Number.isNaN(a) || Number.isNaN(b)
+      ? new CelError('NaN values cannot be ordered')
+      : noSuchOverload();
   };
 
 /** `less_int64`, `less_int64_double` …: the same order for each pair of types. */
@@ -285,13 +289,26 @@ const size: Implementation = (value) => {
 
 const never: Implementation = () => noSuchOverload();
 
+/** A library's own value is compared with its like only, and authorizers with nothing. */
+function equality(a: Value, b: Value): boolean | CelError {
+  if (a instanceof Optional && b instanceof Optional && a.value !== undefined && b.value !== undefined) {
+    return equality(a.value, b.value);
+  }
+  if (!(a instanceof Opaque) || b === null) return equal(a, b);
+  const comparable =
+    b instanceof Opaque &&
+    a.type.name === b.type.name &&
+    !a.type.name.startsWith('kubernetes.authorization.');
+  return comparable ? equal(a, b) : noSuchOverload();
+}
+
 export const CONTAINERS: readonly Overload[] = [
   // The evaluator has its own ways for these three: they do not evaluate all arguments.
   overload('conditional', `${OPERATOR.conditional}(bool, A, A) A`, never),
   overload('logical_and', `${OPERATOR.and}(bool, bool) bool`, never),
   overload('logical_or', `${OPERATOR.or}(bool, bool) bool`, never),
   overload('not_strictly_false', `${OPERATOR.notStrictlyFalse}(bool) bool`, never),
-  overload('equals', `${OPERATOR.equals}(A, A) bool`, (a, b) => equal(a, b)),
+  overload('equals', `${OPERATOR.equals}(A, A) bool`, (a, b) => equality(a, b)),
   overload('not_equals', `${OPERATOR.notEquals}(A, A) bool`, (a, b) => !equal(a, b)),
   overload('in_list', `${OPERATOR.in}(A, list(A)) bool`, contains),
   overload('in_map', `${OPERATOR.in}(A, map(A, B)) bool`, contains),

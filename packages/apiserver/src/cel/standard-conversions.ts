@@ -4,6 +4,7 @@
  */
 
 import { INT_MAX, INT_MIN, UINT_MAX } from './literals.ts';
+import { doubleText } from './format-text.ts';
 import { overload, type Implementation, type Overload, type SlicedImplementation } from './functions.ts';
 import { type RegexCache } from './regex.ts';
 import { indexIn } from './substring.ts';
@@ -30,19 +31,6 @@ import {
 } from './values.ts';
 
 const identity: Implementation = (value) => value;
-
-/** A double as Go's strconv writes it with the shortest digits (`1e+06` from 21 digits on). */
-function formatDouble(value: number): string {
-  if (Number.isNaN(value)) return 'NaN';
-  if (value === Number.POSITIVE_INFINITY) return '+Inf';
-  if (value === Number.NEGATIVE_INFINITY) return '-Inf';
-  if (Object.is(value, -0)) return '-0';
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e21)) {
-    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
-  }
-  return String(value);
-}
 
 function doubleToInt(value: number): Result {
   const whole = Math.trunc(value);
@@ -121,7 +109,7 @@ const toString: Implementation = (value) => {
   if (typeof value === 'boolean') return value ? 'true' : 'false';
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Uint) return value.value.toString();
-  if (typeof value === 'number') return formatDouble(value);
+  if (typeof value === 'number') return doubleText(value);
   if (value instanceof Timestamp) return formatTimestamp(value);
   if (value instanceof Duration) return formatDuration(value);
   if (!(value instanceof Uint8Array)) return noSuchOverload();
@@ -217,9 +205,8 @@ export const TIME_PARTS: readonly Overload[] = [
   durationPart('getHours', 'hours', 3_600_000_000_000n),
   durationPart('getMinutes', 'minutes', 60_000_000_000n),
   durationPart('getSeconds', 'seconds', 1_000_000_000n),
-  overload('duration_to_milliseconds', 'duration->getMilliseconds() int', (value) =>
-    value instanceof Duration ? (value.nanos / 1_000_000n) % 1_000n : noSuchOverload(),
-  ),
+  // All of it, as CEL-go counts; cel-spec wants what is left over a second.
+  durationPart('getMilliseconds', 'milliseconds', 1_000_000n),
 ];
 
 const onStrings =

@@ -3,6 +3,7 @@
  * a time zone. No clock: an expression cannot ask what time it is.
  */
 
+import { goQuote } from './go-quote.ts';
 import { CelError, Duration, Timestamp } from './values.ts';
 import { INT_MAX, INT_MIN } from './literals.ts';
 
@@ -29,7 +30,7 @@ export function makeTimestamp(nanos: bigint): Timestamp | CelError {
 }
 
 export function makeDuration(nanos: bigint): Duration | CelError {
-  return nanos < INT_MIN || nanos > INT_MAX ? new CelError('duration overflow') : new Duration(nanos);
+  return nanos < INT_MIN || nanos > INT_MAX ? new CelError('integer overflow') : new Duration(nanos);
 }
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
@@ -85,11 +86,11 @@ export function parseDuration(text: string): Duration | CelError | undefined {
   return makeDuration(negative ? -nanos : nanos);
 }
 
-/** As CEL's string(): seconds with a fraction (`3730.05s`). */
+/** As CEL's string(): seconds as the nearest double has them (`3730.05s`). */
 export function formatDuration(duration: Duration): string {
-  const negative = duration.nanos < 0n;
-  const nanos = negative ? -duration.nanos : duration.nanos;
-  return `${negative ? '-' : ''}${nanos / SECOND}${fractionText(nanos % SECOND)}s`;
+  const seconds = Number(duration.nanos / SECOND) + Number(duration.nanos % SECOND) / 1e9;
+  const text = Math.abs(seconds) < 1e-6 ? seconds.toFixed(9).replace(/\.?0+$/, '') : String(seconds);
+  return `${text}s`;
 }
 
 export interface CalendarParts {
@@ -108,11 +109,22 @@ export interface CalendarParts {
   readonly yearday: number;
 }
 
-/** Seconds east of UTC at that time; undefined for a zone there is none of. */
-function zoneOffset(milliseconds: number, zone: string): number | undefined {
-  const fixed = /^([+-]?)(\d\d):(\d\d)$/.exec(zone);
-  if (fixed !== null) return (fixed[1] === '-' ? -1 : 1) * (Number(fixed[2]) * 60 + Number(fixed[3])) * 60;
-  if (zone === '' || zone === 'UTC') return 0;
+/** A zone written as hours and minutes; undefined where it has no colon. */
+function fixedOffset(zone: string): number | CelError | undefined {
+  const colon = zone.indexOf(':');
+  if (colon < 0) return undefined;
+  const parts: number[] = [];
+  for (const text of [zone.slice(0, colon), zone.slice(colon + 1)]) {
+    if (!/^[+-]?\d{1,9}$/.test(text)) {
+      return new CelError(`strconv.Atoi: parsing ${goQuote(text)}: invalid syntax`);
+    }
+    parts.push(Number(text));
+  }
+  const [hours, minutes] = parts;
+  return (hours * 60 + (zone.startsWith('-') ? -minutes : minutes)) * 60;
+}
+
+const zoneParts = (milliseconds: number, zone: string): Intl.DateTimeFormatPart[] | undefined => {
   try {
     const format = new Intl.DateTimeFormat('en-US', {
       timeZone: zone,
@@ -126,16 +138,30 @@ function zoneOffset(milliseconds: number, zone: string): number | undefined {
       minute: 'numeric',
       second: 'numeric',
     });
-    const parts = new Map(format.formatToParts(milliseconds).map((part) => [part.type, part.value]));
-    const number = (type: Intl.DateTimeFormatPartTypes): number => Number(parts.get(type));
-    const local = new Date(0);
-    local.setUTCFullYear(number('year'), number('month') - 1, number('day'));
-    local.setUTCHours(number('hour'), number('minute'), number('second'));
-    return (local.getTime() - Math.floor(milliseconds / 1000) * 1000) / 1000;
+    const { timeZone } = format.resolvedOptions();
+    // A name is that of a file where the original looks: case counts there.
+    if (timeZone !== zone && timeZone.toLowerCase() === zone.toLowerCase()) return undefined;
+    return format.formatToParts(milliseconds);
   } catch {
     // Intl throws a RangeError for a zone it does not know; nothing else can fail here.
     return undefined;
   }
+};
+
+/** Seconds east of UTC at that time. */
+function zoneOffset(milliseconds: number, zone: string): number | CelError {
+  if (zone === '' || zone === 'UTC' || zone === 'Local') return 0;
+  const fixed = fixedOffset(zone);
+  if (fixed !== undefined) return fixed;
+  if (/^[/\\]|\.\./.test(zone)) return new CelError('time: invalid location name');
+  const known = /^[A-Z]/.test(zone) ? zoneParts(milliseconds, zone) : undefined;
+  if (known === undefined) return new CelError(`unknown time zone ${zone}`);
+  const parts = new Map(known.map((part) => [part.type, part.value]));
+  const number = (type: Intl.DateTimeFormatPartTypes): number => Number(parts.get(type));
+  const local = new Date(0);
+  local.setUTCFullYear(number('year'), number('month') - 1, number('day'));
+  local.setUTCHours(number('hour'), number('minute'), number('second'));
+  return (local.getTime() - Math.floor(milliseconds / 1000) * 1000) / 1000;
 }
 
 /** The parts of a timestamp in a zone: an IANA name, `+hh:mm`, `-hh:mm`, or '' for UTC. */
@@ -143,7 +169,7 @@ export function calendarParts(timestamp: Timestamp, zone: string): CalendarParts
   const nanosInSecond = ((timestamp.nanos % SECOND) + SECOND) % SECOND;
   const seconds = Number((timestamp.nanos - nanosInSecond) / SECOND);
   const offset = zoneOffset(seconds * 1000, zone);
-  if (offset === undefined) return new CelError(`unknown time zone ${zone}`);
+  if (offset instanceof CelError) return offset;
   const local = new Date((seconds + offset) * 1000);
   const newYear = new Date(0);
   newYear.setUTCFullYear(local.getUTCFullYear(), 0, 1);

@@ -9,8 +9,8 @@ import { formatClauses } from './format-text.ts';
 import { compileRegex } from './regex.ts';
 import { type CelIssue } from './source.ts';
 import { makeTimestamp, parseDuration, parseTimestamp } from './times.ts';
-import { DYN, Substitution, type CelType } from './types.ts';
-import { CelError } from './values.ts';
+import { DYN, type CelType, type TypeKind } from './types.ts';
+import { CelError, typeName } from './values.ts';
 
 const valid: Readonly<Record<string, (text: string) => boolean>> = {
   duration: (text) => {
@@ -24,25 +24,48 @@ const valid: Readonly<Record<string, (text: string) => boolean>> = {
   matches: (text) => !(compileRegex(text) instanceof CelError),
 };
 
-/** Types that a clause takes, and what is said of others; text clauses take almost all. */
-const CLAUSES: Readonly<Record<string, readonly [ReadonlySet<string>, string]>> = (() => {
-  const doubles: ReadonlySet<string> = new Set(['int', 'uint', 'double']);
+/** Types that a clause takes, and what is said of others. */
+const CLAUSES: Readonly<Record<string, readonly [ReadonlySet<TypeKind>, string]>> = (() => {
+  const whole: readonly TypeKind[] = ['int', 'uint'];
   // NaN and infinity may come as texts.
-  const written: ReadonlySet<string> = new Set([...doubles, 'string']);
+  const doubles: ReadonlySet<TypeKind> = new Set(['double', 'string']);
   const hex = [
-    new Set(['int', 'uint', 'string', 'bytes']),
+    new Set<TypeKind>([...whole, 'string', 'bytes']),
     'only integers, byte buffers, and strings can be formatted as hex',
   ] as const;
   return {
-    d: [doubles, 'decimal clause can only be used on integers'],
-    f: [written, 'fixed-point clause can only be used on doubles'],
-    e: [written, 'scientific clause can only be used on doubles'],
-    b: [new Set(['int', 'uint', 'bool']), 'only integers and bools can be formatted as binary'],
-    o: [new Set(['int', 'uint']), 'octal clause can only be used on integers'],
+    d: [new Set(whole), 'decimal clause can only be used on integers'],
+    f: [doubles, 'fixed-point clause can only be used on doubles'],
+    e: [doubles, 'scientific clause can only be used on doubles'],
+    b: [new Set<TypeKind>([...whole, 'bool']), 'only integers and bools can be formatted as binary'],
+    o: [new Set(whole), 'octal clause can only be used on integers'],
     x: hex,
     X: hex,
+    s: [
+      new Set<TypeKind>([
+        ...whole,
+        ...['list', 'map', 'double', 'bool', 'string', 'timestamp', 'bytes', 'duration', 'type', 'null'],
+      ] as const),
+      'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps',
+    ],
   };
 })();
+
+/** The first of an argument's parts that a clause does not take. */
+function refusedPart(
+  expr: Expr,
+  letter: string,
+  types: Checked['types'],
+): { readonly expr: Expr; readonly type: CelType } | undefined {
+  const type = types.get(expr.id) ?? DYN;
+  if (type.kind !== 'dyn' && !CLAUSES[letter][0].has(type.kind)) return { expr, type };
+  if (letter !== 's' || (expr.kind !== 'list' && expr.kind !== 'map')) return undefined;
+  for (const child of children(expr)) {
+    const refused = refusedPart(child, letter, types);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
 
 /** `"…".format([…])` of a text and a list that stand there. */
 function checkFormat(expr: CallExpr, types: Checked['types'], issues: CelIssue[]): void {
@@ -51,16 +74,12 @@ function checkFormat(expr: CallExpr, types: Checked['types'], issues: CelIssue[]
   if (target?.kind !== 'const' || target.constant.kind !== 'string' || list?.kind !== 'list') return;
   const { elements } = list;
   const { clauses, wrong } = formatClauses(target.constant.value, elements.length);
-  for (const [index, clause] of clauses.entries()) {
-    const element = elements[index];
-    const rule = Object.hasOwn(CLAUSES, clause) ? CLAUSES[clause] : undefined;
-    const type = types.get(element.id) ?? DYN;
-    const name =
-      type.kind === 'wrapper' && type.params.length > 0 ? type.params[0].toString() : type.toString();
-    if (rule === undefined || name === 'dyn' || name === 'any' || rule[0].has(name)) continue;
+  for (const [index, { letter }] of clauses.entries()) {
+    const refused = refusedPart(elements[index], letter, types);
+    if (refused === undefined) continue;
     issues.push({
-      offset: element.offset,
-      message: `error during formatting: ${rule[1]}, was given ${name}`,
+      offset: refused.expr.offset,
+      message: `error during formatting: ${CLAUSES[letter][1]}, was given ${typeName(refused.type)}`,
     });
     return;
   }
@@ -77,7 +96,8 @@ function checkCall(expr: CallExpr, types: Checked['types'], issues: CelIssue[]):
   if (expr.name === 'format' && expr.target !== undefined) checkFormat(expr, types, issues);
   const test = Object.hasOwn(valid, expr.name) ? valid[expr.name] : undefined;
   if (test === undefined) return;
-  const arg = expr.args[expr.args.length - 1];
+  // Of matches(text, pattern) that is the text, as there.
+  const [arg] = expr.args;
   if (arg?.kind !== 'const') return;
   const { constant } = arg;
   if (constant.kind === 'int' && expr.name === 'timestamp') {
@@ -109,10 +129,6 @@ export function children(expr: Expr): readonly Expr[] {
 /** Calls whose arguments may be lists of unlike elements, however deep they are in them. */
 const EXEMPT: ReadonlySet<string> = new Set(['format']);
 
-/** Whether literals may stand beside each other: of one type, or of one that is not known. */
-const alike = (a: CelType, b: CelType): boolean =>
-  new Substitution().assignable(a, b) || new Substitution().assignable(b, a);
-
 class LiteralTypes {
   private readonly checked: Checked;
   private readonly issues: CelIssue[];
@@ -129,7 +145,7 @@ class LiteralTypes {
 
   /** Whether `type` is as the ones before it; says so at `expr` where it is not. */
   private fits(expr: Expr, before: CelType | undefined, type: CelType): boolean {
-    if (before === undefined || alike(before, type)) return true;
+    if (before === undefined || before.equals(type)) return true;
     this.issues.push({
       offset: expr.offset,
       message: `expected type '${before.toString()}' but found '${type.toString()}'`,

@@ -180,7 +180,8 @@ export class ListBuilder extends CelList {
   }
 }
 
-export type MapKey = string | boolean | bigint | Uint;
+/** A literal of a map can have doubles and null as keys, which no data has. */
+export type MapKey = string | boolean | bigint | Uint | number | null;
 
 export abstract class CelMap {
   abstract readonly size: number;
@@ -190,12 +191,21 @@ export abstract class CelMap {
 }
 
 /** What a key is found by: ints and uints of one value are one key. */
-function keyIdentity(key: Value): string | boolean | bigint | undefined {
-  if (typeof key === 'string' || typeof key === 'boolean' || typeof key === 'bigint') return key;
-  if (key instanceof Uint) return key.value;
-  if (typeof key === 'number' && Number.isInteger(key)) return BigInt(key);
-  return undefined;
+function keyIdentity(key: Value): KeyIdentity | undefined {
+  switch (typeof key) {
+    case 'string':
+    case 'boolean':
+    case 'bigint':
+      return key;
+    case 'number':
+      return Number.isInteger(key) ? BigInt(key) : key;
+    default:
+  }
+  if (key === null) return key;
+  return key instanceof Uint ? key.value : undefined;
 }
+
+type KeyIdentity = string | boolean | bigint | number | null;
 
 interface Entry {
   readonly key: MapKey;
@@ -203,7 +213,7 @@ interface Entry {
 }
 
 export class EntryMap extends CelMap {
-  private readonly entries: Map<string | boolean | bigint, Entry> = new Map();
+  private readonly entries: Map<KeyIdentity, Entry> = new Map();
 
   override get size(): number {
     return this.entries.size;
@@ -213,6 +223,14 @@ export class EntryMap extends CelMap {
   insert(key: Value, value: Value): boolean {
     const identity = keyIdentity(key);
     if (identity === undefined || !isMapKey(key) || this.entries.has(identity)) return false;
+    this.entries.set(identity, { key, value });
+    return true;
+  }
+
+  /** The same, in place of what the key had. False when it is none. */
+  set(key: Value, value: Value): boolean {
+    const identity = keyIdentity(key);
+    if (identity === undefined || !isMapKey(key)) return false;
     this.entries.set(identity, { key, value });
     return true;
   }
@@ -235,6 +253,8 @@ function isMapKey(value: Value): value is MapKey {
     typeof value === 'string' ||
     typeof value === 'boolean' ||
     typeof value === 'bigint' ||
+    typeof value === 'number' ||
+    value === null ||
     value instanceof Uint
   );
 }
@@ -432,7 +452,7 @@ export function stringSize(text: string): number {
 }
 
 /** What the cost of a call takes a value's size for: 1 for what has none. */
-export function costSize(value: Value): number {
+export function costSize(value: Result): number {
   if (typeof value === 'string') return stringSize(value);
   if (value instanceof CelList || value instanceof CelMap) return value.size;
   if (value instanceof Uint8Array) return value.length;
