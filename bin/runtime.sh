@@ -1,4 +1,4 @@
-# Sourced by the executables beside it: sets `node` (the one the bootstrap chose: version 22 or newer), `heap`
+# Sourced by the executables beside it: sets `node` (the one the bootstrap chose: version 22.15 or newer), `heap`
 # (75 % of memory in MiB) and `thrift`, what a server adds to it. Needs nothing but PATH, and starts no other program.
 node=
 if [ -r "$root/node_modules/.keelson-node" ]; then

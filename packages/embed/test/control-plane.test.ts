@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
   startControlPlane,
+  useControlPlane,
   type ControlPlane,
   type ControlPlaneOptions,
   type KubeConfig,
@@ -135,5 +136,45 @@ describe('refusals, with nothing left', () => {
     ['a file that is not there', ['--token-auth-file=x'], 'open x: no such file or directory'],
   ])('%s', async (_name, flags, message) => {
     await expect(startControlPlane({ flags })).rejects.toThrow(message);
+  });
+
+  test.each<[string, object, string]>([
+    [
+      'an option that is not there',
+      { dsk: 'memory' },
+      'there is no option "dsk"; there are nodes, disk, port, flags, admission, controllers, logger, clock, readyTimeoutMs',
+    ],
+    [
+      'three members',
+      { nodes: 3 },
+      'nodes is 1 in a process, not 3: "keelson up" starts three members as processes',
+    ],
+    ['a folder that is a text', { disk: './data' }, `disk is 'memory' or { path: FOLDER }, not "./data"`],
+    [
+      'another store',
+      { flags: ['--etcd-servers=http://127.0.0.1:2379'] },
+      '--etcd-servers=http://127.0.0.1:2379 cannot be: the store is in the process, and disk says where it keeps',
+    ],
+  ])('%s', async (_name, options, message) => {
+    await expect(startControlPlane(options)).rejects.toThrow(`startControlPlane: ${message}`);
+  });
+});
+
+describe('hooks of test runners', () => {
+  const recorded = (): { readonly calls: unknown[][]; hook: (...args: unknown[]) => void } => {
+    const calls: unknown[][] = [];
+    return { calls, hook: (...args) => void calls.push(args.slice(1)) };
+  };
+
+  test('those of jest and vitest get more time than a control plane has to be ready, to start and to end', () => {
+    const [before, after] = [recorded(), recorded()];
+    useControlPlane({ beforeAll: before.hook, afterAll: after.hook }, { readyTimeoutMs: 20_000 });
+    expect([before.calls, after.calls]).toEqual([[[35_000]], [[35_000]]]);
+  });
+
+  test('those of node:test, whose second argument is another, get none', () => {
+    const [before, after] = [recorded(), recorded()];
+    useControlPlane({ before: before.hook, after: after.hook });
+    expect([before.calls, after.calls]).toEqual([[[]], [[]]]);
   });
 });

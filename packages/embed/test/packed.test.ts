@@ -69,10 +69,16 @@ beforeAll(() => {
   if (!built) return;
   const packed = path.join(modules, '@keelson/embed');
   mkdirSync(path.dirname(packed), { recursive: true });
-  const made = spawnSync(process.execPath, [path.join(ROOT, 'packages/embed/pack.mjs'), packed], {
+  const pack = path.join(ROOT, 'packages/embed/pack.mjs');
+  const made = spawnSync(process.execPath, [pack, '--tarball', folder], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(made.stderr);
+  // As npm install unpacks it.
+  const [tarball = ''] = made.stdout.split('\n');
+  mkdirSync(packed);
+  const unpacked = spawnSync('tar', ['xzf', tarball, '-C', packed, '--strip-components=1'], {
     encoding: 'utf8',
   });
-  if (made.status !== 0) throw new Error(made.stderr);
+  if (unpacked.status !== 0) throw new Error(unpacked.stderr);
   const { dependencies } = JSON.parse(readFileSync(path.join(packed, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;
   };
@@ -119,6 +125,18 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
   test.each(['required.cjs', 'imported.mjs'])('node --test %s', (file) => {
     const { code, said } = run('--test', file);
     expect([code, said]).toEqual([0, expect.stringMatching(/pass 1\b/)]);
+  });
+
+  test.each(['required.cjs', 'imported.mjs'])('%s with a Node that is too old is told so', (file) => {
+    write(
+      'older.cjs',
+      `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.14.0' } });\n`,
+    );
+    const { code, said } = run('--require', './older.cjs', file);
+    expect([code, said]).toEqual([
+      1,
+      expect.stringContaining('Error: @keelson/embed needs Node 22.15 or newer; this is 22.14.0'),
+    ]);
   });
 
   test('jest, plain CommonJS and without flags', () => {
