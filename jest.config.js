@@ -22,6 +22,9 @@ export default {
   maxWorkers: 2,
   // A worker keeps what each file's modules leave behind; two of them must fit beside the servers of the tests.
   workerIdleMemoryLimit: '1.5GB',
+  // A worker of that size needs a third of a second to end by itself, and more than jest's half where others want the
+  // processor: a test that leaves a handle is told of all the same.
+  workerGracefulExitTimeout: 15_000,
   testSequencer: '<rootDir>/scripts/slow-first.mjs',
   // Of tests and hooks that set none: three times what the slowest takes on a machine with ten times the load.
   testTimeout: 180_000,

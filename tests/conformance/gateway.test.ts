@@ -5,7 +5,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { startEtcd } from '../../packages/cli/test/etcd-process.ts';
+import { startEtcd } from '../../packages/base/test/etcd-process.ts';
 import { ETCDCTL, KEELSON_ETCD, REFERENCE_ETCD, missingServer } from '../harness/binaries.ts';
 import { freePorts } from '../../packages/base/test/free-ports.ts';
 import { waitUntil } from '../harness/waiting.ts';
@@ -60,7 +60,7 @@ function etcdctl(endpoint: string, ...words: string[]): string {
 
 /** What a gateway did and said. */
 async function story(binary: string): Promise<unknown> {
-  const member = await startEtcd(await freePorts(2));
+  const member = await startEtcd();
   open.push(() => member.stop());
   const [port, absent] = await freePorts(2);
   const endpoint = `127.0.0.1:${port}`;

@@ -1,10 +1,10 @@
 /** API servers for kubectl to talk to: one in this process over our own store, and one as a process over a real etcd. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startControlPlane } from '@keelson/embed';
+import { freePorts } from '../../packages/base/test/free-ports.ts';
 import { REFERENCE_ETCD } from '../harness/binaries.ts';
 import { HopelessError, waitUntil } from '../harness/waiting.ts';
 
@@ -31,7 +31,7 @@ export function apiserverMissing(): string | undefined {
 
 /** Debian's etcd with `keelson apiserver` on it, its loops included. */
 export async function startApiserverOnEtcd(home: string): Promise<ApiTarget> {
-  const [client, peer, secure] = await Promise.all([freePort(), freePort(), freePort()]);
+  const [client, peer, secure] = await freePorts(3);
   const started: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
     // The server first: what it says last it still says to its store.
@@ -87,17 +87,5 @@ function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   return new Promise((resolve) => {
     child.once('exit', () => resolve());
     child.kill(signal);
-  });
-}
-
-/** One that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: 0 }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
   });
 }

@@ -5,10 +5,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../packages/base/test/free-ports.ts';
 import { Kubectl, kubectlsOf, type KubectlResult } from '../harness/kubectl.ts';
 import { HopelessError, waitUntil } from '../harness/waiting.ts';
 import { apiserverMissing } from './kubectl-targets.ts';
@@ -52,27 +52,6 @@ class Run {
   }
 }
 
-/** A port with the one behind it and the twentieth free a moment ago. */
-async function freeBase(): Promise<number> {
-  for (;;) {
-    const first = await listen(0);
-    const address = first.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const others = await Promise.allSettled([listen(port + 1), listen(port + 20)]);
-    const servers = others.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    await Promise.all([first, ...servers].map((server) => new Promise((resolve) => server.close(resolve))));
-    if (servers.length === 2) return port;
-  }
-}
-
-function listen(port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port }, () => resolve(server));
-  });
-}
-
 if (binary === undefined || why !== undefined) {
   test.skip(`kubectl on keelson up (${why})`, () => {});
 } else {
@@ -88,7 +67,7 @@ if (binary === undefined || why !== undefined) {
     beforeAll(async () => {
       home = mkdtempSync(path.join(tmpdir(), 'keelson-kubectl-up-'));
       dataDir = path.join(home, 'data');
-      basePort = await freeBase();
+      basePort = await freePort(1, 20);
     });
 
     afterAll(async () => {

@@ -2,15 +2,16 @@
 
 import { test } from '@jest/globals';
 
-import { Etcd, etcdVersion } from '../../client/test/etcd.ts';
+import { ETCD_VERSION } from '../../base/test/etcd-process.ts';
+import { Etcd } from '../../client/test/etcd.ts';
 import { versionsReportProgress } from '../src/storage/etcd-features.ts';
 import { overClient } from './contract/etcd-backend.ts';
 import { storageContract } from './contract/storage-contract.ts';
 
-if (etcdVersion === undefined) {
+if (ETCD_VERSION === undefined) {
   test.skip('storage contract: etcd (needs an installed etcd)', () => undefined);
 } else {
-  const version = etcdVersion;
+  const version = ETCD_VERSION;
   storageContract(`etcd ${version}`, async () => {
     const etcd = await Etcd.start();
     return overClient(etcd.client(), versionsReportProgress([version]), () => etcd.stop());

@@ -10,19 +10,32 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const LOWEST = 20_000;
-const HIGHEST = 32_000;
+const HIGHEST = 30_000;
+const ATTEMPTS = 1_000;
 /** A file for each port that was given out, with the process it belongs to as long as that one lives. */
 const TAKEN = path.join(tmpdir(), `keelson-ports-${process.getuid?.() ?? 0}`);
 
 /** @returns `count` different ports nobody listened on a moment ago, and nobody else is given before this process ends */
 export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>();
-  for (let attempt = 0; found.size < count; attempt++) {
-    if (attempt > 1000) throw new Error(`no ${count} free ports in ${LOWEST}-${HIGHEST}`);
-    const port = randomInt(LOWEST, HIGHEST);
-    if (!found.has(port) && reserve(port) && (await isFree(port))) found.add(port);
-  }
+  while (found.size < count) found.add(await freePort());
   return [...found];
+}
+
+/** @returns one that is free as those are, together with those that stand so far behind it; default none */
+export async function freePort(...behind: readonly number[]): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = randomInt(LOWEST, HIGHEST);
+    if (await areFree([port, ...behind.map((distance) => port + distance)])) return port;
+  }
+  throw new Error(`no free ports in ${LOWEST}-${HIGHEST}`);
+}
+
+async function areFree(ports: readonly number[]): Promise<boolean> {
+  for (const port of ports) {
+    if (!reserve(port) || !(await isFree(port)) || ownerOf(port) !== process.pid) return false;
+  }
+  return true;
 }
 
 function isFree(port: number): Promise<boolean> {
@@ -35,24 +48,34 @@ function isFree(port: number): Promise<boolean> {
 
 /** Also among processes that look for ports at the same time: what is free now may be another's in a moment. */
 function reserve(port: number): boolean {
-  const file = path.join(TAKEN, String(port));
   mkdirSync(TAKEN, { recursive: true });
   for (const last of [false, true]) {
     try {
-      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      writeFileSync(fileOf(port), String(process.pid), { flag: 'wx' });
       return true;
     } catch {
-      if (last || lives(file)) return false;
-      rmSync(file, { force: true });
+      if (last || lives(ownerOf(port))) return false;
+      rmSync(fileOf(port), { force: true });
     }
   }
   return false;
 }
 
-/** Whether the process that a port was given to is still there. */
-function lives(file: string): boolean {
+const fileOf = (port: number): string => path.join(TAKEN, String(port));
+
+/** Asked once more behind the look at the port: two that find a dead one's file at once may both have replaced it. */
+function ownerOf(port: number): number | undefined {
   try {
-    const pid = Number(readFileSync(file, 'utf8'));
+    return Number(readFileSync(fileOf(port), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the process that a port was given to is still there; it may be about to write who it is. */
+function lives(pid: number | undefined): boolean {
+  if (pid === undefined) return false;
+  try {
     return pid === 0 || process.kill(pid, 0);
   } catch {
     return false;

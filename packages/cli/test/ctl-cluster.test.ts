@@ -13,7 +13,7 @@ import { createClient } from '@keelson/client';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { run } from '../src/cli.ts';
 import { capture, type Captured } from './capture.ts';
-import { HAS_ETCD, startEtcd, type EtcdProcess } from './etcd-process.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../base/test/etcd-process.ts';
 import { freePorts } from '../../base/test/free-ports.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'keelson-ctl-'));
@@ -40,7 +40,7 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
   let etcd: EtcdProcess;
   let at: string;
   beforeAll(async () => {
-    etcd = await startEtcd(await freePorts(2));
+    etcd = await startEtcd();
     at = etcd.endpoint;
   });
   afterAll(() => etcd.stop());
@@ -131,7 +131,7 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
   });
 
   test('make-mirror copies what is there and follows', async () => {
-    const other = await startEtcd(await freePorts(2));
+    const other = await startEtcd();
     try {
       const source = createClient({ endpoints: [at] });
       const target = createClient({ endpoints: [other.endpoint] });
@@ -170,12 +170,14 @@ difference(HAS_ETCD ? 'at a real etcd' : 'at a real etcd (skipped: no etcd and e
     const authority = new TestAuthority();
     const server = authority.issue('server');
     const mirrorer = authority.issue('client');
-    const other = await startEtcd(await freePorts(2), [
-      `--cert-file=${server.certFile}`,
-      `--key-file=${server.keyFile}`,
-      `--trusted-ca-file=${authority.caFile}`,
-      '--client-cert-auth',
-    ]);
+    const other = await startEtcd({
+      tls: [
+        `--cert-file=${server.certFile}`,
+        `--key-file=${server.keyFile}`,
+        `--trusted-ca-file=${authority.caFile}`,
+        '--client-cert-auth',
+      ],
+    });
     const secured = [
       `--cacert=${authority.caFile}`,
       `--cert=${mirrorer.certFile}`,

@@ -7,8 +7,7 @@ import { discoveredEndpoints, type SrvResolver } from '../src/ctl/discovery.ts';
 import { GLOBAL_FLAGS } from '../src/ctl/globals.ts';
 import { parseFlags } from '../src/flags.ts';
 import { capture } from './capture.ts';
-import { HAS_ETCD, startEtcd, type EtcdProcess } from './etcd-process.ts';
-import { freePorts } from '../../base/test/free-ports.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../base/test/etcd-process.ts';
 
 const authority = new TestAuthority();
 const stranger = new TestAuthority('stranger');
@@ -108,12 +107,14 @@ if (!HAS_ETCD) {
   describe('at an etcd that asks for certificates', () => {
     let etcd: EtcdProcess;
     beforeAll(async () => {
-      etcd = await startEtcd(await freePorts(2), [
-        `--cert-file=${server.certFile}`,
-        `--key-file=${server.keyFile}`,
-        `--trusted-ca-file=${authority.caFile}`,
-        '--client-cert-auth',
-      ]);
+      etcd = await startEtcd({
+        tls: [
+          `--cert-file=${server.certFile}`,
+          `--key-file=${server.keyFile}`,
+          `--trusted-ca-file=${authority.caFile}`,
+          '--client-cert-auth',
+        ],
+      });
     });
     afterAll(() => etcd.stop());
 

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { run } from '../src/cli.ts';
 import { capture } from './capture.ts';
-import { HAS_ETCD, startEtcd, type EtcdProcess } from './etcd-process.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../base/test/etcd-process.ts';
 import { SCRIPT, type Step } from './ctl-script.ts';
 import { freePorts } from '../../base/test/free-ports.ts';
 
@@ -144,7 +144,7 @@ difference(HAS_ETCD ? 'ctl and etcdctl' : 'ctl and etcdctl (skipped: no etcd and
   beforeAll(async () => {
     const ports = await freePorts(2);
     for (const runner of [runEtcdctl, runOurs]) {
-      const etcd: EtcdProcess = await startEtcd(ports);
+      const etcd: EtcdProcess = await startEtcd({ ports });
       try {
         const outcomes = await converse(runner, etcd.endpoint);
         if (runner === runOurs) ours = outcomes;
@@ -173,7 +173,7 @@ difference(HAS_ETCD ? 'ctl and etcdctl' : 'ctl and etcdctl (skipped: no etcd and
 difference(HAS_ETCD ? 'ctl alone' : 'ctl alone (skipped: no etcd and etcdctl on PATH)', () => {
   let etcd: EtcdProcess | undefined;
   beforeAll(async () => {
-    etcd = await startEtcd(await freePorts(2));
+    etcd = await startEtcd();
   });
   afterAll(async () => {
     await etcd?.stop();

@@ -13,8 +13,7 @@ import { parseServerConfig, realWorld, StoreServer } from '@keelson/store';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { run } from '../src/cli.ts';
 import { capture } from './capture.ts';
-import { HAS_ETCD, startEtcd } from './etcd-process.ts';
-import { freePorts } from '../../base/test/free-ports.ts';
+import { HAS_ETCD, startEtcd } from '../../base/test/etcd-process.ts';
 
 interface Outcome {
   readonly code: number;
@@ -290,7 +289,7 @@ describe('calls that say nothing', () => {
   });
 
   (HAS_ETCD ? test : test.skip)('a real etcd has no such service (needs etcd on the path)', async () => {
-    const etcd = await startEtcd(await freePorts(2));
+    const etcd = await startEtcd();
     try {
       const outcome = await snapshot(
         'save',

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from '@keelson/base';
+import { freePort } from '../../base/test/free-ports.ts';
 import { parseObject } from '../src/plain.ts';
 import type { Probe } from '../src/up/probe.ts';
 import { runUp } from '../src/up/up.ts';
@@ -69,7 +70,7 @@ const running: { captured: Captured; ended: Promise<number> }[] = [];
 
 beforeEach(async () => {
   directory = mkdtempSync(path.join(tmpdir(), 'keelson-up-test-'));
-  basePort = await freePorts(6);
+  basePort = await freeRow(6);
 });
 
 afterEach(async () => {
@@ -81,19 +82,9 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** The first of so many ports in a row that were free a moment ago. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const first = await listening(0);
-    const { port } = addressOf(first);
-    const others = await Promise.allSettled(
-      Array.from({ length: count - 1 }, (_, index) => listening(port + 1 + index)),
-    );
-    const servers = others.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    await Promise.all([first, ...servers].map((server) => new Promise((resolve) => server.close(resolve))));
-    if (servers.length === count - 1) return port;
-  }
-}
+/** The first of so many free ports in a row. */
+const freeRow = (count: number): Promise<number> =>
+  freePort(...Array.from({ length: count - 1 }, (_, index) => index + 1));
 
 function listening(port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
@@ -101,12 +92,6 @@ function listening(port: number): Promise<Server> {
     server.once('error', reject);
     server.listen({ host: '127.0.0.1', port }, () => resolve(server));
   });
-}
-
-function addressOf(server: Server): { port: number } {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('not listening');
-  return address;
 }
 
 /** Starts `up` and waits until it is ready. */
@@ -279,7 +264,7 @@ describe('a run', () => {
 
 describe('with an API server', () => {
   beforeEach(async () => {
-    basePort = await freePorts(21);
+    basePort = await freeRow(21);
     frontIsWell = () => true;
   });
 

@@ -14,7 +14,7 @@ import { inProcessChannel } from '@keelson/rpc';
 import { parseServerConfig, realWorld, StoreServer } from '@keelson/store';
 import { run } from '../src/cli.ts';
 import { capture } from './capture.ts';
-import { HAS_ETCD } from './etcd-process.ts';
+import { HAS_ETCD } from '../../base/test/etcd-process.ts';
 
 interface Outcome {
   readonly code: number;

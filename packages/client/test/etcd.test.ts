@@ -3,11 +3,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createHash } from 'node:crypto';
 import { compare, op, text, EtcdError, type CasCondition, type Client } from '@keelson/client';
 import { StatusCode } from '@keelson/rpc';
-import { Etcd, etcdVersion } from './etcd.ts';
+import { ETCD_VERSION } from '../../base/test/etcd-process.ts';
+import { Etcd } from './etcd.ts';
 import { freePorts } from '../../base/test/free-ports.ts';
 
-const suite = etcdVersion === undefined ? describe.skip : describe;
-const note = etcdVersion === undefined ? 'skipped: no etcd is installed' : `etcd ${etcdVersion}`;
+const suite = ETCD_VERSION === undefined ? describe.skip : describe;
+const note = ETCD_VERSION === undefined ? 'skipped: no etcd is installed' : `etcd ${ETCD_VERSION}`;
 
 async function failure(promise: Promise<unknown>): Promise<EtcdError> {
   try {
@@ -403,7 +404,7 @@ suite(`a real server (${note})`, () => {
 
     test('status, hashes, defragmentation', async () => {
       const status = await client.maintenance.status({ endpoint: etcd.endpoint });
-      expect(status.version).toBe(etcdVersion);
+      expect(status.version).toBe(ETCD_VERSION);
       expect(status.leader).toBe(status.header?.memberId);
       expect(status.dbSize).toBeGreaterThan(0);
       const { header } = await client.kv.put(`${base}a`, 'x');
@@ -449,7 +450,7 @@ suite(`a real server (${note})`, () => {
       expect((await failure(client.maintenance.moveLeader(1n))).message).toBe(
         'etcdserver: bad leader transferee',
       );
-      if (etcdVersion?.startsWith('3.4') === true) {
+      if (ETCD_VERSION?.startsWith('3.4') === true) {
         expect((await failure(client.maintenance.downgrade('VALIDATE', '3.3.0'))).code).toBe(
           StatusCode.Unimplemented,
         );

@@ -1,101 +1,44 @@
-/**
- * A real etcd for tests: started on loopback and free ports with a temporary data directory, killed and
- * started again at will. Where no etcd is installed the suites skip visibly.
- */
+/** A real etcd for tests of the client: killed and started again at will, with the same ports and data. */
 /// <reference types="node" />
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient, type Client } from '@keelson/client';
-import { freePorts } from '../../base/test/free-ports.ts';
+import { startEtcd, type EtcdProcess } from '../../base/test/etcd-process.ts';
 
-const ETCD = process.env['ETCD_BIN'] ?? 'etcd';
-
-const START_ATTEMPTS = 3;
-
-/** The installed etcd's version, or undefined: then tests that need it are skipped. */
-export const etcdVersion: string | undefined = /etcd Version: (\S+)/.exec(
-  spawnSync(ETCD, ['--version'], { encoding: 'utf8' }).stdout ?? '',
-)?.[1];
+const NAME = 'm1';
 
 export class Etcd {
-  readonly clientPort: number;
-  private readonly peerPort: number;
   private readonly folder: string;
   private readonly flags: readonly string[];
-  private running: ReturnType<typeof spawn> | undefined = undefined;
+  private process: EtcdProcess;
 
-  private constructor(clientPort: number, peerPort: number, flags: readonly string[]) {
-    this.clientPort = clientPort;
-    this.peerPort = peerPort;
-    this.folder = mkdtempSync(join(tmpdir(), 'keelson-client-'));
+  private constructor(folder: string, flags: readonly string[], process: EtcdProcess) {
+    this.folder = folder;
     this.flags = flags;
+    this.process = process;
   }
 
   static async start(...flags: string[]): Promise<Etcd> {
-    for (let attempt = 1; ; attempt++) {
-      const [clientPort = 0, peerPort = 0] = await freePorts(2);
-      const etcd = new Etcd(clientPort, peerPort, flags);
-      try {
-        await etcd.run();
-        return etcd;
-      } catch (error) {
-        await etcd.stop();
-        // Another process may have taken a port between looking and listening.
-        if (attempt === START_ATTEMPTS) throw error;
-      }
-    }
+    const folder = mkdtempSync(join(tmpdir(), 'keelson-client-'));
+    const process = await startEtcd({ name: NAME, dataDir: join(folder, 'data'), flags });
+    return new Etcd(folder, flags, process);
   }
 
   get endpoint(): string {
-    return `127.0.0.1:${this.clientPort}`;
+    return this.process.endpoint;
   }
 
-  /** Starts the process on the same ports and data, and waits until it answers. */
+  /** Starts it again on the same ports and data, and waits until it serves. */
   async run(): Promise<void> {
-    const client = `http://${this.endpoint}`;
-    const peer = `http://127.0.0.1:${this.peerPort}`;
-    const flags = {
-      name: 'm1',
-      'data-dir': join(this.folder, 'data'),
-      logger: 'zap',
-      'log-level': 'error',
-      'listen-client-urls': client,
-      'advertise-client-urls': client,
-      'listen-peer-urls': peer,
-      'initial-advertise-peer-urls': peer,
-      'initial-cluster': `m1=${peer}`,
-      // A member on its own elects itself: the sooner the better for a test.
-      'heartbeat-interval': '20',
-      'election-timeout': '200',
-    };
-    const list = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    const running = spawn(ETCD, [...list, ...this.flags], { stdio: 'ignore' });
-    this.running = running;
-    const probe = createClient({ endpoints: [this.endpoint], requestTimeoutMs: 20_000 });
-    const ended = new AbortController();
-    const exit = once(running, 'exit', ended).then(
-      () => Promise.reject(new Error(`etcd ended before it answered at ${this.endpoint}`)),
-      () => {},
-    );
-    try {
-      await Promise.race([probe.kv.get('probe'), exit]);
-    } finally {
-      ended.abort();
-      probe.close();
-    }
+    const { ports } = this.process;
+    const dataDir = join(this.folder, 'data');
+    this.process = await startEtcd({ name: NAME, ports, dataDir, flags: this.flags });
   }
 
   /** SIGKILL: nothing is said, nothing is flushed. */
-  async kill(): Promise<void> {
-    const running = this.running;
-    this.running = undefined;
-    if (running === undefined || running.exitCode !== null) return;
-    const exited = once(running, 'exit');
-    running.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return this.process.stop();
   }
 
   async stop(): Promise<void> {

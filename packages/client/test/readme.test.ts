@@ -1,11 +1,12 @@
 /** The README's snippets run against a real etcd, and print what they say they print. */
 import { expect, test } from '@jest/globals';
 import { runSnippets } from '../../rpc/test/readme.ts';
-import { Etcd, etcdVersion } from './etcd.ts';
+import { ETCD_VERSION } from '../../base/test/etcd-process.ts';
+import { Etcd } from './etcd.ts';
 
-const name = etcdVersion === undefined ? 'README (skipped: no etcd is installed)' : 'README';
+const name = ETCD_VERSION === undefined ? 'README (skipped: no etcd is installed)' : 'README';
 
-(etcdVersion === undefined ? test.skip : test)(name, async () => {
+(ETCD_VERSION === undefined ? test.skip : test)(name, async () => {
   const etcd = await Etcd.start();
   try {
     const runs = await runSnippets(new URL('../README.md', import.meta.url), (code) =>

@@ -17,11 +17,12 @@ import {
   type Client,
   type Event,
 } from '@keelson/client';
-import { Etcd, etcdVersion } from './etcd.ts';
+import { ETCD_VERSION } from '../../base/test/etcd-process.ts';
+import { Etcd } from './etcd.ts';
 import { PausableClock } from './pausable-clock.ts';
 
-const suite = etcdVersion === undefined ? describe.skip : describe;
-const note = etcdVersion === undefined ? 'skipped: no etcd is installed' : `etcd ${etcdVersion}`;
+const suite = ETCD_VERSION === undefined ? describe.skip : describe;
+const note = ETCD_VERSION === undefined ? 'skipped: no etcd is installed' : `etcd ${ETCD_VERSION}`;
 
 suite(`recipes (${note})`, () => {
   let etcd: Etcd;

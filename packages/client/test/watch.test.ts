@@ -1,11 +1,12 @@
 /** Watches against a real etcd: order, resume across restarts, compaction, slow readers, many at once. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { WatchCompactedError, type Client, type Event, type WatchBatch, type Watcher } from '@keelson/client';
-import { Etcd, etcdVersion } from './etcd.ts';
+import { ETCD_VERSION } from '../../base/test/etcd-process.ts';
+import { Etcd } from './etcd.ts';
 import { freePorts } from '../../base/test/free-ports.ts';
 
-const suite = etcdVersion === undefined ? describe.skip : describe;
-const note = etcdVersion === undefined ? 'skipped: no etcd is installed' : `etcd ${etcdVersion}`;
+const suite = ETCD_VERSION === undefined ? describe.skip : describe;
+const note = ETCD_VERSION === undefined ? 'skipped: no etcd is installed' : `etcd ${ETCD_VERSION}`;
 
 const cleanup: (() => unknown)[] = [];
 afterEach(async () => {

@@ -7,10 +7,10 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../../base/test/free-ports.ts';
 import { startControlPlane } from '../src/index.ts';
 import { kubeConfigOf } from '../src/kube-config.ts';
 
@@ -39,14 +39,6 @@ export const built =
   existsSync(path.join(ROOT, 'packages/apiserver/dist/main.js')) &&
   existsSync(path.join(ROOT, 'packages/store/dist/main.js')) &&
   existsSync(path.join(ROOT, 'node_modules/.keelson-node'));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 function statusOf(url: string): Promise<number> {
   return new Promise((resolve) => {
@@ -79,7 +71,7 @@ export async function asEnvtest(): Promise<Cluster> {
   const own = serving.server('apiserver', ['127.0.0.1', 'localhost'], now);
   file('apiserver.crt', own.certificate);
   file('apiserver.key', own.key);
-  const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
+  const [client, peer, port] = await freePorts(3);
   const store = spawn(
     ETCD,
     [

@@ -1,7 +1,7 @@
 /** Help, refusals and exit codes of the commands beside those of a real etcd. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
-import { HAS_ETCD } from '../../cli/test/etcd-process.ts';
+import { HAS_ETCD } from '../../base/test/etcd-process.ts';
 import { runProxy } from '../src/commands.ts';
 import { CapturedIo } from './captured-io.ts';
 

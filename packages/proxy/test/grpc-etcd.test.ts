@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { makeCertificate } from '@keelson/store';
 import { until } from '../../base/test/until.ts';
-import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../cli/test/etcd-process.ts';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../base/test/etcd-process.ts';
 import { TestAuthority } from '../../store/test/tls-fixtures.ts';
 import { CapturedIo } from './captured-io.ts';
 import { channelTo, closeAll, get, put, startProxy } from './grpc-harness.ts';
@@ -25,7 +25,7 @@ const real = HAS_ETCD ? describe : describe.skip;
 const named = (text: string): string => (HAS_ETCD ? text : `${text} (skipped: no etcd and etcdctl on PATH)`);
 
 async function etcd(): Promise<EtcdProcess> {
-  const started = await startEtcd(await freePorts(2));
+  const started = await startEtcd();
   open.push(() => started.stop());
   return started;
 }
@@ -277,12 +277,14 @@ real(named('our proxy before a real etcd'), () => {
           authority.certified,
         ),
       );
-      const member = await startEtcd(await freePorts(2), [
-        `--cert-file=${certFile}`,
-        `--key-file=${keyFile}`,
-        `--trusted-ca-file=${authority.caFile}`,
-        '--client-cert-auth',
-      ]);
+      const member = await startEtcd({
+        tls: [
+          `--cert-file=${certFile}`,
+          `--key-file=${keyFile}`,
+          `--trusted-ca-file=${authority.caFile}`,
+          '--client-cert-auth',
+        ],
+      });
       open.push(() => member.stop());
       const port = Number(member.endpoint.split(':')[1]);
       const ca = `--cacert=${authority.caFile}`;

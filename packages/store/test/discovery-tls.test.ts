@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { createClient, type Client } from '@keelson/client';
-import { HAS_ETCD, startEtcd } from '../../cli/test/etcd-process.ts';
+import { HAS_ETCD, startEtcd } from '../../base/test/etcd-process.ts';
 import { defaultServerConfig, parseServerConfig } from '../src/config/config.ts';
 import type { ServerConfig } from '../src/config/flag-table.ts';
 import { RegistryClient } from '../src/discovery/registry-client.ts';
@@ -13,7 +13,6 @@ import { StoreServer } from '../src/server.ts';
 import { realWorld } from '../src/world.ts';
 import { MemberCluster } from './members.ts';
 import { TestAuthority, type Issued } from './tls-fixtures.ts';
-import { freePorts } from '../../base/test/free-ports.ts';
 
 let authority: TestAuthority;
 let service: Issued;
@@ -41,7 +40,7 @@ function serviceFlags(): string[] {
 
 /** @returns "127.0.0.1:port" */
 async function real(): Promise<string> {
-  const etcd = await startEtcd(await freePorts(2), [...serviceFlags(), '--client-cert-auth']);
+  const etcd = await startEtcd({ tls: [...serviceFlags(), '--client-cert-auth'] });
   open.push(() => etcd.stop());
   return etcd.endpoint;
 }

@@ -4,55 +4,14 @@
  * CHANGED says how and why, and each row must occur.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
-import { until } from '../../base/test/until.ts';
 import { ask, LineStream, type Answer } from './http-calls.ts';
-import { installedEtcd } from './peer/etcd.ts';
 import { serving, stopServing, type Serving } from './serving.ts';
-import { freePorts } from '../../base/test/free-ports.ts';
+import { ETCD_VERSION, startEtcd, type EtcdProcess } from '../../base/test/etcd-process.ts';
 
-const version = installedEtcd();
-const beside = version === undefined ? describe.skip : describe;
-const title = version === undefined ? 'SKIPPED, no etcd is installed' : `etcd ${version}`;
-
-interface Etcd {
-  readonly url: string;
-  readonly process: ChildProcess;
-  readonly directory: string;
-}
-
-async function startEtcd(): Promise<Etcd> {
-  const directory = await mkdtemp(join(tmpdir(), 'keelson-gateway-'));
-  const [url, peer] = (await freePorts(2)).map((port) => `http://127.0.0.1:${port}`);
-  const child = spawn(
-    'etcd',
-    [
-      '--name=m1',
-      `--data-dir=${directory}`,
-      `--listen-client-urls=${url}`,
-      `--advertise-client-urls=${url}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=m1=${peer}`,
-      '--logger=zap',
-      '--log-outputs=stderr',
-    ],
-    { stdio: 'ignore' },
-  );
-  await until(
-    () =>
-      ask(`${url}/health`).then(
-        ({ body }) => body.includes('true'),
-        () => false,
-      ),
-    'etcd to serve',
-  );
-  return { url, process: child, directory };
-}
+const beside = ETCD_VERSION === undefined ? describe.skip : describe;
+const title = ETCD_VERSION === undefined ? 'SKIPPED, no etcd is installed' : `etcd ${ETCD_VERSION}`;
 
 interface Step {
   readonly path: string;
@@ -246,21 +205,16 @@ function normalised({ status, headers, body }: Answer): Told {
 }
 
 beside(`beside ${title}`, () => {
-  let etcd: Etcd | undefined;
+  let etcd: EtcdProcess | undefined;
   let ours: Serving;
 
   beforeAll(async () => {
-    [etcd, ours] = await Promise.all([startEtcd(), serving()]);
+    [etcd, ours] = await Promise.all([startEtcd({ name: 'm1' }), serving()]);
   });
 
   afterAll(async () => {
     await stopServing();
-    if (etcd === undefined) return;
-    const { process: child, directory } = etcd;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await gone;
-    await rm(directory, { recursive: true, force: true });
+    await etcd?.stop();
   });
 
   test(`${STEPS.length} requests are answered alike, but for what 3.7 changed`, async () => {

@@ -6,14 +6,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@keelson/base';
 import { createClient, op, type Client } from '@keelson/client';
 import { etcdserverpb, services } from '@keelson/proto';
 import { nativeChannel } from '@keelson/rpc';
+import { freePorts } from '../../base/test/free-ports.ts';
 import { until } from '../../base/test/until.ts';
 import { parseServerConfig } from '../src/config/config.ts';
 import { StoreServer } from '../src/server.ts';
@@ -27,13 +26,7 @@ let peerPorts: number[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'keelson-large-'));
-  const probes = Array.from({ length: MEMBERS }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(probes.map((probe) => once(probe, 'listening')));
-  peerPorts = probes.map((probe) => {
-    const address = probe.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(probes.map((probe) => once(probe.close(), 'close')));
+  peerPorts = await freePorts(MEMBERS);
 });
 
 afterAll(async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { Prng, systemClock, type Logger } from '@keelson/base';
+import { freePort } from '../../../base/test/free-ports.ts';
 import { HandClock } from '../../../store/test/hand-clock.ts';
 import { Remotes } from './remotes.ts';
 import { TcpProxy, type TcpProxyOptions } from './tcp-proxy.ts';
@@ -105,11 +106,7 @@ async function everything(socket: Socket): Promise<string> {
 
 /** Where nobody listens. */
 async function nobody(): Promise<At> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, ASIDE.host, resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => void server.close(resolve));
-  return { ...ASIDE, port };
+  return { ...ASIDE, port: await freePort() };
 }
 
 test('connections go round the members, and the end of one direction leaves the other open', async () => {

@@ -9,17 +9,17 @@ import { join } from 'node:path';
 import { EMPTY, JsonLogger, hexId, silentLogger, systemClock } from '@keelson/base';
 import { Entry, EntryType, Message, MessageType, Snapshot } from '@keelson/raft';
 import { until } from '../../../base/test/until.ts';
-import { RealEtcd, clusterId, installedEtcd, memberId } from '../../test/peer/etcd.ts';
+import { RealEtcd, clusterId, memberId } from '../../test/peer/etcd.ts';
 import { type TestMember, startMember } from '../../test/peer/member.ts';
 import { TestAuthority, tlsSettings } from '../../test/tls-fixtures.ts';
 import { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { tlsDialer } from '../tls/tls-dialer.ts';
 import type { PeerTls } from './peer-tls.ts';
+import { ETCD_VERSION } from '../../../base/test/etcd-process.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
 
-const version = installedEtcd();
-const interop = version === undefined ? test.skip : test;
-const title = version === undefined ? 'SKIPPED, no etcd is installed' : `etcd ${version}`;
+const interop = ETCD_VERSION === undefined ? test.skip : test;
+const title = ETCD_VERSION === undefined ? 'SKIPPED, no etcd is installed' : `etcd ${ETCD_VERSION}`;
 
 interface Pair {
   readonly etcd: RealEtcd;

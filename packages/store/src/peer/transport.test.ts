@@ -3,6 +3,7 @@ import { type Server, createServer } from 'node:http';
 import { type Socket, connect } from 'node:net';
 import { Prng, hexId } from '@keelson/base';
 import { Entry, Message, MessageType, Snapshot } from '@keelson/raft';
+import { freePort } from '../../../base/test/free-ports.ts';
 import { until } from '../../../base/test/until.ts';
 import {
   type MemberOptions,
@@ -815,11 +816,4 @@ async function listen(server: Server): Promise<number> {
   });
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await open.pop()?.stop();
-  return port;
 }

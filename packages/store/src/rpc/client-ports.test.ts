@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { JsonLogger, systemClock } from '@keelson/base';
+import { freePort } from '../../../base/test/free-ports.ts';
 import { parseUrl } from '../config/urls.ts';
 import { TestAuthority, tlsSettings } from '../../test/tls-fixtures.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
@@ -289,11 +290,3 @@ describe('a port with TLS', () => {
     expect(await answerOf(socket, PREFACE)).toBe('grpc: PRI * HTTP/2.0');
   });
 });
-
-/** Nobody listened on it a moment ago. */
-async function freePort(): Promise<number> {
-  const probe = new Bench();
-  const port = await probe.bind('http://127.0.0.1:0');
-  await probe.close();
-  return port;
-}

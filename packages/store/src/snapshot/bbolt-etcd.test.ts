@@ -2,73 +2,23 @@
  * Against a real etcd: its files read here, ours opened there. Needs etcd and etcdctl 3.4 or 3.5 on the path
  * (later ones moved snapshot status and restore to etcdutl); elsewhere the tests are skipped by name.
  */
-import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BboltReader, type BboltFile } from './bbolt-reader.ts';
 import { planBbolt, writeBbolt } from './bbolt-writer.ts';
 import type { BucketSource } from './pages.ts';
+import { ETCD_VERSION, HAS_ETCD, startEtcd, type EtcdProcess } from '../../../base/test/etcd-process.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
 
 const run = promisify(execFile);
 const ENV = { ...process.env, ETCDCTL_API: '3' };
 
-function oraclePresent(): boolean {
-  try {
-    const versions = execFileSync('etcd', ['--version'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    execFileSync('etcdctl', ['snapshot', 'restore', '--help'], { env: ENV, stdio: 'ignore' });
-    return /etcd Version: 3\.[45]\./.test(versions);
-  } catch {
-    return false;
-  }
-}
-
-const withEtcd = oraclePresent() ? describe : describe.skip;
-
-/** Ports that were free a moment ago. */
-interface RunningEtcd {
-  readonly endpoint: string;
-  stop(): Promise<void>;
-}
-
-async function startEtcd(dataDir: string, ports: readonly number[]): Promise<RunningEtcd> {
-  const [client, peer] = ports.map((port) => `http://127.0.0.1:${port}`);
-  const child: ChildProcess = spawn(
-    'etcd',
-    [
-      '--name=m1',
-      `--data-dir=${dataDir}`,
-      `--initial-cluster=m1=${peer}`,
-      `--listen-client-urls=${client}`,
-      `--advertise-client-urls=${client}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-    ],
-    { stdio: 'ignore' },
-  );
-  const exited = once(child, 'exit');
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM');
-    await exited;
-  };
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const health = await fetch(`${client}/health`).then((answer) => answer.text(), () => ''); // prettier-ignore
-    if (health.includes('true')) return { endpoint: client, stop };
-    if (child.exitCode !== null) throw new Error(`etcd exited with ${child.exitCode}`);
-    await delay(50);
-  }
-  await stop();
-  throw new Error('etcd did not become healthy');
-}
+const withEtcd = HAS_ETCD && /^3\.[45]\./.test(ETCD_VERSION ?? '') ? describe : describe.skip;
 
 async function etcdctl(...args: string[]): Promise<string> {
   return (await run('etcdctl', args, { env: ENV, maxBuffer: 64 * 2 ** 20 })).stdout;
@@ -76,8 +26,8 @@ async function etcdctl(...args: string[]): Promise<string> {
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-async function call(etcd: RunningEtcd, path: string, body: unknown): Promise<void> {
-  const answer = await fetch(`${etcd.endpoint}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
+async function call(etcd: EtcdProcess, path: string, body: unknown): Promise<void> {
+  const answer = await fetch(`${etcd.url}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   await answer.arrayBuffer();
 }
@@ -129,7 +79,7 @@ withEtcd('a real etcd (skipped where etcd and etcdctl 3.4 or 3.5 are not install
     dir = await mkdtemp(join(tmpdir(), 'keelson-bbolt-'));
     dataDir = join(dir, 'source');
     saved = join(dir, 'saved.db');
-    const etcd = await startEtcd(dataDir, await freePorts(2));
+    const etcd = await startEtcd({ name: 'm1', dataDir });
     try {
       for (let i = 0; i < COUNT; i += 50) {
         const batch = Array.from({ length: 50 }, (_, j) => ({ key: base64(keyOf(i + j)), value: base64(valueOf(i + j)) })); // prettier-ignore
@@ -144,7 +94,7 @@ withEtcd('a real etcd (skipped where etcd and etcdctl 3.4 or 3.5 are not install
       await etcdctl(`--endpoints=${etcd.endpoint}`, 'snapshot', 'save', saved);
       served = await etcdctl(`--endpoints=${etcd.endpoint}`, 'get', '', '--prefix', '-w', 'json');
     } finally {
-      await etcd.stop();
+      await etcd.stop('SIGTERM');
     }
   });
 
@@ -224,7 +174,7 @@ withEtcd('a real etcd (skipped where etcd and etcdctl 3.4 or 3.5 are not install
       `--initial-cluster=m1=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
     );
-    const etcd = await startEtcd(restored, ports);
+    const etcd = await startEtcd({ name: 'm1', dataDir: restored, ports });
     try {
       const get = async (): Promise<{ kvs: unknown[]; count: number }> =>
         JSON.parse(await etcdctl(`--endpoints=${etcd.endpoint}`, 'get', '', '--prefix', '-w', 'json'));
@@ -242,7 +192,7 @@ withEtcd('a real etcd (skipped where etcd and etcdctl 3.4 or 3.5 are not install
       await call(etcd, 'maintenance/defragment', {});
       expect((await get()).count).toBe(COUNT - 500 + 2);
     } finally {
-      await etcd.stop();
+      await etcd.stop('SIGTERM');
     }
     await withReader(join(restored, 'member', 'snap', 'db'), async (reader) => {
       expect((await reader.check()).bucketCount).toBeGreaterThanOrEqual(10);

@@ -2,13 +2,9 @@
  * A real etcd's log read by ours, and ours read by a real etcd: it boots from a WAL we wrote, with small
  * segments and our Crc records, serves the same keys and goes on in it.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '@keelson/base';
 import { etcdserverpb } from '@keelson/proto';
@@ -18,54 +14,31 @@ import { SnapStore } from '../snap/snap-store.ts';
 import { decodeMetadata } from './entry-codec.ts';
 import { endOfData } from './repair.ts';
 import { validSnapshotMarkers, Wal } from './wal.ts';
+import { ETCD_VERSION, startEtcd, type EtcdProcess } from '../../../base/test/etcd-process.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
 
 const SEGMENT_BYTES = 8192;
-const ETCD = ['/usr/bin/etcd', '/usr/local/bin/etcd'].find((path) => existsSync(path));
-const describeWithEtcd = ETCD === undefined ? describe.skip : describe;
-const title = ETCD === undefined ? 'a real etcd (skipped: no etcd binary)' : 'a real etcd';
+const describeWithEtcd = ETCD_VERSION === undefined ? describe.skip : describe;
+const title = ETCD_VERSION === undefined ? 'a real etcd (skipped: no etcd binary)' : 'a real etcd';
 
 const START = { index: 0, term: 0 };
 const disk = new NodeDisk();
 
 /** One running etcd; peer port fixed by the caller, so that a copied log finds its own URL. */
-class EtcdProcess {
-  private readonly child: ChildProcess;
-  readonly url: string;
+class Etcd {
+  private readonly process: EtcdProcess;
 
-  private constructor(child: ChildProcess, url: string) {
-    this.child = child;
-    this.url = url;
+  private constructor(process: EtcdProcess) {
+    this.process = process;
   }
 
-  static async start(dataDir: string, peerPort: number): Promise<EtcdProcess> {
-    const url = `http://127.0.0.1:${(await freePorts(1))[0]}`;
-    const peer = `http://127.0.0.1:${peerPort}`;
-    const flags = {
-      'data-dir': dataDir,
-      'listen-client-urls': url,
-      'advertise-client-urls': url,
-      'listen-peer-urls': peer,
-      'initial-advertise-peer-urls': peer,
-      'initial-cluster': `default=${peer}`,
-      'snapshot-count': '20',
-      logger: 'zap',
-    };
-    const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    const child = spawn(ETCD ?? '', args, { stdio: 'ignore' });
-    const started = new EtcdProcess(child, url);
-    for (let attempt = 0; attempt < 400; attempt++) {
-      if (child.exitCode !== null) throw new Error(`etcd exited with ${child.exitCode}`);
-      const response = await fetch(`${url}/health`).catch(() => undefined);
-      if (response?.ok === true) return started;
-      await delay(25);
-    }
-    await started.kill();
-    throw new Error('etcd did not become healthy');
+  static async start(dataDir: string, peerPort: number): Promise<Etcd> {
+    const ports = [...(await freePorts(1)), peerPort];
+    return new Etcd(await startEtcd({ dataDir, ports, flags: ['--snapshot-count=20'] }));
   }
 
   async call(method: string, body: object): Promise<Record<string, unknown>> {
-    const response = await fetch(`${this.url}/v3/kv/${method}`, {
+    const response = await fetch(`${this.process.url}/v3/kv/${method}`, {
       method: 'POST',
       body: JSON.stringify(body),
     });
@@ -85,10 +58,8 @@ class EtcdProcess {
     return kvs;
   }
 
-  async kill(): Promise<void> {
-    const exited = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return this.process.stop();
   }
 }
 
@@ -123,7 +94,7 @@ describeWithEtcd(title, () => {
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'keelson-etcd-'));
     [peerPort] = await freePorts(1);
-    const etcd = await EtcdProcess.start(join(root, 'theirs'), peerPort);
+    const etcd = await Etcd.start(join(root, 'theirs'), peerPort);
     commands = [];
     for (let i = 0; i < 45; i++) {
       await etcd.put(`key ${i % 30}`, 'v'.repeat(i * i));
@@ -196,7 +167,7 @@ describeWithEtcd(title, () => {
     expect(wal.counters.cuts).toBeGreaterThan(2);
     await wal.close();
 
-    let etcd = await EtcdProcess.start(join(root, 'ours'), peerPort);
+    let etcd = await Etcd.start(join(root, 'ours'), peerPort);
     expect(await etcd.all()).toEqual(keys);
     await etcd.put('later', 'than ours');
     const later = await etcd.all();
@@ -207,7 +178,7 @@ describeWithEtcd(title, () => {
     await again.wal.append({ entries: [], hardState: undefined, mustSync: true });
     await again.wal.close();
 
-    etcd = await EtcdProcess.start(join(root, 'ours'), peerPort);
+    etcd = await Etcd.start(join(root, 'ours'), peerPort);
     expect(await etcd.all()).toEqual(later);
     await etcd.kill();
   });

@@ -4,68 +4,31 @@
  * written to through its JSON gateway and hashed by etcdctl, because its gateway has no HashKV. 3.4 refuses to
  * hash the compacted revision itself, 3.6 does not.
  */
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { Prng } from '@keelson/base';
+import { HAS_ETCD, startEtcd, type EtcdProcess } from '../../../base/test/etcd-process.ts';
 import { Bench, noPause } from './bench.ts';
-import { freePorts } from '../../../base/test/free-ports.ts';
 
-const installed =
-  spawnSync('etcd', ['--version']).status === 0 && spawnSync('etcdctl', ['version']).status === 0;
-const oracleTest = installed ? test : test.skip;
+const oracleTest = HAS_ETCD ? test : test.skip;
 
 class Oracle {
-  private readonly child: ChildProcess;
-  private readonly url: string;
-  private readonly directory: string;
+  private readonly etcd: EtcdProcess;
 
-  private constructor(child: ChildProcess, url: string, directory: string) {
-    this.child = child;
-    this.url = url;
-    this.directory = directory;
+  private constructor(etcd: EtcdProcess) {
+    this.etcd = etcd;
   }
 
   static async start(): Promise<Oracle> {
-    const directory = await mkdtemp(join(tmpdir(), 'hash-oracle-'));
-    const [client, peer] = (await freePorts(2)).map((port) => `http://127.0.0.1:${port}`);
-    const child = spawn(
-      'etcd',
-      [
-        ['--data-dir', directory],
-        ['--listen-client-urls', client],
-        ['--advertise-client-urls', client],
-        ['--listen-peer-urls', peer],
-        ['--initial-advertise-peer-urls', peer],
-        ['--initial-cluster', `default=${peer}`],
-      ].flat(),
-      { stdio: 'ignore' },
-    );
-    const oracle = new Oracle(child, client, directory);
-    await oracle.ready();
-    return oracle;
-  }
-
-  /** Polls until it answers, 20 s at most. */
-  private async ready(): Promise<void> {
-    const deadline = AbortSignal.timeout(20_000);
-    for (;;) {
-      try {
-        await this.call('kv/range', { key: 'YQ==' });
-        return;
-      } catch (error) {
-        if (deadline.aborted || this.child.exitCode !== null) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+    return new Oracle(await startEtcd());
   }
 
   async call(method: string, body: unknown): Promise<void> {
-    const response = await fetch(`${this.url}/v3/${method}`, { method: 'POST', body: JSON.stringify(body) });
+    const response = await fetch(`${this.etcd.url}/v3/${method}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    });
     const text = await response.text();
     if (!response.ok) throw new Error(text);
   }
@@ -74,17 +37,15 @@ class Oracle {
   async hash(revision: number): Promise<{ hash: number; compactRevision: number }> {
     const { stdout } = await promisify(execFile)(
       'etcdctl',
-      ['--endpoints', this.url, 'endpoint', 'hashkv', `--rev=${revision}`, '-w', 'json'],
+      ['--endpoints', this.etcd.url, 'endpoint', 'hashkv', `--rev=${revision}`, '-w', 'json'],
       { env: { ...process.env, ETCDCTL_API: '3' } },
     );
     const number = (name: string): number => Number(new RegExp(`"${name}":(-?[0-9]+)`).exec(stdout)?.[1]);
     return { hash: number('hash'), compactRevision: number('compact_revision') };
   }
 
-  async stop(): Promise<void> {
-    this.child.kill('SIGKILL');
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit');
-    await rm(this.directory, { recursive: true, force: true });
+  stop(): Promise<void> {
+    return this.etcd.stop();
   }
 }
 
@@ -93,7 +54,7 @@ function base64(text: string): string {
 }
 
 oracleTest(
-  installed
+  HAS_ETCD
     ? 'HashKV equals a real etcd for the same history'
     : 'HashKV equals a real etcd (skipped: no etcd and etcdctl in PATH)',
   async () => {

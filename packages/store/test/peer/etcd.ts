@@ -2,19 +2,13 @@
  * A real etcd as the other member of a two-member cluster, for tests of the wire between members: starts
  * the installed binary on loopback ports and computes the ids that it will compute.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../../../base/test/until.ts';
 import { freePorts } from '../../../base/test/free-ports.ts';
-
-/** "3.4.23", or undefined when no etcd is installed. */
-export function installedEtcd(): string | undefined {
-  const run = spawnSync('etcd', ['--version'], { encoding: 'utf8' });
-  return run.status === 0 ? /etcd Version: (\S+)/.exec(run.stdout)?.[1] : undefined;
-}
 
 function sha1Head(bytes: Uint8Array): bigint {
   return createHash('sha1').update(bytes).digest().readBigUInt64BE(0);
