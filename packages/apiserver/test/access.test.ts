@@ -296,6 +296,16 @@ describe('questions', () => {
     ]);
   });
 
+  test('have no columns: nothing is asked of who wants a table', async () => {
+    const table = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+    const rules = { spec: { nonResourceAttributes: { path: '/', verb: 'get' } } };
+    const target = `${AUTHORIZATION}/selfsubjectaccessreviews`;
+    const { code, json } = await world.ask('viewer', 'POST', target, rules, table);
+    expect([code, json['reason']]).toEqual([406, 'NotAcceptable']);
+    const token = '/api/v1/namespaces/red/serviceaccounts/default/token';
+    expect((await world.ask('admin', 'POST', token, { spec: {} }, table)).code).toBe(406);
+  });
+
   test('are answered to who is impersonated', async () => {
     const as = { 'impersonate-user': 'jane', 'impersonate-group': 'team' };
     const { json } = await world.ask('admin', 'POST', `${AUTHENTICATION}/selfsubjectreviews`, {}, as);

@@ -118,7 +118,10 @@ describe('a definition', () => {
       storedVersions: ['v1'],
     });
     expect((await small.ask('GET', CRONTABS)).code).toBe(200);
-    const discovery = await small.ask('GET', '/apis/stable.example.com/v1');
+    const discovery = await answered(
+      () => small.ask('GET', '/apis/stable.example.com/v1'),
+      ({ code }) => code === 200,
+    );
     expect(member(discovery.json, 'resources')).toMatchObject([
       {
         name: 'crontabs',
@@ -138,6 +141,43 @@ describe('a definition', () => {
     const version2 = await small.ask('GET', '/openapi/v2');
     expect(member(version2.json, 'definitions', 'com.example.stable.v1.CronTabList')).toMatchObject({
       required: ['items'],
+    });
+  });
+
+  test("stands in discovery when its status is settled: who changes it then is in nobody's way", async () => {
+    const name = 'crontabs.stable.example.com';
+    expect((await small.ask('POST', DEFINITIONS, definition())).code).toBe(201);
+    await answered(
+      () => small.ask('GET', '/apis/stable.example.com/v1'),
+      ({ code }) => code === 200,
+    );
+    const read = await small.ask('GET', `${DEFINITIONS}/${name}`);
+    expect(condition(read, 'Established')?.['status']).toBe('True');
+    const written = await small.ask('PUT', `${DEFINITIONS}/${name}`, read.json);
+    expect([written.code, written.json['message']]).toEqual([200, undefined]);
+  });
+
+  test('that keeps unknown fields is described in version 2 as any object: kubectl would refuse the rest', async () => {
+    const keeps = { 'x-kubernetes-preserve-unknown-fields': true };
+    const openAPIV3Schema = { type: 'object', description: 'anything', properties: { spec: SPEC }, ...keeps };
+    await define(definition({ versions: [{ ...version('v1'), schema: { openAPIV3Schema } }] }));
+    const version2 = await answered(
+      () => small.ask('GET', '/openapi/v2'),
+      ({ json }) => member(json, 'definitions', 'com.example.stable.v1.CronTab') !== undefined,
+    );
+    expect(member(version2.json, 'definitions', 'com.example.stable.v1.CronTab')).toEqual({
+      type: 'object',
+      'x-kubernetes-group-version-kind': [{ group: 'stable.example.com', kind: 'CronTab', version: 'v1' }],
+    });
+    const version3 = await small.ask('GET', '/openapi/v3/apis/stable.example.com/v1');
+    expect(member(version3.json, 'components', 'schemas', 'com.example.stable.v1.CronTab')).toMatchObject({
+      description: 'anything',
+      ...keeps,
+      properties: {
+        spec: SPEC,
+        apiVersion: { description: expect.stringMatching(/^APIVersion defines /) },
+        metadata: { description: expect.stringMatching(/^Standard object's metadata/) },
+      },
     });
   });
 

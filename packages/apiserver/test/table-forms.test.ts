@@ -88,6 +88,23 @@ test.each([
   expect([code, json['reason'], json['message']]).toEqual([406, 'NotAcceptable', message]);
 });
 
+test.each(['POST', 'PUT', 'PATCH', 'DELETE'])(
+  '%s whose answer nobody could read changes nothing',
+  async (method) => {
+    const before = await small.ask('GET', CM);
+    const target = method === 'POST' ? CM : ONE_NAMED;
+    const type = method === 'PATCH' ? { 'content-type': 'application/merge-patch+json' } : {};
+    const body =
+      method === 'DELETE'
+        ? undefined
+        : { metadata: { name: method === 'POST' ? 'new' : 'a' }, data: { n: '1' } };
+    const { code, json } = await small.ask(method, target, body, { accept: 'image/png', ...type });
+    expect([code, json['reason']]).toEqual([406, 'NotAcceptable']);
+    const after = await small.ask('GET', CM);
+    expect(after.json).toEqual(before.json);
+  },
+);
+
 test('what is refused is a Status, whatever was asked for', async () => {
   const { code, json } = await small.ask('GET', `${CM}/none`, undefined, as('Table'));
   expect([code, json.kind]).toEqual([404, 'Status']);

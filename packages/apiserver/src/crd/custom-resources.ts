@@ -207,7 +207,9 @@ export class CustomResources {
     }
     const { group } = this.note(crd);
     const settled = this.settledStatus(crd);
-    if (isConditionTrue(settled, 'Established')) this.serve(name, settled);
+    const established = isConditionTrue(settled, 'Established');
+    // Who reads that it is established finds it served; who finds it in discovery reads a status that stays.
+    if (established) this.serve(name, settled);
     if (settled !== crd) {
       const written = await this.store.change('', name, (live) => this.settledStatus(live), {
         dryRun: false,
@@ -216,6 +218,8 @@ export class CustomResources {
       this.note(written);
       this.again(group, name);
     }
+    const serving = this.serving.get(name);
+    if (established && serving !== undefined) this.options.scheme.announce(serving.definition);
     if (isDeleting(crd) && (crd.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) {
       await this.clearAway(name, crd);
     }
@@ -342,7 +346,8 @@ export class CustomResources {
     const ready = isDeleting(crd) ? withoutCreation(definition) : definition;
     this.serving.set(name, { uid, signature, resource, definition: ready });
     this.changes += 1;
-    this.endLater(scheme.add(ready));
+    const silent = serving?.definition.resource !== definition.resource;
+    this.endLater(scheme.add(ready, { silent }));
   }
 
   /** Deletes all objects of a definition, then lets it go. */

@@ -79,8 +79,13 @@ interface Named {
   readonly list: boolean;
 }
 
-const API_VERSION: JsonObject = { type: 'string', description: 'Group and version of this object.' };
-const KIND: JsonObject = { type: 'string', description: 'What this object is, in CamelCase.' };
+/** How these texts begin is part of Kubernetes' conformance: `kubectl explain` is read by its tests. */
+const API_VERSION_TEXT = 'APIVersion defines the group and version that this object is written in.';
+const KIND_TEXT = 'Kind says what this object is, in CamelCase.';
+const METADATA_TEXT = "Standard object's metadata: its name, its labels and what else every object has.";
+
+const API_VERSION: JsonObject = { type: 'string', description: API_VERSION_TEXT };
+const KIND: JsonObject = { type: 'string', description: KIND_TEXT };
 
 function definition(
   { definition: { group, kind } }: CustomResource,
@@ -95,15 +100,16 @@ function definition(
   return {
     schema: {
       type: 'object',
-      ...rest,
+      // kubectl takes what is described here for all there may be: of what keeps unknown fields nothing is said.
       ...(keeps
         ? {}
         : {
+            ...rest,
             properties: {
               ...described,
               apiVersion: API_VERSION,
               kind: KIND,
-              metadata: refer(`${META}ObjectMeta`, dialect, 'Names, labels and the like.'),
+              metadata: refer(`${META}ObjectMeta`, dialect, METADATA_TEXT),
             },
           }),
       'x-kubernetes-group-version-kind': [{ group, kind, version: version.name }],

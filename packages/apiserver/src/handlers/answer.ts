@@ -16,9 +16,21 @@ import type { AnswerForm } from './wire.ts';
 
 export const JSON_TYPE = 'application/json';
 
-/** The form of an answer that is an object of the endpoint's kind, or a list of them. */
-export function formOf({ parts, request }: Scope, watch = false): AnswerForm {
-  return parts.wire.answerForm(request, { watch, table: true });
+/**
+ * The form of an answer that is an object of the endpoint's kind, or a list of them. Who changes something asks first:
+ * what cannot be answered is not done.
+ *
+ * @throws ApiError NotAcceptable
+ */
+export function formOf(scope: Scope, watch = false): AnswerForm {
+  return scope.parts.wire.answerForm(scope.request, { watch, table: hasTable(scope) });
+}
+
+/** Reviews, and what is only posted below an object, have no columns. */
+function hasTable({ served, subresource }: Scope): boolean {
+  if (subresource !== undefined) return subresource.backing.kind !== 'create';
+  const { backing } = served.definition;
+  return backing.kind !== 'virtual' || backing.get !== undefined;
 }
 
 /** @throws ApiError BadRequest */

@@ -7,7 +7,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
 import { withMetadata } from '../registry/generation.ts';
-import { answerMade } from './answer.ts';
+import { answerMade, formOf } from './answer.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import {
   bodyMissing,
@@ -37,6 +37,7 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   const { definition, store } = served;
   if (store === undefined) throw new Error(`${definition.resource} is not stored`);
   const namespace = namespaceOf(scope);
+  formOf(scope);
   const options = writeOptions(request.query, 'CreateOptions');
   const body = await readBody(scope);
   if (body === undefined) throw bodyMissing(kindOf(scope));

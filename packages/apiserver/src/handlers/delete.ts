@@ -17,6 +17,7 @@ export async function deleteOne(scope: Scope): Promise<ApiResponse> {
   if (store === undefined) throw new Error(`${served.definition.resource} is not stored`);
   const { name } = request.info;
   const namespace = namespaceOf(scope);
+  formOf(scope);
   const { options, object: body } = await readOptions(scope);
   const dryRun = (options.dryRun ?? []).length > 0;
   const { object, gone } = await settled(() =>

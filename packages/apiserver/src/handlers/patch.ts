@@ -28,7 +28,7 @@ import { applyPatch } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
 import type { Written } from '../registry/store-parts.ts';
-import { answerMade } from './answer.ts';
+import { answerMade, formOf } from './answer.ts';
 import { BODY_BYTES_MAX } from './body.ts';
 import { optionsObject, writeOptions, type WriteOptions } from './options.ts';
 import type { PatchKind } from './patchers.ts';
@@ -58,6 +58,7 @@ const ATTEMPTS = 5;
 export async function patch(scope: Scope): Promise<ApiResponse> {
   const { request } = scope;
   const kind = kindOfPatch(scope);
+  formOf(scope);
   const options = writeOptions(request.query, 'PatchOptions', kind === 'apply');
   const body = await request.body(BODY_BYTES_MAX);
   request.context.audit?.requestPatch(body);

@@ -57,7 +57,7 @@ function priorityOf(group: string, { version, priority }: CatalogVersion): numbe
 
 function groupsOf(scheme: Scheme): CatalogGroup[] {
   const groups = new Map<string, Map<string, CatalogResource[]>>();
-  for (const served of scheme.served()) {
+  for (const served of scheme.announced()) {
     const { group } = served.definition;
     let versions = groups.get(group);
     if (versions === undefined) groups.set(group, (versions = new Map()));

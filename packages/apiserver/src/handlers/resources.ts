@@ -124,6 +124,7 @@ async function virtual(scope: Scope, verb: Verb): Promise<ApiResponse> {
   const { backing } = served.definition;
   if (backing.kind === 'virtual') {
     if (verb === 'create' && backing.create !== undefined) {
+      formOf(scope);
       const { call } = await createCall(scope);
       return answer(scope, 201, await backing.create(call));
     }
@@ -164,6 +165,7 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
     case 'scale':
       return await scale(scope, backing.fields);
     case 'create': {
+      formOf(scope);
       const { call } = await createCall(scope);
       const made = await backing.create(call);
       return isResponse(made) ? made : answer(scope, 201, made);

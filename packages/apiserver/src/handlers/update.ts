@@ -5,7 +5,7 @@
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { settled } from '../registry/conversions.ts';
-import { answerMade } from './answer.ts';
+import { answerMade, formOf } from './answer.ts';
 import { readBody } from './body.ts';
 import { optionsObject, writeOptions } from './options.ts';
 import {
@@ -28,6 +28,7 @@ export async function update(scope: Scope): Promise<ApiResponse> {
   if (store === undefined) throw new Error(`${definition.resource} is not stored`);
   const { name } = request.info;
   const namespace = namespaceOf(scope);
+  formOf(scope);
   const options = writeOptions(request.query, 'UpdateOptions');
   const body = await readBody(scope);
   if (body === undefined) throw bodyMissing(kindOf(scope));

@@ -70,6 +70,8 @@ interface Entry {
   readonly storage: Storage | undefined;
   readonly store: ResourceStore | undefined;
   readonly versions: ReadonlyMap<string, Served>;
+  /** Discovery does not tell of it yet. */
+  readonly silent: boolean;
 }
 
 export class Scheme implements Stores {
@@ -92,9 +94,10 @@ export class Scheme implements Stores {
   /**
    * Serves a resource, in place of the one of the same name.
    *
+   * @param options `silent`: discovery does not tell of it before `announce`
    * @returns ends the watches of what was served under the name before
    */
-  add(definition: ResourceDefinition): () => void {
+  add(definition: ResourceDefinition, options: { readonly silent?: boolean } = {}): () => void {
     const { backing } = definition;
     const storage =
       backing.kind === 'stored'
@@ -125,7 +128,7 @@ export class Scheme implements Stores {
     const before = this.entries.get(name)?.storage;
     // A custom resource without a version that is served is still stored, and goes with its definition.
     if (versions.size > 0 || definition.versions.some(({ schema }) => schema !== undefined)) {
-      this.entries.set(name, { definition, storage, store, versions });
+      this.entries.set(name, { definition, storage, store, versions, silent: options.silent ?? false });
     } else {
       storage?.close?.();
     }
@@ -142,6 +145,15 @@ export class Scheme implements Stores {
     const storage = this.entries.get(name)?.storage;
     if (this.entries.delete(name)) this.changes += 1;
     return () => storage?.close?.();
+  }
+
+  /** Lets discovery tell of a resource that was added in silence. */
+  announce(resource: GroupResource): void {
+    const name = describeResource(resource);
+    const entry = this.entries.get(name);
+    if (entry?.silent !== true) return;
+    this.entries.set(name, { ...entry, silent: false });
+    this.changes += 1;
   }
 
   find(group: string, version: string, resource: string): Served | undefined {
@@ -186,6 +198,11 @@ export class Scheme implements Stores {
   /** All resources in all versions that are served. */
   *served(): IterableIterator<Served> {
     for (const { versions } of this.entries.values()) yield* versions.values();
+  }
+
+  /** What discovery tells of. */
+  *announced(): IterableIterator<Served> {
+    for (const { versions, silent } of this.entries.values()) if (!silent) yield* versions.values();
   }
 
   /** The object in another version of its resource. */

@@ -3,7 +3,7 @@
 export const META_PROSE = `
 meta.v1.ObjectMeta	What every object has: its name, its place, its labels, and the server's notes on it.
 	annotations	Free notes on the object, for tools and people; nothing selects by them. Keys look like example.com/note.
-	creationTimestamp	When the object was created, by the server's clock. Read-only.
+	creationTimestamp	CreationTimestamp is a timestamp: when the object was created, by the server's clock. Read-only.
 	deletionGracePeriodSeconds	Seconds the object has left to end by itself once its deletion was asked for. Read-only.
 	deletionTimestamp	When the object is to be gone. Set by a deletion; the object stays while it has finalizers or its grace period runs. Read-only.
 	finalizers	Names of those who want to act before the object goes. It is removed once the list is empty; each takes its own name off.
