@@ -193,6 +193,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder
   'packages/apiserver/src/assembly/fetch-json.ts': ['https'], // an OpenID provider's documents
   'packages/apiserver/src/flowcontrol/shuffle-shard.ts': ['crypto'], // the hash of a flow
+  'packages/apiserver/src/handlers/debug-pages.ts': ['util', 'zlib'], // profiles go out zipped
   'packages/apiserver/src/handlers/discovery.ts': ['crypto'], // the tag of a document
   'packages/apiserver/src/handlers/discovery-documents.ts': ['crypto'], // the hash of a storage version
   'packages/apiserver/src/handlers/openapi-store.ts': ['crypto', 'timers/promises', 'util', 'zlib'], // hashes, pauses, gzip
@@ -200,11 +201,12 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/kubelet/page-links.ts': ['stream', 'zlib'], // pages come in codings
   'packages/apiserver/src/kubelet/websocket.ts': ['crypto'], // the answer to a WebSocket's key
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
-  'packages/apiserver/src/outbound/': ['http', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name
+  'packages/apiserver/src/outbound/': ['crypto', 'http', 'http2', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
   'packages/apiserver/src/process-world.ts': ['child_process', 'crypto', 'dns/promises', 'fs'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
   'packages/apiserver/src/storage/encryption/': ['crypto'],
+  'packages/base/src/profiles.ts': ['inspector/promises'], // what the process does
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],
   'packages/client/src/client.ts': ['crypto'], // the seed of a client's own dice
@@ -225,18 +227,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/store/src/failpoints/control-port.ts': ['http'],
   'packages/store/src/founding.ts': ['dns/promises', 'http'], // asks who runs already
   // the gateway's sockets and handshakes, zipped scrapes, and what the process says of itself
-  'packages/store/src/http/': [
-    'crypto',
-    'fs',
-    'http',
-    'inspector/promises',
-    'net',
-    'perf_hooks',
-    'stream',
-    'tls',
-    'v8',
-    'zlib',
-  ],
+  'packages/store/src/http/': ['crypto', 'fs', 'http', 'net', 'perf_hooks', 'stream', 'tls', 'v8', 'zlib'],
   'packages/store/src/logging/': ['fs', 'fs/promises', 'net', 'path', 'stream/promises', 'zlib'], // the files it rotates, the journal
   'packages/store/src/main.ts': ['fs', 'path', 'url'],
   'packages/store/src/peer/': ['events', 'http', 'https', 'net', 'stream', 'tls'],

@@ -21,7 +21,7 @@ import { policyWarnings, type ExpressionWarning } from './admission/policies/typ
 import { conditionMetrics } from './admission/policies/condition-metrics.ts';
 import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
-import type { ApiResponse, Filter } from './api/exchange.ts';
+import type { ApiResponse, Filter, Handler } from './api/exchange.ts';
 import { describeResource, type GroupVersionKind, type KubeObject } from './api/meta.ts';
 import { makeAuthentication } from './assembly/authentication.ts';
 import type { TokenIssuer } from './authn/token-request.ts';
@@ -43,11 +43,16 @@ import { requestMetrics } from './filters/request-metrics.ts';
 import { ShutdownRetryAfter } from './filters/shutdown-retry-after.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
 import type { HealthCheck } from './handlers/health.ts';
+import { debugPages, type Profiler } from './handlers/debug-pages.ts';
+import { flagz, statusz } from './handlers/zpages.ts';
+import { API_VERSION } from './handlers/version.ts';
 import { healthMetrics } from './handlers/health-metrics.ts';
 import { Turns } from './flowcontrol/turns.ts';
 import { eventLoop } from './http/event-loop.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
-import type { TlsIdentity } from './http/listener.ts';
+import { Listener, type TlsIdentity } from './http/listener.ts';
+import { Door } from './http/door.ts';
+import { pathNotFound, pathTable } from './handlers/paths.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
 import type { CurrentKeys, KeySource } from './assembly/oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
@@ -97,6 +102,10 @@ export interface KubeApiServerOptions {
   /** What the process says of itself, as text for /metrics; nothing in a process that has several servers. */
   readonly processMetrics?: (registry: MetricsRegistry) => void;
   readonly build?: { readonly commit: string; readonly date: string; readonly platform: string };
+  /** Profiles of the process; without it there are none. */
+  readonly profiler?: Profiler;
+  /** Changes how much is logged. */
+  readonly setVerbosity?: (verbosity: number) => void;
   /** Standard output, for `--audit-log-path=-`; the log's lines go elsewhere. */
   readonly print?: (text: string) => void;
 }
@@ -135,6 +144,7 @@ export class KubeApiServer {
   /** Ends those of the flags, once nobody waits for their answers. */
   private readonly calls = new AbortController();
   private readonly stopping = new AbortController();
+  private debugSocket: Listener | undefined = undefined;
   private port = 0;
   private shuttingDown = false;
   /** Every step of the start has succeeded once. */
@@ -243,8 +253,12 @@ export class KubeApiServer {
         ...authentication.paths,
         ['/metrics', () => shown(this.metrics)],
         ['/metrics/slis', () => shown(this.indicators)],
+        ['/flagz', flagz(config.flags)],
+        ['/statusz', statusz(this.statusFacts())],
         ...(this.fairness?.paths ?? []),
       ]),
+      unlisted: config.profiling ? this.debugPages() : new Map(),
+      spoken: config.spoken,
       ...(options.build === undefined ? {} : { build: options.build }),
     });
     storageMetrics(this.metrics, this.backend);
@@ -268,6 +282,7 @@ export class KubeApiServer {
     });
     this.port = port;
     logger.info(`Serving securely on ${address.includes(':') ? `[${address}]` : address}:${port}`);
+    await this.openDebugSocket();
     this.begin();
     return port;
   }
@@ -353,6 +368,7 @@ export class KubeApiServer {
     await this.aggregation.stop();
     // The server closes the backend, and with it the caches.
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
+    await this.debugSocket?.stop(0);
     await this.audit?.stop();
     this.calls.abort();
     this.caller.close();
@@ -491,7 +507,55 @@ export class KubeApiServer {
     ];
   }
 
+  private statusFacts(): Parameters<typeof statusz>[0] {
+    const { config, clock } = this.options;
+    return {
+      startedMs: clock.nowMs(),
+      nowMs: () => clock.nowMs(),
+      binaryVersion: `${API_VERSION.major}.${API_VERSION.minor}`,
+      emulatedVersion: `${API_VERSION.major}.${config.spoken.emulated}`,
+    };
+  }
+
+  private debugPages(): ReadonlyMap<string, Handler> {
+    const { profiler, setVerbosity } = this.options;
+    return profiler === undefined ? new Map() : debugPages({ profiler, setVerbosity });
+  }
+
+  /** Profiles and the log's level for who may open a file of this machine: nobody is asked for a token there. */
+  private async openDebugSocket(): Promise<void> {
+    const { config, clock, logger } = this.options;
+    const { debugSocket: path } = config;
+    if (path === '') return;
+    const pages = pathTable(this.debugPages());
+    const handler: Handler = (request) => pages(request.path)?.(request) ?? Promise.resolve(pathNotFound());
+    const door = new Door({ handler, codec: this.served.codec, clock, logger, turns: this.turns });
+    this.debugSocket = new Listener({ door, clock, logger });
+    await this.debugSocket.listenAt(path);
+  }
+
   private checks(): HealthCheck[] {
+    return this.allChecks().flatMap((check) => this.withGrace(check));
+  }
+
+  /** --livez-grace-period: nobody restarts a server for steps of its start that may still be under way. */
+  private withGrace(check: HealthCheck): HealthCheck[] {
+    const { config, clock } = this.options;
+    const { endpoints = ['healthz', 'livez', 'readyz'] } = check;
+    const isStep = check.name.startsWith('poststarthook/');
+    if (config.livezGraceMs === 0 || !isStep || !endpoints.includes('livez')) return [check];
+    const endMs = clock.monotonicMs() + config.livezGraceMs;
+    return [
+      { ...check, endpoints: endpoints.filter((endpoint) => endpoint !== 'livez') },
+      {
+        ...check,
+        endpoints: ['livez'],
+        check: (signal) => (clock.monotonicMs() < endMs ? Promise.resolve(undefined) : check.check(signal)),
+      },
+    ];
+  }
+
+  private allChecks(): HealthCheck[] {
     return [
       ...this.access.checks,
       ...this.bootstrap.checks,

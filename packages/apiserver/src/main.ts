@@ -3,11 +3,11 @@
  * machine, dice, signals) and hands it to kube-apiserver.ts. The log goes to standard error, in klog's form.
  */
 
-import { realpathSync } from 'node:fs';
+import { realpathSync, rmSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-import { systemClock, toError, type Logger } from '@keelson/base';
+import { Profiles, systemClock, toError, type Logger } from '@keelson/base';
 
 import { firstAddress } from './bootstrap/kubernetes-service.ts';
 import { CredentialFolder } from './credentials/credential-store.ts';
@@ -87,7 +87,11 @@ export async function main(argv: readonly string[], options: MainOptions = {}): 
   }
 }
 
-async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['beside']): Promise<number> {
+async function serve(
+  config: ServerConfig,
+  logger: KlogLogger,
+  beside: MainOptions['beside'],
+): Promise<number> {
   const store = new CredentialFolder(config.certDir);
   const machine = thisMachine();
   const credentials = gatherCredentials({
@@ -107,11 +111,17 @@ async function serve(config: ServerConfig, logger: Logger, beside: MainOptions['
       logger,
       ...processWorld(systemClock),
       machine,
+      profiler: new Profiles(systemClock),
+      setVerbosity: (verbosity) => {
+        logger.verbosity = verbosity;
+      },
       print: (text) => void process.stdout.write(text),
       processMetrics: (registry) => describeProcess(registry),
       build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
     });
     const stop = untilStopped(logger);
+    // A socket that a killed server left behind is nobody's.
+    if (config.debugSocket !== '') rmSync(config.debugSocket, { force: true });
     const port = await server.start();
     if (credentials.admin !== undefined) {
       const url = `https://127.0.0.1:${port}`;

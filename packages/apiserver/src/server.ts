@@ -146,6 +146,10 @@ export interface ApiServerOptions extends SchemeParts {
   readonly paths?: ReadonlyMap<string, Handler>;
   /** Further paths that begin so, with a slash at the end. */
   readonly prefixes?: ReadonlyMap<string, Handler>;
+  /** Paths that the list of all does not name; one with a slash at the end is for all that begin so. */
+  readonly unlisted?: ReadonlyMap<string, Handler>;
+  /** What /version tells beside its own. */
+  readonly spoken?: { readonly emulated: number; readonly compatible: number };
   /** --min-request-timeout; 1800 unless said. */
   readonly watchSecondsMin?: number;
   /** What is built, for /version. */
@@ -244,6 +248,12 @@ export class ApiServer {
       gitCommit: options.build?.commit ?? '',
       buildDate: options.build?.date ?? '1970-01-01T00:00:00Z',
       platform: options.build?.platform ?? '',
+      ...(options.spoken === undefined
+        ? {}
+        : {
+            emulatedMinor: String(options.spoken.emulated),
+            compatibleMinor: String(options.spoken.compatible),
+          }),
     });
     const openApi = lazyOpenApi({
       scheme: this.scheme,
@@ -277,6 +287,7 @@ export class ApiServer {
       ),
       exact: new Map([['/version', version], ...openApi.paths, ...(options.paths ?? [])]),
       prefixes: new Map([...openApi.prefixes, ...(options.prefixes ?? [])]),
+      ...(options.unlisted === undefined ? {} : { unlisted: options.unlisted }),
       resources,
     });
     const { aggregation } = options;

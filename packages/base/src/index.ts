@@ -26,6 +26,8 @@ export {
   formatTimestamp,
 } from './logger.ts';
 export { pause } from './pause.ts';
+export { Profiles } from './profiles.ts';
+export { encodeProfile } from './profile-encoding.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
 export { SortedMap, SortedMapBuilder, type Visit } from './sorted-map.ts';

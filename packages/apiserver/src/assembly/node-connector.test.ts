@@ -33,7 +33,15 @@ test.each([
   const clock = clockOf(expiringMs);
   const caller = new BackendCaller({ clock, lookup: () => Promise.resolve([]) });
   const connector = makeNodeConnector({
-    config: { caFile: '', certFile: '', keyFile: '', port: 10_250, addressTypes: ['InternalIP'], dialMs },
+    config: {
+      caFile: '',
+      certFile: '',
+      keyFile: '',
+      port: 10_250,
+      addressTypes: ['InternalIP'],
+      dialMs,
+      bytesPerSecond: 0,
+    },
     caller,
     clock,
     readFile: () => '',

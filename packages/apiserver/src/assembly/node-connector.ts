@@ -18,7 +18,7 @@ export interface NodeConnectorParts {
 /** @throws Error for a file that cannot be read */
 export function makeNodeConnector(parts: NodeConnectorParts): NodeConnector {
   const { config, caller, clock, readFile, authorizer } = parts;
-  const { caFile, certFile, keyFile, port, addressTypes, dialMs } = config;
+  const { caFile, certFile, keyFile, port, addressTypes, dialMs, bytesPerSecond } = config;
   return new NodeConnector({
     caller,
     clock,
@@ -28,6 +28,7 @@ export function makeNodeConnector(parts: NodeConnectorParts): NodeConnector {
       port,
       // 0 is no limit of its own, as in the original.
       ...(dialMs > 0 ? { dialMs } : {}),
+      ...(bytesPerSecond > 0 ? { bytesPerSecond } : {}),
       authority: caFile === '' ? '' : readFile(caFile),
       ...(certFile === '' ? {} : { pair: { cert: readFile(certFile), key: readFile(keyFile) } }),
     },

@@ -8,6 +8,9 @@ import type { Handler } from '../api/exchange.ts';
 export interface VersionFacts {
   readonly major: string;
   readonly minor: string;
+  /** Minor versions: that which this server says it behaves as, and the oldest of servers beside it; its own and the one before unless said. */
+  readonly emulatedMinor?: string;
+  readonly compatibleMinor?: string;
   /** `v1.36.0+keelson`: the API's version, with who serves it behind the plus. */
   readonly gitVersion: string;
   readonly gitCommit: string;
@@ -24,9 +27,9 @@ export function versionHandler(facts: VersionFacts): Handler {
     major: facts.major,
     minor: facts.minor,
     emulationMajor: facts.major,
-    emulationMinor: facts.minor,
+    emulationMinor: facts.emulatedMinor ?? facts.minor,
     minCompatibilityMajor: facts.major,
-    minCompatibilityMinor: String(Number(facts.minor) - 1),
+    minCompatibilityMinor: facts.compatibleMinor ?? String(Number(facts.minor) - 1),
     gitVersion: facts.gitVersion,
     gitCommit: facts.gitCommit,
     gitTreeState: 'clean',

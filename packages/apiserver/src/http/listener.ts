@@ -181,6 +181,17 @@ export class Listener {
     });
   }
 
+  /** Listens on a socket of the file system, which only who may open the file reaches. */
+  listenAt(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.port.once('error', reject);
+      this.port.listen({ path }, () => {
+        this.port.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
   /** Serves new connections with another certificate, or other CAs, from now on. */
   setIdentity(identity: TlsIdentity): void {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a port with TLS is one

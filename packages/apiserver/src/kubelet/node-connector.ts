@@ -29,6 +29,7 @@ import {
 } from '../outbound/backend.ts';
 import type { BackendCaller } from '../outbound/backend-caller.ts';
 import { handOn } from '../outbound/hand-on.ts';
+import { PacedConnection } from '../outbound/paced-connection.ts';
 import {
   isGlobalUnicast,
   NOT_ALLOWED,
@@ -69,6 +70,8 @@ export interface KubeletTrust {
   readonly pair?: { readonly cert: string; readonly key: string };
   /** --kubelet-timeout: until a connection is there, ms. What a kubelet then does may take its time: commands, profiles. */
   readonly dialMs?: number;
+  /** --max-connection-bytes-per-sec; no bound without. */
+  readonly bytesPerSecond?: number;
 }
 
 /** What a node says that speaks v5 and tunnels by itself. */
@@ -223,7 +226,7 @@ export class NodeConnector implements Connector {
   ): Promise<BackendSwitch | BackendAnswer> {
     const backend = this.kubeletTarget(target, true);
     try {
-      return await this.options.caller.upgrade(backend, {
+      const result = await this.options.caller.upgrade(backend, {
         method: 'POST',
         target: pathOf(target),
         headers: new Map([
@@ -236,6 +239,13 @@ export class NodeConnector implements Connector {
         signal: request.signal,
         answerMs: SWITCH_MS,
       });
+      const { bytesPerSecond } = this.kubelets;
+      if (result.kind === 'answer' || bytesPerSecond === undefined) return result;
+      const { connection } = result;
+      return {
+        ...result,
+        connection: new PacedConnection(connection, bytesPerSecond, this.options.clock),
+      };
     } catch (error) {
       throw told(error, say);
     }
@@ -254,6 +264,7 @@ export class NodeConnector implements Connector {
         host: hostOf(backend),
         headers: withoutToken(request.headers),
         drop: isOurs,
+        ...this.pace(),
         endless: true,
       });
     } catch (error) {
@@ -298,6 +309,7 @@ export class NodeConnector implements Connector {
         host,
         headers: new Map([...withoutToken(request.headers), ['x-forwarded-uri', [askedPath]]]),
         drop: isOurs,
+        ...this.pace(),
         rewriteLocation: (location) => rewrittenUrl(location, rewriting),
         endless: false,
       });
@@ -311,6 +323,11 @@ export class NodeConnector implements Connector {
           : dialFailure(why),
       );
     }
+  }
+
+  private pace(): { readonly bytesPerSecond?: number } {
+    const { bytesPerSecond } = this.kubelets;
+    return bytesPerSecond === undefined ? {} : { bytesPerSecond };
   }
 
   private kubeletTarget(target: Target, verified: boolean): BackendTarget {

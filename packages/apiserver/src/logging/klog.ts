@@ -12,7 +12,7 @@ export interface KlogOptions {
   readonly nowMs: () => number;
   readonly pid: number;
   readonly format: 'text' | 'json';
-  /** -v: 4 and more writes what is for debugging. */
+  /** -v: 4 and more writes what is for debugging; /debug/flags/v changes it. */
   readonly verbosity: number;
 }
 
@@ -26,14 +26,17 @@ const LETTERS: Readonly<Record<LogLevel, string>> = {
 const DEBUG_VERBOSITY = 4;
 
 export class KlogLogger implements Logger {
+  /** From now on. */
+  verbosity: number;
   private readonly options: KlogOptions;
 
   constructor(options: KlogOptions) {
     this.options = options;
+    this.verbosity = options.verbosity;
   }
 
   enabled(level: LogLevel): boolean {
-    return level !== 'debug' || this.options.verbosity >= DEBUG_VERBOSITY;
+    return level !== 'debug' || this.verbosity >= DEBUG_VERBOSITY;
   }
 
   log(level: LogLevel, message: string, fields: LogFields = {}): void {

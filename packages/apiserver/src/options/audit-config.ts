@@ -66,7 +66,11 @@ export function auditConfigOf(values: FlagValues): AuditConfig {
         : {
             ...backendOf(values, 'webhook'),
             configFile,
-            firstPauseMs: values.durationMs('audit-webhook-initial-backoff'),
+            firstPauseMs: values.durationMs(
+              values.changed('audit-webhook-batch-initial-backoff')
+                ? 'audit-webhook-batch-initial-backoff'
+                : 'audit-webhook-initial-backoff',
+            ),
           },
   };
 }

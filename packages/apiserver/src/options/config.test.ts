@@ -235,9 +235,9 @@ describe('refusals', () => {
 });
 
 test('what has no effect is told, one line each', () => {
-  const parsed = parse(ETCD, '--profiling=false', '--vmodule', 'a=4', '--feature-gates=A=true,B=false');
+  const parsed = parse(ETCD, '--contention-profiling', '--vmodule', 'a=4', '--feature-gates=A=true,B=false');
   expect(parsed.kind === 'config' && parsed.warnings).toEqual([
-    '--profiling has no effect in this build',
+    '--contention-profiling has no effect in this build',
     '--vmodule has no effect in this build',
     '--feature-gates has no effect in this build on A, B',
   ]);

@@ -3,8 +3,11 @@
  * rooms take. It opens no file; paths stay paths. Texts of refusals are kube-apiserver's where it has the check.
  */
 
+import { assert } from '@keelson/base';
+
 import { auditConfigOf, auditContradictions, type AuditConfig } from './audit-config.ts';
 import { FLAG_GROUPS } from './flag-table-more.ts';
+import { spokenVersions, type SpokenVersions } from './emulated-version.ts';
 import { cipherSuitesProblem, curveOf } from './tls-names.ts';
 import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
 
@@ -94,6 +97,8 @@ export interface KubeletConfig {
   readonly addressTypes: readonly string[];
   /** Until a connection is there. */
   readonly dialMs: number;
+  /** Each way of a connection that left HTTP, bytes a second; 0: no bound. */
+  readonly bytesPerSecond: number;
 }
 
 /** How aggregated servers are reached. */
@@ -198,6 +203,14 @@ export interface ServerConfig {
   readonly logFormat: 'text' | 'json';
   /** -v. */
   readonly verbosity: number;
+  readonly spoken: SpokenVersions;
+  readonly livezGraceMs: number;
+  /** /debug/pprof and /debug/flags/v. */
+  readonly profiling: boolean;
+  /** Empty: none. */
+  readonly debugSocket: string;
+  /** All flags with the texts of their values, as /flagz tells them. */
+  readonly flags: ReadonlyMap<string, string>;
 }
 
 /** What a command line comes to. */
@@ -291,6 +304,13 @@ function contradictions(values: FlagValues): string[] {
     '--proxy-client-cert-file and --proxy-client-key-file must be specified together',
   );
   pair('etcd-certfile', 'etcd-keyfile', '--etcd-certfile and --etcd-keyfile must be specified together');
+  const spoken = spokenOf(values);
+  if (!('emulated' in spoken)) found.push(...spoken);
+  needs(
+    !values.bool('emulation-forward-compatible') || !('emulated' in spoken) || spoken.emulated < 36,
+    'ServerRunOptions.EmulationForwardCompatible cannot be set to true if the emulation version is the same as the binary version',
+  );
+  needs(values.durationMs('livez-grace-period') >= 0, '--livez-grace-period can not be a negative value');
   const minimum = values.string('tls-min-version');
   needs(
     ['', 'VersionTLS12', 'VersionTLS13'].includes(minimum),
@@ -550,12 +570,15 @@ function configOf(values: FlagValues): ServerConfig {
       port: values.int('kubelet-port'),
       addressTypes: list('kubelet-preferred-address-types'),
       dialMs: values.durationMs('kubelet-timeout'),
+      bytesPerSecond: Math.max(0, values.int('max-connection-bytes-per-sec')),
     },
     aggregation: {
       certFile: text('proxy-client-cert-file'),
       keyFile: text('proxy-client-key-file'),
       toEndpoints: values.bool('enable-aggregator-routing'),
-      rejectRedirects: values.bool('aggregator-reject-forwarding-redirects'),
+      rejectRedirects:
+        values.bool('aggregator-reject-forwarding-redirect') &&
+        values.bool('aggregator-reject-forwarding-redirects'),
     },
     audit: auditConfigOf(values),
     fairness: values.bool('enable-priority-and-fairness'),
@@ -571,7 +594,23 @@ function configOf(values: FlagValues): ServerConfig {
     disabledMetrics: list('disabled-metrics'),
     logFormat: text('logging-format') === 'json' ? 'json' : 'text',
     verbosity: values.int('v'),
+    spoken: spokenVersionsOf(values),
+    livezGraceMs: values.durationMs('livez-grace-period'),
+    profiling: values.bool('profiling'),
+    debugSocket: text('debug-socket-path'),
+    flags: values.printed(),
   };
+}
+
+function spokenOf(values: FlagValues): SpokenVersions | readonly string[] {
+  return spokenVersions(values.strings('emulated-version'), values.strings('min-compatibility-version'));
+}
+
+/** Of flags that were found good. */
+function spokenVersionsOf(values: FlagValues): SpokenVersions {
+  const spoken = spokenOf(values);
+  assert('emulated' in spoken, 'versions are looked at before they are used');
+  return spoken;
 }
 
 function versionOf(text: string): 'v1' | 'v1beta1' {

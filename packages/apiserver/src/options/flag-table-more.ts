@@ -46,9 +46,9 @@ const AUDIT: FlagGroup = {
     ...auditBackend('log'),
     acts('audit-log-compress', 'bool', 'false', 'Zip files that were rotated.'),
     acts('audit-log-format', 'string', 'json', 'json or legacy.'),
-    acts('audit-log-maxage', 'int', '0', 'Days that old files are kept.'),
-    acts('audit-log-maxbackup', 'int', '0', 'Old files that are kept.'),
-    acts('audit-log-maxsize', 'int', '0', 'Megabytes after which a file is rotated.'),
+    acts('audit-log-maxage', 'int', '366', 'Days that old files are kept.'),
+    acts('audit-log-maxbackup', 'int', '100', 'Old files that are kept.'),
+    acts('audit-log-maxsize', 'int', '100', 'Megabytes after which a file is rotated.'),
     acts('audit-log-path', 'string', '', 'File for audit events; - for standard output.'),
     ...auditBackend('webhook'),
     acts(
@@ -56,6 +56,12 @@ const AUDIT: FlagGroup = {
       'string',
       '',
       'Kubeconfig of the server that audit events are sent to.',
+    ),
+    acts(
+      'audit-webhook-batch-initial-backoff',
+      'duration',
+      '10s',
+      'The older name of --audit-webhook-initial-backoff.',
     ),
     acts('audit-webhook-initial-backoff', 'duration', '10s', 'Pause before the first retry.'),
     acts('audit-policy-file', 'string', '', 'File with the audit policy.'),
@@ -66,11 +72,12 @@ const AGGREGATION: FlagGroup = {
   title: 'Aggregation and peers',
   flags: [
     acts(
-      'aggregator-reject-forwarding-redirects',
+      'aggregator-reject-forwarding-redirect',
       'bool',
       'true',
       'Do not pass on redirects of aggregated servers.',
     ),
+    acts('aggregator-reject-forwarding-redirects', 'bool', 'true', 'Another name of that flag.'),
     acts(
       'enable-aggregator-routing',
       'bool',
@@ -124,7 +131,12 @@ const KUBERNETES: FlagGroup = {
     idle('kubelet-read-only-port', 'int', '10255', 'Port of kubelets without TLS.'),
     acts('kubelet-timeout', 'duration', '5s', 'How long a connection to a kubelet may take to come about.'),
     idle('kubernetes-service-node-port', 'int', '0', 'Node port of the service kubernetes.'),
-    idle('max-connection-bytes-per-sec', 'int', '0', 'Bound on exec, attach and port-forward connections.'),
+    acts(
+      'max-connection-bytes-per-sec',
+      'int',
+      '0',
+      'Bytes a second each way of a connection for exec, attach, port-forward or a proxied upgrade; 0 for no bound.',
+    ),
     refused('service-account-signing-endpoint', 'string', '', 'Socket of a program that signs tokens.'),
     acts('service-account-signing-key-file', 'string', '', 'Key that signs tokens of service accounts.'),
     acts(
@@ -141,8 +153,8 @@ const OBSERVING: FlagGroup = {
   title: 'Observing',
   flags: [
     idle('contention-profiling', 'bool', 'false', 'Profile blocked goroutines; there are none.'),
-    idle('debug-socket-path', 'string', '', 'Unix socket for profiling.'),
-    idle('profiling', 'bool', 'true', 'Serve /debug/pprof.'),
+    acts('debug-socket-path', 'string', '', 'Unix socket for profiling, without authentication.'),
+    acts('profiling', 'bool', 'true', 'Serve /debug/pprof and /debug/flags/v.'),
     idle('tracing-config-file', 'string', '', 'File with a TracingConfiguration.'),
     refused(
       'egress-selector-config-file',

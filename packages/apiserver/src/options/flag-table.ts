@@ -26,7 +26,12 @@ const GENERIC: FlagGroup = {
       'Regular expressions of origins whose pages may call the API.',
     ),
     idle('delete-collection-workers', 'int', '1', 'Workers that delete the objects of a collection.'),
-    idle('emulated-version', 'strings', '', 'Version to behave as.'),
+    acts(
+      'emulated-version',
+      'strings',
+      '',
+      'Version to say that this server behaves as, kube=1.33 to 1.36; which APIs are served --runtime-config says.',
+    ),
     idle(
       'emulation-forward-compatible',
       'bool',
@@ -52,7 +57,7 @@ const GENERIC: FlagGroup = {
       '0',
       'Share of HTTP/2 requests after which the client is asked to connect anew, 0 to 0.02.',
     ),
-    idle('livez-grace-period', 'duration', '0s', 'How long /livez takes unfinished hooks for healthy.'),
+    acts('livez-grace-period', 'duration', '0s', 'How long /livez takes unfinished hooks for healthy.'),
     acts(
       'max-mutating-requests-inflight',
       'int',
@@ -64,6 +69,12 @@ const GENERIC: FlagGroup = {
       'int',
       '400',
       'Requests that read and are worked on at a time; 0 for no bound.',
+    ),
+    acts(
+      'min-compatibility-version',
+      'strings',
+      '',
+      'Version of the oldest server beside this one, kube=1.33 to 1.36; one below the emulated one unless told.',
     ),
     acts(
       'min-request-timeout',

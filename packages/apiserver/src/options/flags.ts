@@ -5,7 +5,7 @@
 
 import { FlagError, readFlagWords, type FlagShape } from '@keelson/base';
 
-import { parseDuration } from '../codec/times.ts';
+import { formatDuration, parseDuration } from '../codec/times.ts';
 
 export { FlagError };
 
@@ -96,6 +96,28 @@ export class FlagValues {
         return equals < 0 ? [item.trim(), ''] : [item.slice(0, equals).trim(), item.slice(equals + 1).trim()];
       }),
     );
+  }
+
+  /** All flags as pflag writes their values: `1m0s`, `[a,b]`. */
+  printed(): Map<string, string> {
+    return new Map([...this.specs.values()].map((spec) => [spec.name, this.printedOf(spec)]));
+  }
+
+  private printedOf({ name, kind }: FlagSpec): string {
+    switch (kind) {
+      case 'bool':
+        return String(this.bool(name));
+      case 'duration':
+        return formatDuration(parseDuration(this.string(name)) ?? 0n);
+      case 'strings':
+        return `[${this.strings(name).join(',')}]`;
+      case 'map':
+        return this.strings(name).toSorted().join(',');
+      case 'int':
+      case 'float':
+      case 'string':
+        return this.string(name);
+    }
   }
 
   /** Each value as it was given, one for each time. */

@@ -11,6 +11,7 @@ import type { Clock } from '@keelson/base';
 import type { ApiRequest, ApiResponse, Headers } from '../api/exchange.ts';
 import { BackendError, type BackendAnswer, type BackendRequest, type BackendTarget } from './backend.ts';
 import type { BackendCaller } from './backend-caller.ts';
+import { PacedConnection } from './paced-connection.ts';
 import { tunnel } from './tunnel.ts';
 
 export interface HandOnOptions {
@@ -29,6 +30,8 @@ export interface HandOnOptions {
   readonly rewriteLocation?: (location: string) => string;
   /** Until the answer is whole, ms; as long as the client wants unless said. Never counts once HTTP was left. */
   readonly wholeMs?: number;
+  /** Each way of a connection that left HTTP, bytes a second; no bound unless said. */
+  readonly bytesPerSecond?: number;
   /** The answer lasts as long as somebody listens, so that a server that stops ends it: a watch, a log that is followed. */
   readonly endless: boolean;
 }
@@ -119,7 +122,7 @@ async function leaveHttp(
   protocol: string,
   options: HandOnOptions,
 ): Promise<ApiResponse> {
-  const { caller, clock, target, path } = options;
+  const { caller, clock, target, path, bytesPerSecond = 0 } = options;
   const { headers } = messageOf(request, options);
   headers.set('connection', ['Upgrade']);
   headers.set('upgrade', [protocol]);
@@ -132,7 +135,10 @@ async function leaveHttp(
   };
   const result = await caller.upgrade(target, asked);
   if (result.kind === 'switch') {
-    const { connection } = result;
+    const connection =
+      bytesPerSecond === 0
+        ? result.connection
+        : new PacedConnection(result.connection, bytesPerSecond, clock);
     return {
       kind: 'switch',
       code: 101,

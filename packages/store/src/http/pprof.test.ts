@@ -3,13 +3,12 @@ import { afterEach, expect, test } from '@jest/globals';
 import { createServer, type AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { request } from 'node:http';
-import { systemClock } from '@keelson/base';
+import { encodeProfile, systemClock } from '@keelson/base';
 import { ask } from '../../test/http-calls.ts';
 import { plainDoor } from './client-http.ts';
 import { HttpListener } from './http-listener.ts';
 import { pprofHandlers } from './pprof.ts';
 import { NO_FACTS } from './process-facts.ts';
-import { encodeProfile } from './profile-encoding.ts';
 
 const cleanups: (() => void)[] = [];
 

@@ -3,20 +3,14 @@
  * One profile at a time; nothing is measured while nobody asks. What only Go has (goroutines, blocking, traces) is
  * unknown here, as a profile nobody registered is there.
  */
-import { Session, type HeapProfiler, type Profiler } from 'node:inspector/promises';
 import { gzipSync } from 'node:zlib';
-import { toError, type Clock } from '@keelson/base';
+import { Profiles, toError, type Clock } from '@keelson/base';
 import { answerError, answerText, targetOf, type HttpHandler } from './http-answer.ts';
 import type { ProcessFacts } from './process-facts.ts';
-import { encodeProfile, type CallFrame, type StackNode } from './profile-encoding.ts';
 
 const SECONDS_DEFAULT = 30;
 /** Longer than anybody waits for an answer over HTTP. */
 const SECONDS_MAX = 600;
-/** Go's 100 a second. */
-const CPU_PERIOD_MICROSECONDS = 10_000;
-/** Go's half a megabyte; V8's own default is 32 KiB. */
-const HEAP_PERIOD_BYTES = 512 * 1024;
 
 const PATHS: readonly string[] = [
   'profile',
@@ -94,90 +88,4 @@ function indexPage(): string {
   ];
   const links = rows.map(([path, what]) => `<li><a href="${path}">${path}</a>: ${what}</li>`);
   return `<html><head><title>/debug/pprof/</title></head><body>/debug/pprof/<ul>${links.join('')}</ul></body></html>\n`;
-}
-
-class Profiles {
-  private readonly clock: Clock;
-  private busy = false;
-
-  constructor(clock: Clock) {
-    this.clock = clock;
-  }
-
-  /** @throws Error when a profile is being taken */
-  cpu(seconds: number): Promise<Buffer> {
-    return this.alone(async (session) => {
-      await session.post('Profiler.enable');
-      await session.post('Profiler.setSamplingInterval', { interval: CPU_PERIOD_MICROSECONDS });
-      await session.post('Profiler.start');
-      await this.wait(seconds);
-      const { profile } = await session.post('Profiler.stop');
-      return encodeProfile(cpuTree(profile), {
-        kinds: [
-          { type: 'samples', unit: 'count' },
-          { type: 'cpu', unit: 'nanoseconds' },
-        ],
-        period: CPU_PERIOD_MICROSECONDS * 1_000,
-        timeMs: this.clock.nowMs(),
-        durationMs: seconds * 1_000,
-      });
-    });
-  }
-
-  /** @throws Error when a profile is being taken */
-  heap(seconds: number): Promise<Buffer> {
-    return this.alone(async (session) => {
-      await session.post('HeapProfiler.startSampling', { samplingInterval: HEAP_PERIOD_BYTES });
-      await this.wait(seconds);
-      const { profile } = await session.post('HeapProfiler.stopSampling');
-      return encodeProfile(heapTree(profile.head), {
-        kinds: [{ type: 'inuse_space', unit: 'bytes' }],
-        period: HEAP_PERIOD_BYTES,
-        timeMs: this.clock.nowMs(),
-        durationMs: seconds * 1_000,
-      });
-    });
-  }
-
-  private async alone(take: (session: Session) => Promise<Buffer>): Promise<Buffer> {
-    if (this.busy) throw new Error('profiling already in use');
-    this.busy = true;
-    const session = new Session();
-    try {
-      session.connect();
-      return await take(session);
-    } finally {
-      session.disconnect();
-      this.busy = false;
-    }
-  }
-
-  private wait(seconds: number): Promise<void> {
-    return new Promise((resolve) => void this.clock.setTimer(seconds * 1_000, resolve));
-  }
-}
-
-/** V8 gives nodes by number; samples are counted where they hit. */
-function cpuTree({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): StackNode {
-  interface Place {
-    readonly frame: CallFrame;
-    readonly values: [count: number, nanoseconds: number];
-    readonly children: Place[];
-  }
-  const places = new Map<number, Place>();
-  for (const { id, callFrame } of nodes) places.set(id, { frame: callFrame, values: [0, 0], children: [] });
-  for (const { id, children = [] } of nodes)
-    for (const child of children) places.get(id)!.children.push(places.get(child)!);
-  samples.forEach((id, i) => {
-    const place = places.get(id);
-    // Time without work is nothing to look at.
-    if (place === undefined || place.frame.functionName === '(idle)') return;
-    place.values[0]++;
-    place.values[1] += Math.max(0, timeDeltas[i] ?? 0) * 1_000;
-  });
-  return places.get(nodes[0].id)!;
-}
-
-function heapTree({ callFrame, selfSize, children }: HeapProfiler.SamplingHeapProfileNode): StackNode {
-  return { frame: callFrame, values: [selfSize], children: children.map(heapTree) };
 }
