@@ -16,6 +16,7 @@ const SLOW = [
   'tests/conformance/generated/generated.test.ts',
   'packages/cli/test/ctl.test.ts',
   'packages/store/test/http-limits.test.ts',
+  'packages/embed/test/fluent-client.test.ts',
 ];
 
 export default class SlowFirst {
