@@ -126,7 +126,7 @@ withKubectl('kubectl (needs it on the path)', () => {
     expect([another.out, another.code]).toEqual(['no\n', 1]);
     const refused = await as('editor', '--as=admin', 'get', 'nodes');
     expect(refused.err).toBe(
-      'Error from server (Forbidden): users "admin" is forbidden: User "editor" cannot impersonate resource "users" in API group "" at the cluster scope\n',
+      'Error from server (Forbidden): nodes is forbidden: User "editor" cannot impersonate-on:user-info:list resource "nodes" in API group "" at the cluster scope\n',
     );
   });
 

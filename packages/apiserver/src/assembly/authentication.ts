@@ -18,6 +18,7 @@ import {
   AuthenticationError,
   firstRequest,
   firstToken,
+  forOwnAudiences,
   type Authenticated,
   type RequestAuthenticator,
   type TokenAuthenticator,
@@ -98,11 +99,14 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     uuid,
   });
   const file = configFile(parts, issuers);
+  const own = (inner: TokenAuthenticator): TokenAuthenticator => forOwnAudiences(audiences, inner);
   const observer = authenticationMetrics(parts.metrics);
   const tokens = new TokenCache(
     firstToken([
       loopback(parts.loopbackToken, uuid()),
-      ...(config.tokenFile === '' ? [] : [new TokenFile(parts.readFile(config.tokenFile), config.tokenFile)]),
+      ...(config.tokenFile === ''
+        ? []
+        : [own(new TokenFile(parts.readFile(config.tokenFile), config.tokenFile))]),
       new ServiceAccountTokens({
         issuers,
         keys: credentials.verificationKeys,
@@ -113,12 +117,12 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
           logger.debug('a stale token of a service account is used', { subject, secondsLate }),
       }),
       ...(config.bootstrapTokens
-        ? [new BootstrapTokens((name) => lookups.secret('kube-system', name), nowMs)]
+        ? [own(new BootstrapTokens((name) => lookups.secret('kube-system', name), nowMs))]
         : []),
-      ...(config.oidc === undefined ? [] : [flaggedTokens(config.oidc, parts)]),
+      ...(config.oidc === undefined ? [] : [own(flaggedTokens(config.oidc, parts))]),
       ...(file?.jwt ?? []).map((one) => {
         const { url, discoveryUrl, certificateAuthority: ca } = one;
-        return jwtTokens(one, parts.issuerKeys({ issuer: url, discoveryUrl, ca }), nowMs);
+        return own(jwtTokens(one, parts.issuerKeys({ issuer: url, discoveryUrl, ca }), nowMs));
       }),
       ...(config.tokenWebhook === undefined ? [] : [webhookTokens(config.tokenWebhook, audiences, parts)]),
     ]),

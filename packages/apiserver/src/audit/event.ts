@@ -26,6 +26,7 @@ export interface AuditedRequest {
   readonly annotations: ReadonlyMap<string, string>;
   user: UserInfo | undefined;
   impersonated: UserInfo | undefined;
+  impersonationConstraint?: string;
   requestObject: Json | undefined;
   responseObject: Json | undefined;
   responseStatus: JsonObject | undefined;
@@ -51,6 +52,9 @@ export function eventOf(request: AuditedRequest, stage: Stage, nowMs: number): A
     verb: info.verb,
     user: userObject(request.user),
     ...(request.impersonated === undefined ? {} : { impersonatedUser: userObject(request.impersonated) }),
+    ...(request.impersonationConstraint === undefined
+      ? {}
+      : { authenticationMetadata: { impersonationConstraint: request.impersonationConstraint } }),
     ...(request.sourceIPs.length === 0 ? {} : { sourceIPs: request.sourceIPs }),
     ...(request.userAgent === '' ? {} : { userAgent: request.userAgent }),
     ...(info.isResource ? { objectRef: objectReference(request) } : {}),

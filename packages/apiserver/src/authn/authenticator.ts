@@ -18,6 +18,14 @@ export interface Authenticated {
 /** A credential that was shown and is wrong. The text is for logs and reviews, never for the client's 401. */
 export class AuthenticationError extends Error {
   override readonly name = 'AuthenticationError';
+  /** What each of the ways that were asked said; one text of one. */
+  readonly texts: readonly string[];
+
+  constructor(...texts: readonly string[]) {
+    const distinct = [...new Set(texts)];
+    super(distinct.length === 1 ? distinct[0] : `[${distinct.join(', ')}]`);
+    this.texts = distinct;
+  }
 }
 
 export interface RequestAuthenticator {
@@ -48,6 +56,22 @@ export function firstToken(authenticators: readonly TokenAuthenticator[]): Token
   };
 }
 
+/**
+ * Tokens of a kind that knows no audiences: they are good for the server alone, whoever else is asked for.
+ *
+ * @param own the server's audiences
+ */
+export function forOwnAudiences(own: readonly string[], inner: TokenAuthenticator): TokenAuthenticator {
+  return {
+    authenticateToken: async (token, audiences) => {
+      const good = audiences.length === 0 ? own : own.filter((one) => audiences.includes(one));
+      if (good.length === 0) return undefined;
+      const found = await inner.authenticateToken(token, audiences);
+      return found === undefined ? undefined : { ...found, audiences: good };
+    },
+  };
+}
+
 async function first<T>(
   authenticators: readonly T[],
   ask: (one: T) => Promise<Authenticated | undefined>,
@@ -59,11 +83,11 @@ async function first<T>(
       if (found !== undefined) return found;
     } catch (error) {
       if (!(error instanceof AuthenticationError)) throw error;
-      texts.push(error.message);
+      texts.push(...error.texts);
     }
   }
   if (texts.length === 0) return undefined;
-  throw new AuthenticationError(texts.length === 1 ? texts[0] : `[${[...new Set(texts)].join(', ')}]`);
+  throw new AuthenticationError(...texts);
 }
 
 /** Adds the group of all who are known, unless the user is in it, or is nobody. */

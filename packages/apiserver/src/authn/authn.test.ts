@@ -14,6 +14,7 @@ import {
   AuthenticationError,
   firstRequest,
   firstToken,
+  forOwnAudiences,
   type AnonymousPolicy,
   type RequestAuthenticator,
   type TokenAuthenticator,
@@ -348,7 +349,8 @@ test('a webhook is asked by TokenReview and believed by its status', async () =>
   });
   await expect(webhook.authenticateToken('t', [])).rejects.toThrow('expired');
   expect(await webhook.authenticateToken('t', [])).toBeUndefined();
-  await expect(webhook.authenticateToken('t', [])).rejects.toThrow('is invalid for the target audiences');
+  // Good for somebody else.
+  expect(await webhook.authenticateToken('t', [])).toBeUndefined();
   expect(posted[0]).toMatchObject({ kind: 'TokenReview', spec: { token: 't', audiences: ['api'] } });
 });
 
@@ -422,9 +424,22 @@ test('reviews of tokens and of oneself', async () => {
     authenticated: true,
     user: { username: 'jane', uid: 'u1', groups: ['dev', 'system:authenticated'] },
   });
-  expect((await reviewToken(review({ token: 'x' }), FILE, ['api'])).status).toEqual({ user: {} });
-  await expect(reviewToken(review({}), FILE, ['api'])).rejects.toThrow('token is required');
-  expect(reviewSelf(review({}), JANE).status).toEqual({
-    userInfo: { username: 'jane', uid: 'u1', groups: ['dev'] },
+  expect((await reviewToken(review({ token: 'x' }), FILE, ['api'])).status).toEqual({
+    user: {},
+    error: 'invalid bearer token',
   });
+  await expect(reviewToken(review({}), FILE, ['api'])).rejects.toThrow('token is required');
+  expect(reviewSelf(review({}), JANE, NOW)).toEqual({
+    apiVersion: 'a',
+    kind: 'TokenReview',
+    metadata: { creationTimestamp: '2030-01-02T00:00:00Z' },
+    status: { userInfo: { username: 'jane', uid: 'u1', groups: ['dev'] } },
+  });
+});
+
+test('a token that knows no audiences is good for the server alone', async () => {
+  const own = forOwnAudiences(['api', 'other'], FILE);
+  expect((await own.authenticateToken('t0ken', []))?.audiences).toEqual(['api', 'other']);
+  expect((await own.authenticateToken('t0ken', ['vault', 'api']))?.audiences).toEqual(['api']);
+  expect(await own.authenticateToken('t0ken', ['vault'])).toBeUndefined();
 });

@@ -12,6 +12,8 @@ import {
 } from './authenticator.ts';
 
 export const WEBSOCKET_PROTOCOL = 'sec-websocket-protocol';
+/** Of a token that nobody knows. */
+export const INVALID_TOKEN = 'invalid bearer token';
 const PROTOCOL_PREFIX = 'base64url.bearer.authorization.k8s.io.';
 
 /** Asks about the token of the Authorization header. */
@@ -69,7 +71,7 @@ export class WebSocketToken implements RequestAuthenticator {
 
 async function known(tokens: TokenAuthenticator, token: string): Promise<Authenticated> {
   const found = await tokens.authenticateToken(token, []);
-  if (found === undefined) throw new AuthenticationError('invalid bearer token');
+  if (found === undefined) throw new AuthenticationError(INVALID_TOKEN);
   return found;
 }
 

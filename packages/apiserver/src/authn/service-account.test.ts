@@ -221,7 +221,9 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
     };
     expect(await tokens.authenticateToken(await mint('https://elsewhere'), [])).toBeUndefined();
     expect(await tokens.authenticateToken('opaque', [])).toBeUndefined();
-    await expect(tokens.authenticateToken(await mint(ISSUER), [])).rejects.toThrow('invalid signature');
+    await expect(tokens.authenticateToken(await mint(ISSUER), [])).rejects.toThrow(
+      'error in cryptographic primitive',
+    );
   });
 
   test('a token of an hour and seven seconds lives a year, with a warning', async () => {

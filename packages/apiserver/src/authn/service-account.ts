@@ -67,7 +67,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     const legacy = claims.issuer === LEGACY_ISSUER;
     if (!legacy && !this.options.issuers.includes(claims.issuer)) return undefined;
     if (!verifyJwt(jwt, this.options.keys)) {
-      throw new AuthenticationError('failed to validate token: invalid signature or unknown key');
+      throw new AuthenticationError('go-jose/go-jose: error in cryptographic primitive');
     }
     const own = this.options.audiences;
     // A token that names no audience is an old one: it is good for the server alone.

@@ -149,6 +149,7 @@ export class TokenIssuer {
     const { group, version } = parseApiVersion(textOf(apiVersion)) ?? { group: '', version: '' };
     switch (group === '' ? textOf(kind) : '') {
       case 'Pod': {
+        nameGiven(wanted);
         const pod = there(await lookups.pod(namespace, wanted.name), 'pods', wanted);
         const spec = fieldsOf(pod.spec);
         if (textOf(spec.serviceAccountName) !== account) {
@@ -162,10 +163,12 @@ export class TokenIssuer {
         return { pod: refOf(pod, 'Pod', wanted), node: { name: nodeName, uid: node?.metadata.uid ?? '' } };
       }
       case 'Secret': {
+        nameGiven(wanted);
         const secret = there(await lookups.secret(namespace, wanted.name), 'secrets', wanted);
         return { secret: refOf(secret, 'Secret', wanted) };
       }
       case 'Node':
+        nameGiven(wanted);
         return { node: refOf(there(await lookups.node(wanted.name), 'nodes', wanted), 'Node', wanted) };
       default:
         throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${textOf(kind)}`);
@@ -184,6 +187,10 @@ function refOf({ metadata }: KubeObject, kind: string, wanted: ClaimRef): ClaimR
     );
   }
   return { name, uid };
+}
+
+function nameGiven({ name }: ClaimRef): void {
+  if (name === '') throw badRequest('Name parameter required.');
 }
 
 function there(object: KubeObject | undefined, resource: string, { name }: ClaimRef): KubeObject {

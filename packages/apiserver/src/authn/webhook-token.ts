@@ -7,7 +7,6 @@
 
 import { fieldsOf, textOf, textsOf } from '../api/fields.ts';
 import type { UserInfo } from '../api/user-info.ts';
-import { quoteAudiences } from './audiences.ts';
 import { AuthenticationError, type Authenticated, type TokenAuthenticator } from './authenticator.ts';
 
 /** Sends a TokenReview and returns the answered one; rejects when that fails, retries being its own matter. */
@@ -44,11 +43,8 @@ export class WebhookTokens implements TokenAuthenticator {
     // A server that knows no audiences answers for ours.
     const good = told.length === 0 ? this.audiences : told;
     const found = good.filter((one) => wanted.includes(one));
-    if (wanted.length > 0 && found.length === 0) {
-      throw new AuthenticationError(
-        `token audiences ${quoteAudiences(good)} is invalid for the target audiences ${quoteAudiences(wanted)}`,
-      );
-    }
+    // Good, and for somebody else: none of ours.
+    if (wanted.length > 0 && found.length === 0) return undefined;
     return { user: userOfStatus(status.user), audiences: found };
   }
 }

@@ -309,6 +309,11 @@ const AUTHENTICATION_READER = 'extension-apiserver-authentication-reader';
 const SIGNER = `${CONTROLLER_PREFIX}bootstrap-signer`;
 const CLOUD = `${CONTROLLER_PREFIX}cloud-provider`;
 const CLEANER = `${CONTROLLER_PREFIX}token-cleaner`;
+const LOCK_VERBS = 'get watch list create update';
+const LEADER_LOCKING: readonly PolicyRule[] = [
+  on(LOCK_VERBS, 'coordination.k8s.io', 'leases'),
+  on(LOCK_VERBS, 'coordination.k8s.io', 'leasecandidates'),
+];
 
 /** Namespace, name and rules. */
 const ROLES: readonly [string, string, readonly PolicyRule[]][] = [
@@ -320,16 +325,8 @@ const ROLES: readonly [string, string, readonly PolicyRule[]][] = [
   ['kube-system', SIGNER, [on(READ, 'core', 'secrets')]],
   ['kube-system', CLOUD, [on('create get list watch', 'core', 'configmaps')]],
   ['kube-system', CLEANER, [on('get list watch delete', 'core', 'secrets'), EVENTS]],
-  [
-    'kube-system',
-    KCM,
-    [on('watch', 'core', 'configmaps'), on('get update', 'core', 'configmaps', 'kube-controller-manager')],
-  ],
-  [
-    'kube-system',
-    SCHEDULER,
-    [on('watch', 'core', 'configmaps'), on('get update', 'core', 'configmaps', 'kube-scheduler')],
-  ],
+  ['kube-system', KCM, LEADER_LOCKING],
+  ['kube-system', SCHEDULER, LEADER_LOCKING],
   [
     'kube-public',
     SIGNER,
@@ -345,7 +342,16 @@ const BINDINGS: readonly [string, string, string, readonly Subject[]][] = [
     AUTHENTICATION_READER,
     [user('system:kube-controller-manager'), user('system:kube-scheduler')],
   ],
-  ['kube-system', KCM, KCM, [user('system:kube-controller-manager'), account('kube-controller-manager')]],
+  [
+    'kube-system',
+    KCM,
+    KCM,
+    [
+      user('system:kube-controller-manager'),
+      account('kube-controller-manager'),
+      account('leader-election-controller'),
+    ],
+  ],
   ['kube-system', SCHEDULER, SCHEDULER, [user('system:kube-scheduler'), account('kube-scheduler')]],
   ['kube-system', SIGNER, SIGNER, [account('bootstrap-signer')]],
   ['kube-system', CLOUD, CLOUD, [account('cloud-provider')]],

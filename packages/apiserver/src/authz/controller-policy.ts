@@ -136,7 +136,6 @@ const RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('patch update', 'core', 'nodes/status'),
     on('patch update', 'core', 'pods/status'),
     on('list watch get delete', 'core', 'pods'),
-    on(READ, 'coordination.k8s.io', 'leases'),
     EVENTS,
   ],
   'persistent-volume-binder': [

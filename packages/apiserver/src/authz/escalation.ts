@@ -9,7 +9,7 @@
 import { goQuote } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
-import { forbidden } from '../api/status.ts';
+import { forbidden, hasReason, notFound } from '../api/status.ts';
 import { GROUP_MASTERS, type Authorizer, type UserInfo } from '../api/user-info.ts';
 import { aggregationSelectors } from './aggregation.ts';
 import { resourceAttributes } from './attributes.ts';
@@ -92,7 +92,15 @@ export class EscalationCheck {
       }),
     );
     if (kind === 'allow') return;
-    this.confirm(write, resource, binding, this.rbac.referenced(roleRef, write.namespace));
+    let rules: readonly PolicyRule[];
+    try {
+      rules = this.rbac.referenced(roleRef, write.namespace);
+    } catch (error) {
+      // As the original says it: under the name of what is written.
+      if (hasReason(error, 'NotFound')) throw notFound({ group: RBAC_GROUP, resource }, roleRef.name);
+      throw error;
+    }
+    this.confirm(write, resource, binding, rules);
   }
 
   private confirm(

@@ -20,6 +20,11 @@ function forbiddenText(attributes: AuthorizationAttributes): string {
         namespace === '' ? 'at the cluster scope' : `in the namespace ${goQuote(namespace)}`
       }`
     : `User ${goQuote(user.name)} cannot ${verb} path ${goQuote(path)}`;
+  return escapeMarkup(text);
+}
+
+/** A text without what a browser could take for markup. */
+export function escapeMarkup(text: string): string {
   return text.replace(/[&<>]/g, (char) => ESCAPES[char]);
 }
 

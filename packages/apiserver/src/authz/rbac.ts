@@ -75,7 +75,7 @@ export class RbacAuthorizer implements Authorizer, RuleResolver {
       resourceRules: rules.filter((rule) => (rule.resources ?? []).length > 0),
       nonResourceRules: rules.filter((rule) => (rule.nonResourceURLs ?? []).length > 0),
       incomplete: false,
-      errors: errors.length === 0 ? [] : [aggregate(errors)],
+      errors,
     };
   }
 

@@ -3,7 +3,10 @@
  * and SelfSubjectRulesReview, objects in, objects out. Nothing of them is stored. Texts as the original's.
  */
 
+import { goQuote } from '@keelson/base';
+
 import { fieldsOf, listOf, textOf, textsOf } from '../api/fields.ts';
+import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
 import {
   parseFieldSelector,
@@ -13,8 +16,13 @@ import {
   type FieldRequirement,
   type Requirement,
 } from '../api/selectors.ts';
-import { badRequest, invalid, type FieldError } from '../api/status.ts';
+import { badRequest, invalid } from '../api/status.ts';
 import type { AuthorizationAttributes, Authorizer, UserInfo } from '../api/user-info.ts';
+import { FieldErrors } from '../validation/field-errors.ts';
+import { FieldPath } from '../validation/field-path.ts';
+import { checkLabelName, checkLabelValues, checkOperatorValues } from '../validation/labels.ts';
+import { part, parts, text, texts } from '../validation/value.ts';
+import { aggregate } from './rbac.ts';
 import type { PolicyRule } from './rules.ts';
 import type { RuleResolver } from './user-rules.ts';
 
@@ -26,35 +34,20 @@ const GROUP = 'authorization.k8s.io';
  * @throws ApiError Invalid for a spec without a user or without exactly one kind of attributes
  */
 export async function reviewSubjectAccess(review: KubeObject, authorizer: Authorizer): Promise<KubeObject> {
-  checkSpec(review, 'SubjectAccessReview', true);
+  checkReview(review, { namesUser: true, local: false });
   return answer(review, userOfSpec(review), authorizer);
 }
 
 /**
- * Answers a LocalSubjectAccessReview.
+ * Answers a LocalSubjectAccessReview, which lies in the namespace of the request; it must be about that one.
  *
- * @param namespace of the request; the review must be about it
+ * @throws ApiError Invalid as for a SubjectAccessReview, for another namespace and for attributes of no resource
  */
 export async function reviewLocalSubjectAccess(
   review: KubeObject,
-  namespace: string,
   authorizer: Authorizer,
 ): Promise<KubeObject> {
-  const spec = fieldsOf(review.spec);
-  if (spec.nonResourceAttributes !== undefined && spec.nonResourceAttributes !== null) {
-    throw invalid({ group: GROUP, kind: 'LocalSubjectAccessReview' }, '', [
-      {
-        type: 'FieldValueInvalid',
-        field: 'spec.nonResourceAttributes',
-        body: `Invalid value: ${JSON.stringify(spec.nonResourceAttributes)}: disallowed on this kind of request`,
-      },
-    ]);
-  }
-  checkSpec(review, 'LocalSubjectAccessReview', true);
-  const told = textOf(fieldsOf(spec.resourceAttributes).namespace);
-  if (told !== namespace) {
-    throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
-  }
+  checkReview(review, { namesUser: true, local: true });
   return answer(review, userOfSpec(review), authorizer);
 }
 
@@ -64,7 +57,7 @@ export async function reviewSelfAccess(
   user: UserInfo,
   authorizer: Authorizer,
 ): Promise<KubeObject> {
-  checkSpec(review, 'SelfSubjectAccessReview', false);
+  checkReview(review, { namesUser: false, local: false });
   return answer(review, user, authorizer);
 }
 
@@ -78,7 +71,10 @@ export function reviewSelfRules(review: KubeObject, user: UserInfo, rules: RuleR
   if (namespace === '') throw badRequest('no namespace on request');
   const { resourceRules, nonResourceRules, incomplete, errors } = rules.rulesFor(user, namespace);
   return {
-    ...review,
+    apiVersion: review.apiVersion,
+    kind: review.kind,
+    metadata: {},
+    spec: {},
     status: {
       resourceRules: resourceRules.map((rule) => resourceRule(rule)),
       nonResourceRules: nonResourceRules.map(({ verbs, nonResourceURLs = [] }) => ({
@@ -86,9 +82,7 @@ export function reviewSelfRules(review: KubeObject, user: UserInfo, rules: RuleR
         nonResourceURLs,
       })),
       incomplete,
-      ...(errors.length === 0
-        ? {}
-        : { evaluationError: errors.length === 1 ? errors[0] : `[${[...new Set(errors)].join(', ')}]` }),
+      ...(errors.length === 0 ? {} : { evaluationError: aggregate(errors) }),
     },
   };
 }
@@ -105,16 +99,14 @@ function resourceRule({ verbs, apiGroups = [], resources = [], resourceNames = [
 async function answer(review: KubeObject, user: UserInfo, authorizer: Authorizer): Promise<KubeObject> {
   const { attributes, errors } = attributesOfSpec(review, user);
   const { kind, reason, error } = await authorizer.authorize(attributes);
-  const evaluation = [...errors, ...(error === undefined ? [] : [error])];
+  const evaluation = [...(error === undefined ? [] : [error]), ...errors];
   return {
     ...review,
     status: {
       allowed: kind === 'allow',
       ...(kind === 'deny' ? { denied: true } : {}),
       ...(reason === '' ? {} : { reason }),
-      ...(evaluation.length === 0
-        ? {}
-        : { evaluationError: evaluation.length === 1 ? evaluation[0] : `[${evaluation.join(', ')}]` }),
+      ...(evaluation.length === 0 ? {} : { evaluationError: evaluation.join('; ') }),
     },
   };
 }
@@ -157,8 +149,18 @@ function attributesOfSpec(
     };
   }
   const told = fieldsOf(spec.resourceAttributes);
-  const labelSelector = read(() => labelRequirements(told.labelSelector), errors);
-  const fieldSelector = read(() => fieldRequirements(told.fieldSelector), errors);
+  const field = fieldRequirements(told.fieldSelector);
+  const label = labelRequirements(told.labelSelector);
+  for (const [name, { requirements, partial }] of [
+    ['fieldSelector', field],
+    ['labelSelector', label],
+  ] as const) {
+    if (!partial) continue;
+    const how = requirements.length > 0 ? 'partially ignored' : 'ignored';
+    errors.push(`spec.resourceAttributes.${name} ${how} due to parse error`);
+  }
+  const labelSelector = label.requirements;
+  const fieldSelector = field.requirements;
   return {
     attributes: {
       user,
@@ -178,65 +180,141 @@ function attributesOfSpec(
   };
 }
 
-function read<T>(parse: () => T[], errors: string[]): T[] {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof SelectorError)) throw error;
-    errors.push(error.message);
-    return [];
-  }
+/** What of a selector could be read. What could not is left out, which makes the question a wider one. */
+interface Readable<T> {
+  readonly requirements: readonly T[];
+  readonly partial: boolean;
 }
 
-/** A selector of a review: its text, or its requirements; those that cannot be known are left out (a wider question). */
-function labelRequirements(value: unknown): Requirement[] {
-  const { rawSelector, requirements } = fieldsOf(value);
-  if (textOf(rawSelector) !== '') return parseLabelSelector(textOf(rawSelector));
-  return listOf(requirements).flatMap((one) => {
-    const { key, operator, values } = fieldsOf(one);
-    const expression = { key: textOf(key), operator: textOf(operator), values: textsOf(values) };
-    return requirementsOf({ matchExpressions: [expression] });
-  });
-}
-
-function fieldRequirements(value: unknown): FieldRequirement[] {
-  const { rawSelector, requirements } = fieldsOf(value);
-  if (textOf(rawSelector) !== '') return parseFieldSelector(textOf(rawSelector));
-  return listOf(requirements).flatMap((one): FieldRequirement[] => {
-    const { key, operator, values } = fieldsOf(one);
-    const texts = textsOf(values);
-    const is = textOf(operator);
-    if (texts.length !== 1 || (is !== 'In' && is !== 'NotIn')) {
-      throw new SelectorError(`${JSON.stringify(is)} is not a valid field selector operator`);
+function readable<T>(parts: readonly (() => readonly T[])[]): Readable<T> {
+  const requirements: T[] = [];
+  let partial = false;
+  for (const part of parts) {
+    try {
+      requirements.push(...part());
+    } catch (error) {
+      if (!(error instanceof SelectorError)) throw error;
+      partial = true;
     }
-    return [{ field: textOf(key), operator: is === 'In' ? '=' : '!=', value: texts[0] }];
-  });
+  }
+  return { requirements, partial };
 }
 
-function checkSpec(review: KubeObject, kind: string, namesUser: boolean): void {
-  const spec = fieldsOf(review.spec);
-  const has = (name: string): boolean => spec[name] !== undefined && spec[name] !== null;
-  const errors: FieldError[] = [];
-  if (has('resourceAttributes') && has('nonResourceAttributes')) {
-    errors.push({
-      type: 'FieldValueInvalid',
-      field: 'spec.nonResourceAttributes',
-      body: `Invalid value: ${JSON.stringify(spec.nonResourceAttributes)}: cannot be specified in combination with resourceAttributes`,
+function labelRequirements(value: unknown): Readable<Requirement> {
+  const { rawSelector, requirements } = fieldsOf(value);
+  const raw = textOf(rawSelector);
+  if (raw !== '') return readable([() => parseLabelSelector(raw)]);
+  return readable(
+    listOf(requirements).map((one) => () => {
+      const { key, operator, values } = fieldsOf(one);
+      const expression = { key: textOf(key), operator: textOf(operator), values: textsOf(values) };
+      return requirementsOf({ matchExpressions: [expression] });
+    }),
+  );
+}
+
+function fieldRequirements(value: unknown): Readable<FieldRequirement> {
+  const { rawSelector, requirements } = fieldsOf(value);
+  const raw = textOf(rawSelector);
+  if (raw !== '') return readable([() => parseFieldSelector(raw)]);
+  return readable(
+    listOf(requirements).map((one) => (): FieldRequirement[] => {
+      const { key, operator, values } = fieldsOf(one);
+      const texts = textsOf(values);
+      const is = textOf(operator);
+      if (texts.length !== 1 || (is !== 'In' && is !== 'NotIn')) {
+        throw new SelectorError(`${goQuote(is)} is not a valid field selector operator`);
+      }
+      return [{ field: textOf(key), operator: is === 'In' ? '=' : '!=', value: texts[0] }];
+    }),
+  );
+}
+
+/** @throws ApiError Invalid with everything that is wrong with a review */
+function checkReview(
+  review: KubeObject,
+  { namesUser, local }: { readonly namesUser: boolean; readonly local: boolean },
+): void {
+  const spec = part(review, 'spec');
+  const errors = new FieldErrors();
+  const at = FieldPath.of('spec');
+  const other = spec['nonResourceAttributes'] ?? null;
+  const told = spec['resourceAttributes'] ?? null;
+  if (told !== null && other !== null) {
+    errors.invalid(
+      at.child('nonResourceAttributes'),
+      goFields(other),
+      'cannot be specified in combination with resourceAttributes',
+    );
+  }
+  if (told === null && other === null) {
+    errors.invalid(
+      at.child('resourceAttributes'),
+      null,
+      'exactly one of nonResourceAttributes or resourceAttributes must be specified',
+    );
+  }
+  if (namesUser && text(spec, 'user') === '' && texts(spec, 'groups').length === 0) {
+    errors.invalid(at.child('user'), '', 'at least one of user or group must be specified');
+  }
+  const resource = at.child('resourceAttributes');
+  if (isJsonObject(told)) {
+    checkSelector(errors, resource.child('fieldSelector'), told['fieldSelector'], (path, requirement) => {
+      if (text(requirement, 'key') === '') errors.required(path.child('key'), 'must be specified');
+      checkOperatorValues(errors, path, requirement);
+    });
+    checkSelector(errors, resource.child('labelSelector'), told['labelSelector'], (path, requirement) => {
+      checkOperatorValues(errors, path, requirement);
+      checkLabelName(errors, path.child('key'), text(requirement, 'key'));
+      checkLabelValues(errors, path, requirement);
     });
   }
-  if (!has('resourceAttributes') && !has('nonResourceAttributes')) {
-    errors.push({
-      type: 'FieldValueInvalid',
-      field: 'spec.resourceAttributes',
-      body: `Invalid value: ${JSON.stringify(spec.resourceAttributes ?? null)}: exactly one of nonResourceAttributes or resourceAttributes must be specified`,
-    });
+  const { namespace = '', managedFields, ...metadata } = review.metadata;
+  void managedFields;
+  const said = local || namespace === '' ? metadata : { namespace, ...metadata };
+  if (Object.values(said).some((value) => value !== undefined && value !== null)) {
+    errors.invalid(
+      FieldPath.of('metadata'),
+      review.metadata,
+      local ? 'must be empty except for namespace' : 'must be empty',
+    );
   }
-  if (namesUser && textOf(spec.user) === '' && textsOf(spec.groups).length === 0) {
-    errors.push({
-      type: 'FieldValueInvalid',
-      field: 'spec.user',
-      body: 'Invalid value: "": at least one of user or group must be specified',
-    });
+  if (local && isJsonObject(told) && text(told, 'namespace') !== namespace) {
+    errors.invalid(resource.child('namespace'), text(told, 'namespace'), 'must match metadata.namespace');
   }
-  if (errors.length > 0) throw invalid({ group: GROUP, kind }, review.metadata.name ?? '', errors);
+  if (local && other !== null) {
+    errors.invalid(at.child('nonResourceAttributes'), goFields(other), 'disallowed on this kind of request');
+  }
+  // The original's review has lost its kind by then.
+  if (errors.size > 0) throw invalid({ group: GROUP, kind: '' }, '', errors.list);
+}
+
+function checkSelector(
+  errors: FieldErrors,
+  path: FieldPath,
+  selector: Json | undefined,
+  check: (path: FieldPath, requirement: JsonObject) => void,
+): void {
+  if (!isJsonObject(selector)) return;
+  const raw = text(selector, 'rawSelector');
+  const requirements = parts(selector, 'requirements');
+  if (raw !== '' && requirements.length > 0) {
+    errors.invalid(path.child('rawSelector'), raw, 'may not specified at the same time as requirements');
+  }
+  if (raw === '' && requirements.length === 0) {
+    const where = path.toString();
+    errors.required(
+      path.child('requirements'),
+      `when ${where} is specified, requirements or rawSelector is required`,
+    );
+  }
+  for (const [index, requirement] of requirements.entries()) {
+    check(path.child('requirements').index(index), requirement);
+  }
+}
+
+/** Attributes under the names that the original's own type has for them. */
+function goFields(attributes: unknown): object {
+  const { path, verb } = fieldsOf(attributes);
+  return { Path: textOf(path), Verb: textOf(verb) };
 }

@@ -183,8 +183,10 @@ class Audit {
 
   /** Impersonation is behind this station: who the request was for is known when it comes back. */
   private impersonation(): void {
-    const { user, impersonator } = this.request.context;
-    if (impersonator !== undefined) this.facts.impersonated = user;
+    const { user, impersonator, impersonationConstraint } = this.request.context;
+    if (impersonator === undefined) return;
+    this.facts.impersonated = user;
+    if (impersonationConstraint !== undefined) this.facts.impersonationConstraint = impersonationConstraint;
   }
 
   /** Nobody waits for the event: its stream is at its end, and its client gone. */

@@ -6,6 +6,7 @@
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { badRequest, genericMethodNotAllowed, genericNotFound, methodNotSupported } from '../api/status.ts';
+import { inNamespace } from '../registry/before.ts';
 import type { ResourceCall, SubresourceDefinition, Verb } from '../registry/resource.ts';
 import type { Served } from '../registry/scheme.ts';
 import { answer, formOf } from './answer.ts';
@@ -195,7 +196,8 @@ async function createCall(scope: Scope): Promise<{ readonly call: ResourceCall }
   if (body === undefined) throw bodyMissing(kindOf(scope));
   const { dryRun } = options;
   const seen = optionsObject(options);
-  const object = await mutated(scope, 'CREATE', body.object, undefined, seen, dryRun);
+  const sent = inNamespace(body.object, namespaceOf(scope));
+  const object = await mutated(scope, 'CREATE', sent, undefined, seen, dryRun);
   await validated(scope, 'CREATE', object, undefined, seen, dryRun);
   return { call: callOf(scope, object, dryRun) };
 }

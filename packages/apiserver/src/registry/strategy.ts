@@ -92,7 +92,7 @@ export interface DeleteStrategy {
   ): number | undefined;
   /** What becomes of dependents where the options do not say; `Background` unless said. */
   defaultPropagationPolicy?(context: StrategyContext): PropagationPolicy;
-  /** Errors that forbid the deletion, checked before anything is written. */
+  /** Errors that forbid the deletion, checked before anything is written. @throws ApiError for a refusal of another kind */
   validateDelete?(object: KubeObject, context: StrategyContext): FieldError[];
   /** Texts for Warning headers. */
   warningsOnDelete?(object: KubeObject, context: StrategyContext, asked: DependentsAsked): string[];

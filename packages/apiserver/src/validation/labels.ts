@@ -62,27 +62,33 @@ export function checkLabelSelector(
   for (const [index, expression] of parts(selector, 'matchExpressions').entries()) {
     const at = path.child('matchExpressions').index(index);
     const operator = text(expression, 'operator');
-    const values = texts(expression, 'values');
-    if (operator === 'In' || operator === 'NotIn') {
-      if (values.length === 0) {
-        errors.required(at.child('values'), "must be specified when `operator` is 'In' or 'NotIn'");
-      }
-    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0) {
-        errors.forbidden(
-          at.child('values'),
-          "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-        );
-      }
-    } else if (!OPERATORS.has(operator)) {
+    checkOperatorValues(errors, at, expression);
+    if (!OPERATORS.has(operator)) {
       errors.invalid(at.child('operator'), operator, 'not a valid selector operator');
     }
     checkLabelName(errors, at.child('key'), text(expression, 'key'));
-    if (options.valuesChecked !== false) {
-      for (const [number, value] of values.entries()) {
-        errors.invalids(at.child('values').index(number), value, labelValueErrors(value));
-      }
+    if (options.valuesChecked !== false) checkLabelValues(errors, at, expression);
+  }
+}
+
+/** Whether a requirement has values where its operator wants some, and only there. Says nothing of operators it does not know. */
+export function checkOperatorValues(errors: FieldErrors, path: FieldPath, requirement: JsonObject): void {
+  const operator = text(requirement, 'operator');
+  const values = texts(requirement, 'values');
+  const at = path.child('values');
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length === 0) errors.required(at, "must be specified when `operator` is 'In' or 'NotIn'");
+  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (values.length > 0) {
+      errors.forbidden(at, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
     }
+  }
+}
+
+/** The values of a requirement, each of which must be one a label may have. */
+export function checkLabelValues(errors: FieldErrors, path: FieldPath, requirement: JsonObject): void {
+  for (const [number, value] of texts(requirement, 'values').entries()) {
+    errors.invalids(path.child('values').index(number), value, labelValueErrors(value));
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * OwnerReferencesPermissionEnforcement: who makes an object another one's dependent must be allowed to delete it, and
+ * OwnerReferencesPermissionEnforcement: who makes an object that is there another one's dependent must be allowed to delete it, and
  * who lets it hold up its owner's deletion must be allowed to set the owner's finalizers.
  *
  * Modelled on Kubernetes' plugin/pkg/admission/gc.
@@ -13,6 +13,17 @@ import { isPodsResource } from '../pod-parts.ts';
 import type { PluginContext } from '../plugin-context.ts';
 import { refusal } from '../refusals.ts';
 
+/** Who may do this need not be asked about each owner. */
+const FINALIZE_ANYTHING = {
+  verb: 'update',
+  group: '*',
+  version: '*',
+  resource: '*',
+  subresource: 'finalizers',
+  namespace: '',
+  name: '*',
+} as const;
+
 export function ownerReferencesPermissionEnforcement({
   authorizer,
   lookup,
@@ -21,7 +32,7 @@ export function ownerReferencesPermissionEnforcement({
     name: 'OwnerReferencesPermissionEnforcement',
     handles: (operation) => operation === 'CREATE' || operation === 'UPDATE',
     async validate(attributes) {
-      const { object, oldObject, resource, subresource, user, namespace, name } = attributes;
+      const { object, oldObject, operation, resource, subresource, user, namespace, name } = attributes;
       // Status updates of pods cannot change owners, and old kubelets sent them wrong.
       if (object === undefined || user === undefined) return;
       if (isPodsResource(resource) && subresource === 'status') return;
@@ -39,14 +50,21 @@ export function ownerReferencesPermissionEnforcement({
         name,
         path: '',
       };
-      const decision = await authorizer.authorize(question);
-      if (decision.kind !== 'allow') {
-        throw refusal(
-          attributes,
-          `cannot set an ownerRef on a resource you can't delete: ${reasonOf(decision)}`,
-        );
+      // Who creates an object could have left it: only what is there already can be lost by an owner.
+      if (operation !== 'CREATE') {
+        const decision = await authorizer.authorize(question);
+        if (decision.kind !== 'allow') {
+          throw refusal(
+            attributes,
+            `cannot set an ownerRef on a resource you can't delete: ${reasonOf(decision)}`,
+          );
+        }
       }
-      for (const owner of newlyBlocking(object, oldObject)) {
+      const blocking = newlyBlocking(object, oldObject);
+      if (blocking.length === 0) return;
+      const anything = await authorizer.authorize({ ...question, ...FINALIZE_ANYTHING });
+      if (anything.kind === 'allow') return;
+      for (const owner of blocking) {
         for (const asked of questionsAbout(owner, question, lookup, attributes)) {
           const answer = await authorizer.authorize(asked);
           if (answer.kind !== 'allow') {
@@ -99,6 +117,8 @@ function questionsAbout(
     version: served,
     resource,
     subresource: 'finalizers',
+    // An owner that is in a namespace is in the one of its dependents.
+    namespace: lookup.scopeOf({ group, resource }) === 'Namespaced' ? question.namespace : '',
     name: owner.name,
   }));
 }

@@ -35,7 +35,7 @@ export function authenticationReviews({ tokens, audiences }: AuthenticationRevie
       create: ({ body, context }) => {
         if (body === undefined) throw badRequest('not a SelfSubjectReview: <nil>');
         if (context.user === undefined) throw internalError('no user found for the request');
-        return Promise.resolve(reviewSelf(body, context.user));
+        return Promise.resolve(reviewSelf(body, context.user, context.nowMs));
       },
     }),
   ];

@@ -33,8 +33,7 @@ export function authorizationReviews(authorizer: Authorizer & RuleResolver): Res
       resource: 'localsubjectaccessreviews',
       kind: 'LocalSubjectAccessReview',
       scope: 'Namespaced',
-      create: (call) =>
-        reviewLocalSubjectAccess(bodyOf(call, 'LocalSubjectAccessReview'), call.namespace, authorizer),
+      create: (call) => reviewLocalSubjectAccess(bodyOf(call, 'LocalSubjectAccessReview'), authorizer),
     }),
     virtualKind({
       ...GROUP,

@@ -6,6 +6,9 @@ import { subdomainName } from '../metadata.ts';
 import { has, withField, without } from '../../validation/value.ts';
 import { parts } from '../../validation/value.ts';
 
+const ENFORCE_SECRETS = 'kubernetes.io/enforce-mountable-secrets';
+const DEPRECATED = `metadata.annotations[${ENFORCE_SECRETS}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`;
+
 /** Secrets that were dropped from what is listed are none of the account's: nothing of it is refused. */
 export const serviceAccounts = defineKind({
   group: '',
@@ -20,9 +23,15 @@ export const serviceAccounts = defineKind({
     check: () => undefined,
     prepareForCreate: (object) => withNames(object),
     prepareForUpdate: (object) => withNames(object),
+    warnings: (object, old) =>
+      enforcesSecrets(object) && (old === undefined || !enforcesSecrets(old)) ? [DEPRECATED] : [],
   },
   returnsDeletedObject: true,
 });
+
+function enforcesSecrets({ metadata: { annotations } }: KubeObject): boolean {
+  return Object.hasOwn(annotations ?? {}, ENFORCE_SECRETS);
+}
 
 /** Of a secret that is listed only the name is kept. */
 function withNames(object: KubeObject): KubeObject {

@@ -1,10 +1,12 @@
 /** PriorityClass: a name for a number. Which is the default is admission's. */
 
+import { forbidden } from '../../api/status.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/scalars.ts';
 import { count, has, text } from '../../validation/value.ts';
 import { defineKind, METADATA } from '../kinds/kind.ts';
 
+const RESOURCE = { group: 'scheduling.k8s.io', resource: 'priorityclasses' };
 const USER_MAX = 1_000_000_000;
 const SYSTEM: Readonly<Record<string, number>> = {
   'system-cluster-critical': 2_000_000_000,
@@ -20,6 +22,10 @@ export const priorityClasses = defineKind({
   shortNames: ['pc'],
   checks: {
     generation: ['value'],
+    validateDelete({ metadata: { name = '' } }) {
+      if (!Object.hasOwn(SYSTEM, name)) return [];
+      throw forbidden(RESOURCE, name, 'this is a system priority class and cannot be deleted');
+    },
     check: () => undefined,
     checkCreate(errors, object) {
       const name = object.metadata.name ?? '';
