@@ -17,7 +17,7 @@ import { CelRules } from '../src/crd/cel-rules.ts';
 import { customPrinter } from '../src/crd/columns.ts';
 import { CompiledSchemas, CustomSchema } from '../src/crd/custom-schema.ts';
 import { CustomVersion } from '../src/crd/custom-version.ts';
-import { definitionErrors } from '../src/crd/definition-errors.ts';
+import { definitionErrors, type DefinitionCheck } from '../src/crd/definition-errors.ts';
 import { customResourceDefinitions } from '../src/crd/definitions.ts';
 import { withDefaults } from '../src/schema/default.ts';
 import { prune } from '../src/schema/prune.ts';
@@ -140,7 +140,13 @@ export function runDefinition({ set, schema, old }: DefinitionCase): string[] {
   const before = old && withStatus(made(old.set, old.schema), set);
   const object = made(set, schema);
   const kept = before === undefined ? object : { ...object, status: keptStatus(object, before) };
-  return texts(definitionErrors(kept, before, { patterns, objectMeta, rules: rules.check }).list);
+  const check: DefinitionCheck = {
+    patterns,
+    objectMeta,
+    rules: rules.check,
+    evaluate: (evaluation, pace) => rules.evaluate(evaluation, pace),
+  };
+  return texts(definitionErrors(kept, before, check).list);
 }
 
 /** What the old one's status said, and the version that is stored now. */

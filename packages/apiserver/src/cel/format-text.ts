@@ -4,7 +4,7 @@
  * with a fraction are written as in American English (`1,234.500000`, `1.234500×10⁰³`), lists and maps as literals.
  */
 
-import { goQuote } from './go-quote.ts';
+import { goQuote } from '@keelson/base';
 import { formatDuration, formatTimestamp } from './times.ts';
 import {
   CelError,

@@ -6,7 +6,7 @@
  * All work is done on bytes, each a character of a latin1 text, since an escape may hold a part of a character.
  */
 
-import { goQuote } from './go-quote.ts';
+import { goQuote } from '@keelson/base';
 import { parseAddress } from './ip-address.ts';
 import { CelError } from './values.ts';
 

@@ -3,7 +3,7 @@
  * longest run of zeros shortened, lower case. Computes only; node:net is not asked.
  */
 
-import { goQuote } from './go-quote.ts';
+import { goQuote } from '@keelson/base';
 import { CelError } from './values.ts';
 
 export class IpAddress {

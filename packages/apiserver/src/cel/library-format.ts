@@ -10,7 +10,7 @@ import {
 import { overload, type Overload } from './functions.ts';
 import { parseUrl } from './go-url.ts';
 import { NamedFormat } from './named-format.ts';
-import { parseTimestamp } from './times.ts';
+import { isDate, isDateTime } from './times.ts';
 import { ArrayList, CelError, noSuchOverload, Optional } from './values.ts';
 
 /** A name's prefix may end with a dash: generateName completes it. */
@@ -26,11 +26,6 @@ const unless =
 
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/;
-
-const isTime = (text: string): boolean => {
-  const time = parseTimestamp(text.replace('t', 'T').replace('z', 'Z').replace(' ', 'T'));
-  return time !== undefined && !(time instanceof CelError);
-};
 
 /** The lengths of the patterns the original's formats are made of, where there is one. */
 const FORMATS: readonly (readonly [string, string, number, (text: string) => readonly string[]])[] = [
@@ -53,13 +48,8 @@ const FORMATS: readonly (readonly [string, string, number, (text: string) => rea
   ],
   ['uuid', 'uuid', 70, unless((text) => UUID.test(text), 'does not match the UUID format')],
   ['byte', 'byte', 84, unless((text) => BASE64.test(text), 'invalid base64')],
-  [
-    'date',
-    'date',
-    71,
-    unless((text) => /^\d{4}-\d\d-\d\d$/.test(text) && isTime(`${text}T00:00:00Z`), 'invalid date'),
-  ],
-  ['datetime', 'datetime', 71, unless(isTime, 'invalid datetime')],
+  ['date', 'date', 71, unless(isDate, 'invalid date')],
+  ['datetime', 'datetime', 71, unless(isDateTime, 'invalid datetime')],
 ];
 
 const BY_NAME: ReadonlyMap<string, NamedFormat> = new Map(

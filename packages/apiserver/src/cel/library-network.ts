@@ -1,7 +1,7 @@
 /** Kubernetes' IP and CIDR libraries (1.30): `ip()`, `cidr()` and what can be asked of them. */
 
+import { goQuote } from '@keelson/base';
 import { overload, type Implementation, type Overload } from './functions.ts';
-import { goQuote } from './go-quote.ts';
 import { IpAddress, parseAddress, parsePrefix, type IpPrefix } from './ip-address.ts';
 import { opaque, type CelType } from './types.ts';
 import { CelError, noSuchOverload, Opaque, type Result, type Value } from './values.ts';

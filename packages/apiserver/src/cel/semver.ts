@@ -3,7 +3,7 @@
  * Kubernetes' semver library shows.
  */
 
-import { goQuote } from './go-quote.ts';
+import { goQuote } from '@keelson/base';
 import { CelError } from './values.ts';
 
 export interface Semver {

@@ -3,7 +3,7 @@
  * a time zone. No clock: an expression cannot ask what time it is.
  */
 
-import { goQuote } from './go-quote.ts';
+import { goQuote } from '@keelson/base';
 import { CelError, Duration, Timestamp } from './values.ts';
 import { INT_MAX, INT_MIN } from './literals.ts';
 
@@ -35,15 +35,22 @@ export function makeDuration(nanos: bigint): Duration | CelError {
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
 
+/** The day that a text begins with; undefined where no calendar has it. */
+function parseDay(text: string): Date | undefined {
+  const [year, month, day] = text.slice(0, 10).split('-').map(Number);
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  const isThere = month >= 1 && month <= 12 && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return isThere ? date : undefined;
+}
+
 /** Undefined when the text is no RFC 3339 time. Digits beyond the ninth are dropped. */
 export function parseTimestamp(text: string): Timestamp | CelError | undefined {
   const parts = RFC3339.exec(text);
   if (parts === null) return undefined;
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number);
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  if (month < 1 || month > 12 || date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day)
-    return undefined;
+  const [hour, minute, second] = parts.slice(4, 7).map(Number);
+  const date = parseDay(text);
+  if (date === undefined) return undefined;
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const offsetHour = Number(parts[9] ?? '0');
   const offsetMinute = Number(parts[10] ?? '0');
@@ -52,6 +59,19 @@ export function parseTimestamp(text: string): Timestamp | CelError | undefined {
   const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - offset;
   const fraction = BigInt((parts[7] ?? '').padEnd(9, '0').slice(0, 9));
   return makeTimestamp(BigInt(seconds) * SECOND + fraction);
+}
+
+/** A day as Go reads `2006-01-02`. */
+export function isDate(text: string): boolean {
+  return /^\d{4}-\d\d-\d\d$/.test(text) && parseDay(text) !== undefined;
+}
+
+/** A time as kube-openapi's formats take it: behind a second `t` nothing is looked at, and a zone may be any. */
+export function isDateTime(text: string): boolean {
+  const [day, time] = text.toLowerCase().split('t', 2);
+  const [, hour, minute, second] =
+    /^(\d\d):(\d\d):(\d\d)(?:.\d+)?(?:z|[+-]\d\d:\d\d)$/.exec(time ?? '') ?? [];
+  return isDate(day) && hour !== undefined && hour <= '23' && minute <= '59' && second <= '59';
 }
 
 function fractionText(nanos: bigint): string {

@@ -49,10 +49,10 @@ export class CelRules implements Rules {
     new DefinitionWalk(errors, this.base).schema(schema, path);
   };
 
-  *evaluate({ schema, value, old }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
+  *evaluate({ schema, value, old, place }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
     if (!schema.holdsRules) return [];
     const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace);
-    yield* walk.node(schema, value, old, undefined, true);
+    yield* walk.node(schema, value, old, place?.path, place?.root ?? true);
     return walk.errors.list;
   }
 
@@ -202,19 +202,25 @@ class DefinitionWalk {
   ): void {
     const { errors } = this;
     const failure = failureOf(compilation);
+    let sound = false;
     if (compilation.program === undefined || failure !== undefined) {
       errors.invalid(path.child('rule'), goRule(rule), failure ?? '');
     } else if (compilation.program.type.kind !== 'bool' && compilation.program.type.kind !== 'dyn') {
       errors.invalid(path.child('rule'), goRule(rule), 'cel expression must evaluate to a bool');
     } else {
+      sound = true;
       this.weigh(compilation.program, declaration, path.child('rule'), 'estimated rule cost', place);
     }
-    if (message !== undefined) {
+    // What a rule says is looked at where the rule is one.
+    if (sound && message !== undefined) {
       const at = path.child('messageExpression');
       if (message.program === undefined) {
         errors.invalid(at, goRule(rule), `messageExpression compilation failed: ${message.text}`);
       } else if (message.program.type.kind !== 'string') {
         errors.invalid(at, goRule(rule), 'messageExpression must evaluate to a string');
+      } else if (message.program.failure !== undefined) {
+        const why = `messageExpression instantiation failed: ${message.program.failure}`;
+        errors.invalid(at, goRule(rule), why);
       } else {
         this.weigh(message.program, declaration, at, 'estimated messageExpression cost', {
           ...place,

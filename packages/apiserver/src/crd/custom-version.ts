@@ -21,7 +21,7 @@ import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts';
 import type { CustomSchema } from './custom-schema.ts';
-import { embeddedErrors } from './embedded.ts';
+import { embeddedErrors, readEmbedded } from './embedded.ts';
 import { pathNames, valueAt } from './field-paths.ts';
 import { checkListTypes } from './list-types.ts';
 import type { Rules } from './rules.ts';
@@ -101,19 +101,22 @@ export class CustomVersion {
    */
   read(value: JsonObject, unknown?: (path: string) => void): JsonObject {
     const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = value;
-    const pruned = prune(this.structural, rest, true, unknown);
+    const { structural } = this;
+    const pruned = prune(structural, rest, true, unknown);
+    const objectMeta = this.parts.objectMeta();
+    const whole = readEmbedded(structural, pruned, '', { objectMeta, unknown });
     return {
       apiVersion: this.apiVersion,
       kind: this.kind,
       metadata: this.metadata(metadata ?? {}, unknown),
-      ...pruned,
+      ...(isJsonObject(whole) ? whole : pruned),
     };
   }
 
   private metadata(value: Json, unknown?: (path: string) => void): JsonObject {
     if (!isJsonObject(value)) {
       throw new TypedError(
-        `json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go struct field .metadata of type v1.ObjectMeta`,
+        `json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go value of type v1.ObjectMeta`,
       );
     }
     const objectMeta = this.parts.objectMeta();

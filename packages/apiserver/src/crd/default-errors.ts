@@ -15,9 +15,12 @@ import type { StructSchema } from '../schema/type-schema.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
 import { embeddedErrors } from './embedded.ts';
+import type { Rules } from './rules.ts';
 import { valueErrors } from './validate-value.ts';
 
 export interface DefaultCheck {
+  /** Evaluates the rules of a schema. */
+  readonly evaluate: Rules['evaluate'];
   readonly patterns: RegexCache;
   readonly objectMeta: StructSchema;
 }
@@ -32,7 +35,11 @@ export function checkDefaults(
   insideMeta = false,
 ): void {
   const inside = insideMeta && !schema.embedded;
-  if (schema.default !== undefined) checkDefault(errors, schema, schema.default, path, check, inside);
+  const before = errors.size;
+  if (schema.default !== undefined) {
+    checkDefault(errors, schema, schema.default, path, check, inside);
+    if (errors.size === before) checkRules(errors, schema, schema.default, { path, whole }, check);
+  }
   if (schema.items !== undefined) {
     checkDefaults(errors, schema.items, path.child('items'), check, false, inside);
   }
@@ -60,6 +67,22 @@ function checkDefault(
   }
   if (errors.size > before) return;
   errors.list.push(...finish(valueErrors({ schema, value, at: at.toString(), patterns }, WITHOUT_PAUSE)));
+}
+
+/** A default must be one that an object may be made with, and one that may stay. */
+function checkRules(
+  errors: FieldErrors,
+  schema: Structural,
+  value: Json,
+  { path, whole }: { readonly path: FieldPath; readonly whole: boolean },
+  { evaluate }: DefaultCheck,
+): void {
+  const place = { path: path.child('default'), root: whole || schema.embedded };
+  for (const old of [value, undefined]) {
+    const refused = finish(evaluate({ schema, value, old, place }, WITHOUT_PAUSE));
+    errors.list.push(...refused);
+    if (refused.length > 0) return;
+  }
 }
 
 function pruned(schema: Structural, value: Json): Json {

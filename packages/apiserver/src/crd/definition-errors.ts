@@ -22,7 +22,7 @@ import { checkDefaults, type DefaultCheck } from './default-errors.ts';
 import { goSchema, goVersion, type LiftedMembers } from './go-form.ts';
 import type { RuleCheck } from './rules.ts';
 import { checkSchema } from './schema-errors.ts';
-import { structuralErrors } from './structural-errors.ts';
+import { structuralErrors, unsupportedMember } from './structural-errors.ts';
 import { checkColumns, checkSelectable, checkSubresources } from './version-errors.ts';
 
 const SPEC = FieldPath.of('spec');
@@ -146,7 +146,7 @@ function checkSpec(
 }
 
 /** What all versions say alike. */
-function liftedOf(versions: readonly JsonObject[]): LiftedMembers {
+export function liftedOf(versions: readonly JsonObject[]): LiftedMembers {
   const alike = (name: string): boolean => {
     const first = versions.at(0)?.[name];
     return isThere(first) && versions.every((version) => equalJson(version[name], first));
@@ -312,17 +312,25 @@ function checkValidation(
   const schema = partOf(validation, 'openAPIV3Schema');
   if (schema === undefined) return;
   const at = path.child('openAPIV3Schema');
+  const start = errors.size;
   if (status) checkRootMembers(errors, schema, at);
   if (schema['nullable'] === true) {
     errors.forbidden(path.child('openAPIV3Schema.nullable'), 'nullable cannot be true at the root');
   }
   const before = errors.size;
-  const structural = structuralErrors(schema, at);
-  errors.list.push(...structural);
-  if (structural.length === 0) checkDefaults(errors, new Structural(schema), at, check);
+  const unsupported = unsupportedMember(schema);
+  if (unsupported === undefined) {
+    const structural = structuralErrors(schema, at);
+    errors.list.push(...structural);
+    if (structural.length === 0) checkDefaults(errors, new Structural(schema), at, check);
+  }
   const sound = errors.size === before;
   const told = errors.size;
   checkSchema(errors, schema, at);
+  // Mostly that has said it already.
+  if (unsupported !== undefined && errors.size === start) {
+    errors.invalid(at, '', `OpenAPIV3Schema '${unsupported}' is not supported`);
+  }
   if (sound && errors.size === told) check.rules(errors, schema, at);
 }
 

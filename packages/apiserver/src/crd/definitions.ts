@@ -16,9 +16,11 @@ import type { ResourceDefinition } from '../registry/resource.ts';
 import type { TypeTable } from '../schema/type-table.ts';
 import { flag, part, partOf, parts, text, texts, withField, withFieldAt } from '../validation/value.ts';
 import { withCondition } from './conditions.ts';
-import { checkStatus, definitionErrors, type DefinitionCheck } from './definition-errors.ts';
+import { checkStatus, definitionErrors, liftedOf, type DefinitionCheck } from './definition-errors.ts';
+import { isFormat } from './formats.ts';
 import { WRITTEN } from './written-form.ts';
 import type { Rules } from './rules.ts';
+import { subschemas } from './structural-errors.ts';
 
 export const APIEXTENSIONS = 'apiextensions.k8s.io';
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
@@ -31,6 +33,7 @@ export function customResourceDefinitions(types: TypeTable, rules: Rules): Resou
       return types.struct('meta.v1.ObjectMeta');
     },
     rules: rules.check,
+    evaluate: (evaluation, pace) => rules.evaluate(evaluation, pace),
   };
   const definition = defineKind({
     group: APIEXTENSIONS,
@@ -85,7 +88,27 @@ function checksOf(check: DefinitionCheck): KindChecks {
       errors.list.push(...definitionErrors(object, old, check).list);
     },
     status: { check: (errors, object) => checkStatus(errors, object) },
+    warnings(object, old) {
+      const before = new Set(old === undefined ? [] : unknownFormats(part(old, 'spec')));
+      return unknownFormats(part(object, 'spec'))
+        .filter((format) => !before.has(format))
+        .map((format) => `unrecognized format ${JSON.stringify(format)}`);
+    },
   };
+}
+
+/** Formats that nothing is checked by, once for what all versions say alike. */
+function unknownFormats(spec: JsonObject): readonly string[] {
+  const versions = parts(spec, 'versions');
+  const told = liftedOf(versions).schema ? versions.slice(0, 1) : versions;
+  const found: string[] = [];
+  const look = (schema: JsonObject): void => {
+    const format = text(schema, 'format');
+    if (format !== '' && !isFormat(text(schema, 'type'), format)) found.push(format);
+    for (const node of subschemas(schema)) look(node);
+  };
+  for (const version of told) look(part(part(version, 'schema'), 'openAPIV3Schema'));
+  return found;
 }
 
 const NO_NAMES: JsonObject = { plural: '', kind: '' };

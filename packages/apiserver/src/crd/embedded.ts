@@ -16,6 +16,7 @@ import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { dns1035LabelErrors, pathSegmentErrors } from '../validation/names.ts';
+import { inOrder } from './list-types.ts';
 
 export interface EmbeddedCheck {
   readonly errors: FieldErrors;
@@ -53,6 +54,68 @@ export function* embeddedErrors(
   }
 }
 
+export interface EmbeddedRead {
+  readonly objectMeta: StructSchema;
+  /** Told the path of each member of metadata that is left out. */
+  readonly unknown?: ((path: string) => void) | undefined;
+}
+
+/**
+ * A client's JSON with the metadata of the objects inside of it in Go's form, without what nobody named.
+ *
+ * @throws TypedError for metadata that is none, and for a kind or version that is no text
+ */
+export function readEmbedded(schema: Structural, value: Json, at: string, read: EmbeddedRead): Json {
+  if (!schema.holdsEmbedded) return value;
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items === undefined) return value;
+    return value.map((item, index) => readEmbedded(items, item, `${at}[${index}]`, read));
+  }
+  if (!isJsonObject(value)) return value;
+  const next: Record<string, Json> = {};
+  for (const [name, inner] of Object.entries(value)) {
+    const node = schema.properties.get(name) ?? schema.additional;
+    next[name] = node === undefined ? inner : readEmbedded(node, inner, child(at, name), read);
+  }
+  if (!schema.embedded) return next;
+  for (const name of ['apiVersion', 'kind']) {
+    if (next[name] !== undefined && typeof next[name] !== 'string') {
+      throw refused(child(at, name), next[name], 'must be a string');
+    }
+  }
+  if (next['metadata'] !== undefined)
+    next['metadata'] = readMetadata(next['metadata'], child(at, 'metadata'), read);
+  return next;
+}
+
+function refused(at: string, value: Json, why: string): TypedError {
+  const errors = new FieldErrors();
+  errors.invalid(FieldPath.of(at), inOrder(value), why);
+  return new TypedError(errors.list.map(({ field, body }) => `${field}: ${body}`).join());
+}
+
+function readMetadata(value: Json, at: string, { objectMeta, unknown }: EmbeddedRead): Json {
+  if (value === null) return {};
+  if (!isJsonObject(value)) {
+    const what = Array.isArray(value) ? 'array' : typeof value === 'object' ? 'number' : goWord(typeof value);
+    throw refused(at, value, `json: cannot unmarshal ${what} into Go value of type v1.ObjectMeta`);
+  }
+  try {
+    const typed = conform(objectMeta, value, {
+      schemaProps: objectMeta,
+      ...(unknown === undefined ? {} : { unknown: (path: string) => unknown(`${at}.${path}`) }),
+    });
+    const { creationTimestamp, ...others } = typed;
+    return creationTimestamp === null || creationTimestamp === undefined ? others : typed;
+  } catch (error) {
+    if (error instanceof TypedError) throw refused(at, value, error.message);
+    throw error;
+  }
+}
+
+const goWord = (type: string): string => (type === 'boolean' ? 'bool' : type === 'bigint' ? 'number' : type);
+
 function child(at: string, name: string): string {
   return at === '' ? name : `${at}.${name}`;
 }
@@ -62,7 +125,7 @@ function checkEmbedded(errors: FieldErrors, value: JsonObject, at: string, objec
   const { apiVersion, kind, metadata } = value;
   if (apiVersion === undefined) errors.required(path('apiVersion'));
   else if (typeof apiVersion !== 'string') errors.invalid(path('apiVersion'), apiVersion, 'must be a string');
-  else if (apiVersion === '') errors.required(path('apiVersion'));
+  else if (apiVersion === '') errors.invalid(path('apiVersion'), apiVersion, 'must not be empty');
   else if (parseApiVersion(apiVersion) === undefined) {
     errors.invalid(path('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
   }

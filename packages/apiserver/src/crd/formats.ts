@@ -5,38 +5,46 @@
  * Modelled on kube-openapi's strfmt, whose bounds these are.
  */
 
+import { parseUrl } from '../cel/go-url.ts';
+import { INT_MAX } from '../cel/literals.ts';
+import { isDate, isDateTime } from '../cel/times.ts';
+import { CelError } from '../cel/values.ts';
 import { parseAddress, parseNetwork } from '../validation/addresses.ts';
 import { dnsLabelErrors, dnsSubdomainErrors } from '../validation/names.ts';
-import { parseDuration, parseTime } from '../codec/times.ts';
+import { parseDuration } from '../codec/times.ts';
+import { isMailAddress } from './mail-address.ts';
 
 type Check = (text: string) => boolean;
 
-const HOST_LABEL = /^[a-zA-Z0-9\p{S}\p{L}](?:[a-zA-Z0-9\p{S}\p{L}-]{0,61}[a-zA-Z0-9\p{S}\p{L}])?$/u;
+const SIGN = String.raw`[a-zA-Z0-9\p{S}\p{L}]`;
+/** One label, in which a dash is second if anywhere, or several, the last of them letters. */
+const HOST = new RegExp(
+  String.raw`^(?:${SIGN}(?:-?${SIGN}{0,62})?|(?:${SIGN}(?:[a-zA-Z0-9\-\p{S}\p{L}]{0,61}${SIGN})?\.)+[a-zA-Z\p{L}]{2,63})$`,
+  'u',
+);
 const HOST_MAX = 255;
-const EMAIL = /^[^\s@<>()[\],;:\\"]+@[^\s@<>()[\],;:\\"]+$/;
-const NAMED_EMAIL = /^[^<>@]*<([^<>]+)>$/;
+const LABEL_MAX = 63;
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?([0-9a-f])[0-9a-f]{3}-?([0-9a-f])[0-9a-f]{3}-?[0-9a-f]{12}$/i;
 const CARD =
   /^(?:4\d{12}(?:\d{3})?|5[1-5]\d{14}|6(?:011|5\d\d)\d{12}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|(?:2131|1800|35\d{3})\d{11})$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const RGB = /^rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)$/;
-const SPOKEN_DURATION =
-  /^\d+(?:\.\d+)?\s*(?:ns|nanos?|nanoseconds?|us|µs|micros?|microseconds?|ms|millis?|milliseconds?|s|sec|secs|seconds?|m|min|mins|minutes?|h|hr|hrs|hours?|d|days?|w|wk|wks|weeks?)$/;
+const LEVEL = String.raw`\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*`;
+const RGB = new RegExp(String.raw`^rgb\(${LEVEL},${LEVEL},${LEVEL}\)$`);
+/** Words for units; of the last in a row the beginning is enough. */
+const SPOKEN_UNITS = 'ns nano,us µs micro,ms milli,s sec,m min,h hr hour,d day,w wk week';
 const TEXT_MAX = 64 * 1024;
 
 const CHECKS: Readonly<Record<string, Check>> = {
   bsonobjectid: (text) => /^[0-9a-fA-F]{24}$/.test(text),
-  uri: isUri,
-  email: (text) => EMAIL.test(NAMED_EMAIL.exec(text)?.[1] ?? text),
+  uri: (text) => !(parseUrl(text) instanceof CelError),
+  email: isMailAddress,
   hostname: (text) =>
-    text.length <= HOST_MAX &&
-    text
-      .replace(/\.$/, '')
-      .split('.')
-      .every((label) => HOST_LABEL.test(label)),
-  ipv4: (text) => parseAddress(text)?.family === 'IPv4',
+    Buffer.byteLength(text) <= HOST_MAX &&
+    HOST.test(text) &&
+    text.split('.').every((label) => Buffer.byteLength(label) <= LABEL_MAX),
+  ipv4: (text) => text.includes('.') && parseAddress(withoutZeros(text)) !== undefined,
   ipv6: (text) => parseAddress(text)?.family === 'IPv6',
-  cidr: (text) => parseNetwork(text) !== undefined,
+  cidr: (text) => parseNetwork(withoutZeros(text)) !== undefined,
   mac: isHardwareAddress,
   uuid: (text) => UUID.test(text),
   uuid3: (text) => UUID.exec(text)?.[1] === '3',
@@ -55,18 +63,29 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const digits = text.replaceAll(/\D/g, '');
     return CARD.test(digits) && luhn(digits);
   },
-  ssn: (text) => /^\d{3}[- ]?\d{2}[- ]?\d{4}$/.test(text),
+  ssn: (text) => /^\d{3}[- ]\d{2}[- ]\d{4}$/.test(text),
   hexcolor: (text) => /^#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/.test(text),
-  rgbcolor: (text) =>
-    (RGB.exec(text) ?? []).slice(1).length === 3 && rgbParts(text).every((part) => part <= 255),
+  rgbcolor: (text) => RGB.test(text),
   byte: (text) => text !== '' && BASE64.test(text),
   password: () => true,
-  date: (text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && parseTime(`${text}T00:00:00Z`) !== undefined,
-  duration: (text) => parseDuration(text) !== undefined || SPOKEN_DURATION.test(text),
-  datetime: (text) => parseTime(text) !== undefined,
+  date: isDate,
+  duration: (text) => parseDuration(text) !== undefined || isSpokenDuration(text),
+  datetime: isDateTime,
   k8sshortname: (text) => dnsLabelErrors(text).length === 0,
   k8slongname: (text) => dnsSubdomainErrors(text).length === 0,
 };
+
+/** Formats of numbers; any other of a number, and any of another type, is none. */
+const NUMBER_FORMATS: Readonly<Record<string, readonly string[]>> = {
+  integer: ['int32', 'int64'],
+  number: ['float', 'double'],
+};
+
+/** Whether a schema of that type can ask for the format; one that cannot is not looked at. */
+export function isFormat(type: string, format: string): boolean {
+  if (type === '' || type === 'string') return Object.hasOwn(CHECKS, format.replaceAll('-', ''));
+  return Object.hasOwn(NUMBER_FORMATS, type) && NUMBER_FORMATS[type].includes(format);
+}
 
 /** Whether a text has the form its schema asks for; true for a format that is not known. */
 export function hasFormat(format: string, text: string): boolean {
@@ -75,13 +94,28 @@ export function hasFormat(format: string, text: string): boolean {
   return text.length <= TEXT_MAX && CHECKS[name](text);
 }
 
-function isUri(text: string): boolean {
-  if (/[\s\p{Cc}]/u.test(text)) return false;
-  return text.startsWith('/') || /^[a-zA-Z][a-zA-Z0-9+.-]*:\S/.test(text);
+/** Decimals of an IPv4 address and the bits of a network without leading zeros, which are let pass here. */
+function withoutZeros(text: string): string {
+  return text.replace(/(^|[.:/])0+(?=\d+(?:[./]|$))/g, '$1');
+}
+
+/** Numbers with units anywhere in a text, of which one is known. */
+function isSpokenDuration(text: string): boolean {
+  let known = false;
+  for (const [, count, word] of text.matchAll(/(\d+)\s*([A-Za-zµ]+)/g)) {
+    if (BigInt(count) > INT_MAX) return false;
+    const unit = word.toLowerCase();
+    known ||= SPOKEN_UNITS.split(',').some((row) => {
+      const words = row.split(' ');
+      return words.includes(unit) || unit.startsWith(words[words.length - 1]);
+    });
+  }
+  return known;
 }
 
 function isHardwareAddress(text: string): boolean {
   const lengths = new Set([6, 8, 20]);
+  if (/^[0-9a-fA-F]+$/.test(text)) return lengths.has(text.length / 2);
   const pairs = text.split(/[:-]/);
   if (lengths.has(pairs.length)) {
     const mark = text.includes(':') ? ':' : '-';
@@ -115,8 +149,4 @@ function luhn(digits: string): boolean {
     sum += value;
   }
   return sum % 10 === 0;
-}
-
-function rgbParts(text: string): number[] {
-  return (RGB.exec(text) ?? []).slice(1).map(Number);
 }

@@ -4,12 +4,11 @@
  * Modelled on apiextensions-apiserver's schema/listtype, whose texts these are.
  */
 
-import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
 import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
-import { textOf } from './validate-value.ts';
 
 /** Items whose keys are taken between two looks at the pace. */
 const LOOK_ITEMS = 256;
@@ -56,8 +55,8 @@ class ListTypes {
   private *list(schema: Structural, list: readonly Json[], path: FieldPath): Sliced<void> {
     const { items, listType, listMapKeys } = schema;
     if (listType === 'set') {
-      const texts = yield* this.texts(list, textOf);
-      for (const index of repeated(texts)) this.errors.duplicate(path.index(index), list[index]);
+      const texts = yield* this.texts(list, identityOf);
+      for (const index of repeated(texts)) this.errors.duplicate(path.index(index), inOrder(list[index]));
     } else if (listType === 'map') {
       yield* this.keys(listMapKeys, list, path);
     }
@@ -75,7 +74,7 @@ class ListTypes {
         return;
       }
     }
-    const texts = yield* this.texts(list, (item) => textOf(keyOf(keys, item)));
+    const texts = yield* this.texts(list, (item) => identityOf(keyOf(keys, item)));
     for (const index of repeated(texts)) {
       this.errors.duplicate(path.index(index), keyOf(keys, list[index]));
     }
@@ -89,6 +88,27 @@ class ListTypes {
     }
     return texts;
   }
+}
+
+/** A value with its members in order, as it is shown. */
+export function inOrder(value: Json): Json {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .toSorted()
+      .map((name) => [name, inOrder(value[name])]),
+  );
+}
+
+/** Equal for equal values: a whole number and one with a fraction are two. */
+function identityOf(value: Json): string {
+  if (value instanceof JsonFloat) return `${value.value}.0`;
+  if (Array.isArray(value)) return `[${value.map(identityOf).join()}]`;
+  if (typeof value === 'bigint') return value.toString();
+  if (!isJsonObject(value)) return JSON.stringify(value);
+  const names = Object.keys(value).toSorted();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${identityOf(value[name])}`).join()}}`;
 }
 
 function keyOf(keys: readonly string[], item: Json): JsonObject {

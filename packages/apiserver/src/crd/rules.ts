@@ -3,7 +3,7 @@
  * they say of an object. An argument of the room, so that definitions and objects are checked the same with any of them.
  */
 
-import type { JsonObject } from '../api/json.ts';
+import type { Json, JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
 import type { Structural } from '../schema/structural.ts';
@@ -15,9 +15,11 @@ export type RuleCheck = (errors: FieldErrors, schema: JsonObject, path: FieldPat
 
 export interface RuleEvaluation {
   readonly schema: Structural;
-  readonly value: JsonObject;
-  /** The object before; undefined when it is made. */
-  readonly old: JsonObject | undefined;
+  readonly value: Json;
+  /** The value before; undefined when it is made. */
+  readonly old: Json | undefined;
+  /** Where the value is, and whether it is an object with a kind; without it is an object of its own. */
+  readonly place?: { readonly path: FieldPath; readonly root: boolean };
 }
 
 export interface Rules {

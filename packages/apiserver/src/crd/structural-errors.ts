@@ -31,6 +31,34 @@ export function structuralErrors(schema: JsonObject, path: FieldPath): FieldErro
   });
 }
 
+/** A member that no structural schema has; with one of them nothing else is said of its structure. */
+export function unsupportedMember(schema: JsonObject): string | undefined {
+  if (text(schema, 'id') !== '') return 'id';
+  if (text(schema, '$schema') !== '') return 'schema';
+  if (text(schema, '$ref') !== '') return '$ref';
+  if (schema['additionalItems'] !== undefined) return 'additionalItems';
+  for (const name of ['dependencies', 'patternProperties', 'definitions']) {
+    if (Object.keys(part(schema, name)).length > 0) return name;
+  }
+  if (Array.isArray(schema['items'])) return 'items';
+  for (const node of subschemas(schema)) {
+    const member = unsupportedMember(node);
+    if (member !== undefined) return member;
+  }
+  return undefined;
+}
+
+/** The schemas directly in one. */
+export function subschemas(schema: JsonObject): readonly JsonObject[] {
+  return [
+    schema['items'],
+    ...['allOf', 'anyOf', 'oneOf'].flatMap((name) => parts(schema, name)),
+    schema['not'],
+    ...Object.values(part(schema, 'properties')),
+    schema['additionalProperties'],
+  ].filter(isJsonObject);
+}
+
 function checkInvariants(errors: FieldErrors, schema: JsonObject, level: Level, path: FieldPath): void {
   const type = text(schema, 'type');
   const items = partOf(schema, 'items');

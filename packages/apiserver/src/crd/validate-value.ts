@@ -15,7 +15,7 @@ import type { RegexCache } from '../cel/regex.ts';
 import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
-import { hasFormat } from './formats.ts';
+import { hasFormat, isFormat } from './formats.ts';
 
 /** A path that names nothing: what Go prints for it. */
 const NOWHERE = FieldPath.of('<nil>');
@@ -140,12 +140,20 @@ class Validation {
     const types = typesOf(schema);
     if (types === '') return;
     const actual = typeOf(value);
-    const fits = types.split(',').some((type) => {
-      if (type === actual) return true;
-      if (type === 'number') return actual === 'integer';
-      return type === 'integer' && actual === 'number' && isWhole(value);
-    });
-    if (!fits) this.wrongType(name, types, actual);
+    const wanted = types.split(',');
+    const numeric = wanted.includes('integer') || wanted.includes('number');
+    const fits =
+      wanted.includes(actual) ||
+      (actual === 'integer' && wanted.includes('number')) ||
+      (actual === 'number' && wanted.includes('integer') && isJsonInteger(numberOf(value)));
+    if (fits) return;
+    // A form that only texts have says nothing of a list, and is all that is said of anything else.
+    const format = isFormat(schema.type, schema.format) ? schema.format : '';
+    if (format === '' || actual === 'string' || actual === 'array') {
+      if (format === '' || numeric) this.wrongType(name, types, actual);
+      return;
+    }
+    this.wrongType(name, format, actual === 'number' ? 'float64' : actual === 'integer' ? 'int64' : '');
   }
 
   private wrongType(name: string, types: string, actual: string): void {
@@ -249,27 +257,53 @@ class Validation {
     const number = numberOf(value);
     if (number === undefined) return;
     const { multipleOf, maximum, minimum } = schema;
-    if (schema.type === 'integer' && !fitsInteger(value, number, schema.format)) {
-      const format = schema.format === '' ? '(default format)' : `with format ${schema.format}`;
-      this.composite(`Checked value must be of type integer ${format} in ${name}`);
+    const whole = integerOf(value);
+    const shown = whole === undefined ? new JsonFloat(number) : value;
+    this.range(schema, whole ?? number, 'Checked value', name);
+    // A whole number is compared with the whole part of a limit, unless the limit is none of the type.
+    const limits = (limit: number, what: string): readonly [bigint | number, bigint | number] => {
+      const sound = this.range(schema, limit, what, name);
+      return sound && whole !== undefined ? [whole, BigInt(Math.trunc(limit))] : [number, limit];
+    };
+    if (multipleOf !== undefined) {
+      const [counted, factor] = limits(multipleOf, 'MultipleOf value');
+      if (factor <= 0) {
+        const text = `factor MultipleOf declared for ${name} must be positive: ${factor}`;
+        this.errors.invalid(this.path(name), Number(factor), text);
+      } else if (!isMultiple(counted, factor)) {
+        this.refuse(name, shown, `should be a multiple of ${factor}`);
+      }
     }
-    if (multipleOf !== undefined && !isMultiple(number, multipleOf)) {
-      this.refuse(name, number, `should be a multiple of ${multipleOf}`);
+    if (minimum !== undefined) {
+      const [counted, limit] = limits(minimum, 'Minimum boundary value');
+      if (schema.exclusiveMinimum ? counted <= limit : counted < limit) {
+        this.refuse(
+          name,
+          shown,
+          `should be greater than ${schema.exclusiveMinimum ? '' : 'or equal to '}${limit}`,
+        );
+      }
     }
-    if (maximum !== undefined && (schema.exclusiveMaximum ? number >= maximum : number > maximum)) {
-      this.refuse(
-        name,
-        number,
-        `should be less than ${schema.exclusiveMaximum ? '' : 'or equal to '}${maximum}`,
-      );
+    if (maximum !== undefined) {
+      const [counted, limit] = limits(maximum, 'Maximum boundary value');
+      if (schema.exclusiveMaximum ? counted >= limit : counted > limit) {
+        this.refuse(
+          name,
+          shown,
+          `should be less than ${schema.exclusiveMaximum ? '' : 'or equal to '}${limit}`,
+        );
+      }
     }
-    if (minimum !== undefined && (schema.exclusiveMinimum ? number <= minimum : number < minimum)) {
-      this.refuse(
-        name,
-        number,
-        `should be greater than ${schema.exclusiveMinimum ? '' : 'or equal to '}${minimum}`,
-      );
-    }
+  }
+
+  /** Whether the type has room for a number; says so where it has not. */
+  private range({ type, format }: Structural, number: bigint | number, what: string, name: string): boolean {
+    if (type === 'integer' ? fitsInteger(number, format) : format !== 'float' || fitsFloat(number))
+      return true;
+    const known = isFormat(type, format) ? format : '';
+    const form = known === '' ? '(default format)' : `with format ${known}`;
+    this.composite(`${what} must be of type ${type} ${form} in ${name}`);
+    return false;
   }
 
   private *list(
@@ -323,6 +357,13 @@ class Validation {
         this.errors.tooMany(this.path(name), count, maxProperties);
       }
     }
+    if (schema.forbidsOthers) {
+      for (const member of Object.keys(value)) {
+        if (properties.has(member)) continue;
+        const inner = name === '' ? member : `${name}.${member}`;
+        this.errors.invalid(this.path(name), member, `${inner} in body is a forbidden property`);
+      }
+    }
     const before = isJsonObject(old) ? old : undefined;
     if (properties.size > 0 || additional !== undefined) {
       for (const member in value) {
@@ -372,7 +413,7 @@ export function typeOf(value: Json): string {
     case 'boolean':
       return 'boolean';
     case 'bigint':
-      return 'integer';
+      return integerOf(value) === undefined ? 'number' : 'integer';
     case 'number':
       return Number.isInteger(value) ? 'integer' : 'number';
     default:
@@ -380,9 +421,24 @@ export function typeOf(value: Json): string {
   }
 }
 
-function isWhole(value: Json): boolean {
-  const number = numberOf(value);
-  return number !== undefined && Number.isInteger(number);
+/** The largest number with a fraction that is taken for a whole one. */
+const JSON_INTEGER_MAX = 2 ** 53 - 1;
+/** How far from a whole number one may be, of its own size. */
+const NEAR = 1e-9;
+
+/** As near as a double tells: 0.1 + 0.2 tenfold is 3. */
+function isJsonInteger(number: number | undefined): boolean {
+  if (number === undefined || !(Math.abs(number) <= JSON_INTEGER_MAX)) return false;
+  if (Number.isInteger(number)) return true;
+  const whole = Math.trunc(number);
+  if (number < 0 || whole === 0) return false;
+  return (number - whole) / (number + whole) < NEAR;
+}
+
+/** A number that was written without a fraction, if an int64 holds it. */
+function integerOf(value: Json): bigint | undefined {
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : undefined;
+  return typeof value === 'bigint' && BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
 function numberOf(value: Json): number | undefined {
@@ -392,23 +448,19 @@ function numberOf(value: Json): number | undefined {
 }
 
 /** Whether it is a whole number that the format has room for; int64 unless it says another one. */
-function fitsInteger(value: Json, number: number, format: string): boolean {
-  const exact = typeof value === 'bigint' ? value : Number.isInteger(number) ? BigInt(number) : undefined;
-  if (exact === undefined) return false;
-  const [bits, signed] = INTEGERS[format] ?? [64, true];
-  return (signed ? BigInt.asIntN(bits, exact) : BigInt.asUintN(bits, exact)) === exact;
+function fitsInteger(number: bigint | number, format: string): boolean {
+  const exact = typeof number === 'bigint' ? number : Number.isInteger(number) ? BigInt(number) : undefined;
+  return exact !== undefined && BigInt.asIntN(format === 'int32' ? 32 : 64, exact) === exact;
 }
 
-const INTEGERS: Readonly<Record<string, readonly [number, boolean]>> = {
-  int32: [32, true],
-  uint32: [32, false],
-  uint64: [64, false],
-};
+const FLOAT_MAX = 3.4028235677973366e38;
+const fitsFloat = (number: bigint | number): boolean => Math.abs(Number(number)) < FLOAT_MAX;
 
 /** As near as a double tells: 0.3 is a multiple of 0.1. */
-function isMultiple(value: number, of: number): boolean {
-  const quotient = value / of;
-  return Math.abs(quotient - Math.round(quotient)) < 1e-9;
+function isMultiple(value: bigint | number, factor: bigint | number): boolean {
+  if (typeof value === 'bigint' && typeof factor === 'bigint') return value % factor === 0n;
+  const [number, of] = [Number(value), Number(factor)];
+  return isJsonInteger(of < 1 ? (1 / of) * number : number / of);
 }
 
 /** How many characters a text has, as Go counts runes. */
@@ -422,7 +474,16 @@ function runes(text: string): number {
   return count;
 }
 
-function sameScalar(a: Json, b: Json): boolean {
+/** @param allowed what an enumeration has: of a number with a fraction its whole part is compared with a whole one */
+function sameScalar(allowed: Json, value: Json): boolean {
+  const number = numberOf(value);
+  if (number !== undefined && integerOf(allowed) !== undefined && integerOf(value) === undefined) {
+    return Math.trunc(number) === numberOf(allowed);
+  }
+  return sameText(allowed, value);
+}
+
+function sameText(a: Json, b: Json): boolean {
   return a === b || (a !== null && b !== null && textOf(a) === textOf(b));
 }
 

@@ -136,10 +136,31 @@ class BodyDecoder {
         `couldn't get version/kind; json parse error: json: cannot unmarshal ${goWord(typeof text)} into Go struct field .${name} of type string`,
       );
     }
+    if (this.expected.schema === undefined && this.expected.read !== undefined) {
+      this.checkCustom(value, textOf(apiVersion), textOf(kind));
+    }
     return this.actual(
       typeof apiVersion === 'string' ? apiVersion : '',
       typeof kind === 'string' ? kind : '',
     );
+  }
+
+  /** A custom resource says what it is: nothing is added to it. */
+  private checkCustom(value: JsonObject, apiVersion: string, kind: string): void {
+    const { kind: wanted } = this.expected;
+    if (kind === '') {
+      throw this.unreadable(undefined, `Object 'Kind' is missing in '${JSON.stringify(value)}'`);
+    }
+    if (apiVersion === '') {
+      throw badRequest(
+        `the API version in the data () does not match the expected API version (${apiVersionOf(wanted)})`,
+      );
+    }
+    if (apiVersion !== apiVersionOf(wanted) || kind === wanted.kind) return;
+    const body = `Invalid value: ${JSON.stringify(kind)}: must be ${wanted.kind}`;
+    const { metadata } = value;
+    const name = isJsonObject(metadata) ? textOf(metadata['name']) : '';
+    throw invalid({ group: wanted.group, kind }, name, [{ type: 'FieldValueInvalid', field: 'kind', body }]);
   }
 
   /** What the body says it is, completed by what is expected. */
@@ -313,3 +334,5 @@ export function fieldValidation(query: URLSearchParams, options: string): FieldV
       ]);
   }
 }
+
+const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');

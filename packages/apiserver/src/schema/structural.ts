@@ -22,6 +22,8 @@ export class Structural {
   readonly properties: ReadonlyMap<string, Structural>;
   /** Of members that `properties` does not name. */
   readonly additional: Structural | undefined;
+  /** additionalProperties is false: members that are not named are refused. */
+  readonly forbidsOthers: boolean;
   /** additionalProperties is there at all, be it as a boolean: such members are kept. */
   readonly hasAdditional: boolean;
   readonly items: Structural | undefined;
@@ -74,6 +76,7 @@ export class Structural {
     const additional = source['additionalProperties'];
     this.additional = isJsonObject(additional) ? new Structural(additional) : undefined;
     this.hasAdditional = additional !== undefined && additional !== null;
+    this.forbidsOthers = additional === false;
     this.items = nodeOf(source['items']);
     this.required = textsOf(source['required']);
     this.keepsUnknown = source['x-kubernetes-preserve-unknown-fields'] === true;
