@@ -1,9 +1,9 @@
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import { type RaftConfig, RaftConfigError, settleConfig } from './config.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { RawNode } from './raw-node.ts';
-import { APPEND_THREAD, APPLY_THREAD, Entry, NONE, Snapshot } from './types.ts';
+import { APPEND_THREAD, APPLY_THREAD, Entry, NONE } from './types.ts';
 
 function config(options: Partial<RaftConfig> = {}): RaftConfig {
   return {
@@ -12,7 +12,7 @@ function config(options: Partial<RaftConfig> = {}): RaftConfig {
     heartbeatTick: 1,
     storage: new MemoryStorage(),
     prng: new Prng(1),
-    logger: { enabled: () => false, log: () => {} },
+    logger: silentLogger,
     ...options,
   };
 }
@@ -72,9 +72,7 @@ test.each<[string, Partial<RaftConfig>, Partial<RaftConfig>]>([
 
 // docs/bugs.md: with one entry a message, nothing could be applied.
 test('with one entry a message, one entry is applied at a time', () => {
-  const storage = new MemoryStorage();
-  const confState = { voters: [1n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-  storage.applySnapshot(new Snapshot(1, 1, confState));
+  const storage = MemoryStorage.founded({ voters: [1n] });
   storage.append([new Entry(1, 2), new Entry(1, 3)]);
   storage.setHardState({ term: 1, vote: NONE, commit: 3 });
   const node = new RawNode(config({ storage, applied: 1, maxSizePerMsg: 0 }));

@@ -1,16 +1,14 @@
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import { MemoryStorage } from './memory-storage.ts';
 import { RawNode } from './raw-node.ts';
-import { EMPTY_CONF_STATE, Message, type MessageFields, MessageType, Role, Snapshot } from './types.ts';
+import { Message, type MessageFields, MessageType, Role } from './types.ts';
 
 const ELECTION = 10;
 
 /** Node 1 of three in term 1, with the log's end at index 3; it campaigns after exactly ELECTION ticks. */
 function follower(checkQuorum = false): RawNode {
-  const storage = new MemoryStorage();
-  storage.applySnapshot(new Snapshot(3, 1, { ...EMPTY_CONF_STATE, voters: [1n, 2n, 3n] }));
-  storage.setHardState({ term: 1, vote: 0n, commit: 3 });
+  const storage = MemoryStorage.founded({ voters: [1n, 2n, 3n] }, 3);
   const node = new RawNode({
     id: 1n,
     electionTick: ELECTION,
@@ -19,7 +17,7 @@ function follower(checkQuorum = false): RawNode {
     applied: 3,
     checkQuorum,
     prng: new Prng(1),
-    logger: { enabled: () => false, log: () => {} },
+    logger: silentLogger,
   });
   node.setRandomizedElectionTimeout(ELECTION);
   return node;

@@ -1,3 +1,4 @@
+import { silentLogger } from '@keelson/base';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { entriesSize, entrySize } from './entry-size.ts';
@@ -5,8 +6,6 @@ import { RaftLog } from './log.ts';
 import { StorageError } from './log-storage.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { EMPTY_CONF_STATE, Entry, EntryType, Snapshot } from './types.ts';
-
-const silent = { enabled: () => false, log: () => {} };
 
 /** Entries first, first+1, … with these terms. */
 function run(first: number, terms: readonly number[]): Entry[] {
@@ -18,7 +17,7 @@ function logOf(terms: readonly number[], stable: number, applyingMax = Infinity)
   const entries = run(1, terms);
   const storage = new MemoryStorage();
   storage.append(entries.slice(0, stable));
-  const log = new RaftLog(storage, silent, applyingMax);
+  const log = new RaftLog(storage, silentLogger, applyingMax);
   log.append(entries.slice(stable));
   return log;
 }
@@ -91,7 +90,10 @@ test('findConflictByTerm stops at what was compacted, as a possible agreement', 
   const storage = new MemoryStorage();
   storage.append(run(1, [1, 1, 5, 5]));
   storage.compact(3);
-  expect(new RaftLog(storage, silent, Infinity).findConflictByTerm(4, 1)).toEqual({ index: 2, term: 0 });
+  expect(new RaftLog(storage, silentLogger, Infinity).findConflictByTerm(4, 1)).toEqual({
+    index: 2,
+    term: 0,
+  });
 });
 
 test('only an entry of the current term commits by count', () => {
@@ -108,7 +110,7 @@ test('terms are known from the compacted index to the end', () => {
   const storage = new MemoryStorage();
   storage.append(run(1, [1, 1, 2, 2]));
   storage.compact(2);
-  const log = new RaftLog(storage, silent, Infinity);
+  const log = new RaftLog(storage, silentLogger, Infinity);
   log.append(run(5, [3]));
   expect([1, 2, 3, 5, 6].map((index) => log.term(index))).toEqual([
     StorageError.Compacted,
@@ -169,7 +171,7 @@ test('a conf change counts as unapplied until it is applied, page by page', () =
   const storage = new MemoryStorage();
   const normal = (index: number): Entry => new Entry(1, index);
   storage.append([normal(1), normal(2), new Entry(1, 3, EntryType.ConfChangeV2), normal(4)]);
-  const log = new RaftLog(storage, silent, 1);
+  const log = new RaftLog(storage, silentLogger, 1);
   log.commitTo(2);
   expect(log.hasUnappliedConfChange()).toBe(false);
   log.commitTo(4);
@@ -183,7 +185,7 @@ test('a bound that durable entries leave room under admits no entry in memory th
   for (let stable = 0; stable <= 3; stable++) {
     const storage = new MemoryStorage();
     storage.append(entries.slice(0, stable));
-    const log = new RaftLog(storage, silent, Infinity);
+    const log = new RaftLog(storage, silentLogger, Infinity);
     log.append(entries.slice(stable));
     expect(log.slice(1, 4, entriesSize(entries) - 1)).toEqual(entries.slice(0, 2));
   }

@@ -24,6 +24,14 @@ export class MemoryStorage implements LogStorage {
   private base = 0;
   private baseTerm = 0;
 
+  /** A log that begins with a membership: a snapshot of term 1 at `index`, committed, and nothing behind it. */
+  static founded(membership: Partial<ConfState>, index = 1): MemoryStorage {
+    const storage = new MemoryStorage();
+    storage.applySnapshot(new Snapshot(index, 1, { ...EMPTY_CONF_STATE, ...membership }));
+    storage.setHardState({ term: 1, vote: NONE, commit: index });
+    return storage;
+  }
+
   initialState(): { readonly hardState: HardState; readonly confState: ConfState } {
     return { hardState: this.hard, confState: this.newest.confState };
   }

@@ -1,4 +1,4 @@
-import { EMPTY, Prng } from '@keelson/base';
+import { EMPTY, Prng, silentLogger } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import { encodeConfChange } from './conf-change-codec.ts';
 import { MemoryStorage } from './memory-storage.ts';
@@ -20,17 +20,7 @@ function follower(): RawNode {
 }
 
 function followerAndStorage(): { node: RawNode; storage: MemoryStorage } {
-  const storage = new MemoryStorage();
-  storage.applySnapshot(
-    new Snapshot(3, 1, {
-      voters: [1n, 2n, 3n],
-      learners: [],
-      votersOutgoing: [],
-      learnersNext: [],
-      autoLeave: false,
-    }),
-  );
-  storage.setHardState({ term: 1, vote: 0n, commit: 3 });
+  const storage = MemoryStorage.founded({ voters: [1n, 2n, 3n] }, 3);
   const node = new RawNode({
     id: 1n,
     electionTick: 10,
@@ -38,7 +28,7 @@ function followerAndStorage(): { node: RawNode; storage: MemoryStorage } {
     storage,
     applied: 3,
     prng: new Prng(1),
-    logger: { enabled: () => false, log: () => {} },
+    logger: silentLogger,
   });
   return { node, storage };
 }

@@ -1,19 +1,13 @@
-import { Prng } from '@keelson/base';
+import { EMPTY, Prng, silentLogger } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import { MemoryStorage } from './memory-storage.ts';
 import { RawNode } from './raw-node.ts';
-import { ConfChangeType, Entry, EntryType, Message, MessageType, type ReadState, Snapshot } from './types.ts';
-import { EMPTY } from '@keelson/base';
+import { ConfChangeType, Entry, EntryType, Message, MessageType, type ReadState } from './types.ts';
 
 /** Node 1 of these voters in term 1, with a state at 3, which is committed, and entries that are not known to be. */
 function member(voters: bigint[], tail: Entry[] = []): { node: RawNode; storage: MemoryStorage } {
-  const storage = new MemoryStorage();
-  storage.applySnapshot(
-    new Snapshot(3, 1, { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false }),
-  );
+  const storage = MemoryStorage.founded({ voters }, 3);
   storage.append(tail);
-  storage.setHardState({ term: 1, vote: 0n, commit: 3 });
-  const logger = { enabled: () => false, log: () => {} };
   const config = {
     id: 1n,
     electionTick: 10,
@@ -21,7 +15,7 @@ function member(voters: bigint[], tail: Entry[] = []): { node: RawNode; storage:
     storage,
     applied: 3,
     prng: new Prng(1),
-    logger,
+    logger: silentLogger,
   };
   return { node: new RawNode(config), storage };
 }

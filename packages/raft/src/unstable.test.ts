@@ -1,13 +1,13 @@
+import { silentLogger } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import { Entry, EMPTY_CONF_STATE, Snapshot } from './types.ts';
 import { Unstable } from './unstable.ts';
 
-const silent = { enabled: () => false, log: () => {} };
 const run = (term: number, from: number, to: number): Entry[] =>
   Array.from({ length: to - from + 1 }, (_, i) => new Entry(term, from + i));
 
 function unstable(entries: Entry[], inProgress = 0): Unstable {
-  const log = new Unstable(5, silent);
+  const log = new Unstable(5, silentLogger);
   if (entries.length > 0) log.truncateAndAppend(entries, 0);
   if (inProgress > 0) {
     log.acceptInProgress();

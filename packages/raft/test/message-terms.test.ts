@@ -3,7 +3,7 @@
  * becomes of it (Raft §5.1; the rules are those of Step in etcd-io/raft). Node 1 of three is real and in
  * term 5; it follows, has deposed, or leads by the vote of, node 2. The message comes from 3.
  */
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import { describe, expect, test } from '@jest/globals';
 import {
   EMPTY_CONF_STATE,
@@ -43,7 +43,7 @@ class Subject {
       storage: this.storage,
       applied: 11,
       prng: new Prng(1),
-      logger: { enabled: () => false, log: () => {} },
+      logger: silentLogger,
       ...options,
     });
     this.become(role);

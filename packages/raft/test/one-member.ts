@@ -2,13 +2,12 @@
  * One real node whose disk and state machine work only when the test says so; the test plays everyone else.
  * For scripts of a few messages in which it matters what is durable or applied already.
  */
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import {
   type AppendWork,
   type ApplyWork,
   type ConfState,
   decodeConfChangeEntry,
-  EMPTY_CONF_STATE,
   Entry,
   EntryType,
   MemoryStorage,
@@ -21,7 +20,6 @@ import {
   RawNode,
   type ReadState,
   Role,
-  Snapshot,
   type StepResult,
 } from '../src/index.ts';
 
@@ -46,7 +44,7 @@ export function entry(term: number, index: number, data = `${term}/${index}`): E
 
 /** Node 1. Work waits in `disk` and `machine`, oldest first. */
 export class OneMember {
-  readonly storage = new MemoryStorage();
+  readonly storage: MemoryStorage;
   readonly node: RawNode;
   readonly disk: AppendWork[] = [];
   readonly machine: ApplyWork[] = [];
@@ -54,8 +52,7 @@ export class OneMember {
   readonly reads: ReadState[] = [];
 
   constructor(setup: Setup = {}) {
-    const confState = { ...EMPTY_CONF_STATE, voters: [1n, 2n, 3n], ...setup.confState };
-    this.storage.applySnapshot(new Snapshot(1, 1, confState));
+    this.storage = MemoryStorage.founded({ voters: [1n, 2n, 3n], ...setup.confState });
     this.storage.append((setup.log ?? []).map((term, i) => entry(term, i + 2)));
     this.storage.setHardState({ term: setup.term ?? 1, vote: setup.vote ?? NONE, commit: setup.commit ?? 1 });
     this.node = new RawNode({
@@ -65,7 +62,7 @@ export class OneMember {
       storage: this.storage,
       applied: 1,
       prng: new Prng(1),
-      logger: { enabled: () => false, log: () => {} },
+      logger: silentLogger,
       ...setup.config,
     });
     this.settle();

@@ -2,10 +2,9 @@
  * One real node among peers that a test plays, for the rules of the Raft paper and thesis. Its disk and its
  * state machine are instant. Indexes are the paper's: the first entry has 1.
  */
-import { assert, Prng } from '@keelson/base';
+import { assert, Prng, silentLogger } from '@keelson/base';
 import {
   decodeConfChangeEntry,
-  EMPTY_CONF_STATE,
   Entry,
   EntryType,
   MemoryStorage,
@@ -17,7 +16,6 @@ import {
   type RaftConfig,
   RawNode,
   Role,
-  Snapshot,
 } from '../src/index.ts';
 
 export const ELECTION = 10;
@@ -37,7 +35,7 @@ export interface Setup {
 
 /** One real node with an instant disk and state machine. */
 export class Member {
-  readonly storage = new MemoryStorage();
+  readonly storage: MemoryStorage;
   readonly node: RawNode;
   readonly applied: number[] = [];
   /** Contexts of reads that were answered here. */
@@ -48,9 +46,7 @@ export class Member {
     this.size = setup.size ?? 3;
     const voters = Array.from({ length: this.size }, (_, i) => BigInt(i + 1));
     // A state at index 1 of term 1 brings the membership; the paper's indexes count from there.
-    this.storage.applySnapshot(
-      new Snapshot(1, 1, { ...EMPTY_CONF_STATE, voters, learners: setup.learners ?? [] }),
-    );
+    this.storage = MemoryStorage.founded({ voters, learners: setup.learners ?? [] });
     this.storage.append((setup.log ?? []).map((term, i) => entry(term, i + 2)));
     this.storage.setHardState({
       term: setup.term ?? 1,
@@ -64,7 +60,7 @@ export class Member {
       storage: this.storage,
       applied: 1,
       prng: new Prng(setup.seed ?? 1),
-      logger: { enabled: () => false, log: () => {} },
+      logger: silentLogger,
       ...setup.options,
     });
     this.flush();

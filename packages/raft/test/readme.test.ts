@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import { expect, test } from '@jest/globals';
 import {
   decodeConfChangeEntry,
@@ -11,7 +11,6 @@ import {
   type Message,
   type NodeId,
   RawNode,
-  Snapshot,
 } from '../src/index.ts';
 
 type Factory = (
@@ -37,16 +36,7 @@ test('three nodes run by the loop elect a leader, and each applies what was prop
   const mail: Message[] = [];
   const nodes = new Map<NodeId, { node: RawNode; turn: () => void; applied: string[] }>();
   for (const id of ids) {
-    const storage = new MemoryStorage();
-    const confState = {
-      voters: ids,
-      learners: [],
-      votersOutgoing: [],
-      learnersNext: [],
-      autoLeave: false,
-    };
-    storage.applySnapshot(new Snapshot(1, 1, confState));
-    storage.setHardState({ term: 1, vote: 0n, commit: 1 });
+    const storage = MemoryStorage.founded({ voters: ids });
     const node = new RawNode({
       id,
       electionTick: 10,
@@ -54,7 +44,7 @@ test('three nodes run by the loop elect a leader, and each applies what was prop
       storage,
       applied: 1,
       prng: new Prng(Number(id)),
-      logger: { enabled: () => false, log: () => {} },
+      logger: silentLogger,
     });
     const applied: string[] = [];
     const turn = factory(

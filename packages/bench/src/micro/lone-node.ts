@@ -1,15 +1,10 @@
 /** One raft node with its disk in memory and always done: what micro-benchmarks ask of the core by itself. */
-import { Prng } from '@keelson/base';
-import { MemoryStorage, RawNode, Snapshot } from '@keelson/raft';
-import { SILENT } from './trio.ts';
+import { Prng, silentLogger } from '@keelson/base';
+import { MemoryStorage, RawNode } from '@keelson/raft';
 
 /** A node of these voters, at term 1 with nothing but their configuration. */
 export function nodeOf(id: bigint, voters: readonly bigint[]): { node: RawNode; storage: MemoryStorage } {
-  const storage = new MemoryStorage();
-  storage.applySnapshot(
-    new Snapshot(1, 1, { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false }),
-  );
-  storage.setHardState({ term: 1, vote: 0n, commit: 1 });
+  const storage = MemoryStorage.founded({ voters });
   const node = new RawNode({
     id,
     electionTick: 10,
@@ -17,7 +12,7 @@ export function nodeOf(id: bigint, voters: readonly bigint[]): { node: RawNode; 
     storage,
     applied: 1,
     prng: new Prng(1),
-    logger: SILENT,
+    logger: silentLogger,
   });
   return { node, storage };
 }

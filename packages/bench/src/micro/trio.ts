@@ -2,10 +2,8 @@
  * Three raft nodes in one thread, their disks in memory and always done, their network a call: what the core
  * alone costs. Nothing is copied on the way, so all three hold the leader's entries themselves.
  */
-import { Prng } from '@keelson/base';
-import { type Entry, MemoryStorage, RawNode, Snapshot } from '@keelson/raft';
-
-export const SILENT = { enabled: () => false, log: () => undefined };
+import { Prng, silentLogger } from '@keelson/base';
+import { type Entry, MemoryStorage, RawNode } from '@keelson/raft';
 
 /** Entries kept behind when the logs are cut, and how many more may gather until then. */
 const KEPT = 100;
@@ -19,15 +17,13 @@ export interface TrioOptions {
 
 class TrioNode {
   readonly raw: RawNode;
-  readonly storage = new MemoryStorage();
+  readonly storage: MemoryStorage;
   applied = 0;
   /** Of terms, indexes and first bytes of everything applied. */
   digest = 0;
 
   constructor(id: bigint, voters: readonly bigint[]) {
-    const confState = { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-    this.storage.applySnapshot(new Snapshot(1, 1, confState));
-    this.storage.setHardState({ term: 1, vote: 0n, commit: 1 });
+    this.storage = MemoryStorage.founded({ voters });
     this.raw = new RawNode({
       id,
       electionTick: 10,
@@ -35,7 +31,7 @@ class TrioNode {
       storage: this.storage,
       applied: 1,
       prng: new Prng(Number(id)),
-      logger: SILENT,
+      logger: silentLogger,
     });
   }
 

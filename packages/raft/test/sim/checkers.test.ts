@@ -3,7 +3,7 @@
  * is spoilt. A checker that accepts one of them checks nothing.
  */
 import { expect, test } from '@jest/globals';
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import { LawBroken } from '@keelson/sim';
 import {
   type ConfState,
@@ -22,7 +22,7 @@ import { Oracle } from './checkers.ts';
 import { Cluster } from './cluster.ts';
 import { planOf } from './main.ts';
 import { quorumsMeet } from './membership-laws.ts';
-import { SILENT, SimNode } from './node.ts';
+import { SimNode } from './node.ts';
 import { optionsOf } from './options.ts';
 import type { Observed } from './surroundings.ts';
 
@@ -62,7 +62,7 @@ function fabricate(oracle: Oracle, id: NodeId, shape: Shape = {}): Fabricated {
     checkQuorum: shape.checkQuorum ?? false,
     preVote: shape.preVote ?? false,
     prng: new Prng(1),
-    logger: SILENT,
+    logger: silentLogger,
   });
   const node = {
     id,

@@ -3,6 +3,7 @@
  * that is a rolling hash. It acts only when the cluster says so. The state machine may keep its state over a
  * crash; then entries are applied again to the membership, and once in effect.
  */
+import { silentLogger } from '@keelson/base';
 import type { Prng } from '@keelson/base';
 import { law } from '@keelson/sim';
 import {
@@ -26,8 +27,6 @@ import type { RaftState } from '../../src/state.ts';
 import { membersOf } from './membership-laws.ts';
 import { TICK_UNITS } from './options.ts';
 import type { Observed, Surroundings } from './surroundings.ts';
-
-export const SILENT = { enabled: (): boolean => false, log: (): void => {} };
 
 /** The state after `entry`, given the one before: equal histories have equal states. */
 function fold(state: string, entry: Entry): string {
@@ -129,7 +128,7 @@ export class SimNode implements Observed {
       stepDownOnRemoval: options.stepDownOnRemoval,
       disableProposalForwarding: options.disableProposalForwarding,
       prng,
-      logger: SILENT,
+      logger: silentLogger,
     });
     this.core = (this.raw as unknown as { readonly state: RaftState }).state;
     this.storage.fresh = () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Prng } from '@keelson/base';
+import { Prng, silentLogger } from '@keelson/base';
 import {
   Message,
   MessageType,
@@ -57,7 +57,7 @@ class Bench {
       checkQuorum: true,
       preVote: false,
       prng: new Prng(1),
-      logger: { enabled: () => false, log: () => {} },
+      logger: silentLogger,
     });
     const handlers: DriverHandlers = {
       apply: (entries) => this.applied.push(...entries),

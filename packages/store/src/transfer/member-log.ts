@@ -4,7 +4,7 @@
  * whose database does not say it, or not reliably.
  */
 import { assert, silentLogger, type Disk } from '@keelson/base';
-import { EMPTY_CONF_STATE, EntryType, RawNode, type ConfState, type Entry, type HardState, type RaftLogger, type Snapshot } from '@keelson/raft'; // prettier-ignore
+import { EMPTY_CONF_STATE, EntryType, RawNode, type ConfState, type Entry, type HardState, type Snapshot } from '@keelson/raft'; // prettier-ignore
 import { setClusterVersion, setMemberAttributes } from '../apply/cluster.ts';
 import { CommandKind, decodeCommand, V2_REQUEST } from '../apply/command.ts';
 import type { Waiters } from '../apply/results.ts';
@@ -34,8 +34,6 @@ export interface MemberLog extends WalMetadata {
 /** Nobody waits for what is only looked at. */
 export const NO_WAITERS: Waiters = { isWaiting: () => false, resolve: () => {} };
 
-const SILENT: RaftLogger = { enabled: () => false, log: () => {} };
-
 /** Undefined when there is no log. @throws WalError */
 export async function readMemberLog(disk: Disk, paths: StoragePaths): Promise<MemberLog | undefined> {
   if (!(await disk.exists(paths.wal))) return undefined;
@@ -60,7 +58,7 @@ export function stillNode(id: bigint, tail: LogTail, applied: number): RawNode {
     storage: tail,
     applied,
     prng: { below: () => 0 },
-    logger: SILENT,
+    logger: silentLogger,
   });
 }
 
