@@ -1,5 +1,5 @@
 /**
- * Every parser under mutated input, from fixed seeds: the gate always takes the same way. `pnpm fuzz` is the long run,
+ * Every parser under mutated input, from fixed seeds: the gate always takes the same way. `npm run fuzz` is the long run,
  * from a seed of its own each time. Here a target must also reach each of its outcomes, so that none runs idle.
  */
 import { describe, expect, test } from '@jest/globals';

@@ -1,6 +1,6 @@
 /**
  * Every parser under mutated input, as long as asked:
- *   npx pnpm fuzz [--target NAME[,NAME]] [--minutes M | --execs N] [--seed S] [--ledger]
+ *   npm run fuzz -- [--target NAME[,NAME]] [--minutes M | --execs N] [--seed S] [--ledger]
  * Targets take turns of a few seconds, so that a run that is broken off has tried them all. A worker executes and this
  * thread watches: an execution that takes longer than HANG_MS, or a process that grows beyond RSS_MB_MAX, is a failure
  * like a broken promise. Stops at the first failure with the seed that repeats it.

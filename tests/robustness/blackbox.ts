@@ -1,5 +1,5 @@
 /**
- * Real processes under faults, a round after the other: `pnpm robustness --minutes M`. Each round is a cluster from nothing
+ * Real processes under faults, a round after the other: `npm run robustness -- --minutes M`. Each round is a cluster from nothing
  * with a load of everything clients can do, one or two faults at a time, and a history that is judged when all is quiet again.
  *
  *   node tests/robustness/blackbox.ts --minutes 10 [--seed N] [--rounds N] [--target keelson|etcd] [--only fault,…]

@@ -38,7 +38,9 @@ export class FuzzFailure extends Error {
 
   constructor(target: string, seed: number, cause: unknown) {
     const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    super(`${target}: ${why}\nrepeat: pnpm fuzz --target ${target} --seed ${seed} --execs 1`, { cause });
+    super(`${target}: ${why}\nrepeat: npm run fuzz -- --target ${target} --seed ${seed} --execs 1`, {
+      cause,
+    });
     this.target = target;
     this.seed = seed;
   }
