@@ -13,6 +13,7 @@ import { AdmissionPolicies } from './assembly/admission-policies.ts';
 import { makeWebhooks } from './assembly/admission-webhooks.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
+import { BegunParts } from './assembly/begun-parts.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import { chainMetrics } from './admission/chain-metrics.ts';
@@ -149,6 +150,7 @@ export class KubeApiServer {
   private shuttingDown = false;
   /** Every step of the start has succeeded once. */
   private established = false;
+  private readonly parts: BegunParts;
   /** What each check said last, so that a probe every second does not fill the log. */
   private readonly complaints = new Map<string, string>();
   private begun: Promise<void> = Promise.resolve();
@@ -212,11 +214,19 @@ export class KubeApiServer {
     this.fairness = config.fairness
       ? new Fairness({ config, clock, logger, metrics, objects: objectStats(this.backend) })
       : undefined;
+    this.parts = new BegunParts([
+      'store',
+      'access',
+      ...(this.fairness === undefined ? [] : (['fairness'] as const)),
+      'customResources',
+      'aggregation',
+    ]);
     const { backend, turns } = this;
     const parts = { backend, clock, turns, uuid, random, mediaType: config.storageMediaType };
     this.served = makeScheme({
       ...parts,
       runtimeConfig,
+      featureGates: config.featureGates,
       customResources: true,
       resources: (types) =>
         withAccessResources(this.definitions(types), { access: this.access, ...authentication }),
@@ -294,11 +304,16 @@ export class KubeApiServer {
     this.encryption?.start();
     this.begun = this.untilStore().then((there) => {
       if (!there) return;
+      this.parts.add('store');
       this.access.start(scheme);
       this.policies.start(scheme, this.access.informers);
+      this.parts.add('access');
       this.fairness?.start(scheme);
+      this.parts.add('fairness');
       this.server.customResources?.start();
+      this.parts.add('customResources');
       this.aggregation.start(scheme);
+      this.parts.add('aggregation');
       this.bootstrap.start(scheme, this.backend);
       void this.bootstrap.whenDone().then(() => {
         this.established = true;
@@ -558,11 +573,15 @@ export class KubeApiServer {
   private allChecks(): HealthCheck[] {
     return [
       ...this.access.checks,
+      ...this.parts.checks,
       ...this.bootstrap.checks,
+      {
+        name: 'autoregister-completion',
+        check: () => Promise.resolve(this.established ? undefined : 'not finished'),
+      },
       ...(this.encryption?.checks ?? []),
       {
         name: 'poststarthook/crd-informer-synced',
-        endpoints: ['readyz'],
         check: () =>
           Promise.resolve(this.server.customResources?.settled === false ? 'not finished' : undefined),
       },

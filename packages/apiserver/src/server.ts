@@ -62,6 +62,8 @@ export interface SchemeParts {
   /** Opens a resource's storage, with a cache before it where one is wanted; the backend's own without. */
   readonly storage?: (resource: StorageResource, definition: ResourceDefinition) => Storage;
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  /** --feature-gates, as far as kinds depend on them. */
+  readonly featureGates?: ReadonlyMap<string, boolean>;
   /** --storage-media-type; protobuf unless said. */
   readonly mediaType?: 'protobuf' | 'json';
   /** Of the event loop; of its own unless said. */
@@ -81,7 +83,7 @@ export interface ServedScheme {
 }
 
 export function makeScheme(parts: SchemeParts): ServedScheme {
-  const { backend, clock, uuid, random, runtimeConfig, mediaType } = parts;
+  const { backend, clock, uuid, random, runtimeConfig, featureGates, mediaType } = parts;
   const types = new TypeTable();
   const codec = new ObjectCodec(types);
   const scheme = new Scheme({
@@ -97,6 +99,7 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
       random,
     }),
     ...(runtimeConfig === undefined ? {} : { runtimeConfig }),
+    ...(featureGates === undefined ? {} : { featureGates }),
     ...(mediaType === undefined ? {} : { mediaType }),
   });
   const { resources = builtInResources } = parts;

@@ -216,6 +216,7 @@ export interface SmallServerOptions {
   readonly random?: (limit: number) => number;
   readonly conversionCalls?: ConversionCalls;
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  readonly featureGates?: ReadonlyMap<string, boolean>;
   /** Who asks; nobody unless said. */
   readonly user?: UserInfo;
   /** The store, which other servers may share; one of its own unless said. */
@@ -237,6 +238,7 @@ export function smallServer(options: SmallServerOptions = {}): SmallServer {
       ? {}
       : { resources: options.resources ?? [CONFIG_MAPS, NAMESPACES, DEPLOYMENTS, PODS, LEASES] }),
     ...(options.runtimeConfig === undefined ? {} : { runtimeConfig: options.runtimeConfig }),
+    ...(options.featureGates === undefined ? {} : { featureGates: options.featureGates }),
     ...(options.conversionCalls === undefined ? {} : { conversionCalls: options.conversionCalls }),
     admission: new AdmissionChain(options.plugins ?? []),
     authenticate: (request, next) => {

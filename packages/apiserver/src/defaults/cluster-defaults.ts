@@ -87,6 +87,9 @@ export const CLUSTER_DEFAULTS: DefaultRules = {
     zeroes(value, { queues: 64, handSize: 8, queueLengthLimit: 50 }),
   'resource.v1.ExactDeviceRequest': deviceRequest,
   'resource.v1.DeviceSubRequest': deviceRequest,
+  // One that leaves the choice to others says nothing itself.
+  'resource.v1beta1.DeviceRequest': (request) =>
+    text(request, 'deviceClassName') === '' ? request : deviceRequest(request),
 };
 
 /** With these numbers where the value has zero. */

@@ -5,6 +5,7 @@
 
 import { assert } from '@keelson/base';
 
+import { KIND_GATES } from '../api/feature-gates.ts';
 import { auditConfigOf, auditContradictions, type AuditConfig } from './audit-config.ts';
 import { FLAG_GROUPS } from './flag-table-more.ts';
 import { spokenVersions, type SpokenVersions } from './emulated-version.ts';
@@ -174,6 +175,8 @@ export interface ServerConfig {
   readonly notReadyTolerationSeconds: number;
   readonly unreachableTolerationSeconds: number;
   readonly runtimeConfig: string;
+  /** --feature-gates that say true or false. */
+  readonly featureGates: ReadonlyMap<string, boolean>;
   readonly eventTtlSeconds: number;
   readonly storageMediaType: 'protobuf' | 'json';
   /** Whether the endpoints of the service `kubernetes` are kept by this server. */
@@ -276,7 +279,9 @@ function warningsOf(given: readonly FlagSpec[], values: FlagValues): string[] {
   const idle = given
     .filter(({ effect }) => effect === 'no effect')
     .map(({ name }) => `--${name} has no effect in this build`);
-  const gates = [...values.map('feature-gates').keys()].filter((name) => name !== '');
+  const gates = [...values.map('feature-gates').keys()].filter(
+    (name) => name !== '' && !KIND_GATES.includes(name),
+  );
   if (gates.length === 0) return idle;
   return [...idle, `--feature-gates has no effect in this build on ${gates.join(', ')}`];
 }
@@ -556,6 +561,9 @@ function configOf(values: FlagValues): ServerConfig {
     notReadyTolerationSeconds: values.int('default-not-ready-toleration-seconds'),
     unreachableTolerationSeconds: values.int('default-unreachable-toleration-seconds'),
     runtimeConfig: list('runtime-config').join(','),
+    featureGates: new Map(
+      [...values.map('feature-gates')].map(([name, value]) => [name, value.toLowerCase() === 'true']),
+    ),
     eventTtlSeconds: Math.floor(values.durationMs('event-ttl') / 1000),
     // YAML is kept as JSON, which it is, too.
     storageMediaType: text('storage-media-type') === PROTOBUF ? 'protobuf' : 'json',

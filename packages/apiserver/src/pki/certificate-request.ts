@@ -10,7 +10,7 @@ import { constants, createPublicKey, verify, X509Certificate, type KeyObject } f
 
 import { DerError, inside, only, readOid, type DerValue } from './der.ts';
 
-interface PemBlock {
+export interface PemBlock {
   readonly type: string;
   readonly headers: boolean;
   readonly bytes: Buffer;
@@ -18,7 +18,8 @@ interface PemBlock {
 
 const BLOCK = /-----BEGIN ([^\n\r-]+)-----\s*?\n([\s\S]*?)-----END \1-----/g;
 
-function pemBlocks(text: string): PemBlock[] {
+/** In their order; what is no block is passed over. */
+export function pemBlocks(text: string): PemBlock[] {
   const found: PemBlock[] = [];
   for (const [, type, body] of text.matchAll(BLOCK)) {
     const lines = body.split('\n').map((line) => line.trim());
@@ -77,15 +78,15 @@ export function requestError(encoded: string): string | undefined {
   const block = pemBlocks(Buffer.from(encoded, 'base64').toString('latin1')).at(0);
   if (block?.type !== 'CERTIFICATE REQUEST') return 'PEM block type must be CERTIFICATE REQUEST';
   try {
-    return signatureError(block.bytes);
+    return derRequestError(block.bytes);
   } catch (error) {
     if (!(error instanceof DerError)) throw error;
     return `asn1: structure error: ${error.message}`;
   }
 }
 
-/** @throws DerError for bytes that are no request */
-function signatureError(der: Buffer): string | undefined {
+/** What is wrong with the signature of a request; undefined for nothing. @throws DerError for bytes that are no request */
+export function derRequestError(der: Buffer): string | undefined {
   const [info, algorithm, signature] = inside(only(der));
   const [version, subject, keyInfo] = inside(info);
   if (version === undefined || subject === undefined || keyInfo === undefined) {

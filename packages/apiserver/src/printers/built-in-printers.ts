@@ -4,6 +4,16 @@
  */
 
 import {
+  clusterTrustBundlePrinter,
+  deviceTaintRulePrinter,
+  leaseCandidatePrinter,
+  podCertificateRequestPrinter,
+  podGroupPrinter,
+  resourcePoolStatusRequestPrinter,
+  storageVersionMigrationPrinter,
+  storageVersionPrinter,
+} from './early-printers.ts';
+import {
   admissionPolicyBindingPrinter,
   agePrinter,
   apiServicePrinter,
@@ -123,4 +133,13 @@ export const BUILT_IN_PRINTERS: ReadonlyMap<string, TablePrinter> = new Map([
   ['storageclasses.storage.k8s.io', storageClassPrinter],
   ['volumeattachments.storage.k8s.io', volumeAttachmentPrinter],
   ['volumeattributesclasses.storage.k8s.io', volumeAttributesClassPrinter],
+  ['clustertrustbundles.certificates.k8s.io', clusterTrustBundlePrinter],
+  ['podcertificaterequests.certificates.k8s.io', podCertificateRequestPrinter],
+  ['leasecandidates.coordination.k8s.io', leaseCandidatePrinter],
+  ['storageversions.internal.apiserver.k8s.io', storageVersionPrinter],
+  ['devicetaintrules.resource.k8s.io', deviceTaintRulePrinter],
+  ['resourcepoolstatusrequests.resource.k8s.io', resourcePoolStatusRequestPrinter],
+  ['storageversionmigrations.storagemigration.k8s.io', storageVersionMigrationPrinter],
+  ['workloads.scheduling.k8s.io', agePrinter],
+  ['podgroups.scheduling.k8s.io', podGroupPrinter],
 ]);

@@ -5,7 +5,7 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
-import { count, countOf, items, part, partOf, parts, text, textMap } from '../validation/value.ts';
+import { count, countOf, part, partOf, parts, text, textMap } from '../validation/value.ts';
 import { ageOf, timeMs } from './ages.ts';
 import { nameOf, NONE, objectAge, orElse, quantityCell, UNKNOWN } from './cells.ts';
 import { AGE_COLUMN, column, NAME_COLUMN, wide, type TablePrinter } from './printer.ts';
@@ -93,8 +93,8 @@ export const configMapPrinter: TablePrinter = {
 };
 
 export const serviceAccountPrinter: TablePrinter = {
-  columns: [NAME_COLUMN, column('Secrets', 'How many secrets it lists.'), AGE_COLUMN],
-  cells: (object, nowMs) => [nameOf(object), items(object, 'secrets').length, objectAge(object, nowMs)],
+  columns: [NAME_COLUMN, AGE_COLUMN],
+  cells: (object, nowMs) => [nameOf(object), objectAge(object, nowMs)],
 };
 
 /** In the form of core/v1. */

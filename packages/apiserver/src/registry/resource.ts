@@ -249,6 +249,8 @@ export interface ResourceDefinition {
   readonly subresources: readonly SubresourceDefinition[];
   readonly selectable?: SelectableFields;
   readonly hooks?: ResourceHooks;
+  /** The feature that has to be on for it to be served, of --feature-gates. */
+  readonly gate?: string;
   /** A deletion answers the object that was there instead of a Status: pods, namespaces, services, PV, PVC. */
   readonly returnsDeletedObject?: boolean;
   /**

@@ -6,6 +6,7 @@
  * Which versions of the built-in kinds are served is --runtime-config's to say.
  */
 
+import { gateIsOn } from '../api/feature-gates.ts';
 import type { JsonObject } from '../api/json.ts';
 import {
   apiVersionOf,
@@ -45,6 +46,8 @@ export interface SchemeOptions {
   context(dryRun: boolean): StrategyContext;
   /** --runtime-config: `apps/v1`, `api/beta`, `resource.k8s.io/v1beta1/deviceclasses` to whether it is served. */
   readonly runtimeConfig?: ReadonlyMap<string, boolean>;
+  /** --feature-gates; kinds whose feature is not on are not served. */
+  readonly featureGates?: ReadonlyMap<string, boolean>;
 }
 
 /** Fills in what an object left out. */
@@ -110,8 +113,10 @@ export class Scheme implements Stores {
           )
         : undefined;
     const versions = new Map<string, Served>();
+    const { gate } = definition;
+    const on = gate === undefined || gateIsOn(gate, this.options.featureGates ?? NO_CONFIG);
     for (const version of definition.versions) {
-      if (!isServed(definition, version, this.options.runtimeConfig ?? NO_CONFIG)) continue;
+      if (!on || !isServed(definition, version, this.options.runtimeConfig ?? NO_CONFIG)) continue;
       versions.set(version.version, {
         definition,
         version,

@@ -27,7 +27,7 @@ import {
 import { checkDnsSubdomain, checkOptionalEnum } from '../../validation/scalars.ts';
 import { has, part, partOf, parts, text, textOf, texts } from '../../validation/value.ts';
 import { checkConditions } from '../../validation/conditions.ts';
-import { defineKind, SPEC, STATUS, OTHERS_METADATA } from '../kinds/kind.ts';
+import { defineKind, SPEC, STATUS, OTHERS_METADATA, writtenAs } from '../kinds/kind.ts';
 import type { WrittenForm } from '../resource.ts';
 import { ExpressionChecks } from './expressions.ts';
 import { checkMatchConditions, checkNamedRule, GROUP, hasRules } from './webhooks.ts';
@@ -282,14 +282,7 @@ function checkMutatingOperations(errors: FieldErrors, path: FieldPath, resources
 
 /** What version 1.36 of the original still writes, for servers of 1.35 beside it. */
 function asBeta(kind: string): WrittenForm {
-  return {
-    as: {
-      version: 'v1beta1',
-      typeName: `admissionregistration.v1beta1.${kind}`,
-      write: (object) => ({ ...object, apiVersion: `${GROUP.group}/v1beta1` }),
-      read: (object) => ({ ...object, apiVersion: `${GROUP.group}/v1` }),
-    },
-  };
+  return writtenAs({ ...GROUP, kind, version: 'v1beta1', of: 'v1' });
 }
 
 export const mutatingAdmissionPolicies = defineKind({

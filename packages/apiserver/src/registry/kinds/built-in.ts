@@ -67,9 +67,29 @@ import {
 } from '../resource/devices.ts';
 import type { ResourceDefinition, VersionDefinition } from '../resource.ts';
 import { withEarlierDefaults, withEarlierVersions } from './earlier-versions.ts';
+import { storageVersions } from '../apiserverinternal/storageversions.ts';
+import { clusterTrustBundles } from '../certificates/clustertrustbundles.ts';
+import { podCertificateRequests } from '../certificates/podcertificaterequests.ts';
+import { leaseCandidates } from '../coordination/leasecandidates.ts';
+import { deviceTaintRules, resourcePoolStatusRequests } from '../resource/taint-rules.ts';
+import { podGroups, workloads } from '../scheduling/workloads.ts';
+import { storageVersionMigrations } from '../storagemigration/storageversionmigrations.ts';
 import { priorityClasses } from '../scheduling/priorityclasses.ts';
 import { csiDrivers, csiNodes, csiStorageCapacities, volumeAttachments } from '../storage/csi.ts';
 import { storageClasses, volumeAttributesClasses } from '../storage/storageclasses.ts';
+
+/** Kinds that are served where --runtime-config, and some of them --feature-gates, ask for them. */
+const OFF_KINDS: readonly ResourceDefinition[] = [
+  clusterTrustBundles,
+  podCertificateRequests,
+  leaseCandidates,
+  storageVersions,
+  deviceTaintRules,
+  resourcePoolStatusRequests,
+  podGroups,
+  workloads,
+  storageVersionMigrations,
+];
 
 export const STORED_KINDS: readonly ResourceDefinition[] = [
   configMaps,
@@ -130,6 +150,7 @@ export const STORED_KINDS: readonly ResourceDefinition[] = [
   storageClasses,
   volumeAttachments,
   volumeAttributesClasses,
+  ...OFF_KINDS,
 ];
 
 /**

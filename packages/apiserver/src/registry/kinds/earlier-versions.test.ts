@@ -11,7 +11,7 @@ beforeAll(() => {
   small = smallServer({
     resources: 'built-in',
     runtimeConfig: parseRuntimeConfig(
-      'storage.k8s.io/v1beta1=true,networking.k8s.io/v1beta1,resource.k8s.io/v1beta2,admissionregistration.k8s.io/v1beta1,admissionregistration.k8s.io/v1alpha1',
+      'storage.k8s.io/v1beta1=true,networking.k8s.io/v1beta1,resource.k8s.io/v1beta2,resource.k8s.io/v1beta1,admissionregistration.k8s.io/v1beta1,admissionregistration.k8s.io/v1alpha1',
     ),
   });
 });
@@ -138,8 +138,97 @@ test('discovery prefers the newest', async () => {
   const { json } = await small.ask('GET', '/apis/resource.k8s.io');
   expect(json).toMatchObject({
     preferredVersion: { version: 'v1' },
-    versions: [{ version: 'v1' }, { version: 'v1beta2' }],
+    versions: [{ version: 'v1' }, { version: 'v1beta2' }, { version: 'v1beta1' }],
   });
+});
+
+test('a request of v1beta1 is told by its members; in version 1 they stand in what is wanted exactly', async () => {
+  const at = (version: string): string => `/apis/resource.k8s.io/${version}/namespaces/shop/resourceclaims`;
+  const requests = [
+    { name: 'one', deviceClassName: 'gpus', tolerations: [{ key: 'k', operator: 'Exists' }] },
+    { name: 'any', firstAvailable: [{ name: 'big', deviceClassName: 'gpus' }] },
+  ];
+  const claim = { apiVersion: 'resource.k8s.io/v1beta1', kind: 'ResourceClaim' };
+  const made = await small.ask('POST', at('v1beta1'), {
+    ...claim,
+    metadata: { name: 'old' },
+    spec: { devices: { requests } },
+  });
+  expect([made.code, made.warnings]).toEqual([
+    201,
+    ['299 - "resource.k8s.io/v1beta1 ResourceClaim is deprecated in v1.35+, unavailable in v1.38+"'],
+  ]);
+  const wanted = { deviceClassName: 'gpus', allocationMode: 'ExactCount', count: 1 };
+  expect(made.json['spec']).toEqual({
+    devices: {
+      requests: [
+        { ...requests[0], ...wanted },
+        { name: 'any', deviceClassName: '', firstAvailable: [{ name: 'big', ...wanted }] },
+      ],
+    },
+  });
+  expect((await small.ask('GET', `${at('v1')}/old`)).json['spec']).toEqual({
+    devices: {
+      requests: [
+        { name: 'one', exactly: { ...wanted, tolerations: [{ key: 'k', operator: 'Exists' }] } },
+        { name: 'any', firstAvailable: [{ name: 'big', ...wanted }] },
+      ],
+    },
+  });
+  const empty = await small.ask('POST', at('v1beta1'), { ...claim, metadata: { name: 'empty' }, spec: {} });
+  expect(empty.json['spec']).toEqual({ devices: { requests: null } });
+  expect((await small.ask('GET', `${at('v1')}/empty`)).json['spec']).toEqual({ devices: { requests: null } });
+});
+
+test('a device of v1beta1 lies in its basic', async () => {
+  const at = (version: string): string => `/apis/resource.k8s.io/${version}/resourceslices`;
+  const device = { attributes: { model: { string: 'x' } }, capacity: { memory: { value: '1Gi' } } };
+  const pool = { name: 'p', generation: 1, resourceSliceCount: 1 };
+  const made = await small.ask('POST', at('v1beta1'), {
+    apiVersion: 'resource.k8s.io/v1beta1',
+    kind: 'ResourceSlice',
+    metadata: { name: 'slice' },
+    spec: {
+      driver: 'd.example',
+      pool,
+      nodeName: 'n',
+      devices: [{ name: 'd', basic: device }, { name: 'e' }],
+    },
+  });
+  expect(made.code).toBe(201);
+  expect((await small.ask('GET', `${at('v1')}/slice`)).json['spec']).toEqual({
+    driver: 'd.example',
+    pool,
+    nodeName: 'n',
+    devices: [{ name: 'd', ...device }, { name: 'e' }],
+  });
+  const seen = await small.ask('GET', `${at('v1beta1')}/slice`);
+  expect(seen.json['spec']).toMatchObject({
+    devices: [
+      { name: 'd', basic: device },
+      { name: 'e', basic: {} },
+    ],
+  });
+});
+
+test('a kind whose feature is off is not served, whatever --runtime-config says', async () => {
+  const at = '/apis/scheduling.k8s.io/v1alpha2/namespaces/shop/workloads';
+  const config = { resources: 'built-in', runtimeConfig: parseRuntimeConfig('api/all=true') } as const;
+  const plain = smallServer(config);
+  expect((await plain.ask('GET', at)).code).toBe(404);
+  expect((await plain.ask('GET', '/apis/coordination.k8s.io/v1beta1/leasecandidates')).code).toBe(200);
+  await plain.stop();
+  const with1 = smallServer({ ...config, featureGates: new Map([['GenericWorkload', true]]) });
+  expect((await with1.ask('GET', at)).code).toBe(200);
+  await with1.stop();
+  const some = new Map([
+    ['AllAlpha', true],
+    ['AllBeta', false],
+  ]);
+  const with2 = smallServer({ ...config, featureGates: some });
+  expect((await with2.ask('GET', at)).code).toBe(200);
+  expect((await with2.ask('GET', '/apis/certificates.k8s.io/v1beta1/clustertrustbundles')).code).toBe(404);
+  await with2.stop();
 });
 
 test('the warning is as the original words it', async () => {

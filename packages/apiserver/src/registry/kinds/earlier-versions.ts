@@ -16,8 +16,8 @@ const MINOR = 36;
 interface EarlierVersion {
   readonly version: string;
   /** Minor versions of Kubernetes 1. */
-  readonly deprecated: number;
-  readonly removed: number;
+  readonly deprecated?: number;
+  readonly removed?: number;
   /** Whom a warning names in its place. */
   readonly replacement?: GroupVersion;
 }
@@ -31,7 +31,10 @@ const STORAGE: readonly EarlierVersion[] = [
   },
 ];
 const NETWORKING: readonly EarlierVersion[] = [{ version: 'v1beta1', deprecated: 34, removed: 37 }];
-const RESOURCE: readonly EarlierVersion[] = [{ version: 'v1beta2', deprecated: 36, removed: 39 }];
+const RESOURCE: readonly EarlierVersion[] = [
+  { version: 'v1beta2', deprecated: 36, removed: 39 },
+  { version: 'v1beta1', deprecated: 35, removed: 38 },
+];
 
 const POLICIES: readonly EarlierVersion[] = [
   {
@@ -41,6 +44,37 @@ const POLICIES: readonly EarlierVersion[] = [
     replacement: { group: 'admissionregistration.k8s.io', version: 'v1' },
   },
   { version: 'v1alpha1', deprecated: 35, removed: 38 },
+];
+
+/** Kinds without a version 1: all of these are off. */
+const YOUNG: readonly (readonly [string, readonly EarlierVersion[]])[] = [
+  [
+    'leasecandidates.coordination.k8s.io',
+    [
+      { version: 'v1beta1', deprecated: 36, removed: 39 },
+      { version: 'v1alpha2', deprecated: 35, removed: 38 },
+    ],
+  ],
+  [
+    'clustertrustbundles.certificates.k8s.io',
+    [
+      { version: 'v1beta1', deprecated: 37, removed: 40 },
+      { version: 'v1alpha1', deprecated: 34, removed: 37 },
+    ],
+  ],
+  ['podcertificaterequests.certificates.k8s.io', [{ version: 'v1beta1', deprecated: 38, removed: 41 }]],
+  [
+    'devicetaintrules.resource.k8s.io',
+    [
+      { version: 'v1beta2', deprecated: 39, removed: 42 },
+      { version: 'v1alpha3', deprecated: 36, removed: 39 },
+    ],
+  ],
+  ['resourcepoolstatusrequests.resource.k8s.io', [{ version: 'v1alpha3', deprecated: 39, removed: 42 }]],
+  ['storageversionmigrations.storagemigration.k8s.io', [{ version: 'v1beta1', deprecated: 38, removed: 41 }]],
+  ['workloads.scheduling.k8s.io', [{ version: 'v1alpha2' }]],
+  ['podgroups.scheduling.k8s.io', [{ version: 'v1alpha2' }]],
+  ['storageversions.internal.apiserver.k8s.io', [{ version: 'v1alpha1' }]],
 ];
 
 const EARLIER: ReadonlyMap<string, readonly EarlierVersion[]> = new Map([
@@ -53,12 +87,14 @@ const EARLIER: ReadonlyMap<string, readonly EarlierVersion[]> = new Map([
   ['resourceclaims.resource.k8s.io', RESOURCE],
   ['resourceclaimtemplates.resource.k8s.io', RESOURCE],
   ['resourceslices.resource.k8s.io', RESOURCE],
+  ...YOUNG,
 ]);
 /** Types that mutating policies and their bindings are made of. */
 const OF_POLICIES = /^(MatchResources|MutatingAdmissionPolicySpec|ParamRef)$/;
 /** Packages of types whose defaults are those of version 1, and which of them; all where absent. */
 const SAME_DEFAULTS: readonly (readonly [types: string, version: string, names?: RegExp])[] = [
   ['resource', 'v1beta2'],
+  ['resource', 'v1beta1', /^DeviceSubRequest$/],
   ['admissionregistration', 'v1beta1', OF_POLICIES],
   ['admissionregistration', 'v1alpha1', OF_POLICIES],
 ];
@@ -77,12 +113,14 @@ export function withEarlierVersions(definition: ResourceDefinition): ResourceDef
       ...(warning === undefined ? {} : { deprecationWarning: warning }),
     };
   });
-  return { ...definition, versions: [...definition.versions, ...versions] };
+  const named = new Set(versions.map(({ version }) => version));
+  const settled = definition.versions.filter(({ version }) => !named.has(version));
+  return { ...definition, versions: [...settled, ...versions] };
 }
 
 function warningOf({ group, kind }: ResourceDefinition, earlier: EarlierVersion): string | undefined {
   const { version, deprecated, removed, replacement } = earlier;
-  if (deprecated > MINOR) return undefined;
+  if (deprecated === undefined || deprecated > MINOR) return undefined;
   const instead = replacement === undefined ? '' : `; use ${apiVersionOf(replacement)} ${kind}`;
   return `${apiVersionOf({ group, version })} ${kind} is deprecated in v1.${deprecated}+, unavailable in v1.${removed}+${instead}`;
 }

@@ -137,6 +137,26 @@ function withEnabledPods(
   return kept === spec ? object : withFieldAt(object, podSpecAt, kept);
 }
 
+/** Objects that are written in another version of their group, one that looks the same. */
+export function writtenAs(file: {
+  readonly group: string;
+  readonly types: string;
+  readonly kind: string;
+  readonly version: string;
+  /** The version they have in memory. */
+  readonly of: string;
+}): WrittenForm {
+  const { group, types, kind, version, of } = file;
+  return {
+    as: {
+      version,
+      typeName: `${types}.${version}.${kind}`,
+      write: (object) => ({ ...object, apiVersion: `${group}/${version}` }),
+      read: (object) => ({ ...object, apiVersion: `${group}/${of}` }),
+    },
+  };
+}
+
 /** The subresource status of a kind: everything but the status stays as it was. */
 export function statusOf(kind: KindChecks): SubresourceDefinition {
   const strategy: SubresourceStrategy = {
@@ -176,6 +196,8 @@ export interface KindFile {
   /** The version objects are stored in; the first one unless said. */
   readonly storage?: GroupVersion;
   readonly written?: WrittenForm;
+  /** A feature that has to be switched on as well, of --feature-gates. */
+  readonly gate?: string;
   readonly checks: KindChecks;
   readonly subresources?: readonly SubresourceDefinition[];
   readonly selectable?: SelectableFields;
@@ -230,6 +252,7 @@ export function defineKind(file: KindFile): ResourceDefinition {
     ...(file.hooks === undefined ? {} : { hooks: file.hooks }),
     ...(file.returnsDeletedObject === undefined ? {} : { returnsDeletedObject: file.returnsDeletedObject }),
     ...(file.convert === undefined ? {} : { convert: file.convert }),
+    ...(file.gate === undefined ? {} : { gate: file.gate }),
   };
 }
 

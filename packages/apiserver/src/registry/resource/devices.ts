@@ -3,11 +3,12 @@
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
-import { checkAnnotations, checkLabels } from '../../validation/labels.ts';
+import { checkAnnotations, checkLabelName, checkLabels } from '../../validation/labels.ts';
 import { checkNodeSelector } from '../../validation/pod-placement.ts';
 import { checkDriverName } from '../../validation/volume-sources.ts';
 import { checkDnsLabel, checkDnsSubdomain } from '../../validation/scalars.ts';
 import { count, flag, has, part, partOf, parts, same, text, textMap, texts } from '../../validation/value.ts';
+import { deviceConversion } from './conversion.ts';
 import { defineKind, selectableAt, SPEC, OTHERS_METADATA } from '../kinds/kind.ts';
 
 const GROUP = { group: 'resource.k8s.io', types: 'resource' } as const;
@@ -22,6 +23,24 @@ function checkSelectors(errors: FieldErrors, path: FieldPath, selectors: readonl
     if (cel === undefined) errors.required(path.index(index).child('cel'));
     else if (text(cel, 'expression') === '') errors.required(path.index(index).child('cel', 'expression'));
   }
+}
+
+const EFFECTS: readonly string[] = ['NoExecute', 'NoSchedule', 'None'];
+
+/** What keeps claims from a device. @param old what an update leaves as it was is not looked at */
+export function checkTaint(
+  errors: FieldErrors,
+  path: FieldPath,
+  taint: JsonObject,
+  old: JsonObject | undefined,
+): void {
+  checkLabelName(errors, path.child('key'), text(taint, 'key'));
+  const value = text(taint, 'value');
+  if (value !== '') checkLabels(errors, path.child('value'), { value });
+  const effect = text(taint, 'effect');
+  if (old !== undefined && text(old, 'effect') === effect) return;
+  if (effect === '') errors.required(path.child('effect'));
+  else if (!EFFECTS.includes(effect)) errors.notSupported(path.child('effect'), effect, EFFECTS);
 }
 
 function checkClaim(errors: FieldErrors, path: FieldPath, spec: JsonObject): void {
@@ -119,6 +138,7 @@ export const resourceClaims = defineKind({
   ...GROUP,
   resource: 'resourceclaims',
   kind: 'ResourceClaim',
+  convert: deviceConversion('ResourceClaim'),
   scope: 'Namespaced',
   returnsDeletedObject: true,
   checks: {
@@ -137,6 +157,7 @@ export const resourceClaimTemplates = defineKind({
   ...GROUP,
   resource: 'resourceclaimtemplates',
   kind: 'ResourceClaimTemplate',
+  convert: deviceConversion('ResourceClaimTemplate'),
   scope: 'Namespaced',
   returnsDeletedObject: true,
   checks: {
@@ -157,6 +178,7 @@ export const resourceSlices = defineKind({
   ...GROUP,
   resource: 'resourceslices',
   kind: 'ResourceSlice',
+  convert: deviceConversion('ResourceSlice'),
   scope: 'Cluster',
   returnsDeletedObject: true,
   checks: {

@@ -20,6 +20,7 @@ batch.PodFailurePolicyRule	Action:~:s OnExitCodes:~:*batch.PodFailurePolicyOnExi
 batch.SuccessPolicy	Rules:~:[batch.SuccessPolicyRule
 batch.SuccessPolicyRule	SucceededIndexes:~:*s SucceededCount:~:*i
 certificates.CertificateSigningRequestCondition	Type:~:s Status:~:s Reason:~:s Message:~:s LastUpdateTime:~:t LastTransitionTime:~:t
+certificates.PodCertificateRequestSpec	SignerName:~:s PodName:~:s PodUID:~:s ServiceAccountName:~:s ServiceAccountUID:~:s NodeName:~:s NodeUID:~:s MaxExpirationSeconds:~:*i PKIXPublicKey:pkixPublicKey:y ProofOfPossession:~:y StubPKCS10Request:~:y UnverifiedUserAnnotations:~:{s
 core.AWSElasticBlockStoreVolumeSource	VolumeID:~:s FSType:fsType:s Partition:~:i ReadOnly:~:b
 core.Affinity	NodeAffinity:~:*core.NodeAffinity PodAffinity:~:*core.PodAffinity PodAntiAffinity:~:*core.PodAntiAffinity
 core.AppArmorProfile	Type:~:s LocalhostProfile:~:*s
@@ -152,8 +153,11 @@ flowcontrol.FlowDistinguisherMethod	Type:~:s
 networking.ParentReference	Group:~:s Resource:~:s Namespace:~:s Name:~:s
 policy.PodDisruptionBudgetSpec	MinAvailable:~:*x Selector:~:*v1.LabelSelector MaxUnavailable:~:*x UnhealthyPodEvictionPolicy:~:*s
 rbac.RoleRef	APIGroup:apiGroup:s Kind:~:s Name:~:s
+resource.PoolStatus	Driver:~:s PoolName:~:s Generation:~:i ResourceSliceCount:~:*i TotalDevices:~:*i AllocatedDevices:~:*i AvailableDevices:~:*i UnavailableDevices:~:*i NodeName:~:*s ValidationError:~:*s
+resource.ResourcePoolStatusRequestStatus	PoolCount:~:*i Pools:~:[resource.PoolStatus Conditions:~:R
 storage.VolumeAttachmentSource	PersistentVolumeName:~:*s InlineVolumeSpec:~:*core.PersistentVolumeSpec
 storage.VolumeAttachmentSpec	Attacher:~:s Source:~:storage.VolumeAttachmentSource NodeName:~:s
+storagemigration.StorageVersionMigrationSpec	Resource:~:R
 v1.LabelSelector	matchLabels?::{s matchExpressions?::[v1.LabelSelectorRequirement
 v1.LabelSelectorRequirement	key::s operator::s values?::[s
 v1.ManagedFieldsEntry	manager?::s operation?::s apiVersion?::s time?::*t fieldsType?::s fieldsV1?::*R subresource?::s
