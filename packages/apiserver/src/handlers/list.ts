@@ -7,6 +7,7 @@ import type { ApiResponse } from '../api/exchange.ts';
 import type { Json } from '../api/json.ts';
 import type { KubeObject, ListMeta } from '../api/meta.ts';
 import { asJson } from '../codec/object-codec.ts';
+import type { RowPrinter } from '../printers/printer.ts';
 import { metadataListOf, tableOf } from '../printers/table.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import type { ListResult, StoredObject } from '../storage/storage.ts';
@@ -53,19 +54,20 @@ export async function list(scope: Scope): Promise<ApiResponse> {
     return { kind: 'stream', ...answer, chunks: joinedInTurns(scope, page), finite: true };
   }
   const meta = metaOf(page);
-  // Rows that are ordered by all objects together are made together.
-  const apart = form.as !== 'Table' || served.version.printer?.together === undefined;
   // Audit reads a short answer, if it does, as an object or as JSON.
   const unread = long || form.media === 'json' || request.context.audit === undefined;
-  if (page.objects.length > PART_COUNT && apart && unread) {
+  if (page.objects.length > PART_COUNT && unread) {
     const head = listObject(scope, form, [], meta);
+    const rows = form.as === 'Table' ? await rowsOf(scope, page.objects) : undefined;
     const made = parts.wire.longList(form, {
       head,
-      stored: page.objects,
+      stored: rows?.stored ?? page.objects,
       part: async (stored) => {
         await turnOf(scope);
-        const objects = stored.map((object) => parts.scheme.toServed(served, object.value));
-        return listObject(scope, form, objects, meta);
+        const objects = stored.map(
+          (object) => rows?.objects.get(object) ?? parts.scheme.toServed(served, object.value),
+        );
+        return listObject(scope, form, objects, meta, rows?.printer);
       },
       apiVersion: served.apiVersion,
       steady: served.definition.prepareConversion === undefined,
@@ -74,6 +76,31 @@ export async function list(scope: Scope): Promise<ApiResponse> {
   }
   const objects = page.objects.map((object) => parts.scheme.toServed(served, object.value));
   return { kind: 'object', code: 200, object: listObject(scope, form, objects, meta) };
+}
+
+/** Rows that depend on each other: in the order of the table, with the objects they show. */
+interface Rows {
+  readonly stored: readonly StoredObject[];
+  readonly objects: ReadonlyMap<StoredObject, KubeObject>;
+  readonly printer: RowPrinter;
+}
+
+/** Asks a kind's printer once for all its rows, which are made in parts nevertheless; undefined where each is for itself. */
+async function rowsOf(scope: Scope, stored: readonly StoredObject[]): Promise<Rows | undefined> {
+  const { served, parts } = scope;
+  const { printer } = served.version;
+  if (printer?.together === undefined) return undefined;
+  const objects = new Map<StoredObject, KubeObject>();
+  const sources = new Map<KubeObject, StoredObject>();
+  for (const [index, one] of stored.entries()) {
+    if (index % PART_COUNT === 0) await turnOf(scope);
+    const object = parts.scheme.toServed(served, one.value);
+    objects.set(one, object);
+    sources.set(object, one);
+  }
+  const rows = printer.together([...sources.keys()]);
+  const inOrder = rows.objects.flatMap((object) => sources.get(object) ?? []);
+  return { stored: inOrder, objects, printer: rows };
 }
 
 /** What is short enough to be waited for. */
@@ -96,12 +123,17 @@ export function metaOf(page: ListResult): ListMeta {
   };
 }
 
-/** A list in the form that was asked for. Objects are in the request's version. */
+/**
+ * A list in the form that was asked for. Objects are in the request's version.
+ *
+ * @param rows prints those of a part of a table whose rows are made together
+ */
 export function listObject(
   scope: Scope,
   form: AnswerForm,
   objects: readonly KubeObject[],
   meta: ListMeta,
+  rows?: RowPrinter,
 ): KubeObject {
   const { served, parts } = scope;
   switch (form.as) {
@@ -111,6 +143,7 @@ export function listObject(
         version: form.version,
         include: includeOf(scope),
         nowMs: parts.nowMs(),
+        rows,
       });
     case 'PartialObjectMetadataList':
       return metadataListOf(objects, meta, form.version);

@@ -187,16 +187,17 @@ export const flowSchemaPrinter: TablePrinter = {
   },
   /** In the order they are tried in. */
   together: (objects) => ({
-    objects: objects.toSorted(byPrecedence),
+    objects: objects
+      .map((object) => ({
+        object,
+        precedence: count(part(object, 'spec'), 'matchingPrecedence'),
+        name: nameOf(object),
+      }))
+      .sort((a, b) => a.precedence - b.precedence || (a.name < b.name ? -1 : 1))
+      .map(({ object }) => object),
     cells: (object, nowMs) => flowSchemaPrinter.cells(object, nowMs),
   }),
 };
-
-function byPrecedence(a: KubeObject, b: KubeObject): number {
-  const order = count(part(a, 'spec'), 'matchingPrecedence') - count(part(b, 'spec'), 'matchingPrecedence');
-  if (order !== 0) return order;
-  return nameOf(a) < nameOf(b) ? -1 : 1;
-}
 
 export const priorityLevelPrinter: TablePrinter = {
   columns: [

@@ -8,7 +8,13 @@
 import type { KubeObject, ListMeta } from '../api/meta.ts';
 import { formatTime, ZERO_SECONDS } from '../codec/times.ts';
 import { timeMs } from './ages.ts';
-import { CREATED_COLUMN, NAME_COLUMN, type PrinterColumn, type TablePrinter } from './printer.ts';
+import {
+  CREATED_COLUMN,
+  NAME_COLUMN,
+  type PrinterColumn,
+  type RowPrinter,
+  type TablePrinter,
+} from './printer.ts';
 
 /** What a row carries of its object. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
@@ -30,6 +36,8 @@ export interface TableOptions {
   readonly version: string;
   readonly include: IncludeObject;
   readonly nowMs: number;
+  /** Who prints these rows where they are a part of those that are made together, and in their order. */
+  readonly rows?: RowPrinter | undefined;
   /** Without it the columns are left out: they were told in an event before. */
   readonly columns?: boolean;
 }
@@ -38,17 +46,18 @@ export interface TableOptions {
 export function tableOf(
   objects: readonly KubeObject[],
   listMeta: ListMeta,
-  { printer = DEFAULT_PRINTER, version, include, nowMs, columns = true }: TableOptions,
+  { printer = DEFAULT_PRINTER, version, include, nowMs, rows: known, columns = true }: TableOptions,
 ): KubeObject {
   // A list's metadata knows neither names nor labels, which is all right: an object's may lack them too.
   const metadata: KubeObject['metadata'] & ListMeta = listMeta;
-  const rows = printer.together?.(objects) ?? { objects, cells: printer.cells.bind(printer) };
+  const together = known === undefined ? printer.together?.(objects) : undefined;
+  const rows = known ?? together ?? printer;
   return {
     kind: 'Table',
     apiVersion: `${GROUP}/${version}`,
     metadata,
     columnDefinitions: columns ? printer.columns.map(definitionOf) : null,
-    rows: rows.objects.map((object) => {
+    rows: (together?.objects ?? objects).map((object) => {
       const conditions = printer.conditions?.(object) ?? [];
       return {
         cells: rows.cells(object, nowMs),
