@@ -6,6 +6,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import type { Json, JsonObject } from '../src/api/json.ts';
+import type { KubeObject } from '../src/api/meta.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { writeJson } from '../src/codec/json-writer.ts';
 import { answered, customServer, member, type SmallServer } from './small-server.ts';
@@ -40,10 +41,11 @@ let answer: ((review: JsonObject) => { readonly code: number; readonly body: Jso
 
 function definition(storage: string): JsonObject {
   const text: JsonObject = { type: 'string' };
-  const version = (name: string, spec: JsonObject): JsonObject => ({
+  const version = (name: string, selectable: string, spec: JsonObject): JsonObject => ({
     name,
     served: true,
     storage: name === storage,
+    selectableFields: [{ jsonPath: selectable }],
     schema: { openAPIV3Schema: { type: 'object', properties: { spec } } },
   });
   return {
@@ -55,8 +57,8 @@ function definition(storage: string): JsonObject {
       scope: 'Namespaced',
       names: { plural: 'crontabs', kind: 'CronTab' },
       versions: [
-        version('v1', { type: 'object', properties: { cron: text } }),
-        version('v2', {
+        version('v1', '.spec.cron', { type: 'object', properties: { cron: text } }),
+        version('v2', '.spec.schedule.text', {
           type: 'object',
           properties: {
             schedule: { type: 'object', properties: { text, zone: { ...text, default: 'UTC' } } },
@@ -191,6 +193,68 @@ test('a list is converted in one call, and a watch as it goes', async () => {
   expect(events.filter(({ type }) => type === 'ADDED').map(({ object }) => object['apiVersion'])).toEqual(
     ['a', 'b', 'c'].map(() => 'stable.example.com/v2'),
   );
+});
+
+describe('fields of a version that is not stored', () => {
+  const x = 'fieldSelector=spec.schedule.text%3Dx';
+
+  function namesOf(answer: Awaited<ReturnType<SmallServer['ask']>>): unknown[] {
+    return (member(answer.json, 'items') as KubeObject[]).map((item) => member(item, 'metadata', 'name'));
+  }
+
+  test('select in lists, with a limit and in deletions', async () => {
+    for (const [name, cron] of [
+      ['a', 'x'],
+      ['b', 'y'],
+      ['c', 'x'],
+    ]) {
+      await small.ask('POST', at('v1'), cronTab('v1', name, { cron }));
+    }
+    expect(namesOf(await small.ask('GET', at('v2', `?${x}`)))).toEqual(['a', 'c']);
+    expect(namesOf(await small.ask('GET', at('v2', `?${x},metadata.name%3Dc`)))).toEqual(['c']);
+    expect(namesOf(await small.ask('GET', at('v1', '?fieldSelector=spec.cron%3Dy')))).toEqual(['b']);
+    const page = await small.ask('GET', at('v2', `?${x}&limit=2`));
+    const token = String(member(page.json, 'metadata', 'continue'));
+    expect([namesOf(page), member(page.json, 'metadata', 'remainingItemCount')]).toEqual([['a'], undefined]);
+    expect(namesOf(await small.ask('GET', at('v2', `?${x}&limit=2&continue=${token}`)))).toEqual(['c']);
+    expect(namesOf(await small.ask('DELETE', at('v2', `?${x}`)))).toEqual(['a', 'c']);
+    expect(namesOf(await small.ask('GET', at('v1')))).toEqual(['b']);
+  });
+
+  test('select in watches: what comes to be selected is added, what ceases to be is deleted as it was', async () => {
+    const made = await small.ask('POST', at('v1'), cronTab('v1', 'a', { cron: 'x' }));
+    const from = String(member(made.json, 'metadata', 'resourceVersion'));
+    const patch = async (name: string, cron: string): Promise<unknown> => {
+      const type = { 'content-type': 'application/merge-patch+json' };
+      const { json } = await small.ask('PATCH', at('v1', `/${name}`), { spec: { cron } }, type);
+      return member(json, 'metadata', 'resourceVersion');
+    };
+    await small.ask('POST', at('v1'), cronTab('v1', 'b', { cron: 'y' }));
+    await patch('b', 'x');
+    const left = await patch('a', 'y');
+    await patch('a', 'z');
+    await small.ask('DELETE', at('v1', '/b'));
+    const watch = await small.server.call(
+      `${at('v2')}?watch=true&resourceVersion=${from}&timeoutSeconds=1&${x}`,
+    );
+    const events = (await watch.bytes())
+      .toString('utf8')
+      .trim()
+      .split('\n')
+      .map((line) => readJson(line) as { type: string; object: KubeObject });
+    expect(
+      events.map(({ type, object }) => [
+        type,
+        member(object, 'metadata', 'name'),
+        member(object, 'spec', 'schedule', 'text'),
+      ]),
+    ).toEqual([
+      ['ADDED', 'b', 'x'],
+      ['DELETED', 'a', 'x'],
+      ['DELETED', 'b', 'x'],
+    ]);
+    expect(member(events[1].object, 'metadata', 'resourceVersion')).toBe(left);
+  });
 });
 
 describe('a webhook that', () => {

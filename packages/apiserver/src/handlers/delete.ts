@@ -7,6 +7,7 @@ import type { DeleteOptions } from '../registry/deletion.ts';
 import { settled } from '../registry/conversions.ts';
 import { selectionOf } from '../registry/selection.ts';
 import { answer, formOf, prepareShown } from './answer.ts';
+import { ConvertedSelection } from './converted-selection.ts';
 import { listObject, metaOf } from './list.ts';
 import { deleteOptions, listOptions } from './options.ts';
 import { callOf, validated, type Scope, namespaceOf } from './scope.ts';
@@ -43,7 +44,7 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
   const list = listOptions(request.query, false);
   const { options, object: body } = await readOptions(scope);
   const dryRun = (options.dryRun ?? []).length > 0;
-  const selection = selectionOf(definition, labelSelector, fieldSelector);
+  const selection = new ConvertedSelection(scope, selectionOf(definition, labelSelector, fieldSelector));
   const { objects, last } = await store.deleteCollection(
     callOf(scope, dryRun),
     namespace,
@@ -52,11 +53,12 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
       resourceVersionMatch: list.resourceVersionMatch,
       limit: list.limit,
       continue: list.continue,
-      selection,
+      selection: selection.stored,
       signal: request.signal,
     },
     options,
     { delete: (old) => validated(scope, 'DELETE', undefined, old, body, dryRun) },
+    (found) => selection.chosen(found),
   );
   await prepareShown(scope, () => objects);
   const items = objects.map((object) => parts.scheme.toServed(served, object));

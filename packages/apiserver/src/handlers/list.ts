@@ -21,6 +21,7 @@ import {
   notInThisForm,
   prepareShown,
 } from './answer.ts';
+import { ConvertedSelection } from './converted-selection.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
 import { PART_COUNT, type AnswerForm, type LongList } from './wire.ts';
@@ -38,14 +39,16 @@ export async function list(scope: Scope): Promise<ApiResponse> {
   const options = listOptions(request.query, false);
   const selection = selectionOf(served.definition, info.labelSelector, info.fieldSelector, pathName(scope));
   if (served.store === undefined) throw new Error(`${served.definition.resource} is not stored`);
-  const page = await served.store.page(namespaceOf(scope), {
+  const converted = new ConvertedSelection(scope, selection);
+  const stored = await served.store.page(namespaceOf(scope), {
     resourceVersion: options.resourceVersion,
     resourceVersionMatch: options.resourceVersionMatch,
-    selection,
+    selection: converted.stored,
     limit: options.limit,
     continue: options.continue,
     signal: request.signal,
   });
+  const page = await converted.page(stored);
   await prepareShown(scope, () => page.objects.map(({ value }) => value));
   const long = page.objects.length > LONG_COUNT;
   if (form.as === 'object' && form.media === 'json' && !form.pretty && isServedAsStored(scope)) {

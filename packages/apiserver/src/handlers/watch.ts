@@ -11,7 +11,8 @@ import { asObject } from '../codec/object-codec.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
 import { selectionOf } from '../registry/selection.ts';
 import type { ObjectEvent, StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
-import { formOf, includeOf, isServedAsStored, prepareShown } from './answer.ts';
+import { formOf, includeOf, isServedAsStored } from './answer.ts';
+import { ConvertedSelection } from './converted-selection.ts';
 import { pathName, turnOf } from './list.ts';
 import { listOptions } from './options.ts';
 import { namespaceOf, type Scope } from './scope.ts';
@@ -30,16 +31,17 @@ export async function watch(scope: Scope): Promise<ApiResponse> {
   const selection = selectionOf(served.definition, info.labelSelector, info.fieldSelector, pathName(scope));
   if (served.store === undefined) throw new Error(`${served.definition.resource} is not stored`);
   const seconds = options.timeoutSeconds ?? parts.watchSecondsMin * (1 + parts.random(1000) / 1000);
+  const converted = new ConvertedSelection(scope, selection);
   const source = await served.store.watch(namespaceOf(scope), {
     resourceVersion: options.resourceVersion,
-    selection,
+    selection: converted.stored,
     bookmarks: options.allowWatchBookmarks,
     sendInitialEvents: options.sendInitialEvents,
     timeoutMs: seconds * 1000,
     signal: request.signal,
   });
   const include = form.as === 'Table' ? includeOf(scope) : 'None';
-  const shape = new EventShape(scope, form, include);
+  const shape = new EventShape(scope, converted, form, include);
   return parts.wire.watchResponse(request, form, new WireEvents(scope, shape, source, seconds * 1000));
 }
 
@@ -178,6 +180,7 @@ class PlainEvent implements WireEvent {
 /** Makes of the storage's events those of one watcher. */
 class EventShape {
   private readonly scope: Scope;
+  private readonly selection: ConvertedSelection;
   private readonly form: AnswerForm;
   private readonly include: IncludeObject;
   /** Whether stored bytes are what is sent. */
@@ -185,8 +188,9 @@ class EventShape {
   /** A table tells its columns in the first event only. */
   private columns = true;
 
-  constructor(scope: Scope, form: AnswerForm, include: IncludeObject) {
+  constructor(scope: Scope, selection: ConvertedSelection, form: AnswerForm, include: IncludeObject) {
     this.scope = scope;
+    this.selection = selection;
     this.form = form;
     this.include = include;
     this.plain = form.as === 'object' && form.media === 'json' && isServedAsStored(scope);
@@ -202,11 +206,7 @@ class EventShape {
     result: IteratorResult<readonly WatchEvent[]>,
   ): Promise<IteratorResult<readonly WatchEvent[]>> {
     if (result.done === true) return result;
-    const events = result.value;
-    await prepareShown(this.scope, () =>
-      events.flatMap((event) => ('object' in event ? [event.object.value] : [])),
-    );
-    return result;
+    return { done: false, value: await this.selection.events(result.value) };
   }
 
   wire(event: WatchEvent): WireEvent {

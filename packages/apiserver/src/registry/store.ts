@@ -259,6 +259,7 @@ export class ResourceStore implements ObjectStore {
   /**
    * Deletes what is selected, page by page; what disappears meanwhile is passed over.
    *
+   * @param chosen leaves out of a page what is not meant after all
    * @returns the objects as they were listed, and where the last page ended
    */
   async deleteCollection(
@@ -267,6 +268,8 @@ export class ResourceStore implements ObjectStore {
     list: ListOptions,
     options: DeleteOptions,
     validations: Validations,
+    chosen: (found: readonly StoredObject[]) => Promise<readonly StoredObject[]> = (found) =>
+      Promise.resolve(found),
   ): Promise<{ readonly objects: readonly KubeObject[]; readonly last: ListResult }> {
     checkDeleteOptions(options);
     const limit = list.limit === undefined || list.limit === 0 ? DELETE_PAGE : list.limit;
@@ -274,7 +277,7 @@ export class ResourceStore implements ObjectStore {
     let next = list.continue ?? '';
     for (;;) {
       const page = await this.page(namespace, { ...list, limit, continue: next });
-      for (const { value } of page.objects) {
+      for (const { value } of await chosen(page.objects)) {
         const { name = '', namespace: own = '' } = value.metadata;
         try {
           await this.deleteObject(call, own, name, options, validations);
