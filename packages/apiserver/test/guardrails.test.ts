@@ -313,6 +313,31 @@ describe('metrics', () => {
         '[+]shutdown ok',
       ]),
     );
+    // What upstream's end-to-end tests look for at every endpoint.
+    for (const endpoint of ['healthz', 'livez', 'readyz']) {
+      const { text: said } = await ask('GET', `/${endpoint}?verbose`);
+      for (const hook of [
+        'start-apiserver-admission-initializer',
+        'generic-apiserver-start-informers',
+        'start-apiextensions-informers',
+        'start-apiextensions-controllers',
+        'crd-informer-synced',
+        'bootstrap-controller',
+        'start-system-namespaces-controller',
+        'start-service-ip-repair-controllers',
+        'scheduling/bootstrap-system-priority-classes',
+        'start-cluster-authentication-info-controller',
+        'start-kube-aggregator-informers',
+        'apiservice-registration-controller',
+        'apiservice-status-local-available-controller',
+        'apiservice-status-remote-available-controller',
+        'kube-apiserver-autoregistration',
+        'apiservice-openapi-controller',
+      ]) {
+        expect(said).toContain(`[+]poststarthook/${hook} ok`);
+      }
+      expect(said).toContain('[+]autoregister-completion ok');
+    }
     expect((await ask('GET', '/livez/etcd-readiness')).code).toBe(404);
     const { text } = await ask('GET', '/metrics/slis');
     expect(text).toContain('kubernetes_healthcheck{name="etcd",type="readyz"} 1');
