@@ -222,7 +222,7 @@ export interface Panels {
   readonly panels: readonly Panel[];
 }
 
-const COLUMNS = 3;
+const COLUMNS_MAX = 3;
 const PANEL_HEIGHT = 178;
 
 /** Small charts side by side, each with its own logarithmic axis, x in named steps. */
@@ -231,10 +231,12 @@ export function panelChart({ title, unit, names, steps, panels }: Panels): Drawi
     names.map((name, shade) => ({ name, shade })),
     50,
   );
-  const width = (WIDTH - MARGIN) / COLUMNS;
+  // A run of one or two steps fills the picture, too.
+  const columns = Math.min(COLUMNS_MAX, Math.max(1, panels.length));
+  const width = (WIDTH - MARGIN) / columns;
   for (const [i, panel] of panels.entries()) {
-    const x = MARGIN / 2 + (i % COLUMNS) * width;
-    const y = bottom + Math.floor(i / COLUMNS) * PANEL_HEIGHT;
+    const x = MARGIN / 2 + (i % columns) * width;
+    const y = bottom + Math.floor(i / columns) * PANEL_HEIGHT;
     const frame: Frame = { left: x + 62, right: x + width - 14, top: y + 22, bottom: y + PANEL_HEIGHT - 34 };
     shapes.push(label(x + 8, y + 10, panel.title, { size: 11, bold: true }));
     const ys = logAxis(panel.lines.flatMap(({ points }) => points.map(([, value]) => value)));
@@ -256,5 +258,5 @@ export function panelChart({ title, unit, names, steps, panels }: Panels): Drawi
       for (const [px, py] of placed) shapes.push({ kind: 'dot', x: px, y: py, radius: 3, fill: shade });
     }
   }
-  return picture(bottom + Math.ceil(panels.length / COLUMNS) * PANEL_HEIGHT, title, shapes);
+  return picture(bottom + Math.ceil(panels.length / columns) * PANEL_HEIGHT, title, shapes);
 }

@@ -186,6 +186,18 @@ test('panels: one for each load, the names of the steps below', () => {
   expect(texts).toContain('load 4');
 });
 
+test.each([1, 2, 3, 4])('%i panels fill the width', (count) => {
+  const { width, shapes } = panelChart({
+    title: 'T',
+    unit: 'ms',
+    names: ['a'],
+    steps: ['p50', 'p99'],
+    panels: Array.from({ length: count }, (_, n) => ({ title: `load ${n}`, lines: [] })),
+  });
+  const ends = shapes.flatMap((shape) => (shape.kind === 'line' ? shape.points.map(([x]) => x) : []));
+  expect(Math.max(...ends)).toBeGreaterThan(0.95 * width);
+});
+
 test.each<[number[], number[]]>([
   [[], [1, 10]],
   [
