@@ -34,6 +34,7 @@ import { withAccessResources } from './bootstrap/access-resources.ts';
 import { Access } from './bootstrap/access.ts';
 import { Bootstrap } from './bootstrap/bootstrap.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
+import { ruleMetrics } from './crd/rule-metrics.ts';
 import { sniPairs, type ServerCredentials } from './credentials/credentials.ts';
 import { makeBackendCaller } from './assembly/backend-caller.ts';
 import { etcdRequestMetrics, storeSizeMetric } from './assembly/etcd-metrics.ts';
@@ -227,6 +228,7 @@ export class KubeApiServer {
       ...parts,
       runtimeConfig,
       featureGates: config.featureGates,
+      ruleTimes: ruleMetrics(metrics, clock),
       customResources: true,
       resources: (types) =>
         withAccessResources(this.definitions(types), { access: this.access, ...authentication }),

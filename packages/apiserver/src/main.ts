@@ -3,7 +3,7 @@
  * machine, dice, signals) and hands it to kube-apiserver.ts. The log goes to standard error, in klog's form.
  */
 
-import { realpathSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -168,8 +168,25 @@ function describeProcess(registry: MetricsRegistry): void {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1e6;
     },
+    openFiles: () => ofSystem(() => readdirSync('/proc/self/fd').length),
+    openFilesMax: () =>
+      ofSystem(() => Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1])),
+    virtualBytes: () =>
+      ofSystem(() => Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0]) * PAGE_BYTES),
     startSeconds: (systemClock.nowMs() - process.uptime() * 1000) / 1000,
   });
+}
+
+const PAGE_BYTES = 4096;
+
+/** A figure of /proc; undefined on systems without one. */
+function ofSystem(read: () => number): number | undefined {
+  try {
+    const value = read();
+    return Number.isFinite(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function refuse(parsed: Exclude<Parsed, { kind: 'config' }>, program: string, streams: Streams): number {

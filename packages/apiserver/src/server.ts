@@ -14,7 +14,7 @@ import { ObjectCodec } from './codec/object-codec.ts';
 import { ProtobufCodec } from './codec/protobuf.ts';
 import { CustomResources } from './crd/custom-resources.ts';
 import { APIEXTENSIONS, customResourceDefinitions } from './crd/definitions.ts';
-import { CelRules } from './crd/cel-rules.ts';
+import { CelRules, type RuleTimes } from './crd/cel-rules.ts';
 import type { Rules } from './crd/rules.ts';
 import type { ConversionCalls } from './crd/webhook-converter.ts';
 import { Turns } from './flowcontrol/turns.ts';
@@ -66,6 +66,8 @@ export interface SchemeParts {
   readonly featureGates?: ReadonlyMap<string, boolean>;
   /** --storage-media-type; protobuf unless said. */
   readonly mediaType?: 'protobuf' | 'json';
+  /** Told how long rules of custom resources took. */
+  readonly ruleTimes?: RuleTimes;
   /** Of the event loop; of its own unless said. */
   readonly turns?: Turns;
   /** Whether custom resources can be defined; unless said, where all built-in kinds are served. */
@@ -106,7 +108,7 @@ export function makeScheme(parts: SchemeParts): ServedScheme {
   for (const definition of typeof resources === 'function' ? resources(types) : resources) {
     scheme.add(definition);
   }
-  const rules = new CelRules();
+  const rules = new CelRules(parts.ruleTimes);
   if (parts.customResources ?? parts.resources === undefined)
     scheme.add(customResourceDefinitions(types, rules));
   return { scheme, codec, rules, turns: parts.turns ?? new Turns(eventLoop) };

@@ -40,10 +40,22 @@ const DEAREST_SHOWN = 4;
 /** Of the limit of all together: what costs less is not named. */
 const SHARE_MIN = 0.01;
 
+/** Told how long rules took, seconds; what an evaluation waited for its turns too. */
+export interface RuleTimes {
+  readonly monotonicMs: () => number;
+  readonly compiled: (seconds: number) => void;
+  readonly evaluated: (seconds: number) => void;
+}
+
 export class CelRules implements Rules {
+  private readonly times: RuleTimes | undefined;
   private environment: BaseEnvironment | undefined = undefined;
   /** Of schemas that are in use. */
   private readonly compiled = new WeakMap<Structural, CompiledNode | undefined>();
+
+  constructor(times?: RuleTimes) {
+    this.times = times;
+  }
 
   readonly check: Rules['check'] = (errors, schema, path) => {
     new DefinitionWalk(errors, this.base).schema(schema, path);
@@ -51,8 +63,11 @@ export class CelRules implements Rules {
 
   *evaluate({ schema, value, old, place }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
     if (!schema.holdsRules) return [];
+    const { times } = this;
+    const since = times?.monotonicMs() ?? 0;
     const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace);
     yield* walk.node(schema, value, old, place?.path, place?.root ?? true);
+    times?.evaluated((times.monotonicMs() - since) / 1000);
     return walk.errors.list;
   }
 
@@ -64,7 +79,10 @@ export class CelRules implements Rules {
   private compiledOf(node: Structural, root: boolean): CompiledNode | undefined {
     if (node.source === undefined) return undefined;
     if (this.compiled.has(node)) return this.compiled.get(node);
+    const { times } = this;
+    const since = times?.monotonicMs() ?? 0;
     const made = compileNode(node.source, root, this.base);
+    if (made !== undefined && made.rules.length > 0) times?.compiled((times.monotonicMs() - since) / 1000);
     this.compiled.set(node, made);
     return made;
   }

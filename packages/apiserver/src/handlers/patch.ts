@@ -149,8 +149,13 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
       strict: (problem) => strict.push(problem),
     });
     // What a strategic merge makes is never text in the original, so that its patch is shown instead.
-    const refuse = (reason: string): ApiError =>
-      badPatch(kind === 'strategic' ? goText(readJson(body.toString('utf8'))) : jsonText(patched), reason);
+    const shown = (): string =>
+      holdsSecrets(scope)
+        ? REDACTED
+        : kind === 'strategic'
+          ? goText(readJson(body.toString('utf8')))
+          : jsonText(patched);
+    const refuse = (reason: string): ApiError => badPatch(shown(), reason);
     const object = typed(scope, patched, strict, refuse);
     settleStrict(
       strict,
@@ -178,7 +183,7 @@ function typed(scope: Scope, patched: JsonObject, strict: string[], refuse: Refu
   if (apiVersion !== wanted.apiVersion || kind !== wanted.kind || !isJsonObject(metadata)) {
     const reason =
       typeof apiVersion !== 'string' || typeof kind !== 'string'
-        ? `Object 'Kind' is missing in '${JSON.stringify(patched)}'`
+        ? `Object 'Kind' is missing in '${holdsSecrets(scope) ? REDACTED : JSON.stringify(patched)}'`
         : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`;
     throw refuse(reason);
   }
@@ -211,6 +216,13 @@ function settleStrict(
   if (fieldValidation === 'Strict') throw refuse(`strict decoding error: ${strict.join(', ')}`);
   for (const text of strict) warn(text);
 }
+
+/** The original shows what came of the patch here too; the refusal goes into logs of audit that are to tell metadata alone. */
+function holdsSecrets({ request: { info } }: Scope): boolean {
+  return info.group === '' && info.resource === 'secrets';
+}
+
+const REDACTED = '<secret contents redacted>';
 
 function badPatch(shown: string, reason: string): ApiError {
   return invalid({ group: '', kind: '' }, '', [
