@@ -1,9 +1,9 @@
-// Makes @keelson/embed a package that stands alone: what it is built of in one file each for import and for require, the
-// types of all packages it is made of, and a manifest that names what it needs from elsewhere. Wants a build before it.
+// Makes a package of ours stand alone, @keelson/embed unless told: what it is built of in one file each for import and for
+// require, the types of all packages it is made of, and a manifest that names what it needs from elsewhere. Wants a build before it.
 //
-//   node packages/embed/pack.mjs FOLDER              the package's files, in a folder that is made anew
-//   node packages/embed/pack.mjs --tarball [FOLDER]  keelson-embed-VERSION.tgz there, for npm install (which would only link
-//                                                    a folder, without what it needs)
+//   node packages/embed/pack.mjs FOLDER [embed|client]              the package's files, in a folder that is made anew
+//   node packages/embed/pack.mjs --tarball [FOLDER [embed|client]]  keelson-NAME-VERSION.tgz there, for npm install (which would
+//                                                                   only link a folder, without what it needs)
 import { spawnSync } from 'node:child_process';
 import { build } from 'esbuild';
 import {
@@ -23,16 +23,19 @@ import { fileURLToPath } from 'node:url';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 /** Major and minor of the oldest Node it runs on; as in scripts/bootstrap.mjs. */
 const NODE_MIN = [22, 15];
-const [first, second] = process.argv.slice(2);
-const tarball = first === '--tarball';
-const folder = tarball ? (second ?? '.') : first;
-if (folder === undefined || folder.startsWith('-')) {
-  process.stderr.write('usage: node packages/embed/pack.mjs FOLDER | --tarball [FOLDER]\n');
+const PACKAGES = ['embed', 'client'];
+const words = process.argv.slice(2);
+const tarball = words[0] === '--tarball';
+const [folder = tarball ? '.' : undefined, packed = 'embed'] = tarball ? words.slice(1) : words;
+if (folder === undefined || folder.startsWith('-') || !PACKAGES.includes(packed)) {
+  process.stderr.write(
+    `usage: node packages/embed/pack.mjs FOLDER [${PACKAGES.join('|')}] | --tarball [FOLDER [${PACKAGES.join('|')}]]\n`,
+  );
   process.exit(2);
 }
 // Where npm was called, when npm calls this.
 const asked = path.resolve(process.env['INIT_CWD'] ?? '.', folder);
-const target = tarball ? mkdtempSync(path.join(tmpdir(), 'keelson-embed-')) : asked;
+const target = tarball ? mkdtempSync(path.join(tmpdir(), 'keelson-pack-')) : asked;
 const manifestOf = (name) => JSON.parse(readFileSync(path.join(folderOf(name), 'package.json'), 'utf8'));
 
 /** Of a package of ours. */
@@ -51,7 +54,7 @@ function closure(name, ours = new Set(), others = new Map()) {
   return { ours, others };
 }
 
-const { ours, others } = closure('embed');
+const { ours, others } = closure(packed);
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 
@@ -79,11 +82,11 @@ const shared = {
   plugins: [withoutEffects],
   absWorkingDir: root,
 };
-const entry = path.join(folderOf('embed'), 'dist', 'index.js');
+const entry = path.join(folderOf(packed), 'dist', 'index.js');
 /** Says what an older Node would say as a name that it does not know. */
 const nodeCheck = `const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < ${NODE_MIN[0]} || (major === ${NODE_MIN[0]} && minor < ${NODE_MIN[1]}))
-  throw new Error(\`@keelson/embed needs Node ${NODE_MIN.join('.')} or newer; this is \${process.versions.node}\`);
+  throw new Error(\`@keelson/${packed} needs Node ${NODE_MIN.join('.')} or newer; this is \${process.versions.node}\`);
 `;
 const { metafile } = await build({
   ...shared,
@@ -136,7 +139,7 @@ for (const name of ours) copyTypes(name);
 cpSync(path.join(target, 'types'), path.join(target, 'types-cjs'), { recursive: true });
 writeFileSync(path.join(target, 'types-cjs', 'package.json'), '{ "type": "commonjs" }\n');
 
-const { name, version, description, license } = manifestOf('embed');
+const { name, version, description, license } = manifestOf(packed);
 const manifest = {
   name,
   version,
@@ -145,18 +148,18 @@ const manifest = {
   type: 'module',
   engines: { node: `>=${NODE_MIN.join('.')}` },
   main: './index.cjs',
-  types: './types-cjs/embed/index.d.ts',
+  types: `./types-cjs/${packed}/index.d.ts`,
   exports: {
     '.': {
-      import: { types: './types/embed/index.d.ts', default: './index.mjs' },
-      require: { types: './types-cjs/embed/index.d.ts', default: './index.cjs' },
+      import: { types: `./types/${packed}/index.d.ts`, default: './index.mjs' },
+      require: { types: `./types-cjs/${packed}/index.d.ts`, default: './index.cjs' },
     },
     './package.json': './package.json',
   },
   dependencies: Object.fromEntries([...others].toSorted(([a], [b]) => (a < b ? -1 : 1))),
 };
 writeFileSync(path.join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-for (const file of ['LICENSE', 'packages/embed/README.md']) {
+for (const file of ['LICENSE', `packages/${packed}/README.md`]) {
   cpSync(path.join(root, file), path.join(target, path.basename(file)));
 }
 
@@ -175,5 +178,7 @@ if (tarball) {
   }
   const [{ filename }] = JSON.parse(stdout);
   const file = path.join(asked, filename);
-  process.stdout.write(`${file}\nIn your project: npm install --save-dev ${file}\n`);
+  process.stdout.write(
+    `${file}\nIn your project: npm install ${packed === 'embed' ? '--save-dev ' : ''}${file}\n`,
+  );
 }

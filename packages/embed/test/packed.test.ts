@@ -139,6 +139,22 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
     ]);
   });
 
+  test('the client of etcd alone, for import and for require', () => {
+    const client = path.join(modules, '@keelson/client');
+    const made = spawnSync(process.execPath, [path.join(ROOT, 'packages/embed/pack.mjs'), client, 'client'], {
+      encoding: 'utf8',
+    });
+    expect([made.status, made.stderr]).toEqual([0, '']);
+    const program = `const client = createClient({ endpoints: ['127.0.0.1:1'] });
+client.kv.get('k', { timeoutMs: 100 }).catch((error) => console.log(error.name)).finally(() => client.close());
+`;
+    write('client.cjs', `const { createClient } = require('@keelson/client');\n${program}`);
+    write('client.mjs', `import { createClient } from '@keelson/client';\n${program}`);
+    for (const file of ['client.cjs', 'client.mjs'])
+      expect(run(file)).toEqual({ code: 0, said: 'EtcdError\n' });
+    expect(existsSync(path.join(client, 'types/client/index.d.ts'))).toBe(true);
+  });
+
   test('jest, plain CommonJS and without flags', () => {
     const jest = path.join(installed('.', 'jest'), 'bin/jest.js');
     const { code, said } = run(jest, '--rootDir', folder, '--testTimeout=100000', '--forceExit=false');
