@@ -130,13 +130,14 @@ describe('a definition', () => {
         shortNames: ['ct'],
         categories: ['all'],
       },
-      { name: 'crontabs/scale', group: 'autoscaling', version: 'v1', kind: 'Scale' },
       { name: 'crontabs/status', kind: 'CronTab' },
+      { name: 'crontabs/scale', group: 'autoscaling', version: 'v1', kind: 'Scale' },
     ]);
     const openApi = await small.ask('GET', '/openapi/v3/apis/stable.example.com/v1');
     expect(member(openApi.json, 'components', 'schemas', 'com.example.stable.v1.CronTab')).toMatchObject({
       properties: { spec: SPEC, metadata: { allOf: [{}] } },
       'x-kubernetes-group-version-kind': [{ group: 'stable.example.com', kind: 'CronTab', version: 'v1' }],
+      'x-kubernetes-selectable-fields': [{ fieldPath: 'spec.color' }],
     });
     const version2 = await small.ask('GET', '/openapi/v2');
     expect(member(version2.json, 'definitions', 'com.example.stable.v1.CronTabList')).toMatchObject({
@@ -168,6 +169,7 @@ describe('a definition', () => {
     expect(member(version2.json, 'definitions', 'com.example.stable.v1.CronTab')).toEqual({
       type: 'object',
       'x-kubernetes-group-version-kind': [{ group: 'stable.example.com', kind: 'CronTab', version: 'v1' }],
+      'x-kubernetes-selectable-fields': [{ fieldPath: 'spec.color' }],
     });
     const version3 = await small.ask('GET', '/openapi/v3/apis/stable.example.com/v1');
     expect(member(version3.json, 'components', 'schemas', 'com.example.stable.v1.CronTab')).toMatchObject({
@@ -366,6 +368,29 @@ describe('an object', () => {
     const scaled = await small.ask('PUT', `${CRONTABS}/a/scale`, { ...read.json, spec: { replicas: 5 } });
     expect(scaled.code).toBe(200);
     expect(member((await small.ask('GET', `${CRONTABS}/a`)).json, 'spec', 'replicas')).toBe(5);
+    const refused = await small.ask('PUT', `${CRONTABS}/a/scale`, {
+      ...read.json,
+      metadata: { name: 'a' },
+      spec: { replicas: -1 },
+    });
+    expect([refused.code, refused.json['message']]).toEqual([
+      422,
+      expect.stringContaining('.spec.replicas: Invalid value: -1: should be a non-negative integer'),
+    ]);
+  });
+
+  test('says what it is', async () => {
+    const { kind: _kind, ...kindless } = cronTab('a');
+    const { apiVersion: _apiVersion, ...versionless } = cronTab('a');
+    const answers = [kindless, versionless, { ...cronTab('a'), kind: 'Other' }].map(async (body) => {
+      const { code, json } = await small.ask('POST', CRONTABS, body);
+      return [code, json['message']];
+    });
+    expect(await Promise.all(answers)).toEqual([
+      [400, expect.stringContaining("Object 'Kind' is missing in '{")],
+      [400, 'the API version in the data () does not match the expected API version (stable.example.com/v1)'],
+      [422, 'Other.stable.example.com "a" is invalid: kind: Invalid value: "Other": must be CronTab'],
+    ]);
   });
 
   test('must say which version it replaces', async () => {

@@ -20,7 +20,7 @@ function isProtected(group: string): boolean {
 
 function approvalOf({ metadata }: KubeObject): { readonly state: Approval; readonly text: string } {
   const value = metadata.annotations?.[ANNOTATION];
-  if (value === undefined) {
+  if (value === undefined || value === '') {
     return {
       state: 'missing',
       text: `protected groups must have approval annotation "${ANNOTATION}", ${SEE}`,

@@ -175,6 +175,16 @@ export class CustomResource {
     const versions = [version.name];
     const { scale } = version;
     return [
+      ...(version.hasStatus
+        ? [
+            {
+              name: 'status',
+              verbs: UPDATE_VERBS,
+              versions,
+              backing: { kind: 'update' as const, strategy: this.statusStrategy() },
+            },
+          ]
+        : []),
       ...(scale === undefined
         ? []
         : [
@@ -188,22 +198,13 @@ export class CustomResource {
                 kind: 'scale' as const,
                 fields: {
                   specReplicas: scale.spec,
+                  custom: true,
                   statusReplicas: scale.status,
                   selector: (object: KubeObject) => selectorOf(object, scale.selector),
                 },
               },
             },
           ]),
-      ...(version.hasStatus
-        ? [
-            {
-              name: 'status',
-              verbs: UPDATE_VERBS,
-              versions,
-              backing: { kind: 'update' as const, strategy: this.statusStrategy() },
-            },
-          ]
-        : []),
     ];
   }
 

@@ -25,7 +25,7 @@ import { embeddedErrors, readEmbedded } from './embedded.ts';
 import { pathNames, valueAt } from './field-paths.ts';
 import { checkListTypes } from './list-types.ts';
 import type { Rules } from './rules.ts';
-import { textOf as jsonOf, valueErrors } from './validate-value.ts';
+import { textOf as jsonOf, valueErrors, type ValueCheck } from './validate-value.ts';
 
 /** What versions share. */
 export interface VersionParts {
@@ -148,7 +148,11 @@ export class CustomVersion {
     const value = asJson(object);
     const before = old === undefined ? undefined : asJson(old);
     const errors = new FieldErrors();
-    errors.list.push(...(yield* valueErrors({ schema: structural, value, old: before, patterns }, pace)));
+    const looked =
+      part_ === 'whole'
+        ? { schema: structural, value, old: before, patterns }
+        : statusOf(structural, value, before, patterns);
+    if (looked !== undefined) errors.list.push(...(yield* valueErrors(looked, pace)));
     this.checkScale(errors, value, part_);
     if (structural.holdsEmbedded) {
       yield* embeddedErrors({ errors, objectMeta: shared.objectMeta(), pace }, structural, value, '');
@@ -185,6 +189,19 @@ export class CustomVersion {
       );
     }
   }
+}
+
+/** Of a status that is written nothing else is looked at, by a schema of its own. */
+function statusOf(
+  { properties }: Structural,
+  value: JsonObject,
+  old: JsonObject | undefined,
+  patterns: RegexCache,
+): ValueCheck | undefined {
+  const schema = properties.get('status');
+  const status = value['status'];
+  if (schema === undefined || status === undefined) return undefined;
+  return { schema, value: status, old: old?.['status'], at: 'status', patterns };
 }
 
 function* isSound(schema: Structural, value: JsonObject, pace: Pace): Sliced<boolean> {

@@ -100,7 +100,7 @@ function checkSpec(
   const requiresSchema = oldVersions.every(
     (version) => partOf(part(version, 'schema'), 'openAPIV3Schema') !== undefined,
   );
-  if (!lifted.schema && requiresSchema) {
+  if (requiresSchema) {
     for (const [index, version] of versions.entries()) {
       if (partOf(part(version, 'schema'), 'openAPIV3Schema') === undefined) {
         errors.required(SPEC.child('versions').index(index).child('schema', 'openAPIV3Schema'));
@@ -182,7 +182,12 @@ function checkVersion(
   if (!lifted.subresources)
     checkSubresources(errors, part(version, 'subresources'), path.child('subresources'));
   if (!lifted.columns) checkColumns(errors, version, path.child('additionalPrinterColumns'));
-  if (!lifted.selectable) checkSelectable(errors, version, path.child('selectableFields'));
+  if (lifted.selectable) return;
+  const at = path.child('selectableFields');
+  // The original keeps a schema that all share elsewhere, and looks for it here.
+  if (lifted.schema && isThere(version['selectableFields'])) {
+    errors.invalid(at, '', 'may only be set when `version.schema.openAPIV3Schema` is not included');
+  } else checkSelectable(errors, version, at);
 }
 
 function checkDeprecation(errors: FieldErrors, version: JsonObject, path: FieldPath): void {
@@ -273,7 +278,7 @@ function checkStoredVersions(errors: FieldErrors, object: KubeObject): void {
   const at = STATUS.child('storedVersions');
   const stored = texts(part(object, 'status'), 'storedVersions');
   if (stored.length === 0) {
-    errors.invalid(at, stored, 'must have at least one stored version');
+    errors.invalid(at, null, 'must have at least one stored version');
     return;
   }
   const versions = parts(part(object, 'spec'), 'versions');

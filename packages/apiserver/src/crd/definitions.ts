@@ -51,9 +51,11 @@ export function customResourceDefinitions(types: TypeTable, rules: Rules): Resou
       removable: isDeleting,
       terminating(object) {
         const finalizers = object.metadata.finalizers ?? [];
+        // A deletion is no change of what is defined: the generation stays.
+        const generation = Math.max((object.metadata.generation ?? 1) - 1, 1);
         const held = finalizers.includes(CLEANUP_FINALIZER) ? finalizers : [...finalizers, CLEANUP_FINALIZER];
         return withCondition(
-          withMetadata(object, { finalizers: held, deletionGracePeriodSeconds: undefined }),
+          withMetadata(object, { finalizers: held, generation, deletionGracePeriodSeconds: undefined }),
           {
             type: 'Terminating',
             status: 'True',

@@ -93,7 +93,8 @@ function definition(
   dialect: Dialect,
 ): Definition {
   const source = version.schema.plain();
-  const shown = dialect === 'v2' ? inVersion2(source) : source;
+  const told = completed(source, dialect);
+  const shown = dialect === 'v2' ? inVersion2(told) : told;
   const { properties, ...rest } = shown;
   const described = isJsonObject(properties) ? properties : {};
   const keeps = source['x-kubernetes-preserve-unknown-fields'] === true && dialect === 'v2';
@@ -113,6 +114,7 @@ function definition(
             },
           }),
       'x-kubernetes-group-version-kind': [{ group, kind, version: version.name }],
+      ...selectableOf(version),
     },
     references: keeps ? [] : ['meta.v1.ObjectMeta'],
   };
@@ -141,6 +143,7 @@ function listDefinition(
         metadata: refer(`${META}ListMeta`, dialect, 'Version of the list, and how it goes on.'),
       },
       'x-kubernetes-group-version-kind': [{ group, kind: listKind, version: version.name }],
+      ...selectableOf(version),
     },
     references: ['meta.v1.ListMeta', item],
   };
@@ -149,6 +152,52 @@ function listDefinition(
 function refer(name: string, dialect: Dialect, description: string): JsonObject {
   const $ref = PREFIXES[dialect] + name;
   return dialect === 'v2' ? { description, $ref } : { description, allOf: [{ $ref }] };
+}
+
+function selectableOf({ selectable }: CustomVersion): JsonObject {
+  if (selectable.length === 0) return {};
+  return { 'x-kubernetes-selectable-fields': selectable.map((fieldPath) => ({ fieldPath })) };
+}
+
+const INT_OR_STRING: readonly Json[] = [{ type: 'integer' }, { type: 'string' }];
+const EMBEDDED_TEXTS = {
+  apiVersion: 'apiVersion defines the group and version that this object is written in.',
+  kind: 'kind says what this object is, in CamelCase.',
+};
+
+/** The schema with what its extensions mean: two types for one of both, and what each object with a kind has. */
+function completed(schema: JsonObject, dialect: Dialect): JsonObject {
+  const next: Record<string, Json> = { ...schema };
+  for (const name of ['items', 'additionalProperties']) {
+    const node = schema[name];
+    if (isJsonObject(node)) next[name] = completed(node, dialect);
+  }
+  const { properties, required } = schema;
+  if (isJsonObject(properties)) {
+    next['properties'] = Object.fromEntries(
+      Object.entries(properties).map(([name, node]) => [
+        name,
+        isJsonObject(node) ? completed(node, dialect) : node,
+      ]),
+    );
+  }
+  if (schema['x-kubernetes-int-or-string'] === true && schema['anyOf'] === undefined) {
+    next['anyOf'] = INT_OR_STRING;
+  }
+  if (schema['x-kubernetes-embedded-resource'] === true) {
+    next['properties'] = {
+      ...(isJsonObject(next['properties']) ? next['properties'] : {}),
+      apiVersion: { type: 'string', description: EMBEDDED_TEXTS.apiVersion },
+      kind: { type: 'string', description: EMBEDDED_TEXTS.kind },
+      metadata: refer(`${META}ObjectMeta`, dialect, METADATA_TEXT),
+    };
+    next['required'] = [
+      ...(Array.isArray(required) ? required.filter((name) => name !== 'kind' && name !== 'apiVersion') : []),
+      'kind',
+      'apiVersion',
+    ];
+  }
+  return next;
 }
 
 /** Members that version 2 does not have. */

@@ -25,7 +25,10 @@ export interface CatalogResource {
   readonly categories: readonly string[];
   /** The kind as it is stored, whose hash clients may compare; undefined where nothing is stored. */
   readonly storageKind?: GroupVersionKind;
+  /** In the order they are told in where the resource is custom. */
   readonly subresources: readonly CatalogSubresource[];
+  /** Told of in the words of whoever serves custom resources: verbs in their order, kinds with group and version. */
+  readonly custom?: boolean;
 }
 
 export interface CatalogVersion {

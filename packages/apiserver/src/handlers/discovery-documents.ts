@@ -59,16 +59,19 @@ function groupWords({ name, versions }: CatalogGroup): JsonObject {
 /** `/api/v1`, `/apis/G/V`: resources and subresources side by side, in the order of their paths. */
 export function resourceList(group: string, { version, resources }: CatalogVersion): JsonObject {
   const own = { group, version };
-  const entries = resources.flatMap((resource) => [
-    resourceWords(resource),
-    ...resource.subresources.map((subresource) => subresourceWords(own, resource, subresource)),
-  ]);
+  const entries = resources
+    .toSorted((a, b) => byText(a.name, b.name))
+    .flatMap((resource) => {
+      const subresources = resource.subresources.map((entry) => subresourceWords(own, resource, entry));
+      const told = [resourceWords(resource), ...subresources];
+      return resource.custom === true ? told : told.toSorted((a, b) => byText(a.name, b.name));
+    });
   return {
     kind: 'APIResourceList',
     // Discovery of the core group is as old as the API: its documents do not say their own version.
     ...(group === '' ? {} : { apiVersion: 'v1' }),
     groupVersion: apiVersionOf(own),
-    resources: entries.toSorted((a, b) => byText(a.name, b.name)),
+    resources: entries,
   };
 }
 
@@ -80,7 +83,7 @@ function resourceWords(resource: CatalogResource): NamedWords {
     singularName: resource.singular,
     namespaced: resource.namespaced,
     kind: resource.kind,
-    verbs: resource.verbs.toSorted(),
+    verbs: verbsOf(resource),
     ...(resource.shortNames.length > 0 && { shortNames: resource.shortNames }),
     ...(resource.categories.length > 0 && { categories: resource.categories }),
     ...(resource.storageKind && { storageVersionHash: storageVersionHash(resource.storageKind) }),
@@ -145,15 +148,18 @@ function resourcesInWords(group: string, { version, resources }: CatalogVersion)
   return resources
     .toSorted((a, b) => byText(a.name, b.name))
     .map((resource): JsonObject => {
-      const subresources = resource.subresources
-        .toSorted((a, b) => byText(a.name, b.name))
-        .map((subresource): Json => aggregatedSubresource({ group, version }, subresource));
+      const own = { group, version };
+      const custom = resource.custom === true;
+      const inOrder = custom
+        ? resource.subresources
+        : resource.subresources.toSorted((a, b) => byText(a.name, b.name));
+      const subresources = inOrder.map((entry): Json => aggregatedSubresource(own, entry, custom));
       return {
         resource: resource.name,
-        responseKind: { group: '', version: '', kind: resource.kind },
+        responseKind: { ...(custom ? own : { group: '', version: '' }), kind: resource.kind },
         scope: resource.namespaced ? 'Namespaced' : 'Cluster',
         singularResource: resource.singular,
-        verbs: resource.verbs.toSorted(),
+        verbs: verbsOf(resource),
         ...(resource.shortNames.length > 0 && { shortNames: resource.shortNames }),
         ...(resource.categories.length > 0 && { categories: resource.categories }),
         ...(subresources.length > 0 && { subresources }),
@@ -161,8 +167,28 @@ function resourcesInWords(group: string, { version, resources }: CatalogVersion)
     });
 }
 
-function aggregatedSubresource(own: GroupVersion, { name, kind, verbs }: CatalogSubresource): JsonObject {
-  const same = kind.group === own.group && kind.version === own.version;
+/** Of custom resources in the order in which their server counts them. */
+function verbsOf({ verbs, custom }: CatalogResource): readonly string[] {
+  return custom === true ? CUSTOM_VERBS.filter((verb) => verbs.includes(verb)) : verbs.toSorted();
+}
+
+const CUSTOM_VERBS: readonly string[] = [
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'create',
+  'update',
+  'watch',
+];
+
+function aggregatedSubresource(
+  own: GroupVersion,
+  { name, kind, verbs }: CatalogSubresource,
+  custom: boolean,
+): JsonObject {
+  const same = !custom && kind.group === own.group && kind.version === own.version;
   return {
     subresource: name,
     responseKind: same ? { group: '', version: '', kind: kind.kind } : { ...kindWords(kind) },

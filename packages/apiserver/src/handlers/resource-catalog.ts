@@ -81,7 +81,9 @@ function groupsOf(scheme: Scheme): CatalogGroup[] {
 function resourceOf(served: Served): CatalogResource {
   const { definition } = served;
   const { backing } = definition;
+  const custom = served.version.read !== undefined;
   return {
+    ...(custom && { custom }),
     name: definition.resource,
     singular: definition.singular,
     kind: definition.kind,

@@ -8,7 +8,7 @@
 import type { ApiResponse } from '../api/exchange.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { conflict, invalid, MODIFIED } from '../api/status.ts';
+import { conflict, internalError, invalid, MODIFIED } from '../api/status.ts';
 import { asJson, asObject } from '../codec/object-codec.ts';
 import { conform } from '../codec/typed.ts';
 import { PathElement, type FieldPath } from '../patch/field-path.ts';
@@ -34,11 +34,11 @@ export async function scale(scope: Scope, fields: ScaleFields): Promise<ApiRespo
     case 'update':
       return await update(viewed);
     default:
-      return await read(viewed);
+      return await read(viewed, fields);
   }
 }
 
-async function read(scope: Scope): Promise<ApiResponse> {
+async function read(scope: Scope, fields: ScaleFields): Promise<ApiResponse> {
   const { request, served, parts, view } = scope;
   const { name } = request.info;
   if (served.store === undefined || view === undefined) {
@@ -46,6 +46,10 @@ async function read(scope: Scope): Promise<ApiResponse> {
   }
   const object = await served.store.read(namespaceOf(scope), name, { signal: request.signal });
   const parent = await settled(() => parts.scheme.toServed(served, object.value));
+  if (fields.custom === true && valueAt(parent, fields.specReplicas) === undefined) {
+    const path = fields.specReplicas.map((part) => `.${part}`).join('');
+    throw internalError(new Error(`the spec replicas field ${JSON.stringify(path)} does not exist`));
+  }
   return answer(scope, 200, view.show(parent));
 }
 
@@ -84,7 +88,7 @@ function scaleView({ parts, served }: Scope, fields: ScaleFields): View {
       const { metadata } = view;
       const name = parent.metadata.name ?? '';
       const replicas = numberAt(view, ['spec', 'replicas']);
-      if (replicas < 0) {
+      if (replicas < 0 && fields.custom !== true) {
         throw invalid({ group: 'autoscaling', kind: KIND }, name, [
           {
             type: 'FieldValueInvalid',
@@ -137,8 +141,13 @@ function defined(metadata: {
   return kept;
 }
 
-function numberAt(object: KubeObject, path: readonly string[]): number {
+function valueAt(object: KubeObject, path: readonly string[]): Json | undefined {
   let at: Json | undefined = asJson(object);
   for (const name of path) at = isJsonObject(at) ? at[name] : undefined;
+  return at;
+}
+
+function numberAt(object: KubeObject, path: readonly string[]): number {
+  const at = valueAt(object, path);
   return typeof at === 'number' ? at : 0;
 }

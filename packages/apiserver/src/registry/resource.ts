@@ -142,6 +142,8 @@ export interface ObjectStore {
 export interface ScaleFields {
   /** `['spec', 'replicas']`. */
   readonly specReplicas: readonly string[];
+  /** A custom resource may have none, which is told, and its own checks look at them. */
+  readonly custom?: boolean;
   /** `['status', 'replicas']`. */
   readonly statusReplicas: readonly string[];
   /** status.selector of the Scale, as a selector's text; empty where there is none. */
