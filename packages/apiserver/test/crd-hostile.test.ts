@@ -212,4 +212,72 @@ describe('what is hostile is bounded', () => {
     },
     LIMIT_MS,
   );
+
+  describe('objects of many members are put down at every step of their way', () => {
+    const COUNT = 12_000;
+    const members = (value: (at: number) => unknown): Record<string, unknown> =>
+      Object.fromEntries(Array.from({ length: COUNT }, (_, at) => [`key-${at.toString(36)}`, value(at)]));
+    const MAPS = `${OTHERS}/configmaps`;
+
+    test.each<[string, string, () => Promise<string>, JsonObject, () => unknown]>([
+      [
+        'a ConfigMap',
+        'ConfigMap',
+        () => Promise.resolve(MAPS),
+        { apiVersion: 'v1', kind: 'ConfigMap' },
+        () => ({ data: members(() => 'v') }),
+      ],
+      [
+        'a Secret',
+        'Secret',
+        () => Promise.resolve(`${OTHERS}/secrets`),
+        { apiVersion: 'v1', kind: 'Secret' },
+        () => ({ data: members(() => 'dg==') }),
+      ],
+      [
+        'a custom object that keeps what nobody named',
+        'Free',
+        async () => {
+          await define('free', { type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
+          return '/apis/hostile.example.com/v1/namespaces/default/free';
+        },
+        { apiVersion: 'hostile.example.com/v1', kind: 'Free' },
+        () => ({ spec: members((at) => at) }),
+      ],
+      [
+        'a custom object with defaults in each of its members',
+        'Deep',
+        async () => {
+          const item: JsonObject = { type: 'object', properties: { a: { type: 'integer', default: 3 } } };
+          await define('deep', { type: 'object', additionalProperties: item });
+          return '/apis/hostile.example.com/v1/namespaces/default/deep';
+        },
+        { apiVersion: 'hostile.example.com/v1', kind: 'Deep' },
+        () => ({ spec: members(() => ({ unknown: 1 })) }),
+      ],
+    ])(
+      '%s',
+      async (_name, _kind, path, head, rest) => {
+        const where = await path();
+        const body = { ...head, metadata: { name: 'many' }, ...(rest() as JsonObject) };
+        const { answer, asked } = await beside(() => small.ask('POST', where, body));
+        expect([answer.code, answer.json['message']]).toEqual([201, undefined]);
+        // Read, brought into form, owned, checked, encoded, written as JSON: each some hundred looks, of which ten are a turn.
+        expect(asked).toBeGreaterThan(100);
+        const again = await small.ask('GET', `${where}/many`);
+        expect(again.text.trimEnd()).toBe(answer.text.trimEnd());
+
+        const { resourceVersion } = answer.json.metadata;
+        const labelled = { ...body, metadata: { name: 'many', resourceVersion, labels: { a: 'b' } } };
+        const updated = await beside(() => small.ask('PUT', `${where}/many`, labelled));
+        expect([updated.answer.code, updated.answer.json['message']]).toEqual([200, undefined]);
+        expect(updated.asked).toBeGreaterThan(100);
+        const patch = { metadata: { labels: { a: 'c' } } };
+        const patched = await beside(() => small.ask('PATCH', `${where}/many`, patch));
+        expect([patched.answer.code, patched.answer.json.metadata.labels]).toEqual([200, { a: 'c' }]);
+        expect(patched.asked).toBeGreaterThan(50);
+      },
+      LIMIT_MS,
+    );
+  });
 });

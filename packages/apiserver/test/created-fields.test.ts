@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { isJsonObject, type Json, type JsonObject } from '../src/api/json.ts';
-import { createdFields } from '../src/patch/created-fields.ts';
+import { finish } from '../src/api/sliced.ts';
+import { createdFields, createdFieldsInSlices } from '../src/patch/created-fields.ts';
 import { PathElement } from '../src/patch/field-path.ts';
 import { FieldSet } from '../src/patch/field-set.ts';
 import { compareTyped } from '../src/patch/typed-merge-fields.ts';
@@ -49,7 +50,10 @@ function directly(
   reset: FieldSet,
   stripped: FieldSet,
 ): string | undefined {
-  const fields = createdFields(start, next, type, reset.isEmpty ? undefined : reset, stripped);
+  const taken = reset.isEmpty ? undefined : reset;
+  const fields = createdFields(start, next, type, taken, stripped);
+  const inSlices = finish(createdFieldsInSlices(start, next, type, taken, stripped, { due: () => true }));
+  expect(inSlices && JSON.stringify(inSlices)).toBe(fields && JSON.stringify(fields));
   return fields && JSON.stringify(fields);
 }
 

@@ -8,6 +8,15 @@ import type { Clock } from '@keelson/base';
 /** Work that can be put down at each yield; nothing may depend on what happens meanwhile. */
 export type Sliced<T> = Generator<undefined, T, void>;
 
+/**
+ * Bytes of an object's JSON up to which each step of its way is taken in one go: a step takes up to 10 us a kB of JSON that
+ * has nothing but small members.
+ */
+export const LONG_BYTES = 64 * 1024;
+
+/** Members of a value that are worked on between two looks at the pace: some 10 us. */
+export const LOOK_EVERY = 32;
+
 /** Asked between two steps of some work whether others are to have their turn. */
 export interface Pace {
   due(): boolean;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { finish, WITHOUT_PAUSE } from '../api/sliced.ts';
-import { compileRegex, Regex } from './regex.ts';
+import { compileRegex, Regex, RegexCache } from './regex.ts';
 import { CelError } from './values.ts';
 
 function compiled(pattern: string): Regex {
@@ -93,4 +93,31 @@ test('a pattern that would take seconds to compile is refused with the words of 
   expect(compileRegex('a?'.repeat(20_000))).toEqual(
     new CelError('error parsing regexp: expression too large'),
   );
+});
+
+describe('what patterns hold is bounded', () => {
+  test('states of a pattern that has thousands of them', () => {
+    const regex = compiled('(a|b)*a(a|b){14}c');
+    let text = '';
+    for (let at = 0, x = 1; at < 6_000; at += 1) {
+      x = (x * 1_103_515_245 + 12_345) % 2_147_483_648;
+      text += (x & 65_536) === 0 ? 'a' : 'b';
+    }
+    expect(regex.isLong(text)).toBe(false);
+    expect(regex.test(text)).toBe(false);
+    expect(regex.test(`${text}a${'b'.repeat(14)}c`)).toBe(true);
+    expect(regex.stateBytes).toBeGreaterThan(0);
+    expect(regex.stateBytes).toBeLessThanOrEqual(256 * 1024);
+  });
+
+  test('patterns that are kept, by their number and by what they are compiled to', () => {
+    const many = new RegexCache();
+    for (let at = 0; at < 1_000; at += 1) many.compile(`x{${at % 7}}y${at}`);
+    expect(many.size).toBe(256);
+    expect(many.compile('x{6}y999')).toBe(many.compile('x{6}y999'));
+    const long = new RegexCache();
+    for (let at = 0; at < 60; at += 1) long.compile(`(?:ab?){1000}(?:cd?){1000}(?:ef?){1000}${at}`);
+    expect(long.size).toBeLessThan(60);
+    expect(long.size).toBeGreaterThan(10);
+  });
 });

@@ -12,6 +12,15 @@ import { CelError } from './values.ts';
 /** Patterns that come from data, not from the text of a rule, may be many; beyond this the oldest is dropped. */
 const PATTERNS_MAX = 256;
 
+/** Instructions of all patterns that are kept: some 100 bytes each. */
+const INSTRUCTIONS_MAX = 400_000;
+
+/**
+ * Bytes of states that re2js may make of one pattern while it searches, with all patterns 64 MB; it would take 8 MB for each. A
+ * pattern of people has some dozens of states of half a kilobyte; one that has more begins anew, or is searched without.
+ */
+const STATES_BYTES_MAX = 256 * 1024;
+
 /** Code units of a pattern. To compile one takes 3 µs for each; Go draws the line at 128 MB of instructions. */
 const PATTERN_LENGTH_MAX = 32 * 1024;
 
@@ -21,6 +30,7 @@ const QUICK_STEPS_MAX = 400_000;
 export class Regex {
   private readonly regex: RE2JS;
   private readonly program: RegexProgram;
+  private bounded = false;
 
   constructor(regex: RE2JS) {
     this.regex = regex;
@@ -34,11 +44,33 @@ export class Regex {
 
   /** Whether some part of the text matches. */
   test(text: string): boolean {
+    this.bound();
     return this.regex.test(text);
   }
 
+  /** What it is compiled to. */
+  get instructions(): number {
+    return this.program.inst.length;
+  }
+
+  /** Bytes of the states that were made of it while searching; tests look. */
+  get stateBytes(): number {
+    const { lazyDFA } = this.regex.re2();
+    return lazyDFA === null ? 0 : lazyDFA.stateBudget - lazyDFA.memBudget;
+  }
+
+  private bound(): void {
+    if (this.bounded) return;
+    this.bounded = true;
+    const re2 = this.regex.re2();
+    // What can be told by its first character needs no states.
+    if (re2.onepass !== null) return;
+    re2.dfa.stateBudget = STATES_BYTES_MAX;
+    re2.dfa.memBudget = STATES_BYTES_MAX;
+  }
+
   *slicedTest(text: string, pace: Pace): Sliced<boolean> {
-    if (!this.isLong(text)) return this.regex.test(text);
+    if (!this.isLong(text)) return this.test(text);
     return (yield* search(this.program, text, 0, pace, true)) !== undefined;
   }
 
@@ -70,21 +102,31 @@ export class Regex {
 
 export class RegexCache {
   private readonly kept: Map<string, Regex | CelError> = new Map();
+  /** Of those. */
+  private instructions = 0;
+
+  get size(): number {
+    return this.kept.size;
+  }
 
   /** The pattern, or an error with RE2's text. */
   compile(pattern: string): Regex | CelError {
     const known = this.kept.get(pattern);
     if (known !== undefined) return known;
     const regex = compileRegex(pattern);
-    if (this.kept.size >= PATTERNS_MAX) {
-      for (const oldest of this.kept.keys()) {
-        this.kept.delete(oldest);
-        break;
-      }
+    this.instructions += instructionsOf(regex);
+    for (const [oldest, each] of this.kept) {
+      if (this.kept.size < PATTERNS_MAX && this.instructions <= INSTRUCTIONS_MAX) break;
+      this.kept.delete(oldest);
+      this.instructions -= instructionsOf(each);
     }
     this.kept.set(pattern, regex);
     return regex;
   }
+}
+
+function instructionsOf(regex: Regex | CelError): number {
+  return regex instanceof Regex ? regex.instructions : 0;
 }
 
 export function compileRegex(pattern: string): Regex | CelError {

@@ -8,6 +8,8 @@
  */
 
 import { JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { NameKeeper } from '../api/member-names.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
 
 export interface JsonReadOptions {
   /** Told the path of each repeated member, `spec.containers[0].name`, once per path. */
@@ -35,33 +37,82 @@ export class JsonSyntaxError extends Error {
  * @throws JsonSyntaxError
  */
 export function readJson(text: string, options: JsonReadOptions = {}): Json {
-  return new JsonReader(text, options).read();
+  const reader = new JsonReader(text, options);
+  while (!reader.read(Number.MAX_SAFE_INTEGER));
+  return reader.result;
+}
+
+/** The same, which can be put down. @throws JsonSyntaxError */
+export function* readJsonInSlices(text: string, options: JsonReadOptions, pace: Pace): Sliced<Json> {
+  const reader = new JsonReader(text, options, true);
+  while (!reader.read(LOOK_EVERY)) if (pace.due()) yield;
+  return reader.result;
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
 
-class JsonReader {
-  private readonly text: string;
-  private readonly options: JsonReadOptions;
-  private at = 0;
-  private depth = 0;
-  /** Member names and indexes from the top down to here; kept only for messages. */
-  private readonly path: (string | number)[] = [];
-  private readonly repeated = new Set<string>();
+/** An object or a list that is being read. */
+class Open {
+  readonly object: Record<string, Json> | undefined;
+  readonly items: Json[] | undefined;
+  readonly names: NameKeeper | undefined;
+  /** Of the member that is read now. */
+  name = '';
 
-  constructor(text: string, options: JsonReadOptions) {
-    this.text = text;
-    this.options = options;
+  constructor(
+    object: Record<string, Json> | undefined,
+    items: Json[] | undefined,
+    names: NameKeeper | undefined,
+  ) {
+    this.object = object;
+    this.items = items;
+    this.names = names;
   }
 
-  read(): Json {
+  put(value: Json): void {
+    const { object, items, name } = this;
+    if (object === undefined) {
+      items?.push(value);
+    } else if (name === '__proto__') {
+      Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+    } else {
+      object[name] = value;
+    }
+  }
+
+  get value(): Json {
+    return this.object ?? this.items ?? null;
+  }
+}
+
+class JsonReader {
+  /** What was read, when all of it was. */
+  result: Json = null;
+  private readonly text: string;
+  private readonly options: JsonReadOptions;
+  private readonly keepsNames: boolean;
+  private at = 0;
+  /** What is being read, from the outside in. */
+  private readonly open: Open[] = [];
+  private readonly repeated = new Set<string>();
+
+  /** @param keepsNames for a text that is long */
+  constructor(text: string, options: JsonReadOptions, keepsNames = false) {
+    this.text = text;
+    this.options = options;
+    this.keepsNames = keepsNames;
     this.space();
-    const value = this.value();
-    this.space();
-    if (this.at < this.text.length) throw this.unexpected('after top-level value');
-    return value;
+  }
+
+  /** Reads so many values more; @returns whether all is read */
+  read(values: number): boolean {
+    for (let left = values; left > 0; left -= 1) {
+      const value = this.value();
+      if (value !== undefined && this.place(value)) return true;
+    }
+    return false;
   }
 
   private space(): void {
@@ -73,14 +124,15 @@ class JsonReader {
     }
   }
 
-  private value(): Json {
+  /** @returns undefined where one was begun that has something in it */
+  private value(): Json | undefined {
     const { text } = this;
     const code = text.charCodeAt(this.at);
     switch (code) {
       case 0x7b:
-        return this.object();
+        return this.beginObject();
       case 0x5b:
-        return this.array();
+        return this.beginList();
       case QUOTE:
         return this.string();
       case 0x74:
@@ -95,76 +147,82 @@ class JsonReader {
     }
   }
 
-  private object(): JsonObject {
+  private beginObject(): JsonObject | undefined {
     this.enter();
-    const object: Record<string, Json> = {};
     this.at += 1;
     this.space();
+    const object: Record<string, Json> = {};
     if (this.text.charCodeAt(this.at) === 0x7d) {
       this.at += 1;
-      this.depth -= 1;
       return object;
     }
-    for (;;) {
-      if (this.text.charCodeAt(this.at) !== QUOTE) {
-        throw this.unexpected('looking for beginning of object key string');
-      }
-      const name = this.string();
-      this.space();
-      if (this.text.charCodeAt(this.at) !== 0x3a) throw this.unexpected('after object key');
-      this.at += 1;
-      this.space();
-      this.path.push(name);
-      if (Object.hasOwn(object, name)) this.report();
-      const value = this.value();
-      this.path.pop();
-      if (name === '__proto__') {
-        Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
-      } else {
-        object[name] = value;
-      }
-      this.space();
-      const code = this.text.charCodeAt(this.at);
-      if (code === 0x7d) break;
-      if (code !== 0x2c) throw this.unexpected('after object key:value pair');
-      this.at += 1;
-      this.space();
-    }
-    this.at += 1;
-    this.depth -= 1;
-    return object;
+    const open = new Open(object, undefined, this.keepsNames ? new NameKeeper() : undefined);
+    this.open.push(open);
+    this.name(open);
+    return undefined;
   }
 
-  private array(): Json[] {
+  private beginList(): Json[] | undefined {
     this.enter();
-    const items: Json[] = [];
     this.at += 1;
     this.space();
+    const items: Json[] = [];
     if (this.text.charCodeAt(this.at) === 0x5d) {
       this.at += 1;
-      this.depth -= 1;
       return items;
     }
-    this.path.push(0);
-    for (;;) {
-      this.path[this.path.length - 1] = items.length;
-      items.push(this.value());
-      this.space();
-      const code = this.text.charCodeAt(this.at);
-      if (code === 0x5d) break;
-      if (code !== 0x2c) throw this.unexpected('after array element');
-      this.at += 1;
-      this.space();
+    this.open.push(new Open(undefined, items, undefined));
+    return undefined;
+  }
+
+  /** The name of the next member, up to where its value begins. */
+  private name(open: Open): void {
+    if (this.text.charCodeAt(this.at) !== QUOTE) {
+      throw this.unexpected('looking for beginning of object key string');
     }
-    this.path.pop();
+    open.name = this.string();
+    this.space();
+    if (this.text.charCodeAt(this.at) !== 0x3a) throw this.unexpected('after object key');
     this.at += 1;
-    this.depth -= 1;
-    return items;
+    this.space();
+    if (open.object === undefined || (open.names ?? this.options.duplicate) === undefined) return;
+    if (Object.hasOwn(open.object, open.name)) this.report();
+    else open.names?.add(open.name);
+  }
+
+  /** Puts a value where it belongs, and what ends behind it too; @returns whether that was all */
+  private place(read: Json): boolean {
+    let value = read;
+    for (;;) {
+      const open = this.open.at(-1);
+      this.space();
+      if (open === undefined) {
+        if (this.at < this.text.length) throw this.unexpected('after top-level value');
+        this.result = value;
+        return true;
+      }
+      open.put(value);
+      const code = this.text.charCodeAt(this.at);
+      if (code === 0x2c) {
+        this.at += 1;
+        this.space();
+        if (open.object !== undefined) this.name(open);
+        return false;
+      }
+      if (code !== (open.object === undefined ? 0x5d : 0x7d)) {
+        throw this.unexpected(
+          open.object === undefined ? 'after array element' : 'after object key:value pair',
+        );
+      }
+      this.at += 1;
+      this.open.pop();
+      if (open.object !== undefined) open.names?.keep(open.object);
+      ({ value } = open);
+    }
   }
 
   private enter(): void {
-    this.depth += 1;
-    if (this.depth > DEPTH_MAX) throw new JsonSyntaxError('exceeded max depth');
+    if (this.open.length >= DEPTH_MAX) throw new JsonSyntaxError('exceeded max depth');
   }
 
   private word<T>(word: string, value: T): T {
@@ -279,7 +337,7 @@ class JsonReader {
   }
 
   private report(): void {
-    const path = describePath(this.path);
+    const path = describePath(this.open.map(({ items, name }) => items?.length ?? name));
     if (this.repeated.has(path)) return;
     this.repeated.add(path);
     this.options.duplicate?.(path);

@@ -5,6 +5,7 @@
 
 import type { JsonObject } from '../api/json.ts';
 import { parseApiVersion, type GroupVersionKind, type KubeObject } from '../api/meta.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { TypeTable } from '../schema/type-table.ts';
 import { writeEnvelope } from './envelope.ts';
@@ -78,6 +79,11 @@ export class ObjectCodec {
    */
   decode(type: StructSchema, raw: Buffer): JsonObject {
     return this.protobuf.decode(type, raw);
+  }
+
+  /** The same, which can be put down. @throws ProtobufError */
+  decodeInSlices(type: StructSchema, raw: Buffer, pace: Pace): Sliced<JsonObject> {
+    return this.protobuf.decodeInSlices(type, raw, pace);
   }
 }
 

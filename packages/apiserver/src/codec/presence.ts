@@ -5,6 +5,7 @@
  */
 
 import { isJsonObject, type Json } from '../api/json.ts';
+import { isEmptyObject } from '../api/member-names.ts';
 import type { FieldSchema, ScalarName, TypeSchema } from '../schema/type-schema.ts';
 
 /** What a field shows that nobody set; undefined when it is left out. */
@@ -52,7 +53,7 @@ export function isDropped(field: FieldSchema, value: Json): boolean {
     case 'list':
       return value === null || (Array.isArray(value) && value.length === 0);
     case 'map':
-      return value === null || (isJsonObject(value) && Object.keys(value).length === 0);
+      return value === null || (isJsonObject(value) && isEmptyObject(value));
     default:
       return false;
   }

@@ -8,12 +8,19 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { NameKeeper, namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
+import { sortedInSlices } from '../api/sorted.ts';
 import type { FieldSchema, ScalarName, StructSchema, TypeSchema } from '../schema/type-schema.ts';
 import { absentValue, isDropped } from './presence.ts';
 
 /** It takes a decoder to say. */
 const UNKNOWN = Symbol('unknown');
 type Known = Json | typeof UNKNOWN;
+
+/** Fields of an object that are told in its envelope. */
+const ENVELOPE: ReadonlySet<string> = new Set(['kind', 'apiVersion']);
+const NOTHING_APART: ReadonlySet<string> = new Set();
 
 interface Plan {
   readonly fields: readonly FieldSchema[];
@@ -49,6 +56,93 @@ export class RoundTrip {
       if (member !== undefined && !isDropped(field, member)) object[name] = member;
     }
     return known === Object.keys(rest).length ? object : undefined;
+  }
+
+  /** The same, which can be put down. */
+  *objectInSlices(struct: StructSchema, value: JsonObject, pace: Pace): Sliced<JsonObject | undefined> {
+    const { kind, apiVersion, ...rest } = value;
+    const read = yield* this.remadeInSlices(this.planOf(struct), rest, ENVELOPE, pace);
+    return read === UNKNOWN ? undefined : { kind, apiVersion, ...read };
+  }
+
+  /** As remade(), and what is in it. @param apart fields whose place is elsewhere */
+  private *remadeInSlices(
+    { fields, absent }: Plan,
+    value: JsonObject,
+    apart: ReadonlySet<string>,
+    pace: Pace,
+  ): Sliced<JsonObject | typeof UNKNOWN> {
+    const object: Record<string, Json> = {};
+    let known = 0;
+    for (let at = 0; at < fields.length; at += 1) {
+      const field = fields[at];
+      const { name } = field;
+      if (apart.has(name)) continue;
+      let member = absent[at];
+      if (Object.hasOwn(value, name)) {
+        known += 1;
+        member = yield* this.fieldInSlices(field, value[name], absent[at], pace);
+      }
+      if (member === UNKNOWN) return UNKNOWN;
+      if (member !== undefined && !isDropped(field, member)) object[name] = member;
+    }
+    return known === Object.keys(value).length ? object : UNKNOWN;
+  }
+
+  private *fieldInSlices(
+    field: FieldSchema,
+    value: Json,
+    absent: Known | undefined,
+    pace: Pace,
+  ): Sliced<Known | undefined> {
+    const { type } = field;
+    if (type.kind === 'list' && isJsonList(value) && value.length > 0 && !type.boxed) {
+      const items: Json[] = [];
+      for (const item of value) {
+        if (items.length % LOOK_EVERY === 0 && pace.due()) yield;
+        const read = yield* this.valueInSlices(type.element, item, pace);
+        if (read === UNKNOWN) return UNKNOWN;
+        items.push(read);
+      }
+      return items;
+    }
+    if (type.kind === 'map' && isJsonObject(value)) {
+      return (yield* this.mapInSlices(type.value, value, pace)) ?? absent;
+    }
+    if (type.kind !== 'struct' && type.kind !== 'untyped') return this.field(field, value, absent);
+    return value === null ? absent : yield* this.valueInSlices(type, value, pace);
+  }
+
+  private *valueInSlices(type: TypeSchema, value: Json, pace: Pace): Sliced<Known> {
+    if (type.kind === 'struct' && isJsonObject(value)) {
+      const plan = this.planOf(type);
+      return plan.bare ? UNKNOWN : yield* this.remadeInSlices(plan, value, NOTHING_APART, pace);
+    }
+    if (type.kind === 'untyped') {
+      return type.form === 'raw' && (yield* isPlainInSlices(value, pace)) ? value : UNKNOWN;
+    }
+    return this.value(type, value);
+  }
+
+  private *mapInSlices(type: TypeSchema, value: JsonObject, pace: Pace): Sliced<Known | undefined> {
+    const keys = [...namesOf(value)];
+    if (keys.length === 0) return undefined;
+    for (let at = 0; at < keys.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      if (!ASCII.test(keys[at]) || keys[at] === '__proto__') return UNKNOWN;
+    }
+    const map: Record<string, Json> = {};
+    let count = 0;
+    const names = new NameKeeper();
+    for (const key of yield* sortedInSlices(keys, inOrder, pace)) {
+      if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+      const member = this.value(type, value[key]);
+      if (member === UNKNOWN) return UNKNOWN;
+      map[key] = member;
+      names.add(key);
+    }
+    names.keep(map);
+    return map;
   }
 
   private planOf(struct: StructSchema): Plan {
@@ -218,6 +312,28 @@ function isPlainScalar(scalar: ScalarName, value: Json): boolean {
     default:
       return false;
   }
+}
+
+function inOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function isJsonList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}
+
+/** isPlain(), which can be put down. */
+function* isPlainInSlices(value: Json, pace: Pace): Sliced<boolean> {
+  if (!isJsonList(value) && !isJsonObject(value)) return isPlain(value);
+  const names = isJsonList(value) ? undefined : namesOf(value);
+  const count = isJsonList(value) ? value.length : namesOf(value).length;
+  for (let at = 0; at < count; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const member: Json = isJsonList(value) ? value[at] : value[names?.[at] ?? ''];
+    const deep = typeof member === 'object' && member !== null;
+    if (!(deep ? yield* isPlainInSlices(member, pace) : isPlain(member))) return false;
+  }
+  return true;
 }
 
 /** Whether JSON is read as it is written: no number that the text tells otherwise. */

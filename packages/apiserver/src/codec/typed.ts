@@ -8,6 +8,8 @@
  */
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { NameKeeper, namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
 import { Quantity, QuantityError } from '../api/quantity.ts';
 import type {
   FieldSchema,
@@ -41,6 +43,16 @@ export interface TypedOptions {
  */
 export function conform(struct: StructSchema, value: JsonObject, options: TypedOptions): JsonObject {
   return new Conformer(options).struct(struct, value);
+}
+
+/** The same, which can be put down. @throws TypedError */
+export function* conformInSlices(
+  struct: StructSchema,
+  value: JsonObject,
+  options: TypedOptions,
+  pace: Pace,
+): Sliced<JsonObject> {
+  return yield* new Conformer(options).slicedStruct(struct, value, pace);
 }
 
 /**
@@ -155,6 +167,85 @@ class Conformer {
     }
     path.pop();
     this.mapKeys.pop();
+    return map;
+  }
+
+  // The same three, which can be put down between the members of what holds many.
+
+  *slicedStruct(struct: StructSchema, value: JsonObject, pace: Pace): Sliced<JsonObject> {
+    const { path } = this;
+    const { fields } = struct;
+    const owner = this.owner;
+    const object: Record<string, Json> = {};
+    let known = 0;
+    for (const field of fields.values()) {
+      let member: Json | undefined;
+      if (Object.hasOwn(value, field.name)) {
+        known += 1;
+        path.push(field.name);
+        this.owner = struct.name.slice(struct.name.lastIndexOf('.') + 1);
+        this.goType = field.goType;
+        const given = value[field.name];
+        member = given === null ? undefined : yield* this.slicedValue(field.type, given, pace);
+        path.pop();
+      }
+      member ??= absentValue(field);
+      if (member === undefined) continue;
+      if (!isDropped(field, member) || isToldApart(struct, field, member)) object[field.name] = member;
+    }
+    this.owner = owner;
+    if (this.options.unknown && known < Object.keys(value).length) this.tellUnknown(fields, value);
+    return object;
+  }
+
+  private *slicedValue(type: TypeSchema, value: Json, pace: Pace): Sliced<Json> {
+    if (type.kind === 'list' && Array.isArray(value)) return yield* this.slicedList(type, value, pace);
+    if (isJsonObject(value)) {
+      if (type.kind === 'map') return yield* this.slicedMap(type, value, pace);
+      if (type.kind === 'struct') return yield* this.slicedStruct(type, value, pace);
+    }
+    return this.value(type, value);
+  }
+
+  private *slicedList(type: ListSchema, value: readonly Json[], pace: Pace): Sliced<Json> {
+    const { path, goType } = this;
+    const inner = goType?.startsWith('[]') ? goType.slice(2) : undefined;
+    const items: Json[] = [];
+    path.push(0);
+    for (let index = 0; index < value.length; index += 1) {
+      path[path.length - 1] = index;
+      if (index % LOOK_EVERY === 0 && pace.due()) yield;
+      const item = value[index];
+      this.goType = inner;
+      items.push(item === null ? zeroValue(type.element) : yield* this.slicedValue(type.element, item, pace));
+    }
+    path.pop();
+    return items;
+  }
+
+  private *slicedMap(type: MapSchema, value: JsonObject, pace: Pace): Sliced<Json> {
+    const { path, goType } = this;
+    const inner = goType?.startsWith('map[') ? goType.slice(goType.indexOf(']') + 1) : undefined;
+    const map: Record<string, Json> = {};
+    this.mapKeys.push(path.length);
+    path.push('');
+    let count = 0;
+    const names = new NameKeeper();
+    for (const key of namesOf(value)) {
+      path[path.length - 1] = key;
+      names.add(key);
+      if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+      const item = value[key];
+      if (typeof item === 'object' && item !== null) {
+        this.goType = inner;
+        setMember(map, key, yield* this.slicedValue(type.value, item, pace));
+      } else {
+        setMember(map, key, this.item(type.value, item, inner));
+      }
+    }
+    path.pop();
+    this.mapKeys.pop();
+    names.keep(map);
     return map;
   }
 

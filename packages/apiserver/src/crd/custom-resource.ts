@@ -108,7 +108,9 @@ export class CustomResource {
       schema: version.struct,
       servedByDefault: version.served,
       read: (value, unknown) => version.read(value, unknown),
+      readInSlices: (value, unknown, pace) => version.readInSlices(value, unknown, pace),
       defaults: (object) => this.shaped(object, version),
+      defaultsInSlices: (object, pace) => this.shapedInSlices(object, version, pace),
       printer: customPrinter(version.columns),
       ...(deprecationWarning === undefined ? {} : { deprecationWarning }),
     };
@@ -119,6 +121,11 @@ export class CustomResource {
     if (object.apiVersion === version.apiVersion) return version.shaped(object);
     if (this.converter.calls) return object;
     return version.shaped(this.converter.convert(object, version.apiVersion));
+  }
+
+  private *shapedInSlices(object: KubeObject, version: CustomVersion, pace: Pace): Sliced<KubeObject> {
+    if (object.apiVersion === version.apiVersion) return yield* version.shapedInSlices(object, pace);
+    return this.shaped(object, version);
   }
 
   /** The version a request is about; the storage version for what the server does itself. */

@@ -13,8 +13,8 @@ import type { RegexCache } from '../cel/regex.ts';
 import { asJson, asObject } from '../codec/object-codec.ts';
 import { conform, TypedError } from '../codec/typed.ts';
 import { CustomStruct } from '../schema/custom-struct.ts';
-import { withDefaults } from '../schema/default.ts';
-import { prune } from '../schema/prune.ts';
+import { withDefaults, withDefaultsInSlices } from '../schema/default.ts';
+import { prune, pruneInSlices } from '../schema/prune.ts';
 import type { Structural } from '../schema/structural.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
@@ -101,10 +101,27 @@ export class CustomVersion {
    */
   read(value: JsonObject, unknown?: (path: string) => void): JsonObject {
     const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = value;
-    const { structural } = this;
-    const pruned = prune(structural, rest, true, unknown);
+    return this.readRest(metadata, prune(this.structural, rest, true, unknown), unknown);
+  }
+
+  /** The same, which can be put down. @throws TypedError */
+  *readInSlices(
+    value: JsonObject,
+    unknown: ((path: string) => void) | undefined,
+    pace: Pace,
+  ): Sliced<JsonObject> {
+    const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = value;
+    return this.readRest(metadata, yield* pruneInSlices(this.structural, rest, pace, unknown), unknown);
+  }
+
+  /** @param pruned without apiVersion, kind and metadata */
+  private readRest(
+    metadata: Json | undefined,
+    pruned: JsonObject,
+    unknown: ((path: string) => void) | undefined,
+  ): JsonObject {
     const objectMeta = this.parts.objectMeta();
-    const whole = readEmbedded(structural, pruned, '', { objectMeta, unknown });
+    const whole = readEmbedded(this.structural, pruned, '', { objectMeta, unknown });
     return {
       apiVersion: this.apiVersion,
       kind: this.kind,
@@ -133,6 +150,15 @@ export class CustomVersion {
     const value = asJson(object);
     const { structural } = this;
     const next = withDefaults(structural, prune(structural, value, true));
+    return next === value ? object : asObject(next);
+  }
+
+  /** The same as shaped(), which can be put down. */
+  *shapedInSlices(object: KubeObject, pace: Pace): Sliced<KubeObject> {
+    const value = asJson(object);
+    const { structural } = this;
+    const pruned = yield* pruneInSlices(structural, value, pace);
+    const next = yield* withDefaultsInSlices(structural, pruned, pace);
     return next === value ? object : asObject(next);
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
 import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
@@ -34,8 +35,7 @@ class ListTypes {
   /** @param path undefined at an object's top */
   *object(schema: Structural, object: JsonObject, path: FieldPath | undefined): Sliced<void> {
     const { properties, additional } = schema;
-    for (const name in object) {
-      if (!Object.hasOwn(object, name)) continue;
+    for (const name of namesOf(object)) {
       const value = object[name];
       const named = properties.get(name);
       const node = named ?? additional;

@@ -9,6 +9,7 @@
 import { equalJson } from '../api/equal.ts';
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
+import { namesOf } from '../api/member-names.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
 import { CelError } from '../cel/values.ts';
 import type { RegexCache } from '../cel/regex.ts';
@@ -349,7 +350,7 @@ class Validation {
   private *object(schema: Structural, value: JsonObject, old: Json | undefined, name: string): Sliced<void> {
     const { minProperties, maxProperties, properties, additional, required } = schema;
     if (minProperties !== undefined || maxProperties !== undefined) {
-      const count = Object.keys(value).length;
+      const count = namesOf(value).length;
       if (minProperties !== undefined && count < minProperties) {
         this.refuse(name, count, `should have at least ${minProperties} properties`);
       }
@@ -366,8 +367,7 @@ class Validation {
     }
     const before = isJsonObject(old) ? old : undefined;
     if (properties.size > 0 || additional !== undefined) {
-      for (const member in value) {
-        if (!Object.hasOwn(value, member)) continue;
+      for (const member of namesOf(value)) {
         const node = properties.get(member) ?? additional;
         if (node === undefined) continue;
         const was = before !== undefined && Object.hasOwn(before, member) ? before[member] : undefined;

@@ -15,7 +15,8 @@ import {
   fieldOptionsOf,
   kindOf,
   mutated,
-  tracked,
+  slicesOf,
+  trackedInSlices,
   validated,
   type Scope,
   namespaceOf,
@@ -39,17 +40,26 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   const namespace = namespaceOf(scope);
   formOf(scope);
   const options = writeOptions(request.query, 'CreateOptions');
-  const body = await readBody(scope);
+  const slices = slicesOf(scope);
+  const body = await readBody(scope, slices);
   if (body === undefined) throw bodyMissing(kindOf(scope));
   const object = withoutServers(inNamespace(body.object, namespace));
   const fields = { ...fieldOptionsOf(scope, definition.strategy.resetFields), reset: body.reset };
-  const owned = tracked(scope, undefined, object, options.fieldManager, fields);
+  const tracking = trackedInSlices(
+    scope,
+    undefined,
+    object,
+    options.fieldManager,
+    fields,
+    body.long ? slices : undefined,
+  );
+  const owned = tracking instanceof Promise ? await tracking : tracking;
   const { dryRun } = options;
   const admissionOptions = optionsObject(options);
   const stored = await settled(() => parts.scheme.toStored(definition, owned));
   const ready = await settled(() => mutated(scope, 'CREATE', stored, undefined, admissionOptions, dryRun));
   const created = await settled(() =>
-    store.createObject(callOf(scope, dryRun), namespace, ready, {
+    store.createObject(callOf(scope, dryRun, slices, body.long), namespace, ready, {
       create: (value) => validated(scope, 'CREATE', value, undefined, admissionOptions, dryRun),
     }),
   );

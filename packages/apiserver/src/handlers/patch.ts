@@ -18,6 +18,7 @@ import {
   notFound,
   unsupportedMediaType,
 } from '../api/status.ts';
+import { LONG_BYTES, type Slices } from '../api/sliced.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { TypedError } from '../codec/typed.ts';
@@ -38,8 +39,9 @@ import {
   fieldOptionsOf,
   kindOf,
   shownOf,
+  slicesOf,
   storedOf,
-  tracked,
+  trackedInSlices,
   updateAdmission,
   type Scope,
   namespaceOf,
@@ -62,8 +64,9 @@ export async function patch(scope: Scope): Promise<ApiResponse> {
   const options = writeOptions(request.query, 'PatchOptions', kind === 'apply');
   const body = await request.body(BODY_BYTES_MAX);
   request.context.audit?.requestPatch(body);
+  const long = body.length > LONG_BYTES;
   const patcher = kind === 'apply' ? applier(scope, body, options) : changer(scope, kind, body, options);
-  const written = await settled(() => write(scope, options, patcher, kind === 'apply'));
+  const written = await settled(() => write(scope, options, patcher, kind === 'apply', long));
   return await settled(() => answerMade(scope, written.created ? 201 : 200, written));
 }
 
@@ -82,14 +85,16 @@ function kindOfPatch({ request, served }: Scope): PatchKind | 'apply' {
  * What shall be, in the request's version, with its owners, out of what is there.
  *
  * @param live undefined where there is nothing
+ * @param slices where what is there is long, or the patch
  */
-type Patcher = (live: KubeObject | undefined) => KubeObject;
+type Patcher = (live: KubeObject | undefined, slices: Slices | undefined) => Promise<KubeObject>;
 
 async function write(
   scope: Scope,
   options: WriteOptions,
   patcher: Patcher,
   creates: boolean,
+  long: boolean,
 ): Promise<Written> {
   const { request, served, subresource } = scope;
   const { definition, store } = served;
@@ -101,9 +106,9 @@ async function write(
   const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
   /** Whether the patch itself says which version it is meant for: then a conflict is the client's. */
   let versioned = false;
-  const updated = async (existing: KubeObject | undefined): Promise<KubeObject> => {
+  const updated = async (existing: KubeObject | undefined, slices?: Slices): Promise<KubeObject> => {
     const live = shownOf(scope, existing);
-    const next = inNamespace(patcher(live), namespace);
+    const next = inNamespace(await patcher(live, slices), namespace);
     if (live === undefined && (next.metadata.uid ?? '') !== '') {
       throw conflict(
         definition,
@@ -117,7 +122,7 @@ async function write(
   };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await store.updateObject(callOf(scope, dryRun), namespace, name, {
+      return await store.updateObject(callOf(scope, dryRun, slicesOf(scope), long), namespace, name, {
         updated,
         forceAllowCreate: creates && scope.view === undefined,
         ...(strategy === undefined ? {} : { strategy }),
@@ -138,7 +143,7 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
   const strategy =
     subresource?.backing.kind === 'update' ? subresource.backing.strategy : definition.strategy;
   const warned = new Set<string>();
-  return (live) => {
+  return async (live, slices) => {
     if (live === undefined) throw notFound(definition, request.info.name);
     const strict: string[] = [];
     const patched = parts.patchers.patch({
@@ -156,7 +161,8 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
           ? goText(readJson(body.toString('utf8')))
           : jsonText(patched);
     const refuse = (reason: string): ApiError => badPatch(shown(), reason);
-    const object = typed(scope, patched, strict, refuse);
+    await slices?.turn();
+    const object = await typed(scope, patched, strict, refuse, slices);
     settleStrict(
       strict,
       options,
@@ -170,14 +176,20 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
       ...fieldOptionsOf(scope, strategy.resetFields),
       reset: resetsManagedFields(patched),
     };
-    return tracked(scope, live, object, options.fieldManager, fields);
+    return await trackedInSlices(scope, live, object, options.fieldManager, fields, slices);
   };
 }
 
 type Refuse = (reason: string) => ApiError;
 
 /** The patched JSON as an object of the version. @throws ApiError Invalid */
-function typed(scope: Scope, patched: JsonObject, strict: string[], refuse: Refuse): KubeObject {
+async function typed(
+  scope: Scope,
+  patched: JsonObject,
+  strict: string[],
+  refuse: Refuse,
+  slices: Slices | undefined,
+): Promise<KubeObject> {
   const { apiVersion, kind, metadata } = patched;
   const wanted = scope.view ?? scope.served;
   if (apiVersion !== wanted.apiVersion || kind !== wanted.kind || !isJsonObject(metadata)) {
@@ -190,7 +202,8 @@ function typed(scope: Scope, patched: JsonObject, strict: string[], refuse: Refu
   // Patches are applied to maps without an order: what they do not know comes out by name.
   const unknown: string[] = [];
   try {
-    const object = decoded(scope, patched, (path) => unknown.push(`unknown field "${path}"`));
+    const decoding = decoded(scope, patched, (path) => unknown.push(`unknown field "${path}"`), slices);
+    const object = decoding instanceof Promise ? await decoding : decoding;
     strict.push(...unknown.toSorted());
     return object;
   } catch (error) {
@@ -200,9 +213,15 @@ function typed(scope: Scope, patched: JsonObject, strict: string[], refuse: Refu
 }
 
 /** JSON as an object of what the request sees, with defaults. @throws TypedError */
-function decoded(scope: Scope, value: JsonObject, unknown?: (path: string) => void): KubeObject {
-  const { view, parts, served } = scope;
-  return view === undefined ? parts.scheme.toObject(served, value, unknown) : view.decode(value, unknown);
+function decoded(
+  { view, parts, served }: Scope,
+  value: JsonObject,
+  unknown: ((path: string) => void) | undefined,
+  slices: Slices | undefined,
+): KubeObject | Promise<KubeObject> {
+  if (view !== undefined) return view.decode(value, unknown);
+  if (slices === undefined) return parts.scheme.toObject(served, value, unknown);
+  return slices.run(parts.scheme.toObjectInSlices(served, value, unknown, slices));
 }
 
 /** @throws ApiError Invalid under Strict */
@@ -243,13 +262,14 @@ function applier(scope: Scope, body: Buffer, options: WriteOptions): Patcher {
     subresource?.backing.kind === 'update' ? subresource.backing.strategy : served.definition.strategy;
   const { configuration, strict } = applied(body);
   checkKind(scope, configuration);
-  return (live) => {
+  return async (live, slices) => {
     const fields = fieldOptionsOf(scope, strategy.resetFields);
     const before = live === undefined ? undefined : asJson(live);
     const next = applyPatch(before, configuration, options.fieldManager, options.force, fields);
     settleRepeated(strict, options, (text) => request.warn(text));
     if (next === before && live !== undefined) return live;
-    return decoded(scope, next);
+    await slices?.turn();
+    return await decoded(scope, next, undefined, slices);
   };
 }
 

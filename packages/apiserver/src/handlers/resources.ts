@@ -25,6 +25,7 @@ import {
   contextOf,
   kindOf,
   mutated,
+  slicesOf,
   validated,
   type HandlerParts,
   type Scope,
@@ -192,7 +193,7 @@ function isResponse(made: KubeObject | ApiResponse): made is ApiResponse {
 /** The call of what is sent an object and answers one; admission has seen it. */
 async function createCall(scope: Scope): Promise<{ readonly call: ResourceCall }> {
   const options = writeOptions(scope.request.query, 'CreateOptions');
-  const body = await readBody(scope);
+  const body = await readBody(scope, slicesOf(scope));
   if (body === undefined) throw bodyMissing(kindOf(scope));
   const { dryRun } = options;
   const seen = optionsObject(options);

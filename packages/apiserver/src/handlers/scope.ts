@@ -15,7 +15,12 @@ import { formatTime } from '../codec/times.ts';
 import { FieldSet } from '../patch/field-set.ts';
 import { PathElement } from '../patch/field-path.ts';
 import { managedFieldsAfterAdmission, managerName, withoutNewTimes } from '../patch/managed-fields.ts';
-import { trackUpdate, type FieldOptions } from '../patch/server-side-apply.ts';
+import {
+  trackCreationInSlices,
+  trackUpdate,
+  trackUpdateInSlices,
+  type FieldOptions,
+} from '../patch/server-side-apply.ts';
 import { withoutRepeatedOwners } from '../registry/metadata.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { Turns } from '../flowcontrol/turns.ts';
@@ -123,15 +128,23 @@ export function contextOf({ parts, request }: Scope, dryRun: boolean): StrategyC
   };
 }
 
-export function callOf(scope: Scope, dryRun: boolean): StoreCall {
-  const { request, parts } = scope;
+/** The slices of a request. */
+export function slicesOf({ request, parts }: Scope): Slices {
   const { signal } = request;
   const { user, receivedMs } = request.context;
+  return new Slices(parts, () => parts.turns.take(user?.name ?? '', receivedMs), signal);
+}
+
+/** @param long whether the object is too long for steps in one go */
+export function callOf(scope: Scope, dryRun: boolean, slices = slicesOf(scope), long = false): StoreCall {
+  const { request } = scope;
+  const { signal } = request;
   return {
     context: contextOf(scope, dryRun),
     warn: (text) => request.warn(text),
     signal,
-    slices: new Slices(parts, () => parts.turns.take(user?.name ?? '', receivedMs), signal),
+    slices,
+    long,
   };
 }
 
@@ -213,7 +226,7 @@ export function fieldOptionsOf(
 }
 
 /** The object with its owners brought up to date for a write that is no apply. Both in the request's version. */
-export function tracked(
+function tracked(
   { request }: Scope,
   live: KubeObject | undefined,
   next: KubeObject,
@@ -223,6 +236,26 @@ export function tracked(
   const agent = request.headers.get('user-agent')?.[0] ?? '';
   const before = live === undefined ? undefined : asJson(live);
   return asObject(trackUpdate(before, asJson(next), managerName(fieldManager, agent), options));
+}
+
+/** The same, in slices where there are some. */
+export function trackedInSlices(
+  scope: Scope,
+  live: KubeObject | undefined,
+  next: KubeObject,
+  fieldManager: string,
+  options: FieldOptions,
+  slices: Slices | undefined,
+): KubeObject | Promise<KubeObject> {
+  if (slices === undefined) return tracked(scope, live, next, fieldManager, options);
+  const agent = scope.request.headers.get('user-agent')?.[0] ?? '';
+  const manager = managerName(fieldManager, agent);
+  const work =
+    live === undefined
+      ? trackCreationInSlices(asJson(next), manager, options, slices)
+      : trackUpdateInSlices(asJson(live), asJson(next), manager, options, slices);
+  const owned = slices.run(work);
+  return owned instanceof Promise ? owned.then(asObject) : asObject(owned);
 }
 
 /** Mutating admission, and what has to be put right after it. Objects in the storage version. */

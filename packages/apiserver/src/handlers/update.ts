@@ -4,6 +4,7 @@
 
 import type { ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
+import type { Slices } from '../api/sliced.ts';
 import { settled } from '../registry/conversions.ts';
 import { answerMade, formOf } from './answer.ts';
 import { readBody } from './body.ts';
@@ -15,8 +16,9 @@ import {
   fieldOptionsOf,
   kindOf,
   shownOf,
+  slicesOf,
   storedOf,
-  tracked,
+  trackedInSlices,
   updateAdmission,
   type Scope,
   namespaceOf,
@@ -30,7 +32,8 @@ export async function update(scope: Scope): Promise<ApiResponse> {
   const namespace = namespaceOf(scope);
   formOf(scope);
   const options = writeOptions(request.query, 'UpdateOptions');
-  const body = await readBody(scope);
+  const slices = slicesOf(scope);
+  const body = await readBody(scope, slices);
   if (body === undefined) throw bodyMissing(kindOf(scope));
   checkName(body.object, name, namespace);
   const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
@@ -40,13 +43,15 @@ export async function update(scope: Scope): Promise<ApiResponse> {
   };
   const { dryRun } = options;
   const { ready, validations } = updateAdmission(scope, optionsObject(options), dryRun);
-  const updated = async (existing: KubeObject | undefined): Promise<KubeObject> => {
-    const owned = tracked(scope, shownOf(scope, existing), body.object, options.fieldManager, fields);
+  const updated = async (existing: KubeObject | undefined, long?: Slices): Promise<KubeObject> => {
+    const live = shownOf(scope, existing);
+    const tracking = trackedInSlices(scope, live, body.object, options.fieldManager, fields, long);
+    const owned = tracking instanceof Promise ? await tracking : tracking;
     return await ready(existing, storedOf(scope, owned, existing));
   };
   const { uid } = body.object.metadata;
   const { created, ...made } = await settled(() =>
-    store.updateObject(callOf(scope, dryRun), namespace, name, {
+    store.updateObject(callOf(scope, dryRun, slices, body.long), namespace, name, {
       updated,
       uid: uid === '' || view !== undefined ? undefined : uid,
       ...(strategy === undefined ? {} : { strategy }),

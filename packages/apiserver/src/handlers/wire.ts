@@ -6,6 +6,7 @@
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
+import type { Pace, Sliced, Slices } from '../api/sliced.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { StoredObject } from '../storage/storage.ts';
 
@@ -30,8 +31,16 @@ export interface ExpectedBody {
   readonly schema: StructSchema | undefined;
   /** Reads a custom resource, in place of the type. @throws TypedError */
   readonly read?: (value: JsonObject, unknown?: (path: string) => void) => JsonObject;
+  /** The same, which can be put down. */
+  readonly readInSlices?: (
+    value: JsonObject,
+    unknown: ((path: string) => void) | undefined,
+    pace: Pace,
+  ) => Sliced<JsonObject>;
   /** Told a JSON or YAML body before a type drops what says nothing: empty lists. */
   readonly raw?: (value: JsonObject) => void;
+  /** Asked for the slices of a body that is long; without, it is read in one go. */
+  readonly long?: () => Slices;
   /** Any apiVersion will do, only the kind counts: DeleteOptions belongs to every group. */
   readonly anyVersion?: boolean;
   /** Kinds and versions that are read as well; for them the schema is found by the reader. */

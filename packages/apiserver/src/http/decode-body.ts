@@ -8,12 +8,13 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { apiVersionOf, parseApiVersion, type GroupVersionKind, type KubeObject } from '../api/meta.ts';
+import { finish, type Pace, type Sliced } from '../api/sliced.ts';
 import { badRequest, invalid, type ApiError } from '../api/status.ts';
 import { readEnvelope } from '../codec/envelope.ts';
-import { JsonSyntaxError, readJson } from '../codec/json-reader.ts';
+import { JsonSyntaxError, readJson, readJsonInSlices } from '../codec/json-reader.ts';
 import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
 import { ProtobufError } from '../codec/protobuf-wire.ts';
-import { conform, TypedError } from '../codec/typed.ts';
+import { conform, conformInSlices, TypedError } from '../codec/typed.ts';
 import { readYaml, warningsOf, YamlError } from '../codec/yaml.ts';
 import type { ExpectedBody, MediaForm } from '../handlers/wire.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
@@ -42,7 +43,20 @@ export function decodeBody(
   validation: FieldValidation,
   warn: (text: string) => void,
 ): KubeObject {
-  return new BodyDecoder(codec, bytes, expected, validation, warn).decode(form);
+  return finish(new BodyDecoder(codec, bytes, expected, validation, warn).decode(form, undefined));
+}
+
+/** The same, which can be put down. @throws ApiError BadRequest in the original's words */
+export function decodeBodyInSlices(
+  codec: ObjectCodec,
+  bytes: Buffer,
+  form: MediaForm,
+  expected: ExpectedBody,
+  validation: FieldValidation,
+  warn: (text: string) => void,
+  pace: Pace,
+): Sliced<KubeObject> {
+  return new BodyDecoder(codec, bytes, expected, validation, warn).decode(form, pace);
 }
 
 class BodyDecoder {
@@ -69,18 +83,20 @@ class BodyDecoder {
     this.warn = warn;
   }
 
-  decode(form: MediaForm): KubeObject {
-    if (form === 'protobuf') return this.fromProtobuf();
-    const value = form === 'json' ? this.fromJson() : this.fromYaml();
+  /** @param pace undefined for what is short: it is done in one go */
+  *decode(form: MediaForm, pace: Pace | undefined): Sliced<KubeObject> {
+    if (form === 'protobuf') return yield* this.fromProtobuf(pace);
+    const value = form === 'json' ? yield* this.fromJson(pace) : this.fromYaml();
+    if (pace?.due() === true) yield;
     this.expected.raw?.(value);
     const kind = this.kindOf(value);
     const schema = this.schemaOf(kind);
-    const object = this.typed(kind, schema, value);
+    const object = yield* this.typed(kind, schema, value, pace);
     this.settle(kind);
     return this.named(kind, object);
   }
 
-  private fromProtobuf(): KubeObject {
+  private *fromProtobuf(pace: Pace | undefined): Sliced<KubeObject> {
     let kind: GroupVersionKind | undefined;
     try {
       if (this.bytes.length === 0) throw new ProtobufError('empty data');
@@ -88,18 +104,27 @@ class BodyDecoder {
       kind = this.actual(envelope.apiVersion, envelope.kind);
       const schema = this.schemaOf(kind);
       if (schema === undefined) throw new ProtobufError(`no protobuf form of ${kind.kind}`);
-      return this.named(kind, this.codec.decode(schema, envelope.raw));
+      const { raw } = envelope;
+      const value =
+        pace === undefined
+          ? this.codec.decode(schema, raw)
+          : yield* this.codec.decodeInSlices(schema, raw, pace);
+      return this.named(kind, value);
     } catch (error) {
       if (error instanceof ProtobufError) throw this.unreadable(kind, error.message);
       throw error;
     }
   }
 
-  private fromJson(): JsonObject {
+  private *fromJson(pace: Pace | undefined): Sliced<JsonObject> {
     const duplicate =
       this.validation === 'Ignore' ? undefined : (path: string) => void this.repeated.push(path);
+    const options = duplicate === undefined ? {} : { duplicate };
+    const text = this.bytes.toString('utf8');
     try {
-      return this.object(readJson(this.bytes.toString('utf8'), duplicate ? { duplicate } : {}));
+      return this.object(
+        pace === undefined ? readJson(text, options) : yield* readJsonInSlices(text, options, pace),
+      );
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       throw this.unreadable(undefined, `couldn't get version/kind; json parse error: ${error.message}`);
@@ -200,19 +225,33 @@ class BodyDecoder {
     throw this.unreadable(kind, reason);
   }
 
-  private typed(kind: GroupVersionKind, schema: StructSchema | undefined, value: JsonObject): JsonObject {
-    const { read } = this.expected;
+  private *typed(
+    kind: GroupVersionKind,
+    schema: StructSchema | undefined,
+    value: JsonObject,
+    pace: Pace | undefined,
+  ): Sliced<JsonObject> {
+    const { read, readInSlices } = this.expected;
     if (schema === undefined && read === undefined) return { metadata: {}, ...value };
     const unknown: string[] = [];
     const tell = this.validation === 'Ignore' ? undefined : (path: string) => void unknown.push(path);
     try {
-      const object =
-        schema === undefined
-          ? (read?.(value, tell) ?? value)
-          : conform(schema, value, {
-              schemaProps: this.codec.schemaProps,
-              ...(tell !== undefined && { unknown: tell }),
-            });
+      let object: JsonObject;
+      if (schema === undefined) {
+        object =
+          pace === undefined || readInSlices === undefined
+            ? (read?.(value, tell) ?? value)
+            : yield* readInSlices(value, tell, pace);
+      } else {
+        const options = {
+          schemaProps: this.codec.schemaProps,
+          ...(tell !== undefined && { unknown: tell }),
+        };
+        object =
+          pace === undefined
+            ? conform(schema, value, options)
+            : yield* conformInSlices(schema, value, options, pace);
+      }
       const said = new Map(this.repeated.map((path) => [path, `duplicate field "${path}"`]));
       for (const path of unknown) said.set(path, `unknown field "${path}"`);
       for (const path of inOrder([...said.keys()], value)) this.tell(said.get(path) ?? path);

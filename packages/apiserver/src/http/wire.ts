@@ -6,12 +6,13 @@
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { isReady, type ReadyIterator } from '../api/ready.ts';
+import { LONG_BYTES } from '../api/sliced.ts';
 import { badRequest } from '../api/status.ts';
 import { readEnvelope } from '../codec/envelope.ts';
 import { isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
 import { BODY_BYTES_MAX } from '../handlers/body.ts';
 import type { AnswerForm, ExpectedBody, LongList, PartedList, Wire, WireEvent } from '../handlers/wire.ts';
-import { decodeBody, fieldValidation } from './decode-body.ts';
+import { decodeBody, decodeBodyInSlices, fieldValidation } from './decode-body.ts';
 import { answerForm, bodyForm, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
 import { jsonList, yamlList } from './list-parts.ts';
 import { ProtobufLists } from './protobuf-lists.ts';
@@ -43,7 +44,12 @@ export class HttpWire implements Wire {
     if (bytes.length === 0 && options === undefined) return undefined;
     const protobuf = expected.schema !== undefined && isBuiltInGroup(expected.kind.group);
     const form = bodyForm(request.headers, protobuf);
-    return decodeBody(this.codec, bytes, form, expected, validation, (text) => request.warn(text));
+    const warn = (text: string): void => request.warn(text);
+    const slices = bytes.length > LONG_BYTES ? expected.long?.() : undefined;
+    if (slices === undefined) {
+      return decodeBody(this.codec, bytes, form, expected, validation, warn);
+    }
+    return await slices.run(decodeBodyInSlices(this.codec, bytes, form, expected, validation, warn, slices));
   }
 
   answerForm(

@@ -8,6 +8,9 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { NameKeeper, namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
+import { sortedInSlices } from '../api/sorted.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { comparePathElements, compareText, equalJson, type PathElement } from './field-path.ts';
 import type { FieldSet } from './field-set.ts';
@@ -43,11 +46,41 @@ export function createdFields(
   const walk = new Creation();
   const fields: Record<string, Json> = {};
   if (formOf(type, next) !== 'map' || isAtomicMap(type)) return undefined;
-  walk.members(fields, start, next, type, reset, stripped);
+  walk.members(fields, start, next, type, { reset, stripped });
+  return walk.known ? fields : undefined;
+}
+
+/** The same, which can be put down. */
+export function* createdFieldsInSlices(
+  start: JsonObject,
+  next: JsonObject,
+  type: TypeSchema,
+  reset: FieldSet | undefined,
+  stripped: FieldSet,
+  pace: Pace,
+): Sliced<JsonObject | undefined> {
+  const walk = new Creation();
+  const fields: Record<string, Json> = {};
+  if (formOf(type, next) !== 'map' || isAtomicMap(type)) return undefined;
+  yield* walk.slicedMembers(fields, start, next, type, { reset, stripped }, pace);
   return walk.known ? fields : undefined;
 }
 
 type Into = Record<string, Json>;
+
+/** What is taken away in a value. */
+interface Taken {
+  readonly reset: FieldSet | undefined;
+  readonly stripped: FieldSet | undefined;
+}
+
+/** A value that something lies in. */
+interface Container extends Taken {
+  /** Whether it is owned itself: where it is new; else only what lies in it. */
+  readonly isMember: boolean;
+  readonly below: Into;
+  readonly old: JsonObject | undefined;
+}
 
 class Creation {
   known = true;
@@ -58,8 +91,7 @@ class Creation {
     before: JsonObject | undefined,
     after: JsonObject,
     type: TypeSchema,
-    reset: FieldSet | undefined,
-    stripped: FieldSet | undefined,
+    taken: Taken,
   ): number {
     let count = 0;
     for (const name of namesInOrder(after)) {
@@ -69,22 +101,61 @@ class Creation {
         return count;
       }
       const old = before !== undefined && Object.hasOwn(before, name) ? before[name] : undefined;
-      if (this.value(into, `f:${name}`, old, after[name], inner, reset, stripped)) count += 1;
+      if (this.value(into, `f:${name}`, old, after[name], inner, taken)) count += 1;
       if (!this.known) return count;
     }
     return count;
   }
 
-  /** @returns whether something was written under this name */
-  private value(
+  *slicedMembers(
+    into: Into,
+    before: JsonObject | undefined,
+    after: JsonObject,
+    type: TypeSchema,
+    taken: Taken,
+    pace: Pace,
+  ): Sliced<number> {
+    let count = 0;
+    let looked = 0;
+    const names = yield* sortedInSlices([...namesOf(after)], compareText, pace);
+    const kept = new NameKeeper();
+    if (Object.hasOwn(into, '.')) kept.add('.');
+    for (const name of names) {
+      if ((looked += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+      const inner = memberType(type, name);
+      if (inner === undefined) {
+        this.known = false;
+        return count;
+      }
+      const old = before !== undefined && Object.hasOwn(before, name) ? before[name] : undefined;
+      const member = after[name];
+      const wrote =
+        typeof member === 'object' && member !== null
+          ? yield* this.slicedValue(into, `f:${name}`, old, member, inner, taken, pace)
+          : this.value(into, `f:${name}`, old, member, inner, taken);
+      if (wrote) {
+        count += 1;
+        kept.add(`f:${name}`);
+      }
+      if (!this.known) return count;
+    }
+    kept.keep(into);
+    return count;
+  }
+
+  /**
+   * Writes what is owned as a whole, or not at all.
+   *
+   * @returns whether something was written under this name; the value, where something lies in it
+   */
+  private whole(
     into: Into,
     text: string,
     before: Json | undefined,
     after: Json | undefined,
     type: TypeSchema,
-    reset: FieldSet | undefined,
-    stripped: FieldSet | undefined,
-  ): boolean {
+    { reset, stripped }: Taken,
+  ): boolean | Container {
     if (after === undefined || (before !== undefined && !sameForm(type, before, after))) {
       this.known = false;
       return false;
@@ -107,34 +178,61 @@ class Creation {
       into[text] = NOTHING_BELOW;
       return true;
     }
-    if (Array.isArray(before) && before.length > 0) {
+    if (
+      (Array.isArray(before) && before.length > 0) ||
+      !(form === 'list' ? Array.isArray(after) : isJsonObject(after))
+    ) {
       this.known = false;
       return false;
     }
-    // The value itself is owned where it is new, and else only what lies in it.
     const isMember = isNew && strippedHere?.member !== true;
-    const below: Into = isMember ? { '.': NOTHING_BELOW } : {};
+    return {
+      isMember,
+      below: isMember ? { '.': NOTHING_BELOW } : {},
+      old,
+      reset: resetHere?.below,
+      stripped: strippedHere?.below,
+    };
+  }
+
+  /** @returns whether something was written under this name */
+  private value(
+    into: Into,
+    text: string,
+    before: Json | undefined,
+    after: Json | undefined,
+    type: TypeSchema,
+    taken: Taken,
+  ): boolean {
+    const found = this.whole(into, text, before, after, type, taken);
+    if (typeof found === 'boolean') return found;
     let count = 0;
-    if (form === 'list' && Array.isArray(after)) {
-      count = this.items(below, after, type, resetHere?.below, strippedHere?.below);
-    } else if (form === 'map' && isJsonObject(after)) {
-      count = this.members(below, old, after, type, resetHere?.below, strippedHere?.below);
-    } else {
-      this.known = false;
+    if (Array.isArray(after)) count = this.items(found.below, after, type, found);
+    else if (isJsonObject(after)) count = this.members(found.below, found.old, after, type, found);
+    return written(into, text, found, count);
+  }
+
+  private *slicedValue(
+    into: Into,
+    text: string,
+    before: Json | undefined,
+    after: Json | undefined,
+    type: TypeSchema,
+    taken: Taken,
+    pace: Pace,
+  ): Sliced<boolean> {
+    const found = this.whole(into, text, before, after, type, taken);
+    if (typeof found === 'boolean') return found;
+    let count = 0;
+    if (Array.isArray(after)) count = yield* this.slicedItems(found.below, after, type, found, pace);
+    else if (isJsonObject(after)) {
+      count = yield* this.slicedMembers(found.below, found.old, after, type, found, pace);
     }
-    if (count === 0 && !isMember) return false;
-    into[text] = count === 0 ? NOTHING_BELOW : below;
-    return true;
+    return written(into, text, found, count);
   }
 
   /** Items of one name are owned as one, and nothing in them. */
-  private items(
-    into: Into,
-    items: readonly Json[],
-    type: TypeSchema,
-    reset: FieldSet | undefined,
-    stripped: FieldSet | undefined,
-  ): number {
+  private items(into: Into, items: readonly Json[], type: TypeSchema, taken: Taken): number {
     const named: Named[] = [];
     for (const item of items) {
       const element = itemElement(type, item);
@@ -150,13 +248,42 @@ class Creation {
         this.known = false;
         return 0;
       }
-      named.sort((a, b) => comparePathElements(a.element, b.element));
+      named.sort(inOrder);
     }
     const itemsType = itemType(type);
     let count = 0;
     for (const { element, item } of named) {
-      if (this.value(into, element.text, undefined, item, itemsType, reset, stripped)) count += 1;
+      if (this.value(into, element.text, undefined, item, itemsType, taken)) count += 1;
       if (!this.known) return count;
+    }
+    return count;
+  }
+
+  private *slicedItems(
+    into: Into,
+    items: readonly Json[],
+    type: TypeSchema,
+    taken: Taken,
+    pace: Pace,
+  ): Sliced<number> {
+    const named: Named[] = [];
+    const texts = new Set<string>();
+    for (const item of items) {
+      const element = itemElement(type, item);
+      if (typeof element === 'string' || texts.has(element.text)) {
+        this.known = false;
+        return 0;
+      }
+      texts.add(element.text);
+      named.push({ element, item });
+      if (named.length % LOOK_EVERY === 0 && pace.due()) yield;
+    }
+    const itemsType = itemType(type);
+    let count = 0;
+    for (const { element, item } of yield* sortedInSlices(named, inOrder, pace)) {
+      if (yield* this.slicedValue(into, element.text, undefined, item, itemsType, taken, pace)) count += 1;
+      if (!this.known) return count;
+      if (pace.due()) yield;
     }
     return count;
   }
@@ -165,6 +292,17 @@ class Creation {
 interface Named {
   readonly element: PathElement;
   readonly item: Json;
+}
+
+function inOrder(a: Named, b: Named): number {
+  return comparePathElements(a.element, b.element);
+}
+
+/** Puts what lies in a value under its name; @returns whether there is anything */
+function written(into: Into, text: string, { isMember, below }: Container, count: number): boolean {
+  if (count === 0 && !isMember) return false;
+  into[text] = count === 0 ? NOTHING_BELOW : below;
+  return true;
 }
 
 const NOTHING_BELOW: JsonObject = {};
@@ -200,8 +338,33 @@ function namesInOrder(value: JsonObject): string[] {
   return names;
 }
 
+/** fits(), which can be put down. */
+export function* fitsInSlices(value: Json, type: TypeSchema, pace: Pace): Sliced<boolean> {
+  if (type.kind === 'untyped' || typeof value !== 'object' || value === null) return fits(value, type);
+  const form = formOf(type, value);
+  if (form === 'map' && isJsonObject(value)) {
+    const names = namesOf(value);
+    for (let at = 0; at < names.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const member = memberType(type, names[at]);
+      if (member === undefined || !(yield* fitsInSlices(value[names[at]], member, pace))) return false;
+    }
+    return true;
+  }
+  if (form !== 'list' || !Array.isArray(value)) return fits(value, type);
+  const atomic = isAtomicList(type);
+  const items = itemType(type);
+  for (let at = 0; at < value.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const item: Json = value[at];
+    if (!atomic && typeof itemElement(type, item) === 'string') return false;
+    if (!(yield* fitsInSlices(item, items, pace))) return false;
+  }
+  return true;
+}
+
 /** Whether validation has nothing to say of the value. */
-function fits(value: Json, type: TypeSchema): boolean {
+export function fits(value: Json, type: TypeSchema): boolean {
   // Nothing can be wrong where anything may stand.
   if (type.kind === 'untyped') return true;
   switch (formOf(type, value)) {

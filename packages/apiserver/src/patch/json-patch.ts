@@ -8,6 +8,7 @@
  */
 
 import { isJsonObject, JsonFloat, type Json } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
 import { canonicalJson } from './field-path.ts';
 import { isJsonList, memberOf, setMember } from './json-members.ts';
 import { byteLength } from './managed-fields.ts';
@@ -328,7 +329,11 @@ function checkDepth(value: Json): void {
     const next: Json[] = [];
     for (const container of level) {
       if (!isContainer(container)) continue;
-      for (const member of Object.values(container)) if (isContainer(member)) next.push(member);
+      if (isJsonList(container)) {
+        for (const member of container) if (isContainer(member)) next.push(member);
+      } else {
+        for (const name of namesOf(container)) if (isContainer(container[name])) next.push(container[name]);
+      }
     }
     level = next;
   }

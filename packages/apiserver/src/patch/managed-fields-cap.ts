@@ -10,7 +10,7 @@ import { FieldSet } from './field-set.ts';
 import { managerIdentifier, timeSeconds, type Manager, type Managers } from './managed-fields.ts';
 
 /** Updaters that an object remembers; older ones are merged into one per version. */
-const UPDATERS_MAX = 10;
+export const UPDATERS_MAX = 10;
 
 const ANCIENT = 'ancient-changes';
 

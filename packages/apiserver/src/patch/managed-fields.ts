@@ -154,7 +154,7 @@ export function entryOf(
   };
 }
 
-function compareManagers(a: Manager, b: Manager): number {
+export function compareManagers(a: Omit<Manager, 'fields'>, b: Omit<Manager, 'fields'>): number {
   return (
     compareText(a.operation, b.operation) ||
     timeSeconds(a.time) - timeSeconds(b.time) ||

@@ -8,11 +8,12 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { parseApiVersion } from '../api/meta.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { ApiError, badRequest } from '../api/status.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { PathElement } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
-import { createdFields } from './created-fields.ts';
+import { createdFields, createdFieldsInSlices } from './created-fields.ts';
 import { capUpdaters } from './managed-fields-cap.ts';
 import {
   decodeManagedFields,
@@ -27,6 +28,7 @@ import {
   type Managers,
   type Operation,
 } from './managed-fields.ts';
+import { ownersAfter, ownersAfterInSlices, type TrackedUpdate } from './owners-after.ts';
 import { conflictError } from './server-side-apply-conflict.ts';
 import { fieldsOfLastApplied, KUBECTL, withLastApplied } from './server-side-apply-last-applied.ts';
 import {
@@ -94,6 +96,60 @@ export function trackUpdate(
   options: FieldOptions,
 ): JsonObject {
   const bare = withManagedFields(next, undefined);
+  const update = usualUpdate(live, bare, next, manager, options);
+  const owners = update && ownersAfter(update);
+  if (owners !== undefined) return withManagedFields(bare, owners.length === 0 ? undefined : owners);
+  return trackGenerally(live, next, bare, manager, options);
+}
+
+/** The same, which can be put down where the update is a usual one: an object of many fields is owned in as many slices. */
+export function* trackUpdateInSlices(
+  live: JsonObject,
+  next: JsonObject,
+  manager: string,
+  options: FieldOptions,
+  pace: Pace,
+): Sliced<JsonObject> {
+  const bare = withManagedFields(next, undefined);
+  const update = usualUpdate(live, bare, next, manager, options);
+  const owners = update && (yield* ownersAfterInSlices(update, pace));
+  if (owners !== undefined) return withManagedFields(bare, owners.length === 0 ? undefined : owners);
+  return trackGenerally(live, next, bare, manager, options);
+}
+
+/** An update of an object whose owners are known: undefined for another. */
+function usualUpdate(
+  live: JsonObject | undefined,
+  bare: JsonObject,
+  next: JsonObject,
+  name: string,
+  options: FieldOptions,
+): TrackedUpdate | undefined {
+  const { apiVersion, subresource, versions, now } = options;
+  const type = versions.typeOf(apiVersion);
+  if (live === undefined || type === undefined || options.reset === true || resetsManagedFields(next)) {
+    return undefined;
+  }
+  const sent = subresource === '' ? managedFieldsOf(next) : undefined;
+  const entries = sent === undefined || sent.length === 0 ? managedFieldsOf(live) : sent;
+  if (entries === undefined || entries.length === 0) return undefined;
+  return {
+    before: withManagedFields(live, undefined),
+    after: bare,
+    type,
+    entries,
+    writer: { ...managerOf(name, 'Update', options), time: now },
+    taken: { reset: versions.resetFields(apiVersion), stripped: STRIPPED },
+  };
+}
+
+function trackGenerally(
+  live: JsonObject | undefined,
+  next: JsonObject,
+  bare: JsonObject,
+  manager: string,
+  options: FieldOptions,
+): JsonObject {
   try {
     const managers = managersBefore(live, next, options);
     const exists = live !== undefined && uidOf(live) !== '';
@@ -109,6 +165,30 @@ export function trackUpdate(
     options.failed?.(error);
     return bare;
   }
+}
+
+/**
+ * The same for a new object, which can be put down where nobody owned anything of it: an object of many fields is owned
+ * in as many slices.
+ */
+export function* trackCreationInSlices(
+  next: JsonObject,
+  manager: string,
+  options: FieldOptions,
+  pace: Pace,
+): Sliced<JsonObject> {
+  const { apiVersion, versions } = options;
+  const type = versions.typeOf(apiVersion);
+  if (type === undefined || managersBefore(undefined, next, options).size > 0) {
+    return trackUpdate(undefined, next, manager, options);
+  }
+  const bare = withManagedFields(next, undefined);
+  const reset = versions.resetFields(apiVersion);
+  const start = startOf(type, options);
+  const fields = yield* createdFieldsInSlices(start, bare, type, reset, STRIPPED, pace);
+  if (fields === undefined) return trackUpdate(undefined, next, manager, options);
+  const own = ownEntries(fields, manager, options);
+  return withManagedFields(bare, own.length === 0 ? undefined : own);
 }
 
 /**
@@ -137,14 +217,17 @@ function readable(entries: readonly Json[] | undefined): Managers | undefined {
 
 /** The only entry of a new object that nobody owned anything of; undefined where it takes the general way to know. */
 function ownEntry(next: JsonObject, name: string, options: FieldOptions): readonly JsonObject[] | undefined {
-  const { apiVersion, versions, now } = options;
+  const { apiVersion, versions } = options;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) return undefined;
   const reset = versions.resetFields(apiVersion);
   const fields = createdFields(startOf(type, options), next, type, reset, STRIPPED);
-  if (fields === undefined) return undefined;
+  return fields && ownEntries(fields, name, options);
+}
+
+function ownEntries(fields: JsonObject, name: string, options: FieldOptions): readonly JsonObject[] {
   if (Object.keys(fields).length === 0) return [];
-  return [entryOf({ ...managerOf(name, 'Update', options), time: now }, fields)];
+  return [entryOf({ ...managerOf(name, 'Update', options), time: options.now }, fields)];
 }
 
 /** The owners after an update; the writer's entry and its time change only when it changed a field. */

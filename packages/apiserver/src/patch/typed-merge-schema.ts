@@ -10,6 +10,7 @@
 import { goQuote } from '@keelson/base';
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { isEmptyObject } from '../api/member-names.ts';
 import type {
   FieldSchema,
   ListSchema,
@@ -229,9 +230,7 @@ export function asList(value: Json | undefined): readonly Json[] | undefined {
 
 /** Whether there is nothing in it: absent, null, no object, or an object without members. */
 export function isEmptyMap(value: JsonObject | undefined): boolean {
-  if (value === undefined) return true;
-  for (const name in value) if (Object.hasOwn(value, name)) return false;
-  return true;
+  return value === undefined || isEmptyObject(value);
 }
 
 export function isNumber(value: Json): boolean {

@@ -8,6 +8,7 @@ import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { GroupResource, GroupVersion, GroupVersionKind, KubeObject } from '../api/meta.ts';
 import type { RequestInfo } from '../api/request-info.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -41,6 +42,12 @@ export interface VersionDefinition {
    * @throws TypedError
    */
   read?(value: JsonObject, unknown?: (path: string) => void): JsonObject;
+  /** The same, which can be put down: for what is large. */
+  readInSlices?(
+    value: JsonObject,
+    unknown: ((path: string) => void) | undefined,
+    pace: Pace,
+  ): Sliced<JsonObject>;
   /** Served without being asked for by runtime-config: GA versions. True unless said. */
   readonly servedByDefault?: boolean;
   /**
@@ -48,6 +55,8 @@ export interface VersionDefinition {
    * requests and from storage, before anything else sees it.
    */
   defaults?(object: KubeObject): KubeObject;
+  /** The same, which can be put down: for what is large. */
+  defaultsInSlices?(object: KubeObject, pace: Pace): Sliced<KubeObject>;
   readonly printer?: TablePrinter;
   /** Warning for each request to this version, where it is deprecated. */
   readonly deprecationWarning?: string;

@@ -15,14 +15,15 @@ import {
   type GroupVersion,
   type KubeObject,
 } from '../api/meta.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { typeName } from '../codec/object-codec.ts';
 import type { ProtobufCodec } from '../codec/protobuf.ts';
-import { conform } from '../codec/typed.ts';
+import { conform, conformInSlices } from '../codec/typed.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { TypeTable } from '../schema/type-table.ts';
 import { RANGES_PREFIX } from '../storage/keys.ts';
 import { builtInCodec, customCodec, type ReadableType } from '../storage/object-codec.ts';
-import type { ObjectCodec, Storage, StorageResource } from '../storage/storage.ts';
+import type { ObjectCodec, SlicedCodec, Storage, StorageResource } from '../storage/storage.ts';
 import {
   listKindOf,
   versionOf,
@@ -250,6 +251,27 @@ export class Scheme implements Stores {
     return served.defaults(object);
   }
 
+  /** The same, which can be put down. @throws TypedError */
+  *toObjectInSlices(
+    served: Served,
+    value: JsonObject,
+    unknown: ((path: string) => void) | undefined,
+    pace: Pace,
+  ): Sliced<KubeObject> {
+    const { schema, apiVersion, kind, version } = served;
+    if (version.readInSlices !== undefined && version.defaultsInSlices !== undefined) {
+      const read = yield* version.readInSlices(value, unknown, pace);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as toObject()
+      return yield* version.defaultsInSlices(read as unknown as KubeObject, pace);
+    }
+    if (version.read !== undefined) return this.toObject(served, value, unknown);
+    const options = { schemaProps: this.schemaProps(), ...(unknown === undefined ? {} : { unknown }) };
+    const typed = yield* conformInSlices(schema, value, options, pace);
+    if (pace.due()) yield;
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as toObject()
+    return served.defaults({ ...typed, apiVersion, kind } as unknown as KubeObject);
+  }
+
   schemaProps(): StructSchema {
     return this.types.struct('apiextensions.v1.JSONSchemaProps');
   }
@@ -287,6 +309,7 @@ export class Scheme implements Stores {
         const read = codec.reread?.(value, resourceVersion);
         return read && defaults(read);
       },
+      ...(codec.slices === undefined ? {} : { slices: defaulting(codec.slices, stored, defaults) }),
     };
   }
 
@@ -327,6 +350,29 @@ export class Scheme implements Stores {
       readable,
     });
   }
+}
+
+/** What is read has defaults, those of what is large in slices where the version has such. */
+function defaulting(
+  codec: SlicedCodec,
+  version: VersionDefinition | undefined,
+  defaults: Defaults,
+): SlicedCodec {
+  const inSlices = version?.defaultsInSlices?.bind(version);
+  function* filled(object: KubeObject, pace: Pace): Sliced<KubeObject> {
+    if (pace.due()) yield;
+    return inSlices === undefined ? defaults(object) : yield* inSlices(object, pace);
+  }
+  return {
+    encode: (value, pace) => codec.encode(value, pace),
+    *decode(bytes, resourceVersion, pace) {
+      return yield* filled(yield* codec.decode(bytes, resourceVersion, pace), pace);
+    },
+    *reread(value, resourceVersion, pace) {
+      const read = yield* codec.reread(value, resourceVersion, pace);
+      return read && (yield* filled(read, pace));
+    },
+  };
 }
 
 const NO_CONFIG: ReadonlyMap<string, boolean> = new Map();

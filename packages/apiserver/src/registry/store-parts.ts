@@ -4,7 +4,7 @@
  */
 
 import type { KubeObject } from '../api/meta.ts';
-import { finish, WITHOUT_PAUSE, type Sliced, type Slices } from '../api/sliced.ts';
+import { finish, LONG_BYTES, WITHOUT_PAUSE, type Sliced, type Slices } from '../api/sliced.ts';
 import type { ApiError } from '../api/status.ts';
 import { hasCode, toApiError, type StorageOperation } from '../storage/storage-error.ts';
 import type { Storage, StoredObject } from '../storage/storage.ts';
@@ -20,6 +20,13 @@ export interface StoreCall {
   readonly signal?: AbortSignal | undefined;
   /** For checks that take long; without, they are done in one go. */
   readonly slices?: Slices;
+  /** Whether the object is long, so that every step of its way is taken in slices. */
+  readonly long?: boolean;
+}
+
+/** The slices of a call, where its object is long, or the one that is there. */
+export function slicesOfLong({ slices, long }: StoreCall, current?: StoredObject): Slices | undefined {
+  return long === true || (current?.size ?? 0) > LONG_BYTES ? slices : undefined;
 }
 
 /** The checks of a call, in its slices: no promise where they were done within one. */
@@ -44,8 +51,9 @@ export interface UpdateRequest {
    * What is to be written, made of what is there: asked again when somebody else wrote meanwhile.
    *
    * @param existing undefined where there is nothing
+   * @param slices where the object is long
    */
-  updated(existing: KubeObject | undefined): Promise<KubeObject>;
+  updated(existing: KubeObject | undefined, slices?: Slices): Promise<KubeObject>;
   readonly validations: Validations;
   /** The resource's own without it. */
   readonly strategy?: SubresourceStrategy;

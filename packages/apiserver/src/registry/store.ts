@@ -47,6 +47,7 @@ import {
   checked,
   existing,
   refusalOf,
+  slicesOfLong,
   told,
   ttlSecondsOf,
   type Deleted,
@@ -188,7 +189,8 @@ export class ResourceStore implements ObjectStore {
     });
   }
 
-  private async insert({ context, signal }: StoreCall, namespace: string, object: KubeObject): Promise<Made> {
+  private async insert(call: StoreCall, namespace: string, object: KubeObject): Promise<Made> {
+    const { context, signal } = call;
     const name = object.metadata.name ?? '';
     const key = this.keyOf(namespace, name);
     try {
@@ -199,7 +201,11 @@ export class ResourceStore implements ObjectStore {
         throw alreadyExists(this.definition, name);
       }
       const ttlSeconds = ttlSecondsOf(this.parts, object);
-      const stored = await this.storage.create(key, object, { ttlSeconds, signal });
+      const stored = await this.storage.create(key, object, {
+        ttlSeconds,
+        slices: slicesOfLong(call),
+        signal,
+      });
       return { object: stored.value, stored };
     } catch (error) {
       // A resourceVersion has no place on what is created: a plain 500 without a reason, as it ever was.

@@ -25,6 +25,7 @@ import {
   checked,
   existing,
   refusalOf,
+  slicesOfLong,
   ttlSecondsOf,
   type Made,
   type ObjectPlace,
@@ -65,7 +66,8 @@ export async function updateObject(
         ? await madeByUpdate(parts, call, { key, namespace, name }, request)
         : await changed(parts, call, namespace, current, request);
     reservation = made.reservation;
-    return { value: made.object, ttlSeconds: ttlSecondsOf(parts, made.object) };
+    const slices = slicesOfLong(call, current);
+    return { value: made.object, ttlSeconds: ttlSecondsOf(parts, made.object), slices };
   };
   try {
     const made = await writeUpdate(parts, call, key, tryUpdate, request.uid);
@@ -112,7 +114,7 @@ async function madeByUpdate(
     throw notFound(definition, name);
   }
   const { context } = call;
-  const made = await request.updated(undefined);
+  const made = await request.updated(undefined, slicesOfLong(call));
   checkVersion(made);
   const object = withMetadata(made, { resourceVersion: undefined });
   const fresh = prepareCreate(definition, withSystemFields(inNamespace(object, namespace), context), context);
@@ -136,7 +138,8 @@ async function changed(
   const { context } = call;
   const strategy = request.strategy ?? definition.strategy;
   const old = current.value;
-  const object = inNamespace(await request.updated(old), namespace);
+  const updated = await request.updated(old, slicesOfLong(call, current));
+  const object = inNamespace(updated, namespace);
   checkVersion(object);
   const versioned = withVersion(definition, object, old, strategy);
   const prepared = prepareUpdate(strategy, versioned, old, context);

@@ -7,6 +7,9 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
+import { changedMembers } from './changed-members.ts';
 import { META_FIELDS, type Structural } from './structural.ts';
 
 /** Told the path of each member that is taken out, `spec.items[0].foo`. */
@@ -16,6 +19,17 @@ export type Pruned = (path: string) => void;
 export function prune(schema: Structural, object: JsonObject, whole: boolean, pruned?: Pruned): JsonObject {
   const walk = new Pruning(pruned);
   return walk.object(schema, object, whole || schema.embedded, schema.keepsUnknown);
+}
+
+/** The same, which can be put down. */
+export function* pruneInSlices(
+  schema: Structural,
+  object: JsonObject,
+  pace: Pace,
+  pruned?: Pruned,
+): Sliced<JsonObject> {
+  const walk = new Pruning(pruned);
+  return yield* walk.slicedObject(schema, object, true, schema.keepsUnknown, pace);
 }
 
 /** Members with another value than before; the same object where there is none. */
@@ -55,6 +69,60 @@ class Pruning {
         }
       }
       this.path.pop();
+    }
+    return copy ?? value;
+  }
+
+  // The same, which can be put down between the members of what holds many.
+
+  *slicedObject(
+    schema: Structural | undefined,
+    value: JsonObject,
+    meta: boolean,
+    keeps: boolean,
+    pace: Pace,
+  ): Sliced<JsonObject> {
+    const changes = new Map<string, Json | undefined>();
+    let count = 0;
+    for (const name of namesOf(value)) {
+      if (meta && META_FIELDS.has(name)) continue;
+      if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+      const member = value[name];
+      const node = schema?.properties.get(name);
+      const inner = node ?? schema?.additional;
+      if (node === undefined && schema?.hasAdditional !== true && !keeps) {
+        changes.set(name, undefined);
+        if (this.told !== undefined) this.told(describe([...this.path, name]));
+      } else if (member === null) {
+        if (inner !== undefined && !inner.nullable && inner.default === undefined) {
+          changes.set(name, undefined);
+        }
+      } else if (typeof member === 'object' && !(keeps && inner === undefined)) {
+        this.path.push(name);
+        const next = yield* this.slicedValue(inner, member, pace);
+        this.path.pop();
+        if (next !== member) changes.set(name, next);
+      }
+    }
+    return yield* changedMembers(value, changes, pace);
+  }
+
+  private *slicedValue(schema: Structural | undefined, value: Json, pace: Pace): Sliced<Json> {
+    if (isJsonObject(value)) {
+      const { embedded = false, keepsUnknown = false } = schema ?? {};
+      return yield* this.slicedObject(schema, value, embedded, keepsUnknown, pace);
+    }
+    const items = schema?.items;
+    if (!Array.isArray(value) || (schema?.keepsUnknown === true && items === undefined)) return value;
+    let copy: Json[] | undefined;
+    for (let index = 0; index < value.length; index += 1) {
+      const item: Json = value[index];
+      if (index % LOOK_EVERY === 0 && pace.due()) yield;
+      if (typeof item !== 'object' || item === null) continue;
+      this.path.push(index);
+      const next = yield* this.slicedValue(items, item, pace);
+      this.path.pop();
+      if (next !== item) (copy ??= [...value])[index] = next;
     }
     return copy ?? value;
   }

@@ -5,7 +5,8 @@
 
 import type { Json } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { writeJson } from '../codec/json-writer.ts';
+import { LONG_BYTES, type Pace, type Sliced } from '../api/sliced.ts';
+import { writeJson, writeJsonInSlices } from '../codec/json-writer.ts';
 import type { ObjectCodec, StoredObject } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -17,6 +18,8 @@ export class EncodedObject implements StoredObject {
   private readonly codec: ObjectCodec;
   private decoded: KubeObject | undefined = undefined;
   private text: Buffer | undefined = undefined;
+  /** What the bytes were made of, where nobody has looked yet what they are read as. */
+  private encoded: KubeObject | undefined = undefined;
 
   /** @param encoded what the bytes were made of, by whoever just did */
   constructor(key: string, revision: number, bytes: Buffer, codec: ObjectCodec, encoded?: KubeObject) {
@@ -24,18 +27,49 @@ export class EncodedObject implements StoredObject {
     this.revision = revision;
     this.bytes = bytes;
     this.codec = codec;
-    if (encoded !== undefined) this.decoded = codec.reread?.(encoded, String(revision));
+    if (bytes.length > LONG_BYTES) this.encoded = encoded;
+    else if (encoded !== undefined) this.decoded = codec.reread?.(encoded, String(revision));
   }
 
   get value(): KubeObject {
     if (this.decoded === undefined) {
       try {
-        this.decoded = this.codec.decode(this.bytes, String(this.revision));
+        const version = String(this.revision);
+        if (this.encoded !== undefined) this.decoded = this.codec.reread?.(this.encoded, version);
+        this.encoded = undefined;
+        this.decoded ??= this.codec.decode(this.bytes, version);
       } catch (error) {
         throw corrupt(this.key, this.revision, error);
       }
     }
     return this.decoded;
+  }
+
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  /** Others may ask for the same meanwhile: whoever is ready first has made it. */
+  *prepareInSlices(pace: Pace): Sliced<void> {
+    const { slices } = this.codec;
+    if (slices === undefined) return;
+    if (this.decoded === undefined) {
+      try {
+        const version = String(this.revision);
+        const { encoded } = this;
+        let value = encoded && (yield* slices.reread(encoded, version, pace));
+        value ??= yield* slices.decode(this.bytes, version, pace);
+        this.decoded ??= value;
+        this.encoded = undefined;
+      } catch (error) {
+        throw corrupt(this.key, this.revision, error);
+      }
+    }
+    if (this.text === undefined) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as json()
+      const text = yield* writeJsonInSlices(this.decoded as unknown as Json, '', pace);
+      this.text ??= text;
+    }
   }
 
   json(): Buffer {

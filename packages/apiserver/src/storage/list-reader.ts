@@ -6,6 +6,7 @@
 import type { Clock } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
+import { LONG_BYTES, Slices } from '../api/sliced.ts';
 import { ApiError, resourceExpired, tooLargeResourceVersion } from '../api/status.ts';
 import { continuedAt, encodeContinue, NEWEST } from './continue-token.ts';
 import { corrupt, EncodedObject } from './encoded-object.ts';
@@ -50,6 +51,8 @@ export class ListReader {
   private readonly clock: Clock;
   /** What is being written and what was written last, oldest first. */
   private readonly written = new Map<string, Writing>();
+  /** The last long object that was written, until it is told of. */
+  private long: { readonly key: string; readonly writing: Writing } | undefined = undefined;
 
   constructor(
     resource: StorageResource,
@@ -120,7 +123,8 @@ export class ListReader {
     const { transformer, codec } = this.resource;
     const key = this.keyOf(pair);
     if (transformer === undefined) {
-      const own = this.written.get(key)?.at(pair.revision, pair.value);
+      const writing = this.long?.key === key ? this.long.writing : this.written.get(key);
+      const own = writing?.at(pair.revision, pair.value);
       if (own !== undefined) return { object: own, stale: false };
       return { object: new EncodedObject(key, pair.revision, pair.value, codec), stale: false };
     }
@@ -135,7 +139,12 @@ export class ListReader {
     const { written } = this;
     const writing = new Writing(key, bytes, value, this.resource.codec);
     // What a transformer makes of it is not what was encoded.
-    if (this.resource.transformer !== undefined || bytes.length > WRITTEN_BYTES_EACH) return writing;
+    if (this.resource.transformer !== undefined) return writing;
+    if (bytes.length > WRITTEN_BYTES_EACH) {
+      // Of these the last is kept: it takes long to be decoded, and is told of when it is written.
+      if (bytes.length > LONG_BYTES) this.long = { key, writing };
+      return writing;
+    }
     written.delete(key);
     written.set(key, writing);
     if (written.size <= WRITTEN_MAX) return writing;
@@ -146,8 +155,18 @@ export class ListReader {
     return writing;
   }
 
+  /** What is long is decoded and written as JSON in slices. @returns undefined where there is nothing to wait for */
+  prepared(object: EncodedObject): Promise<void> | undefined {
+    if (object.size <= LONG_BYTES) return undefined;
+    const { clock } = this;
+    const turn = (): Promise<void> => new Promise((resolve) => void clock.setTimer(0, resolve));
+    const slices = new Slices(clock, turn);
+    return Promise.resolve(slices.run(object.prepareInSlices(slices)));
+  }
+
   /** A watch has told of it: who keeps watch has it now, and here it is needed no more. */
   told(object: EncodedObject): void {
+    if (this.long?.writing.is(object) === true) this.long = undefined;
     if (this.written.get(object.key)?.is(object) === true) this.written.delete(object.key);
   }
 

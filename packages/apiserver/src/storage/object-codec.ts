@@ -13,12 +13,12 @@ import { assert } from '@keelson/base';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { isEnvelope, readEnvelope, writeEnvelope } from '../codec/envelope.ts';
-import { readJson } from '../codec/json-reader.ts';
-import { writeJson } from '../codec/json-writer.ts';
+import { readJson, readJsonInSlices } from '../codec/json-reader.ts';
+import { writeJson, writeJsonInSlices } from '../codec/json-writer.ts';
 import { setMember } from '../codec/presence.ts';
 import type { ProtobufCodec } from '../codec/protobuf.ts';
 import { RoundTrip } from '../codec/round-trip.ts';
-import { conform } from '../codec/typed.ts';
+import { conform, conformInSlices } from '../codec/typed.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { ObjectCodec } from './storage.ts';
 
@@ -103,6 +103,32 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
       const bare = roundTrip.object(stored.struct, withoutVersion(value));
       return bare && withVersion(objectOf(bare), resourceVersion, TYPED_BEFORE);
     },
+    slices: {
+      *encode(value, pace) {
+        const bare = withoutVersion(value);
+        if (mediaType === 'json') return yield* writeJsonInSlices(bare, '\n', pace);
+        const raw = yield* protobuf.encodeInSlices(stored.struct, bare, pace);
+        return writeEnvelope(stored.apiVersion, stored.kind, raw);
+      },
+      *decode(bytes, resourceVersion, pace) {
+        if (isEnvelope(bytes)) {
+          const { apiVersion, kind, raw } = readEnvelope(bytes);
+          const type = typeOf(apiVersion, kind);
+          const message = yield* protobuf.decodeInSlices(type.struct, raw, pace);
+          const value = objectOf({ kind, apiVersion, ...message });
+          return withVersion(type.convert(value), resourceVersion, TYPED_BEFORE);
+        }
+        const value = objectOf(yield* readJsonInSlices(bytes.toString('utf8'), {}, pace));
+        const type = typeOf(value.apiVersion, value.kind);
+        const typed = objectOf(yield* conformInSlices(type.struct, plain(value), { schemaProps }, pace));
+        return withVersion(type.convert(typed), resourceVersion, TYPED_BEFORE);
+      },
+      *reread(value, resourceVersion, pace) {
+        if (mediaType === 'json') return undefined;
+        const bare = yield* roundTrip.objectInSlices(stored.struct, withoutVersion(value), pace);
+        return bare && withVersion(objectOf(bare), resourceVersion, TYPED_BEFORE);
+      },
+    },
   };
 }
 
@@ -113,6 +139,17 @@ export function customCodec(): ObjectCodec {
     decode(bytes, resourceVersion) {
       const value = objectOf(readJson(bytes.toString('utf8')));
       return withVersion(value, resourceVersion, (name) => name < 'resourceVersion');
+    },
+    slices: {
+      encode: (value, pace) => writeJsonInSlices(withoutVersion(value), '\n', pace),
+      *decode(bytes, resourceVersion, pace) {
+        const value = objectOf(yield* readJsonInSlices(bytes.toString('utf8'), {}, pace));
+        return withVersion(value, resourceVersion, (name) => name < 'resourceVersion');
+      },
+      // oxlint-disable-next-line require-yield -- only reading tells
+      *reread() {
+        return undefined;
+      },
     },
   };
 }

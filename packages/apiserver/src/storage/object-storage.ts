@@ -9,11 +9,12 @@
 import type { Clock } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
+import type { Slices } from '../api/sliced.ts';
 import { requestEntityTooLarge } from '../api/status.ts';
 import { EncodedObject, corrupt } from './encoded-object.ts';
 import { isKeySpaceError, type KeyPair, type KeySpace, type WriteResult } from './key-space.ts';
 import { fullKey } from './keys.ts';
-import { ListReader } from './list-reader.ts';
+import { ListReader, type Writing } from './list-reader.ts';
 import { ObjectWatcher } from './object-watch.ts';
 import { checkReached } from './resource-version.ts';
 import { StorageError } from './storage-error.ts';
@@ -80,6 +81,7 @@ export class ObjectStorage implements Storage {
     if (pair === undefined) throw new StorageError('KEY_NOT_FOUND', full, 0);
     if (isOf(cached, key) && cached.revision === pair.revision) return cached;
     const { object } = await this.reader.open(pair);
+    await this.reader.prepared(object);
     readable(object);
     return object;
   }
@@ -95,18 +97,19 @@ export class ObjectStorage implements Storage {
   async create(
     key: string,
     value: KubeObject,
-    { ttlSeconds = 0, signal }: CreateOptions = {},
+    { ttlSeconds = 0, slices, signal }: CreateOptions = {},
   ): Promise<StoredObject> {
     const full = this.full(key);
     // What is no version names none.
     if (/^\d*[1-9]\d*$/.test(value.metadata.resourceVersion ?? '')) {
       throw new Error('resourceVersion should not be set on objects to be created');
     }
-    const bytes = this.resource.codec.encode(value);
+    const encoding = this.encode(value, slices);
+    const bytes = encoding instanceof Promise ? await encoding : encoding;
     const writing = this.reader.writing(key, bytes, value);
     const written = await this.write(full, bytes, 0, ttlSeconds, false, signal);
     if (!written.succeeded) throw new StorageError('KEY_EXISTS', full, 0);
-    return writing.made(written.revision);
+    return await made(writing, written.revision, slices);
   }
 
   async guaranteedUpdate(
@@ -115,7 +118,6 @@ export class ObjectStorage implements Storage {
     { preconditions, ignoreNotFound = false, cached, signal }: UpdateOptions = {},
   ): Promise<StoredObject> {
     const full = this.full(key);
-    const { codec } = this.resource;
     const current = async (): Promise<State> => {
       const { pair } = await this.space.get(full, signal);
       return this.stateOf(full, pair, ignoreNotFound);
@@ -139,7 +141,9 @@ export class ObjectStorage implements Storage {
         continue;
       }
 
-      const bytes = codec.encode(updated.value);
+      const { slices } = updated;
+      const encoding = this.encode(updated.value, slices);
+      const bytes = encoding instanceof Promise ? await encoding : encoding;
       if (!state.stale && state.object !== undefined && bytes.equals(state.bytes())) {
         if (!fresh) {
           state = await current();
@@ -151,7 +155,7 @@ export class ObjectStorage implements Storage {
 
       const writing = this.reader.writing(key, bytes, updated.value);
       const written = await this.write(full, bytes, state.revision, updated.ttlSeconds ?? 0, true, signal);
-      if (written.succeeded) return writing.made(written.revision);
+      if (written.succeeded) return await made(writing, written.revision, slices);
       state = await this.stateOf(full, written.current, ignoreNotFound);
       fresh = true;
     }
@@ -217,6 +221,13 @@ export class ObjectStorage implements Storage {
     return this.space.compactedRevision();
   }
 
+  /** @returns a promise only where it is done in slices */
+  private encode(value: KubeObject, slices: Slices | undefined): Buffer | Promise<Buffer> {
+    const { codec } = this.resource;
+    if (slices === undefined || codec.slices === undefined) return codec.encode(value);
+    return slices.run(codec.slices.encode(value, slices));
+  }
+
   private full(key: string): string {
     return fullKey(this.options.prefix, key, false);
   }
@@ -242,6 +253,7 @@ export class ObjectStorage implements Storage {
       return { object, revision: pair.revision, bytes: () => object.bytes, stale: false };
     }
     const { object, stale } = await this.reader.open(pair);
+    await this.reader.prepared(object);
     readable(object);
     return { object, revision: pair.revision, bytes: () => object.bytes, stale };
   }
@@ -276,6 +288,13 @@ export class ObjectStorage implements Storage {
 }
 
 const pairless = Buffer.alloc(0);
+
+/** What was written, under its revision: what is long with its value and JSON, in slices. */
+async function made(writing: Writing, revision: number, slices: Slices | undefined): Promise<StoredObject> {
+  const object = writing.made(revision);
+  if (slices !== undefined) await slices.run(object.prepareInSlices(slices));
+  return object;
+}
 
 /** Whether a copy that was offered is of this key: a caller's mistake must not overwrite another object. */
 function isOf(cached: StoredObject | undefined, key: string): cached is StoredObject {

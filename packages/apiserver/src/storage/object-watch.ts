@@ -171,6 +171,7 @@ class RunningWatch implements Watch {
       );
     }
     const before = previous === undefined ? undefined : (await this.reader.open(previous)).object;
+    if (before !== undefined && (type === 'deleted' || !this.all)) await this.reader.prepared(before);
     if (type === 'deleted') {
       // Not undefined: that was checked above.
       if (before === undefined || !this.selects(before)) return undefined;
@@ -178,6 +179,7 @@ class RunningWatch implements Watch {
     }
     const { object } = await this.reader.open(change);
     this.reader.told(object);
+    await this.reader.prepared(object);
     const now = this.selects(object);
     if (this.all) {
       return { type: before === undefined ? 'ADDED' : 'MODIFIED', object, previous: before, initial: false };

@@ -11,6 +11,7 @@
 
 import type { GroupResource, KubeObject } from '../api/meta.ts';
 import { matchesFields, matchesLabels, type FieldRequirement, type Requirement } from '../api/selectors.ts';
+import type { Pace, Sliced, Slices } from '../api/sliced.ts';
 import type { ApiError } from '../api/status.ts';
 
 /**
@@ -30,6 +31,10 @@ export interface StoredObject {
   readonly value: KubeObject;
   /** `value` as JSON, no newline at the end; made once and shared. @throws StorageError as `value` */
   json(): Buffer;
+  /** Makes value and JSON in slices, where they are not made yet. @throws StorageError as `value` */
+  prepareInSlices?(pace: Pace): Sliced<void>;
+  /** Of what is kept of it, bytes. */
+  readonly size?: number;
 }
 
 /** What is asked for: all requirements must be met. Empty lists select everything. */
@@ -61,6 +66,15 @@ export interface ObjectCodec {
    * @returns undefined where it is not
    */
   reread?(value: KubeObject, resourceVersion: string): KubeObject | undefined;
+  /** The same, which can be put down: for what is large. */
+  readonly slices?: SlicedCodec;
+}
+
+/** What an ObjectCodec does, in slices. */
+export interface SlicedCodec {
+  encode(value: KubeObject, pace: Pace): Sliced<Buffer>;
+  decode(bytes: Buffer, resourceVersion: string, pace: Pace): Sliced<KubeObject>;
+  reread(value: KubeObject, resourceVersion: string, pace: Pace): Sliced<KubeObject | undefined>;
 }
 
 /**
@@ -207,6 +221,8 @@ export interface Preconditions {
 }
 
 export interface CreateOptions extends ReadOptions {
+  /** For an object that is long: it is encoded and written as JSON in these. */
+  readonly slices?: Slices | undefined;
   /** The object disappears by itself after about as long; 0 (default): never. */
   readonly ttlSeconds?: number;
 }
@@ -214,6 +230,8 @@ export interface CreateOptions extends ReadOptions {
 /** What an update makes of an object. */
 export interface Updated {
   readonly value: KubeObject;
+  /** As CreateOptions. */
+  readonly slices?: Slices | undefined;
   /** As CreateOptions; 0 or absent: the object stays, also if it had a time to live before. */
   readonly ttlSeconds?: number;
 }

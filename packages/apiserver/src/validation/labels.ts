@@ -126,8 +126,12 @@ export function selectsAll(selector: JsonObject): boolean {
   );
 }
 
+// oxlint-disable-next-line no-control-regex -- each of these is one byte
+const ASCII = /^[\x00-\x7f]*$/;
+
 /** UTF-8 bytes of a text. */
 export function byteLength(value: string): number {
+  if (ASCII.test(value)) return value.length;
   let bytes = 0;
   for (const char of value) {
     const code = char.codePointAt(0) ?? 0;

@@ -5,6 +5,7 @@
  */
 
 import { JsonFloat, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
 
 /** An object or the part of one: JsonObject and KubeObject alike. */
 export interface Fields {
@@ -91,7 +92,7 @@ export function textMap(of: Fields, name: string): Readonly<Record<string, strin
 const NO_TEXTS: Readonly<Record<string, string>> = {};
 
 function isTextMap(value: JsonObject): value is Readonly<Record<string, string>> {
-  for (const key of Object.keys(value)) if (typeof value[key] !== 'string') return false;
+  for (const key of namesOf(value)) if (typeof value[key] !== 'string') return false;
   return true;
 }
 

@@ -3,10 +3,15 @@
 import { base64Length, byteLength } from '../../validation/labels.ts';
 import { configKeyErrors } from '../../validation/names.ts';
 import { FieldPath } from '../../validation/field-path.ts';
-import { flag, same, textMap } from '../../validation/value.ts';
+import { asObject, flag, same } from '../../validation/value.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { namesOf } from '../../api/member-names.ts';
+import { finish, LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../../api/sliced.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { FieldErrors } from '../../validation/field-errors.ts';
 import { defineKind } from '../kinds/kind.ts';
+
+const NOTHING: JsonObject = {};
 
 export const DATA_BYTES_MAX = 1024 * 1024;
 
@@ -18,27 +23,42 @@ export const configMaps = defineKind({
   scope: 'Namespaced',
   shortNames: ['cm'],
   checks: {
-    check(errors, object) {
-      const data = textMap(object, 'data');
-      const binary = textMap(object, 'binaryData');
-      let bytes = 0;
-      for (const [key, value] of Object.entries(data)) {
-        const at = FieldPath.of('data').key(key);
-        errors.invalids(at, key, configKeyErrors(key));
-        if (Object.hasOwn(binary, key)) errors.invalid(at, key, 'duplicate of key present in binaryData');
-        bytes += byteLength(value);
-      }
-      for (const [key, value] of Object.entries(binary)) {
-        errors.invalids(FieldPath.of('binaryData').key(key), key, configKeyErrors(key));
-        bytes += base64Length(value);
-      }
-      if (bytes > DATA_BYTES_MAX) errors.tooLong(FieldPath.of('[]'), DATA_BYTES_MAX);
-    },
+    check: (errors, object) => finish(checkData(errors, object, WITHOUT_PAUSE)),
+    checkInSlices: checkData,
     checkUpdate(errors, object, old) {
       checkImmutableData(errors, object, old, ['data', 'binaryData']);
     },
   },
 });
+
+function textIn(map: JsonObject, key: string): string {
+  const value = map[key];
+  return typeof value === 'string' ? value : '';
+}
+
+/** Keys may be many: looked at with an eye on the pace. */
+function* checkData(errors: FieldErrors, object: KubeObject, pace: Pace): Sliced<void> {
+  const data = asObject(object['data']) ?? NOTHING;
+  const binary = asObject(object['binaryData']) ?? NOTHING;
+  let bytes = 0;
+  let looked = 0;
+  for (const key of namesOf(data)) {
+    if ((looked += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const wrong = configKeyErrors(key);
+    if (wrong.length > 0) errors.invalids(FieldPath.of('data').key(key), key, wrong);
+    if (Object.hasOwn(binary, key)) {
+      errors.invalid(FieldPath.of('data').key(key), key, 'duplicate of key present in binaryData');
+    }
+    bytes += byteLength(textIn(data, key));
+  }
+  for (const key of namesOf(binary)) {
+    if ((looked += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const wrong = configKeyErrors(key);
+    if (wrong.length > 0) errors.invalids(FieldPath.of('binaryData').key(key), key, wrong);
+    bytes += base64Length(textIn(binary, key));
+  }
+  if (bytes > DATA_BYTES_MAX) errors.tooLong(FieldPath.of('[]'), DATA_BYTES_MAX);
+}
 
 /** An object that was made immutable stays so and keeps its data. */
 export function checkImmutableData(

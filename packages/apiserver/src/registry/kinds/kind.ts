@@ -5,6 +5,7 @@
  */
 
 import type { GroupVersion, KubeObject, ObjectMeta } from '../../api/meta.ts';
+import type { Pace, Sliced } from '../../api/sliced.ts';
 import type { FieldError } from '../../api/status.ts';
 import { enabledPodSpec } from '../../validation/disabled-fields.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
@@ -41,6 +42,8 @@ export interface KindChecks {
   readonly metadataLast?: true;
   /** Holds for every object of the kind, on create and on update. @param old what is updated, undefined on create */
   check(errors: FieldErrors, object: KubeObject, old?: KubeObject): void;
+  /** The same as check(), where an object may have many parts: asked in its place. */
+  readonly checkInSlices?: (errors: FieldErrors, object: KubeObject, pace: Pace) => Sliced<void>;
   /** Holds on create alone. */
   checkCreate?(errors: FieldErrors, object: KubeObject): void;
   /** What an update may not change, told before anything else of it. */
@@ -121,8 +124,24 @@ export function strategyOf(kind: KindChecks): Strategy {
         kind.checkUpdate?.(errors, object, old);
       });
     },
+    ...(kind.checkInSlices === undefined ? {} : { validateInSlices: inSlices(kind, kind.checkInSlices) }),
     warningsOnCreate: (object) => kind.warnings?.(object, undefined) ?? [],
     warningsOnUpdate: (object, old) => kind.warnings?.(object, old) ?? [],
+  };
+}
+
+/** As validate() and validateUpdate(). */
+function inSlices(
+  kind: KindChecks,
+  check: NonNullable<KindChecks['checkInSlices']>,
+): NonNullable<Strategy['validateInSlices']> {
+  return function* (object, old, _context, pace) {
+    const errors = new FieldErrors();
+    if (old !== undefined) kind.checkKept?.(errors, object, old);
+    yield* check(errors, object, pace);
+    if (old === undefined) kind.checkCreate?.(errors, object);
+    else kind.checkUpdate?.(errors, object, old);
+    return errors.list;
   };
 }
 
