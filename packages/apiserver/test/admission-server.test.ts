@@ -368,4 +368,45 @@ describe('webhooks', () => {
     const deployment = await small.ask('GET', `${path}/d`);
     expect(member(deployment.json, 'spec', 'replicas')).toBe(5);
   });
+
+  test('options are those of the operation, named as the client named them', async () => {
+    const seen: unknown[] = [];
+    const url = await serve({
+      see: ({ operation, name, options }) => {
+        seen.push([operation, name, options]);
+        return { allowed: true };
+      },
+    });
+    await configure('Validating', `${url}/see`);
+    const path = `${NS}/configmaps`;
+    await post(path, map('a'));
+    await small.ask('PATCH', `${path}/a?fieldManager=m&fieldValidation=Strict`, { data: { x: 'y' } });
+    await small.ask('PATCH', `${path}/b?fieldManager=m&force=true`, map('b'), {
+      'content-type': 'application/apply-patch+yaml',
+    });
+    await small.ask('DELETE', `${path}/b?propagationPolicy=Background`);
+    await small.ask('DELETE', `${path}?fieldSelector=metadata.name%3Da`);
+    const options = (kind: string, more: object = {}): object => ({
+      kind,
+      apiVersion: 'meta.k8s.io/v1',
+      ...more,
+    });
+    expect(seen).toEqual([
+      ['CREATE', 'a', options('CreateOptions')],
+      ['UPDATE', 'a', options('UpdateOptions', { fieldManager: 'm', fieldValidation: 'Strict' })],
+      ['CREATE', 'b', options('CreateOptions', { fieldManager: 'm' })],
+      ['DELETE', 'b', options('DeleteOptions', { propagationPolicy: 'Background' })],
+      ['DELETE', undefined, options('DeleteOptions')],
+    ]);
+  });
+
+  test('a binding names its pod', async () => {
+    await post(`${NS}/pods`, pod('p'));
+    const target = { kind: 'Node', name: 'n' };
+    const nameless = await post(`${NS}/pods/p/binding`, { apiVersion: 'v1', kind: 'Binding', target });
+    expect([nameless.code, nameless.json['message']]).toEqual([
+      400,
+      'name in URL does not match name in Binding object',
+    ]);
+  });
 });

@@ -63,6 +63,7 @@ describe('AuthenticationConfiguration', () => {
           username: { claim: 'email', prefix: '' },
           groups: { claim: 'roles', prefix: 'r:' },
           uidClaim: 'oid',
+          expressions: { extra: [], claimRules: [], userRules: [] },
         },
       ],
       anonymous: { enabled: true, paths: ['/livez'] },
@@ -119,14 +120,34 @@ describe('AuthenticationConfiguration', () => {
       'jwt[0].claimMappings.username.prefix: Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing',
     ],
     [
-      'a prefix of nothing',
-      [mappings({ groups: { prefix: 'x' } })],
-      'jwt[0].claimMappings.groups.claim: Required value: non-empty claim name is required when prefix is set',
+      'a prefix of an expression',
+      [mappings({ username: { expression: 'claims.sub', prefix: 'x' } })],
+      'jwt[0].claimMappings.username.prefix: Invalid value: "x": may not be specified when expression is set',
     ],
     [
-      'an expression',
-      [mappings({ username: { expression: 'claims.sub' } })],
-      'jwt[0].claimMappings.username.expression: Forbidden: expressions in CEL are not evaluated by this server',
+      'an expression that is none',
+      [mappings({ username: { expression: 'claim.sub' } })],
+      "jwt[0].claimMappings.username.expression: Invalid value: \"claim.sub\": compilation failed: ERROR: <input>:1:1: undeclared reference to 'claim' (in container '')\n | claim.sub\n | ^",
+    ],
+    [
+      'an address that nobody verified',
+      [mappings({ username: { expression: "has(claims.email) ? claims.?email.orValue('') : ''" } })],
+      `jwt[0].claimMappings.username.expression: Invalid value: "has(claims.email) ? claims.?email.orValue('') : ''": claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression`,
+    ],
+    [
+      'a rule that says no yes or no',
+      [{ ...GOOD, claimValidationRules: [{ expression: "'x'" }] }],
+      `jwt[0].claimValidationRules[0].expression: Invalid value: "'x'": must evaluate to bool`,
+    ],
+    [
+      'a rule twice',
+      [{ ...GOOD, userValidationRules: [{ expression: 'true' }, { expression: 'true' }] }],
+      'jwt[0].userValidationRules[1].expression: Duplicate value: "true"',
+    ],
+    [
+      'a key of Kubernetes',
+      [mappings({ extra: [{ key: 'x.k8s.io/a', valueExpression: "'b'" }] })],
+      'jwt[0].claimMappings.extra[0].key: Invalid value: "x.k8s.io/a": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use',
     ],
     [
       'a rule of nothing',
@@ -177,4 +198,63 @@ test('tokens of an issuer become users as it says', async () => {
   });
   await expect(tokens.authenticateToken(sign({ tenant: 'blue' }))).rejects.toThrow('required claim tenant');
   await expect(tokens.authenticateToken(sign({ oid: undefined }))).rejects.toThrow('claim not present');
+});
+
+test('tokens of an issuer become users as its expressions say', async () => {
+  const { publicKey, privateKey } = newKeys();
+  const key = { id: keyIdOf(publicKey), key: publicKey };
+  const { jwt } = readAuthenticationConfig(
+    config([
+      {
+        issuer: GOOD.issuer,
+        claimMappings: {
+          username: { expression: "'ext:' + claims.sub" },
+          groups: { expression: "has(claims.roles) ? claims.roles.split(',') : []" },
+          uid: { expression: 'string(claims.number)' },
+          extra: [
+            { key: 'example.org/tenant', valueExpression: 'claims.tenant' },
+            { key: 'example.org/none', valueExpression: "''" },
+          ],
+        },
+        claimValidationRules: [{ expression: "claims.hd == 'example.com'", message: 'not of ours' }],
+        userValidationRules: [
+          { expression: "!user.username.startsWith('ext:system:')", message: 'no system users' },
+        ],
+      },
+    ]),
+    [],
+  );
+  const tokens = jwtTokens(
+    jwt[0],
+    () => Promise.resolve([key]),
+    () => 1_000_000,
+  );
+  const claims = { iss: ISSUER, aud: ['cluster'], exp: 2_000, sub: 'jane', hd: 'example.com', number: 7.5 };
+  const sign = (more: object): string => signJwt({ ...claims, ...more }, privateKey, key.id);
+  const found = await tokens.authenticateToken(sign({ roles: 'a,,b', tenant: ['x', 'y'], jti: '9' }));
+  expect(found?.user).toEqual({
+    name: 'ext:jane',
+    uid: '7.5',
+    groups: ['a', 'b'],
+    extra: {
+      'authentication.kubernetes.io/credential-id': ['JTI=9'],
+      'example.org/tenant': ['x', 'y'],
+    },
+  });
+  await expect(tokens.authenticateToken(sign({ tenant: 'x', hd: 'else' }))).rejects.toThrow(
+    "oidc: error evaluating claim validation expression: validation expression 'claims.hd == 'example.com'' failed: not of ours",
+  );
+  await expect(tokens.authenticateToken(sign({ tenant: 'x', sub: 'system:x' }))).rejects.toThrow(
+    'failed: no system users',
+  );
+  await expect(tokens.authenticateToken(sign({}))).rejects.toThrow(
+    "expression 'claims.tenant' resulted in error: no such key: tenant",
+  );
+  await expect(tokens.authenticateToken(sign({ tenant: 5 }))).rejects.toThrow(
+    'oidc: error evaluating extra claim expression: claims.tenant: expression must return a string or a list of strings',
+  );
+  // A provider's keys have names: one that none has signed nothing.
+  await expect(
+    tokens.authenticateToken(signJwt({ ...claims, tenant: 'x' }, privateKey, 'another')),
+  ).rejects.toThrow('failed to verify id token signature');
 });

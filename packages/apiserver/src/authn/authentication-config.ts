@@ -1,7 +1,7 @@
 /**
  * AuthenticationConfiguration (`--authentication-config`): the issuers of tokens that are trusted, what of a token
  * becomes the user, and where nobody is let in by name. Reads what a file said, checked as the original checks it.
- * Mappings and rules in CEL are refused: nothing here could evaluate them.
+ * Mappings and rules in CEL are compiled here (claim-expressions.ts).
  *
  * Modelled on apiserver's apis/apiserver AuthenticationConfiguration and its validation, texts included.
  */
@@ -12,7 +12,15 @@ import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { flag, has, part, parts, text, textOf, texts } from '../validation/value.ts';
+import { checkDomainPath } from '../validation/names.ts';
 import type { AnonymousPolicy } from './authenticator.ts';
+import {
+  ClaimCompiler,
+  readsClaim,
+  type ClaimExpressions,
+  type Expression,
+  type Rule,
+} from './claim-expressions.ts';
 import { OidcTokens } from './oidc.ts';
 import type { VerificationKey } from './jwt.ts';
 
@@ -31,6 +39,7 @@ export interface JwtIssuer {
   readonly username: { readonly claim: string; readonly prefix: string };
   readonly groups: { readonly claim: string; readonly prefix: string } | undefined;
   readonly uidClaim: string | undefined;
+  readonly expressions: ClaimExpressions;
 }
 
 export interface AuthenticationConfig {
@@ -55,7 +64,10 @@ const BOTH = "claim and expression can't both be set";
 const NEITHER = 'claim or expression is required';
 const NO_PREFIX =
   'prefix is required when claim is set. It can be set to an empty string to disable prefixing';
-const NO_CEL = 'expressions in CEL are not evaluated by this server';
+const WITH_EXPRESSION = 'may not be specified when expression is set';
+const VERIFY_EMAIL =
+  'claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression';
+const RESERVED = 'k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use';
 
 /**
  * @param value the file's content, read as YAML
@@ -74,7 +86,10 @@ export function readAuthenticationConfig(value: Json, ownIssuers: readonly strin
   const list = parts(value, 'jwt');
   if (list.length > ISSUERS_MAX) errors.tooMany(at, list.length, ISSUERS_MAX);
   const seen = new Set<string>();
-  const jwt = list.map((one, index) => issuerOf(errors, at.index(index), one, ownIssuers, seen));
+  let compiler: ClaimCompiler | undefined;
+  const issuer = (one: JsonObject, index: number): JwtIssuer =>
+    issuerOf(errors, at.index(index), one, ownIssuers, seen, () => (compiler ??= new ClaimCompiler()));
+  const jwt = list.map(issuer);
   const anonymous = anonymousOf(errors, value);
   if (errors.size > 0) {
     const wrong = errors.list.map(({ field, body }) => `${field}: ${body}`);
@@ -89,11 +104,12 @@ export function jwtTokens(
   keys: (refresh: boolean) => Promise<readonly VerificationKey[]>,
   nowMs: () => number,
 ): OidcTokens {
-  const { url, audiences, requiredClaims, username, groups, uidClaim } = issuer;
+  const { url, audiences, requiredClaims, username, groups, uidClaim, expressions } = issuer;
   return new OidcTokens({
     issuer: url,
     audiences,
     requiredClaims,
+    expressions,
     usernameClaim: username.claim,
     usernamePrefix: username.prefix,
     ...(groups === undefined ? {} : { groupsClaim: groups.claim, groupsPrefix: groups.prefix }),
@@ -110,6 +126,7 @@ function issuerOf(
   jwt: JsonObject,
   ownIssuers: readonly string[],
   seen: Set<string>,
+  compiler: () => ClaimCompiler,
 ): JwtIssuer {
   const issuer = part(jwt, 'issuer');
   const at = path.child('issuer');
@@ -135,25 +152,41 @@ function issuerOf(
   checkCertificate(errors, at.child('certificateAuthority'), certificateAuthority);
   const claimMappings = part(jwt, 'claimMappings');
   const mappings = path.child('claimMappings');
-  const uid = part(claimMappings, 'uid');
-  if (text(uid, 'expression') !== '') errors.forbidden(mappings.child('uid', 'expression'), NO_CEL);
-  if (parts(claimMappings, 'extra').length > 0) errors.forbidden(mappings.child('extra'), NO_CEL);
-  if (parts(jwt, 'userValidationRules').length > 0) {
-    errors.forbidden(path.child('userValidationRules'), NO_CEL);
-  }
+  const within: Within = { errors, compiler };
+  const { requiredClaims, claimRules } = claimRulesOf(within, path.child('claimValidationRules'), jwt);
+  const username = mappingOf(within, mappings.child('username'), part(claimMappings, 'username'), true);
+  const groups = mappingOf(within, mappings.child('groups'), part(claimMappings, 'groups'), false);
+  const uid = uidOf(within, mappings.child('uid'), part(claimMappings, 'uid'));
+  const extra = extraOf(within, mappings.child('extra'), claimMappings);
+  const expressions: ClaimExpressions = {
+    ...(username.expression === undefined ? {} : { username: username.expression }),
+    ...(groups.expression === undefined ? {} : { groups: groups.expression }),
+    ...(uid.expression === undefined ? {} : { uid: uid.expression }),
+    extra,
+    claimRules,
+    userRules: userRulesOf(within, path.child('userValidationRules'), jwt),
+  };
+  checkEmail(errors, mappings.child('username', 'expression'), expressions);
   return {
     url,
     discoveryUrl: discoveryUrl === '' ? undefined : discoveryUrl,
     certificateAuthority: certificateAuthority === '' ? undefined : certificateAuthority,
     audiences: audiencesOf(errors, at, issuer),
-    requiredClaims: requiredClaimsOf(errors, path.child('claimValidationRules'), jwt),
-    username: mappingOf(errors, mappings.child('username'), part(claimMappings, 'username'), true) ?? {
-      claim: '',
-      prefix: '',
-    },
-    groups: mappingOf(errors, mappings.child('groups'), part(claimMappings, 'groups'), false),
-    uidClaim: textOf(uid, 'claim'),
+    requiredClaims,
+    username: username.claim ?? { claim: '', prefix: '' },
+    groups: groups.claim,
+    uidClaim: uid.claim,
+    expressions,
   };
+}
+
+/** Who takes a name from an unverified address lets anybody be anybody. */
+function checkEmail(errors: FieldErrors, path: FieldPath, expressions: ClaimExpressions): void {
+  const { username, extra, claimRules } = expressions;
+  if (username === undefined || !readsClaim(username, 'email')) return;
+  const all = [username, ...extra.map(([, expression]) => expression), ...claimRules];
+  if (all.some((one) => readsClaim(one, 'email_verified'))) return;
+  errors.invalid(path, username.source, VERIFY_EMAIL);
 }
 
 function checkUrl(errors: FieldErrors, path: FieldPath, url: string, required: boolean): void {
@@ -202,53 +235,142 @@ function audiencesOf(errors: FieldErrors, path: FieldPath, issuer: JsonObject): 
   return audiences;
 }
 
-function requiredClaimsOf(
-  errors: FieldErrors,
+/** Where errors go, and what compiles; made when the first expression comes. */
+interface Within {
+  readonly errors: FieldErrors;
+  readonly compiler: () => ClaimCompiler;
+}
+
+function claimRulesOf(
+  { errors, compiler }: Within,
   path: FieldPath,
   jwt: JsonObject,
-): Readonly<Record<string, string>> {
+): { readonly requiredClaims: Readonly<Record<string, string>>; readonly claimRules: readonly Rule[] } {
   const required = new Map<string, string>();
+  const claimRules: Rule[] = [];
+  const seen = new Set<string>();
   for (const [index, rule] of parts(jwt, 'claimValidationRules').entries()) {
     const at = path.index(index);
     const claim = text(rule, 'claim');
-    const expression = text(rule, 'expression');
-    if (claim !== '' && expression !== '') errors.invalid(at, claim, BOTH);
-    else if (claim === '' && expression === '') errors.required(at, NEITHER);
-    else if (expression !== '') errors.forbidden(at.child('expression'), NO_CEL);
-    else {
-      const message = text(rule, 'message');
-      if (message !== '')
-        errors.invalid(at.child('message'), message, "message can't be set when claim is set");
+    const source = text(rule, 'expression');
+    const message = text(rule, 'message');
+    if (claim !== '' && source !== '') errors.invalid(at, claim, BOTH);
+    else if (claim === '' && source === '') errors.required(at, NEITHER);
+    else if (claim !== '') {
+      if (message !== '') {
+        errors.invalid(at.child('message'), message, 'may not be specified when claim is set');
+      }
       if (required.has(claim)) errors.duplicate(at.child('claim'), claim);
       required.set(claim, text(rule, 'requiredValue'));
+    } else {
+      const value = text(rule, 'requiredValue');
+      if (value !== '') errors.invalid(at.child('requiredValue'), value, WITH_EXPRESSION);
+      const where = at.child('expression');
+      if (seen.has(source)) errors.duplicate(where, source);
+      else {
+        const found = expressionOf(errors, where, source, compiler().claimRule(source));
+        if (found !== undefined) claimRules.push({ ...found, message });
+      }
+      seen.add(source);
     }
   }
-  return Object.fromEntries(required);
+  return { requiredClaims: Object.fromEntries(required), claimRules };
 }
 
-/** A claim with its prefix; undefined where there is none and none is needed. */
-function mappingOf(
+function userRulesOf({ errors, compiler }: Within, path: FieldPath, jwt: JsonObject): readonly Rule[] {
+  const rules: Rule[] = [];
+  const seen = new Set<string>();
+  for (const [index, rule] of parts(jwt, 'userValidationRules').entries()) {
+    const at = path.index(index).child('expression');
+    const source = text(rule, 'expression');
+    if (source === '') errors.required(at);
+    else if (seen.has(source)) errors.duplicate(at, source);
+    else {
+      const found = expressionOf(errors, at, source, compiler().userRule(source));
+      if (found !== undefined) rules.push({ ...found, message: text(rule, 'message') });
+    }
+    seen.add(source);
+  }
+  return rules;
+}
+
+function expressionOf(
   errors: FieldErrors,
+  path: FieldPath,
+  source: string,
+  found: Expression | string,
+): Expression | undefined {
+  if (typeof found !== 'string') return found;
+  errors.invalid(path, source, found);
+  return undefined;
+}
+
+interface Mapping {
+  readonly claim?: { readonly claim: string; readonly prefix: string };
+  readonly expression?: Expression;
+}
+
+/** A claim with its prefix, or an expression; neither where there is none and none is needed. */
+function mappingOf(
+  { errors, compiler }: Within,
   path: FieldPath,
   mapping: JsonObject,
   required: boolean,
-): { readonly claim: string; readonly prefix: string } | undefined {
+): Mapping {
   const claim = text(mapping, 'claim');
-  const expression = text(mapping, 'expression');
+  const source = text(mapping, 'expression');
   const prefix = textOf(mapping, 'prefix');
-  if (claim !== '' && expression !== '') errors.invalid(path, '', BOTH);
-  else if (expression !== '') {
-    if (prefix !== undefined) {
-      errors.invalid(path.child('prefix'), prefix, "prefix can't be set when expression is set");
-    }
-    errors.forbidden(path.child('expression'), NO_CEL);
+  if (claim !== '' && source !== '') errors.invalid(path, '', BOTH);
+  else if (source !== '') {
+    if (prefix !== undefined) errors.invalid(path.child('prefix'), prefix, WITH_EXPRESSION);
+    const expression = expressionOf(errors, path.child('expression'), source, compiler().mapping(source));
+    return expression === undefined ? {} : { expression };
   } else if (claim === '') {
     if (required) errors.required(path, NEITHER);
-    else if (prefix !== undefined && prefix !== '') {
-      errors.required(path.child('claim'), 'non-empty claim name is required when prefix is set');
-    }
   } else if (prefix === undefined) errors.required(path.child('prefix'), NO_PREFIX);
-  return claim === '' ? undefined : { claim, prefix: prefix ?? '' };
+  return claim === '' ? {} : { claim: { claim, prefix: prefix ?? '' } };
+}
+
+function uidOf(
+  { errors, compiler }: Within,
+  path: FieldPath,
+  uid: JsonObject,
+): { readonly claim: string | undefined; readonly expression?: Expression } {
+  const claim = textOf(uid, 'claim');
+  const source = text(uid, 'expression');
+  if (source === '') return { claim };
+  if (claim !== undefined && claim !== '') {
+    errors.invalid(path, '', BOTH);
+    return { claim };
+  }
+  const expression = expressionOf(errors, path.child('expression'), source, compiler().mapping(source));
+  return { claim: undefined, ...(expression === undefined ? {} : { expression }) };
+}
+
+function extraOf(
+  { errors, compiler }: Within,
+  path: FieldPath,
+  claimMappings: JsonObject,
+): ClaimExpressions['extra'] {
+  const extra: [string, Expression][] = [];
+  const seen = new Set<string>();
+  for (const [index, mapping] of parts(claimMappings, 'extra').entries()) {
+    const at = path.index(index);
+    const key = text(mapping, 'key');
+    const source = text(mapping, 'valueExpression');
+    checkDomainPath(errors, at.child('key'), key);
+    if (key !== key.toLowerCase()) errors.invalid(at.child('key'), key, 'must be lowercase');
+    if (/^([^/]*\.)?(kubernetes|k8s)\.io\//.test(key)) errors.invalid(at.child('key'), key, RESERVED);
+    if (seen.has(key)) errors.duplicate(at.child('key'), key);
+    else if (source === '') errors.required(at.child('valueExpression'));
+    else {
+      const where = at.child('valueExpression');
+      const found = expressionOf(errors, where, source, compiler().mapping(source));
+      if (found !== undefined) extra.push([key, found]);
+    }
+    seen.add(key);
+  }
+  return extra;
 }
 
 function anonymousOf(errors: FieldErrors, value: JsonObject): AnonymousPolicy | undefined {

@@ -81,15 +81,18 @@ function jsonObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefine
 /**
  * Whether one of the keys signed the token. A token that names a key is tried with the keys of that name, and
  * with all when none has it.
+ *
+ * @param namedAlone a name that no key has is a refusal: a provider's keys have names
  */
-export function verifyJwt(jwt: UnverifiedJwt, keys: readonly VerificationKey[]): boolean {
+export function verifyJwt(jwt: UnverifiedJwt, keys: readonly VerificationKey[], namedAlone = false): boolean {
   const algorithm = Object.hasOwn(ALGORITHMS, textOf(jwt.header.alg))
     ? ALGORITHMS[textOf(jwt.header.alg)]
     : undefined;
   if (algorithm === undefined || jwt.header.crit !== undefined) return false;
   const id = textOf(jwt.header.kid);
   const named = id === '' ? [] : keys.filter((one) => one.id === id);
-  for (const { key } of named.length > 0 ? named : keys) {
+  const tried = named.length > 0 || (namedAlone && id !== '') ? named : keys;
+  for (const { key } of tried) {
     if (fits(algorithm, key) && signatureHolds(algorithm, key, jwt)) return true;
   }
   return false;

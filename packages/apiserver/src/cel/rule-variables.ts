@@ -13,6 +13,7 @@ import { type BaseEnvironment, type Environment, type EnvironmentParts } from '.
 import { AUTHORIZER_TYPES, PendingDecision } from './library-authorizer.ts';
 import { type Outcome } from './program.ts';
 import {
+  ANY,
   BOOL,
   DYN,
   INT,
@@ -52,6 +53,14 @@ const TEXTS = list(TEXT);
 const KIND = object('GroupVersionKind', { group: TEXT, version: TEXT, kind: TEXT });
 const RESOURCE = object('GroupVersionResource', { group: TEXT, version: TEXT, resource: TEXT });
 
+/** Who asks. */
+export const USER_INFO: Declaration = object('UserInfo', {
+  username: TEXT,
+  uid: TEXT,
+  groups: TEXTS,
+  extra: map(TEXTS),
+});
+
 /** AdmissionRequest without its objects, which are variables of their own. */
 export const ADMISSION_REQUEST: Declaration = object('AdmissionRequest', {
   kind: KIND,
@@ -63,7 +72,7 @@ export const ADMISSION_REQUEST: Declaration = object('AdmissionRequest', {
   name: TEXT,
   namespace: TEXT,
   operation: TEXT,
-  userInfo: object('UserInfo', { username: TEXT, uid: TEXT, groups: TEXTS, extra: map(TEXTS) }),
+  userInfo: USER_INFO,
   dryRun: FLAG,
   options: ANYTHING,
 });
@@ -181,6 +190,16 @@ export function admissionEnvironment(
 /** Of an authorization webhook's match conditions. */
 export function authorizationEnvironment(base: BaseEnvironment): Environment {
   return base.extend({ request: SUBJECT_ACCESS_REVIEW.type }, structsOf(SUBJECT_ACCESS_REVIEW));
+}
+
+/** Of expressions over the claims of a token. */
+export function claimsEnvironment(base: BaseEnvironment): Environment {
+  return base.extend({ claims: mapOf(STRING, ANY) }, structsOf(USER_INFO));
+}
+
+/** Of expressions over the user whom a token makes. */
+export function userEnvironment(base: BaseEnvironment): Environment {
+  return base.extend({ user: USER_INFO.type }, structsOf(USER_INFO));
 }
 
 /** How a variable of a policy is worked out; an error for one that cannot be evaluated at all. */

@@ -55,7 +55,7 @@ export async function create(scope: Scope): Promise<ApiResponse> {
   );
   const owned = tracking instanceof Promise ? await tracking : tracking;
   const { dryRun } = options;
-  const admissionOptions = optionsObject(options);
+  const admissionOptions = optionsObject(options, 'CREATE');
   const stored = await settled(() => parts.scheme.toStored(definition, owned));
   const ready = await settled(() => mutated(scope, 'CREATE', stored, undefined, admissionOptions, dryRun));
   const created = await settled(() =>

@@ -9,7 +9,7 @@ import { selectionOf } from '../registry/selection.ts';
 import { answer, formOf, prepareShown } from './answer.ts';
 import { ConvertedSelection } from './converted-selection.ts';
 import { listObject, metaOf } from './list.ts';
-import { deleteOptions, listOptions } from './options.ts';
+import { deleteOptions, deleteOptionsObject, listOptions } from './options.ts';
 import { callOf, validated, type Scope, namespaceOf } from './scope.ts';
 
 export async function deleteOne(scope: Scope): Promise<ApiResponse> {
@@ -69,7 +69,7 @@ async function readOptions({
   parts,
   request,
   served,
-}: Scope): Promise<{ readonly options: DeleteOptions; readonly object: KubeObject | undefined }> {
+}: Scope): Promise<{ readonly options: DeleteOptions; readonly object: KubeObject }> {
   const schema = parts.scheme.types.struct('meta.v1.DeleteOptions');
   // DeleteOptions belongs to every group and version; clients say v1, the group's own, or meta.k8s.io's.
   const kinds: GroupVersionKind[] = [
@@ -87,7 +87,8 @@ async function readOptions({
       })
     : undefined;
   if (object !== undefined) request.context.audit?.requestObject(asJson(object));
-  return { options: deleteOptions(request, object), object };
+  const options = deleteOptions(request, object);
+  return { options, object: object ?? deleteOptionsObject(options) };
 }
 
 /** A DELETE mostly has none; its length says so. */

@@ -129,6 +129,8 @@ export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldManager: string;
   readonly fieldValidation: 'Ignore' | 'Warn' | 'Strict';
+  /** Whether the client named it. */
+  readonly fieldValidationGiven: boolean;
   /** Only of an apply. */
   readonly force: boolean;
 }
@@ -164,21 +166,26 @@ export function writeOptions(query: URLSearchParams, kind: WriteKind, apply = fa
     dryRun: dryRun.length > 0,
     fieldManager,
     fieldValidation: validation === '' ? 'Warn' : validation,
+    fieldValidationGiven: validation !== '',
     force: isTrue(force),
   };
 }
 
-/** The options as admission sees them. */
-export function optionsObject(options: WriteOptions): KubeObject {
+/** The options as admission sees them: of a creation or an update, whatever the request was. */
+export function optionsObject(options: WriteOptions, operation: 'CREATE' | 'UPDATE'): KubeObject {
   return {
-    kind: options.kind,
+    kind: operation === 'CREATE' ? 'CreateOptions' : 'UpdateOptions',
     apiVersion: 'meta.k8s.io/v1',
     metadata: {},
     ...(options.dryRun ? { dryRun: ['All'] } : {}),
-    ...(options.force ? { force: true } : {}),
     ...(options.fieldManager === '' ? {} : { fieldManager: options.fieldManager }),
-    fieldValidation: options.fieldValidation,
+    ...(options.fieldValidationGiven ? { fieldValidation: options.fieldValidation } : {}),
   };
+}
+
+/** The options of a deletion as admission sees them, also where no body said them. */
+export function deleteOptionsObject(options: DeleteOptions): KubeObject {
+  return { kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', metadata: {}, ...options };
 }
 
 /**

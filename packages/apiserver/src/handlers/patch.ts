@@ -31,7 +31,7 @@ import { settled } from '../registry/conversions.ts';
 import type { Written } from '../registry/store-parts.ts';
 import { answerMade, formOf } from './answer.ts';
 import { BODY_BYTES_MAX } from './body.ts';
-import { optionsObject, writeOptions, type WriteOptions } from './options.ts';
+import { writeOptions, type WriteOptions } from './options.ts';
 import type { PatchKind } from './patchers.ts';
 import {
   callOf,
@@ -102,7 +102,7 @@ async function write(
   const { name } = request.info;
   const namespace = namespaceOf(scope);
   const { dryRun } = options;
-  const { ready, validations } = updateAdmission(scope, optionsObject(options), dryRun);
+  const { ready, validations } = updateAdmission(scope, options);
   const strategy = subresource?.backing.kind === 'update' ? subresource.backing.strategy : undefined;
   /** Whether the patch itself says which version it is meant for: then a conflict is the client's. */
   let versioned = false;

@@ -196,7 +196,7 @@ async function createCall(scope: Scope): Promise<{ readonly call: ResourceCall }
   const body = await readBody(scope, slicesOf(scope));
   if (body === undefined) throw bodyMissing(kindOf(scope));
   const { dryRun } = options;
-  const seen = optionsObject(options);
+  const seen = optionsObject(options, 'CREATE');
   const sent = inNamespace(body.object, namespaceOf(scope));
   const object = await mutated(scope, 'CREATE', sent, undefined, seen, dryRun);
   await validated(scope, 'CREATE', object, undefined, seen, dryRun);

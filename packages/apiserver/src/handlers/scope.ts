@@ -28,6 +28,7 @@ import { versionOf, type SubresourceDefinition } from '../registry/resource.ts';
 import type { Scheme, Served } from '../registry/scheme.ts';
 import type { StoreCall, Validations } from '../registry/store-parts.ts';
 import type { FieldPathNames, StrategyContext } from '../registry/strategy.ts';
+import { optionsObject, type WriteOptions } from './options.ts';
 import type { Patchers } from './patchers.ts';
 import type { Wire } from './wire.ts';
 
@@ -159,7 +160,9 @@ export function attributesOf(
 ): AdmissionAttributes {
   const { request, served, parts } = scope;
   const { context, info } = request;
-  const name = info.name === '' ? (object?.metadata.name ?? '') : info.name;
+  // A selector of one name makes a collection no object.
+  const told = info.verb === 'deletecollection' ? '' : info.name;
+  const name = told === '' ? (object?.metadata.name ?? '') : told;
   // A namespace lies in itself, also when it is made.
   const isNamespace = info.group === '' && info.resource === 'namespaces';
   return {
@@ -317,19 +320,22 @@ export interface UpdateAdmission {
   readonly validations: Validations;
 }
 
-export function updateAdmission(scope: Scope, options: KubeObject, dryRun: boolean): UpdateAdmission {
+export function updateAdmission(scope: Scope, options: WriteOptions): UpdateAdmission {
+  const { dryRun } = options;
   return {
     async ready(existing, next) {
       const operation = existing === undefined ? 'CREATE' : 'UPDATE';
-      const object = await mutated(scope, operation, next, existing, options, dryRun);
+      const seen = optionsObject(options, operation);
+      const object = await mutated(scope, operation, next, existing, seen, dryRun);
       return existing === undefined ? object : asObject(withoutNewTimes(asJson(existing), asJson(object)));
     },
     validations: {
       async create(value) {
         await scope.parts.mayCreate?.(scope.request);
-        await validated(scope, 'CREATE', value, undefined, options, dryRun);
+        await validated(scope, 'CREATE', value, undefined, optionsObject(options, 'CREATE'), dryRun);
       },
-      update: (value, old) => validated(scope, 'UPDATE', value, old, options, dryRun),
+      update: (value, old) =>
+        validated(scope, 'UPDATE', value, old, optionsObject(options, 'UPDATE'), dryRun),
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Slices } from '../api/sliced.ts';
 import { settled } from '../registry/conversions.ts';
 import { answerMade, formOf } from './answer.ts';
 import { readBody } from './body.ts';
-import { optionsObject, writeOptions } from './options.ts';
+import { writeOptions } from './options.ts';
 import {
   bodyMissing,
   callOf,
@@ -42,7 +42,7 @@ export async function update(scope: Scope): Promise<ApiResponse> {
     reset: body.reset,
   };
   const { dryRun } = options;
-  const { ready, validations } = updateAdmission(scope, optionsObject(options), dryRun);
+  const { ready, validations } = updateAdmission(scope, options);
   const updated = async (existing: KubeObject | undefined, long?: Slices): Promise<KubeObject> => {
     const live = shownOf(scope, existing);
     const tracking = trackedInSlices(scope, live, body.object, options.fieldManager, fields, long);

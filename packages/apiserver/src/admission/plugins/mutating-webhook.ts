@@ -151,12 +151,12 @@ async function ask(
 /** @throws CallFailed a patch that cannot be read */
 function operationsOf(name: string, { patch, patchType }: Review): readonly Json[] {
   if (patch === undefined) return [];
-  if (patchType !== 'JSONPatch') {
-    throw new CallFailed(name, `unsupported patch type ${JSON.stringify(patchType)}`, 400);
-  }
   try {
     const operations = readJson(patch.toString('utf8'));
-    if (Array.isArray(operations)) return operations;
+    if (Array.isArray(operations)) {
+      if (patchType === 'JSONPatch') return operations;
+      throw new CallFailed(name, `unsupported patch type ${JSON.stringify(patchType)}`, 400);
+    }
     throw new JsonSyntaxError('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;

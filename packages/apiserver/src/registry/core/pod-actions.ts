@@ -26,7 +26,9 @@ const SUCCESS: KubeObject = { kind: 'Status', apiVersion: 'v1', metadata: {}, st
 export async function bind(call: ResourceCall): Promise<KubeObject> {
   const { body } = call;
   if (body === undefined) throw badRequest('a Binding is required');
-  const name = call.name === '' ? (body.metadata.name ?? '') : call.name;
+  const own = body.metadata.name ?? '';
+  const name = call.name === '' ? own : call.name;
+  if (own !== name) throw badRequest('name in URL does not match name in Binding object');
   const target = part(body, 'target');
   const node = text(target, 'name');
   if (text(target, 'kind') !== '' && text(target, 'kind') !== 'Node')
