@@ -193,7 +193,7 @@ export function declareSchema(
   switch (whole['type']) {
     case 'array': {
       if (!isJsonObject(whole['items'])) return undefined;
-      const element = declareSchema(whole['items'], `${name}.@elem`, false);
+      const element = declareSchema(whole['items'], `${name}.@idx`, false);
       if (element === undefined) return undefined;
       const listType = whole['x-kubernetes-list-type'];
       const keys = listed(whole['x-kubernetes-list-map-keys']).filter((key) => typeof key === 'string');
@@ -260,7 +260,7 @@ export function declareType(
       return scalar(type, true, type.kind === 'string' || type.kind === 'bytes' ? STRING_MAX : 0, 1);
     }
     case 'list': {
-      const element = declareType(schema.element, `${name}.@elem`, inside);
+      const element = declareType(schema.element, `${name}.@idx`, inside);
       return {
         type: listOf(element.type),
         shape: { kind: 'list', element, listType: schema.listType, keys: schema.keys },
@@ -348,7 +348,8 @@ export function sizesOf(variables: Readonly<Record<string, Declaration>>): SizeO
       if (step === '@items') current = shape.kind === 'list' ? shape.element : undefined;
       else if (step === '@values') current = shape.kind === 'map' ? shape.value : undefined;
       else if (step === '@keys') return shape.kind === 'map' ? { min: 0, max: 0 } : undefined;
-      else current = shape.kind === 'object' ? fieldNamed(shape.fields, step)?.declaration : undefined;
+      // By the escaped name alone: what is written without is of no known size.
+      else current = shape.kind === 'object' ? shape.fields.get(step)?.declaration : undefined;
     }
     return current === undefined ? undefined : { min: 0, max: current.maxElements };
   };

@@ -210,20 +210,22 @@ class JsonStruct extends CelObject {
 
   override field(name: string): Result {
     const field = fieldNamed(this.fields, name);
-    if (field === undefined || !Object.hasOwn(this.object, field.name))
-      return new CelError(`no such key: ${name}`);
+    if (field === undefined || !this.isSet(field)) return new CelError(`no such key: ${name}`);
     return typedResult(this.object[field.name], field.declaration);
   }
 
   override has(name: string): boolean | CelError {
     const field = fieldNamed(this.fields, name);
-    return field !== undefined && Object.hasOwn(this.object, field.name);
+    return field !== undefined && this.isSet(field);
+  }
+
+  /** A member that is null is as good as none, be null allowed or not. */
+  private isSet({ name }: FieldDeclaration): boolean {
+    return Object.hasOwn(this.object, name) && this.object[name] !== null;
   }
 
   override names(): readonly string[] {
-    return [...this.fields]
-      .filter(([, { name }]) => Object.hasOwn(this.object, name))
-      .map(([escaped]) => escaped);
+    return [...this.fields].filter(([, field]) => this.isSet(field)).map(([escaped]) => escaped);
   }
 }
 
