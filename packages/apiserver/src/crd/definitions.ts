@@ -76,6 +76,7 @@ export function customResourceDefinitions(types: TypeTable, rules: Rules): Resou
 function checksOf(check: DefinitionCheck): KindChecks {
   return {
     generation: ['spec'],
+    allowUnconditionalUpdate: false,
     updateChecksAlone: true,
     prepareForCreate: (object) =>
       withStoredVersion(

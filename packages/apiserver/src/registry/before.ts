@@ -12,7 +12,7 @@ import type { Pace, Sliced } from '../api/sliced.ts';
 import { formatTime } from '../codec/times.ts';
 import { withMetadata } from './generation.ts';
 import { metadataErrors, metadataUpdateErrors, subdomainName } from './metadata.ts';
-import type { ResourceDefinition } from './resource.ts';
+import { internalGroup, type ResourceDefinition } from './resource.ts';
 import type { StrategyContext, SubresourceStrategy } from './strategy.ts';
 
 /** Of a generated name: no vowels, no digits that look like letters. */
@@ -69,7 +69,8 @@ function withoutSelfLink(object: KubeObject): KubeObject {
 
 /** The kind as messages of Invalid name it. */
 function kindOf(definition: ResourceDefinition): { readonly group: string; readonly kind: string } {
-  return { group: definition.group, kind: definition.kind };
+  // Events of either group are those of the core group inside.
+  return { group: internalGroup(definition), kind: definition.kind };
 }
 
 /**

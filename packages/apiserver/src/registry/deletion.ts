@@ -12,7 +12,7 @@ import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { withMetadata } from './generation.ts';
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from './metadata.ts';
-import type { ResourceDefinition } from './resource.ts';
+import { internalGroup, type ResourceDefinition } from './resource.ts';
 import type { PropagationPolicy, StrategyContext } from './strategy.ts';
 
 /** meta.k8s.io/v1 DeleteOptions. */
@@ -98,7 +98,7 @@ function checkPreconditions(
   options: DeleteOptions,
 ): void {
   const { preconditions } = options;
-  const resource = { group: definition.group, resource: definition.kind };
+  const resource = { group: internalGroup(definition), resource: definition.kind };
   if (preconditions?.uid !== undefined && preconditions.uid !== metadata.uid) {
     throw conflict(
       resource,

@@ -8,7 +8,7 @@ import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { GroupResource, GroupVersion, GroupVersionKind, KubeObject } from '../api/meta.ts';
 import type { RequestInfo } from '../api/request-info.ts';
-import type { Pace, Sliced } from '../api/sliced.ts';
+import type { Pace, Sliced, Slices } from '../api/sliced.ts';
 import type { TablePrinter } from '../printers/printer.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -269,8 +269,8 @@ export interface ResourceDefinition {
    * apiVersion alone.
    */
   convert?(object: KubeObject, to: GroupVersion): KubeObject;
-  /** Makes the calls that convert() will need of these objects, as few as it can. @throws ApiError */
-  prepareConversion?(objects: readonly KubeObject[], to: GroupVersion): Promise<void>;
+  /** Makes the calls that convert() will need of these objects, as few as it can, in these slices. @throws ApiError */
+  prepareConversion?(objects: readonly KubeObject[], to: GroupVersion, slices?: Slices): Promise<void>;
 }
 
 /** The version of this name, if the resource has it. */
@@ -280,4 +280,9 @@ export function versionOf(definition: ResourceDefinition, version: string): Vers
 
 export function listKindOf(definition: ResourceDefinition): string {
   return definition.listKind ?? `${definition.kind}List`;
+}
+
+/** The group a kind has inside, where that is not the one it is served in. */
+export function internalGroup({ group, backing }: ResourceDefinition): string {
+  return backing.kind === 'stored' && group === 'events.k8s.io' ? backing.version.group : group;
 }

@@ -205,6 +205,7 @@ export const validatingAdmissionPolicies = defineKind({
   resource: 'validatingadmissionpolicies',
   kind: 'ValidatingAdmissionPolicy',
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['spec'],
     check: () => undefined,
     checkCreate: (errors, object) => checkValidatingPolicy(errors, object),
@@ -291,6 +292,7 @@ export const mutatingAdmissionPolicies = defineKind({
   kind: 'MutatingAdmissionPolicy',
   written: asBeta('MutatingAdmissionPolicy'),
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['spec'],
     check: () => undefined,
     checkCreate: (errors, object) => checkMutatingPolicy(errors, object),
@@ -329,6 +331,7 @@ export const validatingAdmissionPolicyBindings = defineKind({
   resource: 'validatingadmissionpolicybindings',
   kind: 'ValidatingAdmissionPolicyBinding',
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['spec'],
     check(errors, object) {
       const spec = part(object, 'spec');
@@ -360,6 +363,7 @@ export const mutatingAdmissionPolicyBindings = defineKind({
   kind: 'MutatingAdmissionPolicyBinding',
   written: asBeta('MutatingAdmissionPolicyBinding'),
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['spec'],
     check: (errors, object) => {
       const spec = part(object, 'spec');

@@ -283,6 +283,7 @@ export const validatingWebhookConfigurations = defineKind({
   resource: 'validatingwebhookconfigurations',
   kind: 'ValidatingWebhookConfiguration',
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['webhooks'],
     check: () => undefined,
     checkCreate: (errors, object) => checkWebhooks(errors, object, false),
@@ -295,6 +296,7 @@ export const mutatingWebhookConfigurations = defineKind({
   resource: 'mutatingwebhookconfigurations',
   kind: 'MutatingWebhookConfiguration',
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['webhooks'],
     check: () => undefined,
     checkCreate: (errors, object) => checkWebhooks(errors, object, true),

@@ -214,6 +214,32 @@ test('a kubelet says its status while it registers its node; no other status com
   expect(withStatus.map(nameOf)).toEqual(['nodes']);
 });
 
+test('kinds whose updates must name the version they change', () => {
+  const conditional = STORED_KINDS.filter(({ strategy }) => strategy.allowUnconditionalUpdate === false);
+  expect(conditional.map(nameOf).toSorted()).toEqual([
+    'apiservices.apiregistration.k8s.io',
+    'clustertrustbundles.certificates.k8s.io',
+    'csidrivers.storage.k8s.io',
+    'csinodes.storage.k8s.io',
+    'csistoragecapacities.storage.k8s.io',
+    'leasecandidates.coordination.k8s.io',
+    'leases.coordination.k8s.io',
+    'mutatingadmissionpolicies.admissionregistration.k8s.io',
+    'mutatingadmissionpolicybindings.admissionregistration.k8s.io',
+    'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+    'podcertificaterequests.certificates.k8s.io',
+    'poddisruptionbudgets.policy',
+    'resourcepoolstatusrequests.resource.k8s.io',
+    'runtimeclasses.node.k8s.io',
+    'storageversionmigrations.storagemigration.k8s.io',
+    'storageversions.internal.apiserver.k8s.io',
+    'validatingadmissionpolicies.admissionregistration.k8s.io',
+    'validatingadmissionpolicybindings.admissionregistration.k8s.io',
+    'validatingwebhookconfigurations.admissionregistration.k8s.io',
+    'volumeattachments.storage.k8s.io',
+  ]);
+});
+
 /** Where errors are made: a call of a FieldErrors method, or of a check that is handed one. */
 const RULE =
   /\berrors\.(required|invalids?|notSupported|forbidden|duplicate|notFound|tooLong|tooMany|typeInvalid|refused)\(/;

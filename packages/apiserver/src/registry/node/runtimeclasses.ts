@@ -16,6 +16,7 @@ export const runtimeClasses = defineKind({
   kind: 'RuntimeClass',
   scope: 'Cluster',
   checks: {
+    allowUnconditionalUpdate: false,
     metadataLast: true,
     check(errors, object) {
       const handler = text(object, 'handler');

@@ -16,6 +16,7 @@ export const podDisruptionBudgets = defineKind({
   scope: 'Namespaced',
   shortNames: ['pdb'],
   checks: {
+    allowUnconditionalUpdate: false,
     generation: ['spec'],
     nameErrors: pathSegmentErrors,
     metadataLast: true,

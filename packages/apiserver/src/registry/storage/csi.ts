@@ -47,6 +47,7 @@ export const csiDrivers = defineKind({
   scope: 'Cluster',
   returnsDeletedObject: true,
   checks: {
+    allowUnconditionalUpdate: false,
     // Counted from the first change on; PreventPodSchedulingIfMissing is off (VolumeLimitScaling).
     generation: ['spec'],
     prepareForCreate: (object) =>
@@ -55,8 +56,10 @@ export const csiDrivers = defineKind({
       }),
     prepareForUpdate: (object, old) =>
       withField(object, 'spec', enabledFields(part(object, 'spec'), part(old, 'spec'), PREVENTS)),
-    warnings: (object) =>
-      has(part(object, 'spec'), 'tokenRequests') && !has(part(object, 'spec'), IN_SECRETS)
+    warnings: (object, old) =>
+      has(part(object, 'spec'), 'tokenRequests') &&
+      !has(part(object, 'spec'), IN_SECRETS) &&
+      (old === undefined || !same(part(old, 'spec')['tokenRequests'], part(object, 'spec')['tokenRequests']))
         ? [
             'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes',
           ]
@@ -132,6 +135,7 @@ export const csiNodes = defineKind({
   scope: 'Cluster',
   returnsDeletedObject: true,
   checks: {
+    allowUnconditionalUpdate: false,
     check(errors, object) {
       const names = new Set<string>();
       for (const [index, driver] of parts(part(object, 'spec'), 'drivers').entries()) {
@@ -182,6 +186,7 @@ export const csiStorageCapacities = defineKind({
   kind: 'CSIStorageCapacity',
   scope: 'Namespaced',
   checks: {
+    allowUnconditionalUpdate: false,
     check(errors, object) {
       checkLabelSelector(errors, FieldPath.of('nodeTopology'), partOf(object, 'nodeTopology'));
       checkDnsSubdomain(errors, FieldPath.of('storageClassName'), text(object, 'storageClassName'));
@@ -204,6 +209,7 @@ export const volumeAttachments = defineKind({
   scope: 'Cluster',
   returnsDeletedObject: true,
   checks: {
+    allowUnconditionalUpdate: false,
     check: checkVolumeAttachment,
     checkKept(errors, object, old) {
       if (!same(object['spec'], old['spec'])) {
