@@ -380,7 +380,11 @@ test('a port is shared by those who all ask for it', async () => {
   const second = await start({ sharing, port });
   expect(second.port).toBe(port);
   expect((await get(session(port), '/object')).status).toBe(201);
-  await expect(start({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  const at = `127.0.0.1:${port}`;
+  await expect(start({ port })).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+    message: `failed to create listener: failed to listen on ${at}: listen tcp ${at}: bind: address already in use`,
+  });
 });
 
 test('HTTP/1.1 on the same port, with a certificate that is accepted, one that is not, and none', async () => {

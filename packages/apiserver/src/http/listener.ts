@@ -164,16 +164,20 @@ export class Listener {
     this.http1 = this.makeHttp1();
     this.http2 = this.makeHttp2();
     this.port = tls === undefined ? this.makePlainPort() : this.makeTlsPort(tls);
-    this.port.on('error', (error) => this.logger.error('the port failed', { error }));
+    this.port.on('error', (error) => {
+      // Before that, who asked it to listen is told.
+      if (this.port.listening) this.logger.error('the port failed', { error });
+    });
   }
 
-  /** @returns the address, its port chosen where 0 was asked for */
+  /** @returns the address, its port chosen where 0 was asked for; @throws Error in Go's words, with Node's code */
   listen(port: number, host: string): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
-      this.port.once('error', reject);
+      const failed = (error: Error): void => reject(listenError(error, port, host));
+      this.port.once('error', failed);
       const reusePort = this.sharing?.port === true;
       this.port.listen({ port, host, backlog: 1_024, reusePort }, () => {
-        this.port.off('error', reject);
+        this.port.off('error', failed);
         const address = this.port.address();
         if (address === null || typeof address === 'string') reject(new Error('the port has no address'));
         else resolve(address);
@@ -438,4 +442,18 @@ function refuseHttp1(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
   );
+}
+
+const LISTEN_WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+};
+
+function listenError(cause: Error, port: number, host: string): Error {
+  const code = 'code' in cause ? String(cause.code) : '';
+  const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const words = Object.hasOwn(LISTEN_WORDS, code) ? `bind: ${LISTEN_WORDS[code]}` : cause.message;
+  const text = `failed to create listener: failed to listen on ${at}: listen tcp ${at}: ${words}`;
+  return Object.assign(new Error(text, { cause }), { code });
 }
