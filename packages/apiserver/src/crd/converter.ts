@@ -5,6 +5,7 @@
  */
 
 import type { KubeObject } from '../api/meta.ts';
+import type { Slices } from '../api/sliced.ts';
 
 export interface Converter {
   /** Whether it asks somebody. */
@@ -14,8 +15,8 @@ export interface Converter {
    * @throws ConversionNeeded when it has to be asked for first
    */
   convert(object: KubeObject, apiVersion: string): KubeObject;
-  /** Asks for many at once. @throws ApiError */
-  prepare?(objects: readonly KubeObject[], apiVersion: string): Promise<void>;
+  /** Asks for many at once. @param slices in which what it does itself is done @throws ApiError */
+  prepare?(objects: readonly KubeObject[], apiVersion: string, slices?: Slices): Promise<void>;
 }
 
 /** Strategy None. */

@@ -82,8 +82,8 @@ export class CustomResource {
       ...(this.converter.prepare === undefined
         ? {}
         : {
-            prepareConversion: async (objects, to) => {
-              await this.converter.prepare?.(objects, `${this.group}/${to.version}`);
+            prepareConversion: async (objects, to, slices) => {
+              await this.converter.prepare?.(objects, `${this.group}/${to.version}`, slices);
             },
           }),
     };

@@ -7,6 +7,7 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { parseApiVersion, type KubeObject } from '../api/meta.ts';
+import type { Slices } from '../api/sliced.ts';
 import { ApiError } from '../api/status.ts';
 import { readAnswer, targetOf } from '../admission/webhooks/call-webhook.ts';
 import type { WebhookContext } from '../admission/webhooks/webhook-context.ts';
@@ -22,10 +23,19 @@ import type { Converter } from './converter.ts';
 export type ConversionCalls = Pick<WebhookContext, 'caller' | 'uuid' | 'resolve'>;
 
 const TIMEOUT_SECONDS = 30;
-/** Objects of one call. */
+/** Objects of one call, and their JSON: an answer of about that length is read in one go. */
 const OBJECTS_MAX = 500;
+const LENGTH_MAX = 512 * 1024;
 /** Of answers that are remembered, as text. */
 const REMEMBERED_MAX = 16 * 1024 * 1024;
+
+/** How a review ends behind its objects, which are its last member. */
+const END = ']}}';
+
+interface Asked {
+  readonly object: KubeObject;
+  readonly key: string;
+}
 
 export class WebhookConverter implements Converter {
   readonly calls = true;
@@ -46,30 +56,43 @@ export class WebhookConverter implements Converter {
   }
 
   /** Asks for objects that are not of this version and were not asked for lately. @throws ApiError */
-  async prepare(objects: readonly KubeObject[], apiVersion: string): Promise<void> {
-    const asked = objects.filter(
-      (object) => object.apiVersion !== apiVersion && !this.answers.has(keyOf(object, apiVersion)),
-    );
+  async prepare(objects: readonly KubeObject[], apiVersion: string, slices?: Slices): Promise<void> {
+    const asked: Asked[] = [];
+    for (const object of objects) {
+      if (object.apiVersion === apiVersion) continue;
+      if (slices?.due() === true) await slices.turn();
+      const key = keyOf(object, apiVersion);
+      if (!this.answers.has(key)) asked.push({ object, key });
+    }
     if (asked.length === 0) return;
-    const kind = kindText(asked[0]);
+    const kind = kindText(asked[0].object);
     // Answers of this piece of work stay until the next one: they are needed right away.
     if (this.size > REMEMBERED_MAX) {
       this.answers.clear();
       this.size = 0;
     }
-    for (let at = 0; at < asked.length; at += OBJECTS_MAX) {
-      const some = asked.slice(at, at + OBJECTS_MAX);
-      const converted = await this.ask(some, apiVersion, kind);
-      for (const [index, object] of some.entries()) {
-        const key = keyOf(object, apiVersion);
+    for (let at = 0; at < asked.length;) {
+      const some: Asked[] = [];
+      const texts: string[] = [];
+      for (let length = 0; at < asked.length && some.length < OBJECTS_MAX && length < LENGTH_MAX; at += 1) {
+        if (slices?.due() === true) await slices.turn();
+        const json = writeJson(asJson(asked[at].object));
+        some.push(asked[at]);
+        texts.push(json);
+        length += json.length;
+      }
+      const converted = await this.ask(texts, apiVersion, kind);
+      for (const [index, { object, key }] of some.entries()) {
+        if (slices?.due() === true) await slices.turn();
         this.answers.set(key, checked(object, converted[index], apiVersion, kind, index));
         this.size += key.length;
       }
     }
   }
 
+  /** @param objects as JSON */
   private async ask(
-    objects: readonly KubeObject[],
+    objects: readonly string[],
     desiredAPIVersion: string,
     kind: string,
   ): Promise<readonly Json[]> {
@@ -81,16 +104,18 @@ export class WebhookConverter implements Converter {
     const review: JsonObject = {
       kind: 'ConversionReview',
       apiVersion: `apiextensions.k8s.io/${version}`,
-      request: { uid, desiredAPIVersion, objects: objects.map((object) => asJson(object)) },
+      request: { uid, desiredAPIVersion, objects: [] },
     };
+    const head = writeJson(review);
+    const body = [head.slice(0, -END.length), objects.join(), END].join('');
     let answer: Json;
     try {
       const target = await targetOf(this.context, part(this.webhook, 'clientConfig'), TIMEOUT_SECONDS);
-      const { code, body } = await this.context.caller.post(target, Buffer.from(writeJson(review)), {
+      const { code, body: given } = await this.context.caller.post(target, Buffer.from(body), {
         timeoutMs: TIMEOUT_SECONDS * 1_000,
         signal: new AbortController().signal,
       });
-      answer = readAnswer(code, body);
+      answer = readAnswer(code, given);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw failure(`conversion webhook for ${kind} failed: ${why}`);

@@ -11,7 +11,7 @@ import { scalePrinter } from '../printers/workload-printers.ts';
 import { withMetadata } from '../registry/generation.ts';
 import type { Made } from '../registry/store-parts.ts';
 import type { StoredObject } from '../storage/storage.ts';
-import { shownOf, type Scope } from './scope.ts';
+import { shownOf, slicesOf, type Scope } from './scope.ts';
 import type { AnswerForm } from './wire.ts';
 
 export const JSON_TYPE = 'application/json';
@@ -68,10 +68,11 @@ export function isServedAsStored({ served }: Scope): boolean {
 }
 
 /** Makes the calls that showing these objects in the request's version takes. @throws ApiError */
-export async function prepareShown({ served }: Scope, values: () => readonly KubeObject[]): Promise<void> {
-  const { definition, version } = served;
+export async function prepareShown(scope: Scope, values: () => readonly KubeObject[]): Promise<void> {
+  const { definition, version } = scope.served;
   if (definition.prepareConversion === undefined) return;
-  await definition.prepareConversion(values(), { group: definition.group, version: version.version });
+  const to = { group: definition.group, version: version.version };
+  await definition.prepareConversion(values(), to, slicesOf(scope));
 }
 
 /** What a write made, as the request sees it; where it can be, in the bytes that watchers get as well. */

@@ -11,6 +11,7 @@ import type { RowPrinter } from '../printers/printer.ts';
 import { metadataListOf, tableOf } from '../printers/table.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import type { ListResult, StoredObject } from '../storage/storage.ts';
+import { settled } from '../registry/conversions.ts';
 import { selectionOf } from '../registry/selection.ts';
 import {
   formOf,
@@ -67,8 +68,9 @@ export async function list(scope: Scope): Promise<ApiResponse> {
       stored: rows?.stored ?? page.objects,
       part: async (stored) => {
         await turnOf(scope);
-        const objects = stored.map(
-          (object) => rows?.objects.get(object) ?? parts.scheme.toServed(served, object.value),
+        // What was asked for all of them at first may be forgotten where others ask for much.
+        const objects = await settled(() =>
+          stored.map((object) => rows?.objects.get(object) ?? parts.scheme.toServed(served, object.value)),
         );
         return listObject(scope, form, objects, meta, rows?.printer);
       },
