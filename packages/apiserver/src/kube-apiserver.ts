@@ -77,6 +77,8 @@ import { CachedBackend } from './storage/cacher-backend.ts';
 import { EtcdBackend } from './storage/etcd-storage.ts';
 import type { StorageBackend } from './storage/storage.ts';
 import { advertisedAddress, type Machine } from './assembly/serving-names.ts';
+import { Tracing } from './assembly/tracing.ts';
+import { readTracingConfig } from './assembly/tracing-config.ts';
 import { objectStats, storageMetrics } from './assembly/storage-metrics.ts';
 
 export interface KubeApiServerOptions {
@@ -131,6 +133,7 @@ export class KubeApiServer {
   private readonly policies: AdmissionPolicies;
   private readonly bootstrap: Bootstrap;
   private readonly audit: Audit | undefined;
+  private readonly tracing: Tracing | undefined;
   private readonly encryption: EncryptionAtRest | undefined;
   private readonly fairness: Fairness | undefined;
   private readonly tokenObjects = new TokenObjects();
@@ -164,7 +167,17 @@ export class KubeApiServer {
     this.metrics = new MetricsRegistry(config.disabledMetrics);
     this.indicators = new MetricsRegistry(config.disabledMetrics);
     this.loopbackToken = `${uuid()}${uuid()}`;
-    this.caller = new HttpsCaller(clock);
+    this.tracing =
+      config.tracingFile === ''
+        ? undefined
+        : new Tracing({
+            config: readTracingConfig(readFile(config.tracingFile)),
+            clock,
+            logger,
+            metrics: this.metrics,
+            uuid,
+          });
+    this.caller = new HttpsCaller(clock, this.tracing?.calls);
     this.backends = makeBackendCaller({ clock, lookup: options.lookup, metrics: this.metrics });
     this.aggregation = makeAggregation({
       config,
@@ -242,6 +255,7 @@ export class KubeApiServer {
       conversionCalls: webhooks,
       outermost,
       authenticate: this.audit?.around(authentication.filter) ?? authentication.filter,
+      ...(this.tracing === undefined ? {} : { traced: this.tracing.filter }),
       ...(this.audit === undefined ? {} : { audit: this.audit.filter }),
       ...(this.fairness === undefined ? {} : { fairness: this.fairness.filter }),
       impersonate: impersonate(this.access.authorizer),
@@ -387,6 +401,7 @@ export class KubeApiServer {
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
     await this.debugSocket?.stop(0);
     await this.audit?.stop();
+    await this.tracing?.stop();
     this.calls.abort();
     this.caller.close();
     this.backends.close();
@@ -407,7 +422,7 @@ export class KubeApiServer {
       healthTimeoutMs,
       leaseReuseSeconds,
       sizeIntervalMs,
-      requests: etcdRequestMetrics(this.metrics),
+      requests: this.tracing?.around(etcdRequestMetrics(this.metrics)) ?? etcdRequestMetrics(this.metrics),
       ...(transformer === undefined ? {} : { transformer }),
     });
     storeSizeMetric(this.metrics, backend.size);

@@ -127,6 +127,8 @@ export interface ApiServerOptions extends SchemeParts {
   readonly authorize?: Filter;
   /** Whether a PUT or an apply may create what is not there. @throws ApiError Forbidden */
   readonly mayCreate?: (request: ApiRequest) => Promise<void>;
+  /** Behind authentication: follows requests. */
+  readonly traced?: Filter;
   readonly audit?: Filter;
   readonly impersonate?: Filter;
   readonly fairness?: Filter;
@@ -332,14 +334,24 @@ function lazyOpenApi(options: OpenApiStoreOptions): OpenApiHandlers {
 
 type Given = Pick<
   ApiServerOptions,
-  'authenticate' | 'authorize' | 'audit' | 'impersonate' | 'fairness' | 'inFlight' | 'timeoutMs' | 'outermost'
+  | 'authenticate'
+  | 'traced'
+  | 'authorize'
+  | 'audit'
+  | 'impersonate'
+  | 'fairness'
+  | 'inFlight'
+  | 'timeoutMs'
+  | 'outermost'
 >;
 
 /** What was given of the stations on a request's way. */
 function stationsOf(options: ApiServerOptions): Given {
-  const { authenticate, authorize, audit, impersonate, fairness, inFlight, timeoutMs, outermost } = options;
+  const { authenticate, traced, authorize, audit, impersonate, fairness, inFlight, timeoutMs, outermost } =
+    options;
   return {
     ...(authenticate === undefined ? {} : { authenticate }),
+    ...(traced === undefined ? {} : { traced }),
     ...(authorize === undefined ? {} : { authorize }),
     ...(audit === undefined ? {} : { audit }),
     ...(impersonate === undefined ? {} : { impersonate }),

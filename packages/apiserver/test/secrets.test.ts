@@ -1,6 +1,6 @@
 /**
  * What nobody may read: tokens, passwords, private keys, keys of encryption and contents of Secrets stand in no line of the
- * log at its most talkative, in no audit event that tells metadata, on no page of metrics, flags or debugging, and in no
+ * log at its most talkative, in no audit event that tells metadata, in no span of a trace, on no page of metrics, flags or debugging, and in no
  * refusal. A whole server is told marked secrets in every way there is, and made to fail wherever it can.
  */
 
@@ -11,6 +11,7 @@ import { Profiles, systemClock, toError } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
 import { until } from '../../base/test/until.ts';
+import { Collector } from '../../rpc/test/span-collector.ts';
 import { MemberCluster } from '../../store/test/members.ts';
 import { servingNames } from '../src/assembly/serving-names.ts';
 import { CredentialMemory } from '../src/credentials/credential-store.ts';
@@ -129,6 +130,7 @@ const answers: string[] = [];
 /** Tokens that were given out. */
 const given: string[] = [];
 
+const collector = new Collector();
 let cluster: MemberCluster;
 let client: Client;
 let server: KubeApiServer;
@@ -155,6 +157,7 @@ const WHOLE: readonly string[] = [
   '--service-account-signing-key-file=/sa.key',
   '--service-account-key-file=/sa.key',
   '--enable-bootstrap-token-auth',
+  '--tracing-config-file=/tracing',
 ];
 
 function newServer(flags: readonly string[], files: Readonly<Record<string, string>> = {}): KubeApiServer {
@@ -201,6 +204,9 @@ function newServer(flags: readonly string[], files: Readonly<Record<string, stri
 beforeAll(async () => {
   cluster = await MemberCluster.start({ members: 1 });
   client = cluster.client();
+  FILES['/tracing'] =
+    'apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\nsamplingRatePerMillion: 1000000\n' +
+    `endpoint: ${await collector.listen()}\n`;
   server = newServer(WHOLE);
   await server.start();
   await server.untilReady(AbortSignal.timeout(90_000));
@@ -210,6 +216,7 @@ afterAll(async () => {
   await server.stop(true);
   client.close();
   await cluster.stop();
+  await collector.server.close();
 });
 
 interface Asked {
@@ -526,6 +533,9 @@ test('no secret leaves the server by its log, its audit, its pages or its refusa
   looksClean('the log', lines.join(''));
   looksClean('the audit log', audited.join(''));
   for (const answer of answers) looksClean('an answer', answer);
+  await until(() => collector.spans.length > 100, 'spans come to the collector');
+  for (const { name, attributes } of collector.spans)
+    looksClean('a span', `${name} ${JSON.stringify(attributes)}`);
 }, 180_000);
 
 test.each<[string, readonly string[], Record<string, string>]>([
@@ -583,14 +593,15 @@ test.each<[string, readonly string[], Record<string, string>]>([
   ],
 ])('a start that fails does not tell the file: %s', async (_name, flags, files) => {
   let said = '';
+  let failing: KubeApiServer | undefined;
   try {
-    const failing = newServer(flags, files);
+    failing = newServer(flags, files);
     await failing.start();
-    await failing.stop(true);
   } catch (error) {
     for (let at: unknown = error; at !== undefined; at = toError(at).cause)
       said += `${toError(at).message}\n`;
   }
+  await failing?.stop(true);
   looksClean('the refusal', said.split('\n')[0]);
   looksClean('the log', lines.join(''));
 });

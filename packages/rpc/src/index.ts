@@ -1,4 +1,9 @@
 export { StatusCode, RpcError, toRpcError, statusName, CANCELLED_TEXT, DEADLINE_TEXT } from './status.ts';
+export { Exporter as SpanExporter } from './tracing/exporter.ts';
+export type { Resource as SpanResource } from './tracing/otlp.ts';
+export { Sampler } from './tracing/sampler.ts';
+export { Span, SpanKind, type Attribute, type AttributeValue } from './tracing/span.ts';
+export { remoteParent, traceparentOf, type RemoteParent } from './tracing/trace-context.ts';
 export { Metadata, type MetadataValue } from './metadata.ts';
 export {
   MethodTable,

@@ -23,6 +23,8 @@ export interface Stations {
   /** Before all others: what counts requests or adds headers to every answer. */
   readonly outermost?: readonly Filter[];
   readonly authenticate?: Filter;
+  /** Follows requests. */
+  readonly traced?: Filter;
   readonly audit?: Filter;
   readonly impersonate?: Filter;
   /** Priority and fairness; without it `inFlight` counts. */
@@ -39,6 +41,7 @@ export function apiPipeline(stations: Stations): Handler {
     auditId(uuid),
     deadline({ clock, abort: abortRequest, ...(timeoutMs !== undefined && { timeoutMs }) }),
     stations.authenticate,
+    stations.traced,
     stations.audit,
     stations.impersonate,
     stations.fairness ?? maxInFlight(stations.inFlight),

@@ -207,6 +207,8 @@ export interface ServerConfig {
   /** -v. */
   readonly verbosity: number;
   readonly spoken: SpokenVersions;
+  /** Empty: nothing is traced. */
+  readonly tracingFile: string;
   readonly livezGraceMs: number;
   /** /debug/pprof and /debug/flags/v. */
   readonly profiling: boolean;
@@ -603,6 +605,7 @@ function configOf(values: FlagValues): ServerConfig {
     logFormat: text('logging-format') === 'json' ? 'json' : 'text',
     verbosity: values.int('v'),
     spoken: spokenVersionsOf(values),
+    tracingFile: text('tracing-config-file'),
     livezGraceMs: values.durationMs('livez-grace-period'),
     profiling: values.bool('profiling'),
     debugSocket: text('debug-socket-path'),

@@ -155,7 +155,12 @@ const OBSERVING: FlagGroup = {
     idle('contention-profiling', 'bool', 'false', 'Profile blocked goroutines; there are none.'),
     acts('debug-socket-path', 'string', '', 'Unix socket for profiling, without authentication.'),
     acts('profiling', 'bool', 'true', 'Serve /debug/pprof and /debug/flags/v.'),
-    idle('tracing-config-file', 'string', '', 'File with a TracingConfiguration.'),
+    acts(
+      'tracing-config-file',
+      'string',
+      '',
+      'File with a TracingConfiguration: which requests are traced, and who is told.',
+    ),
     refused(
       'egress-selector-config-file',
       'string',

@@ -54,6 +54,17 @@ export class CallError extends Error {
   }
 }
 
+/** Told of each call, and what it adds to its headers; undefined for one that nobody follows. */
+export interface CallTracer {
+  readonly begin: (url: string) => CallTrace | undefined;
+}
+
+export interface CallTrace {
+  readonly headers: Readonly<Record<string, string>>;
+  /** @param code undefined where no answer came */
+  readonly end: (code: number | undefined) => void;
+}
+
 /** An answer holds a patch at most, and an object has 3 MiB at most. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 /** To one server at a time; more wait. */
@@ -71,19 +82,47 @@ export class HttpsCaller {
     scheduling: 'lifo',
   });
 
-  constructor(clock: Pick<Clock, 'setTimer'>) {
+  private readonly tracer: CallTracer | undefined;
+
+  constructor(clock: Pick<Clock, 'setTimer'>, tracer?: CallTracer) {
     this.clock = clock;
+    this.tracer = tracer;
+  }
+
+  /** @throws CallError, as asked() */
+  async post(target: CallTarget, body: Buffer, options: CallOptions): Promise<CallAnswer> {
+    const trace = URL.canParse(target.url) ? this.tracer?.begin(target.url) : undefined;
+    if (trace === undefined) return await this.asked(target, body, options);
+    let code: number | undefined;
+    try {
+      const answer = await this.asked(target, body, options, trace.headers);
+      ({ code } = answer);
+      return answer;
+    } finally {
+      trace.end(code);
+    }
   }
 
   /** @throws CallError `Post "https://…": why` */
-  async post(target: CallTarget, body: Buffer, options: CallOptions): Promise<CallAnswer> {
+  private async asked(
+    target: CallTarget,
+    body: Buffer,
+    options: CallOptions,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<CallAnswer> {
     const fail = (kind: CallError['kind'], why: string, cause?: unknown): CallError =>
       new CallError(kind, `Post ${JSON.stringify(target.url)}: ${why}`, { cause });
     if (!URL.canParse(target.url) || !target.url.startsWith('https://')) {
       throw fail('transport', 'unsupported protocol scheme');
     }
     for (let attempt = 1; ; attempt += 1) {
-      const asking = new Asking(this.agent, target, body, options, this.clock);
+      const asking = new Asking(
+        requestOptions(this.agent, target, body, headers),
+        target.url,
+        body,
+        options,
+        this.clock,
+      );
       try {
         return await asking.answer;
       } catch (error) {
@@ -109,14 +148,14 @@ class Asking {
   lostIdleConnection = false;
 
   constructor(
-    agent: Agent,
-    target: CallTarget,
+    sent: RequestOptions,
+    url: string,
     body: Buffer,
     { timeoutMs, signal }: CallOptions,
     clock: Pick<Clock, 'setTimer'>,
   ) {
     this.answer = new Promise<CallAnswer>((resolve, reject) => {
-      const asked: ClientRequest = request(target.url, requestOptions(agent, target, body));
+      const asked: ClientRequest = request(url, sent);
       const timer = clock.setTimer(timeoutMs, () => {
         this.timedOut = true;
         asked.destroy(new Error('the time is up'));
@@ -152,7 +191,12 @@ class Asking {
   }
 }
 
-function requestOptions(agent: Agent, target: CallTarget, body: Buffer): RequestOptions {
+function requestOptions(
+  agent: Agent,
+  target: CallTarget,
+  body: Buffer,
+  more: Readonly<Record<string, string>>,
+): RequestOptions {
   const { address, authorization, caBundle, pair, url, serverName, unverified } = target;
   const { hostname, host } = new URL(url);
   return {
@@ -165,6 +209,7 @@ function requestOptions(agent: Agent, target: CallTarget, body: Buffer): Request
       'content-length': body.length,
       'user-agent': 'kube-apiserver-admission',
       ...(authorization === undefined ? {} : { authorization }),
+      ...more,
     },
     minVersion: 'TLSv1.2',
     ...(address === undefined ? {} : { hostname: address.host, port: address.port }),

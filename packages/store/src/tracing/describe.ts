@@ -3,7 +3,7 @@
  * server/etcdserver/v3_server.go. Keys are told as text, as there; values never.
  */
 import { etcdserverpb, services } from '@keelson/proto';
-import type { Attribute, AttributeValue } from './span.ts';
+import type { Attribute, AttributeValue } from '@keelson/rpc';
 
 export interface Described {
   readonly name: string;

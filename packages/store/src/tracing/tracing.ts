@@ -8,6 +8,11 @@ import { Ring, toError, type Clock, type Logger } from '@keelson/base';
 import { services } from '@keelson/proto';
 import {
   MethodTable,
+  remoteParent,
+  Sampler,
+  Span,
+  SpanExporter,
+  SpanKind,
   StatusCode,
   type BidiHandler,
   type CallContext,
@@ -17,16 +22,12 @@ import {
   type DuplexStream,
   type MethodDescriptor,
   type ServerStreamHandler,
+  type SpanResource as Resource,
   type UnaryHandler,
 } from '@keelson/rpc';
 import { StoreError, type ErrorCode } from '../errors.ts';
 import type { Registry } from '../metrics/registry.ts';
 import { describe } from './describe.ts';
-import { Exporter } from './exporter.ts';
-import type { Resource } from './otlp.ts';
-import { Sampler } from './sampler.ts';
-import { Span, SpanKind } from './span.ts';
-import { remoteParent } from './trace-context.ts';
 
 /** gRPC's codes that say the server is at fault; every other is the caller's. */
 const FAULTS: ReadonlySet<StatusCode> = new Set([
@@ -64,14 +65,14 @@ const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
 export class Tracing {
   private readonly options: TracingOptions;
   private readonly sampler: Sampler;
-  private readonly exporter: Exporter;
+  private readonly exporter: SpanExporter;
   private readonly serverSpans = new WeakMap<CallContext, Span>();
   private readonly current = new AsyncLocalStorage<Span>();
 
   constructor(options: TracingOptions) {
     this.options = options;
     this.sampler = new Sampler(options.samplingRate);
-    const exporter = new Exporter(options.channel, options.resource, options.clock, options.logger);
+    const exporter = new SpanExporter(options.channel, options.resource, options.clock, options.logger);
     this.exporter = exporter;
     const { registry } = options;
     const { counters } = exporter;

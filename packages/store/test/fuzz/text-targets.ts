@@ -34,7 +34,7 @@ import { MappingError, ProtoJson } from '../../src/http/proto-json.ts';
 import { decodeMemberChange, encodeMemberChange } from '../../src/membership/member.ts';
 import { decodeV2Store, encodeV2Store } from '../../src/membership/v2-store.ts';
 import { openJwt } from '../../src/secrets/jwt.ts';
-import { remoteParent } from '../../src/tracing/trace-context.ts';
+import { remoteParent } from '@keelson/rpc';
 
 const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 

@@ -1,9 +1,10 @@
 /**
- * Who caused a call, as W3C Trace Context hands it on in the headers "traceparent" and "tracestate". Reads only;
- * what is malformed counts as absent, as the recommendation asks. What is taken for malformed is what Go's
+ * Who caused a call, as W3C Trace Context hands it on in the headers "traceparent" and "tracestate". What is read and
+ * malformed counts as absent, as the recommendation asks. What is taken for malformed is what Go's
  * OpenTelemetry propagation takes for it, which etcd uses.
  */
-import type { Metadata } from '@keelson/rpc';
+import type { Metadata } from '../metadata.ts';
+import type { Span } from './span.ts';
 
 /** The span that a caller says is ours to continue. */
 export interface RemoteParent {
@@ -20,6 +21,11 @@ const PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?
 const ZEROS = /^0+$/;
 /** The recommendation asks for 512 characters at least to be handed on. */
 const STATE_CHARACTERS_MAX = 512;
+
+/** The header `traceparent` for whom a sampled span asks. */
+export function traceparentOf({ start: { traceId, spanId } }: Span): string {
+  return `00-${traceId}-${spanId}-01`;
+}
 
 /** Undefined when the caller names no parent, or not one that can be read. */
 export function remoteParent(metadata: Metadata): RemoteParent | undefined {

@@ -1,8 +1,8 @@
 /** When batches leave, how many spans may wait, and what a collector that fails costs. */
 import { expect, test } from '@jest/globals';
 import { Deferred, silentLogger, type Logger } from '@keelson/base';
-import type { Channel } from '@keelson/rpc';
-import { HandClock } from '../../test/hand-clock.ts';
+import type { Channel } from '../channel.ts';
+import { HandClock } from '../../../store/test/hand-clock.ts';
 import { Exporter } from './exporter.ts';
 import { EXPORT, type Batch, type ExportAnswer } from './otlp.ts';
 import { Span, SpanKind } from './span.ts';

@@ -1,6 +1,6 @@
 /** What a caller's headers say, and which of it is believed. */
 import { describe, expect, test } from '@jest/globals';
-import { Metadata } from '@keelson/rpc';
+import { Metadata } from '../metadata.ts';
 import { Sampler } from './sampler.ts';
 import { remoteParent } from './trace-context.ts';
 

@@ -4,7 +4,7 @@
  */
 
 /** OTLP's numbers. */
-export const SpanKind = { Internal: 1, Server: 2 } as const;
+export const SpanKind = { Internal: 1, Server: 2, Client: 3 } as const;
 export type SpanKind = (typeof SpanKind)[keyof typeof SpanKind];
 
 export type AttributeValue = string | number | bigint | boolean;

@@ -4,8 +4,7 @@
  * read is how many spans the collector refused. Each message is written whole before the one around it: a batch is
  * some hundred small messages a second at most, and needs no better.
  */
-import { putVarint, sizeVarint } from '@keelson/proto';
-import type { MethodDescriptor } from '@keelson/rpc';
+import type { MethodDescriptor } from '../method-table.ts';
 import type { Attribute, AttributeValue, Span, SpanEvent } from './span.ts';
 
 /** Whose spans they are. */
@@ -68,8 +67,7 @@ class Fields {
 
   /** A plain number, or an int64 in two's complement. */
   varint(field: number, value: number | bigint): this {
-    const bits = BigInt.asUintN(64, BigInt(value));
-    this.pieces.push(varint(field * 8 + VARINT), bits <= COUNT_MAX ? varint(Number(bits)) : wideVarint(bits));
+    this.pieces.push(varint(field * 8 + VARINT), wideVarint(BigInt.asUintN(64, BigInt(value))));
     return this;
   }
 
@@ -92,12 +90,13 @@ class Fields {
   }
 }
 
-const COUNT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
-
+/** Tags and lengths. */
 function varint(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(sizeVarint(value));
-  putVarint(bytes, bytes.length, value);
-  return bytes;
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+  bytes.push(rest);
+  return Buffer.from(bytes);
 }
 
 function wideVarint(value: bigint): Buffer {

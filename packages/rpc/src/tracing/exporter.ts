@@ -4,7 +4,7 @@
  * are those of OpenTelemetry's batch processor; unlike it, a batch that failed is not sent again.
  */
 import { Ring, toError, type Clock, type Logger, type Timer } from '@keelson/base';
-import type { Channel } from '@keelson/rpc';
+import type { Channel } from '../channel.ts';
 import { EXPORT, type Resource } from './otlp.ts';
 import type { Span } from './span.ts';
 
