@@ -379,6 +379,23 @@ describe('an object', () => {
     ]);
   });
 
+  test('may stay as it was when a rule refuses it, which is told', async () => {
+    await small.ask('POST', CRONTABS, cronTab('a', { cron: 'x', color: 'red' }));
+    const rule = { rule: "self.color != 'red'", message: 'not red' };
+    const spec = { ...SPEC, 'x-kubernetes-validations': [rule] };
+    const schema = { openAPIV3Schema: { type: 'object', properties: { spec, status: STATUS } } };
+    const path = `${DEFINITIONS}/crontabs.stable.example.com`;
+    await small.ask('PATCH', path, { spec: { versions: [version('v1', { schema })] } });
+    await answered(
+      () => small.ask('POST', `${CRONTABS}?dryRun=All`, cronTab('b', { cron: 'x', color: 'red' })),
+      ({ code }) => code === 422,
+    );
+    const labelled = await small.ask('PATCH', `${CRONTABS}/a`, { metadata: { labels: { x: 'y' } } });
+    expect([labelled.code, labelled.warnings]).toEqual([200, ['299 - "spec: Invalid value: not red"']]);
+    const changed = await small.ask('PATCH', `${CRONTABS}/a`, { spec: { cron: 'y' } });
+    expect(changed.code).toBe(422);
+  });
+
   test('says what it is', async () => {
     const { kind: _kind, ...kindless } = cronTab('a');
     const { apiVersion: _apiVersion, ...versionless } = cronTab('a');

@@ -6,7 +6,6 @@
  * Modelled on apiextensions-apiserver's schema/cel and apis/apiextensions/validation/cel_validation.
  */
 
-import { equalJson } from '../api/equal.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
@@ -27,10 +26,11 @@ import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts';
+import { isUnchanged, keyText } from './correlated.ts';
 import { schemaAt } from './field-paths.ts';
 import { goRule } from './go-form.ts';
 import type { RuleEvaluation, Rules } from './rules.ts';
-import { ERRORS_MAX, keyText } from './validate-value.ts';
+import { ERRORS_MAX } from './validate-value.ts';
 
 const VALIDATIONS = 'x-kubernetes-validations';
 const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
@@ -61,11 +61,11 @@ export class CelRules implements Rules {
     new DefinitionWalk(errors, this.base).schema(schema, path);
   };
 
-  *evaluate({ schema, value, old, place }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
+  *evaluate({ schema, value, old, place, warn }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
     if (!schema.holdsRules) return [];
     const { times } = this;
     const since = times?.monotonicMs() ?? 0;
-    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace);
+    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace, warn);
     yield* walk.node(schema, value, old, place?.path, place?.root ?? true);
     times?.evaluated((times.monotonicMs() - since) / 1000);
     return walk.errors.list;
@@ -299,8 +299,14 @@ class ObjectWalk {
   private ended = false;
   private readonly compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined;
   private readonly pace: Pace;
+  private readonly warn: RuleEvaluation['warn'];
 
-  constructor(compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined, pace: Pace) {
+  constructor(
+    compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined,
+    pace: Pace,
+    warn: RuleEvaluation['warn'],
+  ) {
+    this.warn = warn;
     this.compiledOf = compiledOf;
     this.pace = pace;
   }
@@ -373,7 +379,12 @@ class ObjectWalk {
     const { declaration } = compiled;
     const self = typedResult(value, declaration);
     const before = old === undefined || old === null ? undefined : typedResult(old, declaration);
-    const part = { schema, value, path, unchanged: () => old !== undefined && equalJson(value, old) };
+    const part = {
+      schema,
+      value,
+      path,
+      unchanged: () => old !== undefined && isUnchanged(schema, value, old),
+    };
     for (const rule of compiled.rules) {
       if (this.ended) break;
       if (this.pace.due()) yield;
@@ -425,30 +436,33 @@ class ObjectWalk {
     const { rule } = compiled;
     const message = yield* this.messageOf(compiled, bindings);
     // What was wrong before and did not change is let pass; an expression that cannot be evaluated is not.
-    if (!compiled.usesOld && unchanged()) return;
+    const passes = !compiled.usesOld && unchanged();
+    if (passes && this.warn === undefined) return;
+    const refused = passes ? new FieldErrors() : this.errors;
     const at = below(schema, path, text(rule, 'fieldPath'));
     // What is large is left out of the message.
     const whole = schema.type === 'object' || schema.type === 'array';
     switch (textOf(rule, 'reason')) {
       case 'FieldValueForbidden':
-        this.errors.forbidden(at, message);
-        return;
+        refused.forbidden(at, message);
+        break;
       case 'FieldValueRequired':
-        this.errors.required(at, message);
-        return;
+        refused.required(at, message);
+        break;
       case 'FieldValueDuplicate':
         if (whole) {
-          this.errors.list.push({
+          refused.list.push({
             type: 'FieldValueDuplicate',
             field: at.toString(),
             body: 'Duplicate value',
           });
-        } else this.errors.duplicate(at, value);
-        return;
+        } else refused.duplicate(at, value);
+        break;
       default:
-        if (whole) this.errors.refused(at, message);
-        else this.errors.invalid(at, value, message);
+        if (whole) refused.refused(at, message);
+        else refused.invalid(at, value, message);
     }
+    if (passes) for (const { field, body } of refused.list) this.warn?.(`${field}: ${body}`);
   }
 
   /** What the rule says; its own words where the expression gives none that can be shown. */

@@ -12,7 +12,7 @@ import { ageOf } from '../printers/ages.ts';
 import { NAME_COLUMN, type PrinterColumn, type TablePrinter } from '../printers/printer.ts';
 import { count, text } from '../validation/value.ts';
 import { JsonPath } from './json-path.ts';
-import { textOf } from './validate-value.ts';
+import { textOf } from './correlated.ts';
 
 const AGE: JsonObject = {
   name: 'Age',

@@ -146,7 +146,7 @@ export class CustomResource {
     // With a webhook objects are checked in the version they are stored in: another one would mean another call.
     const version = this.converter.calls ? this.storage : this.versionOf(context);
     const to = { group: this.group, version: version.name };
-    return version.errors(this.convert(object, to), old && this.convert(old, to), what, pace);
+    return version.errors(this.convert(object, to), old && this.convert(old, to), what, pace, context.warn);
   }
 
   /** What a strategy says of objects, in one go and in slices. */

@@ -25,7 +25,8 @@ import { embeddedErrors, readEmbedded } from './embedded.ts';
 import { pathNames, valueAt } from './field-paths.ts';
 import { checkListTypes } from './list-types.ts';
 import type { Rules } from './rules.ts';
-import { textOf as jsonOf, valueErrors, type ValueCheck } from './validate-value.ts';
+import { textOf as jsonOf } from './correlated.ts';
+import { valueErrors, type ValueCheck } from './validate-value.ts';
 
 /** What versions share. */
 export interface VersionParts {
@@ -168,6 +169,7 @@ export class CustomVersion {
     old: KubeObject | undefined,
     part_: 'whole' | 'status',
     pace: Pace,
+    warn?: (text: string) => void,
   ): Sliced<FieldError[]> {
     const { structural, parts: shared } = this;
     const { patterns } = shared;
@@ -195,7 +197,9 @@ export class CustomVersion {
         );
       }
     } else {
-      errors.list.push(...(yield* shared.rules.evaluate({ schema: structural, value, old: before }, pace)));
+      errors.list.push(
+        ...(yield* shared.rules.evaluate({ schema: structural, value, old: before, warn }, pace)),
+      );
     }
     return errors.list;
   }

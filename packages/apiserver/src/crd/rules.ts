@@ -18,6 +18,8 @@ export interface RuleEvaluation {
   readonly value: Json;
   /** The value before; undefined when it is made. */
   readonly old: Json | undefined;
+  /** Told what is wrong but was wrong before, and is let pass. */
+  readonly warn?: ((text: string) => void) | undefined;
   /** Where the value is, and whether it is an object with a kind; without it is an object of its own. */
   readonly place?: { readonly path: FieldPath; readonly root: boolean };
 }

@@ -6,7 +6,6 @@
  * Modelled on kube-openapi's validation and apiextensions-apiserver's ValidateCustomResource, whose texts these are.
  */
 
-import { equalJson } from '../api/equal.ts';
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
 import type { FieldError } from '../api/status.ts';
 import { namesOf } from '../api/member-names.ts';
@@ -16,6 +15,7 @@ import type { RegexCache } from '../cel/regex.ts';
 import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
+import { isUnchanged, keyText, textOf } from './correlated.ts';
 import { hasFormat, isFormat } from './formats.ts';
 
 /** A path that names nothing: what Go prints for it. */
@@ -85,7 +85,7 @@ class Validation {
       this.enumerated(schema, value, name);
       if (isJsonObject(value)) yield* this.object(schema, value, old, name);
     }
-    const valid = this.settled(before, value, old);
+    const valid = this.settled(schema, before, value, old);
     this.changed ||= around;
     return valid;
   }
@@ -106,17 +106,17 @@ class Validation {
     this.enumerated(schema, value, name);
     const around = this.changed;
     this.changed = false;
-    const valid = this.settled(before, value, old);
+    const valid = this.settled(schema, before, value, old);
     this.changed ||= around;
     return valid;
   }
 
   /** What is wrong since then is let pass where the value is the old one. @returns whether nothing is wrong */
-  private settled(before: number, value: Json, old: Json | undefined): boolean {
+  private settled(schema: Structural, before: number, value: Json, old: Json | undefined): boolean {
     const { list } = this.errors;
     if (list.length === before) return true;
     if (old === undefined || this.changed) return false;
-    if (equalJson(value, old)) {
+    if (isUnchanged(schema, value, old)) {
       list.length = before;
       return true;
     }
@@ -487,21 +487,8 @@ function sameText(a: Json, b: Json): boolean {
   return a === b || (a !== null && b !== null && textOf(a) === textOf(b));
 }
 
-export function textOf(value: Json): string {
-  // What a set is mostly made of.
-  if (typeof value === 'string' || typeof value === 'number') return JSON.stringify(value);
-  return JSON.stringify(value, (_name, inner: unknown) =>
-    typeof inner === 'bigint' ? Number(inner) : inner,
-  );
-}
-
 /** The items of a list with keys, by those. */
 function byKeys(keys: readonly string[], list: Json | undefined): ReadonlyMap<string, Json> | undefined {
   if (!Array.isArray(list)) return undefined;
   return new Map(list.map((item) => [keyText(keys, item), item]));
-}
-
-/** The keys of an item as one text. */
-export function keyText(keys: readonly string[], item: Json): string {
-  return isJsonObject(item) ? JSON.stringify(keys.map((key) => textOf(item[key] ?? null))) : '';
 }

@@ -147,7 +147,7 @@ export function* checkUpdate(
   { context, warn, pace }: CheckParts,
 ): Sliced<KubeObject> {
   const { ownFinalizers } = definition.strategy;
-  const sliced = strategy.validateInSlices?.(object, old, context, pace);
+  const sliced = strategy.validateInSlices?.(object, old, { ...context, warn }, pace);
   const errors = [
     ...metadataUpdateErrors(object, old, ownFinalizers),
     ...(sliced === undefined ? strategy.validateUpdate(object, old, context) : yield* sliced),

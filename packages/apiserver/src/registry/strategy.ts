@@ -32,6 +32,8 @@ export interface StrategyContext {
   uuid(): string;
   /** A random whole number, 0 ≤ n < limit. */
   random(limit: number): number;
+  /** Takes texts for Warning headers of what checks let pass; undefined where nobody reads them. */
+  readonly warn?: ((text: string) => void) | undefined;
 }
 
 /** A path of fields from the object's top, `['spec', 'replicas']`. */
