@@ -15,20 +15,28 @@ import {
   count,
   countOf,
   has,
-  items,
   part,
   partOf,
   parts,
   text,
   withField,
 } from '../../validation/value.ts';
+import { writeJson } from '../../codec/json-writer.ts';
 import { withMetadata } from '../generation.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
+import { newBehavior, newList, newMetrics, oldBehavior, oldMetrics } from './old-metrics.ts';
 
 const METRICS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/metrics';
 const BEHAVIOR_ANNOTATION = 'autoscaling.alpha.kubernetes.io/behavior';
 const CONDITIONS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/conditions';
 const CURRENT_ANNOTATION = 'autoscaling.alpha.kubernetes.io/current-metrics';
+const CARRIED: readonly string[] = [
+  METRICS_ANNOTATION,
+  BEHAVIOR_ANNOTATION,
+  CONDITIONS_ANNOTATION,
+  CURRENT_ANNOTATION,
+];
+const CPU_PERCENT = 80;
 /** In the order upstream looks for them: the first that is there is checked. */
 const SOURCES: Readonly<Record<string, string>> = {
   Object: 'object',
@@ -288,22 +296,19 @@ function toV1(object: KubeObject, apiVersion: string): KubeObject {
   const metrics = parts(part(object, 'spec'), 'metrics');
   const current = parts(part(object, 'status'), 'currentMetrics');
   const cpu = metrics.find((metric) => isCpu(metric, 'target'));
-  const used = current.find((metric) => isCpu(metric, 'current'));
+  const used = current.findLast((metric) => isCpu(metric, 'current'));
   const annotations: Record<string, string> = { ...object.metadata.annotations };
+  for (const name of CARRIED) Reflect.deleteProperty(annotations, name);
   const carry = (name: string, value: Json | undefined): void => {
     const empty = value === undefined || value === null || (Array.isArray(value) && value.length === 0);
-    if (!empty) annotations[name] = JSON.stringify(value);
+    if (!empty) annotations[name] = writeJson(value);
   };
-  carry(
-    METRICS_ANNOTATION,
-    metrics.filter((metric) => metric !== cpu),
-  );
-  carry(BEHAVIOR_ANNOTATION, behavior);
+  const rest = metrics.filter((metric) => !isCpu(metric, 'target'));
+  carry(METRICS_ANNOTATION, oldMetrics(rest, 'target'));
+  const held = asObject(behavior);
+  carry(BEHAVIOR_ANNOTATION, held && oldBehavior(held));
   carry(CONDITIONS_ANNOTATION, conditions);
-  carry(
-    CURRENT_ANNOTATION,
-    current.filter((metric) => metric !== used),
-  );
+  carry(CURRENT_ANNOTATION, oldMetrics(current, 'current'));
   return {
     ...withAnnotations(object, annotations),
     apiVersion,
@@ -327,22 +332,26 @@ function toV2(object: KubeObject, apiVersion: string): KubeObject {
     [CURRENT_ANNOTATION]: current,
     ...annotations
   } = object.metadata.annotations ?? {};
-  const targets = [...(target === undefined ? [] : [cpuMetric('target', target)]), ...listed(metrics)];
-  const measured = [...(used === undefined ? [] : [cpuMetric('current', used)]), ...listed(current)];
-  const held = asObject(parsed(behavior));
+  // The processor's target comes last; one that measures nothing looks at the processor.
+  const others = newMetrics(metrics, 'target') ?? [];
+  const wanted = target ?? (others.length === 0 ? CPU_PERCENT : undefined);
+  const targets = [...others, ...(wanted === undefined ? [] : [cpuMetric('target', wanted)])];
+  const measured = newMetrics(current, 'current') ?? (used === undefined ? [] : [cpuMetric('current', used)]);
+  const held = newBehavior(behavior);
+  const told = newList(conditions);
   return {
     ...withAnnotations(object, annotations),
     apiVersion,
     spec: {
       ...spec,
-      ...(targets.length === 0 ? {} : { metrics: targets }),
+      metrics: targets,
       ...(held === undefined ? {} : { behavior: held }),
     },
     status: {
       ...(currentReplicas === 0 || currentReplicas === undefined ? {} : { currentReplicas }),
       ...status,
       currentMetrics: measured.length === 0 ? null : measured,
-      ...(conditions === undefined ? {} : { conditions: listed(conditions) }),
+      ...(told === undefined ? {} : { conditions: told }),
     },
   };
 }
@@ -359,21 +368,4 @@ function utilizationOf(metric: JsonObject | undefined, member: 'target' | 'curre
 function withAnnotations(object: KubeObject, annotations: Readonly<Record<string, string>>): KubeObject {
   const none = Object.keys(annotations).length === 0;
   return withMetadata(object, { annotations: none ? undefined : annotations });
-}
-
-function listed(annotation: string | undefined): JsonObject[] {
-  return items({ list: parsed(annotation) }, 'list')
-    .map((item) => asObject(item))
-    .filter((item) => item !== undefined);
-}
-
-/** What an annotation holds; what does not parse was written by somebody else and counts as absent. */
-function parsed(annotation: string | undefined): unknown {
-  if (annotation === undefined) return undefined;
-  try {
-    return JSON.parse(annotation);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
