@@ -54,6 +54,7 @@ function start(captured: Captured, ...args: string[]): Promise<number> {
     probes: (clientUrl) => fakeProbe(clientUrl, (first ??= clientUrl)),
     program: [process.execPath, FAKE],
     apiserverProgram: [process.execPath, FAKE, 'apiserver'],
+    command: 'keelson',
     apiserverProbe: () => ({
       ...fakeProbe('', 'no'),
       healthy: () => Promise.resolve(frontIsWell()),

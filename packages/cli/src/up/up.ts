@@ -2,6 +2,7 @@
  * `keelson up`: a cluster on this machine, one process a member and one for the API server, until Ctrl-C or SIGTERM. This file joins
  * options, ports, data directory, supervisor and view; each of them is a room of its own.
  */
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from '@keelson/base';
 import type { Io } from '../io.ts';
@@ -28,6 +29,8 @@ export interface UpParts {
   readonly program: readonly string[];
   /** The API server's. */
   readonly apiserverProgram: readonly string[];
+  /** How this command is called from here: a line that is told can be pasted. */
+  readonly command: string;
   /** @param directory with its certificates */
   readonly apiserverProbe: (url: string, directory: string) => Probe;
 }
@@ -40,8 +43,15 @@ function realParts(): UpParts {
     probes: clientProbe,
     program: programCommand(script),
     apiserverProgram: [...programCommand(own), 'apiserver'],
+    command: calledFrom(process.cwd(), fileURLToPath(new URL('../../../../bin/keelson', import.meta.url))),
     apiserverProbe,
   };
+}
+
+/** A path as one types it: below the directory one is in by its way from there. */
+function calledFrom(directory: string, file: string): string {
+  const way = path.relative(directory, file);
+  return way.startsWith('..') ? file : way;
 }
 
 /** @param argv what follows `keelson up`. @returns the exit code */
@@ -264,7 +274,7 @@ class Up {
   private againText({ name }: Member): string {
     if (this.io.terminal) return '; press r to start it again';
     if (this.supervisor !== undefined && noneRuns(this.supervisor)) return '';
-    const command = ['keelson', 'up', '--restart', name, '--data-dir', this.directory];
+    const command = [this.parts.command, 'up', '--restart', name, '--data-dir', this.directory];
     return `; start it again with: ${shellCommand(command)}`;
   }
 
