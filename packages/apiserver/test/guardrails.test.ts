@@ -202,9 +202,30 @@ describe('audit', () => {
       {
         stage: 'ResponseStarted',
         user: {},
-        responseStatus: { message: 'Authentication failed, attempted: bearer', code: 401 },
+        responseStatus: { message: 'Unauthorized', code: 401 },
       },
     ]);
+  });
+
+  test('a token is known by its id, an object by its name, a refused command has begun', async () => {
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'robot' } };
+    const accounts = '/api/v1/namespaces/default/serviceaccounts';
+    const made = await ask('POST', accounts, JSON.stringify(account));
+    expect(eventsOf(made.headers.get('audit-id')?.[0]).at(-1)).toMatchObject({
+      stage: 'ResponseComplete',
+      level: 'Metadata',
+      objectRef: { resource: 'serviceaccounts', name: 'robot' },
+    });
+    const token = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+    const issued = await ask('POST', `${accounts}/robot/token`, JSON.stringify(token));
+    expect(eventsOf(issued.headers.get('audit-id')?.[0]).at(-1)?.['annotations']).toMatchObject({
+      'authentication.kubernetes.io/issued-credential-id': expect.stringMatching(/^JTI=[0-9a-f-]+$/),
+    });
+    const as = { 'impersonate-user': 'viewer' };
+    const refused = await ask('POST', '/api/v1/namespaces/default/pods/p/exec?command=x', undefined, as);
+    expect(eventsOf(refused.headers.get('audit-id')?.[0]).map(({ stage }) => stage)).toEqual(
+      expect.arrayContaining(['ResponseStarted', 'ResponseComplete']),
+    );
   });
 
   test('a patch as it was sent; a deletion; a watch from its beginning to its end', async () => {

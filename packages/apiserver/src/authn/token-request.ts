@@ -57,6 +57,7 @@ export class TokenIssuer {
    *
    * @param account the service account as stored
    * @param warn is told when the token ends sooner than was asked
+   * @param issued is told by which id the token's uses will be known
    * @returns the request with its status: the token and when it ends
    * @throws ApiError Invalid for a duration outside of the bounds and for metadata of another account, Conflict for an
    *   account made anew, BadRequest for an object no token is bound to, NotFound or Conflict for one that is not (or
@@ -66,6 +67,7 @@ export class TokenIssuer {
     account: KubeObject,
     request: KubeObject,
     warn: (text: string) => void = () => undefined,
+    issued: (credentialId: string) => void = () => undefined,
   ): Promise<KubeObject> {
     const { audiences, maxSeconds, extend = true, nowMs, issuer } = this.options;
     const spec = fieldsOf(request.spec);
@@ -94,12 +96,14 @@ export class TokenIssuer {
       serviceaccount: { name, uid: account.metadata.uid ?? '' },
       ...(extended ? { warnafter: now + WARN_SECONDS } : {}),
     };
+    const id = this.options.uuid();
+    issued(`JTI=${id}`);
     const claims = {
       aud: meant,
       exp: expires,
       iat: now,
       iss: issuer,
-      jti: this.options.uuid(),
+      jti: id,
       'kubernetes.io': own,
       nbf: now,
       sub: serviceAccountUser(namespace, name),

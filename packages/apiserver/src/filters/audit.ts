@@ -10,7 +10,7 @@ import { assert, toError, type Clock } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Filter, Handler } from '../api/exchange.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
-import { ApiError, internalError, statusObject } from '../api/status.ts';
+import { ApiError, internalError, statusObject, unauthorized } from '../api/status.ts';
 import type { AuditBackend } from '../audit/backend.ts';
 import { eventOf, withoutManagedFields, type AuditedRequest } from '../audit/event.ts';
 import type { AuditChoice, AuditPolicy, Level, Stage } from '../audit/policy.ts';
@@ -88,7 +88,10 @@ class Audit {
       responseObject: undefined,
       responseStatus: undefined,
     };
-    if (choice.level === 'Request' || choice.level === 'RequestResponse') {
+    const { verb } = info;
+    const writes = verb === 'create' || verb === 'update';
+    // Of what is written, also an event without objects tells the name.
+    if (choice.level === 'Request' || choice.level === 'RequestResponse' || writes) {
       context.audit = {
         requestObject: (object) => {
           this.facts.requestObject = this.shown(object);
@@ -122,21 +125,9 @@ class Audit {
   }
 
   async unauthenticated(): Promise<void> {
-    const { headers, peer } = this.request;
-    const methods: string[] = [];
-    const scheme = /^\s*(\S+)/.exec(headers.get('authorization')?.[0] ?? '')?.[1];
-    if (scheme !== undefined) methods.push(scheme.toLowerCase());
-    if (peer.certificates.length > 0 || peer.certificateError !== undefined) methods.push('x509');
-    this.facts.responseStatus = {
-      metadata: {},
-      status: 'Failure',
-      message:
-        methods.length === 0
-          ? 'Authentication failed, no credentials provided'
-          : `Authentication failed, attempted: ${methods.join(', ')}`,
-      reason: 'Unauthorized',
-      code: 401,
-    };
+    const { status } = unauthorized();
+    this.facts.responseStatus = statusOf(statusObject(status), status.code);
+    if (this.choice.level === 'RequestResponse') this.facts.responseObject = statusObject(status);
     await this.tell('ResponseStarted');
   }
 
@@ -146,6 +137,7 @@ class Audit {
     if (error instanceof ApiError) {
       this.facts.responseStatus = statusOf(statusObject(error.status), error.code);
       if (this.choice.level === 'RequestResponse') this.facts.responseObject = statusObject(error.status);
+      if (isLongRunning(this.request.info)) await this.tell('ResponseStarted');
       await this.tell('ResponseComplete');
       return;
     }

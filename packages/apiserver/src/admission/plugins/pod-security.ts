@@ -199,7 +199,10 @@ export function podSecurity({ lookup, clock, settings }: PluginContext): Validat
         `failed to lookup namespace ${JSON.stringify(attributes.namespace)}: ${textOf(error)}`,
       );
     }
-    if (policy === undefined) return;
+    if (policy === undefined) {
+      attributes.annotate(`${ANNOTATION}enforce-policy`, 'privileged:latest');
+      return;
+    }
     const { operation, oldObject } = attributes;
     if (operation === 'UPDATE' && oldObject !== undefined && !isSignificant(pod, oldObject)) return;
     evaluate(attributes, policy, podView(pod), true);

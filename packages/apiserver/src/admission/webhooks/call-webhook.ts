@@ -10,6 +10,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { ApiError, badRequest, type StatusReason } from '../../api/status.ts';
 import { JsonSyntaxError, readJson } from '../../codec/json-reader.ts';
 import { writeJson } from '../../codec/json-writer.ts';
+import { qualifiedNameErrors } from '../../validation/names.ts';
 import { has, part, text, countOf } from '../../validation/value.ts';
 import { NO_CREDENTIALS } from '../../outbound/call-credentials.ts';
 import { postShown } from '../../outbound/post-shown.ts';
@@ -70,7 +71,11 @@ export async function callWebhook(context: WebhookContext, question: WebhookQues
   } catch (error) {
     throw new CallFailed(name, `received invalid webhook response: ${textOf(error)}`, 503, { cause: error });
   }
-  for (const [key, value] of review.auditAnnotations) attributes.annotate(`${name}/${key}`, value);
+  for (const [key, value] of review.auditAnnotations) {
+    const annotation = `${name}/${key}`;
+    // A key that is none is left out, as the original leaves it out.
+    if (qualifiedNameErrors(annotation).length === 0) attributes.annotate(annotation, value);
+  }
   for (const warning of review.warnings) attributes.warn(warning);
   if (!review.allowed) throw denial(name, review.status);
   return review;

@@ -7,6 +7,9 @@ import type { TokenIssuer } from '../../authn/token-request.ts';
 import { badRequest, internalError } from '../../api/status.ts';
 import type { SubresourceDefinition } from '../resource.ts';
 
+/** By what of the audit log a token's uses are found. */
+const ISSUED = 'authentication.kubernetes.io/issued-credential-id';
+
 /** @param issuer has the key that signs */
 export function serviceAccountToken(issuer: TokenIssuer): SubresourceDefinition {
   return {
@@ -21,7 +24,12 @@ export function serviceAccountToken(issuer: TokenIssuer): SubresourceDefinition 
         const accounts = stores.of({ group: '', resource: 'serviceaccounts' });
         if (accounts === undefined) throw internalError('service accounts are not served');
         const account = await accounts.get(namespace, name);
-        return await issuer.request(account, body, (text) => request.warn(text));
+        return await issuer.request(
+          account,
+          body,
+          (text) => request.warn(text),
+          (id) => request.context.auditAnnotations.set(ISSUED, id),
+        );
       },
     },
   };
