@@ -5,6 +5,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { Slices } from '../api/sliced.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
+import { ConversionNeeded, settled } from '../registry/conversions.ts';
 import { part, parts } from '../validation/value.ts';
 import { WebhookConverter } from './webhook-converter.ts';
 
@@ -84,4 +85,20 @@ test('calls of long objects have few of them, and no slices are needed for objec
   const before = turns();
   await converter.prepare(list, 'example.com/v1', slices);
   expect([calls.length, turns()]).toEqual([4, before]);
+});
+
+test('answers that were forgotten for others are asked for again, those of a part of a list in one call', async () => {
+  const { converter, calls } = rig();
+  const list = Array.from({ length: 9 }, (_, i) => thing(`t${i}`, 'x'.repeat(2_000_000)));
+  await converter.prepare(list, 'example.com/v2');
+  await converter.prepare([thing('other')], 'example.com/v2');
+  expect(() => converter.convert(list[0], 'example.com/v2')).toThrow(ConversionNeeded);
+  const before = calls.length;
+  const few = list.slice(0, 3).map(({ metadata }) => thing(metadata.name ?? ''));
+  const shown = await settled(async () => {
+    await converter.prepare(few, 'example.com/v2');
+    return few.map((object) => converter.convert(object, 'example.com/v2'));
+  });
+  expect(shown.map(({ apiVersion }) => apiVersion)).toEqual(few.map(() => 'example.com/v2'));
+  expect(calls.length).toBe(before + 1);
 });

@@ -69,9 +69,12 @@ export async function list(scope: Scope): Promise<ApiResponse> {
       part: async (stored) => {
         await turnOf(scope);
         // What was asked for all of them at first may be forgotten where others ask for much.
-        const objects = await settled(() =>
-          stored.map((object) => rows?.objects.get(object) ?? parts.scheme.toServed(served, object.value)),
-        );
+        const objects = await settled(async () => {
+          await prepareShown(scope, () => stored.map(({ value }) => value));
+          return stored.map(
+            (object) => rows?.objects.get(object) ?? parts.scheme.toServed(served, object.value),
+          );
+        });
         return listObject(scope, form, objects, meta, rows?.printer);
       },
       apiVersion: served.apiVersion,
