@@ -104,8 +104,16 @@ const DEMANDED: readonly string[] = [
 ];
 
 const PODS: QuotaEvaluator = {
-  handles: ({ operation, subresource }) =>
-    subresource === '' ? operation === 'CREATE' : subresource === 'resize' && operation === 'UPDATE',
+  handles({ operation, subresource, object, oldObject }) {
+    if (subresource === 'resize') return operation === 'UPDATE';
+    if (subresource !== '' || operation !== 'UPDATE') return subresource === '' && operation === 'CREATE';
+    // A deadline that comes or goes moves the pod from one quota's scope into another's.
+    return (
+      object !== undefined &&
+      oldObject !== undefined &&
+      isTerminating(specOf(object)) !== isTerminating(specOf(oldObject))
+    );
+  },
   matching: (names) =>
     names.filter(
       (name) =>

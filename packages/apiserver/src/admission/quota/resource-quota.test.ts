@@ -140,3 +140,22 @@ test('a resize pays for what it adds', async () => {
   );
   expect(await used(cluster, 'b')).toEqual({ 'requests.cpu': '900m' });
 });
+
+test('a pod that gets a deadline is charged to the quotas of such pods, and to no other again', async () => {
+  const scoped = (name: string, scope: string, used: string): KubeObject => {
+    const made = quota(name, { pods: '1' }, { pods: used });
+    return withFieldAt(made, ['spec', 'scopes'], [scope]);
+  };
+  const cluster = new Cluster([scoped('ends', 'Terminating', '0'), scoped('stays', 'NotTerminating', '1')]);
+  const plugin = resourceQuota(pluginContext({ cluster }));
+  const ending = (name: string): KubeObject => withFieldAt(pod(name), ['spec', 'activeDeadlineSeconds'], 60);
+  await plugin.validate(
+    attributesFor({ operation: 'UPDATE', object: pod('p', '200m'), oldObject: pod('p') }),
+  );
+  expect(await used(cluster, 'stays')).toEqual({ pods: '1' });
+  await plugin.validate(attributesFor({ operation: 'UPDATE', object: ending('p'), oldObject: pod('p') }));
+  expect([await used(cluster, 'ends'), await used(cluster, 'stays')]).toEqual([{ pods: '1' }, { pods: '1' }]);
+  await expect(plugin.validate(attributesFor({ object: ending('r') }))).rejects.toThrow(
+    'exceeded quota: ends, requested: pods=1, used: pods=1, limited: pods=1',
+  );
+});
