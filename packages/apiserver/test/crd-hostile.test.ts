@@ -248,12 +248,14 @@ describe('what is hostile is bounded', () => {
         'a custom object with defaults in each of its members',
         'Deep',
         async () => {
-          const item: JsonObject = { type: 'object', properties: { a: { type: 'integer', default: 3 } } };
+          const integer = { type: 'integer' };
+          const properties = { a: { ...integer, default: 3 }, b: integer };
+          const item: JsonObject = { type: 'object', properties };
           await define('deep', { type: 'object', additionalProperties: item });
           return '/apis/hostile.example.com/v1/namespaces/default/deep';
         },
         { apiVersion: 'hostile.example.com/v1', kind: 'Deep' },
-        () => ({ spec: members(() => ({ unknown: 1 })) }),
+        () => ({ spec: members((at) => ({ b: at })) }),
       ],
     ])(
       '%s',
@@ -276,6 +278,19 @@ describe('what is hostile is bounded', () => {
         const patched = await beside(() => small.ask('PATCH', `${where}/many`, patch));
         expect([patched.answer.code, patched.answer.json.metadata.labels]).toEqual([200, { a: 'c' }]);
         expect(patched.asked).toBeGreaterThan(50);
+
+        // Server-side apply looks between its steps, and in the slices of what stands around it.
+        const applying = { 'content-type': 'application/apply-patch+yaml' };
+        const applied = await beside(() =>
+          small.ask(
+            'PATCH',
+            `${where}/other?fieldManager=m`,
+            { ...body, metadata: { name: 'other' } },
+            applying,
+          ),
+        );
+        expect([applied.answer.code, applied.answer.json['message']]).toEqual([201, undefined]);
+        expect(applied.asked).toBeGreaterThan(50);
       },
       LIMIT_MS,
     );

@@ -12,8 +12,9 @@ import { createRequire } from 'node:module';
 import type { CollectionTag, Document, LineCounter, Node, ScalarTag, YAMLMap } from 'yaml';
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { setMember } from './presence.ts';
-import { readJson, JsonSyntaxError } from './json-reader.ts';
+import { readJson, readJsonInSlices, JsonSyntaxError } from './json-reader.ts';
 
 type Library = typeof import('yaml');
 
@@ -96,6 +97,20 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
     options.duplicates?.(`${REPEATED}${reader.repeated.join('\n')}`);
   }
   return value;
+}
+
+/** The same; what is JSON, as most is that is called YAML, can be put down. @throws YamlError */
+export function* readYamlInSlices(text: string, options: YamlReadOptions, pace: Pace): Sliced<Json> {
+  if (/^\s*\{/.test(text)) {
+    let repeated = false;
+    try {
+      const value = yield* readJsonInSlices(text, { duplicate: () => (repeated = true) }, pace);
+      if (!repeated) return value;
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+    }
+  }
+  return readYaml(text, options);
 }
 
 /** go-yaml's words for what the library calls otherwise; it counts the lines of what its scanner refuses from one. */

@@ -18,14 +18,14 @@ import {
   notFound,
   unsupportedMediaType,
 } from '../api/status.ts';
-import { LONG_BYTES, type Slices } from '../api/sliced.ts';
+import { finish, LONG_BYTES, type Pace, type Sliced, type Slices } from '../api/sliced.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { TypedError } from '../codec/typed.ts';
-import { readYaml, warningsOf, YamlError } from '../codec/yaml.ts';
+import { readYaml, readYamlInSlices, warningsOf, YamlError } from '../codec/yaml.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { goText } from '../patch/patch-error.ts';
-import { applyPatch } from '../patch/server-side-apply.ts';
+import { applyPatch, applyPatchInSlices } from '../patch/server-side-apply.ts';
 import { inNamespace } from '../registry/before.ts';
 import { settled } from '../registry/conversions.ts';
 import type { Written } from '../registry/store-parts.ts';
@@ -65,7 +65,8 @@ export async function patch(scope: Scope): Promise<ApiResponse> {
   const body = await request.body(BODY_BYTES_MAX);
   request.context.audit?.requestPatch(body);
   const long = body.length > LONG_BYTES;
-  const patcher = kind === 'apply' ? applier(scope, body, options) : changer(scope, kind, body, options);
+  const patcher =
+    kind === 'apply' ? await applier(scope, body, options, long) : changer(scope, kind, body, options);
   const written = await settled(() => write(scope, options, patcher, kind === 'apply', long));
   return await settled(() => answerMade(scope, written.created ? 201 : 200, written));
 }
@@ -256,16 +257,23 @@ function jsonText(value: JsonObject): string {
 }
 
 /** Server-side apply. */
-function applier(scope: Scope, body: Buffer, options: WriteOptions): Patcher {
+async function applier(scope: Scope, body: Buffer, options: WriteOptions, long: boolean): Promise<Patcher> {
   const { request, served, subresource } = scope;
   const strategy =
     subresource?.backing.kind === 'update' ? subresource.backing.strategy : served.definition.strategy;
-  const { configuration, strict } = applied(body);
+  const inSlices = slicesOf(scope);
+  const { configuration, strict } = long
+    ? await inSlices.run(applied(body, inSlices))
+    : finish(applied(body, undefined));
   checkKind(scope, configuration);
   return async (live, slices) => {
     const fields = fieldOptionsOf(scope, strategy.resetFields);
     const before = live === undefined ? undefined : asJson(live);
-    const next = applyPatch(before, configuration, options.fieldManager, options.force, fields);
+    const { fieldManager, force } = options;
+    const next =
+      slices === undefined
+        ? applyPatch(before, configuration, fieldManager, force, fields)
+        : await slices.run(applyPatchInSlices(before, configuration, fieldManager, force, fields, slices));
     settleRepeated(strict, options, (text) => request.warn(text));
     if (next === before && live !== undefined) return live;
     await slices?.turn();
@@ -288,11 +296,16 @@ function settleRepeated(
 const CONVERTING = 'error converting YAML to JSON: ';
 
 /** The configuration as it was sent, and what is said of keys that are there twice. @throws ApiError BadRequest */
-function applied(body: Buffer): { readonly configuration: JsonObject; readonly strict: string } {
+function* applied(
+  body: Buffer,
+  pace: Pace | undefined,
+): Sliced<{ readonly configuration: JsonObject; readonly strict: string }> {
   let strict = '';
   let value: Json;
   try {
-    value = readYaml(body.toString('utf8'), { duplicates: (text) => (strict = text) });
+    const told = { duplicates: (text: string) => (strict = text) };
+    const text = body.toString('utf8');
+    value = pace === undefined ? readYaml(text, told) : yield* readYamlInSlices(text, told, pace);
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
     throw badRequest(`error decoding YAML: ${CONVERTING}${error.message}`);

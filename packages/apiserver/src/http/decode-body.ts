@@ -15,7 +15,7 @@ import { JsonSyntaxError, readJson, readJsonInSlices } from '../codec/json-reade
 import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
 import { ProtobufError } from '../codec/protobuf-wire.ts';
 import { conform, conformInSlices, TypedError } from '../codec/typed.ts';
-import { readYaml, warningsOf, YamlError } from '../codec/yaml.ts';
+import { readYaml, readYamlInSlices, warningsOf, YamlError } from '../codec/yaml.ts';
 import type { ExpectedBody, MediaForm } from '../handlers/wire.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 
@@ -86,7 +86,7 @@ class BodyDecoder {
   /** @param pace undefined for what is short: it is done in one go */
   *decode(form: MediaForm, pace: Pace | undefined): Sliced<KubeObject> {
     if (form === 'protobuf') return yield* this.fromProtobuf(pace);
-    const value = form === 'json' ? yield* this.fromJson(pace) : this.fromYaml();
+    const value = form === 'json' ? yield* this.fromJson(pace) : yield* this.fromYaml(pace);
     if (pace?.due() === true) yield;
     this.expected.raw?.(value);
     const kind = this.kindOf(value);
@@ -131,10 +131,14 @@ class BodyDecoder {
     }
   }
 
-  private fromYaml(): JsonObject {
+  private *fromYaml(pace: Pace | undefined): Sliced<JsonObject> {
     const duplicates = this.validation === 'Ignore' ? undefined : (text: string) => this.tell(text);
+    const options = duplicates === undefined ? {} : { duplicates };
+    const text = this.bytes.toString('utf8');
     try {
-      return this.object(readYaml(this.bytes.toString('utf8'), duplicates ? { duplicates } : {}));
+      return this.object(
+        pace === undefined ? readYaml(text, options) : yield* readYamlInSlices(text, options, pace),
+      );
     } catch (error) {
       if (!(error instanceof YamlError)) throw error;
       throw this.unreadable(undefined, error.message);

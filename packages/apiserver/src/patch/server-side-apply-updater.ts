@@ -8,6 +8,7 @@
  */
 
 import type { Json, JsonObject } from '../api/json.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { compareText, equalJson, type FieldPath } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
@@ -120,7 +121,7 @@ export interface Applied {
  * @param force whether fields of others are taken over instead of being conflicts
  * @throws ConflictsError | TypedMergeError | MergeStepError
  */
-export function applyConfiguration(
+export function* applyConfiguration(
   live: JsonObject,
   applied: JsonObject,
   apiVersion: string,
@@ -128,18 +129,24 @@ export function applyConfiguration(
   self: { readonly identifier: string; readonly manager: Omit<Manager, 'fields'> },
   force: boolean,
   versions: Versions,
-): Applied {
+  pace: Pace,
+): Sliced<Applied> {
   const type = requireType(versions, apiVersion);
   const before: Versioned = { object: live, apiVersion, type };
   const reconciled = reconcile(before, managers, versions);
+  if (pace.due()) yield;
   const merged = step('failed to merge config', () => mergeTyped(live, applied, type));
+  if (pace.due()) yield;
   const last = reconciled.get(self.identifier);
   const stated = withoutReset(fieldsOf(applied, type), versions.resetFields(apiVersion));
   reconciled.set(self.identifier, { ...self.manager, fields: stated });
-  const after = step('failed to prune fields', () =>
-    prune({ object: asObject(merged), apiVersion, type }, reconciled, last, versions),
+  if (pace.due()) yield;
+  const after = yield* stepInSlices('failed to prune fields', () =>
+    prune({ object: asObject(merged), apiVersion, type }, reconciled, last, versions, pace),
   );
+  if (pace.due()) yield;
   const outcome = takeFields(before, after, reconciled, self.identifier, force, versions);
+  if (pace.due()) yield;
   return {
     object: equalJson(live, after.object) ? undefined : after.object,
     managers: outcome.managers,
@@ -207,12 +214,13 @@ function compareVersioned(before: Versioned, after: Versioned, reset: FieldSet |
  * @param managers with what the applier states now
  * @param last what it stated the last time
  */
-function prune(
+function* prune(
   merged: Versioned,
   managers: Managers,
   last: Manager | undefined,
   versions: Versions,
-): Versioned {
+  pace: Pace,
+): Sliced<Versioned> {
   if (last === undefined || last.fields.isEmpty) return merged;
   const converted = convert(
     merged,
@@ -222,9 +230,13 @@ function prune(
   );
   if (converted === undefined) return merged;
   const bare = remove(converted, withNamedFields(last.fields, converted.type));
-  const owned = step('failed add back owned items', () => addBackOwned(converted, bare, managers, versions));
-  const dangling = step('failed add back dangling items', () =>
-    addBackDangling(converted, owned, last, versions),
+  if (pace.due()) yield;
+  const owned = yield* stepInSlices('failed add back owned items', () =>
+    addBackOwned(converted, bare, managers, versions, pace),
+  );
+  if (pace.due()) yield;
+  const dangling = yield* stepInSlices('failed add back dangling items', () =>
+    addBackDangling(converted, owned, last, versions, pace),
   );
   const back = convert(dangling, merged.apiVersion, versions, '');
   if (back === undefined)
@@ -233,7 +245,13 @@ function prune(
 }
 
 /** What other managers own, and the applier now, stays; first in the pruned version, where conversion cannot fail for want of it. */
-function addBackOwned(merged: Versioned, bare: Versioned, managers: Managers, versions: Versions): Versioned {
+function* addBackOwned(
+  merged: Versioned,
+  bare: Versioned,
+  managers: Managers,
+  versions: Versions,
+  pace: Pace,
+): Sliced<Versioned> {
   const owned = new Map<string, FieldSet>();
   for (const { apiVersion, fields } of managers.values())
     owned.set(apiVersion, (owned.get(apiVersion) ?? FieldSet.EMPTY).union(fields));
@@ -258,14 +276,26 @@ function addBackOwned(merged: Versioned, bare: Versioned, managers: Managers, ve
       `failed to convert pruned object at version ${apiVersion}`,
     );
     if (left === undefined) continue;
-    const keep = named(left).union(withNamedFields(owned.get(apiVersion) ?? FieldSet.EMPTY, all.type));
-    pruned = remove(all, named(all).difference(keep));
+    if (pace.due()) yield;
+    const kept = named(left);
+    if (pace.due()) yield;
+    const keep = kept.union(withNamedFields(owned.get(apiVersion) ?? FieldSet.EMPTY, all.type));
+    if (pace.due()) yield;
+    const gone = named(all).difference(keep);
+    if (pace.due()) yield;
+    pruned = remove(all, gone);
   }
   return pruned;
 }
 
 /** Takes away no more than what the applier owned the last time: what nobody owns stays. */
-function addBackDangling(merged: Versioned, pruned: Versioned, last: Manager, versions: Versions): Versioned {
+function* addBackDangling(
+  merged: Versioned,
+  pruned: Versioned,
+  last: Manager,
+  versions: Versions,
+  pace: Pace,
+): Sliced<Versioned> {
   const left = convert(
     pruned,
     last.apiVersion,
@@ -273,7 +303,10 @@ function addBackDangling(merged: Versioned, pruned: Versioned, last: Manager, ve
     'failed to convert pruned object to last applied version',
   );
   if (left === undefined) return merged;
-  const gone = named(merged).difference(named(left));
+  const there = named(merged);
+  if (pace.due()) yield;
+  const gone = there.difference(named(left));
+  if (pace.due()) yield;
   return remove(merged, gone.intersection(withNamedFields(last.fields, merged.type)));
 }
 
@@ -332,6 +365,17 @@ function asObject(value: Json): JsonObject {
   // Only an object goes in, and a merge of two objects is one; it is null when all of it is gone.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
   return value === null ? {} : (value as JsonObject);
+}
+
+/** step(), which can be put down. */
+function* stepInSlices<T>(what: string, run: () => Sliced<T>): Sliced<T> {
+  try {
+    return yield* run();
+  } catch (error) {
+    return step(what, () => {
+      throw error;
+    });
+  }
 }
 
 /** Says which step failed, in the original's words; conflicts pass as they are. */

@@ -8,7 +8,7 @@
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { parseApiVersion } from '../api/meta.ts';
-import type { Pace, Sliced } from '../api/sliced.ts';
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import { ApiError, badRequest } from '../api/status.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { PathElement } from './field-path.ts';
@@ -318,6 +318,18 @@ export function applyPatch(
   force: boolean,
   options: FieldOptions,
 ): JsonObject {
+  return finish(applyPatchInSlices(live, patch, manager, force, options, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down between its steps. */
+export function* applyPatchInSlices(
+  live: JsonObject | undefined,
+  patch: JsonObject,
+  manager: string,
+  force: boolean,
+  options: FieldOptions,
+  pace: Pace,
+): Sliced<JsonObject> {
   const start = live ?? startOf(options.versions.typeOf(options.apiVersion), options);
   const managers = decodeForApply(start);
   checkVersion(patch, options);
@@ -325,7 +337,8 @@ export function applyPatch(
     throw badRequest('metadata.managedFields must be nil');
   const bare = withManagedFields(start, undefined);
   try {
-    const applied = applyForKubectl(bare, patch, manager, managers, force, options);
+    if (pace.due()) yield;
+    const applied = yield* applyForKubectl(bare, patch, manager, managers, force, options, pace);
     const object = manager === KUBECTL ? withLastApplied(applied.object, patch) : applied.object;
     return withManagedFields(object, encodeManagedFields(applied.managers));
   } catch (error) {
@@ -357,16 +370,17 @@ interface Result {
 }
 
 /** An apply by kubectl does not conflict over what its client-side apply left as it was. */
-function applyForKubectl(
+function* applyForKubectl(
   live: JsonObject,
   patch: JsonObject,
   name: string,
   managers: Managers,
   force: boolean,
   options: FieldOptions,
-): Result {
+  pace: Pace,
+): Sliced<Result> {
   try {
-    return apply(live, patch, name, managers, force, options);
+    return yield* apply(live, patch, name, managers, force, options, pace);
   } catch (error) {
     if (!(error instanceof ConflictsError) || name !== KUBECTL) throw error;
     const type = options.versions.typeOf(options.apiVersion);
@@ -374,18 +388,19 @@ function applyForKubectl(
     if (allowed === undefined) throw error;
     const left = error.conflicts.filter(({ path }) => !allowed.has(path));
     if (left.length > 0) throw new ConflictsError(left);
-    return apply(live, patch, name, managers, true, options);
+    return yield* apply(live, patch, name, managers, true, options, pace);
   }
 }
 
-function apply(
+function* apply(
   live: JsonObject,
   patch: JsonObject,
   name: string,
   managers: Managers,
   force: boolean,
   options: FieldOptions,
-): Result {
+  pace: Pace,
+): Sliced<Result> {
   const { apiVersion, versions, now } = options;
   const before =
     managers.size > 0
@@ -393,6 +408,7 @@ function apply(
       : step('failed to create manager for existing fields', () =>
           track(undefined, live, BEFORE_FIRST_APPLY, managers, options),
         );
+  if (pace.due()) yield;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
   step(
@@ -401,6 +417,7 @@ function apply(
       validateTyped(patch, type, false);
     },
   );
+  if (pace.due()) yield;
   step(
     () => `failed to create typed live object (${describe(live)})`,
     () => {
@@ -409,7 +426,8 @@ function apply(
   );
   const self = managerOf(name, 'Apply', options);
   const identifier = managerIdentifier(self);
-  const { object, managers: after } = applyConfiguration(
+  if (pace.due()) yield;
+  const { object, managers: after } = yield* applyConfiguration(
     live,
     patch,
     apiVersion,
@@ -417,6 +435,7 @@ function apply(
     { identifier, manager: { ...self, time: before.get(identifier)?.time } },
     force,
     versions,
+    pace,
   );
   const applier = strip(after, identifier);
   // Without a change of the object the applier keeps its time, even if it states other fields now.
