@@ -3,23 +3,35 @@
 import { apiVersionOf } from '../api/meta.ts';
 import type { Asking, Level } from './flow-control.ts';
 
-const NONE = '<none>';
-
 export function dumpLevels(levels: readonly Level[]): string {
   return table([
-    ['PriorityLevelName', 'ActiveQueues', 'IsIdle', 'IsQuiescing', 'WaitingRequests', 'ExecutingRequests'],
-    ...levels.map((level) =>
-      level.facts.exempt
-        ? [level.facts.name, NONE, NONE, NONE, NONE, NONE]
-        : [
-            level.facts.name,
-            level.queues.dump().filter(({ waiting }) => waiting.length > 0).length,
-            level.queues.idle,
-            level.quiescing,
-            level.waiting,
-            level.executing,
-          ],
-    ),
+    [
+      'PriorityLevelName',
+      'ActiveQueues',
+      'IsIdle',
+      'IsQuiescing',
+      'WaitingRequests',
+      'ExecutingRequests',
+      'DispatchedRequests',
+      'RejectedRequests',
+      'TimedoutRequests',
+      'CancelledRequests',
+    ],
+    ...levels.map((level) => {
+      const { facts, queues, ends } = level;
+      return [
+        facts.name,
+        facts.exempt ? 0 : queues.dump().filter(({ waiting }) => waiting.length > 0).length,
+        facts.exempt ? level.executing === 0 : queues.idle,
+        level.quiescing,
+        level.waiting,
+        level.executing,
+        ends.dispatched,
+        ends.rejected,
+        ends.timedOut,
+        ends.cancelled,
+      ];
+    }),
   ]);
 }
 
@@ -38,7 +50,7 @@ export function dumpQueues(levels: readonly Level[]): string {
     ],
     ...levels.flatMap(({ facts, queues }) =>
       facts.exempt
-        ? [[facts.name, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE]]
+        ? []
         : queues
             .dump()
             .map(({ index, waiting, executing, seatsInUse, nextDispatchR, seatsSum, workSum }) => [

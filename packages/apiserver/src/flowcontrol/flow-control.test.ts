@@ -508,10 +508,10 @@ test('dumps', async () => {
   const second = ask(user('alice'));
   await settled();
   expect(dumpLevels(control.levels()).split('\n')).toEqual([
-    'PriorityLevelName, ActiveQueues, IsIdle, IsQuiescing, WaitingRequests, ExecutingRequests',
-    'catch-all,         0,            true,   false,       0,               0',
-    'exempt,            <none>,       <none>, <none>,      <none>,          <none>',
-    'global,            1,            false,  false,       1,               1',
+    'PriorityLevelName, ActiveQueues, IsIdle, IsQuiescing, WaitingRequests, ExecutingRequests, DispatchedRequests, RejectedRequests, TimedoutRequests, CancelledRequests',
+    'catch-all,         0,            true,   false,       0,               0,                 0,                  0,                0,                0',
+    'exempt,            0,            true,   false,       0,               0,                 0,                  0,                0,                0',
+    'global,            1,            false,  false,       1,               1,                 1,                  0,                0,                0',
     '',
   ]);
   expect(dumpQueues(control.levels())).toMatch(/^global, +\d, +1, +1, +1, /m);

@@ -58,6 +58,13 @@ export interface Asking {
   readonly distinguisher: string;
 }
 
+const END: Readonly<Record<Refusal, 'rejected' | 'timedOut' | 'cancelled'>> = {
+  'queue-full': 'rejected',
+  'concurrency-limit': 'rejected',
+  'time-out': 'timedOut',
+  cancelled: 'cancelled',
+};
+
 export class Level {
   facts: PriorityLevel;
   limits: Limits;
@@ -69,6 +76,8 @@ export class Level {
   seatsNow: number;
   exemptSeats = 0;
   exemptExecuting = 0;
+  /** How its requests ended their wait since it is there. */
+  readonly ends = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };
 
   constructor(facts: PriorityLevel, limits: Limits, options: FlowControlOptions) {
     const { clock, metrics } = options;
@@ -82,8 +91,14 @@ export class Level {
       queuing: facts.queuing,
       seats: limits.nominal,
       observer: {
-        dispatched: (waitedMs) => metrics?.waited(name, true, waitedMs),
-        refused: (_reason, waitedMs) => metrics?.waited(name, false, waitedMs),
+        dispatched: (waitedMs) => {
+          this.ends.dispatched += 1;
+          metrics?.waited(name, true, waitedMs);
+        },
+        refused: (reason, waitedMs) => {
+          this.ends[END[reason]] += 1;
+          metrics?.waited(name, false, waitedMs);
+        },
         demand: (seats) => this.demand.set(seats, clock.monotonicMs()),
       },
     });
@@ -184,6 +199,7 @@ export class FlowControl {
     const state = this.stateOf(level.name);
     metrics?.estimated(schema.name, level.name, work.seats);
     if (level.exempt) {
+      state.ends.dispatched += 1;
       metrics?.dispatched(schema.name, level.name);
       return { kind: 'enter', seats: this.exempted(state, work) };
     }
