@@ -60,6 +60,7 @@ import type { CurrentKeys, KeySource } from './assembly/oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
 import { curveOf } from './options/tls-names.ts';
 import type { ProgramRunner } from './outbound/exec-credentials.ts';
+import { hostPort } from './outbound/backend.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { withParamAccess } from './registry/admissionregistration/param-access.ts';
@@ -200,6 +201,7 @@ export class KubeApiServer {
       logger,
       uuid,
       loopbackToken: this.loopbackToken,
+      address: () => this.externalAddress(),
       readFile,
       issuerKeys,
       metrics: this.metrics,
@@ -537,6 +539,14 @@ export class KubeApiServer {
         : [strictTransportSecurity(config.strictTransportSecurity)]),
       ...(config.corsOrigins.length === 0 ? [] : [cors(config.corsOrigins)]),
     ];
+  }
+
+  /** --external-hostname, or where the server says it is. */
+  private externalAddress(): string | undefined {
+    const { config, machine } = this.options;
+    const host =
+      config.externalHostname === '' ? advertisedAddress(config, machine) : config.externalHostname;
+    return this.port === 0 ? undefined : hostPort(host, this.port);
   }
 
   private statusFacts(): Parameters<typeof statusz>[0] {

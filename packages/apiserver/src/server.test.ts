@@ -653,7 +653,7 @@ test('how the parts of the control plane fare', async () => {
     });
     expect((await server.ask('GET', '/api/v1/componentstatuses/etcd-0')).json.metadata.name).toBe('etcd-0');
     const { code, json: none } = await server.ask('GET', '/api/v1/componentstatuses/x');
-    expect([code, none['message']]).toEqual([500, 'Component not found: x']);
+    expect([code, none['message']]).toEqual([404, 'componentstatus "x" not found']);
     expect((await server.ask('POST', '/api/v1/componentstatuses', {})).code).toBe(405);
   } finally {
     await server.stop();

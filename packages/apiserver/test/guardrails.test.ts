@@ -481,3 +481,9 @@ describe('fairness', () => {
     expect((await ask('GET', '/metrics')).text).toContain('apiserver_flowcontrol_dispatched_requests_total{');
   });
 });
+
+test('the issuer of tokens says that its keys are where this server is reached', async () => {
+  const { code, body } = await ask('GET', '/.well-known/openid-configuration');
+  expect(code).toBe(200);
+  expect(body['jwks_uri']).toBe(`https://127.0.0.1:${server.securePort}/openid/v1/jwks`);
+});

@@ -60,6 +60,8 @@ export interface AuthenticationParts {
   readonly uuid: () => string;
   /** A secret that only this process knows: whoever shows it is the server itself. */
   readonly loopbackToken: string;
+  /** Where others reach the server, `host:port`; undefined where it has no port. */
+  readonly address: () => string | undefined;
   readonly readFile: (path: string) => string;
   readonly programs: ProgramRunner;
   readonly issuerKeys: (source: KeySource) => CurrentKeys;
@@ -154,7 +156,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     tokens,
     issuer,
     audiences,
-    paths: issuerPaths(issuers[0], serviceAccounts.jwksUri, credentials.verificationKeys),
+    paths: issuerPaths(issuers[0], serviceAccounts.jwksUri, credentials.verificationKeys, parts.address),
   };
 }
 
@@ -224,21 +226,29 @@ function issuerPaths(
   issuer: string,
   jwksUri: string,
   keys: readonly VerificationKey[],
+  address: () => string | undefined,
 ): ReadonlyMap<string, Handler> {
   // Documents are for who fetches them from the issuer's address: one that is no https URL has none.
   if (!issuer.startsWith('https://')) return new Map();
   const publicKeys = keys.map(({ key }) => key);
-  const uri = jwksUri === '' ? `${issuer.replace(/\/$/, '')}/openid/v1/jwks` : jwksUri;
-  const document = (contentType: string, value: object): Handler => {
-    const body = Buffer.from(JSON.stringify(value));
-    const headers = new Map([['cache-control', ['public, max-age=3600']]]);
-    return () => Promise.resolve({ kind: 'bytes', code: 200, contentType, body, headers });
+  // Where this server is reached, as in the original; who stands in for it elsewhere says so by the flag.
+  const uri = (): string => {
+    if (jwksUri !== '') return jwksUri;
+    const own = address();
+    return `${own === undefined ? issuer.replace(/\/$/, '') : `https://${own}`}/openid/v1/jwks`;
   };
+  const headers = new Map([['cache-control', ['public, max-age=3600']]]);
+  const document =
+    (contentType: string, value: () => object): Handler =>
+    () => {
+      const body = Buffer.from(JSON.stringify(value()));
+      return Promise.resolve({ kind: 'bytes', code: 200, contentType, body, headers });
+    };
   return new Map([
     [
       '/.well-known/openid-configuration',
-      document('application/json', discoveryDocument(issuer, uri, publicKeys)),
+      document('application/json', () => discoveryDocument(issuer, uri(), publicKeys)),
     ],
-    ['/openid/v1/jwks', document('application/jwk-set+json', keySet(publicKeys))],
+    ['/openid/v1/jwks', document('application/jwk-set+json', () => keySet(publicKeys))],
   ]);
 }

@@ -4,7 +4,7 @@
  * server's business that may live in another process.
  */
 
-import { ApiError } from '../../api/status.ts';
+import { notFound } from '../../api/status.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { componentStatusPrinter } from '../../printers/core-printers.ts';
 import type { ResourceDefinition } from '../resource.ts';
@@ -35,9 +35,8 @@ export function componentStatuses(components: ReadonlyMap<string, ComponentCheck
       kind: 'virtual',
       async get(name) {
         const check = components.get(name);
-        if (check === undefined) {
-          throw new ApiError({ code: 500, reason: '', message: `Component not found: ${name}` });
-        }
+        // The original's word for them here is the singular.
+        if (check === undefined) throw notFound({ group: '', resource: 'componentstatus' }, name);
         return await statusOf(name, check);
       },
       list: async () => await Promise.all([...components].map(([name, check]) => statusOf(name, check))),
@@ -59,5 +58,5 @@ async function statusOf(name: string, check: ComponentCheck): Promise<KubeObject
       error: error instanceof Error ? error.message : String(error),
     };
   }
-  return { apiVersion: 'v1', kind: 'ComponentStatus', metadata: { name }, conditions: [condition] };
+  return { kind: 'ComponentStatus', apiVersion: 'v1', metadata: { name }, conditions: [condition] };
 }
