@@ -7,7 +7,6 @@
  * the same), and pings that come too often are not punished.
  */
 import { X509Certificate } from 'node:crypto';
-import { createServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Metadata as GrpcMetadata, Server, ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { assert, systemClock, type Clock } from '@keelson/base';
@@ -21,10 +20,10 @@ import {
   DEFAULT_KEEPALIVE_INTERVAL_MS,
   DEFAULT_KEEPALIVE_TIMEOUT_MS,
   DEFAULT_MAX_RECEIVE_BYTES,
-  type ListenAddress,
   type RpcServer,
   type RpcServerOptions,
 } from './server.ts';
+import { SocketServer, type Served } from './socket-server.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, StatusCode, statusCodeFrom } from './status.ts';
 import {
   HIGH_WATER_BYTES,
@@ -36,24 +35,18 @@ import {
 
 /** Serves `table` over cleartext HTTP/2. */
 export function grpcJsServer(table: MethodTable, options: RpcServerOptions = {}): RpcServer {
-  return new GrpcJsServer(table, options);
+  const clock = options.clock ?? systemClock;
+  return new SocketServer(new GrpcJsConnections(table, options, clock), clock);
 }
 
 type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
 
-class GrpcJsServer implements RpcServer {
+class GrpcJsConnections implements Served {
   private readonly server: Server;
   private readonly inject: (connection: Duplex) => void;
-  private readonly listeners = new Set<NetServer>();
-  private readonly connections = new Set<Duplex>();
-  private idle: (() => void) | undefined = undefined;
-  private readonly clock: Clock;
-  private stopping = false;
 
-  constructor(table: MethodTable, options: RpcServerOptions) {
-    const clock = options.clock ?? systemClock;
-    this.clock = clock;
+  constructor(table: MethodTable, options: RpcServerOptions, clock: Clock) {
     const accept = dispatcher(table, options.hooks, clock);
     const { Server, ServerCredentials, ServerInterceptingCall } = grpcJs();
     this.server = new Server({
@@ -84,76 +77,19 @@ class GrpcJsServer implements RpcServer {
     this.inject = (connection) => injector.injectConnection(connection);
   }
 
-  get connectionCount(): number {
-    return this.connections.size;
-  }
-
-  listen(address: ListenAddress): Promise<{ host: string; port: number }> {
-    return new Promise((resolve, reject) => {
-      const listener = createServer({ noDelay: true }, (socket) => this.accept(socket));
-      listener.once('error', reject);
-      listener.listen(address, () => {
-        listener.off('error', reject);
-        this.listeners.add(listener);
-        const bound = listener.address();
-        assert(bound !== null, 'a listening server has an address');
-        resolve(
-          typeof bound === 'string' ? { host: bound, port: 0 } : { host: bound.address, port: bound.port },
-        );
-      });
-    });
-  }
-
-  accept(connection: Duplex, head?: Buffer): void {
-    if (this.stopping) {
-      connection.destroy();
-      return;
-    }
-    this.connections.add(connection);
+  serve(connection: Duplex, head: Buffer | undefined): void {
     // A peer's broken connection is its own affair: its calls end as cancelled, nothing else happens.
     connection.on('error', () => {});
-    connection.once('close', () => {
-      this.connections.delete(connection);
-      if (this.connections.size === 0) this.idle?.();
-    });
     if (head !== undefined) connection.unshift(head);
     this.inject(connection);
   }
 
-  async drain(timeoutMs: number): Promise<void> {
-    const closed = this.stopListening();
-    if (this.connections.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = this.clock.setTimer(timeoutMs, resolve);
-        this.idle = () => {
-          timer.cancel();
-          resolve();
-        };
-        // Sends GOAWAY on every connection and closes each after its last call.
-        this.server.tryShutdown(() => {});
-      });
-    }
-    this.cut();
-    await closed;
+  /** Sends GOAWAY on every connection and closes each after its last call. */
+  drain(): void {
+    this.server.tryShutdown(() => {});
   }
 
-  async close(): Promise<void> {
-    const closed = this.stopListening();
-    this.cut();
-    await closed;
-  }
-
-  private async stopListening(): Promise<void> {
-    this.stopping = true;
-    const listeners = [...this.listeners];
-    this.listeners.clear();
-    await Promise.all(
-      listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve()))),
-    );
-  }
-
-  private cut(): void {
-    for (const connection of this.connections) connection.destroy();
+  cut(): void {
     this.server.forceShutdown();
   }
 }

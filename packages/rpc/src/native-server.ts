@@ -1,11 +1,9 @@
 /**
- * The method table on our own HTTP/2: listeners, connections, draining. What a connection does is
- * server-connection.ts; what a call does is dispatch.ts. Its listeners are cleartext; any Duplex may be handed
- * in, so TLS is terminated by whoever owns the port.
+ * The method table on our own HTTP/2: its connections. What a connection does is server-connection.ts; what a call
+ * does is dispatch.ts; listeners and the end are socket-server.ts's.
  */
-import { createServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { assert, systemClock, type Clock } from '@keelson/base';
+import { systemClock, type Clock } from '@keelson/base';
 import { Deadlines } from './deadlines.ts';
 import { dispatcher } from './dispatch.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
@@ -15,12 +13,12 @@ import {
   DEFAULT_KEEPALIVE_INTERVAL_MS,
   DEFAULT_KEEPALIVE_TIMEOUT_MS,
   DEFAULT_MAX_RECEIVE_BYTES,
-  type ListenAddress,
   type RpcServer,
   type RpcServerOptions,
 } from './server.ts';
 import { ServerConnection, type ServerShared } from './server-connection.ts';
 import { SocketPipe } from './socket-pipe.ts';
+import { SocketServer, type Served } from './socket-server.ts';
 import { Turn } from './turn.ts';
 
 export interface NativeServerOptions extends RpcServerOptions {
@@ -30,21 +28,15 @@ export interface NativeServerOptions extends RpcServerOptions {
 
 /** Serves `table` over cleartext HTTP/2, without a library. */
 export function nativeServer(table: MethodTable, options: NativeServerOptions = {}): RpcServer {
-  return new NativeServer(table, options);
+  const clock = options.clock ?? systemClock;
+  return new SocketServer(new NativeConnections(table, options, clock), clock);
 }
 
-class NativeServer implements RpcServer {
+class NativeConnections implements Served {
   private readonly shared: ServerShared;
-  private readonly clock: Clock;
-  private readonly listeners = new Set<NetServer>();
-  private readonly sockets = new Set<Duplex>();
   private readonly connections = new Set<ServerConnection>();
-  private idle: (() => void) | undefined = undefined;
-  private stopping = false;
 
-  constructor(table: MethodTable, options: NativeServerOptions) {
-    const clock = options.clock ?? systemClock;
-    this.clock = clock;
+  constructor(table: MethodTable, options: NativeServerOptions, clock: Clock) {
     this.shared = {
       clock,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
@@ -60,76 +52,19 @@ class NativeServer implements RpcServer {
     };
   }
 
-  get connectionCount(): number {
-    return this.sockets.size;
-  }
-
-  listen(address: ListenAddress): Promise<{ host: string; port: number }> {
-    return new Promise((resolve, reject) => {
-      const listener = createServer({ noDelay: true }, (socket) => this.accept(socket));
-      listener.once('error', reject);
-      listener.listen(address, () => {
-        listener.off('error', reject);
-        this.listeners.add(listener);
-        const bound = listener.address();
-        assert(bound !== null, 'a listening server has an address');
-        resolve(
-          typeof bound === 'string' ? { host: bound, port: 0 } : { host: bound.address, port: bound.port },
-        );
-      });
-    });
-  }
-
-  accept(connection: Duplex, head?: Buffer): void {
-    if (this.stopping) {
-      connection.destroy();
-      return;
-    }
-    this.sockets.add(connection);
+  serve(connection: Duplex, head: Buffer | undefined): void {
     const pipe = new SocketPipe(connection);
     const served = new ServerConnection(pipe, this.shared);
     this.connections.add(served);
-    connection.once('close', () => {
-      this.sockets.delete(connection);
-      if (this.sockets.size === 0) this.idle?.();
-    });
     pipe.attach(served, head);
   }
 
-  async drain(timeoutMs: number): Promise<void> {
-    const closed = this.stopListening();
-    if (this.sockets.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = this.clock.setTimer(timeoutMs, resolve);
-        this.idle = () => {
-          timer.cancel();
-          resolve();
-        };
-        for (const connection of this.connections) connection.drain();
-      });
-    }
-    this.cut();
-    await closed;
+  drain(): void {
+    for (const connection of this.connections) connection.drain();
   }
 
-  async close(): Promise<void> {
-    const closed = this.stopListening();
-    this.cut();
-    await closed;
-  }
-
-  private async stopListening(): Promise<void> {
-    this.stopping = true;
-    const listeners = [...this.listeners];
-    this.listeners.clear();
-    await Promise.all(
-      listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve()))),
-    );
-  }
-
-  private cut(): void {
+  cut(): void {
     for (const connection of this.connections) connection.cut('the server stops');
-    for (const socket of this.sockets) socket.destroy();
     this.shared.deadlines.clear();
   }
 }
