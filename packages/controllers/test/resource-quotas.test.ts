@@ -75,6 +75,17 @@ test('pods count what they ask for, until they end; scopes choose among them', a
   await eventually('short', { 'requests.cpu': '0' });
 });
 
+test('a pod that gets a deadline leaves the scope of those without', async () => {
+  await running.create(PODS, pod('a', '500m'));
+  await running.create(QUOTAS, {
+    metadata: { name: 'long' },
+    spec: { hard: { pods: '1' }, scopes: ['NotTerminating'] },
+  });
+  await eventually('long', { pods: '1' });
+  await running.small.ask('PATCH', `${PODS}/a`, { spec: { activeDeadlineSeconds: 60 } });
+  await eventually('long', { pods: '0' });
+});
+
 test('without quotas nothing is watched for them, and no longer when the last one is gone', async () => {
   const watches = (): number => {
     const found = /rest_client_requests_total\{code="200",method="GET"\} (\d+)/.exec(

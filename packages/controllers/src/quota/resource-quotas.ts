@@ -278,7 +278,8 @@ export class ResourceQuotas implements Controller {
         },
         change: (type, object) => {
           const less =
-            type === 'DELETED' || (type === 'MODIFIED' && byContent && (!pods || hasEnded(object)));
+            type === 'DELETED' ||
+            (type === 'MODIFIED' && byContent && (!pods || hasEnded(object) || wasChanged(object)));
           if (less) recount(object);
         },
       },
@@ -302,6 +303,11 @@ function namesOf(quota: KubeObject): readonly string[] {
 function isCounted(quota: KubeObject): boolean {
   const used = isRecord(quota['status']) ? quota['status']['used'] : undefined;
   return isRecord(used) && namesOf(quota).every((name) => Object.hasOwn(used, name));
+}
+
+/** Resized, or given a deadline, which moves it from one quota's scope into another's. */
+function wasChanged({ metadata }: KubeObject): boolean {
+  return (metadata.generation ?? 1) > 1;
 }
 
 function hasEnded(pod: KubeObject): boolean {
