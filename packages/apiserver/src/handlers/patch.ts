@@ -21,6 +21,7 @@ import {
 import { finish, LONG_BYTES, type Pace, type Sliced, type Slices } from '../api/sliced.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
+import { restoreError } from '../codec/restored.ts';
 import { TypedError } from '../codec/typed.ts';
 import { readYaml, readYamlInSlices, warningsOf, YamlError } from '../codec/yaml.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
@@ -160,10 +161,13 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
         ? REDACTED
         : kind === 'strategic'
           ? goText(readJson(body.toString('utf8')))
-          : jsonText(patched);
+          : jsonText(kind === 'merge' ? asMerged(patched, readJson(body.toString('utf8'))) : patched);
     const refuse = (reason: string): ApiError => badPatch(shown(), reason);
     await slices?.turn();
-    const object = await typed(scope, patched, strict, refuse, slices);
+    // A strategic merge is made into a Go struct as it is, which has words of its own for what does not fit.
+    const restored = (): string | undefined =>
+      kind === 'strategic' ? restoreError(scope.view?.schema ?? served.schema, patched) : undefined;
+    const object = await typed(scope, patched, strict, { refuse, restored }, slices);
     settleStrict(
       strict,
       options,
@@ -181,6 +185,19 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
   };
 }
 
+/** The members that a merge patch went through by name, as it writes them; what it left alone as it was. */
+function asMerged(value: JsonObject, patch: Json | undefined): JsonObject {
+  if (patch === undefined || !isJsonObject(patch)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .toSorted()
+      .map((name) => {
+        const member = value[name];
+        return [name, isJsonObject(member) ? asMerged(member, patch[name]) : member];
+      }),
+  );
+}
+
 type Refuse = (reason: string) => ApiError;
 
 /** The patched JSON as an object of the version. @throws ApiError Invalid */
@@ -188,10 +205,14 @@ async function typed(
   scope: Scope,
   patched: JsonObject,
   strict: string[],
-  refuse: Refuse,
+  { refuse, restored }: { readonly refuse: Refuse; readonly restored: () => string | undefined },
   slices: Slices | undefined,
 ): Promise<KubeObject> {
   const { apiVersion, kind, metadata } = patched;
+  if (metadata !== undefined && !isJsonObject(metadata)) {
+    const unfit = restored();
+    if (unfit !== undefined) throw refuse(unfit);
+  }
   const wanted = scope.view ?? scope.served;
   if (apiVersion !== wanted.apiVersion || kind !== wanted.kind || !isJsonObject(metadata)) {
     const reason =
@@ -209,7 +230,7 @@ async function typed(
     return object;
   } catch (error) {
     if (!(error instanceof TypedError)) throw error;
-    throw refuse(error.message);
+    throw refuse(restored() ?? error.message);
   }
 }
 
