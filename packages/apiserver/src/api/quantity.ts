@@ -1,7 +1,7 @@
 /**
  * Quantities: fixed-point numbers with a suffix (`100m`, `1.5Gi`, `12e6`), read, compared, added and written in
  * canonical form: no fraction, the largest suffix that needs none. An amount counts nanounits; what is finer is
- * rounded away from zero, what has a binary suffix and is larger than 2^63 − 1 units is cut to that.
+ * rounded away from zero, what is larger than 2^63 − 1 units is cut to that.
  *
  * Modelled on apimachinery's api/resource; error texts are its own.
  */
@@ -77,7 +77,7 @@ export class Quantity {
     const scale = exponent - fraction.length + 9;
     const nanos = scale >= 0 ? grow(digits, scale) : divideUp(digits, 10n ** BigInt(Math.min(-scale, 2000)));
     const limit = UNITS_MAX * NANO;
-    const size = format === 'BinarySI' && nanos > limit ? limit : nanos;
+    const size = nanos > limit ? limit : nanos;
     return new Quantity(sign === '-' ? -size : size, format);
   }
 
