@@ -36,7 +36,7 @@ export class JsonPatchError extends Error {
 export function jsonPatch(document: Json, operations: readonly Json[]): Json {
   const patching = new Patching(document);
   for (const operation of operations) patching.carryOut(operation);
-  checkDepth(patching.document);
+  if (patching.deepens) checkDepth(patching.document);
   return patching.document;
 }
 
@@ -57,6 +57,8 @@ class Patching {
   /** Containers that this patch made, and that stand at one place only: they may be written into. */
   private own = new WeakSet<object>();
   private copiedBytes = 0;
+  /** Whether something was put in that something lies in: else the outcome is as deep as the document was. */
+  deepens = false;
 
   constructor(document: Json) {
     this.document = document;
@@ -70,6 +72,7 @@ class Patching {
     const path = textOf(memberOf(operation, 'path'));
     const from = textOf(memberOf(operation, 'from'));
     const value = memberOf(operation, 'value') ?? null;
+    if (kind === 'move' || kind === 'copy' || isContainer(value)) this.deepens = true;
     switch (kind) {
       case 'add':
         return this.add(path, value);
