@@ -161,6 +161,10 @@ export const PARTLY_CHECKED: Readonly<Record<string, string>> = {
   'resourceclaims.resource.k8s.io': 'the allocation in the status is not checked; CEL is not compiled',
   'resourceslices.resource.k8s.io': 'attributes, capacities and counters of devices are not checked',
   'deviceclasses.resource.k8s.io': 'CEL is not compiled',
+  'podcertificaterequests.certificates.k8s.io':
+    'an issued chain is not compared with the key and its times; who may sign is not asked',
+  'podgroups.scheduling.k8s.io': 'what stands behind features of its own is left out',
+  'workloads.scheduling.k8s.io': 'what stands behind features of its own is left out',
 };
 
 /**
