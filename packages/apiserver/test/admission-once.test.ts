@@ -211,7 +211,10 @@ const CONTENT: Readonly<Record<string, object>> = {
   services: { spec: { ports: [{ port: 80 }] } },
 };
 /** Where not any name will do. */
-const NAMES: Readonly<Record<string, string>> = { 'ipaddresses.networking.k8s.io': '10.0.0.9' };
+const NAMES: Readonly<Record<string, string>> = {
+  'ipaddresses.networking.k8s.io': '10.0.0.9',
+  'storageversions.internal.apiserver.k8s.io': 'apps.deployments',
+};
 /** How a body is changed: type, and what is sent of it. */
 const PATCHES: readonly (readonly [type: string, body: object])[] = [
   ['merge-patch+json', { metadata: { labels: { a: '1' } } }],
@@ -224,7 +227,15 @@ describe('each verb of', () => {
   const log: string[] = [];
   let small: SmallServer;
   beforeAll(async () => {
-    small = smallServer({ plugins: [counting(log)], resources: definitions });
+    small = smallServer({
+      plugins: [counting(log)],
+      resources: definitions,
+      runtimeConfig: new Map([['api/all', true]]),
+      featureGates: new Map([
+        ['AllAlpha', true],
+        ['AllBeta', true],
+      ]),
+    });
     await small.ask('POST', '/api/v1/namespaces', { metadata: { name: 'default' } });
   });
   afterAll(() => small.stop());
