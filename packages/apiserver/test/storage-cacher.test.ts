@@ -34,7 +34,6 @@ const OTHERWISE: ReadonlySet<string> = new Set([
   // The cache passes over the limit where any state will do.
   'list: 0, limit (TestList)',
   // It has the history still, and speaks of its own oldest revision.
-  'list: a token whose revision is compacted away goes on at another (TestListInconsistentContinuation)',
   'watch: from what is compacted away (TestWatchError…, compaction)',
   // It loses its source by it, and ends its watches without a word.
   'watch: an object that cannot be read ends it (TestWatchError)',

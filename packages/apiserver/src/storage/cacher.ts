@@ -209,6 +209,8 @@ export class Cacher implements Storage {
     let result: ListResult | undefined;
     switch (plan.kind) {
       case 'exact':
+        // The history here is longer than the store's, but a token must end where the store's does, whoever answers.
+        if (plan.revision < this.storage.compactedRevision()) break;
         result = await this.scan(
           keyPrefix,
           { revision: plan.revision, low: orderOf(plan.low), high, indexed },

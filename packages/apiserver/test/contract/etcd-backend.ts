@@ -3,7 +3,9 @@
 import { systemClock } from '@keelson/base';
 import type { Client } from '@keelson/client';
 
+import { until } from '../../../base/test/until.ts';
 import { EtcdBackend } from '../../src/storage/etcd-storage.ts';
+import { COMPACT_REVISION_KEY } from '../../src/storage/keys.ts';
 import type { BackendUnderTest } from './storage-harness.ts';
 
 /** @param stop ends the store; the client is closed before */
@@ -16,7 +18,12 @@ export function overClient(
   return {
     backend,
     reportsProgress,
-    compact: async (revision) => void (await client.kv.compact(revision)),
+    async compact(revision) {
+      await client.kv.compact(revision);
+      // As the API server that does it tells the others.
+      await client.kv.put(COMPACT_REVISION_KEY, String(revision));
+      await until(() => backend.compactor.compactedRevision === revision);
+    },
     read: (key) => client.kv.value(key),
     write: async (key, value) => void (await client.kv.put(key, value)),
     async close() {
