@@ -96,13 +96,17 @@ export function hasFormat(format: string, text: string): boolean {
 
 /** Decimals of an IPv4 address and the bits of a network without leading zeros, which are let pass here. */
 function withoutZeros(text: string): string {
-  return text.replace(/(^|[.:/])0+(?=\d+(?:[./]|$))/g, '$1');
+  return text.replace(
+    /(^|[.:/])(\d+)(?=[./]|$)/g,
+    (_whole, mark: string, digits: string) => mark + digits.replace(/^0+(?=\d)/, ''),
+  );
 }
 
 /** Numbers with units anywhere in a text, of which one is known. */
 function isSpokenDuration(text: string): boolean {
   let known = false;
-  for (const [, count, word] of text.matchAll(/(\d+)\s*([A-Za-zµ]+)/g)) {
+  // Looked for where digits begin: from each of them on, a long number would be read again and again.
+  for (const [, count, word] of text.matchAll(/(?<!\d)(\d+)\s*([A-Za-zµ]+)/g)) {
     if (BigInt(count) > INT_MAX) return false;
     const unit = word.toLowerCase();
     known ||= SPOKEN_UNITS.split(',').some((row) => {
