@@ -29,7 +29,7 @@ import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts'
 import { isUnchanged, keyText } from './correlated.ts';
 import { schemaAt } from './field-paths.ts';
 import { goRule } from './go-form.ts';
-import type { RuleEvaluation, Rules } from './rules.ts';
+import type { CostBudget, RuleEvaluation, Rules } from './rules.ts';
 import { ERRORS_MAX } from './validate-value.ts';
 
 const VALIDATIONS = 'x-kubernetes-validations';
@@ -61,11 +61,12 @@ export class CelRules implements Rules {
     new DefinitionWalk(errors, this.base).schema(schema, path);
   };
 
-  *evaluate({ schema, value, old, place, warn }: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
+  *evaluate(evaluation: RuleEvaluation, pace: Pace): Sliced<readonly FieldError[]> {
+    const { schema, value, old, place } = evaluation;
     if (!schema.holdsRules) return [];
     const { times } = this;
     const since = times?.monotonicMs() ?? 0;
-    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace, warn);
+    const walk = new ObjectWalk((node, root) => this.compiledOf(node, root), pace, evaluation);
     yield* walk.node(schema, value, old, place?.path, place?.root ?? true);
     times?.evaluated((times.monotonicMs() - since) / 1000);
     return walk.errors.list;
@@ -294,7 +295,7 @@ const NOWHERE = FieldPath.of('<nil>');
 
 class ObjectWalk {
   readonly errors = new FieldErrors();
-  private budget: number = RUNTIME_LIMITS.perObject;
+  private readonly budget: CostBudget;
   /** The budget is used up, or one call was too dear: nothing more is evaluated. */
   private ended = false;
   private readonly compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined;
@@ -304,9 +305,10 @@ class ObjectWalk {
   constructor(
     compiledOf: (node: Structural, root: boolean) => CompiledNode | undefined,
     pace: Pace,
-    warn: RuleEvaluation['warn'],
+    { warn, budget }: RuleEvaluation,
   ) {
     this.warn = warn;
+    this.budget = budget ?? { left: RUNTIME_LIMITS.perObject };
     this.compiledOf = compiledOf;
     this.pace = pace;
   }
@@ -404,16 +406,18 @@ class ObjectWalk {
       return;
     }
     const bindings = bindingsOf(self, old, rule.optionalOld);
-    const costMax = Math.min(RUNTIME_LIMITS.perCall, this.budget);
+    const costMax = Math.min(RUNTIME_LIMITS.perCall, this.budget.left);
     const outcome = yield* program.sliced(bindings, costMax, this.pace);
-    this.budget -= outcome.cost;
+    this.budget.left -= outcome.cost;
     if (outcome.kind === 'value') {
       if (outcome.value !== true) yield* this.failed(part, rule, bindings);
-    } else if (outcome.kind === 'exceeded' && this.budget > 0) {
+    } else if (outcome.kind === 'exceeded' && this.budget.left > 0) {
       refuse(
         `'${outcome.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${nameOf(rule.rule)}`,
       );
       this.ended = true;
+      this.budget.left = -1;
+      return;
     } else if (outcome.kind === 'error') {
       refuse(
         outcome.message.startsWith('no such overload')
@@ -421,7 +425,7 @@ class ObjectWalk {
           : `${outcome.message} evaluating rule: ${nameOf(rule.rule)}`,
       );
     }
-    if (this.budget <= 0) {
+    if (this.budget.left <= 0) {
       refuse('validation failed due to running out of cost budget, no further validation rules will be run');
       this.ended = true;
     }
@@ -469,10 +473,10 @@ class ObjectWalk {
   private *messageOf({ rule, message }: CompiledRule, bindings: ReadonlyMap<string, Result>): Sliced<string> {
     const plain = text(rule, 'message').trim();
     const usual = plain === '' ? `failed rule: ${text(rule, 'rule').trim()}` : plain;
-    if (message?.program === undefined || this.budget <= 0) return usual;
-    const costMax = Math.min(RUNTIME_LIMITS.perCall, this.budget);
+    if (message?.program === undefined || this.budget.left <= 0) return usual;
+    const costMax = Math.min(RUNTIME_LIMITS.perCall, this.budget.left);
     const outcome = yield* message.program.sliced(bindings, costMax, this.pace);
-    this.budget -= outcome.cost;
+    this.budget.left -= outcome.cost;
     if (outcome.kind !== 'value' || typeof outcome.value !== 'string') return usual;
     const said = outcome.value.trim();
     return said === '' || /[\n\r]/.test(said) || Buffer.byteLength(said) > MESSAGE_BYTES_MAX ? usual : said;

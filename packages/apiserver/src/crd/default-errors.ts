@@ -8,6 +8,7 @@
 import { equalJson } from '../api/equal.ts';
 import { isJsonObject, type Json } from '../api/json.ts';
 import { finish, WITHOUT_PAUSE } from '../api/sliced.ts';
+import { RUNTIME_LIMITS } from '../cel/environment.ts';
 import type { RegexCache } from '../cel/regex.ts';
 import { prune } from '../schema/prune.ts';
 import { META_FIELDS, type Structural } from '../schema/structural.ts';
@@ -15,7 +16,7 @@ import type { StructSchema } from '../schema/type-schema.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
 import { embeddedErrors } from './embedded.ts';
-import type { Rules } from './rules.ts';
+import type { CostBudget, Rules } from './rules.ts';
 import { valueErrors } from './validate-value.ts';
 
 export interface DefaultCheck {
@@ -25,14 +26,28 @@ export interface DefaultCheck {
   readonly objectMeta: StructSchema;
 }
 
-/** @param whole the schema is of an object with a kind */
+/** @param schema of an object with a kind; the rules of all its defaults may cost together what those of an object may */
 export function checkDefaults(
   errors: FieldErrors,
   schema: Structural,
   path: FieldPath,
   check: DefaultCheck,
-  whole = true,
-  insideMeta = false,
+): void {
+  checkWithin(errors, schema, path, { ...check, budget: { left: RUNTIME_LIMITS.perObject } }, true, false);
+}
+
+interface BoundedCheck extends DefaultCheck {
+  readonly budget: CostBudget;
+}
+
+/** @param whole the schema is of an object with a kind */
+function checkWithin(
+  errors: FieldErrors,
+  schema: Structural,
+  path: FieldPath,
+  check: BoundedCheck,
+  whole: boolean,
+  insideMeta: boolean,
 ): void {
   const inside = insideMeta && !schema.embedded;
   const before = errors.size;
@@ -41,11 +56,11 @@ export function checkDefaults(
     if (errors.size === before) checkRules(errors, schema, schema.default, { path, whole }, check);
   }
   if (schema.items !== undefined) {
-    checkDefaults(errors, schema.items, path.child('items'), check, false, inside);
+    checkWithin(errors, schema.items, path.child('items'), check, false, inside);
   }
   for (const [name, node] of schema.properties) {
     const meta = inside || ((whole || schema.embedded) && META_FIELDS.has(name));
-    checkDefaults(errors, node, path.child('properties').key(name), check, false, meta);
+    checkWithin(errors, node, path.child('properties').key(name), check, false, meta);
   }
 }
 
@@ -69,17 +84,24 @@ function checkDefault(
   errors.list.push(...finish(valueErrors({ schema, value, at: at.toString(), patterns }, WITHOUT_PAUSE)));
 }
 
-/** A default must be one that an object may be made with, and one that may stay. */
+/**
+ * A default must be one that an object may be made with, and one that may stay: the dearer of the two counts. Where nothing
+ * is left, no more are looked at: that was told.
+ */
 function checkRules(
   errors: FieldErrors,
   schema: Structural,
   value: Json,
   { path, whole }: { readonly path: FieldPath; readonly whole: boolean },
-  { evaluate }: DefaultCheck,
+  { evaluate, budget }: BoundedCheck,
 ): void {
   const place = { path: path.child('default'), root: whole || schema.embedded };
+  const { left } = budget;
+  if (left <= 0) return;
   for (const old of [value, undefined]) {
-    const refused = finish(evaluate({ schema, value, old, place }, WITHOUT_PAUSE));
+    const own = { left };
+    const refused = finish(evaluate({ schema, value, old, place, budget: own }, WITHOUT_PAUSE));
+    budget.left = Math.min(budget.left, own.left);
     errors.list.push(...refused);
     if (refused.length > 0) return;
   }

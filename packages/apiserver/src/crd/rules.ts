@@ -22,6 +22,13 @@ export interface RuleEvaluation {
   readonly warn?: ((text: string) => void) | undefined;
   /** Where the value is, and whether it is an object with a kind; without it is an object of its own. */
   readonly place?: { readonly path: FieldPath; readonly root: boolean };
+  /** What may be used; is told what is left of it. Without it that is an object's. */
+  readonly budget?: CostBudget;
+}
+
+/** What evaluations may cost together. */
+export interface CostBudget {
+  left: number;
 }
 
 export interface Rules {
