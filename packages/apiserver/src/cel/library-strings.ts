@@ -11,6 +11,7 @@ import {
   CelError,
   CelList,
   noSuchOverload,
+  RESULT_LENGTH_MAX,
   stringSize,
   type Result,
   type Value,
@@ -64,14 +65,12 @@ const cased =
   (text) =>
     typeof text === 'string' ? text.replace(letters, change) : noSuchOverload();
 
-/** Its cost is of what it replaces in, not of what comes out: that is bounded here. */
-const RESULT_LENGTH_MAX = 16 * 1024 * 1024;
-
 function countOf(text: string, part: string): number {
   if (part === '') return text.length + 1;
   return splitBy(text, part).length - 1;
 }
 
+/** Its cost is of what it replaces in, not of what comes out: that is bounded here. */
 const replace: Implementation = (text, from, to, limit) => {
   if (typeof text !== 'string' || typeof from !== 'string' || typeof to !== 'string') return noSuchOverload();
   const max = typeof limit === 'bigint' ? limit : -1n;

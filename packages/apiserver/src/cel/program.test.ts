@@ -99,6 +99,15 @@ describe('budgets', () => {
     });
   });
 
+  test.each(["'aa'", "b'aa'", '[1, 2]'])('nor would %s that is doubled again and again', (literal) => {
+    let expression = `dyn(${literal})`;
+    for (let times = 0; times < 24; times += 1) expression = `[${expression}].map(a, a + a)[0]`;
+    expect(program(`size(${expression}) > 0`).evaluate(list, RUNTIME_LIMITS.perCall)).toMatchObject({
+      kind: 'error',
+      message: 'add: the result is too long',
+    });
+  });
+
   test('a pattern that others take forever for is as fast as any', () => {
     const text = bindingsOf({ x: `${'a'.repeat(50_000)}!` });
     expect(program('x.matches("^(a|a|aa)+$")').evaluate(text)).toMatchObject({ kind: 'value', value: false });

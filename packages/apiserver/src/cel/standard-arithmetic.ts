@@ -20,6 +20,7 @@ import {
   noSuchOverload,
   Opaque,
   Optional,
+  RESULT_LENGTH_MAX,
   stringSize,
   Timestamp,
   typeName,
@@ -77,12 +78,18 @@ function subtractTimes(a: Value, b: Value): Result {
   return noSuchOverload();
 }
 
+// A sum of what is `dyn` costs one, however long it is, and so does one of lists: twenty sums in a row make of a
+// thousand a thousand million.
+const tooLong = (): CelError => new CelError('add: the result is too long');
+
 function addStrings(a: Value, b: Value): Result {
-  return typeof a === 'string' && typeof b === 'string' ? a + b : noSuchOverload();
+  if (typeof a !== 'string' || typeof b !== 'string') return noSuchOverload();
+  return a.length + b.length > RESULT_LENGTH_MAX ? tooLong() : a + b;
 }
 
 function addBytes(a: Value, b: Value): Result {
   if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array)) return noSuchOverload();
+  if (a.length + b.length > RESULT_LENGTH_MAX) return tooLong();
   const bytes = new Uint8Array(a.length + b.length);
   bytes.set(a);
   bytes.set(b, a.length);
@@ -95,7 +102,7 @@ function addLists(a: Value, b: Value): Result {
     for (const value of b) a.values.push(value);
     return a;
   }
-  return a.joined(b);
+  return a.size + b.size > RESULT_LENGTH_MAX ? tooLong() : a.joined(b);
 }
 
 const add = OPERATOR.add;

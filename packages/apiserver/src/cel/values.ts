@@ -79,6 +79,9 @@ export class Optional {
   }
 }
 
+/** How long a text, bytes or a list may become where what that costs does not depend on it. */
+export const RESULT_LENGTH_MAX = 16 * 1024 * 1024;
+
 /** Lists up to this size are copied when they are joined. */
 const SMALL_LIST_SIZE = 16;
 
