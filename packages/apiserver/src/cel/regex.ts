@@ -147,9 +147,12 @@ export function compileRegex(pattern: string): Regex | CelError {
   }
 }
 
-/** Quoted parts, escapes and classes as they are; the rest is where a group may begin. */
+/**
+ * Quoted parts, escapes and classes as they are; the rest is where a group may begin. A class that does not end takes all
+ * that is left: from each of many that do not it would be read to the end again.
+ */
 const PATTERN_PARTS =
-  /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:\^?\w+:\]|[^\]\\])*\]|\(\?P?<\w+>/g;
+  /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[\^?\]?(?:\\[\s\S]?|\[:\^?\w+:\]|[^\]\\])*(?:\]|$)|\(\?P?<\w+>/g;
 
 /** The pattern with groups that have no names. */
 function nameless(pattern: string): string {
