@@ -73,11 +73,13 @@ export function readEmbedded(schema: Structural, value: Json, at: string, read: 
     return value.map((item, index) => readEmbedded(items, item, `${at}[${index}]`, read));
   }
   if (!isJsonObject(value)) return value;
-  const next: Record<string, Json> = {};
-  for (const [name, inner] of Object.entries(value)) {
-    const node = schema.properties.get(name) ?? schema.additional;
-    next[name] = node === undefined ? inner : readEmbedded(node, inner, child(at, name), read);
-  }
+  // Made of entries: `__proto__` is a name as any other.
+  const next: Record<string, Json> = Object.fromEntries(
+    Object.entries(value).map(([name, inner]): [string, Json] => {
+      const node = schema.properties.get(name) ?? schema.additional;
+      return [name, node === undefined ? inner : readEmbedded(node, inner, child(at, name), read)];
+    }),
+  );
   if (!schema.embedded) return next;
   for (const name of ['apiVersion', 'kind']) {
     if (next[name] !== undefined && typeof next[name] !== 'string') {

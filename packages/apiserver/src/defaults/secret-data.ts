@@ -10,8 +10,10 @@ import { textMap, withField } from '../validation/value.ts';
 export function withStringData(object: JsonObject): JsonObject {
   const plain = object['stringData'];
   if (plain === undefined) return object;
-  const data = { ...textMap(object, 'data') };
-  for (const [key, value] of Object.entries(textMap(object, 'stringData'))) data[key] = toBase64(value);
+  const told = Object.entries(textMap(object, 'stringData')).map(([key, value]) => [key, toBase64(value)]);
+  if (told.length === 0) return withField(object, 'stringData', undefined);
+  // Spread, so that `__proto__` is a key as any other.
+  const data: JsonObject = { ...textMap(object, 'data'), ...Object.fromEntries(told) };
   return withField(withField(object, 'data', data), 'stringData', undefined);
 }
 

@@ -27,7 +27,7 @@ const SCHEMA = new Structural({
     c: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, properties: { a: INNER } },
     d: { type: 'object', 'x-kubernetes-embedded-resource': true, properties: { a: INNER } },
     e: { type: 'string', default: 'e' },
-    f: { type: 'object', additionalProperties: true, properties: { __proto__: INNER } },
+    f: { type: 'object', additionalProperties: true, properties: { ['__proto__']: INNER } },
   },
 });
 
