@@ -67,9 +67,7 @@ export class Http2Outgoing implements Outgoing {
     }
     const { stream } = this;
     if (trailers !== undefined) {
-      stream.once('wantTrailers', () => {
-        stream.sendTrailers(Object.fromEntries([...trailers()].map(([name, values]) => [name, [...values]])));
-      });
+      stream.once('wantTrailers', () => sendTrailers(stream, trailers()));
     }
     stream.respond(fields, { endStream: false, waitForTrailers: trailers !== undefined });
     // There is no such header here; what it asks for is said to the whole connection, which ends with its last stream.
@@ -104,6 +102,18 @@ export class Http2Outgoing implements Outgoing {
 
   abort(): void {
     if (!this.stream.destroyed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+/**
+ * Where HTTP/2 cannot say one of them, none is said: a backend's words must not hold up the end of the stream, nor throw
+ * out of an event, which would end the process.
+ */
+function sendTrailers(stream: ServerHttp2Stream, trailers: Headers): void {
+  try {
+    stream.sendTrailers(Object.fromEntries([...trailers].map(([name, values]) => [name, [...values]])));
+  } catch {
+    if (!stream.destroyed && !stream.closed) stream.sendTrailers({});
   }
 }
 

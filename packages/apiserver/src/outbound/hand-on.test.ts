@@ -147,6 +147,40 @@ describe('an ordinary request', () => {
     expect(await trailers).toMatchObject({ 'x-sum': '1' });
   });
 
+  test('trailers that are none, or said twice, do no harm', async () => {
+    const behind = 'Keep-Alive: 5\r\nContent-Type: text/html\r\nIf-Match: 1\r\nX-Sum: 1\r\n';
+    let more = 'ETag: "a"\r\nETag: "b"\r\n';
+    const port = await listening(
+      createTcpServer((socket) => {
+        socket.once('data', () =>
+          socket.end(
+            'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n' +
+              `2\r\nab\r\n0\r\n${behind}${more}\r\n`,
+          ),
+        );
+      }),
+    );
+    const { port: securePort, ca } = await front(() => plain(port), {}, true);
+    const session = connectHttp2(`https://127.0.0.1:${securePort}`, { ca });
+    cleanup.push(() => session.destroy());
+    const ask = async (): Promise<[string, Record<string, unknown>]> => {
+      const stream = session.request({ ':path': '/a' });
+      let trailers: Record<string, unknown> = {};
+      let text = '';
+      stream.on('trailers', (fields) => (trailers = Object.fromEntries(Object.entries(fields))));
+      stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      await new Promise((resolve, reject) => {
+        stream.once('end', resolve);
+        stream.once('error', reject);
+      });
+      return [text, trailers];
+    };
+    expect(await ask()).toEqual(['ab', { 'x-sum': '1', etag: '"a"' }]);
+    // This one HTTP/2 says once at most, too: the answer is whole without them.
+    more = 'User-Agent: a\r\nUser-Agent: b\r\n';
+    expect(await ask()).toEqual(['ab', {}]);
+  });
+
   test('goes on with its headers but those of a connection, and comes back as it was', async () => {
     const seen: { headers: Record<string, unknown>; url: string | undefined; body: string }[] = [];
     const port = await listening(

@@ -75,6 +75,22 @@ const ONCE: ReadonlySet<string> = new Set([
   'retry-after',
   'server',
 ]);
+/** Nobody may say these behind a body: they tell how it is framed, kept or read, or who may have it. */
+const NOT_BEHIND: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'host',
+  'max-forwards',
+  'pragma',
+  'proxy-connection',
+  'range',
+  'realm',
+  'www-authenticate',
+]);
 /** What the backend says in place of switching may take so long, as the original has it. */
 const REFUSAL_MS = 10_000;
 /** Until a backend says whether it switches, ms: there is no deadline on requests that leave HTTP. */
@@ -232,9 +248,20 @@ function answered(
     chunks: followed(chunks, over),
     finite: !endless,
     asIs: true,
-    trailers,
+    trailers: () => behindBody(trailers()),
     headers: back,
   };
+}
+
+/** The trailers that Go takes for some. */
+function behindBody(trailers: Headers): Headers {
+  const may = (name: string): boolean =>
+    !HOP_BY_HOP.has(name) && !NOT_BACK.has(name) && !NOT_BEHIND.has(name) && !name.startsWith('if-');
+  return new Map(
+    [...trailers]
+      .filter(([name]) => may(name))
+      .map(([name, values]) => [name, ONCE.has(name) ? values.slice(0, 1) : values]),
+  );
 }
 
 /** The chunks, and a word when they are over, however they end; also where nobody began to take them. */
