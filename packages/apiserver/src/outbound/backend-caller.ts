@@ -163,10 +163,10 @@ export class BackendCaller {
       const way = await this.take(target, address, signal);
       if (way.kind === 'http1') return way.socket;
       const { session, fresh } = way;
-      let kept = true;
-      const exchange = new Http2Exchange(session, request, () => {
+      // Without an answer the call goes on here, or fails and is over by that.
+      const exchange = new Http2Exchange(session, request, (answered) => {
         session.release();
-        if (kept) release();
+        if (answered) release();
       });
       try {
         return await exchange.result;
@@ -174,7 +174,6 @@ export class BackendCaller {
         const gone = exchange.lost && !fresh && READING.has(method) && body === undefined;
         const again = (exchange.refused || gone) && !exchange.bodyBegun && attempt < REFUSALS_MAX;
         if (!again || signal.aborted) throw error;
-        kept = false;
         if (attempt > 0) await pause(this.clock, REFUSAL_PAUSE_MS * 2 ** (attempt - 1), signal);
       }
     }

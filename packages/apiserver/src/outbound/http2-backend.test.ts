@@ -302,6 +302,35 @@ describe('connections', () => {
     ]);
   });
 
+  test('one that is made while the last of the others leaves is known, too', async () => {
+    const { target, sessions, opened } = await backend(
+      (stream) => {
+        stream.respond({ ':status': 200 });
+        stream.write('x');
+      },
+      { maxConcurrentStreams: 1 },
+    );
+    const calls = caller();
+    const first = await calls.send(target, request());
+    const sent = calls.send(target, request());
+    // A further connection is being made by the time this is heard of.
+    sessions[0].destroy();
+    const second = await sent;
+    first.abandon();
+    second.abandon();
+    await until(() => calls.openCounts.answer === 0);
+    await calls.send(target, request());
+    expect(opened()).toBe(2);
+  });
+
+  test('a certificate to show that cannot be read is told as over HTTP/1.1', async () => {
+    for (const http2 of [true, false]) {
+      const tls = { caBundle: '', serverName: 'backend.test', http2, pair: { cert: 'none', key: 'none' } };
+      const error = await failure(caller().send(targetAt(1, { tls }), request()));
+      expect([error.kind, error.message.slice(0, 10)]).toEqual(['exchange', 'net/http: ']);
+    }
+  });
+
   test('a server that speaks HTTP/1.1 alone is spoken to in that, over the connection that asked', async () => {
     let opened = 0;
     const server = createTlsServer({ cert, key }, (message, response) => {
@@ -390,6 +419,26 @@ describe('what a server did not begin', () => {
     const calls = caller();
     expect((await calls.send(target, request({ method }))).code).toBe(200);
     expect([streams.length, opened()]).toEqual([2, 1]);
+    await until(() => calls.openCounts.answer === 0);
+  });
+
+  test('a call that is sent again is counted meanwhile', async () => {
+    const { target, streams } = await backend((stream, _headers, count) => {
+      if (count <= 2) stream.close(7);
+      else stream.respond({ ':status': 200 }, { endStream: true });
+    });
+    const { clock, fire } = heldClock();
+    const calls = caller(clock);
+    const answer = calls.send(target, request());
+    await until(() => streams.length === 2 && streams[1].destroyed);
+    // The pause before the third.
+    let paused = 0;
+    await until(() => {
+      expect(calls.openCounts.answer).toBe(1);
+      paused = fire(1_000);
+      return paused > 0;
+    });
+    expect((await answer).code).toBe(200);
     await until(() => calls.openCounts.answer === 0);
   });
 
@@ -487,6 +536,39 @@ describe('an answer that is cut short is seen to be', () => {
     expect((await chunks.next()).value?.toString()).toBe('half');
     cut(sockets[0]);
     await expect(chunks.next()).rejects.toThrow('unexpected EOF');
+  });
+
+  test('a caller that stops makes no further connection, and asks nobody again', async () => {
+    const { target, streams, opened } = await backend((stream, headers) => {
+      if (headers[':path'] !== '/held') stream.respond({ ':status': 200 }, { endStream: true });
+    });
+    const calls = caller();
+    await calls.send(target, request());
+    const held = failure(calls.send(target, request({ target: '/held' })));
+    await until(() => streams.length === 2);
+    calls.close();
+    expect((await held).message).toBe('the server stops');
+    expect((await failure(calls.send(target, request()))).message).toBe('the server stops');
+    expect([streams.length, opened()]).toEqual([2, 1]);
+  });
+
+  test('a caller that stops does not wait for a connection that does not come about', async () => {
+    let came = false;
+    const silent = createTcpServer((socket) => {
+      came = true;
+      socket.on('error', () => undefined);
+      cleanup.push(() => void socket.destroy());
+    });
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    cleanup.push(() => void silent.close());
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP port has such an address
+    const { port } = silent.address() as AddressInfo;
+    const { clock } = heldClock();
+    const calls = caller(clock);
+    const failed = failure(calls.send(targetAt(port), request()));
+    await until(() => came);
+    calls.close();
+    expect(await failed).toMatchObject({ kind: 'dial', message: 'the server stops' });
   });
 
   test('a caller that stops ends what is under way', async () => {

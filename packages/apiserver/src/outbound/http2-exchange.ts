@@ -38,8 +38,8 @@ export class Http2Exchange {
   /** Something of the body was taken from who sends it: it cannot be sent again. */
   bodyBegun = false;
 
-  /** @param over told once, when nothing of the exchange is left */
-  constructor(pooled: PooledSession, request: BackendRequest, over: () => void) {
+  /** @param over told once, when nothing of the exchange is left, and whether an answer was */
+  constructor(pooled: PooledSession, request: BackendRequest, over: (answered: boolean) => void) {
     this.result = new Promise((resolve, reject) => {
       const { signal, body } = request;
       let stream: ClientHttp2Stream;
@@ -48,7 +48,7 @@ export class Http2Exchange {
       } catch (error) {
         // What cannot be said, or a session that went away in this very turn.
         this.lost = pooled.session.closed || pooled.session.destroyed;
-        over();
+        over(false);
         reject(new BackendError('exchange', `net/http: ${toError(error).message}`, { cause: error }));
         return;
       }
@@ -62,7 +62,7 @@ export class Http2Exchange {
       stream.on('error', () => undefined);
       stream.once('close', () => {
         signal.removeEventListener('abort', cancel);
-        over();
+        over(answered);
         if (answered) return;
         const { rstCode, id } = stream;
         this.refused = rstCode === constants.NGHTTP2_REFUSED_STREAM;

@@ -49,6 +49,9 @@ export class Http2Pool {
   private readonly options: Http2PoolOptions;
   /** By who is meant and how he is trusted. */
   private readonly servers = new Map<string, Server>();
+  /** Connections that come about. */
+  private readonly dials = new Set<TLSSocket>();
+  private closed = false;
 
   constructor(options: Http2PoolOptions) {
     this.options = options;
@@ -65,16 +68,17 @@ export class Http2Pool {
    * The way to one of a target's addresses. A session that is given out has a place reserved in it, until it is released.
    *
    * @param signal ends the waiting, not the dialing: others may wait for it too
-   * @throws BackendError `dial` or `cancelled`
+   * @throws BackendError
    */
   async take(target: BackendTarget, address: string, signal: AbortSignal): Promise<Way> {
     const key = keyOf(target, address);
-    let server = this.servers.get(key);
-    if (server === undefined) {
-      server = { sessions: new Set(), dialing: undefined, http1: undefined };
-      this.servers.set(key, server);
-    }
     for (;;) {
+      if (this.closed) throw stopped();
+      let server = this.servers.get(key);
+      if (server === undefined) {
+        server = { sessions: new Set(), dialing: undefined, http1: undefined };
+        this.servers.set(key, server);
+      }
       for (const session of server.sessions) {
         if (session.reserve()) return { kind: 'http2', session, fresh: false };
       }
@@ -97,8 +101,10 @@ export class Http2Pool {
     }
   }
 
-  /** Ends all connections with what is under way on them. */
+  /** Ends all connections with what is under way on them; none is made from then on. */
   close(): void {
+    this.closed = true;
+    for (const socket of this.dials) socket.destroy(new Error(STOPPED));
     for (const { sessions, http1 } of this.servers.values()) {
       http1?.cancel();
       for (const session of sessions) session.destroy();
@@ -111,6 +117,10 @@ export class Http2Pool {
     const { clock, idleMs } = this.options;
     try {
       const socket = await this.connected(target, address);
+      if (this.closed) {
+        socket.destroy();
+        throw stopped();
+      }
       if (socket.alpnProtocol !== 'h2') {
         server.http1 = clock.setTimer(HTTP1_MS, () => {
           server.http1 = undefined;
@@ -124,30 +134,26 @@ export class Http2Pool {
       });
       server.sessions.add(session);
       return session;
-    } catch (error) {
-      this.forget(key, server);
-      throw error;
     } finally {
       server.dialing = undefined;
+      this.forget(key, server);
     }
   }
 
+  /** Of a server that is being dialed there will be something to know. */
   private forget(key: string, server: Server): void {
-    if (server.sessions.size === 0 && server.http1 === undefined && this.servers.get(key) === server) {
-      this.servers.delete(key);
-    }
+    const { sessions, dialing, http1 } = server;
+    if (sessions.size > 0 || dialing !== undefined || http1 !== undefined) return;
+    if (this.servers.get(key) === server) this.servers.delete(key);
   }
 
   private connected(target: BackendTarget, address: string): Promise<TLSSocket> {
     const { clock, dialMs } = this.options;
     const where = hostPort(address, target.port);
     return new Promise((resolve, reject) => {
-      const socket = tlsConnect({
-        host: address,
-        port: target.port,
-        ...tlsSettings(target),
-        ALPNProtocols: ['h2', 'http/1.1'],
-      });
+      const socket = tlsConnection(target, address);
+      this.dials.add(socket);
+      socket.once('close', () => this.dials.delete(socket));
       let late = false;
       const timer = clock.setTimer(target.dialMs ?? dialMs, () => {
         late = true;
@@ -163,6 +169,7 @@ export class Http2Pool {
       socket.once('error', failed);
       socket.once('secureConnect', () => {
         timer.cancel();
+        this.dials.delete(socket);
         socket.off('error', failed);
         socket.setNoDelay(true);
         resolve(socket);
@@ -185,6 +192,26 @@ export class Http2Pool {
       if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     });
     return session;
+  }
+}
+
+const STOPPED = 'the server stops';
+
+function stopped(): BackendError {
+  return new BackendError('exchange', STOPPED);
+}
+
+/** @throws BackendError for trust or a certificate that cannot be read */
+function tlsConnection(target: BackendTarget, address: string): TLSSocket {
+  try {
+    return tlsConnect({
+      host: address,
+      port: target.port,
+      ...tlsSettings(target),
+      ALPNProtocols: ['h2', 'http/1.1'],
+    });
+  } catch (error) {
+    throw new BackendError('exchange', `net/http: ${toError(error).message}`, { cause: error });
   }
 }
 

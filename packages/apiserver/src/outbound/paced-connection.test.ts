@@ -1,6 +1,6 @@
 /** The pace of a connection, on a clock that only tests move. */
 
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 
 import type { ByteConnection } from '../api/exchange.ts';
 import { PacedConnection } from './paced-connection.ts';
@@ -68,10 +68,26 @@ test('a writer is asked to wait as long as its bytes take; short waits are saved
   expect(written).toHaveLength(2);
 });
 
+test('pauses leave nothing behind with a connection that lasts', async () => {
+  const { paced, fire } = world(1_000);
+  const waiters = jest.spyOn(paced.closed, 'then');
+  for (let count = 0; count < 3; count += 1) {
+    paced.write(Buffer.alloc(1_000));
+    const waiting = paced.drained();
+    await Promise.resolve();
+    await Promise.resolve();
+    fire();
+    await waiting;
+  }
+  expect(waiters).not.toHaveBeenCalled();
+});
+
 test('nobody waits for a connection that is closed', async () => {
   const { paced, close } = world(1);
   await paced.read();
   const waiting = paced.read();
   close();
   await waiting;
+  // Nor for what comes behind its end.
+  await paced.read();
 });

@@ -19,12 +19,20 @@ export class PacedConnection implements ByteConnection {
   private readonly bytesPerSecond: number;
   private owedInMs = 0;
   private owedOutMs = 0;
+  /** What ends each pause. */
+  private readonly pauses = new Set<() => void>();
+  private over = false;
 
   constructor(inner: ByteConnection, bytesPerSecond: number, clock: Pick<Clock, 'setTimer'>) {
     this.inner = inner;
     this.bytesPerSecond = bytesPerSecond;
     this.clock = clock;
     this.closed = inner.closed;
+    // Once: a connection may last for days, and what waits for a promise stays with it.
+    void inner.closed.then(() => {
+      this.over = true;
+      for (const end of this.pauses) end();
+    });
   }
 
   async read(): Promise<Buffer | undefined> {
@@ -65,12 +73,15 @@ export class PacedConnection implements ByteConnection {
 
   /** Also over when the connection is. */
   private pause(delayMs: number): Promise<void> {
+    if (this.over) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.clock.setTimer(delayMs, resolve);
-      void this.closed.then(() => {
+      const end = (): void => {
         timer.cancel();
+        this.pauses.delete(end);
         resolve();
-      });
+      };
+      const timer = this.clock.setTimer(delayMs, end);
+      this.pauses.add(end);
     });
   }
 }
