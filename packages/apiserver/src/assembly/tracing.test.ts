@@ -41,7 +41,11 @@ interface World {
   readonly ask: (path: string, group: string, headers?: Record<string, string>) => Promise<number>;
 }
 
-async function world(samplingRate: number, work: (tracing: Tracing) => Handler): Promise<World> {
+async function world(
+  samplingRate: number,
+  work: (tracing: Tracing) => Handler,
+  uuid: () => string = randomUUID,
+): Promise<World> {
   const collector = new Collector();
   ends.push(() => collector.server.close());
   const metrics = new MetricsRegistry();
@@ -50,7 +54,7 @@ async function world(samplingRate: number, work: (tracing: Tracing) => Handler):
     clock: systemClock,
     logger: silentLogger,
     metrics,
-    uuid: randomUUID,
+    uuid,
   });
   ends.push(() => tracing.stop());
   let user: UserInfo | undefined;
@@ -154,6 +158,48 @@ test.each<[string, number, string, string, number]>([
   expect(await ask(POD, group, called(flags))).toBe(200);
   await stop();
   expect(spans).toHaveLength(count);
+});
+
+test.each<[string, number]>([
+  ['00000000-0000-4000-bfff-ffffffffffff', 1],
+  ['7fffffff-ffff-4fff-bfff-ffffffffffff', 1],
+  ['80000000-0000-4000-8000-000000000000', 0],
+  ['ffffffff-ffff-4fff-8000-000000000000', 0],
+])('half of the requests are traced at half a rate, whatever a UUID always says: %s', async (id, count) => {
+  const { spans, ask, stop } = await world(
+    500_000,
+    () => ok,
+    () => id,
+  );
+  expect(await ask(POD, 'team')).toBe(200);
+  await stop();
+  expect(spans).toHaveLength(count);
+});
+
+test('a state that gRPC could not carry harms no request', async () => {
+  const { spans, ask, stop } = await world(0, () => ok);
+  const headers = { ...called('01'), tracestate: 'a=\u00e9\t1' };
+  expect(await ask(POD, 'system:masters', headers)).toBe(200);
+  await stop();
+  expect(spans).toHaveLength(1);
+});
+
+test('what a request leaves behind it is not of its trace', async () => {
+  const gate = { open: (): void => undefined };
+  const later = new Promise<void>((resolve) => (gate.open = () => resolve()));
+  const left: Promise<void>[] = [];
+  const { spans, ask, stop } = await world(1_000_000, (tracing) => {
+    const store = tracing.around({ of: () => () => undefined });
+    return (request) => {
+      left.push(later.then(() => store.of('list', { group: '', resource: 'pods' })(0, false)));
+      return ok(request);
+    };
+  });
+  expect(await ask(POD, 'team')).toBe(200);
+  gate.open();
+  await Promise.all(left);
+  await stop();
+  expect(spans.map(({ name }) => name)).not.toContain('List etcd3');
 });
 
 test('anybody at a whole rate has a trace of his own, whatever he says', async () => {

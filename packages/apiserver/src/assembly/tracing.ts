@@ -158,7 +158,7 @@ export class Tracing {
     const { context, headers, info, method } = request;
     const trusted = context.user?.groups.some((group) => TRUSTED.has(group)) ?? false;
     const parent = trusted ? parentOf(request) : undefined;
-    const traceId = parent?.traceId ?? this.uuid().replaceAll('-', '');
+    const traceId = parent?.traceId ?? this.traceId();
     if (!this.sampler.sampled(parent, traceId)) return undefined;
     const nowMs = this.clock.monotonicMs();
     const span = new Span({
@@ -183,7 +183,8 @@ export class Tracing {
 
   private child(name: string, kind: SpanKind, beganMsAgo = 0): Span | undefined {
     const parent = this.current.getStore();
-    if (parent === undefined) return undefined;
+    // What a request began and left behind it, as a watch of the store, is not of its trace.
+    if (parent === undefined || parent.endMs !== undefined) return undefined;
     return new Span({
       ...parent.start,
       spanId: this.spanId(),
@@ -206,6 +207,12 @@ export class Tracing {
     this.exporter.add(span);
   }
 
+  /** 32 hex digits. The sampler reads the second half: a UUID's has bits there that are always the same. */
+  private traceId(): string {
+    const hex = this.uuid().replaceAll('-', '');
+    return hex.slice(16) + hex.slice(0, 16);
+  }
+
   /** 16 hex digits; a version of a UUID stands among the others, so that they are never all zero. */
   private spanId(): string {
     return this.uuid().replaceAll('-', '').slice(0, 16);
@@ -215,10 +222,9 @@ export class Tracing {
 function parentOf({ headers }: ApiRequest): ReturnType<typeof remoteParent> {
   const metadata = new Metadata();
   const [parent] = headers.get('traceparent') ?? [];
-  const state = headers.get('tracestate')?.join(',');
   if (parent === undefined) return undefined;
-  metadata.set('traceparent', parent);
-  if (state !== undefined) metadata.set('tracestate', state);
+  metadata.addReceived('traceparent', parent);
+  for (const state of headers.get('tracestate') ?? []) metadata.addReceived('tracestate', state);
   return remoteParent(metadata);
 }
 
