@@ -7,14 +7,15 @@ import type { WebhookObserver } from './webhook.ts';
 
 const SECONDS: readonly number[] = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1];
 const CALL_SECONDS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-const WORDS: Readonly<Record<Decision['kind'], string>> = {
+const WORDS: Readonly<Record<Decision['kind'] | 'error', string>> = {
   allow: 'allowed',
   deny: 'denied',
+  error: 'error',
   'no-opinion': 'no-opinion',
 };
 
-/** Told what a request was decided. */
-export type DecisionObserver = (kind: Decision['kind'], seconds: number) => void;
+/** Told what a request was decided; an error where nobody could decide. */
+export type DecisionObserver = (kind: Decision['kind'] | 'error', seconds: number) => void;
 
 export interface AccessMetrics {
   readonly attempts: DecisionObserver;

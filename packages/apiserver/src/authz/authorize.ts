@@ -31,8 +31,9 @@ export function authorize(authorizer: Authorizer, metered?: Metered): Filter {
     const attributes = attributesOf(user, request.info);
     const startMs = metered?.monotonicMs() ?? 0;
     const { kind, reason, error } = await authorizer.authorize(attributes);
-    metered?.decided(kind, (metered.monotonicMs() - startMs) / 1_000);
-    if (kind !== 'allow' && error !== undefined) {
+    const failed = kind !== 'allow' && error !== undefined;
+    metered?.decided(failed ? 'error' : kind, (metered.monotonicMs() - startMs) / 1_000);
+    if (failed) {
       // Nobody said no: an authorizer that should have been asked could not be.
       auditAnnotations.set(REASON, 'internal error');
       const target = goQuote(request.context.target ?? request.path);

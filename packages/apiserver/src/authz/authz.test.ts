@@ -153,6 +153,19 @@ describe('refusals', () => {
     expect(error.message).toBe('forbidden: User "jane" cannot get path "/version": Everything is forbidden.');
   });
 
+  test('a question that nobody could answer is counted as such, and is no refusal', async () => {
+    const told: string[] = [];
+    const failing = {
+      authorize: () => Promise.resolve({ kind: 'deny', reason: '', error: 'no <route>' } as const),
+    };
+    const filter = authorize(failing, { decided: (kind) => told.push(kind), monotonicMs: () => 0 });
+    const asked = request('GET', '/version', JANE);
+    const answer = await filter(asked, () => Promise.resolve(DONE));
+    expect(answer).toMatchObject({ kind: 'bytes', code: 500 });
+    expect(told).toEqual(['error']);
+    expect([...asked.context.auditAnnotations]).toEqual([['authorization.k8s.io/reason', 'internal error']]);
+  });
+
   test('selectors are told to the authorizer, unless they do not parse', () => {
     const { info } = request('GET', '/api/v1/pods?fieldSelector=spec.nodeName%3Dn&labelSelector=a%20b', JANE);
     const attributes = attributesOf(JANE, info);
@@ -397,10 +410,34 @@ describe('impersonation', () => {
       { 'impersonate-user': ['anne'], 'impersonate-extra-x%2fy': ['1'] },
       'userextras.authentication.k8s.io "1" is forbidden: User "jane" cannot impersonate resource "userextras/x/y" in API group "authentication.k8s.io" at the cluster scope',
     ],
+    [
+      'an account of a name that none can have',
+      { 'impersonate-user': [`system:serviceaccount:${'n'.repeat(64)}:robot`] },
+      `users "system:serviceaccount:${'n'.repeat(64)}:robot" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope`,
+    ],
   ])('%s is refused', async (_name, headers, message) => {
     // Who was somebody else by the old right is told what of that right he lacks.
     await run({ 'impersonate-user': ['anne'] });
     expect((await statusOf(run(headers))).message).toBe(message);
+  });
+
+  test('by a constrained right, keys of extra values are lowercase', async () => {
+    const rights = rbacOf(
+      clusterRole('some', [
+        { verbs: ['impersonate-on:user-info:list'], apiGroups: [''], resources: ['pods'] },
+        { verbs: ['impersonate:user-info'], apiGroups: ['authentication.k8s.io'], resources: ['*'] },
+      ]),
+      bind('ClusterRoleBinding', 's', ['ClusterRole', 'some'], [{ kind: 'User', name: 'jane' }]),
+    );
+    const asAnne = (header: string): Promise<ApiResponse> =>
+      impersonate(rights)(
+        request('GET', '/api/v1/pods', JANE, { 'impersonate-user': ['anne'], [header]: ['1'] }),
+        () => Promise.resolve(DONE),
+      );
+    expect(await asAnne('impersonate-extra-a.io%2fb')).toBe(DONE);
+    expect((await statusOf(asAnne('impersonate-extra-a.io%2f%42'))).message).toBe(
+      'userextras.authentication.k8s.io is forbidden: User "jane" cannot impersonate:user-info resource "userextras" in API group "authentication.k8s.io" at the cluster scope: impersonating a non-lowercase key in extra is not allowed: "a.io/B"',
+    );
   });
 
   test('groups without a user are a bad request', async () => {

@@ -7,7 +7,7 @@
  * Modelled on apiserver's impersonation modes (ConstrainedImpersonation, KEP 5284), texts included. Answers are not kept here.
  */
 
-import { assert } from '@keelson/base';
+import { assert, goQuote } from '@keelson/base';
 
 import { ApiError } from '../api/status.ts';
 import {
@@ -23,7 +23,7 @@ import {
 } from '../api/user-info.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
-import { checkDomainPath, dnsSubdomainErrors } from '../validation/names.ts';
+import { checkDomainPath, dnsLabelErrors, dnsSubdomainErrors } from '../validation/names.ts';
 import { resourceAttributes } from './attributes.ts';
 import { forbiddenRequest } from './forbidden.ts';
 
@@ -31,8 +31,6 @@ const AUTHENTICATION_GROUP = 'authentication.k8s.io';
 const NODE_PREFIX = 'system:node:';
 const NODE_NAME_KEY = 'authentication.kubernetes.io/node-name';
 const NODE_KEYS_KEY = 'authentication.kubernetes.io/associated-node-keys';
-const NAMESPACE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 /** From so many groups or values on, the right to all of them is asked for first. */
 const MANY = 4;
 /** Requestors whose way is remembered. */
@@ -259,7 +257,8 @@ function serviceAccountOf(name: string): { readonly namespace: string; readonly 
   const parts = name.split(':');
   if (parts.length !== 4 || parts[0] !== 'system' || parts[1] !== 'serviceaccount') return undefined;
   const [, , namespace, account] = parts;
-  return NAMESPACE.test(namespace) && SUBDOMAIN.test(account) ? { namespace, name: account } : undefined;
+  const valid = dnsLabelErrors(namespace).length === 0 && dnsSubdomainErrors(account).length === 0;
+  return valid ? { namespace, name: account } : undefined;
 }
 
 /** The node of a node's user name; undefined for another user's. */
@@ -284,6 +283,9 @@ function extraWrong(key: string, values: readonly string[]): string | undefined 
   if (errors.size > 0) {
     const told = errors.list.map(({ field, body }) => `${field}: ${body}`);
     return `impersonating an invalid key in extra is not allowed: ${told.length === 1 ? told[0] : `[${told.join(', ')}]`}`;
+  }
+  if (key !== key.toLowerCase()) {
+    return `impersonating a non-lowercase key in extra is not allowed: ${goQuote(key)}`;
   }
   if (values.length === 0) return 'impersonating empty values in extra is not allowed';
   if (values.includes('')) return 'impersonating the empty string value in extra is not allowed';
