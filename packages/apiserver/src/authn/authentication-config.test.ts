@@ -159,6 +159,11 @@ describe('AuthenticationConfiguration', () => {
   });
 });
 
+test('a uid by a claim without a name is none', () => {
+  const { jwt } = readAuthenticationConfig(config([mappings({ uid: { claim: '' } })]), []);
+  expect(jwt[0].uidClaim).toBeUndefined();
+});
+
 test('tokens of an issuer become users as it says', async () => {
   const { publicKey, privateKey } = newKeys();
   const key = { id: keyIdOf(publicKey), key: publicKey };
@@ -214,11 +219,20 @@ test('tokens of an issuer become users as its expressions say', async () => {
           extra: [
             { key: 'example.org/tenant', valueExpression: 'claims.tenant' },
             { key: 'example.org/none', valueExpression: "''" },
+            {
+              key: 'example.org/account',
+              valueExpression: 'claims.kubernetes__dot__io.accounts[0].the__dash__name',
+            },
           ],
         },
         claimValidationRules: [{ expression: "claims.hd == 'example.com'", message: 'not of ours' }],
         userValidationRules: [
           { expression: "!user.username.startsWith('ext:system:')", message: 'no system users' },
+          {
+            expression:
+              "!has(user.extra.example__dot__org__slash__tenant) || !('root' in user.extra['example.org/tenant'])",
+            message: 'not that tenant',
+          },
         ],
       },
     ]),
@@ -229,7 +243,15 @@ test('tokens of an issuer become users as its expressions say', async () => {
     () => Promise.resolve([key]),
     () => 1_000_000,
   );
-  const claims = { iss: ISSUER, aud: ['cluster'], exp: 2_000, sub: 'jane', hd: 'example.com', number: 7.5 };
+  const claims = {
+    iss: ISSUER,
+    aud: ['cluster'],
+    exp: 2_000,
+    sub: 'jane',
+    hd: 'example.com',
+    number: 7.5,
+    'kubernetes.io': { accounts: [{ 'the-name': 'robot' }] },
+  };
   const sign = (more: object): string => signJwt({ ...claims, ...more }, privateKey, key.id);
   const found = await tokens.authenticateToken(sign({ roles: 'a,,b', tenant: ['x', 'y'], jti: '9' }));
   expect(found?.user).toEqual({
@@ -239,8 +261,10 @@ test('tokens of an issuer become users as its expressions say', async () => {
     extra: {
       'authentication.kubernetes.io/credential-id': ['JTI=9'],
       'example.org/tenant': ['x', 'y'],
+      'example.org/account': ['robot'],
     },
   });
+  await expect(tokens.authenticateToken(sign({ tenant: 'root' }))).rejects.toThrow('failed: not that tenant');
   await expect(tokens.authenticateToken(sign({ tenant: 'x', hd: 'else' }))).rejects.toThrow(
     "oidc: error evaluating claim validation expression: validation expression 'claims.hd == 'example.com'' failed: not of ours",
   );

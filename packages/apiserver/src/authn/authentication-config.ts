@@ -336,10 +336,10 @@ function uidOf(
   path: FieldPath,
   uid: JsonObject,
 ): { readonly claim: string | undefined; readonly expression?: Expression } {
-  const claim = textOf(uid, 'claim');
+  const claim = text(uid, 'claim') || undefined;
   const source = text(uid, 'expression');
   if (source === '') return { claim };
-  if (claim !== undefined && claim !== '') {
+  if (claim !== undefined) {
     errors.invalid(path, '', BOTH);
     return { claim };
   }

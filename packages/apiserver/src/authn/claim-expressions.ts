@@ -6,14 +6,14 @@
  * Go's decoder reads them. The configuration is the operator's: what an expression may cost is bounded all the same.
  */
 
-import { JsonFloat, type Json } from '../api/json.ts';
+import { fieldsOf } from '../api/fields.ts';
 import type { UserInfo } from '../api/user-info.ts';
 import { OPERATOR, type Expr } from '../cel/ast.ts';
 import { BaseEnvironment, CURRENT_VERSION, RUNTIME_LIMITS, type Environment } from '../cel/environment.ts';
-import { typedResult, untypedValue } from '../cel/json-values.ts';
+import { unescapeFieldName } from '../cel/field-names.ts';
 import { compile, type Program } from '../cel/program.ts';
 import { claimsEnvironment, USER_INFO, userEnvironment } from '../cel/rule-variables.ts';
-import { CelError, CelList, type Value } from '../cel/values.ts';
+import { CelError, CelList, CelMap, CelObject, type Value } from '../cel/values.ts';
 import { AuthenticationError } from './authenticator.ts';
 
 export interface Expression {
@@ -111,8 +111,8 @@ function reads(expr: Expr, name: string): boolean {
 export class ClaimValues {
   private readonly bindings: ReadonlyMap<string, Value>;
 
-  constructor(claims: Readonly<Record<string, unknown>>) {
-    this.bindings = new Map([['claims', untypedValue(doubles(claims))]]);
+  constructor(claims: Members) {
+    this.bindings = new Map([['claims', new ClaimMap(claims)]]);
   }
 
   username(expression: Expression): string {
@@ -163,18 +163,10 @@ export class ClaimValues {
 }
 
 /** @throws AuthenticationError naming the first rule that the user does not keep */
-export function checkUser(rules: readonly Rule[], { name, uid, groups, extra }: UserInfo): void {
+export function checkUser(rules: readonly Rule[], user: UserInfo): void {
   if (rules.length === 0) return;
   const about = 'oidc: error evaluating user info validation rule';
-  const told = {
-    username: name,
-    uid,
-    groups: [...groups],
-    extra: Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]])),
-  };
-  const user = typedResult(told, USER_INFO);
-  if (user instanceof CelError) throw new AuthenticationError(`${about}: ${user.message}`);
-  checkRules(rules, new Map([['user', user]]), about);
+  checkRules(rules, new Map([['user', new TokenUser(user)]]), about);
 }
 
 function checkRules(rules: readonly Rule[], bindings: ReadonlyMap<string, Value>, about: string): void {
@@ -207,11 +199,78 @@ function textsOf(value: Value, about: string): readonly string[] {
   throw new AuthenticationError(`${about}: expression must return a string or a list of strings`);
 }
 
+/**
+ * An object of a token's JSON, under the names that expressions have for its members as well: `a__dot__b` is `a.b`, as in the
+ * original. Made member by member when it is asked for: a token is as deep as its issuer likes.
+ */
+class ClaimMap extends CelMap {
+  private readonly members: Members;
+
+  constructor(members: Members) {
+    super();
+    this.members = members;
+  }
+
+  override get size(): number {
+    return this.keys().length;
+  }
+
+  override get(key: Value): Value | undefined {
+    if (typeof key !== 'string') return undefined;
+    const name = unescapeFieldName(key) ?? key;
+    return Object.hasOwn(this.members, name) ? claimValue(this.members[name]) : undefined;
+  }
+
+  override keys(): readonly string[] {
+    return Object.keys(this.members);
+  }
+}
+
+class ClaimList extends CelList {
+  private readonly elements: readonly unknown[];
+
+  constructor(elements: readonly unknown[]) {
+    super();
+    this.elements = elements;
+  }
+
+  override get size(): number {
+    return this.elements.length;
+  }
+
+  override at(index: number): Value {
+    return claimValue(this.elements[index]);
+  }
+}
+
+/** The user whom a token makes. */
+class TokenUser extends CelObject {
+  override readonly type = USER_INFO.type;
+  private readonly members: ClaimMap;
+
+  constructor({ name, uid, groups, extra }: UserInfo) {
+    super();
+    this.members = new ClaimMap({ username: name, uid, groups, extra });
+  }
+
+  override field(name: string): Value | CelError {
+    return this.members.get(name) ?? new CelError(`no such key: ${name}`);
+  }
+
+  override has(name: string): boolean {
+    return this.members.get(name) !== undefined;
+  }
+
+  override names(): readonly string[] {
+    return this.members.keys();
+  }
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
 /** What a token's JSON says, its numbers as doubles. */
-function doubles(value: unknown): Json {
-  if (typeof value === 'number') return new JsonFloat(value);
-  if (typeof value === 'string' || typeof value === 'boolean') return value;
-  if (Array.isArray(value)) return value.map((one: unknown) => doubles(one));
-  if (typeof value !== 'object' || value === null) return null;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, doubles(one)]));
+function claimValue(value: unknown): Value {
+  if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return new ClaimList(value);
+  return typeof value === 'object' && value !== null ? new ClaimMap(fieldsOf(value)) : null;
 }
