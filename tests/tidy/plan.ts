@@ -191,6 +191,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/codec/yaml.ts': ['module'], // the library is loaded when the first YAML comes
   'packages/apiserver/src/crd/custom-schema.ts': ['crypto', 'zlib'], // a schema known by its hash, compressed at rest
   'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder
+  'packages/apiserver/src/assembly/config-reload.ts': ['crypto'], // metrics name a file by its hash
   'packages/apiserver/src/assembly/tracing.ts': ['async_hooks'], // whose request a question to the store is
   'packages/apiserver/src/assembly/fetch-json.ts': ['https'], // an OpenID provider's documents
   'packages/apiserver/src/flowcontrol/shuffle-shard.ts': ['crypto'], // the hash of a flow

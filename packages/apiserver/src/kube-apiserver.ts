@@ -14,6 +14,7 @@ import { makeWebhooks } from './assembly/admission-webhooks.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
 import { BegunParts } from './assembly/begun-parts.ts';
+import type { ConfigReload } from './assembly/config-reload.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import { chainMetrics } from './admission/chain-metrics.ts';
@@ -33,6 +34,7 @@ import { impersonate } from './authz/impersonate.ts';
 import { withAccessResources } from './bootstrap/access-resources.ts';
 import { Access } from './bootstrap/access.ts';
 import { Bootstrap } from './bootstrap/bootstrap.ts';
+import { apiServerId } from './bootstrap/identity-lease.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
 import { ruleMetrics } from './crd/rule-metrics.ts';
 import { sniPairs, type ServerCredentials } from './credentials/credentials.ts';
@@ -136,6 +138,8 @@ export class KubeApiServer {
   private readonly audit: Audit | undefined;
   private readonly tracing: Tracing | undefined;
   private readonly encryption: EncryptionAtRest | undefined;
+  /** Of the files of authentication and authorization. */
+  private readonly reloads: readonly ConfigReload[];
   private readonly fairness: Fairness | undefined;
   private readonly tokenObjects = new TokenObjects();
   private readonly retryAfter = new ShutdownRetryAfter();
@@ -191,24 +195,29 @@ export class KubeApiServer {
       readFile,
     });
     const programs: ProgramRunner = { run: options.runProgram, nowMs: () => clock.nowMs() };
-    const outside = { caller: this.caller, clock, signal: this.calls.signal, programs };
+    const { caller } = this;
+    const serverId = apiServerId(options.machine.hostname);
+    const given = { config, clock, logger, readFile, programs, caller, signal: this.calls.signal, serverId };
     const runtimeConfig = parseRuntimeConfig(config.runtimeConfig);
     const authentication = makeAuthentication({
-      ...outside,
-      config,
+      ...given,
       credentials,
       lookups: this.tokenObjects,
-      logger,
       uuid,
       loopbackToken: this.loopbackToken,
       address: () => this.externalAddress(),
-      readFile,
       issuerKeys,
       metrics: this.metrics,
     });
     this.issuer = authentication.issuer;
     const access = accessMetrics(this.metrics);
-    const modes = makeAuthorization({ ...outside, config, readFile, logger, metrics: access });
+    const { modes, reload } = makeAuthorization({
+      ...given,
+      metrics: access,
+      registry: this.metrics,
+      changed: (next) => this.access.use(next),
+    });
+    this.reloads = [authentication.reload, reload].filter((one) => one !== undefined);
     this.access = new Access({ modes, clock, logger, observer: access.chain });
     this.bootstrap = this.makeBootstrap(modes.includes('RBAC'));
     this.policies = new AdmissionPolicies({
@@ -217,12 +226,10 @@ export class KubeApiServer {
       logger,
       metrics: this.metrics,
     });
-    const { chain: admission, webhooks } = this.makeAdmission(
-      admissionSettings({ ...outside, config, readFile }),
-    );
+    const { chain: admission, webhooks } = this.makeAdmission(admissionSettings(given));
     const outermost = this.outermost();
     const { metrics } = this;
-    this.encryption = makeEncryption({ config: config.etcd, clock, logger, metrics, readFile, random, uuid });
+    this.encryption = makeEncryption({ ...given, config: config.etcd, metrics, random, uuid });
     const { print } = options;
     this.audit = makeAudit({ config: config.audit, clock, logger, metrics, readFile, programs, print });
     // What may be wrong with the flags has been told by now: from here on something runs that must be stopped.
@@ -320,6 +327,7 @@ export class KubeApiServer {
     const { scheme } = this.served;
     this.tokenObjects.start(scheme);
     this.encryption?.start();
+    for (const reload of this.reloads) reload.start();
     this.begun = this.untilStore().then((there) => {
       if (!there) return;
       this.parts.add('store');
@@ -398,6 +406,7 @@ export class KubeApiServer {
     await this.access.stop();
     await this.fairness?.stop();
     this.encryption?.stop();
+    for (const reload of this.reloads) reload.stop();
     await this.aggregation.stop();
     // The server closes the backend, and with it the caches.
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));

@@ -10,11 +10,6 @@ import type { ApiRequest, Filter, Handler } from '../api/exchange.ts';
 import { GROUP_MASTERS } from '../api/user-info.ts';
 import { authenticate } from '../authn/authenticate.ts';
 import {
-  jwtTokens,
-  readAuthenticationConfig,
-  type AuthenticationConfig,
-} from '../authn/authentication-config.ts';
-import {
   AuthenticationError,
   firstRequest,
   firstToken,
@@ -36,8 +31,9 @@ import { discoveryDocument, keySet, TokenIssuer } from '../authn/token-request.t
 import { WebhookTokens } from '../authn/webhook-token.ts';
 import { X509Users } from '../authn/x509.ts';
 import { authenticationMetrics } from '../authn/authentication-metrics.ts';
-import { readYaml } from '../codec/yaml.ts';
 import type { ServerCredentials } from '../credentials/credentials.ts';
+import { AuthenticationFile } from './authentication-file.ts';
+import type { ConfigReload } from './config-reload.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { OidcConfig, ServerConfig, TokenWebhookConfig } from '../options/config.ts';
@@ -69,6 +65,8 @@ export interface AuthenticationParts {
   /** Ends questions to the webhook. */
   readonly signal: AbortSignal;
   readonly metrics: MetricsRegistry;
+  /** Of this server: bootstrap/identity-lease.ts. */
+  readonly serverId: string;
 }
 
 export interface Authentication {
@@ -80,6 +78,8 @@ export interface Authentication {
   readonly audiences: readonly string[];
   /** /.well-known/openid-configuration and /openid/v1/jwks. */
   readonly paths: ReadonlyMap<string, Handler>;
+  /** Follows --authentication-config; undefined without. */
+  readonly reload: ConfigReload | undefined;
 }
 
 /** @throws Error for a file that cannot be used */
@@ -122,10 +122,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
         ? [own(new BootstrapTokens((name) => lookups.secret('kube-system', name), nowMs))]
         : []),
       ...(config.oidc === undefined ? [] : [own(flaggedTokens(config.oidc, parts))]),
-      ...(file?.jwt ?? []).map((one) => {
-        const { url, discoveryUrl, certificateAuthority: ca } = one;
-        return own(jwtTokens(one, parts.issuerKeys({ issuer: url, discoveryUrl, ca }), nowMs));
-      }),
+      ...(file === undefined ? [] : [own(file)]),
       ...(config.tokenWebhook === undefined ? [] : [webhookTokens(config.tokenWebhook, audiences, parts)]),
     ]),
     () => clock.monotonicMs(),
@@ -157,6 +154,7 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     issuer,
     audiences,
     paths: issuerPaths(issuers[0], serviceAccounts.jwksUri, credentials.verificationKeys, parts.address),
+    reload: file?.reload,
   };
 }
 
@@ -168,20 +166,13 @@ function loopback(secret: string, uid: string): TokenAuthenticator {
   return { authenticateToken: (token) => Promise.resolve(token === secret ? found : undefined) };
 }
 
-/** What --authentication-config says; undefined without it. @throws Error naming what is wrong with it */
+/** What --authentication-config names; undefined without it. @throws Error naming what is wrong with it */
 function configFile(
-  { config, readFile }: AuthenticationParts,
-  issuers: readonly string[],
-): AuthenticationConfig | undefined {
-  const { authenticationFile: path } = config;
-  if (path === '') return undefined;
-  const found = readAuthenticationConfig(readYaml(readFile(path)), issuers);
-  if (found.anonymous !== undefined && config.anonymousGiven) {
-    throw new Error(
-      'anonymous-auth flag can not be set when anonymous field is configured in authentication configuration file',
-    );
-  }
-  return found;
+  parts: AuthenticationParts,
+  ownIssuers: readonly string[],
+): AuthenticationFile | undefined {
+  const { authenticationFile: path, anonymousGiven } = parts.config;
+  return path === '' ? undefined : new AuthenticationFile({ ...parts, path, anonymousGiven, ownIssuers });
 }
 
 /** The server that --authentication-token-webhook-* flags name; its answers are kept for a while. */

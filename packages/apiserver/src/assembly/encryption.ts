@@ -10,8 +10,8 @@ import type { EtcdConfig } from '../options/config.ts';
 import { Encryption, type KmsProvider } from '../storage/encryption/encryption.ts';
 import { keyService } from '../storage/encryption/kms-client.ts';
 import { KmsTransformer } from '../storage/encryption/kms.ts';
-import { EncryptionReload } from '../storage/encryption/reload.ts';
 import type { ValueTransformer } from '../storage/storage.ts';
+import { ConfigReload } from './config-reload.ts';
 
 export interface EncryptionParts {
   readonly config: Pick<EtcdConfig, 'encryptionFile' | 'encryptionReload'>;
@@ -23,6 +23,8 @@ export interface EncryptionParts {
   /** A random whole number, 0 ≤ n < limit, that nobody can foresee. */
   readonly random: (limit: number) => number;
   readonly uuid: () => string;
+  /** Of this server: bootstrap/identity-lease.ts. */
+  readonly serverId: string;
 }
 
 export interface EncryptionAtRest {
@@ -39,7 +41,7 @@ export interface EncryptionAtRest {
  * @throws Error for a file that cannot be used
  */
 export function makeEncryption(parts: EncryptionParts): EncryptionAtRest | undefined {
-  const { config, clock, logger, metrics, readFile, random, uuid } = parts;
+  const { config, clock, metrics, readFile, random, uuid } = parts;
   const { encryptionFile, encryptionReload } = config;
   if (encryptionFile === '') return undefined;
   const operations = metrics.add(
@@ -51,7 +53,7 @@ export function makeEncryption(parts: EncryptionParts): EncryptionAtRest | undef
   );
   const bytes = (size: number): Buffer => Buffer.from(Array.from({ length: size }, () => random(256)));
   const services = new KeyServices({ clock, uuid, random: bytes });
-  const encryption = load(readFile, encryptionFile, (file) => {
+  const { text, encryption } = load(readFile, encryptionFile, (file) => {
     return new Encryption(file, {
       random: bytes,
       kms: services.provider,
@@ -61,7 +63,13 @@ export function makeEncryption(parts: EncryptionParts): EncryptionAtRest | undef
     });
   });
   const reload = encryptionReload
-    ? new EncryptionReload({ encryption, read: () => readFile(encryptionFile), clock, logger, metrics })
+    ? new ConfigReload({
+        ...parts,
+        what: 'encryption',
+        path: encryptionFile,
+        text,
+        prepare: (changed) => () => encryption.reload(changed),
+      })
     : undefined;
   return {
     transformer: (resource) => encryption.transformer(resource),
@@ -136,9 +144,10 @@ function load(
   readFile: (path: string) => string,
   path: string,
   make: (file: string) => Encryption,
-): Encryption {
+): { readonly text: string; readonly encryption: Encryption } {
   try {
-    return make(readFile(path));
+    const text = readFile(path);
+    return { text, encryption: make(text) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`error while parsing file: ${why}`, { cause: error });

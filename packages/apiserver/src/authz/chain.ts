@@ -55,13 +55,18 @@ export const ALWAYS_DENY: Mode = {
 };
 
 export class AuthorizerChain implements Authorizer, RuleResolver {
-  private readonly modes: readonly Mode[];
+  private modes: readonly Mode[];
   private readonly observer: ChainObserver | undefined;
 
   /** @param modes in the order they are asked */
   constructor(modes: readonly Mode[], observer?: ChainObserver) {
     this.modes = modes;
     this.observer = observer;
+  }
+
+  /** From now on these are asked; what is being decided goes on with those it began with. */
+  use(modes: readonly Mode[]): void {
+    this.modes = modes;
   }
 
   /** Reasons and errors of those without an opinion are joined by line ends. */

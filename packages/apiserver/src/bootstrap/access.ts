@@ -4,7 +4,7 @@
  * server, whose filters need it; started with the server's scheme, from which it reads.
  */
 
-import type { Clock, Logger } from '@keelson/base';
+import { assert, type Clock, type Logger } from '@keelson/base';
 
 import type { ApiRequest } from '../api/exchange.ts';
 import { describeResource, type GroupResource } from '../api/meta.ts';
@@ -58,6 +58,8 @@ export class Access {
   readonly nodes = new NodeGraph();
   /** Others may add theirs: they start, stop and count for readiness together. */
   readonly informers = new InformerSet();
+  private readonly chain: AuthorizerChain;
+  private readonly node: NodeAuthorizer;
   private readonly objects = new RbacObjects();
   private readonly options: AccessOptions;
   private readonly aggregation: RoleAggregation;
@@ -65,12 +67,23 @@ export class Access {
   constructor(options: AccessOptions) {
     this.options = options;
     this.rbac = new RbacAuthorizer(this.objects);
-    this.authorizer = new AuthorizerChain(
+    this.node = new NodeAuthorizer(this.nodes);
+    this.chain = new AuthorizerChain(
       options.modes.map((mode) => this.modeOf(mode)),
       options.observer,
     );
+    this.authorizer = this.chain;
     this.escalation = new EscalationCheck(this.rbac, this.authorizer);
     this.aggregation = new RoleAggregation(options.clock, options.logger);
+  }
+
+  /** From now on these decide. `Node` only where it did at the start: what it decides by is followed since then. */
+  use(modes: readonly AuthorizationMode[]): void {
+    assert(
+      !modes.includes('Node') || this.options.modes.includes('Node'),
+      'nodes decide by what is followed since the start',
+    );
+    this.chain.use(modes.map((mode) => this.modeOf(mode)));
   }
 
   /** For readiness: `informer-sync`. */
@@ -169,7 +182,7 @@ export class Access {
       case 'RBAC':
         return bothOf(mode, this.rbac);
       case 'Node':
-        return bothOf(mode, new NodeAuthorizer(this.nodes));
+        return bothOf(mode, this.node);
       case 'AlwaysAllow':
         return ALWAYS_ALLOW;
       case 'AlwaysDeny':
