@@ -38,6 +38,16 @@ export interface TokenIssuerOptions {
   readonly uuid: () => string;
 }
 
+/** What a request asks for. */
+interface Wish {
+  /** Of the account, beside what the request says of itself. */
+  readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string };
+  readonly spec: ReturnType<typeof fieldsOf>;
+  readonly meant: readonly string[];
+  /** Seconds. */
+  readonly asked: number;
+}
+
 export class TokenIssuer {
   private readonly options: TokenIssuerOptions;
   private readonly keyId: string;
@@ -70,14 +80,8 @@ export class TokenIssuer {
     issued: (credentialId: string) => void = () => undefined,
   ): Promise<KubeObject> {
     const { audiences, maxSeconds, extend = true, nowMs, issuer } = this.options;
-    const spec = fieldsOf(request.spec);
-    const name = account.metadata.name ?? '';
-    const namespace = account.metadata.namespace ?? '';
-    checkMetadata(request.metadata, { name, namespace, uid: account.metadata.uid ?? '' });
-    const asked = typeof spec.expirationSeconds === 'number' ? spec.expirationSeconds : DEFAULT_SECONDS;
-    checkDuration(asked);
-    const wanted = textsOf(spec.audiences);
-    const meant = wanted.length === 0 ? audiences : wanted;
+    const { metadata, spec, meant, asked } = this.wishOf(account, request);
+    const { name, namespace } = metadata;
     const bound = await this.boundTo(namespace, name, spec.boundObjectRef);
     const seconds = maxSeconds !== undefined && asked > maxSeconds ? maxSeconds : asked;
     if (seconds < asked) warn(`requested expiration of ${asked} seconds shortened to ${seconds} seconds`);
@@ -110,18 +114,44 @@ export class TokenIssuer {
     };
     return {
       ...request,
-      metadata: {
-        ...request.metadata,
-        name,
-        namespace,
-        ...(account.metadata.uid === undefined ? {} : { uid: account.metadata.uid }),
-        creationTimestamp: textOfTime(now),
-      },
+      metadata: { ...metadata, creationTimestamp: textOfTime(now) },
       spec: { ...spec, audiences: meant, expirationSeconds: seconds },
       status: {
         token: signJwt(claims, this.options.privateKey, this.keyId),
         expirationTimestamp: textOfTime(now + seconds),
       },
+    };
+  }
+
+  /**
+   * A TokenRequest as it is judged before it is answered: whose it is, for whom and for how long where it does not say.
+   *
+   * @throws ApiError as request() for metadata and durations
+   */
+  completed(account: KubeObject, request: KubeObject): KubeObject {
+    const { metadata, spec, meant, asked } = this.wishOf(account, request);
+    const creationTimestamp = textOfTime(Math.floor(this.options.nowMs() / 1000));
+    return {
+      ...request,
+      metadata: { ...metadata, creationTimestamp },
+      spec: { ...spec, audiences: meant, expirationSeconds: asked },
+      // What a client says of the answer is no part of what it asks for.
+      status: { token: '', expirationTimestamp: null },
+    };
+  }
+
+  private wishOf(account: KubeObject, request: KubeObject): Wish {
+    const { name = '', namespace = '', uid } = account.metadata;
+    checkMetadata(request.metadata, { name, namespace, uid: uid ?? '' });
+    const spec = fieldsOf(request.spec);
+    const asked = typeof spec.expirationSeconds === 'number' ? spec.expirationSeconds : DEFAULT_SECONDS;
+    checkDuration(asked);
+    const wanted = textsOf(spec.audiences);
+    return {
+      metadata: { ...request.metadata, name, namespace, ...(uid === undefined ? {} : { uid }) },
+      spec,
+      meant: wanted.length === 0 ? this.options.audiences : wanted,
+      asked,
     };
   }
 

@@ -168,7 +168,7 @@ async function routeSubresource(scope: Scope, subresource: SubresourceDefinition
       return await scale(scope, backing.fields);
     case 'create': {
       formOf(scope);
-      const { call } = await createCall(scope);
+      const { call } = await createCall(scope, (sent) => backing.complete?.(sent));
       const made = await backing.create(call);
       return isResponse(made) ? made : answer(scope, 201, made);
     }
@@ -190,15 +190,23 @@ function isResponse(made: KubeObject | ApiResponse): made is ApiResponse {
   return 'code' in made && !('apiVersion' in made);
 }
 
-/** The call of what is sent an object and answers one; admission has seen it. */
-async function createCall(scope: Scope): Promise<{ readonly call: ResourceCall }> {
+/**
+ * The call of what is sent an object and answers one; admission has seen it.
+ *
+ * @param complete the object as validating admission is to see it; undefined: as it is
+ */
+async function createCall(
+  scope: Scope,
+  complete: (sent: ResourceCall) => Promise<KubeObject> | undefined = () => undefined,
+): Promise<{ readonly call: ResourceCall }> {
   const options = writeOptions(scope.request.query, 'CreateOptions');
   const body = await readBody(scope, slicesOf(scope));
   if (body === undefined) throw bodyMissing(kindOf(scope));
   const { dryRun } = options;
   const seen = optionsObject(options, 'CREATE');
   const sent = inNamespace(body.object, namespaceOf(scope));
-  const object = await mutated(scope, 'CREATE', sent, undefined, seen, dryRun);
+  const changed = await mutated(scope, 'CREATE', sent, undefined, seen, dryRun);
+  const object = (await complete(callOf(scope, changed, dryRun))) ?? changed;
   await validated(scope, 'CREATE', object, undefined, seen, dryRun);
   return { call: callOf(scope, object, dryRun) };
 }

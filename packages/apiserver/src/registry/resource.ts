@@ -165,7 +165,12 @@ export type SubresourceBacking =
   /** autoscaling/v1 Scale. */
   | { readonly kind: 'scale'; readonly fields: ScaleFields }
   /** An object is sent and an object answered: binding, eviction, token. */
-  | { readonly kind: 'create'; create(call: ResourceCall): Promise<KubeObject | ApiResponse> }
+  | {
+      readonly kind: 'create';
+      /** What validating admission sees, and `create` gets, in place of what was sent. */
+      complete?(call: ResourceCall): Promise<KubeObject>;
+      create(call: ResourceCall): Promise<KubeObject | ApiResponse>;
+    }
   /** What is talked to instead of read and written: log, exec, proxy. */
   | {
       readonly kind: 'connect';

@@ -4,8 +4,9 @@
  */
 
 import type { TokenIssuer } from '../../authn/token-request.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import { badRequest, internalError } from '../../api/status.ts';
-import type { SubresourceDefinition } from '../resource.ts';
+import type { ResourceCall, SubresourceDefinition } from '../resource.ts';
 
 /** By what of the audit log a token's uses are found. */
 const ISSUED = 'authentication.kubernetes.io/issued-credential-id';
@@ -19,11 +20,13 @@ export function serviceAccountToken(issuer: TokenIssuer): SubresourceDefinition 
     verbs: ['create'],
     backing: {
       kind: 'create',
-      async create({ body, namespace, name, stores, request }) {
-        if (body === undefined) throw badRequest('a TokenRequest is required');
-        const accounts = stores.of({ group: '', resource: 'serviceaccounts' });
-        if (accounts === undefined) throw internalError('service accounts are not served');
-        const account = await accounts.get(namespace, name);
+      async complete(call) {
+        const { account, body } = await askedOf(call);
+        return issuer.completed(account, body);
+      },
+      async create(call) {
+        const { account, body } = await askedOf(call);
+        const { request } = call;
         return await issuer.request(
           account,
           body,
@@ -33,4 +36,15 @@ export function serviceAccountToken(issuer: TokenIssuer): SubresourceDefinition 
       },
     },
   };
+}
+
+/** @throws ApiError NotFound for an account that is not there */
+async function askedOf({ body, namespace, name, stores }: ResourceCall): Promise<{
+  readonly account: KubeObject;
+  readonly body: KubeObject;
+}> {
+  if (body === undefined) throw badRequest('a TokenRequest is required');
+  const accounts = stores.of({ group: '', resource: 'serviceaccounts' });
+  if (accounts === undefined) throw internalError('service accounts are not served');
+  return { account: await accounts.get(namespace, name), body };
 }

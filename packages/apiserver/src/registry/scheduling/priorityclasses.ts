@@ -22,8 +22,9 @@ export const priorityClasses = defineKind({
   shortNames: ['pc'],
   checks: {
     generation: ['value'],
-    validateDelete({ metadata: { name = '' } }) {
-      if (!Object.hasOwn(SYSTEM, name)) return [];
+    validateDelete({ metadata: { name = '' } }, { info }) {
+      // As in the original, a deletion by name alone asks whether it is one of the system's.
+      if (!Object.hasOwn(SYSTEM, name) || info?.verb === 'deletecollection') return [];
       throw forbidden(RESOURCE, name, 'this is a system priority class and cannot be deleted');
     },
     check: () => undefined,
