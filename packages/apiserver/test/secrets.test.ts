@@ -597,11 +597,18 @@ test.each<[string, readonly string[], Record<string, string>]>([
   try {
     failing = newServer(flags, files);
     await failing.start();
+    // What starts all the same is asked for what it needs the file for.
+    const answer = await failing.call('/api', {
+      method: 'GET',
+      headers: { authorization: `Bearer ${MARK.wrongToken}` },
+    });
+    said = `${answer.code} ${(await answer.bytes()).toString('utf8')}`;
   } catch (error) {
     for (let at: unknown = error; at !== undefined; at = toError(at).cause)
       said += `${toError(at).message}\n`;
   }
   await failing?.stop(true);
+  expect(said).not.toBe('');
   looksClean('the refusal', said.split('\n')[0]);
   looksClean('the log', lines.join(''));
 });
