@@ -72,19 +72,21 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
     }
     return type;
   };
+  /** As it is to lie in the store, without its revision. */
+  const inStore = (value: KubeObject): JsonObject => {
+    assert(
+      value.apiVersion === stored.apiVersion && value.kind === stored.kind,
+      `${value.apiVersion} ${value.kind} is not what is stored: ${stored.apiVersion} ${stored.kind}`,
+    );
+    return withoutVersion(written === undefined ? value : written.make(value));
+  };
 
   return {
     encode(value) {
-      assert(
-        value.apiVersion === stored.apiVersion && value.kind === stored.kind,
-        `${value.apiVersion} ${value.kind} is not what is stored: ${stored.apiVersion} ${stored.kind}`,
-      );
-      const bare = withoutVersion(written === undefined ? value : written.make(value));
       const { struct, apiVersion, kind } = written ?? stored;
-      if (mediaType === 'json') {
-        return jsonBytes(written === undefined ? bare : conform(struct, bare, { schemaProps }));
-      }
-      return writeEnvelope(apiVersion, kind, protobuf.encode(struct, bare));
+      const bare = inStore(value);
+      if (mediaType !== 'json') return writeEnvelope(apiVersion, kind, protobuf.encode(struct, bare));
+      return jsonBytes(written === undefined ? bare : conform(struct, bare, { schemaProps }));
     },
     decode(bytes, resourceVersion) {
       if (isEnvelope(bytes)) {
@@ -105,10 +107,14 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
     },
     slices: {
       *encode(value, pace) {
-        const bare = withoutVersion(value);
-        if (mediaType === 'json') return yield* writeJsonInSlices(bare, '\n', pace);
-        const raw = yield* protobuf.encodeInSlices(stored.struct, bare, pace);
-        return writeEnvelope(stored.apiVersion, stored.kind, raw);
+        const { struct, apiVersion, kind } = written ?? stored;
+        const bare = inStore(value);
+        if (mediaType !== 'json') {
+          return writeEnvelope(apiVersion, kind, yield* protobuf.encodeInSlices(struct, bare, pace));
+        }
+        if (written === undefined) return yield* writeJsonInSlices(bare, '\n', pace);
+        const typed = yield* conformInSlices(struct, bare, { schemaProps }, pace);
+        return yield* writeJsonInSlices(typed, '\n', pace);
       },
       *decode(bytes, resourceVersion, pace) {
         if (isEnvelope(bytes)) {
@@ -124,7 +130,7 @@ export function builtInCodec(options: BuiltInCodecOptions): ObjectCodec {
         return withVersion(type.convert(typed), resourceVersion, TYPED_BEFORE);
       },
       *reread(value, resourceVersion, pace) {
-        if (mediaType === 'json') return undefined;
+        if (mediaType === 'json' || written !== undefined) return undefined;
         const bare = yield* roundTrip.objectInSlices(stored.struct, withoutVersion(value), pace);
         return bare && withVersion(objectOf(bare), resourceVersion, TYPED_BEFORE);
       },
