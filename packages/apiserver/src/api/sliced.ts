@@ -63,6 +63,11 @@ export class Slices implements Pace {
     return this.clock.monotonicMs() - this.sinceMs >= SLICE_MS;
   }
 
+  /** The same turns, for what is to come to its end whether or not anybody still waits for it. */
+  toTheEnd(): Slices {
+    return new Slices(this.clock, this.next);
+  }
+
   /** Lets others have their turn. @throws the signal's reason when nobody waits for the work any more */
   async turn(): Promise<void> {
     await this.next();

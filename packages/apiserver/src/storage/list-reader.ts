@@ -140,6 +140,7 @@ export class ListReader {
     const writing = new Writing(key, bytes, value, this.resource.codec);
     // What a transformer makes of it is not what was encoded.
     if (this.resource.transformer !== undefined) return writing;
+    if (this.long?.key === key) this.long = undefined;
     if (bytes.length > WRITTEN_BYTES_EACH) {
       // Of these the last is kept: it takes long to be decoded, and is told of when it is written.
       if (bytes.length > LONG_BYTES) this.long = { key, writing };

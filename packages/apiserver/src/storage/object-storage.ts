@@ -49,8 +49,8 @@ interface State {
   readonly object: StoredObject | undefined;
   /** 0: the key does not exist. */
   readonly revision: number;
-  /** What the codec would write; made when it is compared. */
-  readonly bytes: () => Buffer;
+  /** What the codec would write; made when it is compared. @returns a promise only where it is made in slices */
+  readonly bytes: (slices?: Slices) => Buffer | Promise<Buffer>;
   /** Must be written again although nothing changed. */
   readonly stale: boolean;
 }
@@ -144,13 +144,14 @@ export class ObjectStorage implements Storage {
       const { slices } = updated;
       const encoding = this.encode(updated.value, slices);
       const bytes = encoding instanceof Promise ? await encoding : encoding;
-      if (!state.stale && state.object !== undefined && bytes.equals(state.bytes())) {
+      const held = state.stale || state.object === undefined ? undefined : state.bytes(slices);
+      if (held !== undefined && bytes.equals(held instanceof Promise ? await held : held)) {
         if (!fresh) {
           state = await current();
           fresh = true;
-          if (state.object === undefined || !bytes.equals(state.bytes())) continue;
+          if (state.object === undefined || !bytes.equals(await state.bytes(slices))) continue;
         }
-        if (!state.stale) return state.object;
+        if (!state.stale && state.object !== undefined) return state.object;
       }
 
       const writing = this.reader.writing(key, bytes, updated.value);
@@ -190,7 +191,7 @@ export class ObjectStorage implements Storage {
       }
       const deleted = await this.space.delete(full, state.revision, signal);
       if (deleted.succeeded) {
-        return new EncodedObject(key, deleted.revision, state.bytes(), this.resource.codec);
+        return new EncodedObject(key, deleted.revision, await state.bytes(), this.resource.codec);
       }
       state = await this.stateOf(full, deleted.current, false, ignoreReadErrors);
       fresh = true;
@@ -259,11 +260,11 @@ export class ObjectStorage implements Storage {
   }
 
   private cachedState(cached: StoredObject): State {
-    let bytes: Buffer | undefined;
+    let bytes: Buffer | Promise<Buffer> | undefined;
     return {
       object: cached,
       revision: cached.revision,
-      bytes: () => (bytes ??= this.resource.codec.encode(cached.value)),
+      bytes: (slices) => (bytes ??= this.encode(cached.value, slices)),
       stale: false,
     };
   }
@@ -289,10 +290,14 @@ export class ObjectStorage implements Storage {
 
 const pairless = Buffer.alloc(0);
 
-/** What was written, under its revision: what is long with its value and JSON, in slices. */
+/**
+ * What was written, under its revision: what is long with its value and JSON, in slices. It is written, also where nobody
+ * waits for it any more: to say otherwise would have undone what belongs to it.
+ */
 async function made(writing: Writing, revision: number, slices: Slices | undefined): Promise<StoredObject> {
   const object = writing.made(revision);
-  if (slices !== undefined) await slices.run(object.prepareInSlices(slices));
+  const rest = slices?.toTheEnd();
+  if (rest !== undefined) await rest.run(object.prepareInSlices(rest));
   return object;
 }
 

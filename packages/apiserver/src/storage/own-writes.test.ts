@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import { systemClock } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
+import { LONG_BYTES } from '../api/sliced.ts';
 import { MemoryBackend } from './memory-storage.ts';
 import { customCodec } from './object-codec.ts';
 import type { Storage, WatchEvent } from './storage.ts';
@@ -53,6 +54,21 @@ test('a write and its event share one object', async () => {
   const after = decoded();
   expect(await nextOf(events)).toMatchObject({ type: 'MODIFIED', object: updated });
   expect(decoded()).toBe(after);
+  watch.stop();
+  backend.close();
+});
+
+test('a long one that was refused is not in the way of the next', async () => {
+  const { storage, backend, decoded } = counted();
+  const first = await storage.create('/things/a', thing('a', 1));
+  const long = { ...thing('a', 1), text: 'x'.repeat(LONG_BYTES) };
+  await expect(storage.create('/things/a', long)).rejects.toThrow('key exists');
+  const watch = await storage.watch('/things', { resourceVersion: String(first.revision) });
+  const updated = await storage.guaranteedUpdate('/things/a', () => ({ value: thing('a', 2) }));
+  void updated.value;
+  const before = decoded();
+  expect(await nextOf(watch[Symbol.asyncIterator]())).toMatchObject({ type: 'MODIFIED', object: updated });
+  expect(decoded()).toBe(before);
   watch.stop();
   backend.close();
 });

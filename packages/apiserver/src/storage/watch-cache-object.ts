@@ -33,7 +33,7 @@ export class ValueKeeper {
 
   used(object: CachedObject): void {
     this.young.push(object);
-    this.youngBytes += object.bytes;
+    this.youngBytes += object.size;
     if (this.youngBytes * 2 <= this.bytesMax) return;
     for (const each of this.old) each.forget(this.generation);
     this.old = this.young;
@@ -109,8 +109,8 @@ export class CachedObject implements StoredObject {
     return this.text;
   }
 
-  /** Of its JSON. */
-  get bytes(): number {
+  /** Of its JSON, bytes. */
+  get size(): number {
     return this.text.length;
   }
 
