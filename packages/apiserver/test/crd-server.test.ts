@@ -408,6 +408,19 @@ describe('an object', () => {
       [400, 'the API version in the data () does not match the expected API version (stable.example.com/v1)'],
       [422, 'Other.stable.example.com "a" is invalid: kind: Invalid value: "Other": must be CronTab'],
     ]);
+    // Shown whatever stands in it, such as an integer of 64 bits.
+    const large = '"spec":{"n":1234567890123456789}';
+    const made = await small.ask('POST', CRONTABS, `{"metadata":{"name":"b"},${large}}`);
+    expect([made.code, made.json['message']]).toEqual([
+      400,
+      expect.stringContaining(`Object 'Kind' is missing in '{"metadata":{"name":"b"},${large}}'`),
+    ]);
+    await small.ask('POST', CRONTABS, cronTab('c'));
+    const changed = await small.ask('PATCH', `${CRONTABS}/c`, `{"kind":null,${large}}`);
+    expect([changed.code, changed.json['message']]).toEqual([
+      422,
+      expect.stringContaining("Object 'Kind' is missing in"),
+    ]);
   });
 
   test('must say which version it replaces', async () => {

@@ -217,7 +217,7 @@ async function typed(
   if (apiVersion !== wanted.apiVersion || kind !== wanted.kind || !isJsonObject(metadata)) {
     const reason =
       typeof apiVersion !== 'string' || typeof kind !== 'string'
-        ? `Object 'Kind' is missing in '${holdsSecrets(scope) ? REDACTED : JSON.stringify(patched)}'`
+        ? `Object 'Kind' is missing in '${holdsSecrets(scope) ? REDACTED : jsonText(patched)}'`
         : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`;
     throw refuse(reason);
   }

@@ -12,6 +12,7 @@ import { finish, type Pace, type Sliced } from '../api/sliced.ts';
 import { badRequest, invalid, type ApiError } from '../api/status.ts';
 import { readEnvelope } from '../codec/envelope.ts';
 import { JsonSyntaxError, readJson, readJsonInSlices } from '../codec/json-reader.ts';
+import { writeJson } from '../codec/json-writer.ts';
 import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
 import { ProtobufError } from '../codec/protobuf-wire.ts';
 import { conform, conformInSlices, TypedError } from '../codec/typed.ts';
@@ -178,7 +179,7 @@ class BodyDecoder {
   private checkCustom(value: JsonObject, apiVersion: string, kind: string): void {
     const { kind: wanted } = this.expected;
     if (kind === '') {
-      throw this.unreadable(undefined, `Object 'Kind' is missing in '${JSON.stringify(value)}'`);
+      throw this.unreadable(undefined, `Object 'Kind' is missing in '${writeJson(value)}'`);
     }
     if (apiVersion === '') {
       throw badRequest(
