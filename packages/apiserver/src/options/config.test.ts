@@ -225,6 +225,12 @@ describe('refusals', () => {
       'invalid',
       `--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`,
     ],
+    [[ETCD, '--feature-gates=AllAlpha'], 'invalid', 'missing bool value for AllAlpha'],
+    [
+      [ETCD, '--feature-gates=AllAlpha=yes'],
+      'invalid',
+      'invalid value of AllAlpha=yes, err: strconv.ParseBool: parsing "yes": invalid syntax',
+    ],
   ])('%j', (argv, kind, message) => {
     expect(parseConfig(argv, 'kube-apiserver')).toEqual({ kind, message });
   });
@@ -241,6 +247,24 @@ test('what has no effect is told, one line each', () => {
     '--vmodule has no effect in this build',
     '--feature-gates has no effect in this build on A, B',
   ]);
+});
+
+test('gates say true and false in all the words that Go reads', () => {
+  const parsed = parse(
+    ETCD,
+    '--feature-gates=AllAlpha=1,A=t,B=T,C=True,D=TRUE,kube:E=true',
+    '--feature-gates=F=0',
+  );
+  if (parsed.kind !== 'config') throw new Error(parsed.kind);
+  expect([...parsed.config.featureGates].filter(([, on]) => on).map(([name]) => name)).toEqual([
+    'AllAlpha',
+    'A',
+    'B',
+    'C',
+    'D',
+    'E',
+  ]);
+  expect(parsed.config.featureGates.get('F')).toBe(false);
 });
 
 test('help names every flag once, and no port without TLS', () => {

@@ -10,7 +10,7 @@ import { auditConfigOf, auditContradictions, type AuditConfig } from './audit-co
 import { FLAG_GROUPS } from './flag-table-more.ts';
 import { spokenVersions, type SpokenVersions } from './emulated-version.ts';
 import { cipherSuitesProblem, curveOf } from './tls-names.ts';
-import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
+import { FlagError, groupHelp, parseBool, parseFlags, type FlagSpec, type FlagValues } from './flags.ts';
 
 export type AuthorizationMode = 'ABAC' | 'AlwaysAllow' | 'AlwaysDeny' | 'Node' | 'RBAC' | 'Webhook';
 
@@ -281,11 +281,15 @@ function warningsOf(given: readonly FlagSpec[], values: FlagValues): string[] {
   const idle = given
     .filter(({ effect }) => effect === 'no effect')
     .map(({ name }) => `--${name} has no effect in this build`);
-  const gates = [...values.map('feature-gates').keys()].filter(
-    (name) => name !== '' && !KIND_GATES.includes(name),
-  );
+  const gates = [...gatesOf(values).keys()].filter((name) => !KIND_GATES.includes(name));
   if (gates.length === 0) return idle;
   return [...idle, `--feature-gates has no effect in this build on ${gates.join(', ')}`];
+}
+
+/** --feature-gates by name, `Name=true` or `kube:Name=true`; undefined for what is neither true nor false. */
+function gatesOf(values: FlagValues): Map<string, boolean | undefined> {
+  const given = [...values.map('feature-gates')].filter(([name]) => name !== '');
+  return new Map(given.map(([name, value]) => [name.replace(/^kube:/, ''), parseBool(value)]));
 }
 
 function contradictions(values: FlagValues): string[] {
@@ -317,6 +321,14 @@ function contradictions(values: FlagValues): string[] {
     !values.bool('emulation-forward-compatible') || !('emulated' in spoken) || spoken.emulated < 36,
     'ServerRunOptions.EmulationForwardCompatible cannot be set to true if the emulation version is the same as the binary version',
   );
+  for (const [name, value] of values.map('feature-gates')) {
+    needs(
+      name === '' || parseBool(value) !== undefined,
+      value === ''
+        ? `missing bool value for ${name}`
+        : `invalid value of ${name}=${value}, err: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
+    );
+  }
   needs(values.durationMs('livez-grace-period') >= 0, '--livez-grace-period can not be a negative value');
   const minimum = values.string('tls-min-version');
   needs(
@@ -563,9 +575,7 @@ function configOf(values: FlagValues): ServerConfig {
     notReadyTolerationSeconds: values.int('default-not-ready-toleration-seconds'),
     unreachableTolerationSeconds: values.int('default-unreachable-toleration-seconds'),
     runtimeConfig: list('runtime-config').join(','),
-    featureGates: new Map(
-      [...values.map('feature-gates')].map(([name, value]) => [name, value.toLowerCase() === 'true']),
-    ),
+    featureGates: new Map([...gatesOf(values)].map(([name, value]) => [name, value ?? false])),
     eventTtlSeconds: Math.floor(values.durationMs('event-ttl') / 1000),
     // YAML is kept as JSON, which it is, too.
     storageMediaType: text('storage-media-type') === PROTOBUF ? 'protobuf' : 'json',

@@ -73,7 +73,7 @@ export class FlagValues {
     return this.all(name).at(-1) ?? '';
   }
   bool(name: string): boolean {
-    return BOOLS[this.string(name)] ?? false;
+    return parseBool(this.string(name)) ?? false;
   }
   int(name: string): number {
     return Number(this.string(name) === '' ? 0 : this.string(name));
@@ -129,6 +129,10 @@ export class FlagValues {
 }
 
 /** As strconv.ParseBool. */
+export function parseBool(text: string): boolean | undefined {
+  return Object.hasOwn(BOOLS, text) ? BOOLS[text] : undefined;
+}
+
 const BOOLS: Readonly<Record<string, boolean>> = {
   '1': true,
   t: true,
@@ -148,7 +152,9 @@ function problemOf(kind: FlagKind, text: string): string | undefined {
   const quoted = JSON.stringify(text);
   switch (kind) {
     case 'bool':
-      return Object.hasOwn(BOOLS, text) ? undefined : `strconv.ParseBool: parsing ${quoted}: invalid syntax`;
+      return parseBool(text) !== undefined
+        ? undefined
+        : `strconv.ParseBool: parsing ${quoted}: invalid syntax`;
     case 'int':
       return /^[+-]?\d{1,15}$/.test(text) ? undefined : `strconv.ParseInt: parsing ${quoted}: invalid syntax`;
     case 'float':
