@@ -9,7 +9,7 @@ import { newKeys } from '../pki/authority.ts';
 import { AuthenticationFile } from './authentication-file.ts';
 
 const { privateKey, publicKey } = newKeys();
-const FAILED = 'apiserver_authentication_config_controller_automatic_reloads_total{status="failure",id} 1';
+const FAILED = 'apiserver_authentication_config_controller_automatic_reloads_total{id,status="failure"} 1';
 
 function fileOf(names: readonly string[], more: object = {}): string {
   return JSON.stringify({
@@ -74,7 +74,7 @@ test('issuers come and go with the file', async () => {
   await file.look();
   expect(await nameOf('blue')).toBeUndefined();
   expect(file.counted()).toContain(
-    'apiserver_authentication_config_controller_automatic_reloads_total{status="success",id} 2',
+    'apiserver_authentication_config_controller_automatic_reloads_total{id,status="success"} 2',
   );
 });
 

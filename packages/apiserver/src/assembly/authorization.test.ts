@@ -10,8 +10,8 @@ import { HttpsCaller } from '../outbound/https-caller.ts';
 import { makeAuthorization, type Authorization } from './authorization.ts';
 
 const PREFIX = 'apiserver_authorization_config_controller_automatic_reloads_total';
-const LOADED = `${PREFIX}{status="success",id} 1`;
-const REFUSED = `${PREFIX}{status="failure",id} 1`;
+const LOADED = `${PREFIX}{id,status="success"} 1`;
+const REFUSED = `${PREFIX}{id,status="failure"} 1`;
 
 const HOOK = '/etc/hook';
 const FILES: Readonly<Record<string, string>> = {

@@ -45,8 +45,8 @@ test('what says something else is used, once', async () => {
   await file.look();
   expect(used).toEqual(['second']);
   expect(file.counted('second')).toEqual([
-    `${PREFIX}_automatic_reload_last_timestamp_seconds{status="success",id} 1010`,
-    `${PREFIX}_automatic_reloads_total{status="success",id} 1`,
+    `${PREFIX}_automatic_reload_last_timestamp_seconds{id,status="success"} 1010`,
+    `${PREFIX}_automatic_reloads_total{id,status="success"} 1`,
     `${PREFIX}_last_config_info{id,hash="second"} 1`,
   ]);
 });
@@ -68,8 +68,8 @@ test('one that cannot be used is told once; the next one is used', async () => {
   await file.look();
   expect(told).toEqual(['is bad']);
   expect(file.counted('first')).toEqual([
-    `${PREFIX}_automatic_reload_last_timestamp_seconds{status="failure",id} 1005`,
-    `${PREFIX}_automatic_reloads_total{status="failure",id} 1`,
+    `${PREFIX}_automatic_reload_last_timestamp_seconds{id,status="failure"} 1005`,
+    `${PREFIX}_automatic_reloads_total{id,status="failure"} 1`,
     `${PREFIX}_last_config_info{id,hash="first"} 1`,
   ]);
   file.text = 'good';

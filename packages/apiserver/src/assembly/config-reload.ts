@@ -69,15 +69,15 @@ export class ConfigReload {
       new Counter(
         `${prefix}_automatic_reloads_total`,
         `Times the configuration of ${what} was read anew, by how it went.`,
-        ['status', 'apiserver_id_hash'],
+        ['apiserver_id_hash', 'status'],
       ),
     );
     metrics.add(
       new Gauge(
         `${prefix}_automatic_reload_last_timestamp_seconds`,
         `When the configuration of ${what} was read anew last, by how it went.`,
-        ['status', 'apiserver_id_hash'],
-        () => [...this.lastSeconds].map(([status, seconds]) => [[status, idHash], seconds]),
+        ['apiserver_id_hash', 'status'],
+        () => [...this.lastSeconds].map(([status, seconds]) => [[idHash, status], seconds]),
       ),
     );
     metrics.add(
@@ -135,7 +135,7 @@ export class ConfigReload {
   }
 
   private count(status: 'success' | 'failure'): void {
-    this.reloads.add([status, this.idHash]);
+    this.reloads.add([this.idHash, status]);
     this.lastSeconds.set(status, this.options.clock.nowMs() / 1_000);
   }
 }
