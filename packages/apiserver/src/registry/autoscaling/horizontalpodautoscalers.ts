@@ -24,7 +24,7 @@ import {
 import { writeJson } from '../../codec/json-writer.ts';
 import { withMetadata } from '../generation.ts';
 import { defineKind, SPEC, STATUS } from '../kinds/kind.ts';
-import { newBehavior, newList, newMetrics, oldBehavior, oldMetrics } from './old-metrics.ts';
+import { newBehavior, newConditions, newMetrics, oldBehavior, oldMetrics } from './old-metrics.ts';
 
 const METRICS_ANNOTATION = 'autoscaling.alpha.kubernetes.io/metrics';
 const BEHAVIOR_ANNOTATION = 'autoscaling.alpha.kubernetes.io/behavior';
@@ -338,7 +338,7 @@ function toV2(object: KubeObject, apiVersion: string): KubeObject {
   const targets = [...others, ...(wanted === undefined ? [] : [cpuMetric('target', wanted)])];
   const measured = newMetrics(current, 'current') ?? (used === undefined ? [] : [cpuMetric('current', used)]);
   const held = newBehavior(behavior);
-  const told = newList(conditions);
+  const told = newConditions(conditions);
   return {
     ...withAnnotations(object, annotations),
     apiVersion,

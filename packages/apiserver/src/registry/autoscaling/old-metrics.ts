@@ -6,8 +6,10 @@
  */
 
 import type { Json, JsonObject } from '../../api/json.ts';
+import { Quantity, QuantityError } from '../../api/quantity.ts';
+import { parseTime } from '../../codec/times.ts';
 import { quantity } from '../../validation/scalars.ts';
-import { asObject, has, items, part, partOf, parts, text } from '../../validation/value.ts';
+import { asObject, has, part, partOf, parts, text } from '../../validation/value.ts';
 
 type Member = 'target' | 'current';
 
@@ -79,17 +81,13 @@ function oldSource(name: (typeof SOURCES)[number], source: JsonObject, member: M
 
 /** What version 1 says of metrics or their states, in the words of version 2. */
 export function newMetrics(annotation: string | undefined, member: Member): JsonObject[] | undefined {
-  const all = parsed(annotation);
-  if (!Array.isArray(all)) return undefined;
-  return items({ all }, 'all')
-    .map((each) => asObject(each) ?? {})
-    .map((metric) => {
-      const sources = SOURCES.filter((name) => has(metric, name)).map((name): [string, Json] => [
-        name,
-        newSource(name, part(metric, name), member),
-      ]);
-      return { type: text(metric, 'type'), ...Object.fromEntries(sources) };
-    });
+  return listed(annotation, METRICS[member])?.map((metric) => {
+    const sources = SOURCES.filter((name) => has(metric, name)).map((name): [string, Json] => [
+      name,
+      newSource(name, part(metric, name), member),
+    ]);
+    return { type: text(metric, 'type'), ...Object.fromEntries(sources) };
+  });
 }
 
 function newSource(name: (typeof SOURCES)[number], source: JsonObject, member: Member): JsonObject {
@@ -159,36 +157,140 @@ export function oldBehavior(behavior: JsonObject): JsonObject {
 
 /** Behavior that was written in any case of letters, as Go reads it; undefined for none. */
 export function newBehavior(annotation: string | undefined): JsonObject | undefined {
-  const behavior = asObject(small(parsed(annotation)));
+  const behavior = asObject(parsed(annotation, BEHAVIOR));
   return behavior === undefined || Object.keys(behavior).length === 0 ? undefined : behavior;
 }
 
-/** Names with a small letter in front; members that are null are left out. */
-function small(value: unknown): Json {
-  if (Array.isArray(value)) return value.map((each) => small(each));
-  const object = asObject(value);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no list and no object is a scalar of JSON
-  if (object === undefined) return (value ?? null) as Json;
-  return Object.fromEntries(
-    Object.entries(object)
-      .filter(([, member]) => member !== null)
-      .map(([name, member]) => [name.charAt(0).toLowerCase() + name.slice(1), small(member)]),
-  );
+/** Conditions of an annotation; undefined where there are none. */
+export function newConditions(annotation: string | undefined): JsonObject[] | undefined {
+  return listed(annotation, CONDITION);
 }
 
-/** A list of an annotation; undefined where there is none. */
-export function newList(annotation: string | undefined): JsonObject[] | undefined {
-  const all = parsed(annotation);
-  return Array.isArray(all) ? items({ all }, 'all').map((each) => asObject(each) ?? {}) : undefined;
+/** What Go's types take: scalars, texts by name, a list, or members by their names. */
+type Shape = 'text' | 'int' | 'amount' | 'time' | 'texts' | readonly [Shape] | Members;
+interface Members {
+  readonly [name: string]: Shape;
 }
 
-/** What an annotation holds; what does not parse was written by somebody else and counts as absent. */
-function parsed(annotation: string | undefined): unknown {
+const SELECTOR: Shape = {
+  matchLabels: 'texts',
+  matchExpressions: [{ key: 'text', operator: 'text', values: ['text'] }],
+};
+
+function metricShape(member: Member): Members {
+  const amounts: Members = { [`${member}Value`]: 'amount', [`${member}AverageValue`]: 'amount' };
+  const resource: Members = {
+    name: 'text',
+    container: 'text',
+    [`${member}AverageUtilization`]: 'int',
+    [`${member}AverageValue`]: 'amount',
+  };
+  return {
+    type: 'text',
+    object: {
+      target: { kind: 'text', name: 'text', apiVersion: 'text' },
+      metricName: 'text',
+      selector: SELECTOR,
+      averageValue: 'amount',
+      ...amounts,
+    },
+    pods: { metricName: 'text', selector: SELECTOR, ...amounts },
+    resource,
+    containerResource: resource,
+    external: { metricName: 'text', metricSelector: SELECTOR, ...amounts },
+  };
+}
+
+const METRICS: Readonly<Record<Member, Members>> = {
+  target: metricShape('target'),
+  current: metricShape('current'),
+};
+
+const RULES: Shape = {
+  stabilizationWindowSeconds: 'int',
+  selectPolicy: 'text',
+  policies: [{ type: 'text', value: 'int', periodSeconds: 'int' }],
+  tolerance: 'amount',
+};
+const BEHAVIOR: Shape = { scaleUp: RULES, scaleDown: RULES };
+const CONDITION: Members = {
+  type: 'text',
+  status: 'text',
+  lastTransitionTime: 'time',
+  reason: 'text',
+  message: 'text',
+};
+
+const INT_MAX = 2 ** 31 - 1;
+
+/** A value that is none of its type: the whole annotation counts as absent. Thrown and caught in this file only. */
+class Misfit extends Error {}
+
+/** The value as the type has it: without what nobody named, and without nulls. @throws Misfit */
+function shaped(value: unknown, shape: Shape): Json | undefined {
+  if (value === null) return undefined;
+  if (typeof shape === 'string') return scalar(value, shape);
+  if (isList(shape)) {
+    if (!Array.isArray(value)) throw new Misfit();
+    const [element] = shape;
+    return value.map((each) => shaped(each, element) ?? (typeof element === 'string' ? '' : {}));
+  }
+  const members = asObject(value);
+  if (members === undefined) throw new Misfit();
+  const made: Record<string, Json> = {};
+  for (const [written, member] of Object.entries(members)) {
+    const name = written.charAt(0).toLowerCase() + written.slice(1);
+    const held = Object.hasOwn(shape, name) ? shaped(member, shape[name]) : undefined;
+    if (held !== undefined) made[name] = held;
+  }
+  return made;
+}
+
+const isList = (shape: Exclude<Shape, string>): shape is readonly [Shape] => Array.isArray(shape);
+
+function scalar(value: unknown, shape: Extract<Shape, string>): Json {
+  switch (shape) {
+    case 'text':
+      if (typeof value === 'string') return value;
+      break;
+    case 'int':
+      if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= INT_MAX) return value;
+      break;
+    case 'time':
+      if (typeof value === 'string' && parseTime(value) !== undefined) return value;
+      break;
+    case 'amount':
+      if (typeof value === 'string' || typeof value === 'number') return amountText(String(value));
+      break;
+    default: {
+      const texts = asObject(value);
+      if (texts !== undefined && Object.values(texts).every((each) => typeof each === 'string')) return texts;
+    }
+  }
+  throw new Misfit();
+}
+
+function amountText(written: string): string {
+  try {
+    return Quantity.parse(written.trim()).toString();
+  } catch (error) {
+    if (error instanceof QuantityError) throw new Misfit();
+    throw error;
+  }
+}
+
+function listed(annotation: string | undefined, element: Members): JsonObject[] | undefined {
+  const all = parsed(annotation, [element]);
+  return Array.isArray(all) ? all.map((each) => asObject(each) ?? {}) : undefined;
+}
+
+/** What an annotation holds; what does not parse, or is of another type, was written by somebody else and counts as absent. */
+function parsed(annotation: string | undefined, shape: Shape): Json | undefined {
   if (annotation === undefined) return undefined;
   try {
-    return JSON.parse(annotation);
+    return shaped(JSON.parse(annotation), shape);
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError || error instanceof Misfit) return undefined;
     throw error;
   }
 }

@@ -153,3 +153,37 @@ test('an event reads in both groups', () => {
     core === undefined ? undefined : events.convert?.(core, { group: 'events.k8s.io', version: 'v1' }),
   ).toEqual(object);
 });
+
+test.each<[string, string]>([
+  ['metrics', 'nope'],
+  ['metrics', '{"type":"Pods"}'],
+  ['metrics', '[5]'],
+  ['metrics', '[{"type":7}]'],
+  ['metrics', '[{"type":"Resource","resource":{"name":"cpu","targetAverageUtilization":"many"}}]'],
+  ['metrics', '[{"type":"Resource","resource":{"name":"cpu","targetAverageUtilization":1.5}}]'],
+  ['metrics', '[{"type":"Pods","pods":{"metricName":"a","targetAverageValue":"many"}}]'],
+  ['metrics', '[{"type":"Pods","pods":{"metricName":"a","targetAverageValue":"1","selector":5}}]'],
+  ['behavior', '{"ScaleUp":5}'],
+  ['behavior', '{"ScaleUp":{"Policies":[5]}}'],
+  ['behavior', '{"ScaleUp":{"Tolerance":"much"}}'],
+  ['behavior', '{"Other":{"Tolerance":"1"}}'],
+  ['behavior', `{"ScaleUp":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+  ['conditions', '[{"type":"AbleToScale","lastTransitionTime":"today"}]'],
+  ['current-metrics', '[{"type":"Resource","resource":{"name":"cpu","currentAverageUtilization":{}}}]'],
+])('an annotation of an autoscaler counts as absent where Go could not read it: %s %.70s', (name, text) => {
+  const object: KubeObject = {
+    apiVersion: 'autoscaling/v1',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'x', annotations: { [`autoscaling.alpha.kubernetes.io/${name}`]: text } },
+    spec: { maxReplicas: 3 },
+    status: { desiredReplicas: 0 },
+  };
+  const target = { type: 'Utilization', averageUtilization: 80 };
+  expect(horizontalPodAutoscalers.convert?.(object, { group: 'autoscaling', version: 'v2' })).toEqual({
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'x' },
+    spec: { maxReplicas: 3, metrics: [{ type: 'Resource', resource: { name: 'cpu', target } }] },
+    status: { desiredReplicas: 0, currentMetrics: null },
+  });
+});
