@@ -62,7 +62,6 @@ import type { CurrentKeys, KeySource } from './assembly/oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
 import { curveOf } from './options/tls-names.ts';
 import type { ProgramRunner } from './outbound/exec-credentials.ts';
-import { hostPort } from './outbound/backend.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
 import { admissionLookup } from './registry/admission-lookup.ts';
 import { withParamAccess } from './registry/admissionregistration/param-access.ts';
@@ -79,7 +78,7 @@ import { ApiServer, makeScheme, type ServedScheme } from './server.ts';
 import { CachedBackend } from './storage/cacher-backend.ts';
 import { EtcdBackend } from './storage/etcd-storage.ts';
 import type { StorageBackend } from './storage/storage.ts';
-import { advertisedAddress, type Machine } from './assembly/serving-names.ts';
+import { advertisedAddress, externalAddress, type Machine } from './assembly/serving-names.ts';
 import { Tracing } from './assembly/tracing.ts';
 import { readTracingConfig } from './assembly/tracing-config.ts';
 import { objectStats, storageMetrics } from './assembly/storage-metrics.ts';
@@ -205,7 +204,7 @@ export class KubeApiServer {
       lookups: this.tokenObjects,
       uuid,
       loopbackToken: this.loopbackToken,
-      address: () => this.externalAddress(),
+      address: () => (this.port === 0 ? undefined : externalAddress(config, this.options.machine, this.port)),
       issuerKeys,
       metrics: this.metrics,
     });
@@ -548,14 +547,6 @@ export class KubeApiServer {
         : [strictTransportSecurity(config.strictTransportSecurity)]),
       ...(config.corsOrigins.length === 0 ? [] : [cors(config.corsOrigins)]),
     ];
-  }
-
-  /** --external-hostname, or where the server says it is. */
-  private externalAddress(): string | undefined {
-    const { config, machine } = this.options;
-    const host =
-      config.externalHostname === '' ? advertisedAddress(config, machine) : config.externalHostname;
-    return this.port === 0 ? undefined : hostPort(host, this.port);
   }
 
   private statusFacts(): Parameters<typeof statusz>[0] {

@@ -1,6 +1,7 @@
 /** The names and addresses a server's certificate must be good for: how clients on this machine and in the cluster call it. */
 
 import type { ServerConfig } from '../options/config.ts';
+import { hostPort } from '../outbound/backend.ts';
 
 const IN_CLUSTER: readonly string[] = [
   'kubernetes',
@@ -23,6 +24,13 @@ export function advertisedAddress(config: ServerConfig, machine: Machine): strin
   if (config.advertiseAddress !== '') return config.advertiseAddress;
   if (!WILDCARDS.has(config.bindAddress)) return config.bindAddress;
   return machine.addresses[0] ?? '127.0.0.1';
+}
+
+/** Where the server says it is, `host:port`: --external-hostname, with a port of its own where it has one, else the address. */
+export function externalAddress(config: ServerConfig, machine: Machine, port: number): string {
+  const { externalHostname: name } = config;
+  const host = name === '' ? advertisedAddress(config, machine) : name;
+  return /^(?:[^:[\]]*|\[[^[\]]*\]):[^:]*$/.test(host) ? host : hostPort(host, port);
 }
 
 /** @param serviceAddress the service kubernetes' own; empty when it has none */
