@@ -90,7 +90,8 @@ export class Runner {
     this.definitions = definitions;
   }
 
-  run(given: Case): Outcome {
+  /** @param apply how an apply is done */
+  run(given: Case, apply: typeof applyPatch = applyPatch): Outcome {
     let live = given.live === undefined ? undefined : whole(given.live, given, given.version);
     const errors: (JsonObject | undefined)[] = [];
     for (let at = 0; at < given.steps.length; at += 1) {
@@ -110,7 +111,7 @@ export class Runner {
         live =
           step.op === 'update'
             ? trackUpdate(live, object, step.manager, options)
-            : applyPatch(live, object, step.manager, step.force === true, options);
+            : apply(live, object, step.manager, step.force === true, options);
         errors.push(undefined);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;

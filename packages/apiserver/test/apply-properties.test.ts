@@ -6,7 +6,7 @@ import { ApiError } from '../src/api/status.ts';
 import { FieldSet } from '../src/patch/field-set.ts';
 import { decodeManagedFields, managedFieldsOf, withManagedFields } from '../src/patch/managed-fields.ts';
 import { applyPatch, trackUpdate, type FieldOptions } from '../src/patch/server-side-apply.ts';
-import { compareTyped } from '../src/patch/typed-merge-fields.ts';
+import { compareTyped } from '../src/patch/typed-merge-compare.ts';
 import { Runner } from './apply-cases.ts';
 
 const runner = new Runner();

@@ -6,7 +6,7 @@ import { finish } from '../src/api/sliced.ts';
 import { createdFields, createdFieldsInSlices } from '../src/patch/created-fields.ts';
 import { PathElement } from '../src/patch/field-path.ts';
 import { FieldSet } from '../src/patch/field-set.ts';
-import { compareTyped } from '../src/patch/typed-merge-fields.ts';
+import { compareTyped } from '../src/patch/typed-merge-compare.ts';
 import { validateTyped } from '../src/patch/typed-merge-validate.ts';
 import { zeroObject } from '../src/patch/typed-merge-zero.ts';
 import type { TypeSchema } from '../src/schema/type-schema.ts';

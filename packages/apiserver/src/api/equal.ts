@@ -3,6 +3,7 @@
  */
 
 import { isJsonObject, JsonFloat, type Json } from './json.ts';
+import { isEmptyObject, namesOf } from './member-names.ts';
 
 /**
  * Whether two values say the same: order of members does not count, and an empty list or null is the same as
@@ -12,16 +13,16 @@ import { isJsonObject, JsonFloat, type Json } from './json.ts';
 export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (isNothing(a) && isNothing(b)) return true;
-  if ((a === null && isEmptyObject(b)) || (b === null && isEmptyObject(a))) return true;
+  if ((a === null && hasNoMembers(b)) || (b === null && hasNoMembers(a))) return true;
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
   }
   if (a instanceof JsonFloat || b instanceof JsonFloat) return numberOf(a) === numberOf(b);
   if (isJsonObject(a) && isJsonObject(b)) {
-    for (const name of Object.keys(a)) {
+    for (const name of namesOf(a)) {
       if (!equalJson(a[name], Object.hasOwn(b, name) ? b[name] : undefined)) return false;
     }
-    for (const name of Object.keys(b)) {
+    for (const name of namesOf(b)) {
       if (!Object.hasOwn(a, name) && !isNothing(b[name])) return false;
     }
     return true;
@@ -34,8 +35,8 @@ function isNothing(value: Json | undefined): boolean {
   return Array.isArray(value) && value.length === 0;
 }
 
-function isEmptyObject(value: Json | undefined): boolean {
-  return isJsonObject(value) && Object.keys(value).length === 0;
+function hasNoMembers(value: Json | undefined): boolean {
+  return isJsonObject(value) && isEmptyObject(value);
 }
 
 function numberOf(value: Json | undefined): number | undefined {

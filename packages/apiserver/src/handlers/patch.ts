@@ -120,7 +120,7 @@ async function write(
     }
     versioned = next.metadata.resourceVersion !== live?.metadata.resourceVersion;
     checkName(next, name, namespace);
-    return await ready(existing, storedOf(scope, next, existing));
+    return await ready(existing, storedOf(scope, next, existing), slices);
   };
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -14,7 +14,12 @@ import { asJson, asObject } from '../codec/object-codec.ts';
 import { formatTime } from '../codec/times.ts';
 import { FieldSet } from '../patch/field-set.ts';
 import { PathElement } from '../patch/field-path.ts';
-import { managedFieldsAfterAdmission, managerName, withoutNewTimes } from '../patch/managed-fields.ts';
+import {
+  managedFieldsAfterAdmission,
+  managerName,
+  withoutNewTimes,
+  withoutNewTimesInSlices,
+} from '../patch/managed-fields.ts';
 import {
   trackCreationInSlices,
   trackUpdate,
@@ -316,18 +321,28 @@ export async function validated(
 /** Admission of an update, which may make the object. Objects in the storage version. */
 export interface UpdateAdmission {
   /** What is to be written after mutating admission: what was there where nothing but times of owners changed. */
-  readonly ready: (existing: KubeObject | undefined, next: KubeObject) => Promise<KubeObject>;
+  readonly ready: (
+    existing: KubeObject | undefined,
+    next: KubeObject,
+    slices?: Slices,
+  ) => Promise<KubeObject>;
   readonly validations: Validations;
 }
 
 export function updateAdmission(scope: Scope, options: WriteOptions): UpdateAdmission {
   const { dryRun } = options;
   return {
-    async ready(existing, next) {
+    async ready(existing, next, slices) {
       const operation = existing === undefined ? 'CREATE' : 'UPDATE';
       const seen = optionsObject(options, operation);
       const object = await mutated(scope, operation, next, existing, seen, dryRun);
-      return existing === undefined ? object : asObject(withoutNewTimes(asJson(existing), asJson(object)));
+      if (existing === undefined) return object;
+      const [before, after] = [asJson(existing), asJson(object)];
+      return asObject(
+        slices === undefined
+          ? withoutNewTimes(before, after)
+          : await slices.run(withoutNewTimesInSlices(before, after, slices)),
+      );
     },
     validations: {
       async create(value) {

@@ -47,7 +47,7 @@ export async function update(scope: Scope): Promise<ApiResponse> {
     const live = shownOf(scope, existing);
     const tracking = trackedInSlices(scope, live, body.object, options.fieldManager, fields, long);
     const owned = tracking instanceof Promise ? await tracking : tracking;
-    return await ready(existing, storedOf(scope, owned, existing));
+    return await ready(existing, storedOf(scope, owned, existing), long);
   };
   const { uid } = body.object.metadata;
   const { created, ...made } = await settled(() =>

@@ -1,7 +1,7 @@
 /**
  * What differs between two objects of a type, as a tree that has nothing but differences: two that are equal make none of it.
  * Both are checked against the type in the same walk. Where anything is unusual (a value of another form, items of one
- * name) the answer is that it is not known, and the general way (typed-merge-fields.ts), whose laws these are, says more.
+ * name) the answer is that it is not known, and the general way (typed-merge-compare.ts), whose laws these are, says more.
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';

@@ -10,6 +10,8 @@
 import { goQuote } from '@keelson/base';
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 
 /** One of the fields that tell the items of a list apart. */
 export interface KeyField {
@@ -248,6 +250,29 @@ export function equalJson(a: Json, b: Json): boolean {
     return true;
   }
   return typeof a !== 'string' && compareJson(a, b) === 0;
+}
+
+/** equalJson(), which can be put down. */
+export function* equalJsonInSlices(a: Json, b: Json, pace: Pace): Sliced<boolean> {
+  if (a === b) return true;
+  if (pace === WITHOUT_PAUSE || jsonRank(a) !== jsonRank(b)) return equalJson(a, b);
+  if (Array.isArray(a) && Array.isArray(b)) {
+    if (a.length !== b.length) return false;
+    for (let at = 0; at < a.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      if (!(yield* equalJsonInSlices(a[at], b[at], pace))) return false;
+    }
+    return true;
+  }
+  if (!isJsonObject(a) || !isJsonObject(b)) return equalJson(a, b);
+  const names = namesOf(a);
+  if (names.length !== namesOf(b).length) return false;
+  for (let at = 0; at < names.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const name = names[at];
+    if (!Object.hasOwn(b, name) || !(yield* equalJsonInSlices(a[name], b[name], pace))) return false;
+  }
+  return true;
 }
 
 const ESCAPED = /[<>&\u2028\u2029]/g;

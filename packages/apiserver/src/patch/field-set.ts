@@ -9,6 +9,7 @@
 import { assert } from '@keelson/base';
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
 import {
   comparePathElements,
   FieldPathError,
@@ -19,7 +20,7 @@ import {
 } from './field-path.ts';
 
 /** A node that is neither a member nor has members does not exist. */
-interface FieldNode {
+export interface FieldNode {
   readonly element: PathElement;
   readonly member: boolean;
   readonly below: FieldSet;
@@ -30,7 +31,8 @@ type Nodes = Map<string, FieldNode>;
 export class FieldSet {
   static readonly EMPTY: FieldSet = new FieldSet(new Map());
 
-  private readonly nodes: ReadonlyMap<string, FieldNode>;
+  /** By the texts of their elements. */
+  readonly nodes: ReadonlyMap<string, FieldNode>;
 
   private constructor(nodes: ReadonlyMap<string, FieldNode>) {
     this.nodes = nodes;
@@ -173,6 +175,7 @@ export class FieldSet {
 
   intersection(other: FieldSet): FieldSet {
     if (this === other) return this;
+    if (other.isEmpty) return other;
     return this.combine(other, (node, twin) =>
       twin === undefined
         ? undefined
@@ -265,7 +268,8 @@ export class FieldSet {
   }
 }
 
-const EMPTY_FIELDS: JsonObject = {};
+/** What FieldsV1 has below a member with nothing below it. */
+export const EMPTY_FIELDS: JsonObject = {};
 
 interface Draft {
   readonly element: PathElement;
@@ -292,6 +296,20 @@ export class FieldSetBuilder {
     const nodes: Nodes = new Map();
     for (const [text, { element, member, below }] of this.drafts) {
       const set = below === undefined ? FieldSet.EMPTY : below.build();
+      assert(member || !set.isEmpty, 'a set has a node without members');
+      nodes.set(text, { element, member, below: set });
+    }
+    return FieldSet.fromNodes(nodes);
+  }
+
+  /** The same, which can be put down. */
+  *buildInSlices(pace: Pace): Sliced<FieldSet> {
+    const nodes: Nodes = new Map();
+    let at = 0;
+    for (const [text, { element, member, below }] of this.drafts) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      at += 1;
+      const set = below === undefined ? FieldSet.EMPTY : yield* below.buildInSlices(pace);
       assert(member || !set.isEmpty, 'a set has a node without members');
       nodes.set(text, { element, member, below: set });
     }

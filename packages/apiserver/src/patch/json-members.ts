@@ -4,6 +4,7 @@
  */
 
 import type { Json, JsonObject } from '../api/json.ts';
+import { NameKeeper } from '../api/member-names.ts';
 
 /** Sets a member of an object that is being made. */
 export function setMember(object: Record<string, Json>, name: string, value: Json): void {
@@ -11,6 +12,27 @@ export function setMember(object: Record<string, Json>, name: string, value: Jso
     Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
   } else {
     object[name] = value;
+  }
+}
+
+/** An object of many members that is being made; its names are kept with it. */
+export class Members {
+  private readonly made: Record<string, Json> = {};
+  private readonly names = new NameKeeper();
+  private count = 0;
+
+  /** @param name that was not put before */
+  put(name: string, value: Json): void {
+    setMember(this.made, name, value);
+    this.names.add(name);
+    this.count += 1;
+  }
+
+  /** Undefined where nothing was put. */
+  object(): JsonObject | undefined {
+    if (this.count === 0) return undefined;
+    this.names.keep(this.made);
+    return this.made;
   }
 }
 

@@ -9,8 +9,10 @@
 import { goQuote, isPrintable } from '@keelson/base';
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
-import { canonicalJson, compareText, equalJson, FieldPathError } from './field-path.ts';
-import { FieldSet } from './field-set.ts';
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
+import { canonicalJson, compareText, equalJsonInSlices, FieldPathError } from './field-path.ts';
+import type { FieldSet } from './field-set.ts';
+import { readFieldSet, writeFieldSet } from './field-set-slices.ts';
 
 export type Operation = 'Apply' | 'Update';
 
@@ -83,17 +85,22 @@ export function resetsManagedFields(object: JsonObject): boolean {
 
 /** @throws ManagedFieldsError with the original's text */
 export function decodeManagedFields(entries: readonly Json[]): Managers {
+  return finish(decodeManagedFieldsInSlices(entries, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function* decodeManagedFieldsInSlices(entries: readonly Json[], pace: Pace): Sliced<Managers> {
   const managers = new Map<string, Manager>();
   for (let index = 0; index < entries.length; index += 1) {
     const entry = entries[index];
     if (!isJsonObject(entry)) throw new ManagedFieldsError('operation must be `Apply` or `Update`');
-    const manager = decodeEntry(entry, index);
+    const manager = yield* decodeEntry(entry, index, pace);
     managers.set(managerIdentifier(manager), manager);
   }
   return managers;
 }
 
-function decodeEntry(entry: JsonObject, index: number): Manager {
+function* decodeEntry(entry: JsonObject, index: number, pace: Pace): Sliced<Manager> {
   const operation = textOf(entry, 'operation');
   if (operation !== 'Apply' && operation !== 'Update')
     throw new ManagedFieldsError('operation must be `Apply` or `Update`');
@@ -113,7 +120,7 @@ function decodeEntry(entry: JsonObject, index: number): Manager {
     time: textOf(entry, 'time') || undefined,
   } as const;
   try {
-    return { ...manager, fields: FieldSet.fromJson(entry['fieldsV1'] ?? null) };
+    return { ...manager, fields: yield* readFieldSet(entry['fieldsV1'] ?? null, pace) };
   } catch (error) {
     if (!(error instanceof FieldPathError)) throw error;
     throw new ManagedFieldsError(
@@ -131,11 +138,21 @@ function textOf(entry: JsonObject, name: string): string {
 /** The entries in Kubernetes' order: applies before updates, then by time, name, version, subresource; undefined for none. */
 export function encodeManagedFields(managers: Managers): readonly JsonObject[] | undefined {
   if (managers.size === 0) return undefined;
-  return [...managers.values()].toSorted(compareManagers).map(encodeEntry);
+  return [...managers.values()]
+    .toSorted(compareManagers)
+    .map((manager) => entryOf(manager, manager.fields.toJson()));
 }
 
-function encodeEntry(manager: Manager): JsonObject {
-  return entryOf(manager, manager.fields.toJson());
+/** The same, which can be put down. */
+export function* encodeManagedFieldsInSlices(
+  managers: Managers,
+  pace: Pace,
+): Sliced<readonly JsonObject[] | undefined> {
+  if (managers.size === 0) return undefined;
+  const entries: JsonObject[] = [];
+  for (const manager of [...managers.values()].toSorted(compareManagers))
+    entries.push(entryOf(manager, yield* writeFieldSet(manager.fields, pace)));
+  return entries;
 }
 
 /** An entry of managedFields. @param fieldsV1 what the manager owns, in order */
@@ -209,13 +226,23 @@ export function managerName(fieldManager: string, userAgent: string): string {
  * has to be written.
  */
 export function withoutNewTimes(live: JsonObject, next: JsonObject): JsonObject {
+  return finish(withoutNewTimesInSlices(live, next, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function* withoutNewTimesInSlices(live: JsonObject, next: JsonObject, pace: Pace): Sliced<JsonObject> {
   const before = managedFieldsOf(live);
   const after = managedFieldsOf(next);
   if (before === undefined || after === undefined || after.length === 0) return next;
   if (before.length !== after.length) return next;
-  for (let at = 0; at < after.length; at += 1)
-    if (!equalJson(withoutTime(before[at]), withoutTime(after[at]))) return next;
-  const same = equalJson(withManagedFields(live, undefined), withManagedFields(next, undefined));
+  for (let at = 0; at < after.length; at += 1) {
+    if (!(yield* equalJsonInSlices(withoutTime(before[at]), withoutTime(after[at]), pace))) return next;
+  }
+  const same = yield* equalJsonInSlices(
+    withManagedFields(live, undefined),
+    withManagedFields(next, undefined),
+    pace,
+  );
   return same ? withManagedFields(next, before) : next;
 }
 

@@ -4,31 +4,33 @@
 
 import { goQuote } from '@keelson/base';
 
-import { applyConflict, type ApiError } from '../api/status.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
+import { applyConflict, type ApiError, type StatusCause } from '../api/status.ts';
 import { pathText } from './field-path.ts';
 import type { Manager } from './managed-fields.ts';
 import type { Conflict } from './server-side-apply-updater.ts';
 
 /** 409 Conflict with one cause a field, and a text that lists the fields by manager. */
-export function conflictError(conflicts: readonly Conflict[]): ApiError {
-  const causes = conflicts.map(({ manager, path }) => ({
-    reason: 'FieldManagerConflict',
-    message: `conflict with ${describeManager(manager)}`,
-    field: pathText(path),
-  }));
-  if (conflicts.length === 1) {
-    const [{ manager, path }] = conflicts;
-    return applyConflict(
-      causes,
-      `Apply failed with 1 conflict: conflict with ${describeManager(manager)}: ${pathText(path)}`,
-    );
-  }
+export function* conflictError(conflicts: readonly Conflict[], pace: Pace): Sliced<ApiError> {
+  const causes: StatusCause[] = [];
   const lines: string[] = [];
   let last: string | undefined;
-  for (const { identifier, manager, path } of conflicts) {
-    if (identifier !== last) lines.push(`conflicts with ${describeManager(manager)}:`);
+  let who = '';
+  for (let at = 0; at < conflicts.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const { identifier, manager, path } = conflicts[at];
+    if (identifier !== last) {
+      who = describeManager(manager);
+      lines.push(`conflicts with ${who}:`);
+    }
     last = identifier;
-    lines.push(`- ${pathText(path)}`);
+    const field = pathText(path);
+    causes.push({ reason: 'FieldManagerConflict', message: `conflict with ${who}`, field });
+    lines.push(`- ${field}`);
+  }
+  if (conflicts.length === 1) {
+    const field = pathText(conflicts[0].path);
+    return applyConflict(causes, `Apply failed with 1 conflict: conflict with ${who}: ${field}`);
   }
   return applyConflict(causes, `Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`);
 }

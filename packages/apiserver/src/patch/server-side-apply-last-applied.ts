@@ -5,12 +5,16 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { canonicalJson, readPlainJson } from './field-path.ts';
 import type { FieldSet } from './field-set.ts';
+import { differenceOf } from './field-set-slices.ts';
 import { byteLength } from './managed-fields.ts';
-import { compareTyped, fieldsOf } from './typed-merge-fields.ts';
-import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
+import { compareTypedInSlices } from './typed-merge-compare.ts';
+import { fieldsOfInSlices } from './typed-merge-fields.ts';
+import { TypedMergeError, validateTypedInSlices } from './typed-merge-validate.ts';
 
 /** The manager whose applies mind the annotation. Another name opts out. */
 export const KUBECTL = 'kubectl';
@@ -37,20 +41,23 @@ function lastAppliedOf(object: JsonObject): string {
  * The fields of the last client-side apply that are as it left them; undefined when there was none, or its
  * annotation is in another version or cannot be read.
  */
-export function fieldsOfLastApplied(
+export function* fieldsOfLastApplied(
   live: JsonObject,
   apiVersion: string,
   type: TypeSchema,
-): FieldSet | undefined {
+  pace: Pace,
+): Sliced<FieldSet | undefined> {
   const text = lastAppliedOf(live);
   if (text === '') return undefined;
   try {
-    validateTyped(live, type, false);
+    yield* validateTypedInSlices(live, type, false, pace);
     const last: Json = readPlainJson(text);
     if (!isJsonObject(last) || last['apiVersion'] !== apiVersion) return undefined;
-    validateTyped(last, type, false);
-    const { modified, added, removed } = compareTyped(last, live, type);
-    return fieldsOf(last, type).difference(modified).difference(added).difference(removed);
+    yield* validateTypedInSlices(last, type, false, pace);
+    const { modified, added, removed } = yield* compareTypedInSlices(last, live, type, pace);
+    let fields = yield* fieldsOfInSlices(last, type, pace);
+    for (const other of [modified, added, removed]) fields = yield* differenceOf(fields, other, pace);
+    return fields;
   } catch (error) {
     // The annotation belongs to clients: one that cannot be understood gives no right to anything.
     if (error instanceof TypedMergeError || error instanceof SyntaxError) return undefined;
@@ -61,12 +68,35 @@ export function fieldsOfLastApplied(
 /** The object with the annotation set to what was applied, if it has one; without it, if annotations grew too large. */
 export function withLastApplied(object: JsonObject, applied: JsonObject): JsonObject {
   if (lastAppliedOf(object) === '') return object;
+  if (isLonger(applied, ANNOTATIONS_BYTES))
+    return withAnnotations(object, without(annotationsOf(object) ?? {}));
   const annotations = { ...annotationsOf(object), [LAST_APPLIED]: `${canonicalJson(bare(applied))}\n` };
   const bytes = Object.entries(annotations).reduce(
     (sum, [name, value]) => sum + byteLength(name) + (typeof value === 'string' ? byteLength(value) : 0),
     0,
   );
   return withAnnotations(object, bytes > ANNOTATIONS_BYTES ? without(annotations) : annotations);
+}
+
+/** Whether the texts in what was applied alone, without its annotations, are longer: then it need not be written to be known. */
+function isLonger(applied: JsonObject, bytes: number): boolean {
+  const left = [...namesOf(applied)].filter((name) => name !== 'metadata').map((name) => applied[name]);
+  let length = 0;
+  for (let value = left.pop(); value !== undefined; value = left.pop()) {
+    if (typeof value === 'string') length += value.length;
+    else if (Array.isArray(value)) length += value.length;
+    if (length > bytes) return true;
+    if (isJsonObject(value)) {
+      for (const name of namesOf(value)) {
+        length += name.length;
+        if (length > bytes) return true;
+        left.push(value[name]);
+      }
+    } else if (Array.isArray(value)) {
+      for (const item of value as readonly Json[]) left.push(item);
+    }
+  }
+  return false;
 }
 
 /** What was applied, without the annotation itself. */

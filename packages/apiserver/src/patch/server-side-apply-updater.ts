@@ -10,18 +10,15 @@
 import type { Json, JsonObject } from '../api/json.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
-import { compareText, equalJson, type FieldPath } from './field-path.ts';
+import { compareText, equalJsonInSlices, type FieldPath } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
+import { differenceOf, intersectionOf, pathsOf, unionOf } from './field-set-slices.ts';
 import type { Manager, Managers } from './managed-fields.ts';
-import { mergeTyped, removeFields } from './typed-merge.ts';
-import {
-  compareTyped,
-  fieldsOf,
-  reconcileFields,
-  withNamedFields,
-  type Comparison,
-} from './typed-merge-fields.ts';
-import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
+import { mergeTypedInSlices } from './typed-merge.ts';
+import { compareTypedInSlices, type Comparison } from './typed-merge-compare.ts';
+import { fieldsOfInSlices, reconcileFieldsInSlices, withNamedFieldsInSlices } from './typed-merge-fields.ts';
+import { removeFieldsInSlices } from './typed-merge-remove.ts';
+import { TypedMergeError, validateTypedInSlices } from './typed-merge-validate.ts';
 
 /** The versions of a kind. */
 export interface Versions {
@@ -78,30 +75,31 @@ interface Outcome {
  * @param self what the writer is known as; its fields are joined to those it has
  * @throws TypedMergeError | MergeStepError
  */
-export function updateManagers(
+export function* updateManagers(
   live: JsonObject,
   next: JsonObject,
   apiVersion: string,
   managers: Managers,
   self: { readonly identifier: string; readonly manager: Omit<Manager, 'fields'> },
   versions: Versions,
-): Map<string, Manager> {
+  pace: Pace,
+): Sliced<Map<string, Manager>> {
   const type = requireType(versions, apiVersion);
-  const reconciled = reconcile({ object: live, apiVersion, type }, managers, versions);
-  const { managers: after, comparison } = takeFields(
+  const reconciled = yield* reconcile({ object: live, apiVersion, type }, managers, versions, pace);
+  const { managers: after, comparison } = yield* takeFields(
     { object: live, apiVersion, type },
     { object: next, apiVersion, type },
     reconciled,
     self.identifier,
     true,
     versions,
+    pace,
   );
   const { removed, modified, added } = comparison;
   const mine = after.get(self.identifier)?.fields ?? FieldSet.EMPTY;
-  const fields = withoutReset(
-    mine.difference(removed).union(modified).union(added),
-    versions.resetFields(apiVersion),
-  );
+  const left = yield* differenceOf(mine, removed, pace);
+  const changed = yield* unionOf(yield* unionOf(left, modified, pace), added, pace);
+  const fields = withoutReset(changed, versions.resetFields(apiVersion));
   if (fields.isEmpty) after.delete(self.identifier);
   else after.set(self.identifier, { ...self.manager, fields });
   return after;
@@ -133,22 +131,25 @@ export function* applyConfiguration(
 ): Sliced<Applied> {
   const type = requireType(versions, apiVersion);
   const before: Versioned = { object: live, apiVersion, type };
-  const reconciled = reconcile(before, managers, versions);
+  const reconciled = yield* reconcile(before, managers, versions, pace);
   if (pace.due()) yield;
-  const merged = step('failed to merge config', () => mergeTyped(live, applied, type));
+  const merged = yield* stepInSlices('failed to merge config', () =>
+    mergeTypedInSlices(live, applied, type, pace),
+  );
   if (pace.due()) yield;
   const last = reconciled.get(self.identifier);
-  const stated = withoutReset(fieldsOf(applied, type), versions.resetFields(apiVersion));
+  const fields = yield* fieldsOfInSlices(applied, type, pace);
+  const stated = withoutReset(fields, versions.resetFields(apiVersion));
   reconciled.set(self.identifier, { ...self.manager, fields: stated });
   if (pace.due()) yield;
   const after = yield* stepInSlices('failed to prune fields', () =>
     prune({ object: asObject(merged), apiVersion, type }, reconciled, last, versions, pace),
   );
   if (pace.due()) yield;
-  const outcome = takeFields(before, after, reconciled, self.identifier, force, versions);
+  const outcome = yield* takeFields(before, after, reconciled, self.identifier, force, versions, pace);
   if (pace.due()) yield;
   return {
-    object: equalJson(live, after.object) ? undefined : after.object,
+    object: (yield* equalJsonInSlices(live, after.object, pace)) ? undefined : after.object,
     managers: outcome.managers,
   };
 }
@@ -157,16 +158,17 @@ export function* applyConfiguration(
  * Compares the objects, in each version that a manager names its fields in, and takes from the managers what
  * changed and what went away.
  */
-function takeFields(
+function* takeFields(
   before: Versioned,
   after: Versioned,
   managers: Managers,
   self: string,
   force: boolean,
   versions: Versions,
-): Outcome {
-  const comparison = step('failed to compare objects', () =>
-    compareVersioned(before, after, versions.resetFields(before.apiVersion)),
+  pace: Pace,
+): Sliced<Outcome> {
+  const comparison = yield* stepInSlices('failed to compare objects', () =>
+    compareVersioned(before, after, versions.resetFields(before.apiVersion), pace),
   );
   const comparisons = new Map<string, Comparison>([[before.apiVersion, comparison]]);
   const left = new Map<string, Manager>();
@@ -178,27 +180,36 @@ function takeFields(
     }
     let versioned = comparisons.get(manager.apiVersion);
     if (versioned === undefined) {
-      const old = convert(before, manager.apiVersion, versions, 'failed to convert old object');
-      const fresh = convert(after, manager.apiVersion, versions, 'failed to convert new object');
+      const old = yield* convert(before, manager.apiVersion, versions, 'failed to convert old object', pace);
+      const fresh = yield* convert(after, manager.apiVersion, versions, 'failed to convert new object', pace);
       // Nobody knows the version of these fields any more: the manager goes.
       if (old === undefined || fresh === undefined) continue;
-      versioned = step('failed to compare objects', () =>
-        compareVersioned(old, fresh, versions.resetFields(manager.apiVersion)),
+      versioned = yield* stepInSlices('failed to compare objects', () =>
+        compareVersioned(old, fresh, versions.resetFields(manager.apiVersion), pace),
       );
       comparisons.set(manager.apiVersion, versioned);
     }
-    const taken = manager.fields.intersection(versioned.modified.union(versioned.added));
-    for (const path of taken.paths()) conflicts.push({ manager, identifier, path });
-    const fields = manager.fields.difference(taken).difference(versioned.removed);
+    const changed = yield* unionOf(versioned.modified, versioned.added, pace);
+    const taken = yield* intersectionOf(manager.fields, changed, pace);
+    if (!force) {
+      for (const path of yield* pathsOf(taken, pace)) conflicts.push({ manager, identifier, path });
+    }
+    const rest = yield* differenceOf(manager.fields, taken, pace);
+    const fields = yield* differenceOf(rest, versioned.removed, pace);
     if (!fields.isEmpty) left.set(identifier, { ...manager, fields });
   }
-  if (!force && conflicts.length > 0)
+  if (conflicts.length > 0)
     throw new ConflictsError(conflicts.toSorted((a, b) => compareText(a.identifier, b.identifier)));
   return { managers: left, comparison };
 }
 
-function compareVersioned(before: Versioned, after: Versioned, reset: FieldSet | undefined): Comparison {
-  const comparison = compareTyped(before.object, after.object, before.type);
+function* compareVersioned(
+  before: Versioned,
+  after: Versioned,
+  reset: FieldSet | undefined,
+  pace: Pace,
+): Sliced<Comparison> {
+  const comparison = yield* compareTypedInSlices(before.object, after.object, before.type, pace);
   if (reset === undefined) return comparison;
   return {
     removed: comparison.removed.recursiveDifference(reset),
@@ -222,23 +233,25 @@ function* prune(
   pace: Pace,
 ): Sliced<Versioned> {
   if (last === undefined || last.fields.isEmpty) return merged;
-  const converted = convert(
+  const converted = yield* convert(
     merged,
     last.apiVersion,
     versions,
     'failed to convert merged object to last applied version',
+    pace,
   );
   if (converted === undefined) return merged;
-  const bare = remove(converted, withNamedFields(last.fields, converted.type));
+  const named = yield* withNamedFieldsInSlices(last.fields, converted.type, pace);
+  const bare = yield* remove(converted, named, pace);
   if (pace.due()) yield;
   const owned = yield* stepInSlices('failed add back owned items', () =>
     addBackOwned(converted, bare, managers, versions, pace),
   );
   if (pace.due()) yield;
   const dangling = yield* stepInSlices('failed add back dangling items', () =>
-    addBackDangling(converted, owned, last, versions, pace),
+    addBackDangling(converted, owned, last, named, versions, pace),
   );
-  const back = convert(dangling, merged.apiVersion, versions, '');
+  const back = yield* convert(dangling, merged.apiVersion, versions, '', pace);
   if (back === undefined)
     throw new MergeStepError(`no version ${merged.apiVersion} to convert the pruned object to`);
   return back;
@@ -254,100 +267,109 @@ function* addBackOwned(
 ): Sliced<Versioned> {
   const owned = new Map<string, FieldSet>();
   for (const { apiVersion, fields } of managers.values())
-    owned.set(apiVersion, (owned.get(apiVersion) ?? FieldSet.EMPTY).union(fields));
+    owned.set(apiVersion, yield* unionOf(owned.get(apiVersion) ?? FieldSet.EMPTY, fields, pace));
   const order = [...owned.keys()].toSorted(
     (a, b) => Number(b === bare.apiVersion) - Number(a === bare.apiVersion),
   );
   let whole = merged;
   let pruned = bare;
   for (const apiVersion of order) {
-    const all = convert(
+    const all = yield* convert(
       whole,
       apiVersion,
       versions,
       `failed to convert merged object at version ${apiVersion}`,
+      pace,
     );
     if (all === undefined) continue;
     whole = all;
-    const left = convert(
+    const left = yield* convert(
       pruned,
       apiVersion,
       versions,
       `failed to convert pruned object at version ${apiVersion}`,
+      pace,
     );
     if (left === undefined) continue;
     if (pace.due()) yield;
-    const kept = named(left);
-    if (pace.due()) yield;
-    const keep = kept.union(withNamedFields(owned.get(apiVersion) ?? FieldSet.EMPTY, all.type));
-    if (pace.due()) yield;
-    const gone = named(all).difference(keep);
-    if (pace.due()) yield;
-    pruned = remove(all, gone);
+    const kept = yield* namedOf(left, pace);
+    const mine = owned.get(apiVersion) ?? FieldSet.EMPTY;
+    const keep = yield* unionOf(kept, yield* withNamedFieldsInSlices(mine, all.type, pace), pace);
+    const gone = yield* differenceOf(yield* namedOf(all, pace), keep, pace);
+    pruned = yield* remove(all, gone, pace);
   }
   return pruned;
 }
 
-/** Takes away no more than what the applier owned the last time: what nobody owns stays. */
+/**
+ * Takes away no more than what the applier owned the last time: what nobody owns stays.
+ *
+ * @param named what it owned, with the named fields above
+ */
 function* addBackDangling(
   merged: Versioned,
   pruned: Versioned,
   last: Manager,
+  named: FieldSet,
   versions: Versions,
   pace: Pace,
 ): Sliced<Versioned> {
-  const left = convert(
+  const left = yield* convert(
     pruned,
     last.apiVersion,
     versions,
     'failed to convert pruned object to last applied version',
+    pace,
   );
   if (left === undefined) return merged;
-  const there = named(merged);
-  if (pace.due()) yield;
-  const gone = there.difference(named(left));
-  if (pace.due()) yield;
-  return remove(merged, gone.intersection(withNamedFields(last.fields, merged.type)));
+  const there = yield* namedOf(merged, pace);
+  const gone = yield* differenceOf(there, yield* namedOf(left, pace), pace);
+  return yield* remove(merged, yield* intersectionOf(gone, named, pace), pace);
 }
 
-function named({ object, type }: Versioned): FieldSet {
-  return withNamedFields(fieldsOf(object, type), type);
+function* namedOf({ object, type }: Versioned, pace: Pace): Sliced<FieldSet> {
+  return yield* withNamedFieldsInSlices(yield* fieldsOfInSlices(object, type, pace), type, pace);
 }
 
-function remove({ object, apiVersion, type }: Versioned, fields: FieldSet): Versioned {
-  return { object: asObject(removeFields(object, fields, type)), apiVersion, type };
+function* remove({ object, apiVersion, type }: Versioned, fields: FieldSet, pace: Pace): Sliced<Versioned> {
+  const left = yield* removeFieldsInSlices(object, fields, type, pace);
+  return { object: asObject(left), apiVersion, type };
 }
 
 /** Sets as they read under the types of today; managers of versions that nobody knows are dropped. */
-function reconcile(live: Versioned, managers: Managers, versions: Versions): Map<string, Manager> {
+function* reconcile(
+  live: Versioned,
+  managers: Managers,
+  versions: Versions,
+  pace: Pace,
+): Sliced<Map<string, Manager>> {
   const reconciled = new Map<string, Manager>();
   const types = new Map<string, TypeSchema | undefined>([[live.apiVersion, live.type]]);
   for (const [identifier, manager] of managers) {
     if (!types.has(manager.apiVersion))
-      types.set(manager.apiVersion, convert(live, manager.apiVersion, versions, '')?.type);
+      types.set(manager.apiVersion, (yield* convert(live, manager.apiVersion, versions, '', pace))?.type);
     const type = types.get(manager.apiVersion);
     if (type === undefined) continue;
-    const fields = reconcileFields(manager.fields, type);
+    const fields = yield* reconcileFieldsInSlices(manager.fields, type, pace);
     reconciled.set(identifier, fields === manager.fields ? manager : { ...manager, fields });
   }
   return reconciled;
 }
 
 /** The object in another version; undefined for a version that is not known. */
-function convert(
+function* convert(
   from: Versioned,
   apiVersion: string,
   versions: Versions,
   what: string,
-): Versioned | undefined {
+  pace: Pace,
+): Sliced<Versioned | undefined> {
   if (from.apiVersion === apiVersion) return from;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) return undefined;
   const object = versions.convert(from.object, apiVersion);
   if (object === undefined) return undefined;
-  step(what, () => {
-    validateTyped(object, type, false);
-  });
+  yield* stepInSlices(what, () => validateTypedInSlices(object, type, false, pace));
   return { object, apiVersion, type };
 }
 
@@ -367,24 +389,12 @@ function asObject(value: Json): JsonObject {
   return value === null ? {} : (value as JsonObject);
 }
 
-/** step(), which can be put down. */
-function* stepInSlices<T>(what: string, run: () => Sliced<T>): Sliced<T> {
+/** Says which step failed, in the original's words; conflicts pass as they are. */
+export function* stepInSlices<T>(what: string | (() => string), run: () => Sliced<T>): Sliced<T> {
   try {
     return yield* run();
   } catch (error) {
-    return step(what, () => {
-      throw error;
-    });
-  }
-}
-
-/** Says which step failed, in the original's words; conflicts pass as they are. */
-export function step<T>(what: string | (() => string), run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof TypedMergeError || error instanceof MergeStepError)) throw error;
-    if (what === '') throw error;
+    if (!(error instanceof TypedMergeError || error instanceof MergeStepError) || what === '') throw error;
     const said = typeof what === 'string' ? what : what();
     throw new MergeStepError(`${said}: ${error.message}`, { cause: error });
   }

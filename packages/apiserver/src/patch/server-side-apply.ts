@@ -13,11 +13,14 @@ import { ApiError, badRequest } from '../api/status.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { PathElement } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
+import { unionOf } from './field-set-slices.ts';
 import { createdFields, createdFieldsInSlices } from './created-fields.ts';
 import { capUpdaters } from './managed-fields-cap.ts';
 import {
   decodeManagedFields,
+  decodeManagedFieldsInSlices,
   encodeManagedFields,
+  encodeManagedFieldsInSlices,
   entryOf,
   managedFieldsOf,
   ManagedFieldsError,
@@ -35,11 +38,11 @@ import {
   applyConfiguration,
   ConflictsError,
   MergeStepError,
-  step,
+  stepInSlices,
   updateManagers,
   type Versions,
 } from './server-side-apply-updater.ts';
-import { TypedMergeError, validateTyped } from './typed-merge-validate.ts';
+import { TypedMergeError, validateTypedInSlices } from './typed-merge-validate.ts';
 import { zeroObject } from './typed-merge-zero.ts';
 
 /** What a write is about. */
@@ -158,7 +161,7 @@ function trackGenerally(
     const own = live === undefined && managers.size === 0 ? ownEntry(bare, manager, options) : undefined;
     if (own !== undefined) return withManagedFields(bare, own.length === 0 ? undefined : own);
     const before = live === undefined ? undefined : withManagedFields(live, undefined);
-    const after = track(before, bare, manager, managers, options);
+    const after = finish(track(before, bare, manager, managers, options, WITHOUT_PAUSE));
     return withManagedFields(bare, encodeManagedFields(capUpdaters(after)));
   } catch (error) {
     if (!(error instanceof TypedMergeError || error instanceof MergeStepError)) throw error;
@@ -231,43 +234,40 @@ function ownEntries(fields: JsonObject, name: string, options: FieldOptions): re
 }
 
 /** The owners after an update; the writer's entry and its time change only when it changed a field. */
-function track(
+function* track(
   before: JsonObject | undefined,
   next: JsonObject,
   name: string,
   managers: Managers,
   options: FieldOptions,
-): Map<string, Manager> {
+  pace: Pace,
+): Sliced<Map<string, Manager>> {
   const { apiVersion, versions, now } = options;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
   const live = before ?? startOf(type, options);
-  step(
+  yield* stepInSlices(
     () => `failed to convert new object (${describe(next)}) to smd typed`,
-    () => {
-      validateTyped(next, type, true);
-    },
+    () => validateTypedInSlices(next, type, true, pace),
   );
   // What there is before a create is ours, and of its type.
   if (before !== undefined) {
-    step(
+    yield* stepInSlices(
       () => `failed to convert live object (${describe(live)}) to smd typed`,
-      () => {
-        validateTyped(live, type, true);
-      },
+      () => validateTypedInSlices(live, type, true, pace),
     );
   }
   const manager = managerOf(name, 'Update', options);
   const writer = { identifier: SELF, manager: { ...manager, time: undefined } };
-  const after = step(
+  const after = yield* stepInSlices(
     () => `failed to update ManagedFields (${describe(next)})`,
-    () => updateManagers(live, next, apiVersion, managers, writer, versions),
+    () => updateManagers(live, next, apiVersion, managers, writer, versions, pace),
   );
   const self = strip(after, SELF);
   if (self !== undefined) {
     after.delete(SELF);
     const identifier = managerIdentifier(manager);
-    const fields = self.fields.union(after.get(identifier)?.fields ?? FieldSet.EMPTY);
+    const fields = yield* unionOf(self.fields, after.get(identifier)?.fields ?? FieldSet.EMPTY, pace);
     after.set(identifier, { ...manager, fields, time: now });
   }
   return after;
@@ -321,7 +321,7 @@ export function applyPatch(
   return finish(applyPatchInSlices(live, patch, manager, force, options, WITHOUT_PAUSE));
 }
 
-/** The same, which can be put down between its steps. */
+/** The same, which can be put down. */
 export function* applyPatchInSlices(
   live: JsonObject | undefined,
   patch: JsonObject,
@@ -331,7 +331,7 @@ export function* applyPatchInSlices(
   pace: Pace,
 ): Sliced<JsonObject> {
   const start = live ?? startOf(options.versions.typeOf(options.apiVersion), options);
-  const managers = decodeForApply(start);
+  const managers = yield* decodeForApply(start, pace);
   checkVersion(patch, options);
   if (isJsonObject(patch['metadata']) && Array.isArray(patch['metadata']['managedFields']))
     throw badRequest('metadata.managedFields must be nil');
@@ -340,18 +340,18 @@ export function* applyPatchInSlices(
     if (pace.due()) yield;
     const applied = yield* applyForKubectl(bare, patch, manager, managers, force, options, pace);
     const object = manager === KUBECTL ? withLastApplied(applied.object, patch) : applied.object;
-    return withManagedFields(object, encodeManagedFields(applied.managers));
+    return withManagedFields(object, yield* encodeManagedFieldsInSlices(applied.managers, pace));
   } catch (error) {
-    if (error instanceof ConflictsError) throw conflictError(error.conflicts);
+    if (error instanceof ConflictsError) throw yield* conflictError(error.conflicts, pace);
     if (error instanceof TypedMergeError || error instanceof MergeStepError)
       throw plainError(error.message, error);
     throw error;
   }
 }
 
-function decodeForApply(live: JsonObject): Managers {
+function* decodeForApply(live: JsonObject, pace: Pace): Sliced<Managers> {
   try {
-    return decodeManagedFields(managedFieldsOf(live) ?? []);
+    return yield* decodeManagedFieldsInSlices(managedFieldsOf(live) ?? [], pace);
   } catch (error) {
     if (!(error instanceof ManagedFieldsError)) throw error;
     throw plainError(`failed to decode managed fields: ${error.message}`, error);
@@ -384,7 +384,7 @@ function* applyForKubectl(
   } catch (error) {
     if (!(error instanceof ConflictsError) || name !== KUBECTL) throw error;
     const type = options.versions.typeOf(options.apiVersion);
-    const allowed = type && fieldsOfLastApplied(live, options.apiVersion, type);
+    const allowed = type && (yield* fieldsOfLastApplied(live, options.apiVersion, type, pace));
     if (allowed === undefined) throw error;
     const left = error.conflicts.filter(({ path }) => !allowed.has(path));
     if (left.length > 0) throw new ConflictsError(left);
@@ -405,24 +405,20 @@ function* apply(
   const before =
     managers.size > 0
       ? managers
-      : step('failed to create manager for existing fields', () =>
-          track(undefined, live, BEFORE_FIRST_APPLY, managers, options),
+      : yield* stepInSlices('failed to create manager for existing fields', () =>
+          track(undefined, live, BEFORE_FIRST_APPLY, managers, options, pace),
         );
   if (pace.due()) yield;
   const type = versions.typeOf(apiVersion);
   if (type === undefined) throw new MergeStepError(`no corresponding type for ${apiVersion}`);
-  step(
+  yield* stepInSlices(
     () => `failed to create typed patch object (${describe(patch)})`,
-    () => {
-      validateTyped(patch, type, false);
-    },
+    () => validateTypedInSlices(patch, type, false, pace),
   );
   if (pace.due()) yield;
-  step(
+  yield* stepInSlices(
     () => `failed to create typed live object (${describe(live)})`,
-    () => {
-      validateTyped(live, type, true);
-    },
+    () => validateTypedInSlices(live, type, true, pace),
   );
   const self = managerOf(name, 'Apply', options);
   const identifier = managerIdentifier(self);

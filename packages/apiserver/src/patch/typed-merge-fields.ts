@@ -1,15 +1,17 @@
 /**
- * From typed values to sets of fields: which fields an object states, what differs between two objects, and how a
- * set that was written under an older schema reads under this one.
+ * From typed values to sets of fields: which fields an object states, and how a set that was written under an older
+ * schema reads under this one. What differs between two objects is told by typed-merge-compare.ts.
  *
  * Modelled on structured-merge-diff's typed package: leaves are scalars, atomic lists and maps, items of sets and
  * of lists with keys, members of maps; an empty object and an explicit null are leaves as well.
  */
 
 import { isJsonObject, type Json } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
-import { equalJson, PathElement, pathText } from './field-path.ts';
-import { FieldSet, FieldSetBuilder } from './field-set.ts';
+import { PathElement } from './field-path.ts';
+import { FieldSet, FieldSetBuilder, type FieldNode } from './field-set.ts';
 import {
   asList,
   asMap,
@@ -22,16 +24,21 @@ import {
   itemType,
   memberType,
   namesMember,
-  sameForm,
-  type Form,
 } from './typed-merge-schema.ts';
-import { scalarProblem, TypedMergeError, type TypedProblem } from './typed-merge-validate.ts';
 
 /** Every leaf the value states, and every item and map member. The value has been validated. */
 export function fieldsOf(value: Json, type: TypeSchema): FieldSet {
   const walk = new Statement();
   walk.visit(value, type);
   return walk.found.build();
+}
+
+/** The same, which can be put down. */
+export function* fieldsOfInSlices(value: Json, type: TypeSchema, pace: Pace): Sliced<FieldSet> {
+  if (pace === WITHOUT_PAUSE) return fieldsOf(value, type);
+  const walk = new Statement();
+  yield* walk.slicedVisit(value, type, pace);
+  return yield* walk.found.buildInSlices(pace);
 }
 
 class Statement {
@@ -61,8 +68,54 @@ class Statement {
       this.path.push(PathElement.field(name));
       const inner = memberType(type, name);
       if (inner !== undefined) this.visit(member, inner);
-      const empty = member === null || (isJsonObject(member) && isEmptyMap(member));
-      if (empty || !namesMember(type, name)) this.found.insert(this.path);
+      if (isNothing(member) || !namesMember(type, name)) this.found.insert(this.path);
+      this.path.pop();
+    }
+  }
+
+  *slicedVisit(value: Json, type: TypeSchema, pace: Pace): Sliced<undefined> {
+    const form = formOf(type, value);
+    if (form === 'map' && !isAtomicMap(type)) yield* this.slicedMembers(value, type, pace);
+    else if (form === 'list' && !isAtomicList(type)) yield* this.slicedItems(asList(value) ?? [], type, pace);
+    else this.visit(value, type);
+  }
+
+  private *slicedMembers(value: Json, type: TypeSchema, pace: Pace): Sliced<undefined> {
+    const members = asMap(value);
+    if (members === undefined) return;
+    const names = namesOf(members);
+    for (let at = 0; at < names.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const name = names[at];
+      const member = members[name];
+      this.path.push(PathElement.field(name));
+      const inner = memberType(type, name);
+      if (inner !== undefined) yield* this.slicedVisit(member, inner, pace);
+      if (isNothing(member) || !namesMember(type, name)) this.found.insert(this.path);
+      this.path.pop();
+    }
+  }
+
+  private *slicedItems(items: readonly Json[], type: TypeSchema, pace: Pace): Sliced<undefined> {
+    const elements: (PathElement | string)[] = [];
+    const seen = new Set<string>();
+    const twice = new Set<string>();
+    for (let at = 0; at < items.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const element = itemElement(type, items[at]);
+      elements.push(element);
+      if (typeof element === 'string') continue;
+      if (seen.has(element.text)) twice.add(element.text);
+      seen.add(element.text);
+    }
+    const inner = itemType(type);
+    for (let at = 0; at < items.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const element = elements[at];
+      if (typeof element === 'string') continue;
+      this.path.push(element);
+      if (!twice.has(element.text)) yield* this.slicedVisit(items[at], inner, pace);
+      this.found.insert(this.path);
       this.path.pop();
     }
   }
@@ -89,149 +142,8 @@ class Statement {
   }
 }
 
-/** What distinguishes two objects; no field is in two of the sets. */
-export interface Comparison {
-  readonly removed: FieldSet;
-  readonly modified: FieldSet;
-  readonly added: FieldSet;
-}
-
-/** @throws TypedMergeError when a scalar fits on neither side */
-export function compareTyped(before: Json, after: Json, type: TypeSchema): Comparison {
-  const walk = new Difference();
-  walk.visit(before, after, type);
-  if (walk.problems.length > 0) throw new TypedMergeError(walk.problems);
-  return { removed: walk.removed.build(), modified: walk.modified.build(), added: walk.added.build() };
-}
-
-class Difference {
-  readonly removed = new FieldSetBuilder();
-  readonly modified = new FieldSetBuilder();
-  readonly added = new FieldSetBuilder();
-  readonly problems: TypedProblem[] = [];
-  private readonly path: PathElement[] = [];
-
-  visit(before: Json | undefined, after: Json | undefined, type: TypeSchema): void {
-    if (before === after) return;
-    let leaf: boolean;
-    if (before === undefined || after === undefined) {
-      leaf = this.as(formOf(type, before ?? after), before, after, type);
-    } else {
-      if (!sameForm(type, before, after)) this.as(formOf(type, before), before, after, type);
-      leaf = this.as(formOf(type, after), before, after, type);
-    }
-    if (leaf) return;
-    if (before === undefined) this.added.insert(this.path);
-    else if (after === undefined) this.removed.insert(this.path);
-  }
-
-  /** Whether the value was compared as a whole. */
-  private as(form: Form, before: Json | undefined, after: Json | undefined, type: TypeSchema): boolean {
-    switch (form) {
-      case 'map': {
-        const left = asMap(before);
-        const right = asMap(after);
-        if (isAtomicMap(type) || (isEmptyMap(left) && isEmptyMap(right))) return this.leaf(before, after);
-        for (const name of Object.keys(left ?? {})) {
-          const other = right !== undefined && Object.hasOwn(right, name) ? right[name] : undefined;
-          this.member(name, left?.[name], other, type);
-        }
-        for (const name of Object.keys(right ?? {}))
-          if (left === undefined || !Object.hasOwn(left, name))
-            this.member(name, undefined, right?.[name], type);
-        return false;
-      }
-      case 'list': {
-        const left = asList(before) ?? [];
-        const right = asList(after) ?? [];
-        if (isAtomicList(type) || (left.length === 0 && right.length === 0)) return this.leaf(before, after);
-        this.items(left, right, type);
-        return false;
-      }
-      case 'scalar': {
-        const left = scalarProblem(before, type, 'lhs: ');
-        const right = scalarProblem(after, type, 'rhs: ');
-        if (left === undefined || right === undefined) return this.leaf(before, after);
-        this.tell(left);
-        this.tell(right);
-        return false;
-      }
-    }
-  }
-
-  private leaf(before: Json | undefined, after: Json | undefined): true {
-    if (before === undefined) this.added.insert(this.path);
-    else if (after === undefined) this.removed.insert(this.path);
-    else if (!equalJson(before, after)) this.modified.insert(this.path);
-    return true;
-  }
-
-  private member(name: string, before: Json | undefined, after: Json | undefined, type: TypeSchema): void {
-    const inner = memberType(type, name);
-    this.path.push(PathElement.field(name));
-    if (inner === undefined) this.tell('schema error: invalid atom: inlined');
-    else this.visit(before, after, inner);
-    this.path.pop();
-  }
-
-  private items(before: readonly Json[], after: readonly Json[], type: TypeSchema): void {
-    const left = this.index(before, type);
-    const right = this.index(after, type);
-    const inner = itemType(type);
-    for (const { element, items } of left.values()) {
-      this.item(element, items, right.get(element.text)?.items ?? NO_ITEMS, inner);
-    }
-    for (const [text, { element, items }] of right)
-      if (!left.has(text)) this.item(element, NO_ITEMS, items, inner);
-  }
-
-  private index(items: readonly Json[], type: TypeSchema): Map<string, Namesakes> {
-    const index = new Map<string, Namesakes>();
-    for (let at = 0; at < items.length; at += 1) {
-      const element = itemElement(type, items[at]);
-      if (typeof element === 'string') {
-        this.tell(`element ${at}: ${element}`);
-        continue;
-      }
-      const known = index.get(element.text);
-      if (known === undefined) index.set(element.text, { element, items: [items[at]] });
-      else known.items.push(items[at]);
-    }
-    return index;
-  }
-
-  /** Items of one name. Where a side has several, they count as one that is owned as a whole. */
-  private item(
-    element: PathElement,
-    before: readonly Json[],
-    after: readonly Json[],
-    type: TypeSchema,
-  ): void {
-    this.path.push(element);
-    if (before.length <= 1 && after.length <= 1) {
-      this.visit(before[0], after[0], type);
-    } else if (before.length > 1 && after.length > 1) {
-      if (!equalJson(before, after)) this.modified.insert(this.path);
-    } else if (before.length > 1) {
-      if (after.length > 0) this.visit(undefined, after[0], type);
-      this.removed.insert(this.path);
-    } else {
-      if (before.length > 0) this.visit(before[0], undefined, type);
-      this.added.insert(this.path);
-    }
-    this.path.pop();
-  }
-
-  private tell(message: string): void {
-    this.problems.push({ path: pathText(this.path), message });
-  }
-}
-
-const NO_ITEMS: readonly Json[] = [];
-
-interface Namesakes {
-  readonly element: PathElement;
-  readonly items: Json[];
+function isNothing(member: Json): boolean {
+  return member === null || (isJsonObject(member) && isEmptyMap(member));
 }
 
 /**
@@ -247,6 +159,37 @@ export function withNamedFields(fields: FieldSet, type: TypeSchema | undefined):
       below: below.isEmpty ? below : withNamedFields(below, inner),
     };
   });
+}
+
+/** The same, which can be put down. */
+export function* withNamedFieldsInSlices(
+  fields: FieldSet,
+  type: TypeSchema | undefined,
+  pace: Pace,
+): Sliced<FieldSet> {
+  if (pace === WITHOUT_PAUSE) return withNamedFields(fields, type);
+  const nodes = new Map<string, FieldNode>();
+  let changed = false;
+  let at = 0;
+  for (const [text, node] of fields.nodes) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    at += 1;
+    const { element, member, below } = node;
+    if (below.isEmpty) {
+      nodes.set(text, node);
+      continue;
+    }
+    const inner = type === undefined ? undefined : elementType(type, element);
+    const named = element.kind === 'field' && type !== undefined && namesMember(type, element.name);
+    const inside = yield* withNamedFieldsInSlices(below, inner, pace);
+    if (inside === below && (member || !named)) {
+      nodes.set(text, node);
+      continue;
+    }
+    changed = true;
+    nodes.set(text, { element, member: member || named, below: inside });
+  }
+  return changed ? FieldSet.fromNodes(nodes) : fields;
 }
 
 function elementType(type: TypeSchema, element: PathElement): TypeSchema | undefined {
@@ -273,6 +216,54 @@ export function reconcileFields(fields: FieldSet, type: TypeSchema): FieldSet {
   return whole.isEmpty ? fields : fields.recursiveDifference(whole).union(whole);
 }
 
+/** The same, which can be put down. */
+export function* reconcileFieldsInSlices(fields: FieldSet, type: TypeSchema, pace: Pace): Sliced<FieldSet> {
+  // That something is owned as a whole now is rare: a schema has changed.
+  if (pace !== WITHOUT_PAUSE && !(yield* ownsWhole(fields, type, false, pace))) return fields;
+  return reconcileFields(fields, type);
+}
+
+/** Whether anything is owned as a whole now. @param alone as Reconciliation has it */
+function* ownsWhole(fields: FieldSet, type: TypeSchema, alone: boolean, pace: Pace): Sliced<boolean> {
+  const inside = insideOf(fields, type, alone);
+  if (inside === undefined) return false;
+  if (inside === WHOLE) return true;
+  let at = 0;
+  for (const { element, below } of fields.nodes.values()) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    at += 1;
+    // With nothing below it, it was owned as a whole before.
+    if (below.isEmpty) continue;
+    const inner = inside(element);
+    if (inner !== undefined && (yield* ownsWhole(below, inner, false, pace))) return true;
+  }
+  return false;
+}
+
+/** It is owned as a whole. */
+const WHOLE = Symbol('whole');
+
+/** How the types below a node are found; undefined where nobody looks. @param alone as Reconciliation has it */
+function insideOf(
+  fields: FieldSet,
+  type: TypeSchema,
+  alone: boolean,
+): ((element: PathElement) => TypeSchema | undefined) | typeof WHOLE | undefined {
+  switch (formOf(type, undefined)) {
+    case 'scalar':
+      return undefined;
+    case 'list':
+      return !alone && isAtomicList(type) ? WHOLE : () => itemType(type);
+    case 'map':
+      if (isDeduced(type)) return undefined;
+      if (!alone && isAtomicMap(type)) return fields.isEmpty ? undefined : WHOLE;
+      return (element) =>
+        type.kind === 'struct' && element.kind !== 'field'
+          ? memberType(type, '')
+          : memberType(type, element.name);
+  }
+}
+
 class Reconciliation {
   /** What is owned as a whole now. */
   readonly whole = new FieldSetBuilder();
@@ -280,25 +271,9 @@ class Reconciliation {
 
   /** @param alone whether the node is a member without members below, which is how an atomic one is owned */
   visit(fields: FieldSet, type: TypeSchema, alone: boolean): void {
-    switch (formOf(type, undefined)) {
-      case 'scalar':
-        return;
-      case 'list':
-        if (!alone && isAtomicList(type)) this.whole.insert(this.path);
-        else this.below(fields, () => itemType(type));
-        return;
-      case 'map':
-        if (isDeduced(type)) return;
-        if (!alone && isAtomicMap(type)) {
-          if (!fields.isEmpty) this.whole.insert(this.path);
-        } else {
-          this.below(fields, (element) =>
-            type.kind === 'struct' && element.kind !== 'field'
-              ? memberType(type, '')
-              : memberType(type, element.name),
-          );
-        }
-    }
+    const inside = insideOf(fields, type, alone);
+    if (inside === WHOLE) this.whole.insert(this.path);
+    else if (inside !== undefined) this.below(fields, inside);
   }
 
   private below(fields: FieldSet, typeOf: (element: PathElement) => TypeSchema | undefined): void {

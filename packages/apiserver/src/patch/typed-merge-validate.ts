@@ -9,6 +9,8 @@
 import { goQuote } from '@keelson/base';
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import { LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { canonicalJson, compareText, elementText, floatText, PathElement, pathText } from './field-path.ts';
 import {
@@ -54,6 +56,19 @@ export function validateTyped(value: Json, type: TypeSchema, allowDuplicates: bo
   if (walk.problems.length > 0) throw new TypedMergeError(walk.problems);
 }
 
+/** The same, which can be put down. */
+export function* validateTypedInSlices(
+  value: Json,
+  type: TypeSchema,
+  allowDuplicates: boolean,
+  pace: Pace,
+): Sliced<undefined> {
+  const walk = new Validation(allowDuplicates);
+  if (pace === WITHOUT_PAUSE) walk.visit(value, type);
+  else yield* walk.slicedVisit(value, type, pace);
+  if (walk.problems.length > 0) throw new TypedMergeError(walk.problems);
+}
+
 class Validation {
   readonly problems: TypedProblem[] = [];
   private readonly path: PathElement[] = [];
@@ -95,24 +110,73 @@ class Validation {
   }
 
   private items(items: readonly Json[], type: TypeSchema): void {
-    const atomic = isAtomicList(type);
     const inner = itemType(type);
     const seen = new Set<string>();
     for (let index = 0; index < items.length; index += 1) {
-      const element = atomic ? PathElement.index(index) : itemElement(type, items[index]);
-      if (typeof element === 'string') {
-        this.tell(`element ${index}: ${element}`);
-        return;
-      }
-      if (!atomic) {
-        if (seen.has(element.text) && !this.allowDuplicates)
-          this.tell(`duplicate entries for key ${elementText(element)}`);
-        seen.add(element.text);
-      }
+      const element = this.element(items, index, type, seen);
+      if (element === undefined) return;
       this.path.push(element);
       this.visit(items[index], inner);
       this.path.pop();
     }
+  }
+
+  *slicedVisit(value: Json, type: TypeSchema, pace: Pace): Sliced<undefined> {
+    // Nothing can be wrong where anything may stand.
+    if (type.kind === 'untyped') return;
+    const form = formOf(type, value);
+    if (form === 'map' && isJsonObject(value)) yield* this.slicedMembers(value, type, pace);
+    else if (form === 'list' && Array.isArray(value)) yield* this.slicedItems(value, type, pace);
+    else this.visit(value, type);
+  }
+
+  private *slicedMembers(value: JsonObject, type: TypeSchema, pace: Pace): Sliced<undefined> {
+    const names = namesOf(value);
+    for (let at = 0; at < names.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const name = names[at];
+      const inner = memberType(type, name);
+      this.path.push(PathElement.field(name));
+      if (inner === undefined) {
+        this.tell('field not declared in schema');
+        this.path.pop();
+        return;
+      }
+      yield* this.slicedVisit(value[name], inner, pace);
+      this.path.pop();
+    }
+  }
+
+  private *slicedItems(items: readonly Json[], type: TypeSchema, pace: Pace): Sliced<undefined> {
+    const inner = itemType(type);
+    const seen = new Set<string>();
+    for (let index = 0; index < items.length; index += 1) {
+      if (index % LOOK_EVERY === 0 && pace.due()) yield;
+      const element = this.element(items, index, type, seen);
+      if (element === undefined) return;
+      this.path.push(element);
+      yield* this.slicedVisit(items[index], inner, pace);
+      this.path.pop();
+    }
+  }
+
+  /** What an item is called; undefined, and told, where it has no name. */
+  private element(
+    items: readonly Json[],
+    index: number,
+    type: TypeSchema,
+    seen: Set<string>,
+  ): PathElement | undefined {
+    if (isAtomicList(type)) return PathElement.index(index);
+    const element = itemElement(type, items[index]);
+    if (typeof element === 'string') {
+      this.tell(`element ${index}: ${element}`);
+      return undefined;
+    }
+    if (seen.has(element.text) && !this.allowDuplicates)
+      this.tell(`duplicate entries for key ${elementText(element)}`);
+    seen.add(element.text);
+    return element;
   }
 
   private tell(message: string): void {

@@ -1,15 +1,16 @@
 /**
- * The walks over typed values that server-side apply is made of: merge a partial object into another, and take
- * members and items out of one. Values are never changed; what stays the same is shared.
+ * A partial object merged into another. Values are never changed; what stays the same is shared.
  *
  * Modelled on structured-merge-diff's typed package, order of merged lists included: items that both sides have
  * stand in the order of the applied list, items that only the live list has keep their place among them.
  */
 
-import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { Json } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import { finish, LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { elementText, PathElement, pathText } from './field-path.ts';
-import type { FieldSet } from './field-set.ts';
+import { Members } from './json-members.ts';
 import {
   asList,
   asMap,
@@ -37,6 +38,15 @@ export function mergeTyped(live: Json, applied: Json, type: TypeSchema): Json {
   return merged ?? null;
 }
 
+/** The same, which can be put down. */
+export function* mergeTypedInSlices(live: Json, applied: Json, type: TypeSchema, pace: Pace): Sliced<Json> {
+  if (pace === WITHOUT_PAUSE) return mergeTyped(live, applied, type);
+  const merge = new Merge();
+  const merged = yield* merge.slicedVisit(live, applied, type, pace);
+  if (merge.problems.length > 0) throw new TypedMergeError(merge.problems);
+  return merged ?? null;
+}
+
 class Merge {
   /** What does not fit. Below the items of a list nothing is told, as in the original. */
   problems: TypedProblem[] = [];
@@ -48,6 +58,36 @@ class Merge {
     if (live !== undefined && !sameForm(type, live, applied))
       this.as(formOf(type, live), live, applied, type);
     return this.as(formOf(type, applied), live, applied, type);
+  }
+
+  *slicedVisit(
+    live: Json | undefined,
+    applied: Json | undefined,
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<Json | undefined> {
+    if (isLeaf(live) && isLeaf(applied)) return this.visit(live, applied, type);
+    if (applied === undefined) return yield* this.slicedAs(formOf(type, live), live, applied, type, pace);
+    if (live !== undefined && !sameForm(type, live, applied))
+      yield* this.slicedAs(formOf(type, live), live, applied, type, pace);
+    return yield* this.slicedAs(formOf(type, applied), live, applied, type, pace);
+  }
+
+  private *slicedAs(
+    form: Form,
+    live: Json | undefined,
+    applied: Json | undefined,
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<Json | undefined> {
+    switch (form) {
+      case 'map':
+        return yield* this.slicedMap(live, applied, type, pace);
+      case 'list':
+        return yield* this.slicedList(live, applied, type, pace);
+      case 'scalar':
+        return this.as(form, live, applied, type);
+    }
   }
 
   private as(
@@ -91,6 +131,52 @@ class Merge {
     return members.length === 0 ? undefined : Object.fromEntries(members);
   }
 
+  private *slicedMap(
+    live: Json | undefined,
+    applied: Json | undefined,
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<Json | undefined> {
+    const left = asMap(live);
+    const right = asMap(applied);
+    if (isAtomicMap(type) || (isEmptyMap(left) && isEmptyMap(right)))
+      return applied === undefined ? live : applied;
+    const members = new Members();
+    const leftNames = left === undefined ? [] : namesOf(left);
+    for (let at = 0; at < leftNames.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const name = leftNames[at];
+      const other = right !== undefined && Object.hasOwn(right, name) ? right[name] : undefined;
+      const merged = yield* this.slicedMember(name, left?.[name], other, type, pace);
+      if (merged !== undefined) members.put(name, merged);
+    }
+    const rightNames = right === undefined ? [] : namesOf(right);
+    for (let at = 0; at < rightNames.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const name = rightNames[at];
+      if (left !== undefined && Object.hasOwn(left, name)) continue;
+      const merged = yield* this.slicedMember(name, undefined, right?.[name], type, pace);
+      if (merged !== undefined) members.put(name, merged);
+    }
+    return members.object();
+  }
+
+  private *slicedMember(
+    name: string,
+    live: Json | undefined,
+    applied: Json | undefined,
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<Json | undefined> {
+    this.path.push(PathElement.field(name));
+    const inner = memberType(type, name);
+    let merged: Json | undefined;
+    if (inner === undefined) this.tell('schema error: invalid atom: inlined');
+    else merged = yield* this.slicedVisit(live, applied, inner, pace);
+    this.path.pop();
+    return merged;
+  }
+
   private member(
     members: [string, Json][],
     name: string,
@@ -114,19 +200,64 @@ class Merge {
     const right = asList(applied) ?? [];
     if (isAtomicList(type) || (left.length === 0 && right.length === 0))
       return applied === undefined ? live : applied;
-    const rightIndex = this.index(right, type, false);
-    const leftIndex = this.index(left, type, true);
-    if (rightIndex === undefined || leftIndex === undefined) return undefined;
-    const items = this.items(left, leftIndex, rightIndex, itemType(type));
+    const pairs = finish(this.pairs(left, right, type, WITHOUT_PAUSE));
+    if (pairs === undefined) return undefined;
+    const inner = itemType(type);
+    const items: Json[] = [];
+    for (const pair of pairs) {
+      const item = this.item(pair, inner);
+      if (item !== undefined) items.push(item);
+    }
     return items.length === 0 ? undefined : items;
   }
 
+  private *slicedList(
+    live: Json | undefined,
+    applied: Json | undefined,
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<Json | undefined> {
+    const left = asList(live) ?? [];
+    const right = asList(applied) ?? [];
+    if (isAtomicList(type) || (left.length === 0 && right.length === 0))
+      return applied === undefined ? live : applied;
+    const pairs = yield* this.pairs(left, right, type, pace);
+    if (pairs === undefined) return undefined;
+    const inner = itemType(type);
+    const items: Json[] = [];
+    for (let at = 0; at < pairs.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
+      const item = yield* this.slicedItem(pairs[at], inner, pace);
+      if (item !== undefined) items.push(item);
+    }
+    return items.length === 0 ? undefined : items;
+  }
+
+  /** The items of both lists in the order of the merged one; undefined, and told, where they cannot be told apart. */
+  private *pairs(
+    left: readonly Json[],
+    right: readonly Json[],
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<readonly Pair[] | undefined> {
+    const rightIndex = yield* this.index(right, type, false, pace);
+    const leftIndex = yield* this.index(left, type, true, pace);
+    if (rightIndex === undefined || leftIndex === undefined) return undefined;
+    return yield* inOrder(left, leftIndex, rightIndex, pace);
+  }
+
   /** The elements in order, and the item of each; undefined, and told, where they cannot be told apart. */
-  private index(list: readonly Json[], type: TypeSchema, allowDuplicates: boolean): Index | undefined {
+  private *index(
+    list: readonly Json[],
+    type: TypeSchema,
+    allowDuplicates: boolean,
+    pace: Pace,
+  ): Sliced<Index | undefined> {
     const told = this.problems.length;
     const elements: PathElement[] = [];
     const items = new Map<string, Json>();
     for (let at = 0; at < list.length; at += 1) {
+      if (at % LOOK_EVERY === 0 && pace.due()) yield;
       const element = itemElement(type, list[at]);
       if (typeof element === 'string') {
         this.tell(`element ${at}: ${element}`);
@@ -144,67 +275,25 @@ class Merge {
     return this.problems.length === told ? { elements, items } : undefined;
   }
 
-  private items(left: readonly Json[], leftIndex: Index, rightIndex: Index, type: TypeSchema): Json[] {
-    const shared = rightIndex.elements.filter(({ text }) => leftIndex.items.has(text));
-    let nextShared = 0;
-    const merged = new Set<string>();
-    const out: Json[] = [];
-    const put = (element: PathElement, live: Json | undefined, applied: Json | undefined): void => {
-      const item = this.item(element, live, applied, type);
-      if (item !== undefined) out.push(item);
-    };
-    const putRight = (element: PathElement): void => {
-      merged.add(element.text);
-      put(element, leftIndex.items.get(element.text), rightIndex.items.get(element.text));
-    };
-    let l = 0;
-    let r = 0;
-    while (l < leftIndex.elements.length || r < rightIndex.elements.length) {
-      if (l < leftIndex.elements.length && r < rightIndex.elements.length) {
-        const element = leftIndex.elements[l];
-        if (element.text === rightIndex.elements[r].text) {
-          putRight(element);
-          l += 1;
-          r += 1;
-          nextShared += 1;
-          continue;
-        }
-        const awaited = shared[nextShared];
-        if (rightIndex.items.has(element.text) && awaited !== undefined && awaited.text !== element.text) {
-          // A shared item, but another one comes first in the applied list.
-          l += 1;
-          continue;
-        }
-      }
-      if (l < leftIndex.elements.length) {
-        const element = leftIndex.elements[l];
-        if (!rightIndex.items.has(element.text)) {
-          put(element, left[l], undefined);
-          l += 1;
-          continue;
-        }
-        if (merged.has(element.text)) l += 1;
-      }
-      if (r < rightIndex.elements.length) {
-        const element = rightIndex.elements[r];
-        putRight(element);
-        r += 1;
-        if (shared[nextShared]?.text === element.text) nextShared += 1;
-      }
-    }
-    return out;
-  }
-
-  private item(
-    element: PathElement,
-    live: Json | undefined,
-    applied: Json | undefined,
-    type: TypeSchema,
-  ): Json | undefined {
+  private item({ element, live, applied }: Pair, type: TypeSchema): Json | undefined {
     const told = this.problems;
     this.problems = [];
     this.path.push(element);
     const merged = this.visit(live, applied, type);
+    this.path.pop();
+    this.problems = told;
+    return merged;
+  }
+
+  private *slicedItem(
+    { element, live, applied }: Pair,
+    type: TypeSchema,
+    pace: Pace,
+  ): Sliced<Json | undefined> {
+    const told = this.problems;
+    this.problems = [];
+    this.path.push(element);
+    const merged = yield* this.slicedVisit(live, applied, type, pace);
     this.path.pop();
     this.problems = told;
     return merged;
@@ -220,70 +309,67 @@ interface Index {
   readonly items: ReadonlyMap<string, Json>;
 }
 
-/**
- * The value without the members and items of the set; null when nothing is left. A container that is emptied by
- * what goes out of it stays, empty.
- */
-export function removeFields(value: Json, fields: FieldSet, type: TypeSchema): Json {
-  switch (formOf(type, value)) {
-    case 'scalar':
-      return value;
-    case 'list':
-      return removeItems(value, fields, type);
-    case 'map':
-      return removeMembers(value, fields, type);
+/** What stands under one name in two lists. */
+interface Pair {
+  readonly element: PathElement;
+  readonly live: Json | undefined;
+  readonly applied: Json | undefined;
+}
+
+function* inOrder(left: readonly Json[], leftIndex: Index, rightIndex: Index, pace: Pace): Sliced<Pair[]> {
+  const shared: PathElement[] = [];
+  for (let at = 0; at < rightIndex.elements.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const element = rightIndex.elements[at];
+    if (leftIndex.items.has(element.text)) shared.push(element);
   }
-}
-
-function removeItems(value: Json, fields: FieldSet, type: TypeSchema): Json {
-  const items = asList(value);
-  if (items === undefined || items.length === 0 || isAtomicList(type)) return null;
-  const left: Json[] = [];
-  let touched = false;
-  for (const item of items) {
-    const element = itemElement(type, item);
-    if (typeof element === 'string') {
-      left.push(item);
-      continue;
+  let nextShared = 0;
+  const merged = new Set<string>();
+  const pairs: Pair[] = [];
+  const putRight = (element: PathElement): void => {
+    const { text } = element;
+    merged.add(text);
+    pairs.push({ element, live: leftIndex.items.get(text), applied: rightIndex.items.get(text) });
+  };
+  let l = 0;
+  let r = 0;
+  while (l < leftIndex.elements.length || r < rightIndex.elements.length) {
+    if ((l + r) % LOOK_EVERY === 0 && pace.due()) yield;
+    if (l < leftIndex.elements.length && r < rightIndex.elements.length) {
+      const element = leftIndex.elements[l];
+      if (element.text === rightIndex.elements[r].text) {
+        putRight(element);
+        l += 1;
+        r += 1;
+        nextShared += 1;
+        continue;
+      }
+      const awaited = shared[nextShared];
+      if (rightIndex.items.has(element.text) && awaited !== undefined && awaited.text !== element.text) {
+        // A shared item, but another one comes first in the applied list.
+        l += 1;
+        continue;
+      }
     }
-    if (fields.hasElement(element)) continue;
-    const below = fields.below(element);
-    if (below.isEmpty) {
-      left.push(item);
-    } else {
-      touched = true;
-      left.push(removeBelow(item, below, itemType(type)));
+    if (l < leftIndex.elements.length) {
+      const element = leftIndex.elements[l];
+      if (!rightIndex.items.has(element.text)) {
+        pairs.push({ element, live: left[l], applied: undefined });
+        l += 1;
+        continue;
+      }
+      if (merged.has(element.text)) l += 1;
+    }
+    if (r < rightIndex.elements.length) {
+      const element = rightIndex.elements[r];
+      putRight(element);
+      r += 1;
+      if (shared[nextShared]?.text === element.text) nextShared += 1;
     }
   }
-  return left.length > 0 || touched ? left : null;
+  return pairs;
 }
 
-function removeMembers(value: Json, fields: FieldSet, type: TypeSchema): Json {
-  const members = asMap(value);
-  if (isEmptyMap(members) || members === undefined || isAtomicMap(type)) return null;
-  const left: [string, Json][] = [];
-  let touched = false;
-  for (const name of Object.keys(members)) {
-    const element = PathElement.field(name);
-    if (fields.hasElement(element)) continue;
-    const below = fields.below(element);
-    const inner = memberType(type, name);
-    if (below.isEmpty || inner === undefined) {
-      left.push([name, members[name]]);
-    } else {
-      touched = true;
-      left.push([name, removeBelow(members[name], below, inner)]);
-    }
-  }
-  return left.length > 0 || touched ? Object.fromEntries(left) : null;
+function isLeaf(value: Json | undefined): boolean {
+  return typeof value !== 'object' || value === null;
 }
-
-function removeBelow(value: Json, fields: FieldSet, type: TypeSchema): Json {
-  const left = removeFields(value, fields, type);
-  if (left !== null) return left;
-  if (Array.isArray(value)) return EMPTY_LIST;
-  return isJsonObject(value) ? EMPTY_OBJECT : null;
-}
-
-const EMPTY_LIST: readonly Json[] = [];
-const EMPTY_OBJECT: JsonObject = {};
