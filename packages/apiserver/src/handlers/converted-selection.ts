@@ -8,6 +8,7 @@
 
 import type { KubeObject } from '../api/meta.ts';
 import { matchesFields, type FieldRequirement } from '../api/selectors.ts';
+import { settled } from '../registry/conversions.ts';
 import { withMetadata } from '../registry/generation.ts';
 import type { ListResult, ObjectEvent, Selection, StoredObject, WatchEvent } from '../storage/storage.ts';
 import { writeJson } from '../codec/json-writer.ts';
@@ -41,8 +42,11 @@ export class ConvertedSelection {
   /** Those that are selected. @throws ApiError of a conversion */
   async chosen(objects: readonly StoredObject[]): Promise<readonly StoredObject[]> {
     if (this.isStored) return objects;
-    await prepareShown(this.scope, () => objects.map(({ value }) => value));
-    return objects.filter(({ value }) => this.selects(this.shown(value)));
+    // What was asked for may be forgotten before it is looked at, where others ask for much.
+    return await settled(async () => {
+      await prepareShown(this.scope, () => objects.map(({ value }) => value));
+      return objects.filter(({ value }) => this.selects(this.shown(value)));
+    });
   }
 
   /** A page may come to hold fewer than were asked for; how many follow nobody knows. */
@@ -54,14 +58,16 @@ export class ConvertedSelection {
 
   /** The events as the selection sees them, of objects in the request's version. @throws ApiError of a conversion */
   async events(events: readonly WatchEvent[]): Promise<readonly WatchEvent[]> {
-    await prepareShown(this.scope, () =>
-      events.flatMap((event) => ('object' in event ? valuesOf(event) : [])),
-    );
-    if (this.isStored) return events;
-    return events.flatMap((event): WatchEvent[] => {
-      if (!('object' in event)) return [event];
-      const seen = this.event(event);
-      return seen === undefined ? [] : [seen];
+    return await settled(async () => {
+      await prepareShown(this.scope, () =>
+        events.flatMap((event) => ('object' in event ? valuesOf(event) : [])),
+      );
+      if (this.isStored) return events;
+      return events.flatMap((event): WatchEvent[] => {
+        if (!('object' in event)) return [event];
+        const seen = this.event(event);
+        return seen === undefined ? [] : [seen];
+      });
     });
   }
 

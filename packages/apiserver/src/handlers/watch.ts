@@ -9,6 +9,7 @@ import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { statusObject } from '../api/status.ts';
 import { asObject } from '../codec/object-codec.ts';
 import { metadataOf, tableOf, type IncludeObject } from '../printers/table.ts';
+import { settled } from '../registry/conversions.ts';
 import { selectionOf } from '../registry/selection.ts';
 import type { ObjectEvent, StoredObject, Watch, WatchEvent } from '../storage/storage.ts';
 import { formOf, includeOf, isServedAsStored } from './answer.ts';
@@ -73,7 +74,7 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
       this.at = 0;
       return this.portion();
     }
-    return { done: false, value: this.wired(events) };
+    return this.shape.prepares ? this.converted(events) : { done: false, value: this.wired(events) };
   };
   private readonly failed = (error: unknown): never => {
     this.end();
@@ -133,7 +134,19 @@ class WireEvents implements AsyncIterable<readonly WireEvent[]>, ReadyIterator<r
     const { long, at } = this;
     this.at += PORTION_COUNT;
     if (this.at >= long.length) this.long = [];
-    return { done: false, value: this.wired(long.slice(at, at + PORTION_COUNT)) };
+    const events = long.slice(at, at + PORTION_COUNT);
+    return this.shape.prepares ? await this.converted(events) : { done: false, value: this.wired(events) };
+  }
+
+  /** What was asked for the batch may be forgotten by now, where others ask for much: then it is asked for again. */
+  private async converted(events: readonly WatchEvent[]): Promise<Step> {
+    try {
+      const value: WireEvent[] = [];
+      for (const event of events) value.push(await settled(() => this.shape.wire(event)));
+      return { done: false, value };
+    } catch (error) {
+      return this.failed(error);
+    }
   }
 
   private wired(events: readonly WatchEvent[]): readonly WireEvent[] {
