@@ -99,7 +99,12 @@ test('what cannot be used yet is tried again as it is', async () => {
   await file.look();
   await file.look();
   expect(told).toEqual(['nobody answers']);
+  // Taken back, it is no news.
+  file.text = 'first';
   there = true;
+  await file.look();
+  expect(used).toEqual([]);
+  file.text = 'second';
   await file.look();
   expect(used).toEqual(['second']);
 });

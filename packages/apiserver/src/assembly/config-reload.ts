@@ -49,8 +49,8 @@ export class ConfigReload {
   private readonly idHash: string;
   private readonly reloads: Counter;
   private readonly lastSeconds = new Map<string, number>();
-  /** What was looked at last, whether it could be used or not; undefined: it is looked at again. */
-  private seen: string | undefined;
+  /** What was looked at last and is settled, whether it could be used or not. */
+  private seen: string;
   /** Of what is used. */
   private hash: string;
   private complaint: { readonly text: string; readonly untilMs: number } | undefined = undefined;
@@ -105,6 +105,7 @@ export class ConfigReload {
 
   private async look(): Promise<void> {
     const { what, path, readFile, prepare, logger } = this.options;
+    const before = this.seen;
     try {
       const text = readFile(path);
       if (text === this.seen) {
@@ -120,7 +121,7 @@ export class ConfigReload {
       logger.info(`The configuration of ${what} was loaded anew`, { path });
     } catch (error) {
       if (this.stopped) return;
-      if (error instanceof NotYet) this.seen = undefined;
+      if (error instanceof NotYet) this.seen = before;
       this.complain(toError(error).message);
     }
   }
