@@ -7,26 +7,15 @@ import { FieldSet } from '../src/patch/field-set.ts';
 import { decodeManagedFields, managedFieldsOf, withManagedFields } from '../src/patch/managed-fields.ts';
 import { applyPatch, trackUpdate, type FieldOptions } from '../src/patch/server-side-apply.ts';
 import { compareTyped } from '../src/patch/typed-merge-compare.ts';
+import { applyOptions } from './apply-arbitraries.ts';
 import { Runner } from './apply-cases.ts';
 
 const runner = new Runner();
 const type = runner.typeOf('test.All');
 const apiVersion = 'example.dev/v1';
 
-function at(second: number, more: Partial<FieldOptions> = {}): FieldOptions {
-  return {
-    apiVersion,
-    kind: 'Test',
-    subresource: '',
-    now: `2020-01-01T00:00:${String(second).padStart(2, '0')}Z`,
-    versions: {
-      typeOf: (version) => (version === apiVersion ? type : undefined),
-      convert: (object, version) => (version === apiVersion ? object : undefined),
-      resetFields: () => undefined,
-    },
-    ...more,
-  };
-}
+const at = (second: number, more: Partial<FieldOptions> = {}): FieldOptions =>
+  applyOptions(type, second, more);
 
 /** Frozen all through, so that a change in place throws. */
 function frozen<T extends Json>(value: T): T {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
+import { applyOptions } from './apply-arbitraries.ts';
 import { caseFiles, readCases, Runner, type Outcome } from './apply-cases.ts';
 import { goldenNames, HAS_GOLDEN, readGolden } from './golden.ts';
 import { isJsonObject, type Json, type JsonObject } from '../src/api/json.ts';
@@ -9,7 +10,6 @@ import { finish, LOOK_EVERY, type Pace, type Sliced } from '../src/api/sliced.ts
 import { ApiError } from '../src/api/status.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { writeJson } from '../src/codec/json-writer.ts';
-import type { TypeSchema } from '../src/schema/type-schema.ts';
 import { TypeTable } from '../src/schema/type-table.ts';
 import { equalJson, equalJsonInSlices } from '../src/patch/field-path.ts';
 import { FieldSet } from '../src/patch/field-set.ts';
@@ -21,12 +21,7 @@ import {
   unionOf,
   writeFieldSet,
 } from '../src/patch/field-set-slices.ts';
-import {
-  applyPatch,
-  applyPatchInSlices,
-  trackUpdate,
-  type FieldOptions,
-} from '../src/patch/server-side-apply.ts';
+import { applyPatch, applyPatchInSlices, trackUpdate } from '../src/patch/server-side-apply.ts';
 import { compareTyped, compareTypedInSlices } from '../src/patch/typed-merge-compare.ts';
 import {
   fieldsOf,
@@ -84,20 +79,6 @@ describe('the cases of server-side apply', () => {
 
 const apiVersion = 'example.dev/v1';
 
-function optionsOf(type: TypeSchema, second: number): FieldOptions {
-  return {
-    apiVersion,
-    kind: 'Test',
-    subresource: '',
-    now: `2020-01-01T00:00:${String(second).padStart(2, '0')}Z`,
-    versions: {
-      typeOf: (version) => (version === apiVersion ? type : undefined),
-      convert: (object, version) => (version === apiVersion ? object : undefined),
-      resetFields: () => undefined,
-    },
-  };
-}
-
 const word = fc.constantFrom('a', 'b', 'c', '7', '__proto__', 'constructor');
 const words = fc.array(word, { maxLength: 4 });
 const map = fc.dictionary(word, word, { maxKeys: 3 });
@@ -134,7 +115,7 @@ test('what several writers do to one object', () => {
       let live: JsonObject | undefined;
       for (let at = 0; at < steps.length; at += 1) {
         const [manager, force, given] = steps[at];
-        const options = optionsOf(type, at);
+        const options = applyOptions(type, at);
         const object = objectOf(given);
         if (manager === 'update') {
           live = trackUpdate(live, object, 'ctl', options);
@@ -242,7 +223,7 @@ test('is put down after so many members', () => {
     return read;
   };
   const first = bodyOf('a');
-  const live = applyPatch(undefined, first, 'one', false, optionsOf(configMap, 1));
+  const live = applyPatch(undefined, first, 'one', false, applyOptions(configMap, 1));
   const rest = { ...first, data: { kept: 'x' } };
   for (const [patch, manager] of [
     [first, 'one'],
@@ -251,14 +232,14 @@ test('is put down after so many members', () => {
     [rest, 'one'],
   ] as const) {
     for (const force of [false, true]) {
-      const options = optionsOf(configMap, 2);
+      const options = applyOptions(configMap, 2);
       expect(outcome(() => inSlices(live, patch, manager, force, options))).toEqual(
         outcome(() => applyPatch(live, patch, manager, force, options)),
       );
     }
   }
   // Read, checked, merged, stated, pruned, compared, written: each step looks so often.
-  const again = applyPatchInSlices(live, first, 'one', false, optionsOf(configMap, 2), ALWAYS);
+  const again = applyPatchInSlices(live, first, 'one', false, applyOptions(configMap, 2), ALWAYS);
   expect(stepsOf(again)).toBeGreaterThan((15 * COUNT) / LOOK_EVERY);
 });
 
@@ -286,7 +267,7 @@ if (!HAS_GOLDEN) {
       for (let at = 0; at < writes.length; at += 1) {
         const [patch, manager] = writes[at];
         const before = live;
-        const options = optionsOf(under, at);
+        const options = applyOptions(under, at);
         const told = outcome(() => applyPatch(before, patch, manager, true, options));
         expect(outcome(() => inSlices(before, patch, manager, true, options))).toEqual(told);
         try {

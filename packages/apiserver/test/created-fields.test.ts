@@ -11,6 +11,7 @@ import { validateTyped } from '../src/patch/typed-merge-validate.ts';
 import { zeroObject } from '../src/patch/typed-merge-zero.ts';
 import type { TypeSchema } from '../src/schema/type-schema.ts';
 import { TypeTable } from '../src/schema/type-table.ts';
+import { customSpecs } from './apply-arbitraries.ts';
 import { Runner } from './apply-cases.ts';
 import { goldenNames, HAS_GOLDEN, readGolden } from './golden.ts';
 
@@ -108,24 +109,7 @@ describe('objects of all kinds (needs ../shared/kubernetes/golden)', () => {
 
 test('a type of a custom resource: the same, or not known', () => {
   const type = new Runner().typeOf('test.All');
-  const word = fc.constantFrom('a', 'b', 'z', 'ä', '\u{1f600}', '\uffee', '"', '__proto__', 'constructor');
-  const words = fc.array(word, { maxLength: 4 });
-  const map = fc.dictionary(word, fc.oneof(word, fc.constant(null)), { maxKeys: 30 });
-  const item = fc.record({ name: word, value: word, tags: words, attrs: map }, { requiredKeys: [] });
-  const spec = fc.record(
-    {
-      string: word,
-      set: words,
-      list: fc.array(item, { maxLength: 4 }),
-      map,
-      atomicList: words,
-      atomicMap: map,
-      mapOfSets: fc.dictionary(word, words, { maxKeys: 2 }),
-      mapOfLists: fc.dictionary(word, fc.array(item, { maxLength: 2 }), { maxKeys: 2 }),
-      free: fc.dictionary(word, fc.oneof(word, words, map), { maxKeys: 3 }),
-    },
-    { requiredKeys: [] },
-  );
+  const spec = customSpecs();
   const start = { apiVersion: 'example.dev/v1', kind: 'Test' };
   let known = 0;
   fc.assert(
