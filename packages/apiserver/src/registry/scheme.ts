@@ -103,16 +103,11 @@ export class Scheme implements Stores {
    */
   add(definition: ResourceDefinition, options: { readonly silent?: boolean } = {}): () => void {
     const { backing } = definition;
-    const storage =
-      backing.kind === 'stored'
-        ? this.options.storage(this.storageResource(definition, backing), definition)
-        : undefined;
+    const resource = backing.kind === 'stored' ? this.storageResource(definition, backing) : undefined;
+    const storage = resource && this.options.storage(resource, definition);
     const store =
-      storage && backing.kind === 'stored'
-        ? new ResourceStore(definition, storage, this, this.codecOf(definition, backing), (dryRun) =>
-            this.options.context(dryRun),
-          )
-        : undefined;
+      storage &&
+      new ResourceStore(definition, storage, this, resource.codec, (dryRun) => this.options.context(dryRun));
     const versions = new Map<string, Served>();
     const { gate } = definition;
     const on = gate === undefined || gateIsOn(gate, this.options.featureGates ?? NO_CONFIG);
