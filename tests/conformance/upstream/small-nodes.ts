@@ -6,6 +6,7 @@
  */
 import { Agent, request } from 'node:https';
 import type { AdminCredentials } from '../../harness/apiserver-process.ts';
+import { pause } from '../../harness/waiting.ts';
 
 const HEARTBEAT_MS = 10_000;
 const STATUS_MS = 60_000;
@@ -130,7 +131,7 @@ export class SmallNodes {
     while (!this.stopped) {
       const { code, text } = await this.call('GET', '/api/v1/pods');
       if (code !== 200) {
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await pause(500);
         continue;
       }
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the server under test answers
