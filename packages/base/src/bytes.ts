@@ -9,6 +9,17 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/**
+ * The same bytes in memory of their own, for what stays while all around it goes: a small Buffer shares a pool of 64 kB
+ * with others, and a part of a larger one keeps all of it alive.
+ */
+export function ownBytes(bytes: Uint8Array): Buffer {
+  if (bytes.buffer.byteLength === bytes.length) return asBuffer(bytes);
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 /** Key bytes to the in-memory form. */
 export function keyFromBytes(bytes: Uint8Array): string {
   return asBuffer(bytes).toString('latin1');

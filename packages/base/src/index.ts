@@ -5,6 +5,7 @@ export {
   asBuffer,
   keyFromBytes,
   keyToBytes,
+  ownBytes,
   prefixEnd,
   readU64BE,
   writeU64BE,

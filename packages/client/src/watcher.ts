@@ -4,6 +4,7 @@
  * number of events for a reader that is slower than the stream. It knows no connection; watch.ts feeds it.
  */
 import type { etcdserverpb, mvccpb } from '@keelson/proto';
+import { ownBytes } from '@keelson/base';
 import type { Bytes, KeyRange } from './bytes.ts';
 import type { EtcdError } from './errors.ts';
 
@@ -76,8 +77,8 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   readonly created: Promise<void>;
 
   constructor(key: Bytes, options: WatchOptions, host: WatchHost) {
-    this.key = key;
-    this.options = options;
+    this.key = kept(key);
+    this.options = options.end === undefined ? options : { ...options, end: kept(options.end) };
     this.host = host;
     this.nextRevision = options.startRevision ?? 0;
     this.bufferEventsMax = options.bufferEventsMax ?? BUFFER_EVENTS_MAX;
@@ -231,4 +232,9 @@ export class Watcher implements AsyncIterable<WatchBatch> {
     this.wake = undefined;
     wake?.();
   }
+}
+
+/** A watch lives long; the caller's bytes may lie in a pool or a message that it would keep alive. */
+function kept(bytes: Bytes): Bytes {
+  return typeof bytes === 'string' ? bytes : ownBytes(bytes);
 }

@@ -37,18 +37,8 @@ export function objectStats(
   backend: StorageBackend,
 ): (group: string, resource: string) => ObjectStats | undefined {
   if (!(backend instanceof CachedBackend)) return () => undefined;
-  const found = new Map<string, (typeof backend.cachers)[number]>();
   return (group, resource) => {
-    const key = `${resource}.${group}`;
-    let cacher = found.get(key);
-    if (cacher === undefined || !backend.cachers.includes(cacher)) {
-      cacher = backend.cachers.find(
-        (one) => one.resource.resource.group === group && one.resource.resource.resource === resource,
-      );
-      if (cacher === undefined) return undefined;
-      found.set(key, cacher);
-    }
-    const count = cacher.objectCount;
+    const count = backend.cacherOf({ group, resource })?.objectCount;
     return count === undefined ? undefined : { count, averageBytes: undefined };
   };
 }

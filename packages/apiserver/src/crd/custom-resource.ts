@@ -8,9 +8,10 @@
 import { equalJson } from '../api/equal.ts';
 import type { Json } from '../api/json.ts';
 import type { GroupVersion, KubeObject } from '../api/meta.ts';
+import { owned } from '../api/own-text.ts';
 import type { FieldError } from '../api/status.ts';
 import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
-import { asJson } from '../codec/object-codec.ts';
+import { asJson, asObject } from '../codec/object-codec.ts';
 import { firstGeneration, keepField, withMetadata, withoutField } from '../registry/generation.ts';
 import {
   ALL_VERBS,
@@ -22,7 +23,7 @@ import {
 } from '../registry/resource.ts';
 import type { Strategy, StrategyContext, SubresourceStrategy } from '../registry/strategy.ts';
 import { customPrefix } from '../storage/keys.ts';
-import { flag, part, parts, text, texts } from '../validation/value.ts';
+import { part, parts, text, texts } from '../validation/value.ts';
 import { customPrinter } from './columns.ts';
 import type { Converter } from './converter.ts';
 import { CompiledSchemas, CustomSchema } from './custom-schema.ts';
@@ -31,7 +32,7 @@ import { valueAt } from './field-paths.ts';
 
 export interface CustomParts extends VersionParts {
   readonly compiled: CompiledSchemas;
-  /** How objects of a definition become another version's. */
+  /** How objects of a definition become another version's. @param definition its schemas are left out */
   converter(definition: KubeObject): Converter;
 }
 
@@ -45,18 +46,15 @@ export class CustomResource {
 
   /** @param crd whose names are accepted */
   constructor(crd: KubeObject, shared: CustomParts) {
-    const spec = part(crd, 'spec');
-    const names = part(part(crd, 'status'), 'acceptedNames');
+    const outline = outlineOf(crd);
+    const spec = part(outline, 'spec');
+    const names = part(part(outline, 'status'), 'acceptedNames');
     this.group = text(spec, 'group');
     this.kind = text(names, 'kind');
-    const versions = parts(spec, 'versions');
-    this.versions = versions.map((version) => {
-      const schema = new CustomSchema(part(part(version, 'schema'), 'openAPIV3Schema'), shared.compiled);
-      return new CustomVersion(version, this.group, this.kind, schema, shared);
-    });
-    const stored = versions.findIndex((version) => flag(version, 'storage'));
+    this.versions = versionsOf(crd, outline, shared);
+    const stored = this.versions.findIndex(({ isStored }) => isStored);
     this.storage = this.versions[Math.max(0, stored)];
-    this.converter = shared.converter(crd);
+    this.converter = shared.converter(outline);
     const resource = text(names, 'plural');
     const { group, kind } = this;
     this.definition = {
@@ -244,6 +242,24 @@ export class CustomResource {
       },
     };
   }
+}
+
+/** A definition but for its schemas. It stays while the object that it was read of goes, so its texts are its own. */
+function outlineOf(crd: KubeObject): KubeObject {
+  const spec = part(crd, 'spec');
+  const versions = parts(spec, 'versions').map(({ schema: _schema, ...version }) => version);
+  return asObject(owned(asJson({ ...crd, spec: { ...spec, versions } })));
+}
+
+/** Apart from the constructor, whose closures would keep the schemas alive. */
+function versionsOf(crd: KubeObject, outline: KubeObject, shared: CustomParts): CustomVersion[] {
+  const group = text(part(outline, 'spec'), 'group');
+  const kind = text(part(part(outline, 'status'), 'acceptedNames'), 'kind');
+  const versions = parts(part(outline, 'spec'), 'versions');
+  return parts(part(crd, 'spec'), 'versions').map((version, at) => {
+    const schema = new CustomSchema(part(part(version, 'schema'), 'openAPIV3Schema'), shared.compiled);
+    return new CustomVersion(versions[at], group, kind, schema, shared);
+  });
 }
 
 function selectorOf(object: KubeObject, path: readonly string[] | undefined): string {

@@ -10,6 +10,7 @@
 import { toError, type Clock, type Logger, type Timer } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
+import { owned, ownText } from '../api/own-text.ts';
 import { ApiError, hasReason } from '../api/status.ts';
 import { formatTime } from '../codec/times.ts';
 import { RegexCache } from '../cel/regex.ts';
@@ -94,7 +95,7 @@ export class CustomResources {
       name: 'customresourcedefinitions.apiextensions.k8s.io',
       source: store,
       handler: {
-        put: (object) => this.enqueue(object.metadata.name ?? '', object),
+        put: (object) => this.enqueue(ownText(object.metadata.name ?? ''), object),
         remove: (_namespace, name) => this.enqueue(name, undefined),
       },
       clock,
@@ -236,9 +237,9 @@ export class CustomResources {
 
   /** Remembers whose names are whose. */
   private note(crd: KubeObject): { readonly group: string } {
-    const group = text(part(crd, 'spec'), 'group');
-    const names = namesOf(part(part(crd, 'status'), 'acceptedNames'));
-    this.names.set(crd.metadata.name ?? '', { group, names });
+    const group = ownText(text(part(crd, 'spec'), 'group'));
+    const names = namesOf(owned(part(part(crd, 'status'), 'acceptedNames')));
+    this.names.set(ownText(crd.metadata.name ?? ''), { group, names });
     return { group };
   }
 
@@ -322,10 +323,10 @@ export class CustomResources {
 
   private serve(name: string, crd: KubeObject): void {
     const { scheme, rules, calls } = this.options;
-    const uid = crd.metadata.uid ?? '';
+    const uid = ownText(crd.metadata.uid ?? '');
     const signature = JSON.stringify([
       crd.metadata.generation ?? 0,
-      part(part(crd, 'status'), 'acceptedNames'),
+      namesOf(part(part(crd, 'status'), 'acceptedNames')),
       isDeleting(crd),
     ]);
     const serving = this.serving.get(name);

@@ -7,6 +7,8 @@
 import { createHash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
+import { ownBytes } from '@keelson/base';
+
 import { isJsonObject, type JsonObject } from '../api/json.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { writeJson } from '../codec/json-writer.ts';
@@ -31,7 +33,7 @@ export class CustomSchema {
     const bytes = Buffer.from(writeJson(source), 'utf8');
     this.size = bytes.length;
     this.fingerprint = createHash('sha256').update(bytes).digest('base64');
-    this.deflated = alone(deflateRawSync(bytes, { level: DEFLATE_LEVEL }));
+    this.deflated = ownBytes(deflateRawSync(bytes, { level: DEFLATE_LEVEL }));
     this.compiled = compiled;
   }
 
@@ -56,13 +58,6 @@ export class CustomSchema {
   private text(): string {
     return inflateRawSync(this.deflated).toString('utf8');
   }
-}
-
-/** The same bytes in memory of their own: what made them gives views into larger pieces. */
-function alone(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }
 
 /** Those that are in use. */

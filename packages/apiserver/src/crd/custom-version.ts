@@ -57,6 +57,8 @@ export class CustomVersion {
   readonly apiVersion: string;
   readonly kind: string;
   readonly served: boolean;
+  /** Objects lie in the store in this version. */
+  readonly isStored: boolean;
   readonly hasStatus: boolean;
   readonly scale: ScalePaths | undefined;
   readonly columns: readonly JsonObject[];
@@ -72,6 +74,7 @@ export class CustomVersion {
     this.apiVersion = `${group}/${this.name}`;
     this.kind = kind;
     this.served = flag(version, 'served');
+    this.isStored = flag(version, 'storage');
     const subresources = part(version, 'subresources');
     this.hasStatus = partOf(subresources, 'status') !== undefined;
     this.scale = scaleOf(partOf(subresources, 'scale'));

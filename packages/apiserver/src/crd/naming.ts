@@ -16,6 +16,7 @@ export interface Names {
   readonly shortNames: readonly string[];
   readonly kind: string;
   readonly listKind: string;
+  readonly categories: readonly string[];
 }
 
 export function namesOf(names: JsonObject): Names {
@@ -25,6 +26,7 @@ export function namesOf(names: JsonObject): Names {
     shortNames: texts(names, 'shortNames'),
     kind: text(names, 'kind'),
     listKind: text(names, 'listKind'),
+    categories: texts(names, 'categories'),
   };
 }
 

@@ -82,12 +82,14 @@ export class Scheme implements Stores {
   readonly types: TypeTable;
   private readonly options: SchemeOptions;
   private readonly entries = new Map<string, Entry>();
+  private readonly context: SchemeOptions['context'];
   private changes = 0;
   private rangeStorage: Storage | undefined = undefined;
 
   constructor(options: SchemeOptions) {
     this.options = options;
     this.types = options.types;
+    this.context = (dryRun) => options.context(dryRun);
   }
 
   /** Another number after each change. */
@@ -105,9 +107,7 @@ export class Scheme implements Stores {
     const { backing } = definition;
     const resource = backing.kind === 'stored' ? this.storageResource(definition, backing) : undefined;
     const storage = resource && this.options.storage(resource, definition);
-    const store =
-      storage &&
-      new ResourceStore(definition, storage, this, resource.codec, (dryRun) => this.options.context(dryRun));
+    const store = storage && new ResourceStore(definition, storage, this, resource.codec, this.context);
     const versions = new Map<string, Served>();
     const { gate } = definition;
     const on = gate === undefined || gateIsOn(gate, this.options.featureGates ?? NO_CONFIG);
@@ -121,7 +121,7 @@ export class Scheme implements Stores {
         listKind: listKindOf(definition),
         schema: this.schemaOf(version),
         store,
-        defaults: version.defaults?.bind(version) ?? ((object) => object),
+        defaults: version.defaults?.bind(version) ?? asItIs,
       });
     }
     this.changes += 1;
@@ -133,7 +133,7 @@ export class Scheme implements Stores {
     } else {
       storage?.close?.();
     }
-    return () => before?.close?.();
+    return closing(before);
   }
 
   /**
@@ -145,7 +145,7 @@ export class Scheme implements Stores {
     const name = describeResource(resource);
     const storage = this.entries.get(name)?.storage;
     if (this.entries.delete(name)) this.changes += 1;
-    return () => storage?.close?.();
+    return closing(storage);
   }
 
   /** Lets discovery tell of a resource that was added in silence. */
@@ -345,6 +345,15 @@ export class Scheme implements Stores {
       readable,
     });
   }
+}
+
+/** Apart from what opens the next one, whose closures would keep this one alive. */
+function closing(storage: Storage | undefined): () => void {
+  return () => storage?.close?.();
+}
+
+function asItIs(object: KubeObject): KubeObject {
+  return object;
 }
 
 /** What is read has defaults, those of what is large in slices where the version has such. */

@@ -14,6 +14,7 @@ export interface CachedBackendOptions extends CacherOptions {
 
 export class CachedBackend implements StorageBackend {
   private readonly opened: Cacher[] = [];
+  private readonly newest = new Map<string, Cacher>();
   private readonly backend: StorageBackend;
   private readonly options: CachedBackendOptions;
 
@@ -31,16 +32,23 @@ export class CachedBackend implements StorageBackend {
       ...BOUNDS.get(describeResource(resource.resource)),
       ...this.options,
     });
-    this.opened.push(cacher);
+    this.running().push(cacher);
+    this.newest.set(describeResource(resource.resource), cacher);
     return cacher;
+  }
+
+  /** The one that was opened last for a resource, if it runs. */
+  cacherOf(resource: GroupResource): Cacher | undefined {
+    const name = describeResource(resource);
+    const cacher = this.newest.get(name);
+    if (cacher?.stopped !== true) return cacher;
+    this.newest.delete(name);
+    return undefined;
   }
 
   /** Those that run: a custom resource's ends when it is served no more. */
   get cachers(): readonly Cacher[] {
-    for (let at = this.opened.length - 1; at >= 0; at -= 1) {
-      if (this.opened[at].stopped) this.opened.splice(at, 1);
-    }
-    return this.opened;
+    return this.running();
   }
 
   ready(options?: ReadyOptions): Promise<void> {
@@ -50,6 +58,15 @@ export class CachedBackend implements StorageBackend {
   close(): void {
     for (const cacher of this.cachers) cacher.stop();
     this.backend.close();
+  }
+
+  private running(): Cacher[] {
+    for (let at = this.opened.length - 1; at >= 0; at -= 1) {
+      if (!this.opened[at].stopped) continue;
+      const [{ resource }] = this.opened.splice(at, 1);
+      this.cacherOf(resource.resource);
+    }
+    return this.opened;
   }
 }
 

@@ -4,10 +4,11 @@
  * values used last, so that a cache of many objects costs their bytes and little more.
  */
 
-import { keyFromBytes } from '@keelson/base';
+import { keyFromBytes, ownBytes } from '@keelson/base';
 
 import type { Json } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
+import { ownText } from '../api/own-text.ts';
 import { matchesFields, matchesLabels } from '../api/selectors.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { writeJson } from '../codec/json-writer.ts';
@@ -79,14 +80,14 @@ export class CachedObject implements StoredObject {
    */
   static of(stored: StoredObject, resource: StorageResource, keeper: ValueKeeper): CachedObject {
     const { value, revision } = stored;
-    const key = own(stored.key);
+    const key = ownText(stored.key);
     const { labels } = value.metadata;
     const record = {
       key,
       order: orderOf(key),
       revision,
-      labels: labels === undefined ? undefined : owned(labels),
-      fields: owned(resource.fieldsOf(value)),
+      labels: labels === undefined ? undefined : ownTexts(labels),
+      fields: ownTexts(resource.fieldsOf(value)),
     };
     return new CachedObject(record, ownBytes(stored.json()), value, keeper);
   }
@@ -145,25 +146,6 @@ export function orderOf(key: string): string {
   return /^[\0-\x7f]*$/.test(key) ? key : keyFromBytes(Buffer.from(key, 'utf8'));
 }
 
-/** Length from which the engine makes a part of a text a view into the whole. */
-const VIEW_MIN = 13;
-
-/** The text by itself: a view would keep everything alive that it was cut from. */
-function own(text: string): string {
-  return text.length < VIEW_MIN ? text : Buffer.from(text, 'utf8').toString('utf8');
-}
-
-/** What is smaller shares a pool of the engine's with others that are kept. */
-const POOLED_MAX = 4_096;
-
-/** The bytes by themselves: in a pool a few large ones would keep three times their size alive. */
-function ownBytes(bytes: Buffer): Buffer {
-  if (bytes.length <= POOLED_MAX || bytes.buffer.byteLength === bytes.length) return bytes;
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
-}
-
-function owned(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [own(name), own(text)]));
+function ownTexts(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [ownText(name), ownText(text)]));
 }

@@ -48,7 +48,7 @@ const TEN_THOUSAND = 10_000;
 /** Of the promise: definitions, and the JSON of each; few that are larger, as the largest operators have. */
 const DEFINITIONS = 500;
 const DEFINITION_BYTES = 20_000;
-const LARGE_DEFINITIONS = 20;
+const LARGE_DEFINITIONS = 60;
 const LARGE_DEFINITION_BYTES = 240_000;
 /** Of an open loop: a share of what a closed one does, so that the latency is not the queue's. */
 const OPEN_RATE = 500;
