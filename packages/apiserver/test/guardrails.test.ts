@@ -11,7 +11,7 @@ import { readJson } from '../src/codec/json-reader.ts';
 import { CredentialMemory } from '../src/credentials/credential-store.ts';
 import { gatherCredentials } from '../src/credentials/credentials.ts';
 import { KubeApiServer } from '../src/kube-apiserver.ts';
-import { parseConfig } from '../src/options/config.ts';
+import { parseConfig } from '../src/options/command-line.ts';
 import { servingNames } from '../src/assembly/serving-names.ts';
 
 const POLICY = `

@@ -18,7 +18,7 @@ import { CredentialMemory } from '../src/credentials/credential-store.ts';
 import { gatherCredentials } from '../src/credentials/credentials.ts';
 import { KubeApiServer } from '../src/kube-apiserver.ts';
 import { KlogLogger } from '../src/logging/klog.ts';
-import { parseConfig } from '../src/options/config.ts';
+import { parseConfig } from '../src/options/command-line.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 
 /** Each is told to the server in one way or another; nothing else would print one of them. */

@@ -2,7 +2,7 @@
 
 import { expect, test } from '@jest/globals';
 
-import { parseConfig } from '../options/config.ts';
+import { parseConfig } from '../options/command-line.ts';
 import { externalAddress } from './serving-names.ts';
 
 const machine = { hostname: 'here', addresses: ['192.0.2.7'] };

@@ -2,7 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseConfig, type Parsed, type ServerConfig } from './config.ts';
+import { parseConfig, type Parsed } from './command-line.ts';
+import type { ServerConfig } from './config.ts';
 import { FLAG_GROUPS } from './flag-table-more.ts';
 
 const ETCD = '--etcd-servers=http://127.0.0.1:2379';
