@@ -208,6 +208,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/process-world.ts': ['child_process', 'crypto', 'dns/promises', 'fs'],
   'packages/apiserver/src/server.ts': ['net'], // the type of a port's address
   'packages/apiserver/src/storage/encryption/': ['crypto'],
+  'packages/base/src/node-http.ts': ['http'], // for all who use it
   'packages/base/src/profiles.ts': ['inspector/promises'], // what the process does
   'packages/bench/src/': ['*'],
   'packages/cli/src/': ['*'],

@@ -26,6 +26,7 @@ export {
   silentLogger,
   formatTimestamp,
 } from './logger.ts';
+export { nodeHttp } from './node-http.ts';
 export { pause } from './pause.ts';
 export { Profiles } from './profiles.ts';
 export { encodeProfile } from './profile-encoding.ts';

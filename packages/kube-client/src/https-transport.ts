@@ -6,13 +6,13 @@
  * Modelled on what Go's http2 transport does for client-go: pings after 30 s of silence, 15 s for the answer.
  */
 
-import http from 'node:http';
+import type { Agent as PlainAgent } from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import tls from 'node:tls';
 import type { Readable } from 'node:stream';
 
-import { toError, type Clock, type Timer } from '@keelson/base';
+import { nodeHttp, toError, type Clock, type Timer } from '@keelson/base';
 
 import type { CallAnswer, CallOptions, Transport } from './transport.ts';
 
@@ -53,14 +53,14 @@ export class HttpsTransport implements Transport {
   private readonly base: string;
   private sessions: Session[] = [];
   private connecting: Promise<Session | undefined> | undefined;
-  private agent: http.Agent | https.Agent | undefined;
+  private agent: PlainAgent | https.Agent | undefined;
   private closed = false;
 
   constructor(options: HttpsTransportOptions) {
     this.options = options;
     this.url = new URL(options.server);
     this.base = this.url.pathname.replace(/\/$/, '');
-    if (this.url.protocol === 'http:') this.agent = new http.Agent({ keepAlive: true });
+    if (this.url.protocol === 'http:') this.agent = new (nodeHttp().Agent)({ keepAlive: true });
     else if (this.url.protocol !== 'https:') throw new Error(`${options.server} is neither http: nor https:`);
   }
 
@@ -161,7 +161,7 @@ export class HttpsTransport implements Transport {
 
   private callHttp1({ target, method, headers, options }: Outgoing): Promise<CallAnswer> {
     const { agent } = this;
-    const send = this.url.protocol === 'http:' ? http.request : https.request;
+    const send = this.url.protocol === 'http:' ? nodeHttp().request : https.request;
     return new Promise((resolve, reject) => {
       const request = send({
         host: hostOf(this.url),

@@ -6,12 +6,7 @@
  * Modelled on apiserver's server/secure_serving.go over net/http and golang.org/x/net/http2.
  */
 
-import {
-  createServer as createHttpServer,
-  ServerResponse,
-  type IncomingMessage,
-  type Server,
-} from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type Http2Session } from 'node:http2';
 import {
   createServer as createTcpServer,
@@ -28,7 +23,7 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
-import type { Clock, Logger } from '@keelson/base';
+import { nodeHttp, type Clock, type Logger } from '@keelson/base';
 
 import type { Peer } from '../api/exchange.ts';
 import type { Door } from './door.ts';
@@ -303,7 +298,7 @@ export class Listener {
   // ---- HTTP/1.1 ----
 
   private makeHttp1(): Server {
-    const server = createHttpServer({
+    const server = nodeHttp().createServer({
       headersTimeout: this.limits.headersMs,
       connectionsCheckingInterval: Math.min(2_000, this.limits.headersMs),
       keepAliveTimeout: this.limits.idleMs,
@@ -337,6 +332,7 @@ export class Listener {
       );
       return;
     }
+    const { ServerResponse } = nodeHttp();
     const response = new ServerResponse(message);
     // The answer, should the handler give one in place of leaving HTTP, is the connection's last.
     response.shouldKeepAlive = false;

@@ -9,17 +9,12 @@
  * Modelled on apimachinery's util/proxy and what Go's http.Transport does for it.
  */
 
-import {
-  request as plainRequest,
-  Agent as PlainAgent,
-  type ClientRequest,
-  type IncomingMessage,
-} from 'node:http';
+import type { Agent as PlainAgent, ClientRequest, IncomingMessage } from 'node:http';
 import { request as tlsRequest, Agent as TlsAgent, type RequestOptions } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
-import { pause, toError, type Clock } from '@keelson/base';
+import { nodeHttp, pause, toError, type Clock } from '@keelson/base';
 
 import { headersOf } from '../api/header-fields.ts';
 import {
@@ -75,7 +70,7 @@ export class BackendCaller {
   private readonly lookup: BackendCallerOptions['lookup'];
   private readonly observer: BackendObserver | undefined;
   private readonly callsMax: number;
-  private readonly plain = new PlainAgent(AGENT);
+  private readonly plain = new (nodeHttp().Agent)(AGENT);
   private readonly secure = new TlsAgent(AGENT);
   private readonly pool: Http2Pool;
   private readonly open = { answer: 0, switch: 0 };
@@ -264,7 +259,7 @@ export class BackendCaller {
         : { ...others, createConnection: () => connected };
     let asked: ClientRequest;
     try {
-      asked = tls === undefined ? plainRequest(options) : tlsRequest(options);
+      asked = tls === undefined ? nodeHttp().request(options) : tlsRequest(options);
     } catch (error) {
       // What cannot be said in HTTP/1.1: HTTP/2 has fewer rules for paths and names.
       throw new BackendError('exchange', `net/http: ${toError(error).message}`, { cause: error });

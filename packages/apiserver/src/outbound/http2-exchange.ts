@@ -5,9 +5,8 @@
  */
 
 import { constants, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 
-import { toError } from '@keelson/base';
+import { nodeHttp, toError } from '@keelson/base';
 
 import type { Headers } from '../api/exchange.ts';
 import { headersOf } from '../api/header-fields.ts';
@@ -103,6 +102,7 @@ export class Http2Exchange {
 /** @throws TypeError for what HTTP/1.1 could not say either */
 function fieldsOf({ method, target, headers }: BackendRequest): OutgoingHttpHeaders {
   if (UNESCAPED.test(target)) throw new TypeError('Request path contains unescaped characters');
+  const { validateHeaderName, validateHeaderValue } = nodeHttp();
   const fields: Record<string, string | string[]> = {
     ':method': method,
     ':scheme': 'https',

@@ -1,6 +1,6 @@
 /** A member's /metrics page, read with the TLS that the command's other connections have. */
-import { request as requestPlain } from 'node:http';
 import { request as requestSecure } from 'node:https';
+import { nodeHttp } from '@keelson/base';
 import type { DialTls } from '@keelson/rpc';
 
 /** Sums of samples by the metric's name, whatever their labels. */
@@ -33,7 +33,7 @@ function fetchPage(url: string, secure: boolean, tls: DialTls | undefined): Prom
     rejectUnauthorized: skipVerify !== true,
   };
   return new Promise((resolve, reject) => {
-    const request = (secure ? requestSecure : requestPlain)(url, options, (response) => {
+    const request = (secure ? requestSecure : nodeHttp().request)(url, options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {

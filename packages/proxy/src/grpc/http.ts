@@ -2,9 +2,9 @@
  * HTTP/1 of the proxy: /metrics and /health are the cluster's, fetched and asked through it; /proxy/metrics and
  * /proxy/health are its own; /debug/pprof/ with --enable-pprof. (etcd: grpcproxy/{metrics,health}.go.)
  */
-import { request as requestPlain, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { request as requestSecure } from 'node:https';
-import { toError, type Logger } from '@keelson/base';
+import { nodeHttp, toError, type Logger } from '@keelson/base';
 import { etcdserverpb, services } from '@keelson/proto';
 import { RpcError, StatusCode, type DialTls } from '@keelson/rpc';
 import { allowGet, answerError, answerText, type HttpHandler } from '@keelson/store';
@@ -115,7 +115,7 @@ export function memberMetrics(upstream: Upstream, tls: DialTls | undefined): Htt
 async function fetched(endpoint: string, tls: DialTls | undefined): Promise<Buffer> {
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     const url = `${tls === undefined ? 'http' : 'https'}://${endpoint}/metrics`;
-    const request = tls === undefined ? requestPlain(url) : requestSecure(url, tlsOptions(tls));
+    const request = tls === undefined ? nodeHttp().request(url) : requestSecure(url, tlsOptions(tls));
     request.setTimeout(METRICS_MS, () => request.destroy(new Error('no answer in time')));
     request.on('response', resolve);
     request.on('error', reject);

@@ -2,7 +2,8 @@
  * GOFAIL_HTTP=HOST:PORT: failpoints by HTTP, as gofail's endpoint: GET / lists them, GET, PUT and DELETE /name ask,
  * arm and disarm one, GET /name/count says how often it acted, PUT /failpoints arms several.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { nodeHttp } from '@keelson/base';
 import { FAILPOINTS, type Failpoints } from './failpoints.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
@@ -11,7 +12,7 @@ const BODY_BYTES_MAX = 64 * 1024;
 export async function listenForFailpoints(address: string, failpoints: Failpoints): Promise<Server> {
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, '$1');
-  const server = createServer((request, response) => {
+  const server = nodeHttp().createServer((request, response) => {
     void bodyOf(request).then(
       (body) => answer(request, response, body, failpoints),
       () => response.destroy(),

@@ -2,8 +2,9 @@
  * An http.Server for a door, with limits. It listens nowhere: connections come from ports that tell protocols apart and
  * end TLS (rpc/client-ports.ts).
  */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { nodeHttp } from '@keelson/base';
 import { HEADER_READ_TIMEOUT_MS } from '../limits.ts';
 import type { HttpDoor } from './client-http.ts';
 
@@ -29,7 +30,7 @@ export class HttpListener {
   private readonly upgraded = new Set<Socket>();
 
   constructor(door: HttpDoor, { headersMs, checkMs }: HttpTimes = TIMES) {
-    this.server = createServer({
+    this.server = nodeHttp().createServer({
       headersTimeout: headersMs,
       connectionsCheckingInterval: checkMs,
       keepAliveTimeout: IDLE_MS,

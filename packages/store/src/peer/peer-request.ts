@@ -3,9 +3,9 @@
  * bound. Each request has its own connection: posts happen only while a stream is missing, and a reused
  * connection that the other end has just closed would lose a raft message and call the peer unreachable.
  */
-import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { type Socket, connect } from 'node:net';
-import { type Timer, hexId } from '@keelson/base';
+import { type Timer, hexId, nodeHttp } from '@keelson/base';
 import type { NodeId } from '@keelson/raft';
 import { dialErrorText } from '@keelson/rpc';
 import { Deadline } from './deadline.ts';
@@ -35,7 +35,7 @@ export function dial(
   onResponse: (response: IncomingMessage) => void,
   onError: (error: Error) => void,
 ): ClientRequest {
-  const request = httpRequest({
+  const request = nodeHttp().request({
     host: url.host,
     port: url.port,
     method: options.method,

@@ -3,9 +3,9 @@
  * the checks that keep strangers out, and hands other paths to the rooms that own them. Every refusal
  * has etcd's status and text, since peers act on them. (etcd: rafthttp http.go; etcdhttp/peer.go.)
  */
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createListener, type Server as NetServer, type Socket } from 'node:net';
-import { AssertionError, type Timer, assert, hexId } from '@keelson/base';
+import { AssertionError, type Timer, assert, hexId, nodeHttp } from '@keelson/base';
 import { type Message, type NodeId } from '@keelson/raft';
 import { decodePeerMessage, mayStep } from './codec.ts';
 import { listenAt } from '../disk/unix-socket.ts';
@@ -87,7 +87,7 @@ export class PeerServer {
 
   private port(secure: boolean, nearby: boolean): NetServer {
     const { limits } = this.context;
-    const server = createServer(
+    const server = nodeHttp().createServer(
       {
         requestTimeout: 0, // a snapshot takes as long as it takes; silence has its own limit
         headersTimeout: limits.readTimeoutMs,

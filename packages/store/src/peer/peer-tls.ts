@@ -2,18 +2,12 @@
  * TLS between members, as the rooms of peer/ see it: who terminates it on the port, and how to dial. What
  * certificates must be is decided elsewhere; without it this member speaks plain HTTP only.
  */
-import {
-  Agent,
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from 'node:http';
+import type { Agent, AgentOptions, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { toError, type Clock } from '@keelson/base';
+import { nodeHttp, toError, type Clock } from '@keelson/base';
 import { splitHostPort } from '../config/urls.ts';
 import { dialTls, type DialTarget, type DialTls } from '@keelson/rpc';
 
@@ -55,13 +49,13 @@ export type PeerCarrier = (
 ) => ClientRequest;
 
 /** An agent for requests to peer URLs of both schemes; `peerRequest` finds its secure half. */
-export class PeerAgent extends Agent {
+export class PeerAgent extends nodeHttp().Agent {
   readonly secure: HttpsAgent;
   readonly carrier: PeerCarrier | undefined;
 
   /** @param dial undefined: https is dialled as the runtime does it */
   constructor(
-    options: ConstructorParameters<typeof Agent>[0],
+    options: AgentOptions | undefined,
     dial: DialTls | undefined,
     clock: Clock,
     carrier?: PeerCarrier,
@@ -81,7 +75,7 @@ class SecureAgent extends HttpsAgent {
   private readonly dial: DialTls;
   private readonly clock: Clock;
 
-  constructor(options: ConstructorParameters<typeof Agent>[0], dial: DialTls, clock: Clock) {
+  constructor(options: AgentOptions | undefined, dial: DialTls, clock: Clock) {
     super(options);
     this.dial = dial;
     this.clock = clock;
@@ -121,11 +115,11 @@ export function peerRequest(
     case 'https:':
       return httpsRequest(url, secured, answered);
     case 'unix:':
-      return httpRequest({ ...options, ...atSocket(url) }, answered);
+      return nodeHttp().request({ ...options, ...atSocket(url) }, answered);
     case 'unixs:':
       return httpsRequest({ ...secured, ...atSocket(url) }, answered);
     default:
-      return httpRequest(url, options, answered);
+      return nodeHttp().request(url, options, answered);
   }
 }
 
