@@ -188,6 +188,8 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/authn/': ['crypto'],
   'packages/apiserver/src/bootstrap/authentication-config-map.ts': ['crypto'], // when certificates end
   'packages/apiserver/src/bootstrap/identity-lease.ts': ['crypto'], // the name of a host as a hash
+  'packages/apiserver/src/codec/long-yaml.ts': ['worker_threads'], // reads beside the event loop
+  'packages/apiserver/src/codec/yaml-thread.ts': ['worker_threads'],
   'packages/apiserver/src/codec/yaml.ts': ['module'], // the library is loaded when the first YAML comes
   'packages/apiserver/src/crd/custom-schema.ts': ['crypto', 'zlib'], // a schema known by its hash, compressed at rest
   'packages/apiserver/src/credentials/': ['crypto', 'fs', 'net', 'path'], // keys and certificates in their folder

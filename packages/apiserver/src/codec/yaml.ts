@@ -1,7 +1,8 @@
 /**
  * YAML between its text and the JSON data model, as apimachinery reads and writes it: YAML 1.1 words and numbers
  * (`yes`, `0777`), keys become text, times stay text, of several documents the first counts. A repeated key is told
- * with its line; aliases are expanded within a budget, so that a small text cannot become a large object.
+ * with its line; aliases are expanded within a budget, so that a small text cannot become a large object. Nothing here can be
+ * put down: long-yaml.ts is for texts that strangers send.
  *
  * Modelled on sigs.k8s.io/yaml over go-yaml v2, whose texts for repeated keys and excessive aliases are kept; the words
  * behind `yaml: line N:` for a text that is no YAML are the library's.
@@ -12,9 +13,8 @@ import { createRequire } from 'node:module';
 import type { CollectionTag, Document, LineCounter, Node, ScalarTag, YAMLMap } from 'yaml';
 
 import { isJsonObject, JsonFloat, type Json, type JsonObject } from '../api/json.ts';
-import type { Pace, Sliced } from '../api/sliced.ts';
 import { setMember } from './presence.ts';
-import { readJson, readJsonInSlices, JsonSyntaxError } from './json-reader.ts';
+import { readJson, JsonSyntaxError } from './json-reader.ts';
 
 type Library = typeof import('yaml');
 
@@ -38,8 +38,12 @@ export interface YamlReadOptions {
 
 /** As deep as JSON may be; see json-reader.ts. */
 const DEPTH_MAX = 1_000;
-/** Values that aliases may add to what the text itself holds. A manifest with anchors adds some dozens. */
+/**
+ * Values that aliases may add to what the text itself holds, and of texts a value for so many characters. A manifest with
+ * anchors adds some dozens.
+ */
 const EXPANDED_MAX = 100_000;
+const EXPANDED_CHARACTERS = 64;
 /** Tags of the library's YAML 1.1 that go-yaml reads as plain text or not at all: base 60, times, sets. */
 const LEFT_OUT: ReadonlySet<string> = new Set(['intTime', 'floatTime', 'timestamp', 'omap', 'pairs', 'set']);
 
@@ -97,20 +101,6 @@ export function readYaml(text: string, options: YamlReadOptions = {}): Json {
     options.duplicates?.(`${REPEATED}${reader.repeated.join('\n')}`);
   }
   return value;
-}
-
-/** The same; what is JSON, as most is that is called YAML, can be put down. @throws YamlError */
-export function* readYamlInSlices(text: string, options: YamlReadOptions, pace: Pace): Sliced<Json> {
-  if (/^\s*\{/.test(text)) {
-    let repeated = false;
-    try {
-      const value = yield* readJsonInSlices(text, { duplicate: () => (repeated = true) }, pace);
-      if (!repeated) return value;
-    } catch (error) {
-      if (!(error instanceof JsonSyntaxError)) throw error;
-    }
-  }
-  return readYaml(text, options);
 }
 
 /** go-yaml's words for what the library calls otherwise; it counts the lines of what its scanner refuses from one. */
@@ -185,7 +175,7 @@ class YamlReader {
   value(node: unknown, depth: number): Json {
     if (depth > DEPTH_MAX) throw new YamlError('yaml: exceeded max depth');
     if (this.aliases > 0) {
-      this.expanded += 1;
+      this.expanded += 1 + textLength(this.yaml, node) / EXPANDED_CHARACTERS;
       if (this.expanded > EXPANDED_MAX) throw new YamlError('yaml: document contains excessive aliasing');
     }
     if (node === null || node === undefined) return null;
@@ -269,6 +259,10 @@ class YamlReader {
         throw new YamlError(`yaml: unsupported map key`);
     }
   }
+}
+
+function textLength({ isScalar }: Library, node: unknown): number {
+  return isScalar(node) && typeof node.value === 'string' ? node.value.length : 0;
 }
 
 const INT64_MIN = -(2n ** 63n);

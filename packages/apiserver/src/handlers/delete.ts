@@ -10,7 +10,7 @@ import { answer, formOf, prepareShown } from './answer.ts';
 import { ConvertedSelection } from './converted-selection.ts';
 import { listObject, metaOf } from './list.ts';
 import { deleteOptions, deleteOptionsObject, listOptions } from './options.ts';
-import { callOf, validated, type Scope, namespaceOf } from './scope.ts';
+import { callOf, validated, slicesOf, type Scope, namespaceOf } from './scope.ts';
 
 export async function deleteOne(scope: Scope): Promise<ApiResponse> {
   const { request, served, parts } = scope;
@@ -65,11 +65,10 @@ export async function deleteCollection(scope: Scope): Promise<ApiResponse> {
   return { kind: 'object', code: 200, object: listObject(scope, form, items, metaOf(last)) };
 }
 
-async function readOptions({
-  parts,
-  request,
-  served,
-}: Scope): Promise<{ readonly options: DeleteOptions; readonly object: KubeObject }> {
+async function readOptions(
+  scope: Scope,
+): Promise<{ readonly options: DeleteOptions; readonly object: KubeObject }> {
+  const { parts, request, served } = scope;
   const schema = parts.scheme.types.struct('meta.v1.DeleteOptions');
   // DeleteOptions belongs to every group and version; clients say v1, the group's own, or meta.k8s.io's.
   const kinds: GroupVersionKind[] = [
@@ -84,6 +83,7 @@ async function readOptions({
         schema,
         anyVersion: true,
         others: others.map((kind) => ({ kind, schema })),
+        long: () => slicesOf(scope),
       })
     : undefined;
   if (object !== undefined) request.context.audit?.requestObject(asJson(object));

@@ -18,12 +18,12 @@ import {
   notFound,
   unsupportedMediaType,
 } from '../api/status.ts';
-import { finish, LONG_BYTES, type Pace, type Sliced, type Slices } from '../api/sliced.ts';
+import { LONG_BYTES, type Slices } from '../api/sliced.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { restoreError } from '../codec/restored.ts';
 import { TypedError } from '../codec/typed.ts';
-import { readYaml, readYamlInSlices, warningsOf, YamlError } from '../codec/yaml.ts';
+import { warningsOf, YamlError } from '../codec/yaml.ts';
 import { resetsManagedFields } from '../patch/managed-fields.ts';
 import { goText } from '../patch/patch-error.ts';
 import { applyPatch, applyPatchInSlices } from '../patch/server-side-apply.ts';
@@ -67,7 +67,7 @@ export async function patch(scope: Scope): Promise<ApiResponse> {
   request.context.audit?.requestPatch(body);
   const long = body.length > LONG_BYTES;
   const patcher =
-    kind === 'apply' ? await applier(scope, body, options, long) : changer(scope, kind, body, options);
+    kind === 'apply' ? await applier(scope, body, options) : changer(scope, kind, body, options);
   const written = await settled(() => write(scope, options, patcher, kind === 'apply', long));
   return await settled(() => answerMade(scope, written.created ? 201 : 200, written));
 }
@@ -278,14 +278,11 @@ function jsonText(value: JsonObject): string {
 }
 
 /** Server-side apply. */
-async function applier(scope: Scope, body: Buffer, options: WriteOptions, long: boolean): Promise<Patcher> {
+async function applier(scope: Scope, body: Buffer, options: WriteOptions): Promise<Patcher> {
   const { request, served, subresource } = scope;
   const strategy =
     subresource?.backing.kind === 'update' ? subresource.backing.strategy : served.definition.strategy;
-  const inSlices = slicesOf(scope);
-  const { configuration, strict } = long
-    ? await inSlices.run(applied(body, inSlices))
-    : finish(applied(body, undefined));
+  const { configuration, strict } = await applied(scope, body);
   checkKind(scope, configuration);
   return async (live, slices) => {
     const fields = fieldOptionsOf(scope, strategy.resetFields);
@@ -317,16 +314,19 @@ function settleRepeated(
 const CONVERTING = 'error converting YAML to JSON: ';
 
 /** The configuration as it was sent, and what is said of keys that are there twice. @throws ApiError BadRequest */
-function* applied(
+async function applied(
+  scope: Scope,
   body: Buffer,
-  pace: Pace | undefined,
-): Sliced<{ readonly configuration: JsonObject; readonly strict: string }> {
+): Promise<{ readonly configuration: JsonObject; readonly strict: string }> {
+  const { parts, request } = scope;
   let strict = '';
   let value: Json;
   try {
-    const told = { duplicates: (text: string) => (strict = text) };
-    const text = body.toString('utf8');
-    value = pace === undefined ? readYaml(text, told) : yield* readYamlInSlices(text, told, pace);
+    value = await parts.wire.readYaml(body.toString('utf8'), {
+      signal: request.signal,
+      slices: () => slicesOf(scope),
+      duplicates: (text) => (strict = text),
+    });
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
     throw badRequest(`error decoding YAML: ${CONVERTING}${error.message}`);

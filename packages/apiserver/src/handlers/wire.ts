@@ -4,9 +4,10 @@
  */
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
-import type { JsonObject } from '../api/json.ts';
+import type { Json, JsonObject } from '../api/json.ts';
 import type { GroupVersionKind, KubeObject } from '../api/meta.ts';
 import type { Pace, Sliced, Slices } from '../api/sliced.ts';
+import type { LongYamlOptions } from '../codec/long-yaml.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 import type { StoredObject } from '../storage/storage.ts';
 
@@ -87,6 +88,9 @@ export interface Wire {
    * @throws ApiError 400, 413, 415
    */
   readObject(request: ApiRequest, expected: ExpectedBody): Promise<KubeObject | undefined>;
+
+  /** Reads YAML of any length without a long turn. @throws YamlError */
+  readYaml(text: string, options: LongYamlOptions): Promise<Json>;
 
   /**
    * The first form of Accept that is served.

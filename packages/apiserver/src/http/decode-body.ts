@@ -16,7 +16,8 @@ import { writeJson } from '../codec/json-writer.ts';
 import { asObject, type ObjectCodec } from '../codec/object-codec.ts';
 import { ProtobufError } from '../codec/protobuf-wire.ts';
 import { conform, conformInSlices, TypedError } from '../codec/typed.ts';
-import { readYaml, readYamlInSlices, warningsOf, YamlError } from '../codec/yaml.ts';
+import { inOrder } from '../codec/told-order.ts';
+import { readYaml, warningsOf, YamlError, type YamlReadOptions } from '../codec/yaml.ts';
 import type { ExpectedBody, MediaForm } from '../handlers/wire.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 
@@ -30,10 +31,14 @@ const OPTIONS_SCHEME = 'pkg/apis/meta/internalversion/scheme/register.go:27';
 /** Strict errors that are told; the rest are as many again of the same mistake. */
 const TOLD_MAX = 100;
 
+/** What a body says as YAML, where that was found out beforehand. @throws YamlError */
+export type YamlFound = (options: YamlReadOptions) => Json;
+
 /**
  * Decodes a body.
  *
  * @param warn told each strict error under `Warn`
+ * @param yaml of a body in YAML; it is read here without
  * @throws ApiError BadRequest in the original's words
  */
 export function decodeBody(
@@ -43,8 +48,9 @@ export function decodeBody(
   expected: ExpectedBody,
   validation: FieldValidation,
   warn: (text: string) => void,
+  yaml?: YamlFound,
 ): KubeObject {
-  return finish(new BodyDecoder(codec, bytes, expected, validation, warn).decode(form, undefined));
+  return finish(new BodyDecoder(codec, bytes, expected, validation, warn, yaml).decode(form, undefined));
 }
 
 /** The same, which can be put down. @throws ApiError BadRequest in the original's words */
@@ -55,9 +61,10 @@ export function decodeBodyInSlices(
   expected: ExpectedBody,
   validation: FieldValidation,
   warn: (text: string) => void,
+  yaml: YamlFound | undefined,
   pace: Pace,
 ): Sliced<KubeObject> {
-  return new BodyDecoder(codec, bytes, expected, validation, warn).decode(form, pace);
+  return new BodyDecoder(codec, bytes, expected, validation, warn, yaml).decode(form, pace);
 }
 
 class BodyDecoder {
@@ -66,6 +73,7 @@ class BodyDecoder {
   private readonly expected: ExpectedBody;
   private readonly validation: FieldValidation;
   private readonly warn: (text: string) => void;
+  private readonly yaml: YamlFound | undefined;
   private readonly strict: string[] = [];
   /** Members of the JSON that are there twice. */
   private readonly repeated: string[] = [];
@@ -76,18 +84,20 @@ class BodyDecoder {
     expected: ExpectedBody,
     validation: FieldValidation,
     warn: (text: string) => void,
+    yaml: YamlFound | undefined,
   ) {
     this.codec = codec;
     this.bytes = bytes;
     this.expected = expected;
     this.validation = validation;
     this.warn = warn;
+    this.yaml = yaml;
   }
 
   /** @param pace undefined for what is short: it is done in one go */
   *decode(form: MediaForm, pace: Pace | undefined): Sliced<KubeObject> {
     if (form === 'protobuf') return yield* this.fromProtobuf(pace);
-    const value = form === 'json' ? yield* this.fromJson(pace) : yield* this.fromYaml(pace);
+    const value = form === 'json' ? yield* this.fromJson(pace) : this.fromYaml();
     if (pace?.due() === true) yield;
     this.expected.raw?.(value);
     const kind = this.kindOf(value);
@@ -132,14 +142,12 @@ class BodyDecoder {
     }
   }
 
-  private *fromYaml(pace: Pace | undefined): Sliced<JsonObject> {
+  private fromYaml(): JsonObject {
     const duplicates = this.validation === 'Ignore' ? undefined : (text: string) => this.tell(text);
     const options = duplicates === undefined ? {} : { duplicates };
-    const text = this.bytes.toString('utf8');
+    const { yaml } = this;
     try {
-      return this.object(
-        pace === undefined ? readYaml(text, options) : yield* readYamlInSlices(text, options, pace),
-      );
+      return this.object(yaml === undefined ? readYaml(this.bytes.toString('utf8'), options) : yaml(options));
     } catch (error) {
       if (!(error instanceof YamlError)) throw error;
       throw this.unreadable(undefined, error.message);
@@ -331,26 +339,6 @@ function summary(bytes: Buffer): string {
   const rest = bytes.length > SUMMARY_BYTES ? ' ...' : '';
   const start = bytes.subarray(0, SUMMARY_BYTES);
   return `${start.toString(bytes[0] === 0x7b ? 'utf8' : 'hex')}${rest}`;
-}
-
-/** Paths in the order in which the text first says them; conform() meets them in the type's order. */
-function inOrder(paths: readonly string[], value: JsonObject): readonly string[] {
-  if (paths.length < 2) return paths;
-  const wanted = new Set(paths);
-  const ordered: string[] = [];
-  const walk = (node: Json, at: string): void => {
-    if (Array.isArray(node)) {
-      for (let index = 0; index < node.length; index += 1) walk(node[index], `${at}[${index}]`);
-    } else if (isJsonObject(node)) {
-      for (const name of Object.keys(node)) {
-        const path = at === '' ? name : `${at}.${name}`;
-        if (wanted.delete(path)) ordered.push(path);
-        walk(node[name], path);
-      }
-    }
-  };
-  walk(value, '');
-  return [...ordered, ...wanted];
 }
 
 /**

@@ -4,15 +4,18 @@
  */
 
 import type { ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { Json } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { isReady, type ReadyIterator } from '../api/ready.ts';
 import { LONG_BYTES } from '../api/sliced.ts';
 import { badRequest } from '../api/status.ts';
 import { readEnvelope } from '../codec/envelope.ts';
+import { LongYaml, type LongYamlOptions } from '../codec/long-yaml.ts';
 import { isBuiltInGroup, type ObjectCodec } from '../codec/object-codec.ts';
+import { YamlError } from '../codec/yaml.ts';
 import { BODY_BYTES_MAX } from '../handlers/body.ts';
 import type { AnswerForm, ExpectedBody, LongList, PartedList, Wire, WireEvent } from '../handlers/wire.ts';
-import { decodeBody, decodeBodyInSlices, fieldValidation } from './decode-body.ts';
+import { decodeBody, decodeBodyInSlices, fieldValidation, type YamlFound } from './decode-body.ts';
 import { answerForm, bodyForm, JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from './negotiate.ts';
 import { jsonList, yamlList } from './list-parts.ts';
 import { ProtobufLists } from './protobuf-lists.ts';
@@ -29,6 +32,7 @@ export class HttpWire implements Wire {
   private readonly codec: ObjectCodec;
   private readonly frames: WatchFrames;
   private readonly protobufLists: ProtobufLists;
+  private readonly longYaml = new LongYaml();
 
   constructor(codec: ObjectCodec) {
     this.codec = codec;
@@ -46,10 +50,37 @@ export class HttpWire implements Wire {
     const form = bodyForm(request.headers, protobuf);
     const warn = (text: string): void => request.warn(text);
     const slices = bytes.length > LONG_BYTES ? expected.long?.() : undefined;
-    if (slices === undefined) {
-      return decodeBody(this.codec, bytes, form, expected, validation, warn);
+    const { codec } = this;
+    const yaml = form === 'yaml' ? await this.foundYaml(request, bytes, expected) : undefined;
+    if (slices === undefined) return decodeBody(codec, bytes, form, expected, validation, warn, yaml);
+    return await slices.run(decodeBodyInSlices(codec, bytes, form, expected, validation, warn, yaml, slices));
+  }
+
+  readYaml(text: string, options: LongYamlOptions): Promise<Json> {
+    return this.longYaml.read(text, options);
+  }
+
+  /** What is wrong with it is told where it is asked for. */
+  private async foundYaml(
+    { signal }: ApiRequest,
+    bytes: Buffer,
+    { long }: ExpectedBody,
+  ): Promise<YamlFound | undefined> {
+    if (long === undefined) return undefined;
+    let repeated = '';
+    const options = { signal, slices: long, duplicates: (text: string) => (repeated = text) };
+    try {
+      const value = await this.readYaml(bytes.toString('utf8'), options);
+      return ({ duplicates }) => {
+        if (repeated !== '') duplicates?.(repeated);
+        return value;
+      };
+    } catch (error) {
+      if (!(error instanceof YamlError)) throw error;
+      return () => {
+        throw error;
+      };
     }
-    return await slices.run(decodeBodyInSlices(this.codec, bytes, form, expected, validation, warn, slices));
   }
 
   answerForm(
