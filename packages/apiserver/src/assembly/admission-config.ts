@@ -7,6 +7,8 @@
 
 import { dirname, resolve } from 'node:path';
 
+import { toError } from '@keelson/base';
+
 import { fieldsOf, listOf, textOf, textsOf } from '../api/fields.ts';
 import { isJsonObject, type JsonObject } from '../api/json.ts';
 import type {
@@ -15,6 +17,13 @@ import type {
   LimitedResource,
   PluginSettings,
 } from '../admission/plugin-context.ts';
+import {
+  configNames,
+  readConfigFile,
+  strictError,
+  unknownFields,
+  type ConfigKind,
+} from '../codec/config-file.ts';
 import { readYaml } from '../codec/yaml.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { ProgramRunner } from '../outbound/exec-credentials.ts';
@@ -31,22 +40,38 @@ export interface AdmissionFile {
 }
 
 export interface AdmissionFileParts extends Omit<ReviewCallerOptions, 'timeoutMs'> {
-  readonly config: ServerConfig;
+  readonly config: Pick<
+    ServerConfig,
+    'admissionFile' | 'notReadyTolerationSeconds' | 'unreachableTolerationSeconds'
+  >;
   readonly readFile: ReadFile;
   readonly programs: ProgramRunner;
 }
 
 /** What a plugin is configured by: its document, and where files that it names are looked for. */
 interface PluginDocument {
-  readonly value: Fields;
+  readonly value: JsonObject;
+  /** Keys that stand there twice. */
+  readonly strict: readonly string[];
   readonly path: string;
 }
 
-const CONFIG_VERSIONS: ReadonlySet<string> = new Set([
-  'apiserver.config.k8s.io/v1',
-  'apiserver.k8s.io/v1alpha1',
-  'apiserver.config.k8s.io/v1alpha1',
-]);
+/** The file and its parts; the form of the lines is schema/type-table.ts's. */
+const CONFIG: ConfigKind = {
+  names: [
+    'apiserver.k8s.io/v1alpha1 AdmissionConfiguration',
+    ...configNames('AdmissionConfiguration', ['v1', 'v1alpha1']),
+  ],
+  types: `apiserver.v1.AdmissionConfiguration	:meta.v1.TypeMeta:0	plugins:[apiserver.v1.AdmissionPluginConfiguration:1
+apiserver.v1.AdmissionPluginConfiguration	name:s:1	path:s:2	configuration:R:3*~go=runtime.Unknown`,
+};
+const POD_SECURITY = `api.v1.PodSecurityConfiguration	:meta.v1.TypeMeta:0	defaults:api.v1.PodSecurityDefaults:1	exemptions:api.v1.PodSecurityExemptions:2
+api.v1.PodSecurityDefaults	enforce:s:1?	enforce-version:s:2?	audit:s:3?	audit-version:s:4?	warn:s:5?	warn-version:s:6?
+api.v1.PodSecurityExemptions	usernames:[s:1?	namespaces:[s:2?	runtimeClasses:[s:3?`;
+const RESOURCE_QUOTA = `resourcequota.v1.Configuration	:meta.v1.TypeMeta:0	limitedResources:[resourcequota.v1.LimitedResource:1
+resourcequota.v1.LimitedResource	apiGroup:s:1?	resource:s:2	matchContains:[s:3?	matchScopes:[core.v1.ScopedResourceSelectorRequirement:4?
+core.v1.ScopedResourceSelectorRequirement	scopeName:s:1~go=v1.ResourceQuotaScope	operator:s:2~go=v1.ScopeSelectorOperator	values:[s:3?`;
+const WEBHOOKS = `webhookadmission.v1.WebhookAdmission	:meta.v1.TypeMeta:0	kubeConfigFile:s:1	staticManifestsDir:s:2?`;
 /** The original's client of the image policy's server has none; a pod is not to wait longer. */
 const IMAGE_POLICY_TIMEOUT_MS = 30_000;
 const EVENT_LIMITS: readonly EventLimit['type'][] = ['Server', 'Namespace', 'User', 'SourceAndObject'];
@@ -90,36 +115,40 @@ export function admissionSettings(parts: AdmissionFileParts): AdmissionFile {
 
 /** @throws Error for what is no AdmissionConfiguration */
 function pluginDocuments(file: string, readFile: ReadFile): Map<string, PluginDocument> {
-  const problem = (text: string): Error =>
-    new Error(
-      `failed to read plugin config: unable to read admission control configuration from ${JSON.stringify(file)} [${text}]`,
-    );
-  const config = fieldsOf(readYaml(readFile(file)));
-  if (config['kind'] !== 'AdmissionConfiguration' || !CONFIG_VERSIONS.has(textOf(config['apiVersion']))) {
-    throw problem(
-      `no kind ${JSON.stringify(textOf(config['kind']))} is registered for version ${JSON.stringify(textOf(config['apiVersion']))}`,
-    );
+  const problem = (text: string, cause?: unknown): Error =>
+    new Error(`failed to read plugin config: ${text}`, { cause });
+  let config: JsonObject;
+  try {
+    config = readConfigFile(readFile(file), CONFIG);
+  } catch (error) {
+    throw problem(toError(error).message, error);
   }
   const found = new Map<string, PluginDocument>();
   for (const entry of listOf(config['plugins'])) {
     const { name, path, configuration } = fieldsOf(entry);
     const plugin = textOf(name);
     if (found.has(plugin)) throw problem(`plugin ${JSON.stringify(plugin)} is configured twice`);
-    if (isFields(configuration)) found.set(plugin, { value: configuration, path: file });
+    if (isJson(configuration)) found.set(plugin, { value: configuration, strict: [], path: file });
     else if (textOf(path) !== '') {
       const own = resolve(dirname(resolve(file)), textOf(path));
-      found.set(plugin, { value: fieldsOf(readYaml(readFile(own))), path: own });
+      const strict: string[] = [];
+      const value = readYaml(readFile(own), { duplicates: (message) => strict.push(message) });
+      found.set(plugin, { value: isJson(value) ? value : {}, strict, path: own });
     }
   }
   return found;
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** @throws ConfigFileError for what is not the type's: the configurations that the original reads strictly */
+function checkFields({ value, strict }: PluginDocument, types: string): void {
+  const told = [...strict, ...unknownFields(value, types)];
+  if (told.length > 0) throw strictError(told);
 }
 
-function podSecuritySettings({ value }: PluginDocument): NonNullable<PluginSettings['podSecurity']> {
+function podSecuritySettings(document: PluginDocument): NonNullable<PluginSettings['podSecurity']> {
+  const { value } = document;
   expectKind(value, 'PodSecurityConfiguration', /^pod-security\.admission\.config\.k8s\.io\//);
+  checkFields(document, POD_SECURITY);
   const given = fieldsOf(value['defaults']);
   const defaults: Record<string, string> = {};
   for (const mode of ['enforce', 'audit', 'warn']) {
@@ -149,12 +178,14 @@ function podSecuritySettings({ value }: PluginDocument): NonNullable<PluginSetti
   };
 }
 
-function limitedResources({ value }: PluginDocument): LimitedResource[] {
+function limitedResources(document: PluginDocument): LimitedResource[] {
+  const { value } = document;
   expectKind(
     value,
     /^(ResourceQuota)?Configuration$/,
     /^(resourcequota\.admission|apiserver\.config)\.k8s\.io\//,
   );
+  checkFields(document, RESOURCE_QUOTA);
   return listOf(value['limitedResources']).map((entry, index) => {
     const { apiGroup, resource, matchContains, matchScopes } = fieldsOf(entry);
     if (textOf(resource) === '') throw new Error(`limitedResources[${index}].resource: Required value`);
@@ -233,8 +264,10 @@ function imagePolicy({ value, path }: PluginDocument, parts: AdmissionFileParts)
   };
 }
 
-function webhookKubeconfig({ value, path }: PluginDocument, world: KubeconfigWorld): Kubeconfig | undefined {
+function webhookKubeconfig(document: PluginDocument, world: KubeconfigWorld): Kubeconfig | undefined {
+  const { value, path } = document;
   expectKind(value, /^WebhookAdmission(Configuration)?$/, /^apiserver\.config\.k8s\.io\//);
+  checkFields(document, WEBHOOKS);
   const file = textOf(value['kubeConfigFile']);
   if (file === '') return undefined;
   const found = readKubeconfig(resolve(dirname(resolve(path)), file), world);

@@ -55,7 +55,7 @@ const POST_MS = 30_000;
  * @throws Error for a file that cannot be used
  */
 export function makeAudit(parts: AuditParts): Audit | undefined {
-  const { config, clock, logger, metrics, readFile } = parts;
+  const { config, clock, logger, metrics } = parts;
   if (config.log === undefined && config.webhook === undefined) return undefined;
   if (config.policyFile === '') {
     for (const [name, backend] of Object.entries({ log: config.log, webhook: config.webhook })) {
@@ -65,7 +65,7 @@ export function makeAudit(parts: AuditParts): Audit | undefined {
     }
     return undefined;
   }
-  const policy = policyOf(config.policyFile, readFile);
+  const policy = policyOf(config.policyFile, parts);
   const counters = makeCounters(metrics);
   const backends: AuditBackend[] = [];
   if (config.log !== undefined) backends.push(logBackend(config.log, parts, counters));
@@ -79,9 +79,9 @@ export function makeAudit(parts: AuditParts): Audit | undefined {
   };
 }
 
-function policyOf(path: string, readFile: (path: string) => string): AuditPolicy {
+function policyOf(path: string, { readFile, logger }: AuditParts): AuditPolicy {
   try {
-    return new AuditPolicy(readFile(path));
+    return new AuditPolicy(readFile(path), (message) => logger.warn(message));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`loading audit policy file: ${why}`, { cause: error });

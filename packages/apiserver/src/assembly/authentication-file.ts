@@ -19,7 +19,6 @@ import {
   type Authenticated,
   type TokenAuthenticator,
 } from '../authn/authenticator.ts';
-import { readYaml } from '../codec/yaml.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import { ConfigReload, NotYet } from './config-reload.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
@@ -91,7 +90,7 @@ export class AuthenticationFile implements TokenAuthenticator {
   }
 
   private read(text: string): AuthenticationConfig {
-    return readAuthenticationConfig(readYaml(text), this.options.ownIssuers);
+    return readAuthenticationConfig(text, this.options.ownIssuers);
   }
 
   private issuersOf({ jwt }: AuthenticationConfig): Issuers {

@@ -17,7 +17,6 @@ import { matchConditions } from '../authz/match-conditions.ts';
 import type { RuleResolver } from '../authz/user-rules.ts';
 import { WebhookAuthorizer } from '../authz/webhook.ts';
 import type { AuthorizationMode } from '../bootstrap/access.ts';
-import { readYaml } from '../codec/yaml.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { ProgramRunner } from '../outbound/exec-credentials.ts';
@@ -121,7 +120,7 @@ function lateMode(type: 'ABAC' | 'Node' | 'RBAC'): never {
  * @throws Error that names all that is wrong
  */
 function fileModes(text: string, required: readonly BuiltInMode[]): ConfiguredMode[] {
-  const modes = readAuthorizationConfig(readYaml(text));
+  const modes = readAuthorizationConfig(text);
   const builtIn = modes.filter(({ type }) => type !== 'Webhook');
   const wrong = builtIn
     .filter(({ type, name }) => name !== type.toLowerCase())

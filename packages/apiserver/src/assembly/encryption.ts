@@ -1,9 +1,11 @@
 /** Encryption at rest as a server has it: the file its flags name, and another look at it where they say so. */
 
-import type { Clock, Logger } from '@keelson/base';
+import { toError, type Clock, type Logger } from '@keelson/base';
 import { nativeChannel, type Channel } from '@keelson/rpc';
 
 import type { GroupResource } from '../api/meta.ts';
+import { ConfigFileError } from '../codec/config-file.ts';
+import { YamlError } from '../codec/yaml.ts';
 import type { HealthCheck } from '../handlers/health.ts';
 import { Counter, type MetricsRegistry } from '../metrics/registry.ts';
 import type { EtcdConfig } from '../options/config.ts';
@@ -149,7 +151,9 @@ function load(
     const text = readFile(path);
     return { text, encryption: make(text) };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`error while parsing file: ${why}`, { cause: error });
+    const why = toError(error).message;
+    const where = `error decoding encryption provider configuration file ${JSON.stringify(path)}: `;
+    const decoding = error instanceof ConfigFileError || error instanceof YamlError;
+    throw new Error(`error while parsing file: ${decoding ? where : ''}${why}`, { cause: error });
   }
 }

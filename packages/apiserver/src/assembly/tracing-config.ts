@@ -2,8 +2,8 @@
 
 import { toError } from '@keelson/base';
 
-import { isJsonObject, type Json } from '../api/json.ts';
-import { readYaml } from '../codec/yaml.ts';
+import type { JsonObject } from '../api/json.ts';
+import { configNames, readConfigFile, type ConfigKind } from '../codec/config-file.ts';
 
 export interface TracingConfig {
   /** `host:port`, or `unix:/path`. */
@@ -12,11 +12,10 @@ export interface TracingConfig {
   readonly samplingRate: number;
 }
 
-const GROUP = 'apiserver.config.k8s.io/';
-const VERSIONS: ReadonlySet<string> = new Set(
-  ['v1', 'v1beta1', 'v1alpha1'].map((version) => GROUP + version),
-);
-const FIELDS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'endpoint', 'samplingRatePerMillion']);
+const CONFIG: ConfigKind = {
+  names: configNames('TracingConfiguration', ['v1', 'v1beta1', 'v1alpha1']),
+  types: `apiserver.v1.TracingConfiguration	:meta.v1.TypeMeta:0	endpoint:s:1*?	samplingRatePerMillion:i:2*?`,
+};
 /** The protocol's own. */
 const ENDPOINT = 'localhost:4317';
 const MILLION = 1_000_000;
@@ -49,30 +48,15 @@ export function readTracingConfig(text: string): TracingConfig {
   return { endpoint: address ?? ENDPOINT, samplingRate: typeof rate === 'number' ? rate : 0 };
 }
 
-function decoded(text: string): Readonly<Record<string, Json>> {
-  const refuse = (why: string): Error =>
-    new Error(`failed to read tracing config: unable to decode tracing configuration data: ${why}`);
-  let value: Json;
+function decoded(text: string): JsonObject {
   try {
-    value = readYaml(text);
+    return readConfigFile(text, CONFIG);
   } catch (error) {
-    throw refuse(toError(error).message);
-  }
-  if (!isJsonObject(value)) throw refuse("Object 'Kind' is missing");
-  const { apiVersion, kind, endpoint, samplingRatePerMillion: rate } = value;
-  if (kind !== 'TracingConfiguration' || typeof apiVersion !== 'string' || !VERSIONS.has(apiVersion)) {
-    throw refuse(
-      `no kind ${JSON.stringify(kind ?? '')} is registered for version ${JSON.stringify(apiVersion ?? '')}`,
+    throw new Error(
+      `failed to read tracing config: unable to decode tracing configuration data: ${toError(error).message}`,
+      { cause: error },
     );
   }
-  const unknown = Object.keys(value).filter((name) => !FIELDS.has(name));
-  if (unknown.length > 0) {
-    throw refuse(`strict decoding error: ${unknown.map((name) => `unknown field "${name}"`).join(', ')}`);
-  }
-  const isText = endpoint === undefined || endpoint === null || typeof endpoint === 'string';
-  const isCount = rate === undefined || rate === null || (typeof rate === 'number' && Number.isInteger(rate));
-  if (!isText || !isCount) throw refuse('a field has a value of another type');
-  return value;
 }
 
 /** As gRPC names places; undefined for a scheme that it has not, or that nobody here can dial. */

@@ -54,6 +54,17 @@ describe('policies', () => {
     },
   );
 
+  test('fields that nobody knows are passed over, and told', () => {
+    const told: string[] = [];
+    const policy = new AuditPolicy(policyFile({ rules: [{ level: 'Metadata', user: ['a'] }] }), (message) =>
+      told.push(message),
+    );
+    expect(policy.choose(undefined, infoOf('GET', '/api/v1/pods')).level).toBe('Metadata');
+    expect(told).toEqual([
+      'Audit policy contains errors, falling back to lenient decoding: strict decoding error: unknown field "rules[0].user"',
+    ]);
+  });
+
   test('nobody is known before authentication', () => {
     const policy = new AuditPolicy(
       policyFile({ rules: [{ level: 'None', users: ['a'] }, { level: 'Metadata' }] }),

@@ -5,10 +5,12 @@
  * Modelled on apiserver's audit/policy, its checks of the file and their texts included.
  */
 
-import { isJsonObject, type JsonObject } from '../api/json.ts';
+import { toError } from '@keelson/base';
+
+import type { JsonObject } from '../api/json.ts';
 import type { RequestInfo } from '../api/request-info.ts';
 import type { UserInfo } from '../api/user-info.ts';
-import { readYaml } from '../codec/yaml.ts';
+import { readLenientConfigFile, strictError, type ConfigKind } from '../codec/config-file.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { flag, has, parts, text, texts } from '../validation/value.ts';
@@ -36,22 +38,26 @@ interface Rule {
   readonly nonResourceURLs: readonly string[];
 }
 
+/** The file and its parts; the form of the lines is schema/type-table.ts's. */
+const POLICY: ConfigKind = {
+  names: ['audit.k8s.io/v1 Policy'],
+  types: `audit.v1.Policy	:meta.v1.TypeMeta:0	metadata:R:1?	rules:[audit.v1.PolicyRule:2	omitStages:[s:3?~go=[]v1.Stage	omitManagedFields:b:4?
+audit.v1.PolicyRule	level:s:1~go=v1.Level	users:[s:2?	userGroups:[s:3?	verbs:[s:4?	resources:[audit.v1.GroupResources:5?	namespaces:[s:6?	nonResourceURLs:[s:7?	omitStages:[s:8?~go=[]v1.Stage	omitManagedFields:b:9*?
+audit.v1.GroupResources	group:s:1?	resources:[s:2?	resourceNames:[s:3?`,
+};
 const GROUP_SUFFIX = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 export class AuditPolicy {
   private readonly rules: readonly Rule[];
   private readonly otherwise: AuditChoice;
 
-  /** @param file its text. @throws Error that names what is wrong with it */
-  constructor(file: string) {
-    const value = readYaml(file);
-    if (
-      !isJsonObject(value) ||
-      text(value, 'kind') !== 'Policy' ||
-      text(value, 'apiVersion') !== 'audit.k8s.io/v1'
-    ) {
-      throw new Error('failed decoding: no kind "Policy" is registered for the version of the file');
-    }
+  /**
+   * @param file its text
+   * @param warn told of fields that are no policy's, which are passed over: older servers wrote such files
+   * @throws Error that names what is wrong with it
+   */
+  constructor(file: string, warn: (message: string) => void = () => undefined) {
+    const value = decoded(file, warn);
     const list = parts(value, 'rules');
     if (list.length === 0) throw new Error('loaded illegal policy with 0 rules');
     checkPolicy(value, list);
@@ -77,6 +83,18 @@ export class AuditPolicy {
 
   choose(user: UserInfo | undefined, info: RequestInfo): AuditChoice {
     return this.rules.find((rule) => matches(rule, user, info))?.choice ?? this.otherwise;
+  }
+}
+
+function decoded(file: string, warn: (message: string) => void): JsonObject {
+  try {
+    const { value, strict } = readLenientConfigFile(file, POLICY);
+    if (strict.length > 0) {
+      warn(`Audit policy contains errors, falling back to lenient decoding: ${strictError(strict).message}`);
+    }
+    return value;
+  } catch (error) {
+    throw new Error(`failed decoding: ${toError(error).message}`, { cause: error });
   }
 }
 

@@ -1,21 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 
-import type { Json } from '../api/json.ts';
 import { CertificateAuthority, newKeys } from '../pki/authority.ts';
 import { jwtTokens, readAuthenticationConfig } from './authentication-config.ts';
 import { keyIdOf, signJwt } from './jwt.ts';
 
 const ISSUER = 'https://issuer.example.com';
 
-function config(jwt: readonly object[], more: object = {}): Json {
+function config(jwt: readonly object[], more: object = {}): string {
   const file = {
     apiVersion: 'apiserver.config.k8s.io/v1',
     kind: 'AuthenticationConfiguration',
     jwt,
     ...more,
   };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is written here is JSON
-  return JSON.parse(JSON.stringify(file)) as Json;
+  return JSON.stringify(file);
 }
 
 const GOOD = {
@@ -95,6 +93,19 @@ describe('AuthenticationConfiguration', () => {
       `jwt[0].issuer.discoveryURL: Invalid value: "${ISSUER}": discoveryURL must be different from URL`,
     ],
     [
+      'discovery at the same place but for a slash',
+      [issuer({ discoveryURL: `${ISSUER}/` })],
+      `jwt[0].issuer.discoveryURL: Invalid value: "${ISSUER}/": discoveryURL must be different from URL`,
+    ],
+    [
+      'one place of discovery for two',
+      [
+        issuer({ discoveryURL: 'https://d' }),
+        issuer({ url: 'https://other.example.com', discoveryURL: 'https://d' }),
+      ],
+      'jwt[1].issuer.discoveryURL: Duplicate value: "https://d"',
+    ],
+    [
       'no certificate',
       [issuer({ certificateAuthority: 'x' })],
       'jwt[0].issuer.certificateAuthority: Invalid value: "<omitted>": data does not contain any valid RSA or ECDSA certificates',
@@ -156,6 +167,22 @@ describe('AuthenticationConfiguration', () => {
     ],
   ])('%s', (_name, jwt, message) => {
     expect(() => readAuthenticationConfig(config(jwt), ['https://own'])).toThrow(new Error(message));
+  });
+
+  test.each<[string, string, string]>([
+    [
+      'a word that is none',
+      config([{ ...GOOD, rules: [] }]),
+      'strict decoding error: unknown field "jwt[0].rules"',
+    ],
+    [
+      'another kind',
+      '{"apiVersion": "apiserver.config.k8s.io/v1", "kind": "Pod"}',
+      'no kind "Pod" is registered for version "apiserver.config.k8s.io/v1"',
+    ],
+    ['nothing', '', 'empty config data'],
+  ])('a file of %s', (_name, file, message) => {
+    expect(() => readAuthenticationConfig(file, [])).toThrow(expect.objectContaining({ message }));
   });
 });
 

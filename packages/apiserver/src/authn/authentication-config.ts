@@ -8,7 +8,8 @@
 
 import { X509Certificate } from 'node:crypto';
 
-import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import type { JsonObject } from '../api/json.ts';
+import { configNames, readConfigFile, type ConfigKind } from '../codec/config-file.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { flag, has, part, parts, text, textOf, texts } from '../validation/value.ts';
@@ -48,11 +49,21 @@ export interface AuthenticationConfig {
   readonly anonymous: AnonymousPolicy | undefined;
 }
 
-const VERSIONS: ReadonlySet<string> = new Set([
-  'apiserver.config.k8s.io/v1',
-  'apiserver.config.k8s.io/v1beta1',
-  'apiserver.config.k8s.io/v1alpha1',
-]);
+/** The file and its parts; the form of the lines is schema/type-table.ts's. */
+const CONFIG: ConfigKind = {
+  names: configNames('AuthenticationConfiguration', ['v1', 'v1beta1', 'v1alpha1']),
+  types: `apiserver.v1.AuthenticationConfiguration	:meta.v1.TypeMeta:0	jwt:[apiserver.v1.JWTAuthenticator:1	anonymous:apiserver.v1.AnonymousAuthConfig:2*?
+apiserver.v1.AnonymousAuthConfig	enabled:b:1	conditions:[apiserver.v1.AnonymousAuthCondition:2?
+apiserver.v1.AnonymousAuthCondition	path:s:1
+apiserver.v1.JWTAuthenticator	issuer:apiserver.v1.Issuer:1	claimValidationRules:[apiserver.v1.ClaimValidationRule:2?	claimMappings:apiserver.v1.ClaimMappings:3	userValidationRules:[apiserver.v1.UserValidationRule:4?
+apiserver.v1.Issuer	url:s:1	discoveryURL:s:2*?	certificateAuthority:s:3?	audiences:[s:4	audienceMatchPolicy:s:5?~go=v1.AudienceMatchPolicyType	egressSelectorType:s:6?~go=v1.EgressSelectorType
+apiserver.v1.ClaimValidationRule	claim:s:1?	requiredValue:s:2?	expression:s:3?	message:s:4?
+apiserver.v1.ClaimMappings	username:apiserver.v1.PrefixedClaimOrExpression:1	groups:apiserver.v1.PrefixedClaimOrExpression:2?	uid:apiserver.v1.ClaimOrExpression:3	extra:[apiserver.v1.ExtraMapping:4?
+apiserver.v1.PrefixedClaimOrExpression	claim:s:1?	prefix:s:2*?	expression:s:3?
+apiserver.v1.ClaimOrExpression	claim:s:1?	expression:s:2?
+apiserver.v1.ExtraMapping	key:s:1	valueExpression:s:2
+apiserver.v1.UserValidationRule	expression:s:1	message:s:2?`,
+};
 const ISSUERS_MAX = 64;
 /** All that may sign, unlike with the flags. */
 const ALGORITHMS: readonly string[] = [
@@ -70,17 +81,13 @@ const VERIFY_EMAIL =
 const RESERVED = 'k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use';
 
 /**
- * @param value the file's content, read as YAML
+ * @param file its text
  * @param ownIssuers of the server's service accounts, which nobody else may be
  * @throws Error that names every field which is wrong
  */
-export function readAuthenticationConfig(value: Json, ownIssuers: readonly string[]): AuthenticationConfig {
-  if (!isJsonObject(value) || !VERSIONS.has(text(value, 'apiVersion'))) {
-    throw new Error('no kind "AuthenticationConfiguration" is registered for the version of the file');
-  }
-  if (text(value, 'kind') !== 'AuthenticationConfiguration') {
-    throw new Error(`expected AuthenticationConfiguration, got ${JSON.stringify(text(value, 'kind'))}`);
-  }
+export function readAuthenticationConfig(file: string, ownIssuers: readonly string[]): AuthenticationConfig {
+  if (file === '') throw new Error('empty config data');
+  const value = readConfigFile(file, CONFIG);
   const errors = new FieldErrors();
   const at = FieldPath.of('jwt');
   const list = parts(value, 'jwt');
@@ -90,6 +97,7 @@ export function readAuthenticationConfig(value: Json, ownIssuers: readonly strin
   const issuer = (one: JsonObject, index: number): JwtIssuer =>
     issuerOf(errors, at.index(index), one, ownIssuers, seen, () => (compiler ??= new ClaimCompiler()));
   const jwt = list.map(issuer);
+  checkDiscovery(errors, at, jwt);
   const anonymous = anonymousOf(errors, value);
   if (errors.size > 0) {
     const wrong = errors.list.map(({ field, body }) => `${field}: ${body}`);
@@ -143,7 +151,7 @@ function issuerOf(
   seen.add(url);
   const discoveryUrl = text(issuer, 'discoveryURL');
   if (discoveryUrl !== '') {
-    if (discoveryUrl === url) {
+    if (url !== '' && withoutSlashes(discoveryUrl) === withoutSlashes(url)) {
       errors.invalid(at.child('discoveryURL'), discoveryUrl, 'discoveryURL must be different from URL');
     }
     checkUrl(errors, at.child('discoveryURL'), discoveryUrl, false);
@@ -178,6 +186,21 @@ function issuerOf(
     uidClaim: uid.claim,
     expressions,
   };
+}
+
+function withoutSlashes(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+/** Two issuers whose keys came from one place would be one. */
+function checkDiscovery(errors: FieldErrors, path: FieldPath, issuers: readonly JwtIssuer[]): void {
+  const seen = new Set<string>();
+  for (const [index, { discoveryUrl }] of issuers.entries()) {
+    if (discoveryUrl === undefined) continue;
+    if (seen.has(discoveryUrl))
+      errors.duplicate(path.index(index).child('issuer', 'discoveryURL'), discoveryUrl);
+    seen.add(discoveryUrl);
+  }
 }
 
 /** Who takes a name from an unverified address lets anybody be anybody. */

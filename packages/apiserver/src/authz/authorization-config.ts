@@ -6,8 +6,8 @@
  * Modelled on apiserver's apis/apiserver AuthorizationConfiguration, its defaults and its validation, texts included.
  */
 
-import type { Json, JsonObject } from '../api/json.ts';
-import { isJsonObject } from '../api/json.ts';
+import type { JsonObject } from '../api/json.ts';
+import { configNames, readConfigFile, type ConfigKind } from '../codec/config-file.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { dnsSubdomainErrors } from '../validation/names.ts';
@@ -33,26 +33,25 @@ export type ConfiguredMode =
   | { readonly type: 'Webhook'; readonly name: string; readonly webhook: WebhookModeConfig };
 
 const TYPES: readonly string[] = ['ABAC', 'AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC', 'Webhook'];
-const VERSIONS: ReadonlySet<string> = new Set([
-  'apiserver.config.k8s.io/v1',
-  'apiserver.config.k8s.io/v1beta1',
-  'apiserver.config.k8s.io/v1alpha1',
-]);
+/** The file and its parts; the form of the lines is schema/type-table.ts's. */
+const CONFIG: ConfigKind = {
+  names: configNames('AuthorizationConfiguration', ['v1', 'v1beta1', 'v1alpha1']),
+  types: `apiserver.v1.AuthorizationConfiguration	:meta.v1.TypeMeta:0	authorizers:[apiserver.v1.AuthorizerConfiguration:1
+apiserver.v1.AuthorizerConfiguration	type:s:1	name:s:2	webhook:apiserver.v1.WebhookConfiguration:3*?
+apiserver.v1.WebhookConfiguration	authorizedTTL:D:1	cacheAuthorizedRequests:b:2*?	unauthorizedTTL:D:3	cacheUnauthorizedRequests:b:4*?	timeout:D:5	subjectAccessReviewVersion:s:6	matchConditionSubjectAccessReviewVersion:s:7	failurePolicy:s:8	connectionInfo:apiserver.v1.WebhookConnectionInfo:9	matchConditions:[apiserver.v1.WebhookMatchCondition:10
+apiserver.v1.WebhookConnectionInfo	type:s:1	kubeConfigFile:s:2*
+apiserver.v1.WebhookMatchCondition	expression:s:1`,
+};
 const AUTHORIZED_TTL_MS = 5 * 60_000;
 const UNAUTHORIZED_TTL_MS = 30_000;
 const TIMEOUT_MAX_MS = 30_000;
 
 /**
- * @param value the file's content, read as YAML
+ * @param file its text
  * @throws Error that names every field which is wrong
  */
-export function readAuthorizationConfig(value: Json): ConfiguredMode[] {
-  if (!isJsonObject(value) || !VERSIONS.has(text(value, 'apiVersion'))) {
-    throw new Error('no kind "AuthorizationConfiguration" is registered for the version of the file');
-  }
-  if (text(value, 'kind') !== 'AuthorizationConfiguration') {
-    throw new Error(`expected AuthorizationConfiguration, got ${JSON.stringify(text(value, 'kind'))}`);
-  }
+export function readAuthorizationConfig(file: string): ConfiguredMode[] {
+  const value = readConfigFile(file, CONFIG);
   const errors = new FieldErrors();
   const at = FieldPath.of('authorizers');
   const authorizers = parts(value, 'authorizers');
@@ -126,6 +125,7 @@ function webhookOf(errors: FieldErrors, path: FieldPath, webhook: JsonObject): W
     if (found < 0) errors.invalid(path.child(name), webhook[name], 'must be > 0s');
     return found === 0 ? absentMs : found;
   };
+  const kept = (name: string): number => (webhook[name] === false ? 0 : 1);
   const timeout = path.child('timeout');
   const timeoutMs = durationOf(errors, timeout, webhook['timeout']);
   if (timeoutMs === undefined || timeoutMs === 0) errors.required(timeout);
@@ -148,8 +148,8 @@ function webhookOf(errors: FieldErrors, path: FieldPath, webhook: JsonObject): W
     'Deny',
   ]);
   return {
-    authorizedTtlMs: ttl('authorizedTTL', AUTHORIZED_TTL_MS),
-    unauthorizedTtlMs: ttl('unauthorizedTTL', UNAUTHORIZED_TTL_MS),
+    authorizedTtlMs: kept('cacheAuthorizedRequests') * ttl('authorizedTTL', AUTHORIZED_TTL_MS),
+    unauthorizedTtlMs: kept('cacheUnauthorizedRequests') * ttl('unauthorizedTTL', UNAUTHORIZED_TTL_MS),
     timeoutMs: timeoutMs ?? 0,
     version,
     failurePolicy,

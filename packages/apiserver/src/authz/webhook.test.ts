@@ -153,15 +153,12 @@ describe('questions', () => {
 });
 
 describe('AuthorizationConfiguration', () => {
-  const config = (...authorizers: object[]): Parameters<typeof readAuthorizationConfig>[0] =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is written here is JSON
-    JSON.parse(
-      JSON.stringify({
-        apiVersion: 'apiserver.config.k8s.io/v1',
-        kind: 'AuthorizationConfiguration',
-        authorizers,
-      }),
-    ) as Parameters<typeof readAuthorizationConfig>[0];
+  const config = (...authorizers: object[]): string =>
+    JSON.stringify({
+      apiVersion: 'apiserver.config.k8s.io/v1',
+      kind: 'AuthorizationConfiguration',
+      authorizers,
+    });
   const good = {
     timeout: '3s',
     subjectAccessReviewVersion: 'v1',
@@ -209,6 +206,22 @@ describe('AuthorizationConfiguration', () => {
         webhook: expect.objectContaining({ authorizedTtlMs: 300_000, kubeconfig: undefined }),
       }),
     ]);
+  });
+
+  test('answers that are not to be kept', () => {
+    const hook = { ...good, authorizedTTL: '1m', cacheAuthorizedRequests: false };
+    expect(readAuthorizationConfig(config({ type: 'Webhook', name: 'a', webhook: hook }))).toEqual([
+      expect.objectContaining({
+        webhook: expect.objectContaining({ authorizedTtlMs: 0, unauthorizedTtlMs: 30_000 }),
+      }),
+    ]);
+  });
+
+  test('a word that is none', () => {
+    const hook = { ...good, failurePolice: 'Deny' };
+    expect(() => readAuthorizationConfig(config({ type: 'Webhook', name: 'a', webhook: hook }))).toThrow(
+      'strict decoding error: unknown field "authorizers[0].webhook.failurePolice"',
+    );
   });
 
   test.each<[string, object[], string]>([

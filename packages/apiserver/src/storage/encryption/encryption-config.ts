@@ -5,10 +5,10 @@
  * Modelled on apiserver's apis/apiserver EncryptionConfiguration and its validation, texts included.
  */
 
-import { isJsonObject, type JsonObject } from '../../api/json.ts';
+import type { JsonObject } from '../../api/json.ts';
 import type { GroupResource } from '../../api/meta.ts';
+import { readConfigFile, type ConfigKind } from '../../codec/config-file.ts';
 import { parseDuration } from '../../codec/times.ts';
-import { readYaml } from '../../codec/yaml.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { FieldPath } from '../../validation/field-path.ts';
 import { countOf, has, part, parts, text, texts } from '../../validation/value.ts';
@@ -37,7 +37,19 @@ export interface ResourceProviders {
   readonly providers: readonly Provider[];
 }
 
-const VERSIONS: ReadonlySet<string> = new Set(['apiserver.config.k8s.io/v1', 'v1']);
+/** The file and its parts; the form of the lines is schema/type-table.ts's. */
+const CONFIG: ConfigKind = {
+  // The second by an old mistake of the documentation.
+  names: ['apiserver.config.k8s.io/v1 EncryptionConfiguration', 'v1 EncryptionConfig'],
+  types: `apiserver.v1.EncryptionConfiguration	:meta.v1.TypeMeta:0	resources:[apiserver.v1.ResourceConfiguration:1
+apiserver.v1.ResourceConfiguration	resources:[s:1	providers:[apiserver.v1.ProviderConfiguration:2
+apiserver.v1.ProviderConfiguration	aesgcm:apiserver.v1.AESConfiguration:1*?	aescbc:apiserver.v1.AESConfiguration:2*?	secretbox:apiserver.v1.SecretboxConfiguration:3*?	identity:apiserver.v1.IdentityConfiguration:4*?	kms:apiserver.v1.KMSConfiguration:5*?
+apiserver.v1.AESConfiguration	keys:[apiserver.v1.Key:1
+apiserver.v1.SecretboxConfiguration	keys:[apiserver.v1.Key:1
+apiserver.v1.Key	name:s:1	secret:s:2
+apiserver.v1.IdentityConfiguration
+apiserver.v1.KMSConfiguration	apiVersion:s:1	name:s:2	cachesize:i:3*?	endpoint:s:4	timeout:D:5*?`,
+};
 const KINDS = ['kms', 'aesgcm', 'aescbc', 'secretbox', 'identity'] as const;
 const AES_KEY_BYTES: readonly number[] = [16, 24, 32];
 const KMS_TIMEOUT_MS = 3_000;
@@ -52,15 +64,7 @@ const WITHOUT_API: ReadonlySet<string> = new Set([
  * @throws Error that names every field which is wrong
  */
 export function readEncryptionConfig(file: string): ResourceProviders[] {
-  const value = readYaml(file);
-  const kind = isJsonObject(value) ? text(value, 'kind') : '';
-  if (
-    !isJsonObject(value) ||
-    !VERSIONS.has(text(value, 'apiVersion')) ||
-    !/^Encryption(Config|Configuration)$/.test(kind)
-  ) {
-    throw new Error(`no kind ${JSON.stringify(kind)} is registered for the version of the file`);
-  }
+  const value = readConfigFile(file, CONFIG);
   const errors = new FieldErrors();
   const root = FieldPath.of('resources');
   const list = parts(value, 'resources');

@@ -180,6 +180,13 @@ describe('configurations that are refused', () => {
     expect(() => readEncryptionConfig(fileOf(resources))).toThrow(new Error(error));
   });
 
+  test('a word that is none', () => {
+    const file = fileOf([{ resources: ['secrets'], providers: [{ aescbc: { key: [] } }] }]);
+    expect(() => readEncryptionConfig(file)).toThrow(
+      'strict decoding error: unknown field "resources[0].providers[0].aescbc.key"',
+    );
+  });
+
   test('another kind of file', () => {
     expect(() => readEncryptionConfig('kind: Pod\napiVersion: v1\n')).toThrow('no kind "Pod" is registered');
   });
