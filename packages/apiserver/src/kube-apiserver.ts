@@ -6,25 +6,19 @@
 
 import { pause, type Clock, type Logger } from '@keelson/base';
 import type { Client } from '@keelson/client';
-import { opensslCiphers } from '@keelson/rpc';
 
-import { admissionSettings, type AdmissionFile } from './assembly/admission-config.ts';
+import { makeAdmission } from './assembly/admission.ts';
+import { admissionSettings } from './assembly/admission-config.ts';
 import { AdmissionPolicies } from './assembly/admission-policies.ts';
-import { makeWebhooks } from './assembly/admission-webhooks.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
 import { makeAggregation } from './assembly/aggregation.ts';
 import { BegunParts } from './assembly/begun-parts.ts';
 import type { ConfigReload } from './assembly/config-reload.ts';
 import { makeAudit, type Audit } from './assembly/audit.ts';
-import { AdmissionChain } from './admission/chain.ts';
-import { chainMetrics } from './admission/chain-metrics.ts';
 import type { AdmissionFunction } from './admission/functions/admission-function.ts';
 import { policyWarnings, type ExpressionWarning } from './admission/policies/type-check.ts';
-import { conditionMetrics } from './admission/policies/condition-metrics.ts';
-import type { WebhookContext } from './admission/webhooks/webhook-context.ts';
-import { defaultPlugins } from './admission/default-plugins.ts';
 import type { ApiResponse, Filter, Handler } from './api/exchange.ts';
-import { describeResource, type GroupVersionKind, type KubeObject } from './api/meta.ts';
+import type { KubeObject } from './api/meta.ts';
 import { makeAuthentication } from './assembly/authentication.ts';
 import type { TokenIssuer } from './authn/token-request.ts';
 import { makeAuthorization } from './assembly/authorization.ts';
@@ -37,16 +31,16 @@ import { Bootstrap } from './bootstrap/bootstrap.ts';
 import { apiServerId } from './bootstrap/identity-lease.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
 import { ruleMetrics } from './crd/rule-metrics.ts';
-import { sniPairs, type ServerCredentials } from './credentials/credentials.ts';
+import type { ServerCredentials } from './credentials/credentials.ts';
 import { makeBackendCaller } from './assembly/backend-caller.ts';
-import { etcdRequestMetrics, storeSizeMetric } from './assembly/etcd-metrics.ts';
+import { builtInKinds } from './assembly/built-in-kinds.ts';
+import { DebugSocket } from './assembly/debug-socket.ts';
 import { makeEncryption, type EncryptionAtRest } from './assembly/encryption.ts';
 import { Fairness } from './assembly/fairness.ts';
 import { cors } from './filters/cors.ts';
 import { requestMetrics } from './filters/request-metrics.ts';
 import { ShutdownRetryAfter } from './filters/shutdown-retry-after.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
-import type { HealthCheck } from './handlers/health.ts';
 import { debugPages, type Profiler } from './handlers/debug-pages.ts';
 import { flagz, statusz } from './handlers/zpages.ts';
 import { API_VERSION } from './handlers/version.ts';
@@ -54,31 +48,20 @@ import { healthMetrics } from './handlers/health-metrics.ts';
 import { Turns } from './flowcontrol/turns.ts';
 import { eventLoop } from './http/event-loop.ts';
 import type { CallAnswer, CallOptions } from './http/in-process.ts';
-import { Listener, type TlsIdentity } from './http/listener.ts';
-import { Door } from './http/door.ts';
-import { pathNotFound, pathTable } from './handlers/paths.ts';
 import { MetricsRegistry } from './metrics/registry.ts';
 import type { CurrentKeys, KeySource } from './assembly/oidc-provider.ts';
 import type { ServerConfig } from './options/config.ts';
-import { curveOf } from './options/tls-names.ts';
 import type { ProgramRunner } from './outbound/exec-credentials.ts';
 import { HttpsCaller } from './outbound/https-caller.ts';
-import { admissionLookup } from './registry/admission-lookup.ts';
-import { withParamAccess } from './registry/admissionregistration/param-access.ts';
 import { policyTypes } from './registry/policy-types.ts';
-import { componentStatuses } from './registry/core/componentstatuses.ts';
-import { makeNodeConnector } from './assembly/node-connector.ts';
 import type { BackendCaller } from './outbound/backend-caller.ts';
-import { builtInResources } from './registry/kinds/built-in.ts';
-import { unprivileged } from './registry/kinds/unprivileged.ts';
-import type { ResourceDefinition } from './registry/resource.ts';
 import { parseRuntimeConfig, type Scheme } from './registry/scheme.ts';
-import type { TypeTable } from './schema/type-table.ts';
 import { ApiServer, makeScheme, type ServedScheme } from './server.ts';
-import { CachedBackend } from './storage/cacher-backend.ts';
-import { EtcdBackend } from './storage/etcd-storage.ts';
 import type { StorageBackend } from './storage/storage.ts';
+import { ServerHealth } from './assembly/server-health.ts';
+import { listenHost, servingIdentity } from './assembly/serving-identity.ts';
 import { advertisedAddress, externalAddress, type Machine } from './assembly/serving-names.ts';
+import { openBackend, untilAnswers } from './assembly/store-backend.ts';
 import { Tracing } from './assembly/tracing.ts';
 import { readTracingConfig } from './assembly/tracing-config.ts';
 import { objectStats, storageMetrics } from './assembly/storage-metrics.ts';
@@ -101,6 +84,8 @@ export interface KubeApiServerOptions {
   readonly runProgram: ProgramRunner['run'];
   /** A file's text. @throws with a message that names it */
   readonly readFile: (path: string) => string;
+  /** Deletes a file; it is well when there is none. */
+  readonly removeFile: (path: string) => void;
   /** The keys of an issuer of tokens that is not the server itself. */
   readonly issuerKeys: (source: KeySource) => CurrentKeys;
   /** Functions of the process that writes have to pass, each among the plugins. */
@@ -116,9 +101,8 @@ export interface KubeApiServerOptions {
   readonly print?: (text: string) => void;
 }
 
-/** Between looks whether the store answers, at a start before it does. */
-const STORE_POLL_MS = 25;
-const STORE_POLL_MAX_MS = 1_000;
+/** Between looks whether the server is ready, at most. */
+const READY_POLL_MS = 25;
 /** Once it is time to stop: answers that are under way get as long. The original's, without a flag for it. */
 const STOP_GRACE_MS = 10_000;
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -153,14 +137,10 @@ export class KubeApiServer {
   /** Ends those of the flags, once nobody waits for their answers. */
   private readonly calls = new AbortController();
   private readonly stopping = new AbortController();
-  private debugSocket: Listener | undefined = undefined;
-  private port = 0;
-  private shuttingDown = false;
-  /** Every step of the start has succeeded once. */
-  private established = false;
+  private readonly debugSocket: DebugSocket | undefined;
+  private readonly health: ServerHealth;
   private readonly parts: BegunParts;
-  /** What each check said last, so that a probe every second does not fill the log. */
-  private readonly complaints = new Map<string, string>();
+  private port = 0;
   private begun: Promise<void> = Promise.resolve();
   private stopped: Promise<void> | undefined = undefined;
 
@@ -225,14 +205,28 @@ export class KubeApiServer {
       logger,
       metrics: this.metrics,
     });
-    const { chain: admission, webhooks } = this.makeAdmission(admissionSettings(given));
+    const { metrics, turns, policies } = this;
+    const { authorizer } = this.access;
+    const scheme = (): Scheme => this.served.scheme;
+    const { chain: admission, webhooks } = makeAdmission({
+      ...given,
+      file: admissionSettings(given),
+      policies,
+      functions: options.admission ?? [],
+      authorizer,
+      scheme,
+      turns,
+      random,
+      uuid,
+      metrics,
+    });
     const outermost = this.outermost();
-    const { metrics } = this;
     this.encryption = makeEncryption({ ...given, config: config.etcd, metrics, random, uuid });
     const { print } = options;
     this.audit = makeAudit({ config: config.audit, clock, logger, metrics, readFile, programs, print });
     // What may be wrong with the flags has been told by now: from here on something runs that must be stopped.
-    this.backend = this.openBackend();
+    const { encryption, tracing } = this;
+    this.backend = openBackend({ ...given, client: options.client, metrics, encryption, tracing });
     this.fairness = config.fairness
       ? new Fairness({ config, clock, logger, metrics, objects: objectStats(this.backend) })
       : undefined;
@@ -243,7 +237,14 @@ export class KubeApiServer {
       'customResources',
       'aggregation',
     ]);
-    const { backend, turns } = this;
+    this.health = new ServerHealth({
+      clock,
+      logger,
+      livezGraceMs: config.livezGraceMs,
+      storeTimeoutMs: config.etcd.readyTimeoutMs,
+    });
+    const { backend, health } = this;
+    const kinds = { config, clock, readFile, caller: this.backends, authorizer, backend, scheme };
     const parts = { backend, clock, turns, uuid, random, mediaType: config.storageMediaType };
     this.served = makeScheme({
       ...parts,
@@ -252,8 +253,9 @@ export class KubeApiServer {
       ruleTimes: ruleMetrics(metrics, clock),
       customResources: true,
       resources: (types) =>
-        withAccessResources(this.definitions(types), { access: this.access, ...authentication }),
+        withAccessResources(builtInKinds(types, kinds), { access: this.access, ...authentication }),
     });
+    const pages = this.debugPages();
     this.server = new ApiServer({
       ...parts,
       logger,
@@ -278,10 +280,15 @@ export class KubeApiServer {
       ...(config.streamsMax === 0 ? {} : { limits: { streamsMax: config.streamsMax } }),
       ...(config.goawayChance === 0 ? {} : { goaway: { chance: config.goawayChance, random } }),
       sharing: { port: config.sharesPort },
-      healthChecks: this.checks(),
+      healthChecks: health.checks({
+        started: [...this.access.checks, ...this.parts.checks, ...this.bootstrap.checks],
+        encryption: encryption?.checks ?? [],
+        backend,
+        customResources: () => this.server.customResources,
+      }),
       health: {
         ...healthMetrics(this.indicators),
-        failed: (endpoint, check, reason) => this.reportCheck(endpoint, check, reason),
+        failed: (endpoint, check, reason) => health.failed(endpoint, check, reason),
       },
       paths: new Map([
         ...authentication.paths,
@@ -291,10 +298,22 @@ export class KubeApiServer {
         ['/statusz', statusz(this.statusFacts())],
         ...(this.fairness?.paths ?? []),
       ]),
-      unlisted: config.profiling ? this.debugPages() : new Map(),
+      unlisted: config.profiling ? pages : new Map(),
       spoken: config.spoken,
       ...(options.build === undefined ? {} : { build: options.build }),
     });
+    this.debugSocket =
+      config.debugSocket === ''
+        ? undefined
+        : new DebugSocket({
+            path: config.debugSocket,
+            pages,
+            removeFile: options.removeFile,
+            codec: this.served.codec,
+            clock,
+            logger,
+            turns,
+          });
     storageMetrics(this.metrics, this.backend);
     options.processMetrics?.(this.metrics);
   }
@@ -306,17 +325,15 @@ export class KubeApiServer {
    */
   async start(): Promise<number> {
     const { config, credentials, logger } = this.options;
-    const { serving, clientCa, requestHeaderCa } = credentials;
-    const { address, port } = await this.server.listen(config.securePort, hostOf(config.bindAddress), {
-      cert: serving.certificate,
-      key: serving.key,
-      clientCa: [clientCa, ...(requestHeaderCa === undefined ? [] : [requestHeaderCa])],
-      ...tlsSettings(config),
-      named: sniPairs(config, this.options.readFile),
-    });
+    const identity = servingIdentity(config, credentials, this.options.readFile);
+    const { address, port } = await this.server.listen(
+      config.securePort,
+      listenHost(config.bindAddress),
+      identity,
+    );
     this.port = port;
     logger.info(`Serving securely on ${address.includes(':') ? `[${address}]` : address}:${port}`);
-    await this.openDebugSocket();
+    await this.debugSocket?.start();
     this.begin();
     return port;
   }
@@ -327,7 +344,9 @@ export class KubeApiServer {
     this.tokenObjects.start(scheme);
     this.encryption?.start();
     for (const reload of this.reloads) reload.start();
-    this.begun = this.untilStore().then((there) => {
+    const { clock, logger } = this.options;
+    const { signal } = this.stopping;
+    this.begun = untilAnswers(this.backend, { clock, logger, signal }).then((there) => {
       if (!there) return;
       this.parts.add('store');
       this.access.start(scheme);
@@ -340,9 +359,7 @@ export class KubeApiServer {
       this.aggregation.start(scheme);
       this.parts.add('aggregation');
       this.bootstrap.start(scheme, this.backend);
-      void this.bootstrap.whenDone().then(() => {
-        this.established = true;
-      });
+      void this.bootstrap.whenDone().then(() => this.health.establish());
     });
   }
 
@@ -369,7 +386,7 @@ export class KubeApiServer {
 
   /** Resolves when /readyz is well. @param signal rejects with its reason */
   async untilReady(signal: AbortSignal): Promise<void> {
-    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, STORE_POLL_MS)) {
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, READY_POLL_MS)) {
       signal.throwIfAborted();
       if (this.stopping.signal.aborted) throw new Error('the server was stopped');
       const answer = await this.call('/readyz');
@@ -392,7 +409,7 @@ export class KubeApiServer {
 
   private async stopInOrder(now: boolean): Promise<void> {
     const { shutdownDelayMs, watchGraceMs, shutdownRetryAfter, requestTimeoutMs } = this.options.config;
-    this.shuttingDown = true;
+    this.health.shutDown();
     if (!now && shutdownDelayMs > 0) await pause(this.options.clock, shutdownDelayMs, this.stopping.signal);
     if (!now && shutdownRetryAfter) {
       // A request has its deadline; one that outlives it is not waited for.
@@ -409,7 +426,7 @@ export class KubeApiServer {
     await this.aggregation.stop();
     // The server closes the backend, and with it the caches.
     await this.server.stop(now ? 0 : Math.max(STOP_GRACE_MS, watchGraceMs));
-    await this.debugSocket?.stop(0);
+    await this.debugSocket?.stop();
     await this.audit?.stop();
     await this.tracing?.stop();
     this.calls.abort();
@@ -418,57 +435,6 @@ export class KubeApiServer {
   }
 
   // ---- parts ----
-
-  private openBackend(): StorageBackend {
-    const { config, client, clock, logger } = this.options;
-    const { prefix, compactionIntervalMs, healthTimeoutMs, leaseReuseSeconds, sizeIntervalMs } = config.etcd;
-    const transformer = this.encryption?.transformer;
-    const backend = new EtcdBackend({
-      client,
-      clock,
-      logger,
-      prefix,
-      compactionIntervalMs,
-      healthTimeoutMs,
-      leaseReuseSeconds,
-      sizeIntervalMs,
-      requests: this.tracing?.around(etcdRequestMetrics(this.metrics)) ?? etcdRequestMetrics(this.metrics),
-      ...(transformer === undefined ? {} : { transformer }),
-    });
-    storeSizeMetric(this.metrics, backend.size);
-    if (!config.watchCache) return backend;
-    return new CachedBackend(backend, {
-      clock,
-      logger,
-      prefix,
-      cached: (resource) =>
-        resource.resource !== 'events' && !config.uncached.has(describeResource(resource)),
-    });
-  }
-
-  /** The built-in kinds as flags have them: networks of services, how long events live. */
-  private definitions(types: TypeTable): ResourceDefinition[] {
-    const { config, clock, readFile } = this.options;
-    const { serviceNetworks: networks, nodePorts, eventTtlSeconds } = config;
-    const { backends: caller, access } = this;
-    const { authorizer } = access;
-    const connector = makeNodeConnector({ config: config.kubelets, caller, clock, readFile, authorizer });
-    const builtIn = builtInResources(types, { networks, nodePorts }, connector).map((definition) => {
-      const { resource, backing } = definition;
-      if (resource !== 'events' || backing.kind !== 'stored') return definition;
-      return { ...definition, backing: { ...backing, ttlSeconds: () => eventTtlSeconds } };
-    });
-    const lookup = admissionLookup(() => this.served.scheme);
-    const paramAccess = {
-      authorizer: this.access.authorizer,
-      resourceOf: (kind: GroupVersionKind) => lookup.resourcesOf(kind)[0]?.resource,
-    };
-    const checked = builtIn.map((definition) => {
-      const guarded = withParamAccess(definition, paramAccess);
-      return config.allowPrivileged ? guarded : unprivileged(guarded);
-    });
-    return [...checked, componentStatuses(new Map([['etcd-0', () => this.backend.ready()]]))];
-  }
 
   private makeBootstrap(rbac: boolean): Bootstrap {
     const { config, credentials, clock, logger, uuid, machine } = this.options;
@@ -497,46 +463,6 @@ export class KubeApiServer {
     });
   }
 
-  /** @throws PluginFlagsError */
-  private makeAdmission({ settings, webhooks: kubeconfigs }: AdmissionFile): {
-    readonly chain: AdmissionChain;
-    readonly webhooks: WebhookContext;
-  } {
-    const { config, clock, random, uuid } = this.options;
-    const { authorizer } = this.access;
-    const { metrics, caller } = this;
-    const scheme = (): Scheme => this.served.scheme;
-    const lookup = admissionLookup(scheme);
-    const { enabledPlugins: enable, disabledPlugins: disable, onlyPlugins: only } = config;
-    const flags = { enable, disable, only };
-    const webhooks = makeWebhooks({ scheme, lookup, uuid, random, metrics, caller, kubeconfigs });
-    const conditions = conditionMetrics(metrics);
-    const { context: policies } = this.policies;
-    const { versions, observer } = webhooks;
-    const functions = {
-      functions: this.options.admission ?? [],
-      versions,
-      clock,
-      ...(observer === undefined ? {} : { observer }),
-    };
-    const context = {
-      lookup,
-      authorizer,
-      clock,
-      turns: this.turns,
-      random,
-      settings,
-      webhooks,
-      conditions,
-      policies,
-      functions,
-    };
-    return {
-      chain: new AdmissionChain(defaultPlugins(context, flags), chainMetrics(metrics, clock)),
-      webhooks,
-    };
-  }
-
   private outermost(): Filter[] {
     const { config, clock } = this.options;
     return [
@@ -563,121 +489,9 @@ export class KubeApiServer {
     const { profiler, setVerbosity } = this.options;
     return profiler === undefined ? new Map() : debugPages({ profiler, setVerbosity });
   }
-
-  /** Profiles and the log's level for who may open a file of this machine: nobody is asked for a token there. */
-  private async openDebugSocket(): Promise<void> {
-    const { config, clock, logger } = this.options;
-    const { debugSocket: path } = config;
-    if (path === '') return;
-    const pages = pathTable(this.debugPages());
-    const handler: Handler = (request) => pages(request.path)?.(request) ?? Promise.resolve(pathNotFound());
-    const door = new Door({ handler, codec: this.served.codec, clock, logger, turns: this.turns });
-    this.debugSocket = new Listener({ door, clock, logger });
-    await this.debugSocket.listenAt(path);
-  }
-
-  private checks(): HealthCheck[] {
-    return this.allChecks().flatMap((check) => this.withGrace(check));
-  }
-
-  /** --livez-grace-period: nobody restarts a server for steps of its start that may still be under way. */
-  private withGrace(check: HealthCheck): HealthCheck[] {
-    const { config, clock } = this.options;
-    const { endpoints = ['healthz', 'livez', 'readyz'] } = check;
-    const isStep = check.name.startsWith('poststarthook/');
-    if (config.livezGraceMs === 0 || !isStep || !endpoints.includes('livez')) return [check];
-    const endMs = clock.monotonicMs() + config.livezGraceMs;
-    return [
-      { ...check, endpoints: endpoints.filter((endpoint) => endpoint !== 'livez') },
-      {
-        ...check,
-        endpoints: ['livez'],
-        check: (signal) => (clock.monotonicMs() < endMs ? Promise.resolve(undefined) : check.check(signal)),
-      },
-    ];
-  }
-
-  private allChecks(): HealthCheck[] {
-    return [
-      ...this.access.checks,
-      ...this.parts.checks,
-      ...this.bootstrap.checks,
-      {
-        name: 'autoregister-completion',
-        check: () => Promise.resolve(this.established ? undefined : 'not finished'),
-      },
-      ...(this.encryption?.checks ?? []),
-      {
-        name: 'poststarthook/crd-informer-synced',
-        check: () =>
-          Promise.resolve(this.server.customResources?.settled === false ? 'not finished' : undefined),
-      },
-      {
-        name: 'etcd-readiness',
-        endpoints: ['readyz'],
-        check: async (signal) => {
-          await this.backend.ready({ signal, timeoutMs: this.options.config.etcd.readyTimeoutMs });
-          return undefined;
-        },
-      },
-      {
-        name: 'shutdown',
-        endpoints: ['readyz'],
-        check: () => Promise.resolve(this.shuttingDown ? 'process is shutting down' : undefined),
-      },
-    ];
-  }
-
-  /** A server that starts or stops is not ready: that is no news. */
-  private reportCheck(endpoint: string, check: string, reason: string): void {
-    const level = this.established && !this.shuttingDown ? 'warn' : 'debug';
-    const name = `${endpoint}/${check}`;
-    if (level === 'warn' && this.complaints.get(name) === reason) return;
-    if (level === 'warn') this.complaints.set(name, reason);
-    this.options.logger.log(level, 'a health check failed', { endpoint, check, reason });
-  }
-
-  /** Waits for the store's first answer. @returns whether it came before the stop */
-  private async untilStore(): Promise<boolean> {
-    const { signal } = this.stopping;
-    const { logger } = this.options;
-    for (
-      let waitMs = STORE_POLL_MS, told = false;
-      !signal.aborted;
-      waitMs = Math.min(waitMs * 2, STORE_POLL_MAX_MS)
-    ) {
-      try {
-        await this.backend.ready({ signal });
-        return true;
-      } catch (error) {
-        if (!told && !signal.aborted) {
-          logger.info('waiting for etcd', { error: error instanceof Error ? error.message : String(error) });
-        }
-        told = true;
-        await pause(this.options.clock, waitMs, signal);
-      }
-    }
-    return false;
-  }
 }
 
 function shown(metrics: MetricsRegistry): Promise<ApiResponse> {
   const body = Buffer.from(metrics.text());
   return Promise.resolve({ kind: 'bytes', code: 200, contentType: METRICS_TYPE, body });
-}
-
-function tlsSettings(config: ServerConfig): Pick<TlsIdentity, 'minVersion' | 'ciphers' | 'curves' | 'http2'> {
-  const ciphers = opensslCiphers(config.cipherSuites);
-  const curves = config.curves.flatMap((name) => curveOf(name) ?? []);
-  return {
-    minVersion: config.tlsMinVersion,
-    http2: config.http2,
-    ...(ciphers === undefined ? {} : { ciphers }),
-    ...(curves.length === 0 ? {} : { curves: curves.join(':') }),
-  };
-}
-
-/** `0.0.0.0` of the flag means both families, as Go's listener takes it. */
-function hostOf(bindAddress: string): string {
-  return bindAddress === '' || bindAddress === '0.0.0.0' ? '::' : bindAddress;
 }

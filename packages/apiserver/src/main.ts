@@ -3,7 +3,7 @@
  * machine, dice, signals) and hands it to kube-apiserver.ts. The log goes to standard error, in klog's form.
  */
 
-import { readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -121,8 +121,6 @@ async function serve(
       build: { commit: '', date: '1970-01-01T00:00:00Z', platform: `${process.platform}/${process.arch}` },
     });
     const stop = untilStopped(logger);
-    // A socket that a killed server left behind is nobody's.
-    if (config.debugSocket !== '') rmSync(config.debugSocket, { force: true });
     const port = await server.start();
     if (credentials.admin !== undefined) {
       const url = `https://127.0.0.1:${port}`;
@@ -173,12 +171,12 @@ function describeProcess(registry: MetricsRegistry): void {
     openFilesMax: () =>
       ofSystem(() => Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1])),
     virtualBytes: () =>
-      ofSystem(() => Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0]) * PAGE_BYTES),
+      ofSystem(
+        () => Number(/^VmSize:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024,
+      ),
     startSeconds: (systemClock.nowMs() - process.uptime() * 1000) / 1000,
   });
 }
-
-const PAGE_BYTES = 4096;
 
 /** A figure of /proc; undefined on systems without one. */
 function ofSystem(read: () => number): number | undefined {

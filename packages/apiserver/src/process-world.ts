@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 
 import { toError, type Clock } from '@keelson/base';
 
@@ -12,7 +12,7 @@ import { OidcProvider } from './assembly/oidc-provider.ts';
 
 export type ProcessWorld = Pick<
   KubeApiServerOptions,
-  'uuid' | 'random' | 'lookup' | 'runProgram' | 'readFile' | 'issuerKeys'
+  'uuid' | 'random' | 'lookup' | 'runProgram' | 'readFile' | 'removeFile' | 'issuerKeys'
 >;
 
 export function processWorld(clock: Clock): ProcessWorld {
@@ -22,6 +22,7 @@ export function processWorld(clock: Clock): ProcessWorld {
     lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
     runProgram,
     readFile,
+    removeFile: (path) => rmSync(path, { force: true }),
     issuerKeys: (source) => {
       const fetchJson = async (url: string, trusted: string | undefined): Promise<unknown> =>
         (await import('./assembly/fetch-json.ts')).fetchJson(url, trusted);

@@ -86,6 +86,7 @@ function newServer(...flags: string[]): KubeApiServer {
     lookup: () => Promise.resolve([]),
     runProgram: () => Promise.resolve({ kind: 'missing' }),
     readFile,
+    removeFile: () => undefined,
     issuerKeys: () => () => Promise.resolve([]),
     print: (text) => void lines.push(...text.trimEnd().split('\n')),
   });

@@ -195,6 +195,7 @@ function newServer(flags: readonly string[], files: Readonly<Record<string, stri
     lookup: () => Promise.resolve([]),
     runProgram: () => Promise.resolve({ kind: 'ended', code: 1, stdout: MARK.execArgument }),
     readFile,
+    removeFile: () => undefined,
     issuerKeys: () => () => Promise.resolve([]),
     profiler: new Profiles(systemClock),
     print: (text) => void audited.push(text),
