@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { Registry } from '../metrics/registry.ts';
 import { NO_FACTS, processFacts } from './process-facts.ts';
 import { registerRuntime } from './runtime-metrics.ts';
@@ -27,4 +28,18 @@ test('their families stand in a scrape, also of a member that is no process', ()
   const text = registry.text();
   for (const name of ['gc_minor_pause', 'gc_major_pause', 'event_loop_delay'])
     expect(text).toMatch(new RegExp(`^keelson_${name}_seconds_count 0$`, 'm'));
+});
+
+test('virtual memory is what the system says, in bytes', () => {
+  const facts = processFacts();
+  const told = (): number => {
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    // The 23rd field; the second is a name in brackets, which may hold blanks.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[20]);
+  };
+  const before = told();
+  const bytes = facts.virtualBytes();
+  // Other threads may have asked the system for memory in between.
+  if (told() === before) expect(bytes).toBe(before);
+  expect(bytes / before).toBeCloseTo(1, 1);
 });

@@ -69,7 +69,6 @@ export const NO_FACTS: ProcessFacts = {
 
 /** Go's summary of pauses is over as many. */
 const PAUSES_KEPT = 256;
-const PAGE_BYTES = 4096;
 /** Fifty looks a second cost a thousandth of a core, and a stall of 20 ms is always seen. */
 const LOOK_EVERY_MS = 20;
 
@@ -121,7 +120,9 @@ export function processFacts(): ProcessFacts {
     openFilesMax: () => openFilesMax,
     threads: () => read(() => readdirSync('/proc/self/task').length),
     virtualBytes: () =>
-      read(() => Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[0]) * PAGE_BYTES),
+      read(
+        () => Number(/^VmSize:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) * 1024,
+      ),
     activeResources: () => process.getActiveResourcesInfo().length,
     collector: () => {
       observer ??= watch();
