@@ -18,6 +18,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const stampFile = path.join(root, 'node_modules', '.keelson-stamp.json');
 const runtimeFile = path.join(root, 'node_modules', '.keelson-node');
 const builtFile = path.join(root, 'packages', 'cli', 'dist', 'main.js');
+const bundledFile = path.join(root, 'dist', 'keelson', 'main.js');
 
 function fail(message) {
   process.stderr.write(`keelson: ${message}\n`);
@@ -123,9 +124,10 @@ function ensure() {
     writeFileSync(stampFile, JSON.stringify(stamp));
   }
   const built = digest(sources());
-  if (stamp.built !== built || !existsSync(builtFile)) {
+  if (stamp.built !== built || !existsSync(builtFile) || !existsSync(bundledFile)) {
     step('building (once)', path.join(root, 'node_modules', '.bin', 'tsc'), ['-b']);
     if (!existsSync(builtFile)) fail(`the build left no ${path.relative(root, builtFile)}`);
+    step('bundling (once)', runtime(), [path.join(root, 'scripts', 'bundle.mjs')]);
     stamp.built = built;
     writeFileSync(stampFile, JSON.stringify(stamp));
   }
