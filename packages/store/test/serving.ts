@@ -1,4 +1,5 @@
 /** Members whose first one serves clients on a loopback port, for tests of HTTP. */
+import type { Clock } from '@keelson/base';
 import type { ServerConfig } from '../src/config/flag-table.ts';
 import { parseUniqueUrls } from '../src/config/urls.ts';
 import { ask, type Answer } from './http-calls.ts';
@@ -27,8 +28,17 @@ export interface Serving {
   readonly post: (path: string, body: unknown, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
 }
 
-export async function serving(config: Partial<ServerConfig> = {}, members = 1): Promise<Serving> {
-  const cluster = await MemberCluster.start({ members, config: { listenClientUrls: anyPort(), ...config } });
+/** @param clock what members call the time; otherwise the machine's */
+export async function serving(
+  config: Partial<ServerConfig> = {},
+  members = 1,
+  clock?: Clock,
+): Promise<Serving> {
+  const cluster = await MemberCluster.start({
+    members,
+    config: { listenClientUrls: anyPort(), ...config },
+    ...(clock !== undefined && { clock }),
+  });
   open.push(cluster);
   await cluster.leader();
   const { port } = cluster.server(0).clientPorts.find(({ use }) => use === 'client')!;
