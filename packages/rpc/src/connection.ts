@@ -1,11 +1,13 @@
 /**
- * One HTTP/2 connection (RFC 9113) without its socket: bytes in, frames judged, bytes out once a turn. Here
- * is what client and server have in common: framing, settings, windows, pings, GOAWAY, header blocks and
- * every flood bound. Streams are opened by the heirs. It owns no socket and sets timers by the clock it was
+ * One HTTP/2 connection (RFC 9113) without its socket: frames in, judged, bytes out once a turn. Here is what
+ * client and server have in common: settings, windows, pings, GOAWAY, what belongs on which stream, and every
+ * flood bound. Streams are opened by the heirs. It owns no socket and sets timers by the clock it was
  * given; a violation ends it with GOAWAY and the RFC's code.
  */
 import type { Clock, Timer } from '@keelson/base';
+import { ClosedStreams } from './closed-streams.ts';
 import { ReceiveWindow, SendWindow } from './flow-control.ts';
+import { FrameReader, type FrameSink } from './frame-reader.ts';
 import {
   ConnectionError,
   DEFAULT_WINDOW,
@@ -22,6 +24,7 @@ import {
   settingsPayload,
   writeUint32,
 } from './frames.ts';
+import { HeaderBlock } from './header-block.ts';
 import { HeaderDecoder, HeaderEncoder } from './hpack.ts';
 import { Keepalive } from './keepalive.ts';
 import { Meter, type Limits } from './limits.ts';
@@ -41,15 +44,10 @@ export interface Shared {
   readonly receiveBytesMax: number;
 }
 
-const CLOSED_MEMORY = 256;
 const NO_BYTES = Buffer.alloc(0);
 const PING_BYTES = 8;
 
-function tooLong(frameBytes: number): never {
-  throw new ConnectionError(ErrorCode.FrameSizeError, `a frame of ${frameBytes} bytes`);
-}
-
-export abstract class Connection<S extends Stream> implements StreamHost {
+export abstract class Connection<S extends Stream> implements StreamHost, FrameSink {
   readonly out: OutBuffer;
   readonly window = new SendWindow(DEFAULT_WINDOW);
   frameBytesMax = FRAME_SIZE_MIN;
@@ -78,19 +76,11 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   private inRead = false;
   /** GOAWAY for an error is the last that is said. */
   private failed = false;
-  /** A frame whose end has not come. */
-  private partial: Buffer = NO_BYTES;
-  private partialFilled = 0;
   /** Streams whose end came in this read, as an empty frame. */
   private ending: S[] = [];
-  /** A header block whose end has not come. */
-  private blockStream = 0;
-  private blockEnds = false;
-  private block: Buffer[] = [];
-  private blockBytes = 0;
-  /** Streams closed lately; negative: by our reset. A ring. */
-  private readonly closedLately = new Int32Array(CLOSED_MEMORY);
-  private closedAt = 0;
+  private readonly reader: FrameReader;
+  private readonly block: HeaderBlock;
+  private readonly closedLately = new ClosedStreams();
   private readonly settingsMeter: Meter;
   private readonly idleMeter: Meter;
   private readonly errorMeter: Meter;
@@ -106,6 +96,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     this.limits = limits;
     this.clock = shared.clock;
     this.out = new OutBuffer(shared.pool);
+    this.reader = new FrameReader(this);
+    this.block = new HeaderBlock(limits);
     this.decoder = new HeaderDecoder(limits.headerBytesMax, limits.headerPairsMax);
     this.receiveWindow = new ReceiveWindow(limits.connectionWindowBytes);
     this.settingsMeter = new Meter(limits.settings);
@@ -125,7 +117,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
 
   /** What lies here for a while: messages nobody read, messages that wait for a window, and pieces of frames. */
   get heldBytes(): number {
-    return this.unreadBytes + this.stalledBytes + this.blockBytes + this.partial.length + this.out.bytes;
+    const { unreadBytes, stalledBytes, block, reader, out } = this;
+    return unreadBytes + stalledBytes + block.heldBytes + reader.heldBytes + out.bytes;
   }
 
   // What the heirs do.
@@ -246,17 +239,16 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   /** Takes a stream off the books. */
   protected forget(id: number, byReset: boolean): void {
     this.streams.delete(id);
-    this.closedLately[this.closedAt] = byReset ? -id : id;
-    this.closedAt = (this.closedAt + 1) % CLOSED_MEMORY;
+    this.closedLately.add(id, byReset);
   }
 
   /** Whether we reset the stream not long ago: the peer's frames for it are no fault. */
   protected lateByReset(id: number): boolean {
-    return this.closedLately.includes(-id);
+    return this.closedLately.byReset(id);
   }
 
   protected closedOrderly(id: number): boolean {
-    return this.closedLately.includes(id);
+    return this.closedLately.orderly(id);
   }
 
   /** Writes a header block, in pieces if the peer's frames are too small for it. */
@@ -324,8 +316,8 @@ export abstract class Connection<S extends Stream> implements StreamHost {
     this.dead = true;
     this.keepalive?.stop();
     this.awaiting.clear();
-    this.partial = NO_BYTES;
-    this.block = [];
+    this.reader.clear();
+    this.block.clear();
     this.lost(why);
     this.streams.clear();
     this.out.clear();
@@ -374,67 +366,18 @@ export abstract class Connection<S extends Stream> implements StreamHost {
   }
 
   private parse(bytes: Buffer): void {
-    const end = bytes.length;
-    let at = this.prefaceArrived(bytes, 0);
-    if (at === -2) {
-      this.cut('no HTTP/2 preface');
-      return;
-    }
-    if (at === -1) return;
-    if (this.partialFilled > 0) {
-      at = this.completePartial(bytes, at);
-      if (at < 0 || this.dead) return;
-    }
-    while (end - at >= FRAME_HEADER_BYTES) {
-      const length = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
-      if (length > FRAME_SIZE_MIN) tooLong(length);
-      const next = at + FRAME_HEADER_BYTES + length;
-      if (next > end) break;
-      this.frameArrived(bytes, at, next);
-      if (this.dead) return;
-      at = next;
-    }
-    if (at < end) {
-      // The frame's beginning is kept by itself, in a buffer of the frame's size once that is known.
-      this.partial = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-      this.partialFilled = 0;
-      this.completePartial(bytes, at);
-    }
-  }
-
-  /** Fills the kept frame. @returns where the next frame begins; -1 when this one is not complete */
-  private completePartial(bytes: Buffer, start: number): number {
-    let at = start;
-    while (at < bytes.length || this.partialFilled === this.partial.length) {
-      const take = Math.min(this.partial.length - this.partialFilled, bytes.length - at);
-      bytes.copy(this.partial, this.partialFilled, at, at + take);
-      this.partialFilled += take;
-      at += take;
-      if (this.partialFilled < this.partial.length) return -1;
-      const length = (this.partial[0] << 16) | (this.partial[1] << 8) | this.partial[2];
-      if (length > FRAME_SIZE_MIN) tooLong(length);
-      const size = FRAME_HEADER_BYTES + length;
-      if (this.partial.length === size) {
-        const whole = this.partial;
-        this.partial = NO_BYTES;
-        this.partialFilled = 0;
-        this.frameArrived(whole, 0, size);
-        return at;
-      }
-      const larger = Buffer.allocUnsafe(size);
-      this.partial.copy(larger, 0, 0, FRAME_HEADER_BYTES);
-      this.partial = larger;
-    }
-    return -1;
+    const at = this.prefaceArrived(bytes, 0);
+    if (at === -2) this.cut('no HTTP/2 preface');
+    else if (at !== -1) this.reader.read(bytes, at);
   }
 
   /** One whole frame, its header at `start`. */
-  private frameArrived(bytes: Buffer, start: number, end: number): void {
+  frameArrived(bytes: Buffer, start: number, end: number): void {
     const type = bytes[start + 3];
     const flags = bytes[start + 4];
     const id = readUint31(bytes, start + 5);
     const from = start + FRAME_HEADER_BYTES;
-    if (this.blockStream !== 0 && (type !== FrameType.Continuation || id !== this.blockStream))
+    if (this.block.streamId !== 0 && (type !== FrameType.Continuation || id !== this.block.streamId))
       throw new ConnectionError(ErrorCode.ProtocolError, 'a frame inside a header block');
     if (!this.settingsSeen && (type !== FrameType.Settings || (flags & Flag.Ack) !== 0))
       throw new ConnectionError(ErrorCode.ProtocolError, 'no settings first');
@@ -540,26 +483,17 @@ export abstract class Connection<S extends Stream> implements StreamHost {
       this.headersArrived(id, bytes, start, end, ends);
       return;
     }
-    this.blockStream = id;
-    this.blockEnds = ends;
-    this.block = [bytes.subarray(start, end)];
-    this.blockBytes = end - start;
+    this.block.begin(id, ends, bytes.subarray(start, end));
   }
 
   private onContinuation(bytes: Buffer, from: number, end: number, flags: number): void {
-    if (this.blockStream === 0) throw new ConnectionError(ErrorCode.ProtocolError, 'CONTINUATION of nothing');
-    this.block.push(bytes.subarray(from, end));
-    this.blockBytes += end - from;
-    const { headerBytesMax, continuationsMax } = this.limits;
-    if (this.blockBytes > headerBytesMax || this.block.length > continuationsMax)
-      throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'a header block without end');
+    const { block } = this;
+    const id = block.streamId;
+    if (id === 0) throw new ConnectionError(ErrorCode.ProtocolError, 'CONTINUATION of nothing');
+    block.add(bytes.subarray(from, end));
     if ((flags & Flag.EndHeaders) === 0) return;
-    const id = this.blockStream;
-    const whole = Buffer.concat(this.block);
-    this.blockStream = 0;
-    this.block = [];
-    this.blockBytes = 0;
-    this.headersArrived(id, whole, 0, whole.length, this.blockEnds);
+    const whole = block.take();
+    this.headersArrived(id, whole, 0, whole.length, block.ends);
   }
 
   private onWindowUpdate(bytes: Buffer, from: number, end: number, id: number): void {
