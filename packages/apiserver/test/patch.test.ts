@@ -2,6 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { isJsonObject, type Json, type JsonObject } from '../src/api/json.ts';
+import { namesOf } from '../src/api/member-names.ts';
+import { finish, LOOK_EVERY, WITHOUT_PAUSE } from '../src/api/sliced.ts';
 import { ApiError } from '../src/api/status.ts';
 import { readJson } from '../src/codec/json-reader.ts';
 import { PATCHERS } from '../src/handlers/patch-kinds.ts';
@@ -69,13 +71,14 @@ const POD: JsonObject = frozen({
 function patched(kind: PatchKind, body: string): { object?: JsonObject; error?: ApiError; strict: string[] } {
   const strict: string[] = [];
   try {
-    const object = PATCHERS.patch({
+    const input = {
       kind,
       body: Buffer.from(body),
       current: POD,
       schema: typeOf('core.v1.Pod'),
-      strict: (problem) => strict.push(problem),
-    });
+      strict: (problem: string) => strict.push(problem),
+    };
+    const object = finish(PATCHERS.patchInSlices(input, WITHOUT_PAUSE));
     return { object, strict };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -379,5 +382,85 @@ describe('bounds', () => {
     const patch = { '$setElementOrder/mergingList': names.toReversed(), mergingList: names.toReversed() };
     const merged = strategicMergePatch({ mergingList: names }, patch, typeOf('test.Item'));
     expect(merged['mergingList']).toEqual(names.toReversed());
+  });
+});
+
+describe('patches of long objects are put down all the time', () => {
+  const COUNT = 5_000;
+  const members = (value: (at: number) => Json): JsonObject =>
+    Object.fromEntries(Array.from({ length: COUNT }, (_, at) => [`k${at.toString(36)}`, value(at)]));
+  const OBJECT: JsonObject = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'm' },
+    data: members(() => 'v'),
+  };
+  const without = (name: string): JsonObject => {
+    const { [name]: _, ...rest } = OBJECT['data'] as JsonObject;
+    return rest;
+  };
+
+  test.each<[string, PatchKind, Json, JsonObject]>([
+    ['JSON patch', 'json', [{ op: 'add', path: '/data/x', value: 'y' }], { ...without(''), x: 'y' }],
+    [
+      'JSON patch that takes away and adds',
+      'json',
+      [
+        { op: 'remove', path: '/data/k1' },
+        { op: 'add', path: '/data/k1', value: 'w' },
+        { op: 'replace', path: '/data/k2', value: 'w' },
+      ],
+      { ...without('k1'), k2: 'w', k1: 'w' },
+    ],
+    ['JSON patch that tests', 'json', [{ op: 'test', path: '/data', value: OBJECT['data'] }], without('')],
+    [
+      'merge patch',
+      'merge',
+      { data: { k1: null, k2: 'w', x: 'y', z: null } },
+      { ...without('k1'), k2: 'w', x: 'y' },
+    ],
+    ['merge patch of many', 'merge', { data: members((at) => ({ at, b: null })) }, members((at) => ({ at }))],
+    [
+      'strategic merge',
+      'strategic',
+      { data: { k1: null, k2: 'w', x: 'y' } },
+      { ...without('k1'), k2: 'w', x: 'y' },
+    ],
+  ])('%s', (_name, kind, patch, want) => {
+    const work = PATCHERS.patchInSlices(
+      {
+        kind,
+        body: Buffer.from(JSON.stringify(patch)),
+        current: frozen(OBJECT),
+        schema: typeOf('core.v1.ConfigMap'),
+        strict: (problem) => expect(problem).toBe(''),
+      },
+      { due: () => true },
+    );
+    let steps = 0;
+    let last = work.next();
+    for (; last.done !== true; steps += 1) last = work.next();
+    const data = last.value['data'] as JsonObject;
+    expect(JSON.stringify(data)).toBe(JSON.stringify(want));
+    expect(namesOf(data)).toEqual(Object.keys(data));
+    expect(steps).toBeGreaterThanOrEqual(Math.floor(COUNT / LOOK_EVERY));
+  });
+
+  test('what was copied stands alone, and what it was copied from too', () => {
+    const add = (path: string, value: Json): Json => ({ op: 'add', path, value });
+    const operations = [
+      add('/a/b/x', 1),
+      { op: 'copy', from: '/a', path: '/c' },
+      add('/a/b/y', 2),
+      add('/c/b/z', 3),
+      { op: 'copy', from: '/c/b', path: '/d' },
+      add('/c/b/u', 4),
+      add('/d/w', 5),
+    ];
+    expect(jsonPatch(frozen({ a: { b: {} } }), operations)).toEqual({
+      a: { b: { x: 1, y: 2 } },
+      c: { b: { x: 1, z: 3, u: 4 } },
+      d: { x: 1, z: 3, w: 5 },
+    });
   });
 });

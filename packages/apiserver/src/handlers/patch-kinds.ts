@@ -7,32 +7,35 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
 import { badRequest, invalid, requestEntityTooLarge, type ApiError } from '../api/status.ts';
-import { describePath, JsonSyntaxError, readJson } from '../codec/json-reader.ts';
-import { jsonPatch, JsonPatchError, OPERATIONS_MAX } from '../patch/json-patch.ts';
-import { mergePatch } from '../patch/merge-patch.ts';
+import { describePath, JsonSyntaxError, readJsonInSlices } from '../codec/json-reader.ts';
+import { jsonPatchInSlices, JsonPatchError, OPERATIONS_MAX } from '../patch/json-patch.ts';
+import { mergePatchInSlices } from '../patch/merge-patch.ts';
 import { unprocessable } from '../patch/patch-error.ts';
-import { strategicMergePatch } from '../patch/strategic-merge.ts';
+import { strategicMergePatchInSlices } from '../patch/strategic-merge.ts';
 import type { PatchInput, Patchers } from './patchers.ts';
 
 /** JSON patch, merge patch and strategic merge patch. */
 export const PATCHERS: Patchers = {
-  patch(input: PatchInput): JsonObject {
+  patchInSlices(input: PatchInput, pace: Pace): Sliced<JsonObject> {
     switch (input.kind) {
       case 'json':
-        return jsonPatched(input);
+        return jsonPatched(input, pace);
       case 'merge':
-        return merged(input);
+        return merged(input, pace);
       case 'strategic':
-        return strategicallyMerged(input);
+        return strategicallyMerged(input, pace);
     }
   },
 };
 
-function jsonPatched({ body, current, strict }: PatchInput): JsonObject {
+function* jsonPatched({ body, current, strict }: PatchInput, pace: Pace): Sliced<JsonObject> {
   const prefix = 'error decoding patch: ';
-  const operations = read(body, prefix, (path) => strict(`json patch duplicate field "${path}"`));
-  checkOperations(operations, prefix, (path) => strict(`json patch unknown field "${path}"`));
+  const operations = yield* read(body, pace, prefix, (path) =>
+    strict(`json patch duplicate field "${path}"`),
+  );
+  yield* checkOperations(operations, pace, prefix, (path) => strict(`json patch unknown field "${path}"`));
   const list = Array.isArray(operations) ? (operations as readonly Json[]) : [];
   if (list.length > OPERATIONS_MAX) {
     throw requestEntityTooLarge(
@@ -41,7 +44,7 @@ function jsonPatched({ body, current, strict }: PatchInput): JsonObject {
   }
   let patched: Json;
   try {
-    patched = jsonPatch(current, list);
+    patched = yield* jsonPatchInSlices(current, list, pace);
   } catch (error) {
     if (!(error instanceof JsonPatchError)) throw error;
     throw unprocessable(error.message);
@@ -50,22 +53,23 @@ function jsonPatched({ body, current, strict }: PatchInput): JsonObject {
   return patched;
 }
 
-function merged({ body, current, strict }: PatchInput): JsonObject {
+function* merged({ body, current, strict }: PatchInput, pace: Pace): Sliced<JsonObject> {
   const prefix = 'error decoding patch: ';
-  const patch = read(body, prefix, (path) => strict(`duplicate field "${path}"`));
+  const patch = yield* read(body, pace, prefix, (path) => strict(`duplicate field "${path}"`));
   if (patch === null) throw badRequest('Invalid JSON Patch');
-  return mergePatch(current, objectOf(patch, prefix));
+  return yield* mergePatchInSlices(current, objectOf(patch, prefix), pace);
 }
 
-function strategicallyMerged({ body, current, schema, strict }: PatchInput): JsonObject {
-  const patch = read(body, '', (path) => strict(`duplicate field "${path}"`));
-  return patch === null ? current : strategicMergePatch(current, objectOf(patch, ''), schema);
+function* strategicallyMerged({ body, current, schema, strict }: PatchInput, pace: Pace): Sliced<JsonObject> {
+  const patch = yield* read(body, pace, '', (path) => strict(`duplicate field "${path}"`));
+  if (patch === null) return current;
+  return yield* strategicMergePatchInSlices(current, objectOf(patch, ''), schema, pace);
 }
 
 /** @throws ApiError BadRequest */
-function read(body: Buffer, prefix: string, duplicate: (path: string) => void): Json {
+function* read(body: Buffer, pace: Pace, prefix: string, duplicate: (path: string) => void): Sliced<Json> {
   try {
-    return readJson(body.toString('utf8'), { duplicate });
+    return yield* readJsonInSlices(body.toString('utf8'), { duplicate }, pace);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     throw badRequest(`${prefix}${error.message}`);
@@ -83,12 +87,18 @@ function objectOf(patch: Json, prefix: string): JsonObject {
 const TEXTS: ReadonlySet<string> = new Set(['op', 'path', 'from']);
 
 /** Whether a JSON patch has the form of one; what its operations say is looked at when they are carried out. */
-function checkOperations(patch: Json, prefix: string, unknown: (path: string) => void): void {
+function* checkOperations(
+  patch: Json,
+  pace: Pace,
+  prefix: string,
+  unknown: (path: string) => void,
+): Sliced<void> {
   if (patch === null) return;
   const refuse = (value: Json, where: string): ApiError =>
     badRequest(`${prefix}json: cannot unmarshal ${wordOf(value)} into Go ${where}`);
   if (!Array.isArray(patch)) throw refuse(patch, 'value of type []handlers.jsonPatchOp');
   for (let at = 0; at < patch.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
     const operation: Json = patch[at];
     if (operation === null) continue;
     if (!isJsonObject(operation)) throw refuse(operation, 'value of type handlers.jsonPatchOp');

@@ -18,7 +18,7 @@ import {
   notFound,
   unsupportedMediaType,
 } from '../api/status.ts';
-import { LONG_BYTES, type Slices } from '../api/sliced.ts';
+import { finish, LONG_BYTES, WITHOUT_PAUSE, type Slices } from '../api/sliced.ts';
 import { readJson } from '../codec/json-reader.ts';
 import { asJson } from '../codec/object-codec.ts';
 import { restoreError } from '../codec/restored.ts';
@@ -148,13 +148,15 @@ function changer(scope: Scope, kind: PatchKind, body: Buffer, options: WriteOpti
   return async (live, slices) => {
     if (live === undefined) throw notFound(definition, request.info.name);
     const strict: string[] = [];
-    const patched = parts.patchers.patch({
+    const input = {
       kind,
       body,
       current: asJson(live),
       schema: scope.view?.schema ?? served.schema,
-      strict: (problem) => strict.push(problem),
-    });
+      strict: (problem: string) => strict.push(problem),
+    };
+    const patching = parts.patchers.patchInSlices(input, slices ?? WITHOUT_PAUSE);
+    const patched = slices === undefined ? finish(patching) : await slices.run(patching);
     // What a strategic merge makes is never text in the original, so that its patch is shown instead.
     const shown = (): string =>
       holdsSecrets(scope)

@@ -4,6 +4,7 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
@@ -21,5 +22,5 @@ export interface PatchInput {
 
 export interface Patchers {
   /** @throws ApiError BadRequest for a patch that is none, Invalid or a 500 for one that cannot be applied */
-  patch(input: PatchInput): JsonObject;
+  patchInSlices(input: PatchInput, pace: Pace): Sliced<JsonObject>;
 }

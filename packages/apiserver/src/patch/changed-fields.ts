@@ -237,8 +237,8 @@ class Comparison {
     let count = 0;
     for (const side of [before, after]) {
       for (const name of namesOf(side)) {
-        if (side === after && Object.hasOwn(before, name)) continue;
         if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+        if (side === after && Object.hasOwn(before, name)) continue;
         const left = side === before ? before[name] : undefined;
         const right = Object.hasOwn(after, name) ? after[name] : undefined;
         if (isLeaf(left) && isLeaf(right)) {

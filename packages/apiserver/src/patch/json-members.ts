@@ -36,6 +36,14 @@ export class Members {
   }
 }
 
+/** Members up to which the engine copies an object in a few microseconds. */
+const FEW = 128;
+
+/** Whether an object is to be copied member by member. */
+export function hasMany(count: number): boolean {
+  return count > FEW;
+}
+
 /** A member of an object; undefined where it has none. */
 export function memberOf(object: JsonObject, name: string): Json | undefined {
   return Object.hasOwn(object, name) ? object[name] : undefined;

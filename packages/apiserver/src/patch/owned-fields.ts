@@ -13,6 +13,7 @@ import { sortedInSlices } from '../api/sorted.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import type { Change } from './changed-fields.ts';
 import { comparePathElements, compareText, FieldPathError, parsePathElement } from './field-path.ts';
+import { Members } from './json-members.ts';
 import {
   formOf,
   isAtomicList,
@@ -143,14 +144,18 @@ class Ownership {
         : yield* this.slicedNode(below, changed, inner, false, false, pace);
       if (!this.known) return undefined;
       if (left === undefined && after === below) continue;
-      left ??= before(node, text);
+      left ??= yield* beforeInSlices(node, text, pace);
       if (after !== undefined) left.push([text, after]);
     }
-    const fresh = this.fresh(node, change);
+    const fresh = yield* this.freshInSlices(node, change, pace);
     if (fresh !== undefined) {
-      left = yield* sortedInSlices([...(left ?? entriesOf(node)), ...fresh], compareEntries, pace);
+      left ??= yield* beforeInSlices(node, undefined, pace);
+      for (const entry of fresh) left.push(entry);
+      left = yield* sortedInSlices(left, compareEntries, pace);
     }
-    return this.made(node, change, left, root);
+    const member = this.isMember(node, change, root);
+    if (left === undefined && member === isMember(node, root)) return node;
+    return yield* writtenInSlices(member, left ?? (yield* beforeInSlices(node, undefined, pace)), pace);
   }
 
   /** How the types below a node are found; undefined, and not known, where the node is none of its type any more. */
@@ -205,6 +210,23 @@ class Ownership {
     return fresh;
   }
 
+  private *freshInSlices(
+    node: JsonObject,
+    change: Change | undefined,
+    pace: Pace,
+  ): Sliced<Entry[] | undefined> {
+    if (!this.own || change?.below === undefined) return undefined;
+    const fresh: Entry[] = [];
+    let count = 0;
+    for (const [text, each] of change.below) {
+      if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+      if (Object.hasOwn(node, text)) continue;
+      const made = each.below === undefined ? ownedBy(each) : yield* ownedByInSlices(each, pace);
+      if (made !== undefined) fresh.push([text, made]);
+    }
+    return fresh.length === 0 ? undefined : fresh;
+  }
+
   /** @param left what is below, where that is not what the node has */
   private made(
     node: JsonObject,
@@ -212,16 +234,22 @@ class Ownership {
     left: readonly Entry[] | undefined,
     root: boolean,
   ): JsonObject | undefined {
-    const had = !root && (Object.hasOwn(node, SELF) || isEmptyMap(node));
-    const has =
-      change === undefined || change.kind === 'same'
-        ? had
-        : this.own && change.kind === 'changed' && !change.stripped;
-    // The object as a whole is nobody's.
-    const member = has && !root;
-    if (left === undefined && member === had) return node;
+    const member = this.isMember(node, change, root);
+    if (left === undefined && member === isMember(node, root)) return node;
     return written(member, left ?? entriesOf(node));
   }
+
+  /** Whether what stands at the node is the manager's afterwards. */
+  private isMember(node: JsonObject, change: Change | undefined, root: boolean): boolean {
+    // The object as a whole is nobody's.
+    if (root) return false;
+    if (change === undefined || change.kind === 'same') return isMember(node, root);
+    return this.own && change.kind === 'changed' && !change.stripped;
+  }
+}
+
+function isMember(node: JsonObject, root: boolean): boolean {
+  return !root && (Object.hasOwn(node, SELF) || isEmptyMap(node));
 }
 
 /** How the types below a node are found. */
@@ -260,6 +288,46 @@ function written(member: boolean, below: readonly Entry[]): JsonObject | undefin
   }
   names.keep(node);
   return node;
+}
+
+function* ownedByInSlices({ kind, stripped, below }: Change, pace: Pace): Sliced<JsonObject | undefined> {
+  let entries: Entry[] = [];
+  let count = 0;
+  for (const [text, change] of below ?? []) {
+    if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const made = change.below === undefined ? ownedBy(change) : yield* ownedByInSlices(change, pace);
+    if (made !== undefined) entries.push([text, made]);
+  }
+  entries = yield* sortedInSlices(entries, compareEntries, pace);
+  return yield* writtenInSlices(kind === 'changed' && !stripped, entries, pace);
+}
+
+function* writtenInSlices(
+  member: boolean,
+  below: readonly Entry[],
+  pace: Pace,
+): Sliced<JsonObject | undefined> {
+  if (below.length === 0) return member ? NOTHING : undefined;
+  const node = new Members();
+  if (member) node.put(SELF, NOTHING);
+  for (let at = 0; at < below.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const [text, each] = below[at];
+    node.put(text, each);
+  }
+  return node.object();
+}
+
+function* beforeInSlices(node: JsonObject, until: string | undefined, pace: Pace): Sliced<Entry[]> {
+  const entries: Entry[] = [];
+  let count = 0;
+  for (const text of namesOf(node)) {
+    if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    if (text === until) break;
+    const below = node[text];
+    if (text !== SELF && isJsonObject(below)) entries.push([text, below]);
+  }
+  return entries;
 }
 
 function entriesOf(node: JsonObject): Entry[] {

@@ -9,10 +9,12 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import { finish, LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import { badRequest } from '../api/status.ts';
 import type { StructSchema } from '../schema/type-schema.ts';
-import { isJsonList, memberOf, setMember } from './json-members.ts';
-import { withoutNulls } from './merge-patch.ts';
+import { hasMany, isJsonList, memberOf, Members, setMember } from './json-members.ts';
+import { withoutNullsInSlices } from './merge-patch.ts';
 import { failedPatch, goText, goType, goWord, unprocessable } from './patch-error.ts';
 import { badArgument, itemId, noMergeKey, partition, scalarId, weave } from './strategic-merge-order.ts';
 import { kindName, listRule, objectRule, type GoType, type MemberRule } from './strategic-merge-schema.ts';
@@ -30,26 +32,82 @@ const SET_ORDER = '$setElementOrder';
  *   everything else that cannot be merged
  */
 export function strategicMergePatch(object: JsonObject, patch: JsonObject, schema: StructSchema): JsonObject {
-  return mergeObjects(object, patch, { type: schema, pointer: false });
+  return finish(strategicMergePatchInSlices(object, patch, schema, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function strategicMergePatchInSlices(
+  object: JsonObject,
+  patch: JsonObject,
+  schema: StructSchema,
+  pace: Pace,
+): Sliced<JsonObject> {
+  return mergeObjects(object, patch, { type: schema, pointer: false }, pace);
 }
 
 type Draft = Record<string, Json>;
 
-function mergeObjects(object: JsonObject, patch: JsonObject, type: GoType): JsonObject {
+function* mergeObjects(object: JsonObject, patch: JsonObject, type: GoType, pace: Pace): Sliced<JsonObject> {
   if (Object.hasOwn(patch, DIRECTIVE)) return directed(patch);
-  const merged: Draft = { ...object };
-  const rest: Draft = { ...patch };
+  const names = namesOf(patch);
+  if (isPlain(names) && (hasMany(names.length) || hasMany(namesOf(object).length))) {
+    return yield* mergeMany(object, patch, type, pace);
+  }
+  const merged = yield* copied(object, pace);
+  const rest = yield* copied(patch, pace);
   retainKeys(merged, rest);
-  for (const name of Object.keys(patch)) {
-    if (name.startsWith(SET_ORDER)) setOrder(merged, rest, name, type);
+  for (const name of names) {
+    if (name.startsWith(SET_ORDER)) yield* setOrder(merged, rest, name, type, pace);
   }
   const deletions: string[] = [];
-  for (const [name, value] of Object.entries(rest)) {
+  for (const name of names) {
+    if (!Object.hasOwn(rest, name)) continue;
+    if (pace.due()) yield;
+    const value = rest[name];
     if (name.startsWith(DELETE_FROM_LIST)) deletions.push(name);
-    else mergeMember(merged, name, value, type);
+    else yield* mergeMember(merged, name, value, type, pace);
   }
-  for (const name of deletions) deleteFromList(merged, name, rest[name], type);
+  for (const name of deletions) yield* deleteFromList(merged, name, rest[name], type, pace);
   return merged;
+}
+
+/** An object with the same members, to be changed. */
+function* copied(object: JsonObject, pace: Pace): Sliced<Draft> {
+  const names = namesOf(object);
+  if (!hasMany(names.length)) return { ...object };
+  const copy: Draft = {};
+  for (let at = 0; at < names.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    setMember(copy, names[at], object[names[at]]);
+  }
+  return copy;
+}
+
+/** Whether no member is a directive. */
+function isPlain(names: readonly string[]): boolean {
+  return !names.some(
+    (name) => name === RETAIN_KEYS || name.startsWith(SET_ORDER) || name.startsWith(DELETE_FROM_LIST),
+  );
+}
+
+/** Objects of many members, and a patch without directives: the outcome is made in order, and nothing is copied in one go. */
+function* mergeMany(object: JsonObject, patch: JsonObject, type: GoType, pace: Pace): Sliced<JsonObject> {
+  const merged = new Members();
+  let seen = 0;
+  for (const name of namesOf(object)) {
+    if ((seen += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const value = Object.hasOwn(patch, name)
+      ? yield* laidOn(object[name], name, patch[name], type, pace)
+      : object[name];
+    if (value !== undefined) merged.put(name, value);
+  }
+  for (const name of namesOf(patch)) {
+    if ((seen += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    if (Object.hasOwn(object, name)) continue;
+    const value = yield* laidOn(undefined, name, patch[name], type, pace);
+    if (value !== undefined) merged.put(name, value);
+  }
+  return merged.object() ?? {};
 }
 
 /** What a patch with `$patch` makes of an object. */
@@ -82,7 +140,7 @@ function retainKeys(merged: Draft, rest: Draft): void {
 const BAD_ORDER = 'invalid patch format of setElementOrder list';
 
 /** Merges the list that `$setElementOrder/…` names and puts it in order. Takes both out of the patch. */
-function setOrder(merged: Draft, rest: Draft, directive: string, type: GoType): void {
+function* setOrder(merged: Draft, rest: Draft, directive: string, type: GoType, pace: Pace): Sliced<void> {
   const order = rest[directive];
   Reflect.deleteProperty(rest, directive);
   if (!isJsonList(order)) throw badArgument('[]interface {}', order);
@@ -97,9 +155,9 @@ function setOrder(merged: Draft, rest: Draft, directive: string, type: GoType): 
   let liveOrder = live ?? [];
   if (live === undefined) {
     if (patch === undefined) return;
-    list = patch.flatMap((item: Json) => withoutDirected(item));
+    list = yield* itemsWithoutDirected(patch, pace);
   } else {
-    list = patch === undefined ? live : mergeLists(live, patch, rule, false);
+    list = patch === undefined ? live : yield* mergeLists(live, patch, rule, false, pace);
     if (patch !== undefined) liveOrder = orderAfterDeletions(live, patch, rule);
   }
   const { named, others } = partition(list, order, rule.mergeKey);
@@ -172,7 +230,13 @@ function listName(directive: string, prefix: string, problem: string): string {
 }
 
 /** Takes the named items out of a list of scalars. */
-function deleteFromList(merged: Draft, directive: string, items: Json, type: GoType): void {
+function* deleteFromList(
+  merged: Draft,
+  directive: string,
+  items: Json,
+  type: GoType,
+  pace: Pace,
+): Sliced<void> {
   const problem = 'invalid patch format of primitive list';
   const name = listName(directive, DELETE_FROM_LIST, problem) || directive;
   if (items === null) {
@@ -182,41 +246,61 @@ function deleteFromList(merged: Draft, directive: string, items: Json, type: GoT
   const present = memberOf(merged, name);
   if (present === undefined || goType(present) !== goType(items)) return;
   if (isJsonList(present) && isJsonList(items)) {
-    setMember(merged, name, mergeLists(present, items, listRule(type, name), true));
+    setMember(merged, name, yield* mergeLists(present, items, listRule(type, name), true, pace));
   } else {
-    mergeMember(merged, name, items, type);
+    yield* mergeMember(merged, name, items, type, pace);
   }
 }
 
-function mergeMember(merged: Draft, name: string, value: Json, type: GoType): void {
-  if (value === null) {
-    Reflect.deleteProperty(merged, name);
-    return;
-  }
-  const present = memberOf(merged, name);
+function* mergeMember(merged: Draft, name: string, value: Json, type: GoType, pace: Pace): Sliced<void> {
+  const laid = yield* laidOn(memberOf(merged, name), name, value, type, pace);
+  if (laid === undefined) Reflect.deleteProperty(merged, name);
+  else setMember(merged, name, laid);
+}
+
+/** A member with the patch's laid on it; undefined where it is taken away. */
+function* laidOn(
+  present: Json | undefined,
+  name: string,
+  value: Json,
+  type: GoType,
+  pace: Pace,
+): Sliced<Json | undefined> {
+  if (value === null) return undefined;
   if (isJsonObject(present) && isJsonObject(value)) {
     const { type: own, strategy } = objectRule(type, name);
-    setMember(merged, name, strategy === 'replace' ? value : mergeObjects(present, value, own));
-  } else if (isJsonList(present) && isJsonList(value)) {
-    setMember(merged, name, mergeLists(present, value, listRule(type, name), false));
-  } else {
-    const [plain] = withoutDirected(withoutNulls(value));
-    if (plain === undefined) Reflect.deleteProperty(merged, name);
-    else setMember(merged, name, plain);
+    return strategy === 'replace' ? value : yield* mergeObjects(present, value, own, pace);
   }
+  if (isJsonList(present) && isJsonList(value)) {
+    return yield* mergeLists(present, value, listRule(type, name), false, pace);
+  }
+  if (typeof value !== 'object') return value;
+  return yield* withoutDirected(yield* withoutNullsInSlices(value, pace), pace);
 }
 
-/** The value without objects that are directives; none when it is one itself. */
-function withoutDirected(value: Json): readonly Json[] {
-  if (isJsonList(value)) return [value.flatMap((item) => withoutDirected(item))];
-  if (!isJsonObject(value)) return [value];
-  if (Object.hasOwn(value, DIRECTIVE)) return [];
-  const kept: Draft = {};
-  for (const [name, member] of Object.entries(value)) {
-    const [plain] = withoutDirected(member);
-    if (plain !== undefined) setMember(kept, name, plain);
+/** The value without objects that are directives; undefined when it is one itself. */
+function* withoutDirected(value: Json, pace: Pace): Sliced<Json | undefined> {
+  if (isJsonList(value)) return yield* itemsWithoutDirected(value, pace);
+  if (!isJsonObject(value)) return value;
+  if (Object.hasOwn(value, DIRECTIVE)) return undefined;
+  const kept = new Members();
+  let seen = 0;
+  for (const name of namesOf(value)) {
+    if ((seen += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const plain = yield* withoutDirected(value[name], pace);
+    if (plain !== undefined) kept.put(name, plain);
   }
-  return [kept];
+  return kept.object() ?? {};
+}
+
+function* itemsWithoutDirected(list: readonly Json[], pace: Pace): Sliced<Json[]> {
+  const kept: Json[] = [];
+  for (let at = 0; at < list.length; at += 1) {
+    if (at % LOOK_EVERY === 0 && pace.due()) yield;
+    const plain = yield* withoutDirected(list[at], pace);
+    if (plain !== undefined) kept.push(plain);
+  }
+  return kept;
 }
 
 function hasDirective(value: Json): boolean {
@@ -224,12 +308,13 @@ function hasDirective(value: Json): boolean {
 }
 
 /** @param deleting whether the patch's items are to be taken away */
-function mergeLists(
+function* mergeLists(
   live: readonly Json[],
   patch: readonly Json[],
   { type, strategy, mergeKey }: MemberRule,
   deleting: boolean,
-): readonly Json[] {
+  pace: Pace,
+): Sliced<readonly Json[]> {
   if (strategy !== 'merge' && !deleting) return patch;
   if (live.length === 0 && patch.length === 0) return live;
   const objects = elementsAreObjects(live, patch);
@@ -242,9 +327,12 @@ function mergeLists(
     return weave(named, others, patch, live, mergeKey, false);
   }
   if (mergeKey === '') throw failedPatch(`cannot merge lists without merge key for ${kindName(type)}`);
+  if (pace.due()) yield;
   const { base, plain } = specialItems(live, patch, mergeKey);
-  const merged = mergeItems(base, plain, mergeKey, type);
+  const merged = yield* mergeItems(base, plain, mergeKey, type, pace);
+  if (pace.due()) yield;
   const { named, others } = partition(merged, plain, mergeKey);
+  if (pace.due()) yield;
   return weave(named, others, plain, base, mergeKey, true);
 }
 
@@ -285,16 +373,19 @@ function specialItems(
 }
 
 /** Lays each item on the object's item of the same key, or adds it. */
-function mergeItems(
+function* mergeItems(
   base: readonly Json[],
   patch: readonly Json[],
   mergeKey: string,
   type: GoType,
-): readonly Json[] {
+  pace: Pace,
+): Sliced<readonly Json[]> {
   const merged = [...base];
   const indexes = new Map<string, number>();
   for (let at = 0; at < base.length; at += 1) noteIndex(indexes, base[at], at, mergeKey);
+  let seen = 0;
   for (const item of patch) {
+    if ((seen += 1) % LOOK_EVERY === 0 && pace.due()) yield;
     if (!isJsonObject(item) || !Object.hasOwn(item, mergeKey)) {
       throw isJsonObject(item) ? noMergeKey(item, mergeKey) : badArgument('map[string]interface {}', item);
     }
@@ -306,7 +397,7 @@ function mergeItems(
       continue;
     }
     const present = merged[at];
-    if (isJsonObject(present)) merged[at] = mergeObjects(present, item, type);
+    if (isJsonObject(present)) merged[at] = yield* mergeObjects(present, item, type, pace);
   }
   return merged;
 }
