@@ -17,7 +17,8 @@ const at = (version: string, rest = ''): string =>
 
 /** v1 says `cron`, v2 says `schedule: {text}`. */
 function convert(object: JsonObject, to: string): JsonObject {
-  const spec = object['spec'] as JsonObject;
+  const spec = object['spec'] as JsonObject | undefined;
+  if (spec === undefined) return { ...object, apiVersion: `stable.example.com/${to}` };
   const text = (to === 'v2' ? spec['cron'] : (spec['schedule'] as JsonObject)['text']) ?? '';
   const metadata = object['metadata'] as JsonObject;
   return {
@@ -61,7 +62,10 @@ function definition(storage: string): JsonObject {
         version('v2', '.spec.schedule.text', {
           type: 'object',
           properties: {
-            schedule: { type: 'object', properties: { text, zone: { ...text, default: 'UTC' } } },
+            schedule: {
+              type: 'object',
+              properties: { text: { ...text, maxLength: 5 }, zone: { ...text, default: 'UTC' } },
+            },
           },
         }),
       ],
@@ -155,6 +159,35 @@ describe('an object', () => {
     expect(put.code).toBe(200);
     expect((await small.ask('GET', at('v1', '/a'))).json['spec']).toEqual({ cron: 'z' });
     expect(member((await small.ask('GET', at('v1', '/a'))).json, 'metadata', 'generation')).toBe(3);
+  });
+
+  test('is checked in the version that it is written in', async () => {
+    const message =
+      'CronTab.stable.example.com "a" is invalid: spec.schedule.text: Too long: may not be more than 5 bytes';
+    const wrong = await small.ask('POST', at('v2'), cronTab('v2', 'a', { schedule: { text: 'too long' } }));
+    expect([wrong.code, wrong.json['message']]).toEqual([422, message]);
+    // The other version has no such bound.
+    expect((await small.ask('POST', at('v1'), cronTab('v1', 'a', { cron: 'x' }))).code).toBe(201);
+    const patched = await small.ask('PATCH', at('v2', '/a'), { spec: { schedule: { text: 'too long' } } });
+    expect([patched.code, patched.json['message']]).toEqual([422, message]);
+    expect((await small.ask('PATCH', at('v1', '/a'), { spec: { cron: 'not too long' } })).code).toBe(200);
+    const drawn = { ...cronTab('v2', '', { schedule: { text: 'y' } }), metadata: { generateName: 'a-' } };
+    const made = await small.ask('POST', at('v2'), drawn);
+    expect([made.code, String(member(made.json, 'metadata', 'name')).slice(0, 2)]).toEqual([201, 'a-']);
+  });
+
+  test('is applied in one version and then in the other', async () => {
+    const apply = async (version: string, spec: Json): Promise<readonly [number, unknown]> => {
+      const type = { 'content-type': 'application/apply-patch+yaml' };
+      const target = `${at(version, '/a')}?fieldManager=f`;
+      const { code, json } = await small.ask('PATCH', target, cronTab(version, 'a', spec), type);
+      return [code, json['spec'] ?? json['message']];
+    };
+    expect(await apply('v2', { schedule: { text: 'x' } })).toEqual([
+      201,
+      { schedule: { text: 'x', zone: 'UTC' } },
+    ]);
+    expect(await apply('v1', { cron: 'y' })).toEqual([200, { cron: 'y' }]);
   });
 
   test('that lies there in a version of before is converted when it is read', async () => {
@@ -321,8 +354,75 @@ describe('a webhook that', () => {
     ],
     [
       'answers something else',
-      () => ({ code: 200, body: { apiVersion: 'v1', kind: 'Status' } }),
-      `${KIND} failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got v1, Kind=Status`,
+      () => ({ code: 200, body: { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview' } }),
+      `${KIND} failed: no kind "AdmissionReview" is registered for version "admission.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"`,
+    ],
+    [
+      'answers in the older version',
+      (review) => ({ code: 200, body: { ...review, apiVersion: 'apiextensions.k8s.io/v1beta1' } }),
+      `${KIND} failed: converting (v1beta1.ConversionReview) to (v1.ConversionReview): unknown conversion`,
+    ],
+    [
+      'does not say what it answers',
+      () => ({ code: 200, body: {} }),
+      `${KIND} failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got /, Kind=`,
+    ],
+    [
+      'answers a list',
+      () => ({ code: 200, body: [] }),
+      `${KIND} failed: couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string`,
+    ],
+    [
+      'has another text in place of a result',
+      (review) => of(review, { result: 'x' }),
+      `${KIND} failed: json: cannot unmarshal string into Go struct field ConversionResponse.response.result of type v1.Status`,
+    ],
+    [
+      'has a number as status',
+      (review) => of(review, { result: { status: 1 } }),
+      `${KIND} failed: json: cannot unmarshal number into Go struct field Status.response.result.status of type string`,
+    ],
+    [
+      'has no list of objects',
+      (review) => of(review, { convertedObjects: 'x' }),
+      `${KIND} failed: json: cannot unmarshal string into Go struct field ConversionResponse.response.convertedObjects of type []runtime.RawExtension`,
+    ],
+    [
+      'makes a text of an object',
+      (review) => of(review, { convertedObjects: ['x'] }),
+      'json: cannot unmarshal string into Go value of type map[string]interface {}',
+    ],
+    [
+      'makes nothing of an object',
+      (review) => of(review, { convertedObjects: [null] }),
+      'unexpected end of JSON input',
+    ],
+    [
+      'does not say the kind of an object',
+      (review) => of(review, { convertedObjects: [{ apiVersion: 'stable.example.com/v2' }] }),
+      `Object 'Kind' is missing in '{"apiVersion":"stable.example.com/v2"}'`,
+    ],
+    [
+      'makes labels of numbers',
+      (review) =>
+        of(review, {
+          convertedObjects: given(review).map((object) => ({
+            ...convert(object, 'v2'),
+            metadata: { ...(object['metadata'] as JsonObject), labels: { x: 1 } },
+          })),
+        }),
+      `${KIND} returned invalid metadata: metadata.labels[x] must be a string, but is int64 in converted object`,
+    ],
+    [
+      'makes annotations that are none',
+      (review) =>
+        of(review, {
+          convertedObjects: given(review).map((object) => ({
+            ...convert(object, 'v2'),
+            metadata: { ...(object['metadata'] as JsonObject), annotations: { 'a b': 'x' } },
+          })),
+        }),
+      `${KIND} returned invalid metadata: metadata.annotation: Invalid value: "a b"`,
     ],
     [
       'fails',
@@ -332,7 +432,7 @@ describe('a webhook that', () => {
     [
       'converts to another version',
       (review) => of(review, { convertedObjects: given(review) }),
-      `${KIND} returned invalid converted object at index 0: invalid groupVersion (expected stable.example.com/v2, received stable.example.com/v1)`,
+      `${KIND} returned invalid object at index 0: invalid groupVersion (expected stable.example.com/v2, received stable.example.com/v1)`,
     ],
     [
       'changes the kind',
@@ -340,7 +440,7 @@ describe('a webhook that', () => {
         of(review, {
           convertedObjects: given(review).map((object) => ({ ...convert(object, 'v2'), kind: 'X' })),
         }),
-      `${KIND} returned invalid converted object at index 0: invalid kind (expected CronTab, received X)`,
+      `${KIND} returned invalid object at index 0: invalid kind (expected CronTab, received X)`,
     ],
     [
       'changes the name',
@@ -351,7 +451,7 @@ describe('a webhook that', () => {
             metadata: { ...(object['metadata'] as JsonObject), name: 'b' },
           })),
         }),
-      `${KIND} returned invalid converted object at index 0: must have the same name: a != b`,
+      `${KIND} returned invalid object: must have the same name: a != b`,
     ],
     [
       'makes labels that are none',
@@ -362,7 +462,7 @@ describe('a webhook that', () => {
             metadata: { ...(object['metadata'] as JsonObject), labels: { x: 'a b' } },
           })),
         }),
-      `${KIND} returned invalid metadata in object at index 0: metadata.labels`,
+      `${KIND} returned invalid metadata: metadata.labels: Invalid value: "a b"`,
     ],
   ])('%s is told of', async (_name, does, message) => {
     await small.ask('POST', at('v1'), cronTab('v1', 'a', { cron: 'x' }));

@@ -141,10 +141,17 @@ export class CustomResource {
     what: 'whole' | 'status',
     pace: Pace,
   ): Sliced<FieldError[]> {
-    // With a webhook objects are checked in the version they are stored in: another one would mean another call.
-    const version = this.converter.calls ? this.storage : this.versionOf(context);
+    const version = this.versionOf(context);
+    const before = old && this.checkable(old, version);
+    return version.errors(this.checkable(object, version), before, what, pace, context.warn);
+  }
+
+  /** An object in the version it is checked in. A name that was drawn is another one when this is begun again. */
+  private checkable(object: KubeObject, version: CustomVersion): KubeObject {
     const to = { group: this.group, version: version.name };
-    return version.errors(this.convert(object, to), old && this.convert(old, to), what, pace, context.warn);
+    const { generateName, name } = object.metadata;
+    if (!this.converter.calls || generateName === undefined) return this.convert(object, to);
+    return withMetadata(this.convert(withMetadata(object, { name: undefined }), to), { name });
   }
 
   /** What a strategy says of objects, in one go and in slices. */

@@ -23,6 +23,7 @@ import { flag, part, partOf, parts, text, textOf } from '../validation/value.ts'
 import type { CustomSchema } from './custom-schema.ts';
 import { embeddedErrors, readEmbedded } from './embedded.ts';
 import { pathNames, valueAt } from './field-paths.ts';
+import { goType } from './go-form.ts';
 import { checkListTypes } from './list-types.ts';
 import type { Rules } from './rules.ts';
 import { textOf as jsonOf } from './correlated.ts';
@@ -267,15 +268,6 @@ function plainText(value: Json): string {
   if (!isJsonObject(value)) return value === null ? '<nil>' : jsonOf(value);
   const members = Object.keys(value).toSorted();
   return `map[${members.map((name) => `${name}:${plainText(value[name])}`).join(' ')}]`;
-}
-
-function goType(value: Json): string {
-  if (typeof value === 'string') return 'string';
-  if (typeof value === 'boolean') return 'bool';
-  if (value === null) return '<nil>';
-  if (Array.isArray(value)) return '[]interface {}';
-  if (isJsonObject(value)) return 'map[string]interface {}';
-  return Number.isInteger(value) || typeof value === 'bigint' ? 'int64' : 'float64';
 }
 
 function scaleOf(scale: JsonObject | undefined): ScalePaths | undefined {

@@ -163,3 +163,13 @@ function goColumn(column: JsonObject): JsonObject {
     JSONPath: text(column, 'jsonPath'),
   };
 }
+
+/** What a value is to Go, once read. */
+export function goType(value: Json): string {
+  if (typeof value === 'string') return 'string';
+  if (typeof value === 'boolean') return 'bool';
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return '[]interface {}';
+  if (isJsonObject(value)) return 'map[string]interface {}';
+  return Number.isInteger(value) || typeof value === 'bigint' ? 'int64' : 'float64';
+}

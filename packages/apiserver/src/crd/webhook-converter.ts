@@ -5,20 +5,25 @@
  * Modelled on apiextensions-apiserver's apiserver/conversion/webhook_converter.
  */
 
+import { equalJson } from '../api/equal.ts';
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
-import { parseApiVersion, type KubeObject } from '../api/meta.ts';
+import { parseApiVersion, type KubeObject, type ObjectMeta } from '../api/meta.ts';
 import type { Slices } from '../api/sliced.ts';
 import { ApiError } from '../api/status.ts';
-import { readAnswer, targetOf } from '../admission/webhooks/call-webhook.ts';
+import { aggregateText, textOf } from '../admission/refusals.ts';
+import { targetOf } from '../admission/webhooks/call-webhook.ts';
 import type { WebhookContext } from '../admission/webhooks/webhook-context.ts';
 import { writeJson } from '../codec/json-writer.ts';
 import { asJson, asObject } from '../codec/object-codec.ts';
+import { CallError } from '../outbound/https-caller.ts';
 import { ConversionNeeded } from '../registry/conversions.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { checkAnnotations, checkLabels } from '../validation/labels.ts';
 import { part, partOf, text, textMap, texts } from '../validation/value.ts';
+import { convertedObjects, objectOf } from './conversion-answer.ts';
 import type { Converter } from './converter.ts';
+import { goType } from './go-form.ts';
 
 export type ConversionCalls = Pick<WebhookContext, 'caller' | 'uuid' | 'resolve'>;
 
@@ -50,6 +55,7 @@ export class WebhookConverter implements Converter {
   }
 
   convert(object: KubeObject, apiVersion: string): KubeObject {
+    if (isBare(object)) return { ...object, apiVersion };
     const answer = this.answers.get(keyOf(object, apiVersion));
     if (answer === undefined) throw new ConversionNeeded(() => this.prepare([object], apiVersion));
     return withMetadataOf(object, answer);
@@ -59,7 +65,7 @@ export class WebhookConverter implements Converter {
   async prepare(objects: readonly KubeObject[], apiVersion: string, slices?: Slices): Promise<void> {
     const asked: Asked[] = [];
     for (const object of objects) {
-      if (object.apiVersion === apiVersion) continue;
+      if (object.apiVersion === apiVersion || isBare(object)) continue;
       if (slices?.due() === true) await slices.turn();
       const key = keyOf(object, apiVersion);
       if (!this.answers.has(key)) asked.push({ object, key });
@@ -84,7 +90,7 @@ export class WebhookConverter implements Converter {
       const converted = await this.ask(texts, apiVersion, kind);
       for (const [index, { object, key }] of some.entries()) {
         if (slices?.due() === true) await slices.turn();
-        this.answers.set(key, checked(object, converted[index], apiVersion, kind, index));
+        this.answers.set(key, checked(object, converted[index], apiVersion, kind));
         this.size += key.length;
       }
     }
@@ -108,101 +114,95 @@ export class WebhookConverter implements Converter {
     };
     const head = writeJson(review);
     const body = [head.slice(0, -END.length), objects.join(), END].join('');
-    let answer: Json;
+    let converted: readonly Json[];
     try {
       const target = await targetOf(this.context, part(this.webhook, 'clientConfig'), TIMEOUT_SECONDS);
       const { code, body: given } = await this.context.caller.post(target, Buffer.from(body), {
         timeoutMs: TIMEOUT_SECONDS * 1_000,
         signal: new AbortController().signal,
       });
-      answer = readAnswer(code, given);
+      converted = convertedObjects(code, given, version, uid);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const late = error instanceof CallError && error.kind === 'timeout';
+      const why = late ? `${error.message} (Client.Timeout exceeded while awaiting headers)` : textOf(error);
       throw failure(`conversion webhook for ${kind} failed: ${why}`);
     }
-    const response = isJsonObject(answer) ? partOf(answer, 'response') : undefined;
-    const refused = refusal(answer, response, version, uid);
-    if (refused !== undefined) throw failure(`conversion webhook for ${kind} failed: ${refused}`);
-    const converted = response?.['convertedObjects'];
-    const list: readonly Json[] = Array.isArray(converted) ? converted : [];
-    if (list.length !== objects.length) {
+    if (converted.length !== objects.length) {
       throw failure(
-        `conversion webhook for ${kind} returned ${list.length} objects, expected ${objects.length}`,
+        `conversion webhook for ${kind} returned ${converted.length} objects, expected ${objects.length}`,
       );
     }
-    return list;
+    return converted;
   }
-}
-
-/** Why an answer is none. */
-function refusal(
-  answer: Json,
-  response: JsonObject | undefined,
-  version: string,
-  uid: string,
-): string | undefined {
-  const review = isJsonObject(answer) ? answer : {};
-  const wanted = `apiextensions.k8s.io/${version}`;
-  if (
-    version === 'v1' &&
-    (text(review, 'apiVersion') !== wanted || text(review, 'kind') !== 'ConversionReview')
-  ) {
-    return `expected webhook response of ${wanted}, Kind=ConversionReview, got ${text(review, 'apiVersion')}, Kind=${text(review, 'kind')}`;
-  }
-  if (response === undefined) return 'no response provided';
-  if (version === 'v1' && text(response, 'uid') !== uid) {
-    return `expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(text(response, 'uid'))}`;
-  }
-  const result = part(response, 'result');
-  if (text(result, 'status') === 'Success') return undefined;
-  const message = text(result, 'message');
-  return message === '' ? `response.result.status was '${text(result, 'status')}', not 'Success'` : message;
 }
 
 /** A converted object that may be used. @throws ApiError */
-function checked(
-  original: KubeObject,
-  given: Json,
-  apiVersion: string,
-  kind: string,
-  index: number,
-): JsonObject {
-  const object = isJsonObject(given) ? given : {};
+function checked(original: KubeObject, given: Json, apiVersion: string, kind: string): JsonObject {
+  const object = readObject(given);
   const invalid = (what: string): ApiError =>
     failure(`conversion webhook for ${kind} returned invalid ${what}`);
   if (text(object, 'apiVersion') !== apiVersion) {
     throw invalid(
-      `converted object at index ${index}: invalid groupVersion (expected ${apiVersion}, received ${text(object, 'apiVersion')})`,
+      `object at index 0: invalid groupVersion (expected ${apiVersion}, received ${text(object, 'apiVersion')})`,
     );
   }
   if (text(object, 'kind') !== original.kind) {
     throw invalid(
-      `converted object at index ${index}: invalid kind (expected ${original.kind}, received ${text(object, 'kind')})`,
+      `object at index 0: invalid kind (expected ${original.kind}, received ${text(object, 'kind')})`,
     );
   }
-  const metadata = object['metadata'];
+  const before = metadataOf(original);
   for (const name of ['name', 'namespace', 'uid'] as const) {
-    const [before, after] = [original.metadata[name] ?? '', text(part(object, 'metadata'), name)];
-    if (before !== after) {
-      const word = name === 'uid' ? 'UID' : name;
-      throw invalid(`converted object at index ${index}: must have the same ${word}: ${before} != ${after}`);
-    }
+    const [wanted, named] = [before[name] ?? '', text(part(object, 'metadata'), name)];
+    if (wanted === named) continue;
+    throw invalid(`object: must have the same ${name === 'uid' ? 'UID' : name}: ${wanted} != ${named}`);
   }
-  if (!isJsonObject(metadata)) throw invalid(`metadata in object at index ${index}: missing metadata`);
-  const errors = new FieldErrors();
-  const path = FieldPath.of('metadata');
-  checkLabels(errors, path.child('labels'), textMap(metadata, 'labels'));
-  checkAnnotations(errors, path.child('annotations'), textMap(metadata, 'annotations'));
-  if (errors.size > 0) {
-    const told = errors.list.map(({ field, body }) => `${field}: ${body}`).join(', ');
-    throw invalid(`metadata in object at index ${index}: ${told}`);
+  const wrong = metadataError(object, before);
+  if (wrong !== undefined) throw invalid(`metadata: ${wrong}`);
+  return object;
+}
+
+/** @throws ApiError without a word of who converted: so the original says it */
+function readObject(given: Json): JsonObject {
+  let object: JsonObject;
+  try {
+    object = objectOf(given);
+  } catch (error) {
+    throw failure(textOf(error));
+  }
+  const apiVersion = text(object, 'apiVersion');
+  if (text(object, 'kind') === '' || (apiVersion !== '' && parseApiVersion(apiVersion) === undefined)) {
+    throw failure(`Object 'Kind' is missing in '${writeJson(object)}'`);
   }
   return object;
 }
 
+/** What cannot be taken from the answer's metadata, which gives labels and annotations alone. */
+function metadataError(object: JsonObject, before: Partial<ObjectMeta>): string | undefined {
+  if (!Object.hasOwn(object, 'metadata')) return 'missing metadata in converted object';
+  const { metadata } = object;
+  if (!isJsonObject(metadata)) return `invalid metadata of type ${goType(metadata)} in converted object`;
+  for (const name of ['labels', 'annotations'] as const) {
+    const given = metadata[name] ?? null;
+    if (given === null) continue;
+    if (!isJsonObject(given)) return `invalid metadata.${name} of type ${goType(given)} in converted object`;
+    for (const [key, value] of Object.entries(given)) {
+      if (typeof value === 'string') continue;
+      return `metadata.${name}[${key}] must be a string, but is ${goType(value)} in converted object`;
+    }
+    if (equalJson(given, before[name] ?? {})) continue;
+    const errors = new FieldErrors();
+    const path = FieldPath.of('metadata');
+    if (name === 'labels') checkLabels(errors, path.child('labels'), textMap(metadata, 'labels'));
+    else checkAnnotations(errors, path.child('annotation'), textMap(metadata, 'annotations'));
+    if (errors.size > 0) return aggregateText(errors.list.map(({ field, body }) => `${field}: ${body}`));
+  }
+  return undefined;
+}
+
 /** The answer with the metadata of what was asked, labels and annotations apart. */
-function withMetadataOf({ metadata }: KubeObject, answer: JsonObject): KubeObject {
-  const { labels: _labels, annotations: _annotations, ...kept } = metadata;
+function withMetadataOf(asked: KubeObject, answer: JsonObject): KubeObject {
+  const { labels: _labels, annotations: _annotations, ...kept } = metadataOf(asked);
   const given = part(answer, 'metadata');
   const marks: Record<string, Json> = {};
   for (const name of ['labels', 'annotations']) {
@@ -212,10 +212,24 @@ function withMetadataOf({ metadata }: KubeObject, answer: JsonObject): KubeObjec
   return { ...asObject(answer), metadata: { ...kept, ...marks } };
 }
 
-/** What an answer depends on: everything but the metadata that conversion leaves alone. */
+/**
+ * What an answer depends on: everything but the metadata that conversion leaves alone. The uid is left out too: an object
+ * that is made gets another one whenever that is begun again.
+ */
 function keyOf(object: KubeObject, apiVersion: string): string {
-  const { labels = {}, annotations = {}, name = '', namespace = '', uid = '' } = object.metadata;
-  return `${apiVersion}\n${writeJson(asJson({ ...object, metadata: { labels, annotations, name, namespace, uid } }))}`;
+  const { labels = {}, annotations = {}, name = '', namespace = '' } = metadataOf(object);
+  return `${apiVersion}\n${writeJson(asJson({ ...object, metadata: { labels, annotations, name, namespace } }))}`;
+}
+
+/** None at all where an apply takes away everything that its manager owned before it is given back what stays. */
+function metadataOf(object: KubeObject): Partial<ObjectMeta> {
+  const { metadata }: { readonly metadata?: ObjectMeta } = object;
+  return metadata ?? {};
+}
+
+/** Nobody is asked for what has neither metadata nor anything else. */
+function isBare(object: KubeObject): boolean {
+  return Object.keys(object).length === 2;
 }
 
 function kindText({ apiVersion, kind }: KubeObject): string {
