@@ -35,6 +35,8 @@ export interface AuthenticationFileOptions {
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly serverId: string;
+  /** Told how long the checks of an issuer's tokens take. */
+  readonly measured?: (issuer: string, inner: TokenAuthenticator) => TokenAuthenticator;
 }
 
 /** Those of one reading of the file. */
@@ -94,11 +96,18 @@ export class AuthenticationFile implements TokenAuthenticator {
   }
 
   private issuersOf({ jwt }: AuthenticationConfig): Issuers {
-    const { issuerKeys, clock } = this.options;
+    const { issuerKeys, clock, measured = (_url, inner) => inner } = this.options;
     const issuers = jwt.map((issuer) => {
       const { url, discoveryUrl, certificateAuthority: ca } = issuer;
       const current = issuerKeys({ issuer: url, discoveryUrl, ca });
-      return { url, current, tokens: jwtTokens(issuer, current, () => clock.nowMs()) };
+      return {
+        url,
+        current,
+        tokens: measured(
+          url,
+          jwtTokens(issuer, current, () => clock.nowMs()),
+        ),
+      };
     });
     return { tokens: firstToken(issuers.map(({ tokens }) => tokens)), keys: issuers };
   }

@@ -25,14 +25,19 @@ import type { VerificationKey } from '../authn/jwt.ts';
 import { OidcTokens } from '../authn/oidc.ts';
 import { proxyHeaders, RequestHeaderUsers } from '../authn/request-header.ts';
 import { ServiceAccountTokens, type TokenLookups } from '../authn/service-account.ts';
-import { TokenCache } from '../authn/token-cache.ts';
+import { TokenCache, type TokenCacheObserver } from '../authn/token-cache.ts';
 import { TokenFile } from '../authn/token-file.ts';
 import { discoveryDocument, keySet, TokenIssuer } from '../authn/token-request.ts';
 import { WebhookTokens } from '../authn/webhook-token.ts';
 import { X509Users } from '../authn/x509.ts';
-import { authenticationMetrics } from '../authn/authentication-metrics.ts';
+import {
+  accountTokenMetrics,
+  authenticationMetrics,
+  jwtMetrics,
+  tokenCacheMetrics,
+} from '../authn/authentication-metrics.ts';
 import type { ServerCredentials } from '../credentials/credentials.ts';
-import { AuthenticationFile } from './authentication-file.ts';
+import { AuthenticationFile, type AuthenticationFileOptions } from './authentication-file.ts';
 import type { ConfigReload } from './config-reload.ts';
 import type { CurrentKeys, KeySource } from './oidc-provider.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
@@ -100,7 +105,9 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
     nowMs,
     uuid,
   });
-  const file = configFile(parts, issuers);
+  const measured = jwtMetrics(parts.metrics, () => clock.monotonicMs());
+  const cacheObserver = tokenCacheMetrics(parts.metrics);
+  const file = configFile({ ...parts, measured }, issuers);
   const own = (inner: TokenAuthenticator): TokenAuthenticator => forOwnAudiences(audiences, inner);
   const observer = authenticationMetrics(parts.metrics);
   const tokens = new TokenCache(
@@ -115,17 +122,24 @@ export function makeAuthentication(parts: AuthenticationParts): Authentication {
         audiences,
         lookups,
         nowMs,
+        used: accountTokenMetrics(parts.metrics),
         stale: (subject, secondsLate) =>
           logger.debug('a stale token of a service account is used', { subject, secondsLate }),
       }),
       ...(config.bootstrapTokens
         ? [own(new BootstrapTokens((name) => lookups.secret('kube-system', name), nowMs))]
         : []),
-      ...(config.oidc === undefined ? [] : [own(flaggedTokens(config.oidc, parts))]),
+      ...(config.oidc === undefined
+        ? []
+        : [own(measured(config.oidc.issuer, flaggedTokens(config.oidc, parts)))]),
       ...(file === undefined ? [] : [own(file)]),
-      ...(config.tokenWebhook === undefined ? [] : [webhookTokens(config.tokenWebhook, audiences, parts)]),
+      ...(config.tokenWebhook === undefined
+        ? []
+        : [webhookTokens(config.tokenWebhook, audiences, parts, cacheObserver)]),
     ]),
     () => clock.monotonicMs(),
+    undefined,
+    cacheObserver,
   );
   const ways: RequestAuthenticator[] = [
     ...(requestHeader === undefined || credentials.requestHeaderCa === undefined
@@ -168,7 +182,7 @@ function loopback(secret: string, uid: string): TokenAuthenticator {
 
 /** What --authentication-config names; undefined without it. @throws Error naming what is wrong with it */
 function configFile(
-  parts: AuthenticationParts,
+  parts: AuthenticationParts & Pick<AuthenticationFileOptions, 'measured'>,
   ownIssuers: readonly string[],
 ): AuthenticationFile | undefined {
   const { authenticationFile: path, anonymousGiven } = parts.config;
@@ -180,6 +194,7 @@ function webhookTokens(
   { file, version, ttlMs }: TokenWebhookConfig,
   audiences: readonly string[],
   { readFile, programs, caller, clock, signal }: AuthenticationParts,
+  observer: TokenCacheObserver,
 ): TokenAuthenticator {
   const server = readKubeconfig(file, { readFile, programs }).current();
   const ask = reviewCaller(server, { caller, clock, signal, timeoutMs: WEBHOOK_TIMEOUT_MS });
@@ -191,7 +206,12 @@ function webhookTokens(
       throw new AuthenticationError(error instanceof Error ? error.message : String(error));
     }
   };
-  return new TokenCache(new WebhookTokens(post, audiences, version), () => clock.monotonicMs(), ttlMs);
+  return new TokenCache(
+    new WebhookTokens(post, audiences, version),
+    () => clock.monotonicMs(),
+    ttlMs,
+    observer,
+  );
 }
 
 /** The provider that --oidc-* flags name. */

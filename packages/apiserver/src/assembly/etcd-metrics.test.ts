@@ -6,6 +6,8 @@ import { etcdRequestMetrics, storeSizeMetric } from './etcd-metrics.ts';
 import { MetricsRegistry } from '../metrics/registry.ts';
 import { MeasuredKeySpace } from '../storage/measured-key-space.ts';
 import { MemoryKeySpace } from '../storage/memory-key-space.ts';
+import { customCodec } from '../storage/object-codec.ts';
+import { ObjectStorage } from '../storage/object-storage.ts';
 import { StoreSize, type SizeSource } from '../storage/store-size.ts';
 
 const DEPLOYMENTS = { group: 'apps', resource: 'deployments' };
@@ -102,4 +104,47 @@ test("the store's size is that of the first member that answers, asked at the in
   expect(cancelled).toBe(1);
   new StoreSize(source, clock, 0).start();
   expect(asked).toHaveLength(5);
+});
+
+test('lists and watches over the store count what came from it', async () => {
+  const registry = new MetricsRegistry();
+  const space = new MemoryKeySpace({ clock: systemClock });
+  const storage = new ObjectStorage(
+    {
+      resource: DEPLOYMENTS,
+      prefix: '/deployments',
+      codec: customCodec(),
+      fieldsOf: (object) => ({ 'metadata.name': object.metadata.name ?? '' }),
+    },
+    space,
+    { prefix: '/registry', clock: systemClock, traffic: etcdRequestMetrics(registry).traffic(DEPLOYMENTS) },
+  );
+  for (const name of ['a', 'b', 'c']) {
+    const object = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace: 'x' } };
+    await storage.create(`/deployments/x/${name}`, object);
+  }
+  await storage.list('/deployments');
+  const selection = { labels: [], fields: [{ field: 'metadata.name', operator: '=' as const, value: 'b' }] };
+  await storage.list('/deployments', { selection });
+  const watch = await storage.watch('/deployments', { resourceVersion: '1', selection });
+  for await (const events of watch) {
+    expect(events.map((event) => (event.type === 'ADDED' ? event.object.value.metadata.name : ''))).toEqual([
+      'b',
+    ]);
+    break;
+  }
+  const of = '{group="apps",resource="deployments"}';
+  const text = registry.text();
+  for (const [name, count] of [
+    ['apiserver_storage_list_total', 2],
+    ['apiserver_storage_list_fetched_objects_total', 6],
+    ['apiserver_storage_list_evaluated_objects_total', 6],
+    ['apiserver_storage_list_returned_objects_total', 4],
+  ] as const) {
+    expect(text).toContain(`${name}${of} ${count}\n`);
+  }
+  expect(text).toMatch(
+    /^apiserver_storage_events_received_total\{group="apps",resource="deployments"\} [23]$/m,
+  );
+  space.close();
 });

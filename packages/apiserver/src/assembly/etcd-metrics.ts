@@ -23,7 +23,37 @@ export function etcdRequestMetrics(registry: MetricsRegistry): StoreRequests {
   const failures = registry.add(
     new Counter('etcd_request_errors_total', 'Requests to the store that failed.', LABELS),
   );
+  const objects = ['group', 'resource'];
+  const counter = (name: string, help: string): Counter => registry.add(new Counter(name, help, objects));
+  const lists = counter('apiserver_storage_list_total', 'Lists that were answered from the store.');
+  const fetched = counter(
+    'apiserver_storage_list_fetched_objects_total',
+    'Objects that were read from the store for lists.',
+  );
+  const evaluated = counter(
+    'apiserver_storage_list_evaluated_objects_total',
+    'Objects from the store that the selection of a list was asked about.',
+  );
+  const returned = counter(
+    'apiserver_storage_list_returned_objects_total',
+    'Objects that lists from the store returned.',
+  );
+  const events = counter('apiserver_storage_events_received_total', 'Changes that came from the store.');
+  const bookmarks = counter('etcd_bookmark_total', 'Signs of progress that came from the store.');
   return {
+    traffic({ group, resource }) {
+      const labels = [group, resource];
+      return {
+        listed(read, looked, answered) {
+          lists.add(labels);
+          fetched.add(labels, read);
+          evaluated.add(labels, looked);
+          returned.add(labels, answered);
+        },
+        received: (changes) => events.add(labels, changes),
+        progressed: bookmarks.of(labels),
+      };
+    },
     of(operation, { group, resource }) {
       const labels = [operation, group, resource];
       const duration = durations.of(labels);

@@ -17,12 +17,6 @@ const COUNTERS: readonly [name: string, count: Count, help: string][] = [
     'eventsDispatched',
     'Events that were given to watchers.',
   ],
-  ['apiserver_cache_list_total', 'lists', 'Lists that were answered from memory.'],
-  [
-    'apiserver_cache_list_fetched_objects_total',
-    'listFetchedObjects',
-    'Objects that were looked at for lists.',
-  ],
   ['apiserver_cache_list_returned_objects_total', 'listReturnedObjects', 'Objects that lists returned.'],
   [
     'apiserver_terminated_watchers_total',
@@ -58,6 +52,47 @@ export function storageMetrics(registry: MetricsRegistry, backend: StorageBacken
   for (const [name, count, help] of COUNTERS) {
     registry.add(new Gauge(name, help, labels, series(count), 'counter'));
   }
+  // The index that a list was read by is not told apart.
+  const indexed = ['group', 'index', 'resource'];
+  const listed = (count: Count) =>
+    function* read(): Generator<readonly [readonly string[], number]> {
+      for (const [[group, resource], value] of series(count)()) yield [[group, '', resource], value];
+    };
+  registry.add(
+    new Gauge(
+      'apiserver_cache_list_total',
+      'Lists that were answered from memory.',
+      indexed,
+      listed('lists'),
+      'counter',
+    ),
+  );
+  registry.add(
+    new Gauge(
+      'apiserver_cache_list_fetched_objects_total',
+      'Objects that were looked at for lists.',
+      indexed,
+      listed('listFetchedObjects'),
+      'counter',
+    ),
+  );
+  registry.add(
+    new Gauge(
+      'apiserver_watch_cache_consistent_read_total',
+      'Reads of the newest state: from memory, or from the store because memory was late.',
+      ['fallback', 'group', 'resource', 'success'],
+      function* read() {
+        for (const { resource, metrics } of backend.cachers) {
+          const { group, resource: name } = resource.resource;
+          const { consistentReads, consistentReadFallbacks: late, consistentReadFailures: failed } = metrics;
+          if (consistentReads > 0) yield [['false', group, name, 'true'], consistentReads] as const;
+          if (late > 0) yield [['true', group, name, 'true'], late] as const;
+          if (failed > 0) yield [['true', group, name, 'false'], failed] as const;
+        }
+      },
+      'counter',
+    ),
+  );
   // A cache counts when it is filled; a resource that nobody needed yet is not told.
   const counted = (): [GroupResource, number][] =>
     backend.cachers.flatMap(({ resource, objectCount }) =>

@@ -85,6 +85,10 @@ const called = (flags: string): Record<string, string> => ({
   tracestate: 'rojo=1',
 });
 
+const UNCOUNTED = {
+  traffic: () => ({ listed: () => undefined, received: () => undefined, progressed: () => undefined }),
+};
+
 test('a request of a trusted caller goes on with its trace; its questions and calls are its children', async () => {
   const authority = CertificateAuthority.create('hooks-ca', systemClock.nowMs());
   const pair = authority.server('hook', ['127.0.0.1'], systemClock.nowMs());
@@ -102,7 +106,10 @@ test('a request of a trusted caller goes on with its trace; its questions and ca
   const { spans, ask, stop } = await world(0, (tracing) => {
     const caller = new HttpsCaller(systemClock, tracing.calls);
     ends.push(() => caller.close());
-    const store = tracing.around({ of: () => (seconds, failed) => void notes.push([seconds, failed]) });
+    const store = tracing.around({
+      ...UNCOUNTED,
+      of: () => (seconds, failed) => void notes.push([seconds, failed]),
+    });
     const got = store.of('get', { group: '', resource: 'pods' });
     return async () => {
       await Promise.resolve();
@@ -189,7 +196,7 @@ test('what a request leaves behind it is not of its trace', async () => {
   const later = new Promise<void>((resolve) => (gate.open = () => resolve()));
   const left: Promise<void>[] = [];
   const { spans, ask, stop } = await world(1_000_000, (tracing) => {
-    const store = tracing.around({ of: () => () => undefined });
+    const store = tracing.around({ ...UNCOUNTED, of: () => () => undefined });
     return (request) => {
       left.push(later.then(() => store.of('list', { group: '', resource: 'pods' })(0, false)));
       return ok(request);

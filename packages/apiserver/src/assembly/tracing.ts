@@ -132,6 +132,7 @@ export class Tracing {
   /** The same, and a span for each question to the store. */
   around(inner: StoreRequests): StoreRequests {
     return {
+      traffic: (resource) => inner.traffic(resource),
       of: (operation, resource) => {
         const note = inner.of(operation, resource);
         const name = `${operation.charAt(0).toUpperCase()}${operation.slice(1)} etcd3`;

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 
 import { describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
@@ -25,6 +25,8 @@ import { CertificateChain } from './certificate-chain.ts';
 import { OidcTokens, type OidcOptions } from './oidc.ts';
 import { proxyHeaders, RequestHeaderUsers } from './request-header.ts';
 import { reviewSelf, reviewToken } from './reviews.ts';
+import { MetricsRegistry } from '../metrics/registry.ts';
+import { jwtMetrics, tokenCacheMetrics } from './authentication-metrics.ts';
 import { TokenCache } from './token-cache.ts';
 import { TokenFile } from './token-file.ts';
 import { WebhookTokens } from './webhook-token.ts';
@@ -326,6 +328,65 @@ test('the cache asks once for ten seconds, and anew for failures and other audie
   await expect(cache.authenticateToken('bad', [])).rejects.toThrow('bad');
   await expect(cache.authenticateToken('bad', [])).rejects.toThrow('bad');
   expect(asked).toBe(5);
+});
+
+test('what a cache of tokens does is counted', async () => {
+  const registry = new MetricsRegistry();
+  let open = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (open = () => resolve()));
+  const inner: TokenAuthenticator = {
+    authenticateToken: async (token) => {
+      await gate;
+      if (token === 'bad') throw new AuthenticationError('bad');
+      return { user: JANE };
+    },
+  };
+  const cache = new TokenCache(inner, () => 0, 10_000, tokenCacheMetrics(registry));
+  const of = (name: string): string[] =>
+    registry.text().match(new RegExp(`^authentication_token_cache_${name}\\{.*$`, 'gm')) ?? [];
+  const asked = Promise.allSettled([
+    cache.authenticateToken('t', []),
+    cache.authenticateToken('t', []),
+    cache.authenticateToken('bad', []),
+  ]);
+  expect(of('active_fetch_count')).toEqual([
+    'authentication_token_cache_active_fetch_count{status="blocked"} 3',
+    'authentication_token_cache_active_fetch_count{status="in_flight"} 2',
+  ]);
+  open();
+  await asked;
+  await cache.authenticateToken('t', []);
+  expect(of('request_total').toSorted()).toEqual([
+    'authentication_token_cache_request_total{status="hit"} 1',
+    'authentication_token_cache_request_total{status="miss"} 3',
+  ]);
+  expect(of('fetch_total').toSorted()).toEqual([
+    'authentication_token_cache_fetch_total{status="error"} 1',
+    'authentication_token_cache_fetch_total{status="ok"} 1',
+  ]);
+  expect(of('active_fetch_count')).toEqual([
+    'authentication_token_cache_active_fetch_count{status="blocked"} 0',
+    'authentication_token_cache_active_fetch_count{status="in_flight"} 0',
+  ]);
+});
+
+test("checks of an issuer's tokens are measured, of others' tokens not", async () => {
+  const registry = new MetricsRegistry();
+  const issuer = jwtMetrics(registry, () => 0)('https://issuer', {
+    authenticateToken: (token) => {
+      if (token === 'bad') return Promise.reject(new AuthenticationError('bad'));
+      return Promise.resolve(token === 'own' ? { user: JANE } : undefined);
+    },
+  });
+  await Promise.allSettled(['own', 'bad', 'other'].map((token) => issuer.authenticateToken(token, [])));
+  const counted = registry.text().match(/^.*latency_seconds_count\{.*$/gm) ?? [];
+  expect(counted.map((line) => /result=.*$/.exec(line)?.[0] ?? '').toSorted()).toEqual([
+    'result="failure"} 1',
+    'result="success"} 1',
+  ]);
+  expect(counted[0]).toContain(
+    `jwt_issuer_hash="sha256:${createHash('sha256').update('https://issuer').digest('hex')}"`,
+  );
 });
 
 test('a webhook is asked by TokenReview and believed by its status', async () => {

@@ -7,6 +7,8 @@ import { createLocalJWKSet, exportJWK, jwtVerify, SignJWT, type JSONWebKeySet } 
 
 import type { KubeObject } from '../api/meta.ts';
 import { ApiError } from '../api/status.ts';
+import { MetricsRegistry } from '../metrics/registry.ts';
+import { accountTokenMetrics } from './authentication-metrics.ts';
 import { keysOfSet, parseJwt, verifyJwt } from './jwt.ts';
 import { ServiceAccountTokens, type TokenLookups } from './service-account.ts';
 import { discoveryDocument, keySet, TokenIssuer } from './token-request.ts';
@@ -63,6 +65,8 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
     lookups.put('Pod', 'red', 'web', { spec: { serviceAccountName: 'robot', nodeName: 'n1' } });
     let now = NOW;
     const stale: [string, number][] = [];
+    const registry = new MetricsRegistry();
+    const uses = (): string[] => registry.text().match(/^serviceaccount_\w+ [1-9].*$/gm) ?? [];
     const issuer = new TokenIssuer({
       issuer: ISSUER,
       privateKey,
@@ -78,6 +82,7 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
       lookups,
       nowMs: () => now,
       stale: (subject, late) => stale.push([subject, late]),
+      used: accountTokenMetrics(registry),
     });
     const ask = async (spec: object): Promise<{ readonly answer: KubeObject; readonly token: string }> => {
       const answer = await issuer.request(account, {
@@ -91,7 +96,7 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
     const pass = (seconds: number): void => {
       now += seconds * 1000;
     };
-    return { lookups, account, issuer, tokens, ask, pass, stale };
+    return { lookups, account, issuer, tokens, ask, pass, stale, uses };
   }
 
   const POD = { kind: 'Pod', apiVersion: 'v1', name: 'web', uid: 'web-uid' };
@@ -274,7 +279,7 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
   });
 
   test('the old tokens live with their Secret', async () => {
-    const { issuer, account, tokens, lookups } = world();
+    const { issuer, account, tokens, lookups, uses } = world();
     const token = issuer.legacyToken(account, 'robot-token');
     await expect(tokens.authenticateToken(token, [])).rejects.toThrow('has been invalidated');
     const data = { token: Buffer.from(token).toString('base64') };
@@ -285,6 +290,11 @@ describe.each(['ec', 'rsa'] as const)('tokens of service accounts, %s keys', (ty
     const labels = { 'kubernetes.io/legacy-token-invalid-since': '2029-01-01' };
     lookups.put('Secret', 'red', 'robot-token', { data }, { labels });
     await expect(tokens.authenticateToken(token, [])).rejects.toThrow('token has been marked as invalid');
+    expect(uses()).toEqual([
+      'serviceaccount_invalid_legacy_auto_token_uses_total 1',
+      'serviceaccount_legacy_manual_token_uses_total 1',
+      'serviceaccount_legacy_tokens_total 4',
+    ]);
   });
 
   test('the issuer tells where its keys are', () => {

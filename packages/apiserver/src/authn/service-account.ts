@@ -8,7 +8,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 
-import { fieldsOf, textOf } from '../api/fields.ts';
+import { fieldsOf, listOf, textOf } from '../api/fields.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { serviceAccountUser } from '../api/user-info.ts';
 import { AuthenticationError, type Authenticated, type TokenAuthenticator } from './authenticator.ts';
@@ -32,6 +32,10 @@ export interface TokenLookups {
   node(name: string): Promise<KubeObject | undefined>;
 }
 
+/** What kind of token was shown, for metrics. */
+export type AccountTokenUse =
+  'legacy' | 'legacy-auto' | 'legacy-manual' | 'legacy-invalid' | 'stale' | 'valid';
+
 export interface ServiceAccountOptions {
   /** The first one signs now; tokens of the others are still taken. */
   readonly issuers: readonly string[];
@@ -45,6 +49,8 @@ export interface ServiceAccountOptions {
   readonly stale?: (subject: string, secondsLate: number) => void;
   /** Is told that an old token was used, so that its Secret can be labelled with the day. */
   readonly legacyUsed?: (secret: KubeObject) => void;
+  /** Is told of each token that is signed here, by its kind. */
+  readonly used?: (use: AccountTokenUse) => void;
 }
 
 export const LEGACY_ISSUER = 'kubernetes/serviceaccount';
@@ -70,6 +76,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       throw new AuthenticationError('go-jose/go-jose: error in cryptographic primitive');
     }
     const own = this.options.audiences;
+    if (claims.audiences.length === 0) this.options.used?.('legacy');
     // A token that names no audience is an old one: it is good for the server alone.
     const meant = claims.audiences.length === 0 ? own : claims.audiences;
     const wanted = audiences.length === 0 ? own : audiences;
@@ -162,9 +169,13 @@ export class ServiceAccountTokens implements TokenAuthenticator {
         `service account UID (${found.metadata.uid}) does not match claim (${account.uid})`,
       );
     }
+    const { used } = this.options;
     if (Object.hasOwn(secret.metadata.labels ?? {}, INVALID_SINCE)) {
+      used?.('legacy-invalid');
       throw new AuthenticationError('token has been marked as invalid');
     }
+    const auto = listOf(found['secrets']).some((each) => textOf(fieldsOf(each)['name']) === named.secret);
+    used?.(auto ? 'legacy-auto' : 'legacy-manual');
     legacyUsed?.(secret);
     return { user: accountUser(namespace, account) };
   }
@@ -188,8 +199,10 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   }
 
   private warnWhenStale({ warnafter = 0 }: BoundClaims, { subject }: PublicClaims): void {
+    if (warnafter === 0) return;
     const lateMs = this.options.nowMs() - warnafter * 1000;
-    if (warnafter !== 0 && lateMs > 0) this.options.stale?.(subject, Math.floor(lateMs / 1000));
+    this.options.used?.(lateMs > 0 ? 'stale' : 'valid');
+    if (lateMs > 0) this.options.stale?.(subject, Math.floor(lateMs / 1000));
   }
 }
 

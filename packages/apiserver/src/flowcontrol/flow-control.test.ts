@@ -263,6 +263,52 @@ describe('seats', () => {
     );
   });
 
+  test('what is counted is told apart by schema and level', async () => {
+    const { ask, metrics, clock, control } = rig(1, [level('global', 100_000, QUEUED)], GLOBAL);
+    const series = (name: string): string[] =>
+      metrics.text().match(new RegExp(`^apiserver_flowcontrol_${name}\\{.*$`, 'gm')) ?? [];
+    const first = await ask(user('a'));
+    const second = ask(user('a'), { seats: 2 });
+    await settled();
+    const of = '{flow_schema="global",priority_level="global"}';
+    expect(series('current_inqueue_requests')).toEqual([
+      `apiserver_flowcontrol_current_inqueue_requests${of} 1`,
+    ]);
+    expect(series('current_inqueue_seats')).toEqual([`apiserver_flowcontrol_current_inqueue_seats${of} 2`]);
+    expect(series('current_executing_seats')).toEqual([
+      `apiserver_flowcontrol_current_executing_seats${of} 1`,
+    ]);
+    expect(series('request_dispatch_no_accommodation_total')).toEqual([
+      `apiserver_flowcontrol_request_dispatch_no_accommodation_total${of} 1`,
+    ]);
+    expect(series('request_queue_length_after_enqueue_count')).toEqual([
+      `apiserver_flowcontrol_request_queue_length_after_enqueue_count${of} 2`,
+    ]);
+    await clock.pass(1_000);
+    release(first);
+    release(await second);
+    const exempt = await ask(user('root', 'system:masters'));
+    release(exempt);
+    expect(series('current_inqueue_requests')).toEqual([
+      'apiserver_flowcontrol_current_inqueue_requests{flow_schema="exempt",priority_level="exempt"} 0',
+      `apiserver_flowcontrol_current_inqueue_requests${of} 0`,
+    ]);
+    expect(series('current_executing_seats')[1]).toBe(`apiserver_flowcontrol_current_executing_seats${of} 0`);
+    expect(series('request_wait_duration_seconds_sum')).toEqual([
+      'apiserver_flowcontrol_request_wait_duration_seconds_sum{execute="true",flow_schema="global",priority_level="global"} 1',
+    ]);
+    expect(series('request_execution_seconds_count')).toEqual([
+      'apiserver_flowcontrol_request_execution_seconds_count{flow_schema="global",priority_level="global",type="regular"} 2',
+      'apiserver_flowcontrol_request_execution_seconds_count{flow_schema="exempt",priority_level="exempt",type="regular"} 1',
+    ]);
+    expect(series('target_seats')).toEqual([]);
+    control.adjust();
+    expect(series('demand_seats_high_watermark')).toContain(
+      'apiserver_flowcontrol_demand_seats_high_watermark{priority_level="global"} 3',
+    );
+    expect(series('target_seats')).toHaveLength(2);
+  });
+
   test('exempt requests never wait', async () => {
     const { ask, control } = rig(1, [], []);
     const taken = await Promise.all(Array.from({ length: 50 }, () => ask(user('root', 'system:masters'))));

@@ -74,6 +74,9 @@ export class Level {
   /** Gone from the store; ends when nothing of it is under way. */
   quiescing = false;
   seatsNow: number;
+  /** Seats that it wanted in the last period, and was to have at its end; unknown before there was one. */
+  lastDemand: ReturnType<Demand['period']> | undefined = undefined;
+  target: number | undefined = undefined;
   exemptSeats = 0;
   exemptExecuting = 0;
   /** How its requests ended their wait since it is there. */
@@ -91,14 +94,17 @@ export class Level {
       queuing: facts.queuing,
       seats: limits.nominal,
       observer: {
-        dispatched: (waitedMs) => {
+        enqueued: (schema, length) => metrics?.enqueued(schema, name, length),
+        dispatched: (schema, waitedMs) => {
           this.ends.dispatched += 1;
-          metrics?.waited(name, true, waitedMs);
+          if (this.facts.queuing !== undefined) metrics?.waited(schema, name, true, waitedMs);
         },
-        refused: (reason, waitedMs) => {
+        refused: (schema, reason, waitedMs) => {
           this.ends[END[reason]] += 1;
-          metrics?.waited(name, false, waitedMs);
+          // Who was never let into a queue has not waited.
+          if (reason === 'time-out' || reason === 'cancelled') metrics?.waited(schema, name, false, waitedMs);
         },
+        unaccommodated: (schema) => metrics?.unaccommodated(schema, name),
         demand: (seats) => this.demand.set(seats, clock.monotonicMs()),
       },
     });
@@ -201,7 +207,7 @@ export class FlowControl {
     if (level.exempt) {
       state.ends.dispatched += 1;
       metrics?.dispatched(schema.name, level.name);
-      return { kind: 'enter', seats: this.exempted(state, work) };
+      return { kind: 'enter', seats: this.exempted(state, schema.name, digest, work) };
     }
     const about: Asking = { digest, schema: schema.name, distinguisher };
     const outcome = await state.queues.ask({
@@ -209,6 +215,7 @@ export class FlowControl {
       hash: flowHash(schema.name, distinguisher),
       waitMs,
       signal,
+      counted: schema.name,
       about,
     });
     if ('refused' in outcome) {
@@ -223,7 +230,7 @@ export class FlowControl {
       seats: {
         release: () => {
           outcome.seats.release();
-          metrics?.executed(schema.name, level.name, clock.monotonicMs() - startMs);
+          metrics?.executed(schema.name, level.name, typeOf(digest), clock.monotonicMs() - startMs);
           if (state.quiescing) this.rebuild();
         },
       },
@@ -237,7 +244,9 @@ export class FlowControl {
     const claims = [];
     let left = this.options.serverSeats;
     for (const state of this.levels()) {
-      const { high } = state.demand.period(nowMs);
+      const demand = state.demand.period(nowMs);
+      state.lastDemand = demand;
+      const { high } = demand;
       if (state.facts.exempt) {
         // What nobody holds back is taken off first.
         left -= Math.round(Math.max(state.limits.lower, state.demand.smoothed));
@@ -246,7 +255,8 @@ export class FlowControl {
       const { nominal, lower, upper } = state.limits;
       const least = Math.max(lower, Math.min(nominal, high));
       limited.push(state);
-      claims.push({ lower: least, upper, target: Math.max(least, state.demand.smoothed) });
+      state.target = Math.max(least, state.demand.smoothed);
+      claims.push({ lower: least, upper, target: state.target });
     }
     const { seats, fraction } = shareOut(left, claims);
     for (const [index, state] of limited.entries()) {
@@ -262,8 +272,12 @@ export class FlowControl {
     return state;
   }
 
-  private exempted(state: Level, { seats }: Work): Seats {
-    const { clock } = this.options;
+  private exempted(state: Level, schema: string, digest: Digest, { seats }: Work): Seats {
+    const { clock, metrics } = this.options;
+    const usage = state.queues.usageOf(schema);
+    const startMs = clock.monotonicMs();
+    usage.executing += 1;
+    usage.seats += seats;
     state.exemptSeats += seats;
     state.exemptExecuting += 1;
     state.demand.set(state.exemptSeats, clock.monotonicMs());
@@ -272,6 +286,9 @@ export class FlowControl {
       release: () => {
         if (!running) return;
         running = false;
+        usage.executing -= 1;
+        usage.seats -= seats;
+        metrics?.executed(schema, state.facts.name, typeOf(digest), clock.monotonicMs() - startMs);
         state.exemptSeats -= seats;
         state.exemptExecuting -= 1;
         state.demand.set(state.exemptSeats, clock.monotonicMs());
@@ -316,6 +333,11 @@ export class FlowControl {
     }
     this.schemas = inOrder(schemas.values()).filter(({ level }) => this.hasLevel(level));
   }
+}
+
+/** How the time of a request is counted: a watch has its seats while it begins. */
+function typeOf({ info }: Digest): 'regular' | 'watch' {
+  return info.verb === 'watch' ? 'watch' : 'regular';
 }
 
 /** One request must leave room: with a hand of queues as much as one of them has, else a quarter. */

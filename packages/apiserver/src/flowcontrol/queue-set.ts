@@ -24,11 +24,15 @@ export interface Work {
 
 export type Refusal = 'queue-full' | 'concurrency-limit' | 'time-out' | 'cancelled';
 
-/** What a level counts; told as it happens. */
+/** What a level counts; told as it happens, with the name that a request is counted under. */
 export interface QueueObserver {
+  /** A request waits; so many do in its queue, itself included. */
+  enqueued(counted: string, length: number): void;
   /** A request got its seats. */
-  dispatched(waitedMs: number): void;
-  refused(reason: Refusal, waitedMs: number): void;
+  dispatched(counted: string, waitedMs: number): void;
+  refused(counted: string, reason: Refusal, waitedMs: number): void;
+  /** A request is the next and has to wait for seats. */
+  unaccommodated(counted: string): void;
   /** Seats wanted (in use and waited for) or in use have changed. */
   demand(seats: number): void;
 }
@@ -41,11 +45,20 @@ export interface Seats {
 
 export type Outcome = { readonly seats: Seats } | { readonly refused: Refusal };
 
+/** What is under way of all that is counted under one name. */
+export class Usage {
+  waiting = 0;
+  waitingSeats = 0;
+  executing = 0;
+  seats = 0;
+}
+
 /** Guess of how long a request takes, as the original: short, since most are. Corrected when it has ended. */
 const GUESS_MS = 3;
 
 class Waiting {
   readonly work: Work;
+  readonly counted: string;
   readonly arrivedMs: number;
   readonly arrivalR: number;
   /** For dumps. */
@@ -55,12 +68,14 @@ class Waiting {
 
   constructor(
     work: Work,
+    counted: string,
     arrivedMs: number,
     arrivalR: number,
     about: unknown,
     settle: (outcome: Outcome) => void,
   ) {
     this.work = work;
+    this.counted = counted;
     this.arrivedMs = arrivedMs;
     this.arrivalR = arrivalR;
     this.about = about;
@@ -106,6 +121,8 @@ export interface Ask {
   /** How long it waits at most. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
+  /** Under what it is counted: its flow schema. */
+  readonly counted: string;
   /** Shown in dumps. */
   readonly about?: unknown;
 }
@@ -122,6 +139,7 @@ export class QueueSet {
   private executingCount = 0;
   private waitingCount = 0;
   private waitingSeats = 0;
+  private readonly usages = new Map<string, Usage>();
   /** Virtual time, ms a queue with one seat would have served, and when it was right. */
   private virtualR = 0;
   private virtualMs: number;
@@ -146,6 +164,21 @@ export class QueueSet {
 
   get waiting(): number {
     return this.waitingCount;
+  }
+
+  /** What is under way, by the names it is counted under. */
+  get usage(): ReadonlyMap<string, Readonly<Usage>> {
+    return this.usages;
+  }
+
+  /** Of one name. */
+  usageOf(counted: string): Usage {
+    let usage = this.usages.get(counted);
+    if (usage === undefined) {
+      usage = new Usage();
+      this.usages.set(counted, usage);
+    }
+    return usage;
   }
 
   get idle(): boolean {
@@ -174,19 +207,19 @@ export class QueueSet {
   }
 
   /** Waits for seats; never rejects. */
-  ask({ work, hash, waitMs, signal, about }: Ask): Promise<Outcome> {
+  ask({ work, hash, waitMs, signal, counted, about }: Ask): Promise<Outcome> {
     this.advance();
     const nowMs = this.clock.monotonicMs();
     const { queuing } = this;
     if (queuing === undefined) {
-      if (!this.fits(work)) return Promise.resolve(this.refuse('concurrency-limit', 0));
-      const outcome = this.take(work, undefined, 0);
+      if (!this.fits(work)) return Promise.resolve(this.refuse(counted, 'concurrency-limit', 0));
+      const outcome = this.take(work, counted, undefined, 0);
       this.tellDemand();
       return Promise.resolve(outcome);
     }
     const queue = this.shortest(hash, queuing);
     if (queue.waiting.length >= queuing.queueLengthMax && !this.fits(work)) {
-      return Promise.resolve(this.refuse('queue-full', 0));
+      return Promise.resolve(this.refuse(counted, 'queue-full', 0));
     }
     return new Promise((resolve) => {
       const settle = (outcome: Outcome): void => {
@@ -194,9 +227,10 @@ export class QueueSet {
         request.timer?.cancel();
         resolve(outcome);
       };
-      const request = new Waiting(work, nowMs, this.virtualR, about, settle);
+      const request = new Waiting(work, counted, nowMs, this.virtualR, about, settle);
       const leave = (reason: Refusal): void => {
-        if (this.remove(queue, request)) settle(this.refuse(reason, this.clock.monotonicMs() - nowMs));
+        if (this.remove(queue, request))
+          settle(this.refuse(counted, reason, this.clock.monotonicMs() - nowMs));
       };
       const giveUp = (): void => leave('cancelled');
       this.enqueue(queue, request);
@@ -246,8 +280,8 @@ export class QueueSet {
     queue.waiting.push(request);
     queue.workSum += workOf(request.work);
     queue.seatsSum += widthOf(request.work);
-    this.waitingCount += 1;
-    this.waitingSeats += widthOf(request.work);
+    this.countWaiting(request, 1);
+    this.observer.enqueued(request.counted, queue.waiting.length);
     this.tellDemand();
   }
 
@@ -258,12 +292,20 @@ export class QueueSet {
     queue.waiting.splice(at, 1);
     queue.workSum -= workOf(request.work);
     queue.seatsSum -= widthOf(request.work);
-    this.waitingCount -= 1;
-    this.waitingSeats -= widthOf(request.work);
+    this.countWaiting(request, -1);
     this.tellDemand();
     // Whoever was behind it may fit.
     this.dispatch();
     return true;
+  }
+
+  private countWaiting({ work, counted }: Waiting, by: 1 | -1): void {
+    const usage = this.usageOf(counted);
+    const seats = by * widthOf(work);
+    this.waitingCount += by;
+    this.waitingSeats += seats;
+    usage.waiting += by;
+    usage.waitingSeats += seats;
   }
 
   private dispatch(): void {
@@ -271,13 +313,20 @@ export class QueueSet {
       const queue = this.nextQueue();
       if (queue === undefined) return;
       const [request] = queue.waiting;
-      if (!this.fits(request.work)) return;
+      if (!this.fits(request.work)) {
+        this.observer.unaccommodated(request.counted);
+        return;
+      }
       queue.waiting.shift();
       queue.workSum -= workOf(request.work);
       queue.seatsSum -= widthOf(request.work);
-      this.waitingCount -= 1;
-      this.waitingSeats -= widthOf(request.work);
-      const outcome = this.take(request.work, queue, this.clock.monotonicMs() - request.arrivedMs);
+      this.countWaiting(request, -1);
+      const outcome = this.take(
+        request.work,
+        request.counted,
+        queue,
+        this.clock.monotonicMs() - request.arrivedMs,
+      );
       queue.nextDispatchR += workOf(request.work);
       // Nobody is served for the time before he came.
       if (queue.waiting.length > 0) {
@@ -319,18 +368,21 @@ export class QueueSet {
     return this.used + width <= this.limit;
   }
 
-  private take(work: Work, queue: Queue | undefined, waitedMs: number): Outcome {
+  private take(work: Work, counted: string, queue: Queue | undefined, waitedMs: number): Outcome {
+    const usage = this.usageOf(counted);
     const width = widthOf(work);
     const startMs = this.clock.monotonicMs();
     this.used += width;
     this.executingCount += 1;
+    usage.executing += 1;
+    usage.seats += width;
     if (queue !== undefined) {
       queue.executing += 1;
       queue.seatsInUse += width;
       queue.runningSeats += work.seats;
       queue.runningEnds += work.seats * (startMs + GUESS_MS);
     }
-    this.observer.dispatched(waitedMs);
+    this.observer.dispatched(counted, waitedMs);
     let running = true;
     return {
       seats: {
@@ -339,6 +391,7 @@ export class QueueSet {
           running = false;
           this.advance();
           this.executingCount -= 1;
+          usage.executing -= 1;
           if (queue !== undefined) {
             queue.executing -= 1;
             queue.runningSeats -= work.seats;
@@ -347,29 +400,30 @@ export class QueueSet {
           }
           const { finalSeats, finalMs } = work;
           if (finalSeats <= 0 || finalMs <= 0) {
-            this.giveBack(queue, width);
+            this.giveBack(queue, usage, width);
             return;
           }
-          this.giveBack(queue, width - finalSeats);
+          this.giveBack(queue, usage, width - finalSeats);
           this.clock.setTimer(finalMs, () => {
             this.advance();
-            this.giveBack(queue, finalSeats);
+            this.giveBack(queue, usage, finalSeats);
           });
         },
       },
     };
   }
 
-  private giveBack(queue: Queue | undefined, seats: number): void {
+  private giveBack(queue: Queue | undefined, usage: Usage, seats: number): void {
     this.used -= seats;
+    usage.seats -= seats;
     if (queue !== undefined) queue.seatsInUse -= seats;
     assert(this.used >= 0, 'more seats were given back than were taken');
     this.tellDemand();
     this.dispatch();
   }
 
-  private refuse(reason: Refusal, waitedMs: number): Outcome {
-    this.observer.refused(reason, waitedMs);
+  private refuse(counted: string, reason: Refusal, waitedMs: number): Outcome {
+    this.observer.refused(counted, reason, waitedMs);
     return { refused: reason };
   }
 

@@ -12,6 +12,8 @@ export class CacherMetrics {
   consistentReads = 0;
   /** apiserver_watch_cache_consistent_read_total{fallback="true"}: the cache was too late, the store was asked. */
   consistentReadFallbacks = 0;
+  /** The same, and the store did not answer either. */
+  consistentReadFailures = 0;
   /** apiserver_watch_cache_read_wait_seconds_count */
   readWaits = 0;
   /** apiserver_watch_cache_read_wait_seconds_sum */

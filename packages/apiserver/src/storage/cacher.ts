@@ -226,7 +226,8 @@ export class Cacher implements Storage {
         );
         break;
       case 'newest':
-        if (!(await this.isNewest(signal))) break;
+        if (!(await this.hasProgress())) break;
+        if (!(await this.isNewest(signal))) return await this.fallenBack(key, options);
         result = await this.scan(
           keyPrefix,
           { revision: this.cache.revision, low: orderOf(plan.low), high, indexed },
@@ -419,14 +420,24 @@ export class Cacher implements Storage {
 
   /** Whether the cache is, in time, as new as the store was when this was asked. */
   private async isNewest(signal: AbortSignal | undefined): Promise<boolean> {
-    if (!(await this.hasProgress())) return false;
     const newest = await this.newest();
     if ((await this.waitFor(newest, signal)) && this.feed.ready) {
       this.metrics.consistentReads += 1;
       return true;
     }
-    this.metrics.consistentReadFallbacks += 1;
     return false;
+  }
+
+  /** The store's answer, where the cache's came too late. */
+  private async fallenBack(key: string, options: ListOptions): Promise<ListResult> {
+    try {
+      const result = await this.storage.list(key, options);
+      this.metrics.consistentReadFallbacks += 1;
+      return result;
+    } catch (error) {
+      this.metrics.consistentReadFailures += 1;
+      throw error;
+    }
   }
 
   /** A store that cannot be asked is taken for one that tells none: it will say itself what is wrong. */

@@ -77,7 +77,9 @@ export class EtcdBackend implements StorageBackend {
     const { requests, clock } = this;
     const space =
       requests === undefined ? this.space : new MeasuredKeySpace(this.space, requests, given.resource, clock);
-    return new ObjectStorage(resource, space, { prefix: this.prefix, clock: this.clock });
+    const traffic = requests?.traffic(given.resource);
+    const counted = traffic === undefined ? {} : { traffic };
+    return new ObjectStorage(resource, space, { prefix: this.prefix, clock: this.clock, ...counted });
   }
 
   async ready({ signal, timeoutMs = this.healthTimeoutMs }: ReadyOptions = {}): Promise<void> {

@@ -12,6 +12,7 @@ import { continuedAt, encodeContinue, NEWEST } from './continue-token.ts';
 import { corrupt, EncodedObject } from './encoded-object.ts';
 import { isKeySpaceError, type KeyPair, type KeySpace, type RangeResult } from './key-space.ts';
 import { fullKey } from './keys.ts';
+import type { StoreTraffic } from './measured-key-space.ts';
 import { checkReached, listedResourceVersion } from './resource-version.ts';
 import { EVERYTHING, matches, selectsEverything } from './storage.ts';
 import type { ListOptions, ListResult, ObjectCodec, StorageResource } from './storage.ts';
@@ -44,21 +45,25 @@ interface Place {
 const WRITTEN_MAX = 64;
 const WRITTEN_BYTES_EACH = 16 * 1024;
 
+interface ListReaderOptions {
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly traffic?: StoreTraffic;
+}
+
 export class ListReader {
   private readonly resource: StorageResource;
   private readonly space: KeySpace;
   private readonly prefix: string;
   private readonly clock: Clock;
+  private readonly traffic: StoreTraffic | undefined;
   /** What is being written and what was written last, oldest first. */
   private readonly written = new Map<string, Writing>();
   /** The last long object that was written, until it is told of. */
   private long: { readonly key: string; readonly writing: Writing } | undefined = undefined;
 
-  constructor(
-    resource: StorageResource,
-    space: KeySpace,
-    { prefix, clock }: { readonly prefix: string; readonly clock: Clock },
-  ) {
+  constructor(resource: StorageResource, space: KeySpace, { prefix, clock, traffic }: ListReaderOptions) {
+    this.traffic = traffic;
     this.resource = resource;
     this.space = space;
     this.prefix = prefix;
@@ -66,6 +71,18 @@ export class ListReader {
   }
 
   async list(key: string, options: ListOptions): Promise<ListResult> {
+    const counts = { fetched: 0, evaluated: 0 };
+    const result = await this.pages(key, options, counts);
+    this.traffic?.listed(counts.fetched, counts.evaluated, result.objects.length);
+    return result;
+  }
+
+  /** @param counts of what was read and looked at */
+  private async pages(
+    key: string,
+    options: ListOptions,
+    counts: { fetched: number; evaluated: number },
+  ): Promise<ListResult> {
     const { resourceVersion = '', selection = EVERYTHING, limit = 0, recursive = true, signal } = options;
     const keyPrefix = fullKey(this.prefix, key, recursive);
     const place = placeOf(keyPrefix, options);
@@ -90,6 +107,7 @@ export class ListReader {
         throw new Error('no results were found, but etcd indicated there were more values remaining');
       }
       if (revision === 0) revision = page.revision;
+      counts.fetched += page.pairs.length;
 
       let more = page.more;
       let last = '';
@@ -99,6 +117,7 @@ export class ListReader {
           break;
         }
         last = pair.key;
+        counts.evaluated += 1;
         const opened = this.open(pair);
         const { object } = opened instanceof Promise ? await opened : opened;
         if (all || matches(this.resource, selection, object.value)) objects.push(object);

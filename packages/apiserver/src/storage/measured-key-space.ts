@@ -23,9 +23,21 @@ export type StoreOperation = 'create' | 'delete' | 'get' | 'list' | 'listWithCou
 /** Notes one request. */
 export type RequestNote = (seconds: number, failed: boolean) => void;
 
+/** What comes from the store for a resource. */
+export interface StoreTraffic {
+  /** A list was answered: so many objects were read for it, looked at by its selection and returned. */
+  listed(fetched: number, evaluated: number, returned: number): void;
+  /** So many changes came to a watch. */
+  received(changes: number): void;
+  /** A sign of progress came to a watch. */
+  progressed(): void;
+}
+
 export interface StoreRequests {
   /** Asked once for each resource and operation that occurs. */
   of(operation: StoreOperation, resource: GroupResource): RequestNote;
+  /** Asked once for each resource. */
+  traffic(resource: GroupResource): StoreTraffic;
 }
 
 export class MeasuredKeySpace implements KeySpace {

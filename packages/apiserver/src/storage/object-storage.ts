@@ -9,12 +9,15 @@
 import type { Clock } from '@keelson/base';
 
 import type { KubeObject } from '../api/meta.ts';
-import type { Slices } from '../api/sliced.ts';
+import type { Pace, Sliced, Slices } from '../api/sliced.ts';
 import { requestEntityTooLarge } from '../api/status.ts';
+import { asJson } from '../codec/object-codec.ts';
+import { equalJson, equalJsonInSlices } from '../patch/field-path.ts';
 import { EncodedObject, corrupt } from './encoded-object.ts';
 import { isKeySpaceError, type KeyPair, type KeySpace, type WriteResult } from './key-space.ts';
 import { fullKey } from './keys.ts';
 import { ListReader, type Writing } from './list-reader.ts';
+import type { StoreTraffic } from './measured-key-space.ts';
 import { ObjectWatcher } from './object-watch.ts';
 import { checkReached } from './resource-version.ts';
 import { StorageError } from './storage-error.ts';
@@ -26,6 +29,7 @@ import type {
   ListResult,
   Preconditions,
   ReadOptions,
+  SlicedCodec,
   Storage,
   StorageResource,
   StoredObject,
@@ -41,6 +45,8 @@ export interface ObjectStorageOptions {
   readonly prefix: string;
   /** Long lists give the event loop its turns by it. */
   readonly clock: Clock;
+  /** Told what comes from the store. */
+  readonly traffic?: StoreTraffic;
 }
 
 /** What an update or a delete starts from. */
@@ -67,7 +73,7 @@ export class ObjectStorage implements Storage {
     this.space = space;
     this.options = options;
     this.reader = new ListReader(resource, space, options);
-    this.watcher = new ObjectWatcher(resource, space, options.prefix, this.reader);
+    this.watcher = new ObjectWatcher(resource, space, options, this.reader);
   }
 
   async get(key: string, { resourceVersion = '', cached, signal }: GetOptions = {}): Promise<StoredObject> {
@@ -145,11 +151,14 @@ export class ObjectStorage implements Storage {
       const encoding = this.encode(updated.value, slices);
       const bytes = encoding instanceof Promise ? await encoding : encoding;
       const held = state.stale || state.object === undefined ? undefined : state.bytes(slices);
-      if (held !== undefined && bytes.equals(held instanceof Promise ? await held : held)) {
+      const heldBytes = held instanceof Promise ? await held : held;
+      const same = heldBytes !== undefined && this.saysSame(bytes, heldBytes, slices);
+      if (same instanceof Promise ? await same : same) {
         if (!fresh) {
           state = await current();
           fresh = true;
-          if (state.object === undefined || !bytes.equals(await state.bytes(slices))) continue;
+          if (state.object === undefined) continue;
+          if (!(await this.saysSame(bytes, await state.bytes(slices), slices))) continue;
         }
         if (!state.stale && state.object !== undefined) return state.object;
       }
@@ -220,6 +229,21 @@ export class ObjectStorage implements Storage {
 
   compactedRevision(): number {
     return this.space.compactedRevision();
+  }
+
+  /**
+   * Whether an object says what lies there: in the same bytes, or with members in another order, which takes as many.
+   *
+   * @returns a promise only where it is found in slices
+   */
+  private saysSame(bytes: Buffer, held: Buffer, slices: Slices | undefined): boolean | Promise<boolean> {
+    if (bytes.equals(held)) return true;
+    const { codec } = this.resource;
+    if (codec.keepsOrder !== true || bytes.length !== held.length) return false;
+    if (slices === undefined || codec.slices === undefined) {
+      return equalJson(asJson(codec.decode(bytes, '')), asJson(codec.decode(held, '')));
+    }
+    return slices.run(sameInSlices(codec.slices, bytes, held, slices));
   }
 
   /** @returns a promise only where it is done in slices */
@@ -331,4 +355,9 @@ function checkPreconditions(
   if (resourceVersion !== undefined && resourceVersion !== (metadata.resourceVersion ?? '')) {
     throw failed('ResourceVersion', resourceVersion, metadata.resourceVersion ?? '');
   }
+}
+
+function* sameInSlices(codec: SlicedCodec, bytes: Buffer, held: Buffer, pace: Pace): Sliced<boolean> {
+  const wanted = asJson(yield* codec.decode(bytes, '', pace));
+  return yield* equalJsonInSlices(wanted, asJson(yield* codec.decode(held, '', pace)), pace);
 }

@@ -10,6 +10,7 @@ import type { EncodedObject } from './encoded-object.ts';
 import { isKeySpaceError, type KeyChange, type KeySpace, type KeyWatch } from './key-space.ts';
 import { fullKey } from './keys.ts';
 import { PAGE_MAX, type ListReader } from './list-reader.ts';
+import type { StoreTraffic } from './measured-key-space.ts';
 import { parseResourceVersion } from './resource-version.ts';
 import { EVERYTHING, matches, selectsEverything } from './storage.ts';
 import type {
@@ -28,9 +29,16 @@ export class ObjectWatcher {
   private readonly resource: StorageResource;
   private readonly space: KeySpace;
   private readonly prefix: string;
+  private readonly traffic: StoreTraffic | undefined;
   private readonly reader: ListReader;
 
-  constructor(resource: StorageResource, space: KeySpace, prefix: string, reader: ListReader) {
+  constructor(
+    resource: StorageResource,
+    space: KeySpace,
+    { prefix, traffic }: { readonly prefix: string; readonly traffic?: StoreTraffic },
+    reader: ListReader,
+  ) {
+    this.traffic = traffic;
     this.resource = resource;
     this.space = space;
     this.prefix = prefix;
@@ -59,7 +67,8 @@ export class ObjectWatcher {
     }
     signal?.throwIfAborted();
     const source = this.space.watch(range, from + 1, bookmarks);
-    return new RunningWatch(this.resource, this.reader, source, selection, initial, signal);
+    const { resource, reader, traffic } = this;
+    return new RunningWatch({ resource, reader, traffic }, source, selection, initial, signal);
   }
 }
 
@@ -72,6 +81,12 @@ interface Initial {
   readonly ended: boolean;
 }
 
+interface WatchParts {
+  readonly resource: StorageResource;
+  readonly reader: ListReader;
+  readonly traffic: StoreTraffic | undefined;
+}
+
 class RunningWatch implements Watch {
   private readonly resource: StorageResource;
   private readonly reader: ListReader;
@@ -79,13 +94,13 @@ class RunningWatch implements Watch {
   private readonly selection: Selection;
   private readonly all: boolean;
   private readonly initial: Initial | undefined;
+  private readonly traffic: StoreTraffic | undefined;
   private readonly signal: AbortSignal | undefined;
   private stopped = false;
   private readonly abort = (): void => this.stop();
 
   constructor(
-    resource: StorageResource,
-    reader: ListReader,
+    { resource, reader, traffic }: WatchParts,
     source: KeyWatch,
     selection: Selection,
     initial: Initial | undefined,
@@ -93,6 +108,7 @@ class RunningWatch implements Watch {
   ) {
     this.resource = resource;
     this.reader = reader;
+    this.traffic = traffic;
     this.source = source;
     this.selection = selection;
     this.all = selectsEverything(selection);
@@ -115,9 +131,11 @@ class RunningWatch implements Watch {
       for await (const { changes, revision } of this.source) {
         if (this.isStopped()) return;
         if (changes.length === 0) {
+          this.traffic?.progressed();
           yield [{ type: 'BOOKMARK', revision, initialEventsEnd: false }];
           continue;
         }
+        this.traffic?.received(changes.length);
         const events: WatchEvent[] = [];
         try {
           for (const change of changes) {

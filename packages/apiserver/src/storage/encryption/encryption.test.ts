@@ -240,6 +240,41 @@ test('a storage holds no plain text, and an update that changes nothing writes a
   expect(objects.map(({ value }) => value['data'])).toEqual([secret.data]);
 });
 
+test('what is encrypted and read is told with its resource, whichever configuration counts', async () => {
+  const told: string[] = [];
+  let nowMs = 0;
+  const encryption = new Encryption(
+    fileOf([{ resources: ['*.*'], providers: [{ aescbc: { keys: [key('old')] } }] }]),
+    {
+      random,
+      observer: (resource) => ({
+        monotonicMs: () => (nowMs += 5),
+        transformed: (direction, prefix, succeeded, seconds) =>
+          told.push(`${resource} ${direction} ${prefix} ${succeeded} ${seconds}`),
+      }),
+    },
+  );
+  const deployments = encryption.transformer({ group: 'apps', resource: 'deployments' });
+  const secrets = encryption.transformer(SECRETS);
+  const sealed = await secrets.toStorage(Buffer.from('x'), KEY);
+  await deployments.toStorage(Buffer.from('x'), '/registry/deployments/a/b');
+  encryption.reload(
+    fileOf([
+      { resources: ['secrets'], providers: [{ secretbox: { keys: [key('new')] } }, { identity: {} }] },
+    ]),
+  );
+  await deployments.toStorage(Buffer.from('x'), '/registry/deployments/a/b');
+  await secrets.fromStorage(await secrets.toStorage(Buffer.from('x'), KEY), KEY);
+  expect(() => secrets.fromStorage(sealed, KEY)).toThrow('no matching prefix found');
+  expect(told).toEqual([
+    'secrets to_storage k8s:enc:aescbc:v1: true 0.005',
+    'deployments.apps to_storage k8s:enc:aescbc:v1: true 0.005',
+    'secrets to_storage k8s:enc:secretbox:v1: true 0.005',
+    'secrets from_storage k8s:enc:secretbox:v1: true 0.005',
+    'secrets from_storage unknown false 0',
+  ]);
+});
+
 test('a configuration that cannot be used leaves the old one', async () => {
   const encryption = made([{ resources: ['secrets'], providers: [{ aescbc: { keys: [key('old')] } }] }]);
   const sealed = async (): Promise<string> =>

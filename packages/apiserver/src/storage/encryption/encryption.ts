@@ -6,11 +6,11 @@
  * resource that no entry names is kept as it is.
  */
 
-import type { GroupResource } from '../../api/meta.ts';
+import { describeResource, type GroupResource } from '../../api/meta.ts';
 import type { ValueTransformer } from '../storage.ts';
 import { aesCbc, aesGcm, identity, secretbox, type RandomBytes } from './ciphers.ts';
 import { readEncryptionConfig, type Provider } from './encryption-config.ts';
-import { PrefixTransformers, type Observe, type Prefixed } from './prefixes.ts';
+import { PrefixTransformers, type Prefixed, type TransformationObserver } from './prefixes.ts';
 
 /** The transformer of a key service; whoever has one brings it. */
 export type KmsProvider = (provider: Extract<Provider, { readonly kind: 'kms' }>) => ValueTransformer;
@@ -19,7 +19,8 @@ export interface EncryptionOptions {
   readonly random: RandomBytes;
   /** Without it, a configuration that names a key service is refused. */
   readonly kms?: KmsProvider;
-  readonly observe?: Observe;
+  /** Told of the values of a resource, `deployments.apps`. */
+  readonly observer?: (resource: string) => TransformationObserver;
 }
 
 const CIPHERS = { aescbc: aesCbc, aesgcm: aesGcm, secretbox } as const;
@@ -30,18 +31,18 @@ const NO_KEY: Readonly<Record<keyof typeof CIPHERS, string>> = {
   secretbox: 'no matching key was found for the provided Secretbox transformer',
 };
 
-type Transformers = ReadonlyMap<string, ValueTransformer>;
+type Choices = ReadonlyMap<string, readonly Prefixed[]>;
 
 export class Encryption {
   private readonly options: EncryptionOptions;
   private file: string;
-  private current: Transformers;
+  private current: Choices;
 
   /** @param file the configuration's text. @throws Error that names what is wrong with it */
   constructor(file: string, options: EncryptionOptions) {
     this.options = options;
     this.file = file;
-    this.current = transformersOf(file, options);
+    this.current = choicesOf(file, options);
   }
 
   /**
@@ -52,14 +53,24 @@ export class Encryption {
    */
   reload(file: string): boolean {
     if (file === this.file) return false;
-    this.current = transformersOf(file, this.options);
+    this.current = choicesOf(file, this.options);
     this.file = file;
     return true;
   }
 
   /** For the storage of a resource; follows the configuration. */
   transformer(resource: GroupResource): ValueTransformer {
-    const choice = (): ValueTransformer => chosen(this.current, resource);
+    const observer = this.options.observer?.(describeResource(resource));
+    let made: { readonly choices: readonly Prefixed[]; readonly transformer: ValueTransformer } | undefined;
+    const choice = (): ValueTransformer => {
+      const choices = chosen(this.current, resource);
+      if (choices === undefined) return identity;
+      if (made?.choices !== choices) {
+        const transformer = new PrefixTransformers(choices, 'no matching prefix found', observer);
+        made = { choices, transformer };
+      }
+      return made.transformer;
+    };
     return {
       fromStorage: (value, key) => choice().fromStorage(value, key),
       toStorage: (value, key) => choice().toStorage(value, key),
@@ -67,16 +78,11 @@ export class Encryption {
   }
 }
 
-function chosen(transformers: Transformers, { group, resource }: GroupResource): ValueTransformer {
-  return (
-    transformers.get(`${resource}.${group}`) ??
-    transformers.get(`*.${group}`) ??
-    transformers.get('*.*') ??
-    identity
-  );
+function chosen(choices: Choices, { group, resource }: GroupResource): readonly Prefixed[] | undefined {
+  return choices.get(`${resource}.${group}`) ?? choices.get(`*.${group}`) ?? choices.get('*.*');
 }
 
-function transformersOf(file: string, options: EncryptionOptions): Transformers {
+function choicesOf(file: string, options: EncryptionOptions): Choices {
   const lists = new Map<string, Prefixed[]>();
   for (const { resources, providers } of readEncryptionConfig(file)) {
     const choices = providers.map((provider) => prefixed(provider, options));
@@ -87,12 +93,7 @@ function transformersOf(file: string, options: EncryptionOptions): Transformers 
       lists.set(name, [...(lists.get(name) ?? []), ...choices]);
     }
   }
-  return new Map(
-    [...lists].map(([name, choices]) => [
-      name,
-      new PrefixTransformers(choices, 'no matching prefix found', options.observe),
-    ]),
-  );
+  return lists;
 }
 
 function prefixed(provider: Provider, { kms, random }: EncryptionOptions): Prefixed {

@@ -15,20 +15,26 @@ export interface Prefixed {
 }
 
 /** Told of each value that came or went, for the metrics. */
-export type Observe = (direction: 'from_storage' | 'to_storage', prefix: string, succeeded: boolean) => void;
+export interface TransformationObserver {
+  readonly monotonicMs: () => number;
+  /** @param prefix of who did it */
+  transformed(direction: Direction, prefix: string, succeeded: boolean, seconds: number): void;
+}
+
+type Direction = 'from_storage' | 'to_storage';
 
 export class PrefixTransformers implements ValueTransformer {
   private readonly choices: readonly { readonly prefix: Buffer; readonly transformer: ValueTransformer }[];
   private readonly names: readonly string[];
   private readonly noneFits: string;
-  private readonly observe: Observe | undefined;
+  private readonly observer: TransformationObserver | undefined;
 
   /** @param noneFits the text when no choice reads a value */
-  constructor(choices: readonly Prefixed[], noneFits: string, observe?: Observe) {
+  constructor(choices: readonly Prefixed[], noneFits: string, observer?: TransformationObserver) {
     this.choices = choices.map(({ prefix, transformer }) => ({ prefix: Buffer.from(prefix), transformer }));
     this.names = choices.map(({ prefix }) => (prefix === '' ? 'identity' : prefix));
     this.noneFits = noneFits;
-    this.observe = observe;
+    this.observer = observer;
   }
 
   fromStorage(value: Buffer, key: string): TransformedValue | Promise<TransformedValue> {
@@ -38,12 +44,13 @@ export class PrefixTransformers implements ValueTransformer {
   toStorage(value: Buffer, key: string): Buffer | Promise<Buffer> {
     const [{ prefix, transformer }] = this.choices;
     const [name] = this.names;
+    const note = this.begin('to_storage', name);
     const done = (bytes: Buffer): Buffer => {
-      this.observe?.('to_storage', name, true);
+      note?.(true);
       return prefix.length === 0 ? bytes : Buffer.concat([prefix, bytes]);
     };
     const failed = (error: unknown): never => {
-      this.observe?.('to_storage', name, false);
+      note?.(false);
       throw error;
     };
     try {
@@ -52,6 +59,15 @@ export class PrefixTransformers implements ValueTransformer {
     } catch (error) {
       return failed(error);
     }
+  }
+
+  /** @returns to be told how it went; undefined where nobody wants to know */
+  private begin(direction: Direction, prefix: string): ((succeeded: boolean) => void) | undefined {
+    const { observer } = this;
+    if (observer === undefined) return undefined;
+    const startMs = observer.monotonicMs();
+    return (succeeded) =>
+      observer.transformed(direction, prefix, succeeded, (observer.monotonicMs() - startMs) / 1_000);
   }
 
   /** Tries from the choice of that index on. */
@@ -64,14 +80,15 @@ export class PrefixTransformers implements ValueTransformer {
     for (let index = from; index < this.choices.length; index += 1) {
       const { prefix, transformer } = this.choices[index];
       if (!value.subarray(0, prefix.length).equals(prefix)) continue;
+      const note = this.begin('from_storage', this.names[index]);
       const failed = (error: unknown): void => {
         // What is encrypted is no failure of the choice that does not encrypt.
         if (prefix.length === 0) return;
-        this.observe?.('from_storage', this.names[index], false);
+        note?.(false);
         errors.push(error);
       };
       const done = (opened: TransformedValue): TransformedValue => {
-        this.observe?.('from_storage', this.names[index], true);
+        note?.(true);
         return index === 0 || opened.stale ? opened : { value: opened.value, stale: true };
       };
       try {
@@ -86,7 +103,7 @@ export class PrefixTransformers implements ValueTransformer {
       }
     }
     if (errors.length === 0) {
-      this.observe?.('from_storage', 'unknown', false);
+      this.observer?.transformed('from_storage', 'unknown', false, 0);
       throw new Error(this.noneFits);
     }
     if (errors.length === 1) throw errors[0];
