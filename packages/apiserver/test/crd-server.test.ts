@@ -236,6 +236,26 @@ describe('a definition', () => {
     expect(member(list.json, 'items')).toMatchObject([{ spec: { size: 'big' } }]);
   });
 
+  test('has objects that are written when they change, not when their members come in another order', async () => {
+    await define(definition());
+    const made = await small.ask('POST', CRONTABS, cronTab('a', { cron: 'x', color: 'red', replicas: 2 }));
+    const revision = member(made.json, 'metadata', 'resourceVersion');
+    const merge = { 'content-type': 'application/merge-patch+json' };
+    const patched = await small.ask('PATCH', `${CRONTABS}/a`, { spec: { color: 'red' } }, merge);
+    expect(member(patched.json, 'metadata', 'resourceVersion')).toBe(revision);
+    const turned = {
+      spec: { replicas: 2, color: 'red', cron: 'x' },
+      metadata: { resourceVersion: revision, name: 'a' } as JsonObject,
+      kind: 'CronTab',
+      apiVersion: 'stable.example.com/v1',
+    };
+    const put = await small.ask('PUT', `${CRONTABS}/a`, turned);
+    expect([put.code, member(put.json, 'metadata', 'resourceVersion')]).toEqual([200, revision]);
+    const changed = { ...turned, spec: { ...turned.spec, cron: 'y' } };
+    const written = await small.ask('PUT', `${CRONTABS}/a`, changed);
+    expect(member(written.json, 'metadata', 'generation')).toBe(2);
+  });
+
   test('that goes takes its objects with it, those with finalizers when they may', async () => {
     await define(definition());
     await small.ask('POST', CRONTABS, cronTab('a'));

@@ -304,6 +304,7 @@ export class Scheme implements Stores {
         const read = codec.reread?.(value, resourceVersion);
         return read && defaults(read);
       },
+      ...(codec.keepsOrder === undefined ? {} : { keepsOrder: codec.keepsOrder }),
       ...(codec.slices === undefined ? {} : { slices: defaulting(codec.slices, stored, defaults) }),
     };
   }

@@ -146,6 +146,7 @@ export function customCodec(): ObjectCodec {
       const value = objectOf(readJson(bytes.toString('utf8')));
       return withVersion(value, resourceVersion, (name) => name < 'resourceVersion');
     },
+    keepsOrder: true,
     slices: {
       encode: (value, pace) => writeJsonInSlices(withoutVersion(value), '\n', pace),
       *decode(bytes, resourceVersion, pace) {

@@ -66,6 +66,8 @@ export interface ObjectCodec {
    * @returns undefined where it is not
    */
   reread?(value: KubeObject, resourceVersion: string): KubeObject | undefined;
+  /** It is JSON with members in the order they came in: different bytes may say the same. */
+  readonly keepsOrder?: boolean;
   /** The same, which can be put down: for what is large. */
   readonly slices?: SlicedCodec;
 }
