@@ -32,6 +32,7 @@ import { apiServerId } from './bootstrap/identity-lease.ts';
 import { TokenObjects } from './bootstrap/token-objects.ts';
 import { ruleMetrics } from './crd/rule-metrics.ts';
 import type { ServerCredentials } from './credentials/credentials.ts';
+import { buildMetrics } from './assembly/build-metrics.ts';
 import { makeBackendCaller } from './assembly/backend-caller.ts';
 import { builtInKinds } from './assembly/built-in-kinds.ts';
 import { DebugSocket } from './assembly/debug-socket.ts';
@@ -43,7 +44,7 @@ import { ShutdownRetryAfter } from './filters/shutdown-retry-after.ts';
 import { strictTransportSecurity } from './filters/strict-transport-security.ts';
 import { debugPages, type Profiler } from './handlers/debug-pages.ts';
 import { flagz, statusz } from './handlers/zpages.ts';
-import { API_VERSION } from './handlers/version.ts';
+import { API_VERSION, versionFacts } from './handlers/version.ts';
 import { healthMetrics } from './handlers/health-metrics.ts';
 import { Turns } from './flowcontrol/turns.ts';
 import { eventLoop } from './http/event-loop.ts';
@@ -244,7 +245,16 @@ export class KubeApiServer {
       storeTimeoutMs: config.etcd.readyTimeoutMs,
     });
     const { backend, health } = this;
-    const kinds = { config, clock, readFile, caller: this.backends, authorizer, backend, scheme };
+    const kinds = {
+      metrics,
+      config,
+      clock,
+      readFile,
+      caller: this.backends,
+      authorizer,
+      backend,
+      scheme,
+    };
     const parts = { backend, clock, turns, uuid, random, mediaType: config.storageMediaType };
     this.served = makeScheme({
       ...parts,
@@ -315,6 +325,7 @@ export class KubeApiServer {
             turns,
           });
     storageMetrics(this.metrics, this.backend);
+    buildMetrics(this.metrics, versionFacts(options.build));
     options.processMetrics?.(this.metrics);
   }
 

@@ -28,7 +28,7 @@ import type { OpenApiHandlers } from './handlers/openapi.ts';
 import { pathNotFound, pathsHandler } from './handlers/paths.ts';
 import { resourceCatalog } from './handlers/resource-catalog.ts';
 import { resourceHandler } from './handlers/resources.ts';
-import { API_VERSION, versionHandler } from './handlers/version.ts';
+import { versionFacts, versionHandler } from './handlers/version.ts';
 import { Door } from './http/door.ts';
 import { eventLoop } from './http/event-loop.ts';
 import { callInProcess, type CallAnswer, type CallOptions } from './http/in-process.ts';
@@ -46,7 +46,7 @@ import { builtInResources } from './registry/kinds/built-in.ts';
 import type { ResourceDefinition } from './registry/resource.ts';
 import { Scheme } from './registry/scheme.ts';
 import type { StrategyContext } from './registry/strategy.ts';
-import { TypeTable } from './schema/type-table.ts';
+import { BUILT_IN_TYPES, type TypeTable } from './schema/type-table.ts';
 import type { Storage, StorageBackend, StorageResource } from './storage/storage.ts';
 
 /** What a scheme is made of. */
@@ -86,7 +86,7 @@ export interface ServedScheme {
 
 export function makeScheme(parts: SchemeParts): ServedScheme {
   const { backend, clock, uuid, random, runtimeConfig, featureGates, mediaType } = parts;
-  const types = new TypeTable();
+  const types = BUILT_IN_TYPES;
   const codec = new ObjectCodec(types);
   const scheme = new Scheme({
     types,
@@ -248,20 +248,14 @@ export class ApiServer {
 
   private paths(resources: Handler): Handler {
     const { options } = this;
-    const version = versionHandler({
-      major: API_VERSION.major,
-      minor: API_VERSION.minor,
-      gitVersion: `v${API_VERSION.major}.${API_VERSION.minor}.${API_VERSION.patch}+keelson`,
-      gitCommit: options.build?.commit ?? '',
-      buildDate: options.build?.date ?? '1970-01-01T00:00:00Z',
-      platform: options.build?.platform ?? '',
-      ...(options.spoken === undefined
+    const minors =
+      options.spoken === undefined
         ? {}
         : {
             emulatedMinor: String(options.spoken.emulated),
             compatibleMinor: String(options.spoken.compatible),
-          }),
-    });
+          };
+    const version = versionHandler(versionFacts(options.build, minors));
     const openApi = lazyOpenApi({
       scheme: this.scheme,
       clock: options.clock,

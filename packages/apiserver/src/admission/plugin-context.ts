@@ -10,6 +10,7 @@ import type { Authorizer } from '../api/user-info.ts';
 import type { Turns } from '../flowcontrol/turns.ts';
 import type { FunctionContext } from './functions/function-plugin.ts';
 import type { ConditionObserver } from './policies/match-conditions.ts';
+import type { PodSecurityObserver } from './pod-security/security-metrics.ts';
 import type { PolicyContext } from './policies/policy-context.ts';
 import type { ResourceLookup } from './resource-lookup.ts';
 import type { WebhookContext } from './webhooks/webhook-context.ts';
@@ -26,6 +27,8 @@ export interface PluginContext {
   readonly settings: PluginSettings;
   /** Told of match conditions, for metrics. */
   readonly conditions?: ConditionObserver;
+  /** Told what PodSecurity decides, for metrics. */
+  readonly podSecurity?: PodSecurityObserver;
   /** Functions of the process, each asked before a plugin; none without. */
   readonly functions?: FunctionContext;
   /** Undefined: there are no policies. */

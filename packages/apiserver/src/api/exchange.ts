@@ -67,6 +67,8 @@ export interface RequestContext {
   readonly target?: string;
   /** Told the size of the answer's body as it was sent, bytes, by whoever sends it. */
   sent?: (bytes: number) => void;
+  /** Told the size of each event of a watch, bytes, as it is sent. */
+  watched?: (bytes: number) => void;
   /** Set by audit where it wants to know what was sent. */
   audit?: AuditTap | undefined;
 }

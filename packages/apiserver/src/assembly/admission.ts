@@ -6,10 +6,12 @@ import { AdmissionChain } from '../admission/chain.ts';
 import { chainMetrics } from '../admission/chain-metrics.ts';
 import { defaultPlugins } from '../admission/default-plugins.ts';
 import type { AdmissionFunction } from '../admission/functions/admission-function.ts';
+import { podSecurityMetrics } from '../admission/pod-security/security-metrics.ts';
 import { conditionMetrics } from '../admission/policies/condition-metrics.ts';
 import type { WebhookContext } from '../admission/webhooks/webhook-context.ts';
 import type { Authorizer } from '../api/user-info.ts';
 import type { Turns } from '../flowcontrol/turns.ts';
+import { API_VERSION } from '../handlers/version.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { HttpsCaller } from '../outbound/https-caller.ts';
@@ -65,6 +67,7 @@ export function makeAdmission(parts: AdmissionParts): Admission {
     settings: file.settings,
     webhooks,
     conditions: conditionMetrics(metrics),
+    podSecurity: podSecurityMetrics(metrics, Number(API_VERSION.minor)),
     policies: policies.context,
     functions: { functions, versions, clock, ...(observer === undefined ? {} : { observer }) },
   };

@@ -7,6 +7,7 @@ import type { Clock } from '@keelson/base';
 
 import type { GroupVersionKind } from '../api/meta.ts';
 import type { Authorizer } from '../api/user-info.ts';
+import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { ServerConfig } from '../options/config.ts';
 import type { BackendCaller } from '../outbound/backend-caller.ts';
 import { admissionLookup } from '../registry/admission-lookup.ts';
@@ -18,6 +19,7 @@ import type { ResourceDefinition } from '../registry/resource.ts';
 import type { Scheme } from '../registry/scheme.ts';
 import type { TypeTable } from '../schema/type-table.ts';
 import type { StorageBackend } from '../storage/storage.ts';
+import { allocationMetrics } from './allocation-metrics.ts';
 import { makeNodeConnector } from './node-connector.ts';
 
 export interface KindParts {
@@ -26,6 +28,7 @@ export interface KindParts {
     'serviceNetworks' | 'nodePorts' | 'eventTtlSeconds' | 'kubelets' | 'allowPrivileged'
   >;
   readonly clock: Clock;
+  readonly metrics: MetricsRegistry;
   readonly readFile: (path: string) => string;
   /** Of what is handed on to nodes. */
   readonly caller: BackendCaller;
@@ -39,7 +42,8 @@ export function builtInKinds(types: TypeTable, parts: KindParts): ResourceDefini
   const { config, clock, readFile, caller, authorizer, backend } = parts;
   const { serviceNetworks: networks, nodePorts, eventTtlSeconds } = config;
   const connector = makeNodeConnector({ config: config.kubelets, caller, clock, readFile, authorizer });
-  const builtIn = builtInResources(types, { networks, nodePorts }, connector).map((definition) => {
+  const ranges = { networks, nodePorts, observer: allocationMetrics(parts.metrics, clock) };
+  const builtIn = builtInResources(types, ranges, connector).map((definition) => {
     const { resource, backing } = definition;
     if (resource !== 'events' || backing.kind !== 'stored') return definition;
     return { ...definition, backing: { ...backing, ttlSeconds: () => eventTtlSeconds } };

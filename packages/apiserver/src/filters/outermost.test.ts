@@ -54,6 +54,29 @@ describe('metrics', () => {
     ]);
   });
 
+  test('events of watches, with their size', async () => {
+    const registry = new MetricsRegistry();
+    const filter = requestMetrics(registry, systemClock);
+    for (const target of ['/apis/apps/v1/deployments?watch=1', '/apis/no/v1/things?watch=1']) {
+      await filter(requestOf('GET', target), (request) => {
+        if (request.info.resource === 'deployments')
+          for (const size of [100, 2_000]) request.context.watched?.(size);
+        return Promise.resolve(OK);
+      });
+    }
+    await filter(requestOf('GET', '/apis/apps/v1/deployments'), (request) => {
+      expect(request.context.watched).toBeUndefined();
+      return Promise.resolve(OK);
+    });
+    const of = 'group="apps",resource="deployments",version="v1"';
+    const lines = registry.text().split('\n');
+    expect(lines).toContain(`apiserver_watch_events_sizes_bucket{${of},le="1024"} 1`);
+    expect(lines).toContain(`apiserver_watch_events_sizes_sum{${of}} 2100`);
+    expect(lines.filter((line) => line.startsWith('apiserver_watch_events_total{'))).toEqual([
+      `apiserver_watch_events_total{${of}} 2`,
+    ]);
+  });
+
   test('a refusal by its code, anything else as 500', async () => {
     const refused = new ApiError({ code: 403, reason: 'Forbidden', message: 'no' });
     const [told] = await count([['GET', '/readyz']], () => Promise.reject(refused));

@@ -8,6 +8,7 @@
 import type { Clock } from '@keelson/base';
 
 import type { ApiRequest, ApiResponse, Filter } from '../api/exchange.ts';
+import type { RequestInfo } from '../api/request-info.ts';
 import { ApiError } from '../api/status.ts';
 import { Counter, Gauge, Histogram, type MetricsRegistry } from '../metrics/registry.ts';
 import { isLongRunning } from './long-running.ts';
@@ -20,6 +21,7 @@ const DURATIONS: readonly number[] = [
 const SLI_DURATIONS: readonly number[] = DURATIONS.slice(DURATIONS.indexOf(0.05));
 /** Bytes. */
 const SIZES: readonly number[] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+const EVENT_SIZES: readonly number[] = Array.from({ length: 8 }, (_, at) => 1024 * 2 ** at);
 /** Paths that are told by name. */
 const PATHS: ReadonlySet<string> = new Set([
   '/',
@@ -83,6 +85,7 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
       SIZES,
     ),
   );
+  const watched = watchMetrics(registry);
   const deprecated = new Map<string, readonly string[]>();
   registry.add(
     new Gauge(
@@ -121,6 +124,7 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
     const kind = READING.has(info.verb) ? 'readOnly' : 'mutating';
     const over = long ? lasting.begin(undried) : undefined;
     if (!long) running[kind] += 1;
+    if (info.verb === 'watch') context.watched = watched(info);
     if (SIZED.has(info.verb)) {
       context.sent = (bytes) => {
         if (!info.isResource || known.has(resourceOf(request))) sizes.observe(undried, bytes);
@@ -164,6 +168,31 @@ export function requestMetrics(registry: MetricsRegistry, clock: Clock): Filter 
         deprecated.set(series.join(' '), series);
       }
     }
+  };
+}
+
+/** Events that watches send. A series begins with its first event: then the resource is there. */
+function watchMetrics(registry: MetricsRegistry): (info: RequestInfo) => (bytes: number) => void {
+  const labels = ['group', 'resource', 'version'];
+  const total = registry.add(
+    new Counter('apiserver_watch_events_total', 'Events that were sent to watches.', labels),
+  );
+  const sizes = registry.add(
+    new Histogram('apiserver_watch_events_sizes', 'Size of events of watches, bytes.', labels, EVENT_SIZES),
+  );
+  return ({ group, resource, version }) => {
+    let note: ((bytes: number) => void) | undefined;
+    return (bytes) => {
+      if (note === undefined) {
+        const values = [group, resource, version];
+        const [count, size] = [total.of(values), sizes.of(values)];
+        note = (each) => {
+          count();
+          size(each);
+        };
+      }
+      note(bytes);
+    };
   };
 }
 

@@ -22,6 +22,23 @@ export interface VersionFacts {
 /** The API this server speaks. */
 export const API_VERSION = { major: '1', minor: '36', patch: '0' } as const;
 
+/** Of a build, which may say nothing of itself. @param minors it behaves as, where they are not its own */
+export function versionFacts(
+  build: { readonly commit: string; readonly date: string; readonly platform: string } | undefined,
+  minors: Pick<VersionFacts, 'emulatedMinor' | 'compatibleMinor'> = {},
+): VersionFacts {
+  const { major, minor, patch } = API_VERSION;
+  return {
+    major,
+    minor,
+    gitVersion: `v${major}.${minor}.${patch}+keelson`,
+    gitCommit: build?.commit ?? '',
+    buildDate: build?.date ?? '1970-01-01T00:00:00Z',
+    platform: goPlatform(build?.platform ?? ''),
+    ...minors,
+  };
+}
+
 export function versionHandler(facts: VersionFacts): Handler {
   const value = {
     major: facts.major,

@@ -115,7 +115,7 @@ export class HttpWire implements Wire {
   }
 
   watchResponse(
-    _request: ApiRequest,
+    { context }: ApiRequest,
     form: AnswerForm,
     events: AsyncIterable<readonly WireEvent[]>,
   ): ApiResponse {
@@ -125,7 +125,7 @@ export class HttpWire implements Wire {
       kind: 'stream',
       code: 200,
       contentType: protobuf ? `${PROTOBUF_TYPE};stream=watch` : JSON_TYPE,
-      chunks: new Framed(events, this.frames, protobuf),
+      chunks: new Framed(events, this.frames, protobuf, context.watched),
     };
   }
 }
@@ -135,6 +135,7 @@ class Framed implements AsyncIterable<Buffer>, ReadyIterator<Buffer> {
   private readonly batches: AsyncIterator<readonly WireEvent[]>;
   private readonly frames: WatchFrames;
   private readonly protobuf: boolean;
+  private readonly told: ((bytes: number) => void) | undefined;
   /** The same events, once they can be polled. */
   private ready: ReadyIterator<readonly WireEvent[]> | undefined = undefined;
   private readonly step = (
@@ -145,7 +146,13 @@ class Framed implements AsyncIterable<Buffer>, ReadyIterator<Buffer> {
     return batch.length === 0 ? this.next() : { done: false, value: this.piece(batch) };
   };
 
-  constructor(events: AsyncIterable<readonly WireEvent[]>, frames: WatchFrames, protobuf: boolean) {
+  constructor(
+    events: AsyncIterable<readonly WireEvent[]>,
+    frames: WatchFrames,
+    protobuf: boolean,
+    told: ((bytes: number) => void) | undefined,
+  ) {
+    this.told = told;
     this.batches = events[Symbol.asyncIterator]();
     this.frames = frames;
     this.protobuf = protobuf;
@@ -186,6 +193,8 @@ class Framed implements AsyncIterable<Buffer>, ReadyIterator<Buffer> {
   }
 
   private made(event: WireEvent): Buffer {
-    return this.protobuf ? this.frames.frame(event) : this.frames.line(event);
+    const bytes = this.protobuf ? this.frames.frame(event) : this.frames.line(event);
+    this.told?.(bytes.length);
+    return bytes;
   }
 }

@@ -59,9 +59,22 @@ const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   'cronjobs.batch': ['spec', 'jobTemplate', 'spec', 'template'],
 };
 
+const PRIVILEGED: LevelVersion = { level: 'privileged', minor: undefined };
+
+/** Of a namespace. */
+interface FoundPolicy extends Policy {
+  /** It says something that is no policy. */
+  readonly malformed: boolean;
+}
+
 type Exemption = 'namespace' | 'user' | 'runtimeClass';
 
-export function podSecurity({ lookup, clock, settings }: PluginContext): ValidatingPlugin {
+export function podSecurity({
+  lookup,
+  clock,
+  settings,
+  podSecurity: observer,
+}: PluginContext): ValidatingPlugin {
   const { defaults = {}, exemptions = {} } = settings.podSecurity ?? {};
   const policyByDefault = defaultPolicy(defaults);
 
@@ -149,7 +162,7 @@ export function podSecurity({ lookup, clock, settings }: PluginContext): Validat
   const policyFor = async (
     attributes: AdmissionAttributes,
     modes: readonly (keyof Policy)[],
-  ): Promise<Policy | undefined> => {
+  ): Promise<FoundPolicy | undefined> => {
     const found = await getOrLive(lookup.of(NAMESPACES), '', attributes.namespace);
     if (found === undefined) {
       throw new Error(`namespaces ${JSON.stringify(attributes.namespace)} not found`);
@@ -161,45 +174,53 @@ export function podSecurity({ lookup, clock, settings }: PluginContext): Validat
     }
     return errors.length === 0 && modes.every((mode) => policy[mode].level === 'privileged')
       ? undefined
-      : policy;
+      : { ...policy, malformed: errors.length > 0 };
   };
 
   const evaluate = (
     attributes: AdmissionAttributes,
-    policy: Policy,
+    policy: FoundPolicy,
     pod: PodView,
     enforces: boolean,
   ): void => {
     if (isExemptClass(pod.spec)) {
+      observer?.exempted(attributes);
       attributes.annotate(`${ANNOTATION}exempt`, 'runtimeClass');
       return;
     }
+    if (policy.malformed) observer?.failed(attributes, false);
     const audited = findingsOf(policy.audit, pod);
     if (audited.length > 0) {
+      observer?.evaluated(attributes, 'audit', policy.audit, 'deny');
       attributes.annotate(`${ANNOTATION}audit-violations`, would(policy.audit, detailText(audited)));
     }
     if (enforces) {
       attributes.annotate(`${ANNOTATION}enforce-policy`, levelText(policy.enforce));
       const findings = findingsOf(policy.enforce, pod);
+      observer?.evaluated(attributes, 'enforce', policy.enforce, findings.length > 0 ? 'deny' : 'allow');
       if (findings.length > 0) {
         const level = JSON.stringify(levelText(policy.enforce));
         throw refusal(attributes, `violates PodSecurity ${level}: ${detailText(findings)}`);
       }
     }
     const warned = findingsOf(policy.warn, pod);
-    if (warned.length > 0) attributes.warn(would(policy.warn, detailText(warned)));
+    if (warned.length === 0) return;
+    observer?.evaluated(attributes, 'warn', policy.warn, 'deny');
+    attributes.warn(would(policy.warn, detailText(warned)));
   };
 
   const checkPod = async (attributes: AdmissionAttributes, pod: KubeObject): Promise<void> => {
-    let policy: Policy | undefined;
+    let policy: FoundPolicy | undefined;
     try {
       policy = await policyFor(attributes, ['enforce', 'audit', 'warn']);
     } catch (error) {
+      observer?.failed(attributes, true);
       throw internalError(
         `failed to lookup namespace ${JSON.stringify(attributes.namespace)}: ${textOf(error)}`,
       );
     }
     if (policy === undefined) {
+      observer?.evaluated(attributes, 'enforce', PRIVILEGED, 'allow');
       attributes.annotate(`${ANNOTATION}enforce-policy`, 'privileged:latest');
       return;
     }
@@ -209,11 +230,12 @@ export function podSecurity({ lookup, clock, settings }: PluginContext): Validat
   };
 
   const checkTemplate = async (attributes: AdmissionAttributes, template: JsonObject): Promise<void> => {
-    let policy: Policy | undefined;
+    let policy: FoundPolicy | undefined;
     try {
       policy = await policyFor(attributes, ['audit', 'warn']);
     } catch (error) {
       // A template is never refused: the pods made of it will be.
+      observer?.failed(attributes, true);
       attributes.annotate(
         `${ANNOTATION}error`,
         `failed to lookup namespace ${JSON.stringify(attributes.namespace)}: ${textOf(error)}`,
@@ -239,6 +261,7 @@ export function podSecurity({ lookup, clock, settings }: PluginContext): Validat
       if (!isPod && !makesPods) return;
       const exempt = exemption(attributes);
       if (exempt !== undefined) {
+        observer?.exempted(attributes);
         attributes.annotate(`${ANNOTATION}exempt`, exempt);
         return;
       }

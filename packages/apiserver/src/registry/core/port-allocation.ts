@@ -11,6 +11,7 @@ import { count, part, text } from '../../validation/value.ts';
 import type { Storage, StoredObject } from '../../storage/storage.ts';
 import { RANGES_PREFIX } from '../../storage/keys.ts';
 import type { Stores } from '../resource.ts';
+import type { AllocationObserver } from './allocation-observer.ts';
 import { nodePortsOf } from './service-fields.ts';
 
 export interface PortRange {
@@ -24,8 +25,10 @@ const BITS = 8;
 export class PortAllocation {
   private readonly range: PortRange;
   private readonly stores: Stores;
+  private readonly observer: AllocationObserver | undefined;
 
-  constructor(range: PortRange, stores: Stores) {
+  constructor(range: PortRange, stores: Stores, observer?: AllocationObserver) {
+    this.observer = observer;
     this.range = range;
     this.stores = stores;
   }
@@ -43,17 +46,19 @@ export class PortAllocation {
    * @throws what `change` throws, ApiError of the store
    */
   async change<T>(change: (taken: Set<number>) => T | Promise<T>): Promise<T> {
-    let made: { readonly result: T } | undefined;
+    let made: { readonly result: T; readonly taken: number } | undefined;
     await this.storage.guaranteedUpdate(
       KEY,
       async (current) => {
         const taken = await this.takenBy(current);
-        made = { result: await change(taken) };
+        const result = await change(taken);
+        made = { result, taken: taken.size };
         return { value: this.record(current?.value, taken) };
       },
       { ignoreNotFound: true },
     );
     if (made === undefined) throw new Error('an update that asked nobody');
+    this.observer?.portsTaken(made.taken, this.range.last - this.range.first + 1);
     return made.result;
   }
 

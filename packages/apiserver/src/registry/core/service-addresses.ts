@@ -22,6 +22,7 @@ import {
 } from '../../validation/addresses.ts';
 import { part, parts, text, texts } from '../../validation/value.ts';
 import type { Stores } from '../resource.ts';
+import type { AllocationObserver, AllocationScope } from './allocation-observer.ts';
 import type { StrategyContext } from '../strategy.ts';
 
 export const IP_ADDRESSES = { group: 'networking.k8s.io', resource: 'ipaddresses' };
@@ -53,10 +54,19 @@ export class AddressBook {
   private readonly context: StrategyContext;
   private readonly service: KubeObject;
   private readonly networks: readonly Network[];
+  private readonly observer: AllocationObserver | undefined;
   private readonly taken: string[] = [];
 
   /** @param networks the server's own */
-  constructor(stores: Stores, context: StrategyContext, service: KubeObject, networks: readonly Network[]) {
+  constructor(
+    stores: Stores,
+    context: StrategyContext,
+    service: KubeObject,
+    networks: readonly Network[],
+    observer?: AllocationObserver,
+  ) {
+    // What is only tried is not counted.
+    this.observer = context.dryRun ? undefined : observer;
     this.stores = stores;
     this.context = context;
     this.service = service;
@@ -74,18 +84,29 @@ export class AddressBook {
     }
     const { first, last } = usable(network);
     if (address.bits < first || address.bits > last) {
+      this.observer?.addressRefused(describe(network), 'static');
       throw new AddressRefused(
         `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${describe(network)}`,
       );
     }
-    if (!(await this.claim(address))) throw new AddressRefused('provided IP is already allocated');
+    const given = this.measured(network, 'static');
+    if (!(await this.claim(address))) {
+      this.observer?.addressRefused(describe(network), 'static');
+      throw new AddressRefused('provided IP is already allocated');
+    }
+    given?.();
   }
 
   /** Takes one that is free. @throws AddressRefused where none is, ApiError of the store */
   async takeAny(family: Family): Promise<string> {
     for (const network of await this.ranges(family)) {
+      const given = this.measured(network, 'dynamic');
       const found = await this.takeOf(network);
-      if (found !== undefined) return found;
+      if (found !== undefined) {
+        given?.();
+        return found;
+      }
+      this.observer?.addressRefused(describe(network), 'dynamic');
     }
     throw new AddressRefused('range is full');
   }
@@ -147,13 +168,22 @@ export class AddressBook {
     return found ?? (await this.takeBetween(network, start, above - 1n, known));
   }
 
+  /** @returns to be called when an address was given */
+  private measured(network: Network, scope: AllocationScope): (() => void) | undefined {
+    const { observer } = this;
+    if (observer === undefined) return undefined;
+    const startMs = observer.monotonicMs();
+    return () => observer.address(describe(network), scope, (observer.monotonicMs() - startMs) / 1_000);
+  }
+
   private async takeBetween(
-    { address: { family } }: Network,
+    network: Network,
     first: bigint,
     last: bigint,
     all: ReadonlySet<string> | undefined,
   ): Promise<string | undefined> {
     if (last < first) return undefined;
+    const { family } = network.address;
     const size = last - first + 1n;
     const tries = size > BigInt(DRAW_MAX) ? DRAW_MAX : Number(size);
     const start = this.context.random(tries);
@@ -164,6 +194,7 @@ export class AddressBook {
       const ip = formatAddress(address);
       if (known?.has(ip) === true) continue;
       if (await this.claim(address)) return ip;
+      this.observer?.addressRefused(describe(network), 'dynamic');
     }
     return undefined;
   }

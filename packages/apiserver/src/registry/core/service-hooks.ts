@@ -14,6 +14,7 @@ import { part, text, texts, withField } from '../../validation/value.ts';
 import type { Reservation, ResourceHooks, Stores } from '../resource.ts';
 import type { StrategyContext } from '../strategy.ts';
 import { SPEC } from '../kinds/kind.ts';
+import type { AllocationObserver } from './allocation-observer.ts';
 import { AddressBook, AddressRefused } from './service-addresses.ts';
 import { SERVICE_KIND, withFamilies } from './service-families.ts';
 import { isHeadless, needsClusterIP } from './service-fields.ts';
@@ -25,6 +26,8 @@ export interface ServiceRanges {
   /** One network, or one of each family; the first one's family is what services have that do not say. */
   readonly networks: readonly string[];
   readonly nodePorts: PortRange;
+  /** Told what is given. */
+  readonly observer?: AllocationObserver;
 }
 
 /** As kube-apiserver without --service-cluster-ip-range and --service-node-port-range. */
@@ -36,6 +39,7 @@ export const DEFAULT_SERVICE_RANGES: ServiceRanges = {
 /** Hooks of one server's services. What is taken stands in the store, where other servers see it as well. */
 export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
   const networks = ranges.networks.map(networkOf);
+  const { observer } = ranges;
   const families = networks.map(({ address }) => address.family);
   const begin = async (
     object: KubeObject,
@@ -44,8 +48,8 @@ export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
     stores: Stores,
   ): Promise<Reservation> => {
     const before = old === undefined ? undefined : part(old, 'spec');
-    const book = new AddressBook(stores, context, object, networks);
-    const allocation = new PortAllocation(ranges.nodePorts, stores);
+    const book = new AddressBook(stores, context, object, networks, observer);
+    const allocation = new PortAllocation(ranges.nodePorts, stores, observer);
     const name = object.metadata.name ?? '';
     const settled = withFamilies(part(object, 'spec'), before, families, name);
     try {
@@ -56,6 +60,7 @@ export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
         before,
         dryRun: context.dryRun,
         random: (limit: number) => context.random(limit),
+        ...(observer === undefined ? {} : { observer }),
       };
       const { spec, fresh } = await grantPorts(request, ranges.nodePorts, allocation);
       const written = withField(object, 'spec', spec);
@@ -79,7 +84,8 @@ export function serviceHooks(ranges: ServiceRanges): ResourceHooks {
     async afterDelete(object, context, stores) {
       const book = new AddressBook(stores, context, object, networks);
       for (const ip of texts(part(object, 'spec'), 'clusterIPs')) await book.release(ip);
-      if (!context.dryRun) await new PortAllocation(ranges.nodePorts, stores).release(portsOf(object));
+      if (!context.dryRun)
+        await new PortAllocation(ranges.nodePorts, stores, observer).release(portsOf(object));
     },
   };
 }

@@ -9,6 +9,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { internalError, invalid } from '../../api/status.ts';
 import { FieldErrors } from '../../validation/field-errors.ts';
 import { count, parts, text } from '../../validation/value.ts';
+import type { AllocationObserver, AllocationScope } from './allocation-observer.ts';
 import { SPEC } from '../kinds/kind.ts';
 import { describe, PortAllocation, type PortRange } from './port-allocation.ts';
 import { exposedOnNodes, needsHealthCheck, nodePortsOf } from './service-fields.ts';
@@ -30,21 +31,30 @@ export interface PortRequest {
   readonly dryRun: boolean;
   /** Below a limit. */
   readonly random: (limit: number) => number;
+  readonly observer?: AllocationObserver;
 }
 
 /** The spec with a port wherever it needs one. @throws ApiError Invalid, InternalError, of the store */
 export async function grantPorts(
-  { service, spec, before, dryRun, random }: PortRequest,
+  { service, spec, before, dryRun, random, observer }: PortRequest,
   range: PortRange,
   allocation: PortAllocation,
 ): Promise<PortGrant> {
   if (!exposedOnNodes(spec) || (before !== undefined && hasAll(spec, before))) return { spec, fresh: [] };
+  let last: PortDraft | undefined;
   const grant = (taken: Set<number>): PortGrant => {
     const draft = new PortDraft(range, taken, service.metadata.name ?? '', random);
+    last = draft;
     const exposed = before === undefined ? draft.created(spec) : draft.updated(spec, before);
     return { spec: draft.healthChecked(exposed, before), fresh: draft.own };
   };
-  return dryRun ? grant(await allocation.taken()) : await allocation.change(grant);
+  if (dryRun) return grant(await allocation.taken());
+  try {
+    return await allocation.change(grant);
+  } finally {
+    // What was drafted last counts: others may have been faster before.
+    if (observer !== undefined) last?.tell(observer);
+  }
 }
 
 /** Whether a write keeps to the ports it has. */
@@ -61,6 +71,8 @@ function hasAll(spec: JsonObject, before: JsonObject): boolean {
 class PortDraft {
   /** Taken by this write. */
   readonly own: number[] = [];
+  private readonly given = { dynamic: 0, static: 0 };
+  private refused: AllocationScope | undefined = undefined;
   private readonly range: PortRange;
   private readonly taken: Set<number>;
   private readonly name: string;
@@ -71,6 +83,13 @@ class PortDraft {
     this.taken = taken;
     this.name = name;
     this.random = random;
+  }
+
+  tell(observer: AllocationObserver): void {
+    const { dynamic, static: asked } = this.given;
+    if (dynamic > 0) observer.ports('dynamic', dynamic);
+    if (asked > 0) observer.ports('static', asked);
+    if (this.refused !== undefined) observer.portRefused(this.refused);
   }
 
   /** Ports of one number share a node port, whatever their protocol. */
@@ -118,20 +137,22 @@ class PortDraft {
     if (asked === 0) return { ...spec, healthCheckNodePort: this.next() };
     const wrong = this.refusal(asked);
     if (wrong !== '') {
+      this.refused = 'static';
       throw internalError(`failed to allocate requested HealthCheck NodePort ${asked}: ${wrong}`);
     }
-    this.hold(asked);
+    this.hold(asked, 'static');
     return spec;
   }
 
   private take(port: number, index: number): number {
     const wrong = this.refusal(port);
     if (wrong !== '') {
+      this.refused = 'static';
       const errors = new FieldErrors();
       errors.invalid(SPEC.child('ports').index(index).child('nodePort'), port, wrong);
       throw invalid(SERVICE_KIND, this.name, errors.list);
     }
-    return this.hold(port);
+    return this.hold(port, 'static');
   }
 
   private refusal(port: number): string {
@@ -142,8 +163,9 @@ class PortDraft {
     return this.taken.has(port) ? 'provided port is already allocated' : '';
   }
 
-  private hold(port: number): number {
+  private hold(port: number, scope: AllocationScope): number {
     this.taken.add(port);
+    this.given[scope] += 1;
     this.own.push(port);
     return port;
   }
@@ -154,8 +176,9 @@ class PortDraft {
     const start = this.random(size);
     for (let step = 0; step < size; step += 1) {
       const port = first + ((start + step) % size);
-      if (!this.taken.has(port)) return this.hold(port);
+      if (!this.taken.has(port)) return this.hold(port, 'dynamic');
     }
+    this.refused = 'dynamic';
     throw internalError('failed to allocate a nodePort: range is full');
   }
 }

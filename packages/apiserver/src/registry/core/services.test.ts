@@ -6,6 +6,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 
 import { smallServer, type Answer, type SmallServer } from '../../../test/small-server.ts';
+import { allocationMetrics } from '../../assembly/allocation-metrics.ts';
+import { MetricsRegistry } from '../../metrics/registry.ts';
 import { TypeTable } from '../../schema/type-table.ts';
 import { builtInResources } from '../kinds/built-in.ts';
 import type { ServiceRanges } from './service-hooks.ts';
@@ -344,4 +346,32 @@ describe('node ports', () => {
     await small.ask('DELETE', `${SERVICES}/b`);
     expect(nodePorts(await made('e', { type: 'NodePort' }))).toEqual([30_001]);
   });
+});
+
+test('what is given and refused is counted, what is only tried is not', async () => {
+  const registry = new MetricsRegistry();
+  let nowMs = 0;
+  start({ ...SINGLE, observer: allocationMetrics(registry, { monotonicMs: () => (nowMs += 10) }) });
+  await made('a', { type: 'NodePort' });
+  await made('b', { clusterIP: '10.0.0.9', type: 'NodePort', ports: [{ port: 80, nodePort: 30_003 }] });
+  await create('tried', { type: 'NodePort' }, '?dryRun=All');
+  expect((await create('c', { clusterIP: '10.0.0.9' })).code).toBe(422);
+  expect((await create('d', { type: 'NodePort', ports: [{ port: 80, nodePort: 30_003 }] })).code).toBe(422);
+  const lines = registry.text().split('\n');
+  const cidr = 'cidr="10.0.0.0/28"';
+  for (const line of [
+    `clusterip_allocator_allocation_total{${cidr},scope="dynamic"} 2`,
+    `clusterip_allocator_allocation_total{${cidr},scope="static"} 1`,
+    `clusterip_allocator_allocation_errors_total{${cidr},scope="static"} 1`,
+    `clusterip_allocator_allocation_duration_seconds_count{${cidr}} 3`,
+    'nodeport_allocator_allocation_total{scope="dynamic"} 1',
+    'nodeport_allocator_allocation_total{scope="static"} 1',
+    'nodeport_allocator_allocation_errors_total{scope="static"} 1',
+    'nodeport_allocator_allocated_ports 2',
+    'nodeport_allocator_available_ports 2',
+  ]) {
+    expect(lines).toContain(`kube_apiserver_${line}`);
+  }
+  expect((await small.ask('DELETE', `${SERVICES}/a`)).code).toBe(200);
+  expect(registry.text()).toContain('kube_apiserver_nodeport_allocator_available_ports 3\n');
 });
