@@ -3,10 +3,12 @@
  * go up until one of the former absorbs them.
  */
 
+import { WITHOUT_PAUSE, type Pace } from '../api/sliced.ts';
 import { OPERATOR, type CallExpr, type Expr } from './ast.ts';
 import { candidateNames, qualifiedName } from './checker.ts';
 import type { CompiledNode, CompilerScope, NodeCompiler } from './compiled-node.ts';
-import { accepts, type Overload } from './functions.ts';
+import { TooLong, type Frame } from './frame.ts';
+import { accepts, type Overload, type SlicedImplementation } from './functions.ts';
 import { choice, firstOr, logical, strict, unary, type Making } from './operands.ts';
 import { withoutOverload } from './overload-errors.ts';
 import { compileRegex } from './regex.ts';
@@ -71,7 +73,10 @@ export function functionCall(compiler: NodeCompiler, expr: CallExpr): CompiledNo
       presentOr(first, first instanceof Optional ? first.value : undefined),
     );
   }
-  return folded(compiler, name, overloads, args) ?? strict(args, calling(name, overloads, args.length));
+  return (
+    folded(compiler, name, overloads, args) ??
+    strict(args, calling(name, overloads, args.length, compiler.scope.patient))
+  );
 }
 
 /** An optional that holds something, and what is no optional at all, is not looked behind. */
@@ -81,9 +86,14 @@ function presentOr(first: Result, held: Result | undefined): Result | undefined 
 }
 
 /** How the fitting overload of a function is called, and charged. */
-function calling(name: string, overloads: readonly Overload[], count: number): Making<Value[]> {
+function calling(
+  name: string,
+  overloads: readonly Overload[],
+  count: number,
+  patient: boolean,
+): Making<Value[]> {
   // Which of several overloads it will be is not known when the cost is: that of the function itself is taken.
-  const { cost, byResult } = callCost(name, overloads.length === 1 ? overloads[0].id : '');
+  const { cost, costInSlices, byResult } = callCost(name, overloads.length === 1 ? overloads[0].id : '');
   const chosen = (values: readonly Value[]): Overload | undefined =>
     overloads.find((overload) => fits(overload, values));
   const making: Making<Value[]> = {
@@ -101,26 +111,40 @@ function calling(name: string, overloads: readonly Overload[], count: number): M
       const found = chosen(values);
       // Charged first: what is beyond the budget is not begun.
       if (!byResult) frame.charge(cost(values, null));
-      const result = found === undefined ? withoutOverload(name, values) : called(found, values);
+      const result = found === undefined ? withoutOverload(name, values) : inOneGo(frame, found, values);
       if (byResult) frame.charge(cost(values, result));
       return result;
     },
   };
-  if (overloads.every(({ sliced }) => sliced === undefined)) return making;
+  const work = ({ sliced, seldom }: Overload): SlicedImplementation | undefined =>
+    sliced ?? (patient ? seldom : undefined);
+  if (overloads.every((overload) => work(overload) === undefined)) return making;
   return {
     ...making,
     *endSliced(frame, values) {
       const found = chosen(values);
-      if (!byResult) frame.charge(cost(values, null));
+      if (costInSlices !== undefined) frame.charge(yield* costInSlices(values, frame.pace));
+      else if (!byResult) frame.charge(cost(values, null));
       if (frame.due()) yield;
-      const work = found?.sliced?.(values, frame.pace);
+      const begun = found && work(found)?.(values, frame.pace);
       let result: Result;
       if (found === undefined) result = withoutOverload(name, values);
-      else result = work === undefined ? called(found, values) : yield* work;
+      else result = begun === undefined ? called(found, values) : yield* begun;
       if (byResult) frame.charge(cost(values, result));
       return result;
     },
   };
+}
+
+const AT_ONCE: Pace = { due: () => true };
+
+/** @throws TooLong where it would take long and others wait */
+function inOneGo({ pace }: Frame, overload: Overload, values: readonly Value[]): Result {
+  const work = pace === WITHOUT_PAUSE ? undefined : overload.seldom?.(values, AT_ONCE);
+  if (work === undefined) return called(overload, values);
+  const step = work.next();
+  if (step.done !== true) throw new TooLong();
+  return step.value;
 }
 
 /** An argument that an overload does not have is never looked at. */

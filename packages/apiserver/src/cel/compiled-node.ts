@@ -39,6 +39,8 @@ export interface CompilerScope {
   readonly references: ReadonlyMap<number, Reference> | undefined;
   /** Whether constants are folded before they run, and then cost nothing. */
   readonly foldConstants: boolean;
+  /** Whether calls that take long seldom can be put down too: slower where they do not. */
+  readonly patient: boolean;
   /** The variable whose fields are expressions themselves. */
   readonly lazyVariable: string | undefined;
 }

@@ -14,6 +14,8 @@ export interface Bindings {
 /** Ends an evaluation whose budget is used up. */
 export class CostExceeded extends Error {}
 export class Interrupted extends Error {}
+/** Ends an evaluation in one go that meets what takes long. */
+export class TooLong extends Error {}
 
 /** Folds ask whether to stop after this many steps, as Kubernetes configures it. */
 const INTERRUPT_CHECK_STEPS = 100;

@@ -58,6 +58,8 @@ export interface Overload {
   readonly run: Implementation;
   /** The same in slices; undefined for arguments with which it takes no time. */
   readonly sliced?: SlicedImplementation | undefined;
+  /** The same of what is called often and takes long seldom: only then the expression is run once more, in slices. */
+  readonly seldom?: SlicedImplementation | undefined;
 }
 
 const SIMPLE: Readonly<Record<string, CelType>> = {

@@ -6,6 +6,8 @@
  */
 
 import { isJsonObject, JsonFloat, type Json, type JsonArray, type JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
+import type { Sliced } from '../api/sliced.ts';
 import { fieldNamed, type Declaration, type FieldDeclaration } from './declarations.ts';
 import { escapeFieldName } from './field-names.ts';
 import { parseDuration, parseTimestamp } from './times.ts';
@@ -17,8 +19,8 @@ import {
   CelMap,
   CelObject,
   Duration,
-  equal,
   Timestamp,
+  type Comparison,
   type MapKey,
   type Result,
   type Value,
@@ -60,7 +62,7 @@ class JsonMap extends CelMap {
   }
 
   override get size(): number {
-    this.names ??= Object.keys(this.object);
+    this.names ??= namesOf(this.object);
     return this.names.length;
   }
 
@@ -71,7 +73,7 @@ class JsonMap extends CelMap {
   }
 
   override keys(): Iterable<MapKey> {
-    this.names ??= Object.keys(this.object);
+    this.names ??= namesOf(this.object);
     return this.names;
   }
 }
@@ -132,13 +134,18 @@ abstract class DeclaredList extends CelList {
 /** A list whose order does not matter and which has each element once: x-kubernetes-list-type set. */
 class SetList extends DeclaredList {
   /** By their keys; an element of a set is a scalar, and one that is none makes the lists unlike. */
-  override sameAs(other: CelList): boolean {
-    if (other.size !== this.size) return false;
-    const keys = new Set(this.toArray().map(scalarKey));
-    return other.toArray().every((value) => {
+  override *sameAs(other: CelList, comparison: Comparison): Sliced<boolean> {
+    const keys = new Set<string | undefined>();
+    for (const value of this) {
+      if (comparison.due()) yield;
+      keys.add(scalarKey(value));
+    }
+    for (const value of other) {
+      if (comparison.due()) yield;
       const key = scalarKey(value);
-      return key !== undefined && keys.has(key);
-    });
+      if (key === undefined || !keys.has(key)) return false;
+    }
+    return true;
   }
 
   override joined(other: CelList): CelList {
@@ -169,13 +176,18 @@ class KeyedList extends DeclaredList {
     return JSON.stringify(this.keys.map((key) => scalarKey(keyField(value, key)) ?? ''));
   }
 
-  override sameAs(other: CelList): boolean {
-    if (other.size !== this.size) return false;
-    const mine = new Map(this.toArray().map((value) => [this.keyOf(value), value]));
-    return other.toArray().every((value) => {
+  override *sameAs(other: CelList, comparison: Comparison): Sliced<boolean> {
+    const mine = new Map<string, Value>();
+    for (const value of this) {
+      if (comparison.due()) yield;
+      mine.set(this.keyOf(value), value);
+    }
+    for (const value of other) {
+      if (comparison.due()) yield;
       const found = mine.get(this.keyOf(value));
-      return found !== undefined && equal(found, value);
-    });
+      if (found === undefined || !(yield* comparison.equal(found, value))) return false;
+    }
+    return true;
   }
 
   override joined(other: CelList): CelList {

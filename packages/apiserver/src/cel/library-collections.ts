@@ -16,6 +16,7 @@ import {
   Duration,
   EntryMap,
   equal,
+  LOOK_ELEMENTS,
   MapBuilder,
   noSuchOverload,
   typeOf,
@@ -39,9 +40,6 @@ function plus(a: Value, b: Value): Result {
 
 /** What walks over lists: it asks its pace at every so many elements. */
 type ListWork = (list: CelList, other: Value, pace: Pace) => Sliced<Result>;
-
-/** Elements that are looked at, or compared, between two looks at the pace: some 50 µs. */
-const LOOK_ELEMENTS = 1_000;
 
 /** An overload whose first argument is a list. @param steps how many it takes; with few it is done in one go */
 function overList(

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Json, JsonObject } from '../api/json.ts';
 import type { Sliced } from '../api/sliced.ts';
 import { type Decision } from '../api/user-info.ts';
 import { declareSchema, declareType } from './declarations.ts';
@@ -20,7 +21,7 @@ import {
   SUBJECT_ACCESS_REVIEW,
 } from './rule-variables.ts';
 import { DYN, INT } from './types.ts';
-import { CelError, Optional, type Value } from './values.ts';
+import { CelError, LOOK_ELEMENTS, Optional, type Value } from './values.ts';
 import { costExceededText, timesCardinality } from './cost-estimate.ts';
 import { UNBOUNDED } from './cost-range.ts';
 
@@ -339,6 +340,60 @@ describe('mutations', () => {
       message:
         'unexpected type name "Object.status", expected "Object.spec", which matches field name path from root Object type',
     });
+  });
+});
+
+describe('calls that take long', () => {
+  const INTEGERS = { type: 'array', items: { type: 'integer' } };
+  const count = 5_000;
+  const list = Array.from({ length: count }, (_none, i) => i);
+  const members = Object.fromEntries(list.map((i) => [`k${i}`, i]));
+  const keyed = list.map((i) => ({ k: i, v: 'x' }));
+
+  test.each<[string, JsonObject, Json, boolean]>([
+    ['self.a == self.b', INTEGERS, list, true],
+    ['self.a != self.b', INTEGERS, list, false],
+    ['-1 in self.a', INTEGERS, list, false],
+    ['4999 in self.a && !(self.a in [[1]])', INTEGERS, list, true],
+    ['[self.a, self.b] == [self.b, self.a]', INTEGERS, list, true],
+    ['self.a.all(x, x < 2 || self.a == self.b)', INTEGERS, list, true],
+    ['self.a == self.b', { ...INTEGERS, 'x-kubernetes-list-type': 'set' }, list, true],
+    ['self.a == self.b', { type: 'object', additionalProperties: { type: 'integer' } }, members, true],
+    [
+      'self.a == self.a',
+      {
+        type: 'array',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['k'],
+        items: {
+          type: 'object',
+          properties: { k: { type: 'integer' }, v: { type: 'string' } },
+        },
+      },
+      keyed,
+      true,
+    ],
+    ['self == self', INTEGERS, list, true],
+    ['self.a.max() == 4999 && self.a.sum() > 0 && self.a.indexOf(-1) == -1', INTEGERS, list, true],
+  ])('%s of %j', (expression, schema, data, want) => {
+    const whole = { type: 'object', properties: { a: schema, b: schema } };
+    const declaration = declareSchema(whole, 'selfType', false);
+    if (declaration === undefined) throw new Error('expressions see nothing of it');
+    const environment = customResourceEnvironment(BASE, declaration);
+    const bindings = bindingsOf({ self: sure(typedResult({ a: data, b: data }, declaration)) });
+    const made = program(expression, environment);
+    const costMax = 200_000;
+    const outcome = made.evaluate(bindings, costMax);
+    let steps = 0;
+    const work = made.sliced(bindings, costMax, { due: () => true });
+    let last = work.next();
+    for (; last.done !== true; steps += 1) last = work.next();
+    expect(last.value).toEqual(outcome);
+    if (outcome.kind === 'value') expect(outcome.value).toBe(want);
+    expect(steps).toBeGreaterThanOrEqual(count / LOOK_ELEMENTS);
+    // Where nobody is in a hurry it is not put down.
+    const quick = made.sliced(bindings, costMax, { due: () => false }).next();
+    expect([quick.done, quick.value]).toEqual([true, outcome]);
   });
 });
 

@@ -10,7 +10,7 @@ import { estimateCost } from './cost-estimate.ts';
 import { type SizeOf } from './cost-of-calls.ts';
 import { type Range } from './cost-range.ts';
 import { compileTree, type Tree } from './evaluator.ts';
-import { CostExceeded, Frame, Interrupted, type Bindings } from './frame.ts';
+import { CostExceeded, Frame, Interrupted, TooLong, type Bindings } from './frame.ts';
 import { parse } from './parser.ts';
 import { PendingDecision, type AuthorizationQuestion } from './library-authorizer.ts';
 import { Source, type CelIssue } from './source.ts';
@@ -40,11 +40,21 @@ export class Program {
   /** Why it gives an error whatever it is evaluated over: a constant that is no value of its type. */
   readonly failure: string | undefined;
   private readonly tree: Tree;
+  private readonly environment: Environment;
+  /** For data that has shown to be long. */
+  private patient: Tree | undefined = undefined;
 
   constructor(checked: Checked, environment: Environment) {
     this.checked = checked;
     this.type = checked.type;
-    this.tree = compileTree(checked.expr, {
+    this.environment = environment;
+    this.tree = this.compiled(false);
+    this.failure = this.tree.failure;
+  }
+
+  private compiled(patient: boolean): Tree {
+    const { checked, environment } = this;
+    return compileTree(checked.expr, {
       container: environment.container,
       functions: environment.functions,
       namedTypes: environment.namedTypes,
@@ -52,8 +62,8 @@ export class Program {
       references: checked.references,
       foldConstants: environment.foldConstants,
       lazyVariable: environment.lazyVariable,
+      patient,
     });
-    this.failure = this.tree.failure;
   }
 
   /** What it may cost by the sizes data may have, before it runs. */
@@ -66,18 +76,30 @@ export class Program {
    * @param stop asked now and then by folds whether to give up
    */
   evaluate(bindings: Bindings, costMax = Number.POSITIVE_INFINITY, stop?: () => boolean): Outcome {
-    const frame = this.frame(bindings, costMax, WITHOUT_PAUSE, stop);
+    const frame = frameOf(this.tree, bindings, costMax, WITHOUT_PAUSE, stop);
     return finish(outcomeOf(this.tree, frame));
   }
 
   /** The same, put down wherever the pace wants that. */
-  sliced(bindings: Bindings, costMax: number, pace: Pace): Sliced<Outcome> {
-    return outcomeOf(this.tree, this.frame(bindings, costMax, pace));
+  *sliced(bindings: Bindings, costMax: number, pace: Pace): Sliced<Outcome> {
+    try {
+      return yield* outcomeOf(this.tree, frameOf(this.tree, bindings, costMax, pace));
+    } catch (error) {
+      if (!(error instanceof TooLong)) throw error;
+    }
+    const tree = (this.patient ??= this.compiled(true));
+    return yield* outcomeOf(tree, frameOf(tree, bindings, costMax, pace));
   }
+}
 
-  private frame(bindings: Bindings, costMax: number, pace: Pace, stop?: () => boolean): Frame {
-    return new Frame({ bindings, slotCount: this.tree.slotCount, costMax, pace, stop });
-  }
+function frameOf(
+  { slotCount }: Tree,
+  bindings: Bindings,
+  costMax: number,
+  pace: Pace,
+  stop?: () => boolean,
+): Frame {
+  return new Frame({ bindings, slotCount, costMax, pace, stop });
 }
 
 function* outcomeOf({ node }: Tree, frame: Frame): Sliced<Outcome> {
@@ -133,6 +155,7 @@ export function evaluateUnchecked(expression: string, environment: Environment, 
     references: undefined,
     foldConstants: false,
     lazyVariable: undefined,
+    patient: false,
   });
   const costMax = Number.POSITIVE_INFINITY;
   return finish(

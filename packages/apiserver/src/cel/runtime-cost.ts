@@ -5,8 +5,18 @@
  * Source: cel-go interpreter/runtimecost.go and kubernetes apiserver pkg/cel/library/cost.go (CallCost).
  */
 
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { NamedFormat } from './named-format.ts';
-import { CelError, CelList, CelMap, CelObject, costSize, Opaque, type Result } from './values.ts';
+import {
+  CelError,
+  CelList,
+  CelMap,
+  CelObject,
+  costSize,
+  LOOK_ELEMENTS,
+  Opaque,
+  type Result,
+} from './values.ts';
 
 /** A character costs a tenth to walk over; a regular expression a quarter of its length for each of those. */
 export const STRING_FACTOR = 0.1;
@@ -52,6 +62,17 @@ function treeCost(value: Result): number {
     return cost;
   }
   return 1;
+}
+
+/** The same of a list that holds many, which can be put down. */
+function* treeCostInSlices(value: Result, pace: Pace): Sliced<number> {
+  if (!(value instanceof CelList)) return treeCost(value);
+  let cost = 0;
+  for (let i = 0; i < value.size; i++) {
+    if (i % LOOK_ELEMENTS === 0 && pace.due()) yield;
+    cost += treeCost(value.at(i));
+  }
+  return cost;
 }
 
 const contains =
@@ -168,14 +189,21 @@ const COMPARED = /^(?:less|less_equals|greater|greater_equals)_(?:string|bytes)$
 /** These cost by what they give; all others can be charged before they run. */
 const BY_RESULT: ReadonlySet<string> = new Set(['join', 'slice', 'reverse', 'lists.range']);
 
+/** Whose cost is that of the tree which the first argument is. */
+const BY_TREE: ReadonlySet<string> = new Set(['isSorted', 'sum', 'max', 'min', 'indexOf', 'lastIndexOf']);
+
 export interface Charge {
   readonly cost: CallCost;
+  /** Where working it out may take as long as the call; it needs no result. */
+  readonly costInSlices?: ((args: readonly Result[], pace: Pace) => Sliced<number>) | undefined;
   /** Whether the result is needed to know the cost: such a call takes no longer than its result is large. */
   readonly byResult: boolean;
 }
 
 export function callCost(name: string, overloadId: string): Charge {
-  return { cost: costOf(name, overloadId), byResult: BY_RESULT.has(name) };
+  const charge = { cost: costOf(name, overloadId), byResult: BY_RESULT.has(name) };
+  if (!BY_TREE.has(name)) return charge;
+  return { ...charge, costInSlices: ([list], pace) => treeCostInSlices(list, pace) };
 }
 
 function costOf(name: string, overloadId: string): CallCost {

@@ -4,6 +4,7 @@
  */
 
 import { INT_MAX, INT_MIN, UINT_MAX } from './literals.ts';
+import type { Pace, Sliced } from '../api/sliced.ts';
 import { OPERATOR } from './ast.ts';
 import { overload, type Implementation, type Overload } from './functions.ts';
 import { makeDuration, makeTimestamp } from './times.ts';
@@ -13,10 +14,13 @@ import {
   CelMap,
   CelObject,
   compare,
+  Comparison,
   costSize,
   Duration,
   equal,
+  isComposite,
   ListBuilder,
+  LOOK_ELEMENTS,
   noSuchOverload,
   Opaque,
   Optional,
@@ -287,6 +291,24 @@ function contains(value: Value, container: Value): Result {
   return container instanceof CelMap ? container.get(value) !== undefined : noSuchOverload();
 }
 
+/** `in` a list that holds many, or values that do. */
+function seldomContains([value, container]: readonly Value[], pace: Pace): Sliced<Result> | undefined {
+  if (!(container instanceof CelList) || (container.size < LOOK_ELEMENTS && !isComposite(value))) {
+    return undefined;
+  }
+  return containsInSlices(value, container, pace);
+}
+
+function* containsInSlices(value: Value, container: CelList, pace: Pace): Sliced<Result> {
+  const comparison = new Comparison(pace);
+  for (let i = 0; i < container.size; i++) {
+    if (comparison.due()) yield;
+    const element = container.at(i);
+    if (isComposite(element) ? yield* comparison.equal(element, value) : equal(element, value)) return true;
+  }
+  return false;
+}
+
 const size: Implementation = (value) => {
   if (typeof value === 'string') return BigInt(stringSize(value));
   return value instanceof CelList || value instanceof CelMap || value instanceof Uint8Array
@@ -309,15 +331,33 @@ function equality(a: Value, b: Value): boolean | CelError {
   return comparable ? equal(a, b) : noSuchOverload();
 }
 
+/** Equality of values that hold values. */
+const seldomEqual =
+  (wanted: boolean) =>
+  ([a, b]: readonly Value[], pace: Pace): Sliced<Result> | undefined => {
+    const composite = isComposite(a) && !(a instanceof Optional) && isComposite(b);
+    return composite ? equalInSlices(a, b, wanted, pace) : undefined;
+  };
+
+function* equalInSlices(a: Value, b: Value, wanted: boolean, pace: Pace): Sliced<Result> {
+  return (yield* new Comparison(pace).equal(a, b)) === wanted;
+}
+
 export const CONTAINERS: readonly Overload[] = [
   // The evaluator has its own ways for these three: they do not evaluate all arguments.
   overload('conditional', `${OPERATOR.conditional}(bool, A, A) A`, never),
   overload('logical_and', `${OPERATOR.and}(bool, bool) bool`, never),
   overload('logical_or', `${OPERATOR.or}(bool, bool) bool`, never),
   overload('not_strictly_false', `${OPERATOR.notStrictlyFalse}(bool) bool`, never),
-  overload('equals', `${OPERATOR.equals}(A, A) bool`, (a, b) => equality(a, b)),
-  overload('not_equals', `${OPERATOR.notEquals}(A, A) bool`, (a, b) => !equal(a, b)),
-  overload('in_list', `${OPERATOR.in}(A, list(A)) bool`, contains),
+  {
+    ...overload('equals', `${OPERATOR.equals}(A, A) bool`, (a, b) => equality(a, b)),
+    seldom: seldomEqual(true),
+  },
+  {
+    ...overload('not_equals', `${OPERATOR.notEquals}(A, A) bool`, (a, b) => !equal(a, b)),
+    seldom: seldomEqual(false),
+  },
+  { ...overload('in_list', `${OPERATOR.in}(A, list(A)) bool`, contains), seldom: seldomContains },
   overload('in_map', `${OPERATOR.in}(A, map(A, B)) bool`, contains),
   overload('index_list', `${OPERATOR.index}(list(A), int) A`, index),
   overload('index_map', `${OPERATOR.index}(map(A, B), A) B`, index),

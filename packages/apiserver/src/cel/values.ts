@@ -6,7 +6,7 @@
  * Modelled on CEL-go's common/types: its equality across numeric types, its conversion and error texts.
  */
 
-import type { Pace, Sliced } from '../api/sliced.ts';
+import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import {
   CelType,
   BOOL,
@@ -94,10 +94,20 @@ export abstract class CelList {
     for (let i = 0; i < this.size; i++) yield this.at(i);
   }
 
-  /** Equal as lists are; a list that is a set or a map by its schema does not look at the order. */
-  sameAs(other: CelList): boolean {
-    if (this.size !== other.size) return false;
-    for (let i = 0; i < this.size; i++) if (!equal(this.at(i), other.at(i))) return false;
+  /**
+   * Equal as lists are; a list that is a set or a map by its schema does not look at the order.
+   *
+   * @param other of the same size
+   */
+  *sameAs(other: CelList, comparison: Comparison): Sliced<boolean> {
+    for (let i = 0; i < this.size; i++) {
+      if (comparison.due()) yield;
+      const value = this.at(i);
+      const same = isComposite(value)
+        ? yield* comparison.equal(value, other.at(i))
+        : equal(value, other.at(i));
+      if (!same) return false;
+    }
     return true;
   }
 
@@ -134,12 +144,16 @@ export class ArrayList extends CelList {
   }
 }
 
+/** Lists in a row that are looked through for an element; more are copied into one. */
+const FEW_PARTS = 16;
+
 /** Two lists in a row, joined without a copy. */
 export class JoinedList extends CelList {
   private readonly first: CelList;
   private readonly second: CelList;
   override readonly size: number;
   private flat: readonly Value[] | undefined = undefined;
+  private few: readonly CelList[] | undefined = undefined;
 
   constructor(first: CelList, second: CelList) {
     super();
@@ -149,12 +163,22 @@ export class JoinedList extends CelList {
   }
 
   override at(index: number): Value {
-    this.flat ??= [...this.parts()].flatMap((list) => list.toArray());
-    return this.flat[index];
+    if (this.flat === undefined && this.few === undefined) {
+      const parts = this.parts();
+      if (parts.length <= FEW_PARTS) this.few = parts;
+      else this.flat = parts.flatMap((list) => list.toArray());
+    }
+    if (this.flat !== undefined) return this.flat[index];
+    let rest = index;
+    for (const part of this.few ?? []) {
+      if (rest < part.size) return part.at(rest);
+      rest -= part.size;
+    }
+    return null;
   }
 
   override toArray(): Value[] {
-    this.flat ??= [...this.parts()].flatMap((list) => list.toArray());
+    this.flat ??= this.parts().flatMap((list) => list.toArray());
     return this.flat.slice();
   }
 
@@ -367,39 +391,80 @@ function compareNumbers(a: bigint | number | Uint, b: bigint | number | Uint): n
 export function equal(a: Value, b: Value): boolean {
   if (isNumeric(a) && isNumeric(b)) return compareNumbers(a, b) === 0;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
-  if (a instanceof CelList) return b instanceof CelList && a.sameAs(b);
-  if (a instanceof CelMap) {
-    if (!(b instanceof CelMap) || a.size !== b.size) return false;
-    for (const key of a.keys()) {
-      const left = a.get(key);
-      const right = b.get(key);
-      if (left === undefined || right === undefined || !equal(left, right)) return false;
-    }
-    return true;
-  }
+  if (isComposite(a)) return finish(new Comparison(WITHOUT_PAUSE).equal(a, b));
   if (a instanceof Uint8Array) return b instanceof Uint8Array && compareBytes(a, b) === 0;
   if (a instanceof Timestamp) return b instanceof Timestamp && a.nanos === b.nanos;
   if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos;
   if (a instanceof TypeValue) return b instanceof TypeValue && typeName(a.type) === typeName(b.type);
-  if (a instanceof Optional) {
-    if (!(b instanceof Optional)) return false;
-    if (a.value === undefined || b.value === undefined) return a.value === b.value;
-    return equal(a.value, b.value);
-  }
-  if (a instanceof CelObject) return b instanceof CelObject && equalObjects(a, b);
   if (a instanceof Opaque) return b instanceof Opaque && a.type.name === b.type.name && a.equals(b);
   return false;
 }
 
-function equalObjects(a: CelObject, b: CelObject): boolean {
-  const names = a.names();
-  if (names.length !== b.names().length) return false;
-  return names.every((name) => {
-    if (b.has(name) !== true) return false;
-    const left = a.field(name);
-    const right = b.field(name);
-    return !(left instanceof CelError) && !(right instanceof CelError) && equal(left, right);
-  });
+/** Values that hold values. */
+type Composite = CelList | CelMap | CelObject | Optional;
+
+export const isComposite = (value: Value): value is Composite =>
+  value instanceof CelList ||
+  value instanceof CelMap ||
+  value instanceof CelObject ||
+  value instanceof Optional;
+
+/** Elements that are looked at, or compared, between two looks at the pace: some 50 µs. */
+export const LOOK_ELEMENTS = 1_000;
+
+/** equal() of values that hold many, which can be put down. */
+export class Comparison {
+  private readonly pace: Pace;
+  private compared = 0;
+
+  constructor(pace: Pace) {
+    this.pace = pace;
+  }
+
+  /** Whether to put it down, before the next two values are compared. */
+  due(): boolean {
+    this.compared++;
+    return this.compared % LOOK_ELEMENTS === 0 && this.pace.due();
+  }
+
+  *equal(a: Value, b: Value): Sliced<boolean> {
+    if (a instanceof CelList) {
+      return b instanceof CelList && a.size === b.size && (yield* a.sameAs(b, this));
+    }
+    if (a instanceof CelMap) return b instanceof CelMap && a.size === b.size && (yield* this.maps(a, b));
+    if (a instanceof CelObject) return b instanceof CelObject && (yield* this.objects(a, b));
+    if (a instanceof Optional) {
+      if (!(b instanceof Optional)) return false;
+      if (a.value === undefined || b.value === undefined) return a.value === b.value;
+      return yield* this.equal(a.value, b.value);
+    }
+    return equal(a, b);
+  }
+
+  private *maps(a: CelMap, b: CelMap): Sliced<boolean> {
+    for (const key of a.keys()) {
+      if (this.due()) yield;
+      const left = a.get(key);
+      const right = b.get(key);
+      if (left === undefined || right === undefined) return false;
+      if (!(isComposite(left) ? yield* this.equal(left, right) : equal(left, right))) return false;
+    }
+    return true;
+  }
+
+  private *objects(a: CelObject, b: CelObject): Sliced<boolean> {
+    const names = a.names();
+    if (names.length !== b.names().length) return false;
+    for (const name of names) {
+      if (this.due()) yield;
+      if (b.has(name) !== true) return false;
+      const left = a.field(name);
+      const right = b.field(name);
+      if (left instanceof CelError || right instanceof CelError) return false;
+      if (!(isComposite(left) ? yield* this.equal(left, right) : equal(left, right))) return false;
+    }
+    return true;
+  }
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
