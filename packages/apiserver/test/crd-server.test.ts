@@ -210,6 +210,34 @@ describe('a definition', () => {
     expect((await small.ask('GET', '/apis/stable.example.com/v1/cronjobs')).code).toBe(200);
   });
 
+  test('whose webhook is trusted by what is no certificate is established once it is', async () => {
+    const conversion = (caBundle: string): JsonObject => ({
+      strategy: 'Webhook',
+      webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://127.0.0.1/', caBundle } },
+    });
+    const made = await small.ask('POST', DEFINITIONS, definition({ conversion: conversion('eHg=') }));
+    expect(made.code).toBe(201);
+    const at = `${DEFINITIONS}/crontabs.stable.example.com`;
+    const told = await answered(
+      () => small.ask('GET', at),
+      (answer) => condition(answer, 'Established') !== undefined,
+    );
+    expect(condition(told, 'Established')).toMatchObject({
+      status: 'False',
+      reason: 'InvalidCABundle',
+      message: 'The conversion webhook CABundle is invalid',
+    });
+    expect((await small.ask('GET', CRONTABS)).code).toBe(404);
+    const mended = await small.ask('PATCH', at, {
+      spec: { conversion: { webhook: { clientConfig: { caBundle: null } } } },
+    });
+    expect(mended.code).toBe(200);
+    await answered(
+      () => small.ask('GET', CRONTABS),
+      (answer) => answer.code === 200,
+    );
+  });
+
   test('that changes changes what is served', async () => {
     await define(definition());
     await small.ask('POST', CRONTABS, cronTab('a', { cron: 'x', color: 'red' }));

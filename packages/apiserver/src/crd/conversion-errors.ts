@@ -1,14 +1,23 @@
 /** How a CustomResourceDefinition says its versions are converted into each other. Texts are the original's. */
 
 import type { JsonObject } from '../api/json.ts';
+import { parseUrl } from '../cel/go-url.ts';
+import { CelError } from '../cel/values.ts';
 import type { FieldErrors } from '../validation/field-errors.ts';
 import type { FieldPath } from '../validation/field-path.ts';
 import { dns1035LabelErrors, dnsSubdomainErrors, portNumberErrors } from '../validation/names.ts';
 import { count, part, partOf, text, texts } from '../validation/value.ts';
+import { bundleError } from './conversion-bundle.ts';
 
 const REVIEW_VERSIONS: readonly string[] = ['v1', 'v1beta1'];
 
-export function checkConversion(errors: FieldErrors, conversion: JsonObject, path: FieldPath): void {
+/** @param anyBundle whether certificates may be none */
+export function checkConversion(
+  errors: FieldErrors,
+  conversion: JsonObject,
+  path: FieldPath,
+  anyBundle: boolean,
+): void {
   const strategy = text(conversion, 'strategy');
   if (strategy === '') errors.required(path.child('strategy'));
   else if (strategy !== 'None' && strategy !== 'Webhook') {
@@ -29,7 +38,12 @@ export function checkConversion(errors: FieldErrors, conversion: JsonObject, pat
     return;
   }
   if (client === undefined) errors.required(clientPath, 'required when strategy is set to Webhook');
-  else checkClient(errors, client, clientPath);
+  else {
+    checkClient(errors, client, clientPath);
+    const bundle = text(client, 'caBundle');
+    const wrong = anyBundle ? undefined : bundleError(bundle);
+    if (wrong !== undefined) errors.invalid(clientPath.child('caBundle'), bundle, wrong);
+  }
   checkReviewVersions(errors, versions, versionsPath);
 }
 
@@ -96,22 +110,25 @@ function checkPlace(errors: FieldErrors, place: string, path: FieldPath): void {
 
 const DESIRED = 'desired format: https://host[/path]';
 
+/** A URL of any form: a relative one lacks a scheme and a host, and is no text that cannot be read. */
 function checkUrl(errors: FieldErrors, url: string, path: FieldPath): void {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined) {
-    errors.required(path, `url must be a valid URL: ${JSON.stringify(url)}; ${DESIRED}`);
+  const hash = url.indexOf('#');
+  const whole = hash < 0 ? url : url.slice(0, hash);
+  const read = parseUrl(whole);
+  if (read instanceof CelError && !/: (?:invalid URI for request|empty url)$/.test(read.message)) {
+    errors.required(path, `url must be a valid URL: ${read.message}; ${DESIRED}`);
     return;
   }
-  if (parsed.protocol !== 'https:') {
-    errors.invalid(path, parsed.protocol.slice(0, -1), `'https' is the only allowed URL scheme; ${DESIRED}`);
-  }
-  if (parsed.host === '') errors.invalid(path, parsed.host, `host must be specified; ${DESIRED}`);
-  if (parsed.username !== '') {
-    errors.invalid(path, parsed.username, 'user information is not permitted in the URL');
-  }
-  if (parsed.hash !== '')
-    errors.invalid(path, parsed.hash.slice(1), 'fragments are not permitted in the URL');
-  if (parsed.search !== '') {
-    errors.invalid(path, parsed.search.slice(1), 'query parameters are not permitted in the URL');
-  }
+  const [, opaque = ''] = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(whole) ?? [];
+  const { scheme, host, query } =
+    read instanceof CelError
+      ? { scheme: opaque.toLowerCase(), host: '', query: /\?(.*)$/s.exec(whole)?.[1] ?? '' }
+      : read;
+  if (scheme !== 'https') errors.invalid(path, scheme, `'https' is the only allowed URL scheme; ${DESIRED}`);
+  if (host === '') errors.invalid(path, host, `host must be specified; ${DESIRED}`);
+  const user = /^[^/?]*:\/\/([^/?]*)@/.exec(whole)?.[1];
+  if (user !== undefined) errors.invalid(path, user, 'user information is not permitted in the URL');
+  const fragment = hash < 0 ? '' : url.slice(hash + 1);
+  if (fragment !== '') errors.invalid(path, fragment, 'fragments are not permitted in the URL');
+  if (query !== '') errors.invalid(path, query, 'query parameters are not permitted in the URL');
 }

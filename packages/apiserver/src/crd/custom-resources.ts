@@ -23,6 +23,7 @@ import type { ResourceStore } from '../registry/store.ts';
 import { part, text, withFieldAt } from '../validation/value.ts';
 import { approvalCondition } from './approval.ts';
 import { isConditionTrue, withCondition, withoutCondition } from './conditions.ts';
+import { establishment } from './conversion-bundle.ts';
 import { RENAME, type Converter } from './converter.ts';
 import { WebhookConverter, type ConversionCalls } from './webhook-converter.ts';
 import { CustomResource } from './custom-resource.ts';
@@ -284,23 +285,7 @@ export class CustomResources {
     let next = accepted === undefined ? crd : withFieldAt(crd, ['status', 'acceptedNames'], accepted);
     next = withCondition(next, condition, now);
     if (!isConditionTrue(next, 'Established')) {
-      next = withCondition(
-        next,
-        condition.status === 'True'
-          ? {
-              type: 'Established',
-              status: 'True',
-              reason: 'InitialNamesAccepted',
-              message: 'the initial names have been accepted',
-            }
-          : {
-              type: 'Established',
-              status: 'False',
-              reason: 'NotAccepted',
-              message: 'not all names are accepted',
-            },
-        now,
-      );
+      next = withCondition(next, establishment(crd, condition.status === 'True'), now);
     }
     const violations = nonStructuralCondition(crd);
     next =

@@ -17,6 +17,7 @@ import { checkImmutable } from '../validation/scalars.ts';
 import { flag, part, partOf, parts, text, textOf, texts } from '../validation/value.ts';
 import { checkApproval } from './approval.ts';
 import { isConditionTrue } from './conditions.ts';
+import { mayBeWrong } from './conversion-bundle.ts';
 import { checkConversion } from './conversion-errors.ts';
 import { checkDefaults, type DefaultCheck } from './default-errors.ts';
 import { goSchema, goVersion, type LiftedMembers } from './go-form.ts';
@@ -43,7 +44,7 @@ export function definitionErrors(
   const errors = new FieldErrors();
   const spec = part(object, 'spec');
   if (old === undefined) checkName(errors, object, spec);
-  checkSpec(errors, spec, old === undefined ? undefined : part(old, 'spec'), check);
+  checkSpec(errors, spec, old, check);
   if (old !== undefined) checkUnchanged(errors, spec, part(old, 'spec'), isConditionTrue(old, 'Established'));
   checkStatus(errors, object);
   checkStoredVersions(errors, object);
@@ -76,7 +77,7 @@ export function checkStatus(errors: FieldErrors, object: KubeObject): void {
 function checkSpec(
   errors: FieldErrors,
   spec: JsonObject,
-  old: JsonObject | undefined,
+  old: KubeObject | undefined,
   check: DefinitionCheck,
 ): void {
   const group = text(spec, 'group');
@@ -96,7 +97,7 @@ function checkSpec(
   const versions = parts(spec, 'versions');
   const lifted = liftedOf(versions);
   const preserves = flag(spec, 'preserveUnknownFields');
-  const oldVersions = old === undefined ? [] : parts(old, 'versions');
+  const oldVersions = old === undefined ? [] : parts(part(old, 'spec'), 'versions');
   const requiresSchema = oldVersions.every(
     (version) => partOf(part(version, 'schema'), 'openAPIV3Schema') !== undefined,
   );
@@ -142,7 +143,7 @@ function checkSpec(
       'must be None if spec.preserveUnknownFields is true',
     );
   }
-  checkConversion(errors, conversion, SPEC.child('conversion'));
+  checkConversion(errors, conversion, SPEC.child('conversion'), mayBeWrong(old));
 }
 
 /** What all versions say alike. */

@@ -5,6 +5,8 @@
  * Modelled on apiextensions-apiserver's registry/customresourcedefinition.
  */
 
+import { goQuote } from '@keelson/base';
+
 import type { JsonObject } from '../api/json.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { RegexCache } from '../cel/regex.ts';
@@ -95,7 +97,7 @@ function checksOf(check: DefinitionCheck): KindChecks {
       const before = new Set(old === undefined ? [] : unknownFormats(part(old, 'spec')));
       return unknownFormats(part(object, 'spec'))
         .filter((format) => !before.has(format))
-        .map((format) => `unrecognized format ${JSON.stringify(format)}`);
+        .map((format) => `unrecognized format ${goQuote(format)}`);
     },
   };
 }

@@ -16,6 +16,7 @@ import type { Structural } from '../schema/structural.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
 import { dns1035LabelErrors, pathSegmentErrors } from '../validation/names.ts';
+import { textOf } from '../validation/value.ts';
 import { inOrder } from './list-types.ts';
 
 export interface EmbeddedCheck {
@@ -100,8 +101,7 @@ function refused(at: string, value: Json, why: string): TypedError {
 function readMetadata(value: Json, at: string, { objectMeta, unknown }: EmbeddedRead): Json {
   if (value === null) return {};
   if (!isJsonObject(value)) {
-    const what = Array.isArray(value) ? 'array' : typeof value === 'object' ? 'number' : goWord(typeof value);
-    throw refused(at, value, `json: cannot unmarshal ${what} into Go value of type v1.ObjectMeta`);
+    throw refused(at, value, notMetadata(value));
   }
   try {
     const typed = conform(objectMeta, value, {
@@ -116,6 +116,11 @@ function readMetadata(value: Json, at: string, { objectMeta, unknown }: Embedded
   }
 }
 
+function notMetadata(value: Json): string {
+  const what = Array.isArray(value) ? 'array' : typeof value === 'object' ? 'number' : goWord(typeof value);
+  return `json: cannot unmarshal ${what} into Go value of type v1.ObjectMeta`;
+}
+
 const goWord = (type: string): string => (type === 'boolean' ? 'bool' : type === 'bigint' ? 'number' : type);
 
 function child(at: string, name: string): string {
@@ -124,15 +129,20 @@ function child(at: string, name: string): string {
 
 function checkEmbedded(errors: FieldErrors, value: JsonObject, at: string, objectMeta: StructSchema): void {
   const path = (name: string): FieldPath => FieldPath.of(child(at, name));
-  const { apiVersion, kind, metadata } = value;
+  for (const name of ['apiVersion', 'kind']) {
+    const given = value[name];
+    if (given === undefined || typeof given === 'string') continue;
+    errors.invalid(path(name), given, 'must be a string');
+    return;
+  }
+  const [apiVersion, kind] = [textOf(value, 'apiVersion'), textOf(value, 'kind')];
+  const { metadata } = value;
   if (apiVersion === undefined) errors.required(path('apiVersion'));
-  else if (typeof apiVersion !== 'string') errors.invalid(path('apiVersion'), apiVersion, 'must be a string');
   else if (apiVersion === '') errors.invalid(path('apiVersion'), apiVersion, 'must not be empty');
   else if (parseApiVersion(apiVersion) === undefined) {
     errors.invalid(path('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
   }
   if (kind === undefined) errors.required(path('kind'));
-  else if (typeof kind !== 'string') errors.invalid(path('kind'), kind, 'must be a string');
   else if (kind === '') errors.invalid(path('kind'), kind, 'must not be empty');
   else {
     const wrong = dns1035LabelErrors(kind.toLowerCase());
@@ -144,7 +154,8 @@ function checkEmbedded(errors: FieldErrors, value: JsonObject, at: string, objec
       );
     }
   }
-  if (metadata !== undefined) checkMetadata(errors, metadata, path('metadata'), at, objectMeta);
+  if (metadata !== undefined && metadata !== null)
+    checkMetadata(errors, metadata, path('metadata'), at, objectMeta);
 }
 
 function checkMetadata(
@@ -155,7 +166,7 @@ function checkMetadata(
   objectMeta: StructSchema,
 ): void {
   if (!isJsonObject(metadata)) {
-    errors.invalid(path, metadata, 'must be an object');
+    errors.invalid(path, metadata, notMetadata(metadata));
     return;
   }
   let typed: JsonObject;

@@ -207,7 +207,7 @@ function withMetadataOf(asked: KubeObject, answer: JsonObject): KubeObject {
   const marks: Record<string, Json> = {};
   for (const name of ['labels', 'annotations']) {
     const value = partOf(given, name);
-    if (value !== undefined) marks[name] = value;
+    if (value !== undefined && Object.keys(value).length > 0) marks[name] = value;
   }
   return { ...asObject(answer), metadata: { ...kept, ...marks } };
 }
