@@ -117,6 +117,9 @@ export class TypeTable {
   }
 }
 
+/** Of the fact table: what is taken apart for one server of a process serves all of them, and none can change it. */
+export const BUILT_IN_TYPES = /* @__PURE__ */ new TypeTable();
+
 /** What stands behind a field's tildes. */
 interface Marks {
   readonly list: 'atomic' | 'set' | 'map';
