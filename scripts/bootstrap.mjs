@@ -147,9 +147,13 @@ function handOver(program, args) {
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
 }
 
+const USAGE = 'usage: node scripts/bootstrap.mjs ensure|up|test [arguments]';
 const [command, ...args] = process.argv.slice(2);
-if (command !== 'ensure' && command !== 'up' && command !== 'test')
-  fail(`usage: node scripts/bootstrap.mjs ensure|up|test [arguments]`);
+if (command === '--help') {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(0);
+}
+if (command !== 'ensure' && command !== 'up' && command !== 'test') fail(USAGE);
 ensure();
 if (command === 'up') handOver(path.join(root, 'bin', 'keelson'), ['up', ...args]);
 if (command === 'test') {

@@ -9,7 +9,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const folder = path.resolve(process.argv[2] ?? path.join(root, 'dist'));
+const [asked = path.join(root, 'dist')] = process.argv.slice(2);
+if (asked.startsWith('-')) {
+  process.stderr.write('usage: node scripts/bundle.mjs [FOLDER]\n');
+  process.exit(asked === '--help' ? 0 : 2);
+}
+const folder = path.resolve(asked);
 const { build } = createRequire(path.join(root, 'packages/embed/package.json'))('esbuild');
 const PROGRAMS = { etcd: 'store', 'kube-apiserver': 'apiserver', keelson: 'cli' };
 const ENTRY = 'main.js';

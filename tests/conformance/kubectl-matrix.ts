@@ -13,7 +13,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { numberOf, scriptFlags } from '../../packages/base/test/script.ts';
 import { REFERENCE_ETCD } from '../harness/binaries.ts';
 import { installedKubectls, type KubectlBinary } from '../harness/kubectl.ts';
 import { apiserverMissing, startApiserverOnEtcd, startEmbedded, type ApiTarget } from './kubectl-targets.ts';
@@ -56,19 +56,17 @@ function targetsOf(kubeconfig: string | undefined): Readonly<Record<string, Targ
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      versions: { type: 'string' },
-      targets: { type: 'string' },
-      only: { type: 'string' },
-      budget: { type: 'string', default: String(DEFAULT_BUDGET_SECONDS) },
-      kubeconfig: { type: 'string' },
-      record: { type: 'string' },
-      json: { type: 'string' },
-      steps: { type: 'boolean', default: false },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    versions: { type: 'string' },
+    targets: { type: 'string' },
+    only: { type: 'string' },
+    budget: { type: 'string', default: String(DEFAULT_BUDGET_SECONDS) },
+    kubeconfig: { type: 'string' },
+    record: { type: 'string' },
+    json: { type: 'string' },
+    steps: { type: 'boolean', default: false },
   });
-  const until = performance.now() + Number(values.budget) * 1_000;
+  const until = performance.now() + numberOf('budget', values.budget) * 1_000;
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const only = values.record?.split(',') ?? values.only?.split(',');
   const names = readdirSync(FOLDER)

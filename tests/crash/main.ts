@@ -1,22 +1,25 @@
 /**
  * What a real member's files survive: `node tests/crash/main.ts --images` rebuilds its disk from strace for every
  * moment, `--rot` damages each of its files, `--inject` makes the n-th call of its disk fail or kills it there; none of
- * them: all. `--points N` bounds what is tried of each, `--minutes M` the time.
+ * them: all. `--points N` bounds what is tried of each, `--minutes M` the time; `--operations N` are traced, `--seed S` draws the damages.
  */
+import { numberOf, scriptFlags } from '../../packages/base/test/script.ts';
 import { realImages, removeRun, tracedRun, type TracedRun } from './campaign.ts';
 import { injected } from './inject.ts';
 import { rotten } from './rot.ts';
 
-const argv = process.argv.slice(2);
-
-function numberOf(name: string, otherwise: number): number {
-  const at = argv.indexOf(name);
-  return at < 0 ? otherwise : Number(argv[at + 1]);
-}
-
-const points = numberOf('--points', Infinity);
-const minutes = numberOf('--minutes', Infinity);
-const operations = numberOf('--operations', 300);
+const values = scriptFlags(import.meta.filename, {
+  images: { type: 'boolean', default: false },
+  rot: { type: 'boolean', default: false },
+  inject: { type: 'boolean', default: false },
+  points: { type: 'string', default: 'Infinity' },
+  minutes: { type: 'string', default: 'Infinity' },
+  operations: { type: 'string', default: '300' },
+  seed: { type: 'string', default: '1' },
+});
+const points = numberOf('points', values.points);
+const minutes = numberOf('minutes', values.minutes);
+const operations = numberOf('operations', values.operations);
 const untilMs = Date.now() + minutes * 60_000;
 
 function say(line: string): void {
@@ -30,18 +33,18 @@ function report(name: string, what: string, failures: readonly string[], started
   if (failures.length > 0) process.exitCode = 1;
 }
 
-const all = !['--images', '--rot', '--inject'].some((name) => argv.includes(name));
+const all = !(values.images || values.rot || values.inject);
 
-if (all || argv.includes('--images') || argv.includes('--rot')) {
+if (all || values.images || values.rot) {
   const run = await tracedRun(operations);
   try {
-    if (all || argv.includes('--images')) await images(run);
-    if (all || argv.includes('--rot')) await rot(run);
+    if (all || values.images) await images(run);
+    if (all || values.rot) await rot(run);
   } finally {
     await removeRun(run);
   }
 }
-if (all || argv.includes('--inject')) {
+if (all || values.inject) {
   const startedMs = performance.now();
   const { tried, hit, acknowledged, failures } = await injected(Math.min(points, 700), untilMs);
   report(
@@ -75,7 +78,7 @@ async function rot(run: TracedRun): Promise<void> {
   const { tried, refused, unharmed, failures } = await rotten(
     run,
     Math.min(points, 60),
-    numberOf('--seed', 1),
+    numberOf('seed', values.seed),
     untilMs,
   );
   report('rot', `${tried} damages, ${refused} refused, ${unharmed} without harm`, failures, startedMs);

@@ -5,8 +5,8 @@
  * thread watches: an execution that takes longer than HANG_MS, or a process that grows beyond RSS_MB_MAX, is a failure
  * like a broken promise. Stops at the first failure with the seed that repeats it.
  */
-import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { numberOf, scriptFlags } from '../../packages/base/test/script.ts';
 import { FuzzFailure, runTarget } from '../../packages/base/test/fuzz/runner.ts';
 import { targets } from './targets.ts';
 
@@ -114,21 +114,19 @@ function watched(job: Job): Promise<ReadonlyMap<string, Total>> {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      target: { type: 'string' },
-      minutes: { type: 'string' },
-      execs: { type: 'string' },
-      seed: { type: 'string', default: `${Date.now() % 0x7fff_ffff}` },
-      ledger: { type: 'boolean', default: false },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    target: { type: 'string' },
+    minutes: { type: 'string' },
+    execs: { type: 'string' },
+    seed: { type: 'string', default: `${Date.now() % 0x7fff_ffff}` },
+    ledger: { type: 'boolean', default: false },
   });
   const bounded = values.execs !== undefined;
   const job: Job = {
     names: chosen(values.target),
-    seed: Number(values.seed),
-    executions: bounded ? Number(values.execs) : Infinity,
-    minutes: values.minutes === undefined ? (bounded ? Infinity : 1) : Number(values.minutes),
+    seed: numberOf('seed', values.seed),
+    executions: bounded ? numberOf('execs', values.execs ?? '') : Infinity,
+    minutes: values.minutes === undefined ? (bounded ? Infinity : 1) : numberOf('minutes', values.minutes),
     alive: new SharedArrayBuffer(12),
   };
   process.stdout.write(`seed ${job.seed}\n`);

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { refuse, scriptFlags } from '../../packages/base/test/script.ts';
 import { KEELSON_ETCD, REFERENCE_ETCD } from './binaries.ts';
 
 /** One line of progress. */
@@ -17,6 +17,8 @@ export interface Arguments {
   number(name: string, byDefault: number): number;
   /** As given; may be repeated, one flag each: `--flag=--snapshot-count=100`. */
   readonly flags: string[];
+  /** As given. */
+  text(name: string): string | undefined;
   has(name: string): boolean;
   /** Whether it was given, with whatever value. */
   given(name: string): boolean;
@@ -73,19 +75,23 @@ function parseScriptArguments(
   };
   for (const name of valueNames) options[name] = { type: 'string' };
   for (const name of switches) options[name] = { type: 'boolean' };
-  const { values } = parseArgs({ args: argv, options, strict: true });
+  const values: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>> = scriptFlags(
+    process.argv[1],
+    options,
+    argv,
+  );
   const number = (name: string, byDefault: number): number => {
     const text = values[name];
     if (text === undefined) return byDefault;
     const value = Number(text);
-    if (!Number.isInteger(value) || value < 0)
-      throw new Error(`--${name}: ${String(text)} is no whole number`);
+    if (!Number.isInteger(value) || value < 0) refuse(`--${name}: ${String(text)} is no whole number`);
     return value;
   };
   const server = values['server'];
   const flags = values['flag'];
   return {
     number,
+    text: (name) => values[name]?.toString(),
     has: (name) => values[name] === true,
     given: (name) => values[name] !== undefined,
     flags: Array.isArray(flags) ? flags.map(String) : [],

@@ -36,12 +36,7 @@ await main(
   'overload',
   { values: ['only', 'percent', 'members'], switches: ['markdown'] },
   async (args, say) => {
-    const option = (name: string): string | undefined => {
-      const at = process.argv.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
-      if (at < 0) return undefined;
-      return process.argv[at].includes('=') ? process.argv[at].slice(name.length + 3) : process.argv[at + 1];
-    };
-    const only = option('only')?.split(',');
+    const only = args.text('only')?.split(',');
     const chosen = scenarios.filter(({ name }) => only === undefined || only.includes(name));
     if (chosen.length === 0) throw new Error(`there are ${scenarios.map(({ name }) => name).join(', ')}`);
     const results: Result[] = [];

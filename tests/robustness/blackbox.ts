@@ -12,8 +12,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
 import { readHistory } from '@keelson/sim';
+import { numberOf, scriptFlags } from '../../packages/base/test/script.ts';
 import { KEELSON_ETCD, REFERENCE_ETCD } from '../harness/binaries.ts';
 import { Namespaces, namespacesMissing, removeLeftNamespaces } from '../harness/namespaces.ts';
 import type { Network } from '../harness/network.ts';
@@ -228,19 +228,17 @@ export function ledgerRow(
 }
 
 async function run(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '5' },
-      rounds: { type: 'string', default: '1000000' },
-      seed: { type: 'string' },
-      target: { type: 'string', default: 'keelson' },
-      only: { type: 'string', default: '' },
-      seconds: { type: 'string' },
-      judge: { type: 'string' },
-      loopback: { type: 'boolean', default: false },
-      keep: { type: 'boolean', default: false },
-      ledger: { type: 'boolean', default: false },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    minutes: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '1000000' },
+    seed: { type: 'string' },
+    target: { type: 'string', default: 'keelson' },
+    only: { type: 'string', default: '' },
+    seconds: { type: 'string' },
+    judge: { type: 'string' },
+    loopback: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    ledger: { type: 'boolean', default: false },
   });
   const startedMs = performance.now();
   const say: Say = (line) => {
@@ -262,16 +260,16 @@ async function run(): Promise<void> {
       return kind;
     });
   const target = values.target === 'etcd' ? ETCD : KEELSON;
-  const seed = values.seed === undefined ? freshSeed() : Number(values.seed);
+  const seed = values.seed === undefined ? freshSeed() : numberOf('seed', values.seed);
   say(`${target.name}: ${versionOf(target.binary)}; seed ${seed}`);
   const reports = await blackbox(
     {
       target,
       seed,
-      rounds: Number(values.rounds),
-      minutes: Number(values.minutes),
+      rounds: numberOf('rounds', values.rounds),
+      minutes: numberOf('minutes', values.minutes),
       only,
-      seconds: values.seconds === undefined ? undefined : Number(values.seconds),
+      seconds: values.seconds === undefined ? undefined : numberOf('seconds', values.seconds),
       loopback: values.loopback,
       keep: values.keep,
     },

@@ -5,7 +5,7 @@
  *
  *   node tests/robustness/calibrate.ts [--target etcd|keelson] [--tries N] [--only NAME,…] [--loopback]
  */
-import { parseArgs } from 'node:util';
+import { numberOf, scriptFlags } from '../../packages/base/test/script.ts';
 import { KEELSON_ETCD, REFERENCE_ETCD } from '../harness/binaries.ts';
 import { Namespaces, namespacesMissing } from '../harness/namespaces.ts';
 import { Relays } from '../harness/relays.ts';
@@ -52,14 +52,13 @@ export async function playOnce(
 }
 
 async function run(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      target: { type: 'string', default: 'etcd' },
-      tries: { type: 'string', default: '1' },
-      only: { type: 'string', default: '' },
-      loopback: { type: 'boolean', default: false },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    target: { type: 'string', default: 'etcd' },
+    tries: { type: 'string', default: '1' },
+    only: { type: 'string', default: '' },
+    loopback: { type: 'boolean', default: false },
   });
+  const tries = numberOf('tries', values.tries);
   removeLeft();
   const name = values.target === 'keelson' ? 'keelson' : 'etcd';
   const target = { name, binary: name === 'keelson' ? KEELSON_ETCD : (REFERENCE_ETCD ?? 'etcd') } as const;
@@ -71,7 +70,7 @@ async function run(): Promise<void> {
     if (scenario === OLD_LEADER_REVOKES && straceMissing() !== undefined) continue;
     let caught = 0;
     const laws = new Set<string>();
-    for (let i = 0; i < Number(values.tries); i++) {
+    for (let i = 0; i < tries; i++) {
       try {
         const { broken, ms } = await playOnce(scenario, target, loopback);
         if (broken.length > 0) caught++;

@@ -225,6 +225,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/rpc/src/': ['crypto', 'fs', 'module', 'net', 'stream', 'tls', 'zlib'], // it is the network, and reads certificates
   'packages/sim/src/checker/main.ts': ['fs', 'readline'], // reads a history
   'packages/sim/src/host.ts': ['child_process'], // seeds over several processes
+  'packages/sim/src/orders.ts': ['util'], // flags of the command line
   'packages/store/src/audit/audit-file.ts': ['fs/promises', 'path'],
   'packages/store/src/config/': ['crypto', 'module', 'net'], // sha1 of ids, yaml loaded late, isIP
   'packages/store/src/disk/': ['fs', 'path'],

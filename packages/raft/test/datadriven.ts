@@ -82,8 +82,10 @@ function main(path: string, rewrite: boolean): number {
 
 const [, program, path, flag] = process.argv;
 if (program !== undefined && realpathSync(program) === fileURLToPath(import.meta.url)) {
-  if (path === undefined) {
-    process.stderr.write('usage: datadriven.ts DIR [--rewrite]\n');
+  const usage = 'usage: datadriven.ts DIR [--rewrite]\n';
+  if (path === '--help') process.stdout.write(usage);
+  else if (path === undefined || path.startsWith('--') || (flag ?? '--rewrite') !== '--rewrite') {
+    process.stderr.write(usage);
     process.exitCode = 2;
   } else {
     process.exitCode = main(path, flag === '--rewrite');

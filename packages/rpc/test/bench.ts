@@ -7,7 +7,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { numberOf, scriptFlags } from '../../base/test/script.ts';
 import {
   MethodTable,
   grpcJsChannel,
@@ -170,24 +170,22 @@ if (process.argv.includes('--child')) {
     else process.exit(0);
   });
 } else {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '3' },
-      connections: { type: 'string', default: '10' },
-      inflight: { type: 'string', default: '100' },
-      rounds: { type: 'string', default: '1' },
-      bytes: { type: 'string', default: '256' },
-      only: { type: 'string' },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    seconds: { type: 'string', default: '3' },
+    connections: { type: 'string', default: '10' },
+    inflight: { type: 'string', default: '100' },
+    rounds: { type: 'string', default: '1' },
+    bytes: { type: 'string', default: '256' },
+    only: { type: 'string' },
   });
   const all = new Map<string, Figures[]>();
-  for (let round = Number(values.rounds); round > 0; round--) {
+  for (let round = numberOf('rounds', values.rounds); round > 0; round--) {
     for (const inflight of values.inflight.split(',').map(Number)) {
       const load: Load = {
-        seconds: Number(values.seconds),
-        connections: Number(values.connections),
+        seconds: numberOf('seconds', values.seconds),
+        connections: numberOf('connections', values.connections),
         inflight,
-        bytes: Number(values.bytes),
+        bytes: numberOf('bytes', values.bytes),
       };
       for (const server of KINDS) {
         for (const client of KINDS) {
@@ -200,6 +198,6 @@ if (process.argv.includes('--child')) {
       }
     }
   }
-  if (Number(values.rounds) > 1) process.stdout.write('medians\n');
-  if (Number(values.rounds) > 1) for (const [title, runs] of all) tell(title, runs);
+  if (numberOf('rounds', values.rounds) > 1) process.stdout.write('medians\n');
+  if (numberOf('rounds', values.rounds) > 1) for (const [title, runs] of all) tell(title, runs);
 }

@@ -3,8 +3,8 @@
  *   npm run rpc:fuzz -- [--frames N | --minutes M] [--seed S] [--side server|client]
  * Prints how connections ended; stops at the first broken promise with the seed that repeats it.
  */
-import { parseArgs } from 'node:util';
 import { Prng } from '@keelson/base';
+import { numberOf, scriptFlags } from '../../base/test/script.ts';
 import { converseWithClient } from './fuzz/client-side.ts';
 import { recorded } from './fuzz/corpus.ts';
 import { converseWithServer } from './fuzz/server-side.ts';
@@ -64,19 +64,21 @@ export async function fuzz(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      frames: { type: 'string', default: '1000000' },
-      minutes: { type: 'string', default: '1000' },
-      seed: { type: 'string', default: `${Date.now() % 0x7fffffff}` },
-      side: { type: 'string' },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    frames: { type: 'string', default: '1000000' },
+    minutes: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: `${Date.now() % 0x7fffffff}` },
+    side: { type: 'string' },
   });
   const tell = (line: string): void => void process.stdout.write(line);
   tell(`seed ${values.seed}\n`);
   const startedMs = performance.now();
-  const bounds = { frames: Number(values.frames), minutes: Number(values.minutes), side: values.side };
-  const { frames, conversations, ends } = await fuzz(Number(values.seed), bounds, tell);
+  const bounds = {
+    frames: numberOf('frames', values.frames),
+    minutes: numberOf('minutes', values.minutes),
+    side: values.side,
+  };
+  const { frames, conversations, ends } = await fuzz(numberOf('seed', values.seed), bounds, tell);
   const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1);
   const sorted = [...ends].sort(([a], [b]) => (a < b ? -1 : 1));
   tell(`${frames} frames, ${conversations} conversations, ${minutes} minutes, no promise broken\n`);

@@ -1,73 +1,24 @@
 /**
- * The program around a campaign: reads the arguments, spreads seeds over processes, prints as it goes. The
+ * The program around a campaign: does what orders.ts reads from the command line, spreads seeds over processes, prints as it goes. The
  * one file here that knows a clock and a process; what a seed is and does is the simulation's.
- *
- *   --seeds N | --minutes M | --seed X   how many, or one (default 100)
- *   --from S        first seed (1)
- *   --jobs J        processes (1)
- *   --events E      events of a seed before its faults stop
- *   --without a,b   fault kinds left out        --plain a,b   constants that keep their plain value
- *   --again         every seed twice, not one in a hundred
- *   --shrink S      seconds in which a failing seed is made smaller (120)
- *   --ledger        prints the row for docs/ledger.md
  */
 import { execFileSync, fork } from 'node:child_process';
 import { systemClock } from '@keelson/base';
 import { ledgerLine, missed, RERUN_EVERY, runPlan, simulatedHours, story, summary } from './campaign.ts';
-import type { Plan, Simulation } from './simulation.ts';
+import { readOrders, type Flag, type Orders } from './orders.ts';
+import type { Simulation } from './simulation.ts';
 import { Tally, type TallyData } from './tally.ts';
 
 /** After so many failing seeds the rest would say the same. */
 const FAILURES_MAX = 10;
 /** A campaign of so many seeds must have met every goal. */
 const SEEDS_FOR_GOALS = 1000;
-/** A failing seed is made smaller for so long, by the clock. */
-const SHRINK_SECONDS = 120;
 const PROGRESS_EVERY_MS = 10_000;
-
-interface Orders {
-  readonly first: number;
-  readonly seeds: number;
-  readonly endMs: number;
-  readonly jobs: number;
-  /** This process takes every jobs-th seed from this one on; undefined: it is the one that was started. */
-  readonly share: number | undefined;
-  readonly again: boolean;
-  readonly small: boolean;
-  /** How long a failing seed is made smaller. */
-  readonly shrinkMs: number;
-  readonly plan: (seed: number) => Plan;
-}
 
 /** What a share reports now and then, and once at its end. */
 interface Report {
   readonly tally: TallyData;
   readonly failures: readonly { readonly seed: number; readonly lines: readonly string[] }[];
-}
-
-function read(simulation: Simulation, args: readonly string[]): Orders {
-  const option = (name: string): string | undefined => {
-    const place = args.indexOf(`--${name}`);
-    return place < 0 ? undefined : args[place + 1];
-  };
-  const list = (name: string): string[] => option(name)?.split(',') ?? [];
-  const one = option('seed');
-  const minutes = option('minutes');
-  const events = Number(option('events') ?? simulation.events);
-  const without = list('without');
-  const plain = list('plain');
-  const share = option('share');
-  return {
-    first: Number(one ?? option('from') ?? 1),
-    seeds: one !== undefined ? 1 : minutes !== undefined ? Infinity : Number(option('seeds') ?? 100),
-    endMs: minutes === undefined ? Infinity : systemClock.monotonicMs() + Number(minutes) * 60_000,
-    jobs: one === undefined ? Number(option('jobs') ?? 1) : 1,
-    share: share === undefined ? undefined : Number(share),
-    again: args.includes('--again'),
-    small: one !== undefined,
-    shrinkMs: Number(option('shrink') ?? SHRINK_SECONDS) * 1000,
-    plan: (seed) => ({ seed, events, without, plain }),
-  };
 }
 
 /**
@@ -96,6 +47,7 @@ async function runShare(
   let failures: Report['failures'][number][] = [];
   let failed = 0;
   let told = systemClock.monotonicMs();
+  const endMs = told + orders.minutes * 60_000;
   const tell = (): void => {
     report({ tally: tally.toJSON(), failures });
     tally = new Tally();
@@ -103,13 +55,13 @@ async function runShare(
     told = systemClock.monotonicMs();
   };
   for (let i = orders.share ?? 0; i < orders.seeds && failed < FAILURES_MAX; i += orders.jobs) {
-    if (systemClock.monotonicMs() >= orders.endMs) break;
+    if (systemClock.monotonicMs() >= endMs) break;
     const plan = orders.plan(orders.first + i);
     const again = orders.again || plan.seed % RERUN_EVERY === 0;
     const failure = await ownTurn(() => {
       const found = runPlan(simulation, plan, again, tally);
-      const endMs = systemClock.monotonicMs() + orders.shrinkMs;
-      const patient = (): boolean => systemClock.monotonicMs() < endMs;
+      const shrunkMs = systemClock.monotonicMs() + orders.shrinkMs;
+      const patient = (): boolean => systemClock.monotonicMs() < shrunkMs;
       if (found !== undefined)
         failures.push({ seed: plan.seed, lines: story(simulation, plan, found, orders.small, patient) });
       return found;
@@ -155,14 +107,26 @@ function commitNow(): string {
  * Runs a campaign as the arguments say.
  *
  * @param entry the file to start for further processes; it must call this function in turn
- * @returns the exit code: 0 when every seed kept the laws and, of a thousand or more, every goal was reached
+ * @param own flags that the program looks for by itself
+ * @returns the exit code: 0 when every seed kept the laws and, of a thousand or more, every goal was reached; 2 for
+ *   arguments that make no sense
  */
 export async function campaign(
   simulation: Simulation,
   entry: string,
   args: readonly string[],
+  own: readonly Flag[] = [],
 ): Promise<number> {
-  const orders = read(simulation, args);
+  const reading = readOrders(simulation, args, own);
+  if (reading.kind === 'help') {
+    process.stdout.write(reading.text);
+    return 0;
+  }
+  if (reading.kind === 'refused') {
+    process.stderr.write(`${reading.message}\n`);
+    return 2;
+  }
+  const { orders } = reading;
   if (orders.share !== undefined) {
     // Nobody would hear of it any more.
     const orphaned = (): never => process.exit(1);
@@ -175,7 +139,7 @@ export async function campaign(
   const tally = new Tally();
   const failed: number[] = [];
   // Others may commit while this runs.
-  const commit = args.includes('--ledger') ? commitNow() : '';
+  const commit = orders.ledger ? commitNow() : '';
   const started = systemClock.monotonicMs();
   let told = started;
   const report = (news: Report): void => {
@@ -200,7 +164,7 @@ export async function campaign(
   print(
     `${tally.get('seeds')} seeds, ${failed.length} failed, ${simulatedHours(simulation, tally)} simulated hours in ${seconds} s`,
   );
-  if (args.includes('--ledger')) print(ledgerLine(simulation, tally, commit, failed));
+  if (orders.ledger) print(ledgerLine(simulation, tally, commit, failed));
   const lacking = tally.get('seeds') >= SEEDS_FOR_GOALS && missed(simulation, tally).length > 0;
   return code !== 0 || failed.length > 0 || lacking ? 1 : 0;
 }

@@ -12,7 +12,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { numberOf, scriptFlags } from '../../../packages/base/test/script.ts';
 import { freePorts } from '../../../packages/base/test/free-ports.ts';
 import { ApiServerProcess } from '../../harness/apiserver-process.ts';
 import { KEELSON_ETCD } from '../../harness/binaries.ts';
@@ -187,13 +187,11 @@ async function run(group: Group, kubeconfig: string, home: string, budgetMs: num
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      groups: { type: 'string' },
-      focus: { type: 'string' },
-      budget: { type: 'string', default: String(DEFAULT_BUDGET_SECONDS) },
-      json: { type: 'string' },
-    },
+  const values = scriptFlags(import.meta.filename, {
+    groups: { type: 'string' },
+    focus: { type: 'string' },
+    budget: { type: 'string', default: String(DEFAULT_BUDGET_SECONDS) },
+    json: { type: 'string' },
   });
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const missing = PROGRAMS.filter((name) => !existsSync(program(name)));
@@ -205,7 +203,7 @@ async function main(): Promise<number> {
   const groups = GROUPS.filter(({ name }) => wanted === undefined || wanted.includes(name)).map((group) =>
     values.focus === undefined ? group : { ...group, focus: values.focus },
   );
-  const until = performance.now() + Number(values.budget) * 1_000;
+  const until = performance.now() + numberOf('budget', values.budget) * 1_000;
   const home = mkdtempSync(path.join(tmpdir(), 'keelson-upstream-'));
   const cluster = new Cluster(home);
   const results: GroupResult[] = [];

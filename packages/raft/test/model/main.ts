@@ -6,6 +6,7 @@
  * N bounds the states of each configuration; it is a million when not said. A broken law is printed with the
  * shortest history that leads to it, and ends the run with exit code 1.
  */
+import { numberOf, scriptFlags } from '../../../base/test/script.ts';
 import { type Configuration, CONFIGURATIONS } from './configurations.ts';
 import { type Broken, Explorer, type Outcome } from './explore.ts';
 
@@ -36,13 +37,14 @@ function tell(name: string, { law, path }: Broken): string {
 }
 
 function main(args: readonly string[]): number {
-  const option = (name: string): string | undefined => {
-    const place = args.indexOf(`--${name}`);
-    return place < 0 ? undefined : args[place + 1];
-  };
+  const values = scriptFlags(
+    import.meta.filename,
+    { config: { type: 'string' }, states: { type: 'string' } },
+    args,
+  );
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const wanted = option('config');
-  const states = Number(option('states') ?? STATES);
+  const wanted = values.config;
+  const states = numberOf('states', values.states ?? String(STATES));
   const chosen = CONFIGURATIONS.filter(({ name }) => wanted === undefined || name === wanted);
   if (chosen.length === 0 || !(states > 0)) {
     print(`--states is a number; configurations are ${CONFIGURATIONS.map(({ name }) => name).join(', ')}`);

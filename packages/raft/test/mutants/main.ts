@@ -11,6 +11,7 @@
  * With --report the table also replaces what stands between the two marks in FILE.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { numberOf, scriptFlags } from '../../../base/test/script.ts';
 import { MUTANTS } from './list.ts';
 import { type Mutant, MutantError, SUITES, type SuiteName } from './mutant.ts';
 import { isEndless, isPresent, type Outcome, runSuite } from './suites.ts';
@@ -133,24 +134,32 @@ function writeReport(file: string, campaign: Campaign): void {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const option = (name: string): string | undefined => {
-    const place = args.indexOf(`--${name}`);
-    return place < 0 ? undefined : args[place + 1];
-  };
+  const values = scriptFlags(
+    import.meta.filename,
+    {
+      only: { type: 'string' },
+      suites: { type: 'string' },
+      seconds: { type: 'string', default: '120' },
+      jobs: { type: 'string', default: '2' },
+      matrix: { type: 'boolean', default: false },
+      report: { type: 'string' },
+    },
+    args,
+  );
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const only = option('only')?.split(',');
-  const wanted = option('suites')?.split(',');
+  const only = values.only?.split(',');
+  const wanted = values.suites?.split(',');
   const mutants = MUTANTS.filter((each) => only === undefined || only.includes(each.name));
   const suites = SUITES.filter((name) => wanted === undefined || wanted.includes(name));
   if (mutants.length === 0 || suites.length === 0) {
     print('no such mutant or suite');
     return 2;
   }
-  const seconds = Number(option('seconds') ?? 120);
-  const jobs = Number(option('jobs') ?? 2);
+  const seconds = numberOf('seconds', values.seconds);
+  const jobs = numberOf('jobs', values.jobs);
   let campaign: Campaign;
   try {
-    const matrix = args.includes('--matrix');
+    const { matrix } = values;
     const controlSeconds = Math.max(seconds, 30);
     campaign = await runCampaign({ mutants, suites, seconds, controlSeconds, jobs, matrix, print });
   } catch (error) {
@@ -158,7 +167,7 @@ async function main(args: readonly string[]): Promise<number> {
     print(`${error.name}: ${error.message}`);
     return 2;
   }
-  const report = option('report');
+  const { report } = values;
   if (report === undefined) print(markdown(campaign));
   else writeReport(report, campaign);
   for (const line of tally(campaign)) print(line);

@@ -1,5 +1,5 @@
 /**
- * Runs seeds of raft's simulation and says what they met; packages/sim's host.ts has the arguments.
+ * Runs seeds of raft's simulation and says what they met; --help has the arguments.
  *
  *   node packages/raft/test/sim/main.ts [--seeds N | --minutes M | --seed X] [--jobs J] [--ledger] …
  *

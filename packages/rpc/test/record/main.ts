@@ -15,10 +15,12 @@ import {
   type Channel,
   type RpcServer,
 } from '@keelson/rpc';
+import { scriptFlags } from '../../../base/test/script.ts';
 import { Echo, ServerSide, echoTable } from '../contract/service.ts';
 import { PREFACE } from '../raw-frames.ts';
 import { overhear, saidBy } from '../wiretap.ts';
 
+scriptFlags(import.meta.filename, {});
 const run = promisify(execFile);
 
 function frames(bytes: Buffer): string[] {

@@ -9,8 +9,10 @@ import { checkHistory } from './check-history.ts';
 import { verdictText } from './verdict.ts';
 
 const [path, flag, count] = process.argv.slice(2);
-if (path === undefined || (flag !== undefined && flag !== '--violations')) {
-  process.stderr.write('usage: main.ts HISTORY.jsonl [--violations N]\n');
+const usage = 'usage: main.ts HISTORY.jsonl [--violations N]\n';
+if (path === '--help') process.stdout.write(usage);
+else if (path === undefined || path.startsWith('--') || (flag !== undefined && flag !== '--violations')) {
+  process.stderr.write(usage);
   process.exitCode = 2;
 } else {
   try {

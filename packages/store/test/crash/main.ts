@@ -2,23 +2,24 @@
  * Crash images of whole members from the command line: `node packages/store/test/crash/main.ts --all` starts every
  * image of every moment of a script of 300 operations; `--every N` one in N of them.
  */
+import { numberOf, scriptFlags } from '../../../base/test/script.ts';
 import { crashCampaign, type CampaignResult } from './campaign.ts';
 import { MANY_SEGMENTS, MANY_SNAPSHOTS, recordAlone, recordFollower, type Recording } from './scripts.ts';
 
-const argv = process.argv.slice(2);
-
-function numberOf(name: string, otherwise: number): number {
-  const at = argv.indexOf(name);
-  return at < 0 ? otherwise : Number(argv[at + 1]);
-}
+const values = scriptFlags(import.meta.filename, {
+  all: { type: 'boolean', default: false },
+  every: { type: 'string', default: '20' },
+  operations: { type: 'string', default: '300' },
+  'nested-every': { type: 'string', default: '25' },
+});
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const every = argv.includes('--all') ? 1 : numberOf('--every', 20);
-const operations = numberOf('--operations', 300);
-const nestedEvery = numberOf('--nested-every', 25);
+const every = values.all ? 1 : numberOf('every', values.every);
+const operations = numberOf('operations', values.operations);
+const nestedEvery = numberOf('nested-every', values['nested-every']);
 
 async function run(name: string, recording: Recording): Promise<CampaignResult> {
   const startedMs = performance.now();

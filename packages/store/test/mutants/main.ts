@@ -12,6 +12,7 @@
  * --report writes the table between its two marks in FILE, from all that is known.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { numberOf, scriptFlags } from '../../../base/test/script.ts';
 import { MUTANTS } from './list.ts';
 import { type Catcher, type Mutant, MutantError } from './mutant.ts';
 import { type Outcome, runCatcher, runSeeds } from './suites.ts';
@@ -158,28 +159,36 @@ function writeReport(file: string, rows: readonly Row[]): void {
 type Results = Record<string, readonly Outcome[]>;
 
 async function main(args: readonly string[]): Promise<number> {
-  const option = (name: string): string | undefined => {
-    const place = args.indexOf(`--${name}`);
-    return place < 0 ? undefined : args[place + 1];
-  };
+  const values = scriptFlags(
+    import.meta.filename,
+    {
+      only: { type: 'string' },
+      seconds: { type: 'string', default: '60' },
+      minutes: { type: 'string' },
+      jobs: { type: 'string', default: '2' },
+      results: { type: 'string' },
+      missing: { type: 'boolean', default: false },
+      report: { type: 'string' },
+    },
+    args,
+  );
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const file = option('results');
+  const { results: file, minutes, missing } = values;
   const results =
     file !== undefined && existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {};
   const known = (mutant: Mutant): Row => ({ mutant, outcomes: results[mutant.name] ?? [] });
-  const only = option('only')?.split(',');
+  const only = values.only?.split(',');
   const mutants = MUTANTS.filter((each) => only === undefined || only.includes(each.name)).filter(
-    (each) => !args.includes('--missing') || !isKilled(known(each)),
+    (each) => !missing || !isKilled(known(each)),
   );
-  const minutes = option('minutes');
   // What runs is ended on exit.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
   try {
     await runCampaign({
       mutants,
-      seconds: Number(option('seconds') ?? 60),
-      endMs: minutes === undefined ? Infinity : performance.now() + Number(minutes) * 60_000,
-      jobs: Number(option('jobs') ?? 2),
+      seconds: numberOf('seconds', values.seconds),
+      endMs: minutes === undefined ? Infinity : performance.now() + numberOf('minutes', minutes) * 60_000,
+      jobs: numberOf('jobs', values.jobs),
       print,
       done: ({ mutant, outcomes }) => {
         results[mutant.name] = outcomes;
@@ -192,7 +201,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const rows = MUTANTS.map(known).filter(({ outcomes }) => outcomes.length > 0);
-  const report = option('report');
+  const { report } = values;
   if (report === undefined) for (const line of tally(rows)) print(line);
   else writeReport(report, rows);
   return mutants.every((each) => isKilled(known(each))) ? 0 : 1;

@@ -1,5 +1,5 @@
 /**
- * Runs seeds of the store's simulation and says what they met; packages/sim's host.ts has the arguments.
+ * Runs seeds of the store's simulation and says what they met; --help has the arguments.
  *
  *   node packages/store/test/sim/main.ts [--seeds N | --minutes M | --seed X] [--jobs J] [--ledger] …
  *
@@ -9,27 +9,34 @@
  * taken away; the exit code is then 1.
  */
 import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { campaign } from '@keelson/sim';
 import { planOf, runPlan, STORE } from './store-simulation.ts';
 
 export { planOf, STORE };
 
+const OWN = [
+  { name: 'trace', text: 'with --seed: members say what they do' },
+  { name: 'history', value: 'FILE', text: 'with --seed: keeps the history that is checked' },
+];
+
 if (import.meta.main) {
   const args = process.argv.slice(2);
-  const file = args.includes('--history') ? args[args.indexOf('--history') + 1] : undefined;
-  const prints = args.includes('--trace');
+  const own = { history: { type: 'string' }, trace: { type: 'boolean' } } as const;
+  const { history, trace: prints = false } = parseArgs({ args, options: own, strict: false }).values;
+  const file = typeof history === 'string' ? history : undefined;
   const lines: string[] = [];
   const watched = {
-    prints,
+    prints: prints === true,
     ...(file !== undefined && {
       line: (line: string) => void lines.push(line),
       begins: () => void lines.splice(0),
     }),
   };
   const simulation =
-    prints || file !== undefined
+    prints === true || file !== undefined
       ? { ...STORE, run: (plan: Parameters<typeof runPlan>[0]) => runPlan(plan, watched) }
       : STORE;
-  process.exitCode = await campaign(simulation, import.meta.filename, args);
-  if (file !== undefined) writeFileSync(file, `${lines.join('\n')}\n`);
+  process.exitCode = await campaign(simulation, import.meta.filename, args, OWN);
+  if (file !== undefined && lines.length > 0) writeFileSync(file, `${lines.join('\n')}\n`);
 }
