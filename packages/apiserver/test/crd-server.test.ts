@@ -210,6 +210,47 @@ describe('a definition', () => {
     expect((await small.ask('GET', '/apis/stable.example.com/v1/cronjobs')).code).toBe(200);
   });
 
+  test('has a status that the server owns, which is not what its writer owns', async () => {
+    const { json } = await define(definition());
+    const entries = member(json, 'metadata', 'managedFields') as JsonObject[];
+    const own = entries.filter((entry) => entry['manager'] === 'kube-apiserver');
+    const condition = {
+      '.': {},
+      'f:lastTransitionTime': {},
+      'f:message': {},
+      'f:reason': {},
+      'f:status': {},
+    };
+    expect(own).toEqual([
+      {
+        manager: 'kube-apiserver',
+        operation: 'Update',
+        subresource: 'status',
+        apiVersion: 'apiextensions.k8s.io/v1',
+        time: expect.any(String),
+        fieldsType: 'FieldsV1',
+        fieldsV1: {
+          'f:status': {
+            'f:acceptedNames': {
+              'f:categories': {},
+              'f:kind': {},
+              'f:listKind': {},
+              'f:plural': {},
+              'f:shortNames': {},
+              'f:singular': {},
+            },
+            'f:conditions': {
+              'k:{"type":"Established"}': { ...condition, 'f:type': {} },
+              'k:{"type":"NamesAccepted"}': { ...condition, 'f:type': {} },
+            },
+          },
+        },
+      },
+    ]);
+    const others = entries.filter((entry) => entry['manager'] !== 'kube-apiserver');
+    expect(others.map((entry) => Object.keys(entry['fieldsV1'] as JsonObject))).toEqual([['f:spec']]);
+  });
+
   test('whose webhook is trusted by what is no certificate is established once it is', async () => {
     const conversion = (caBundle: string): JsonObject => ({
       strategy: 'Webhook',

@@ -33,6 +33,7 @@ import { CustomOpenApi } from './open-api.ts';
 import { nonStructuralCondition } from './non-structural.ts';
 import { acceptNames, type Names, namesOf } from './naming.ts';
 import type { Rules } from './rules.ts';
+import { withStatusOwner } from './status-owner.ts';
 
 export interface CustomResourcesOptions {
   readonly scheme: Scheme;
@@ -213,10 +214,15 @@ export class CustomResources {
     // Who reads that it is established finds it served; who finds it in discovery reads a status that stays.
     if (established) this.serve(name, settled);
     if (settled !== crd) {
-      const written = await this.store.change('', name, (live) => this.settledStatus(live), {
-        dryRun: false,
-        strategy: UNCHECKED,
-      });
+      const written = await this.store.change(
+        '',
+        name,
+        (live) => this.owned(live, this.settledStatus(live)),
+        {
+          dryRun: false,
+          strategy: UNCHECKED,
+        },
+      );
       this.note(written);
       this.again(group, name);
     }
@@ -298,6 +304,11 @@ export class CustomResources {
       : withCondition(next, approval, now);
   }
 
+  private owned(live: KubeObject, next: KubeObject): KubeObject {
+    const now = formatTime(Math.floor(this.options.clock.nowMs() / 1000));
+    return withStatusOwner(live, next, this.options.scheme.types, now);
+  }
+
   /** Whether the resource is one of the server's own. */
   private isTaken(crd: KubeObject): boolean {
     const spec = part(crd, 'spec');
@@ -341,7 +352,8 @@ export class CustomResources {
     const now = formatTime(Math.floor(this.options.clock.nowMs() / 1000));
     const write = async (change: (live: KubeObject) => KubeObject): Promise<void> => {
       try {
-        await this.store.change('', name, change, { dryRun: false, strategy: UNCHECKED });
+        const owned = (live: KubeObject): KubeObject => this.owned(live, change(live));
+        await this.store.change('', name, owned, { dryRun: false, strategy: UNCHECKED });
       } catch (error) {
         if (!hasReason(error, 'NotFound')) throw error;
       }
