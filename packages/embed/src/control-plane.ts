@@ -87,6 +87,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     names: servingNames(config, machine, ''),
     nowMs: clock.nowMs(),
   });
+  await othersTurn();
   const member = await StoreMember.start({
     folder: folder === undefined ? undefined : join(folder, 'store'),
     clock,
@@ -111,14 +112,23 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   }
   const plane = new EmbeddedControlPlane(member, server, credentials);
   try {
+    await othersTurn();
     await plane.begin(options.readyTimeoutMs ?? READY_TIMEOUT_MS);
     const { controllers = ['*'] } = options;
+    await othersTurn();
     if (controllers.length > 0) plane.startControllers(controllers, clock, logger);
     return plane;
   } catch (error) {
     await plane.stop();
     throw error;
   }
+}
+
+/** Between steps of a start that take a while each: what else the process does is not held up by all of them at once. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 class EmbeddedControlPlane implements ControlPlane {

@@ -9,9 +9,9 @@
  */
 
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
 
 import { CertificateAuthority, DAY_MS, keyPem, newKeys, type CertificatePair } from '../pki/authority.ts';
+import { addressFamily } from '../pki/certificate.ts';
 import { kubeconfig } from '../pki/kubeconfig.ts';
 import type { CredentialStore } from './credential-store.ts';
 
@@ -195,7 +195,7 @@ function lasts({ certificate }: CertificatePair, authority: CertificateAuthority
 function covers({ certificate }: CertificatePair, names: readonly string[]): boolean {
   const leaf = new X509Certificate(certificate);
   return names.every((name) =>
-    isIP(name) === 0 ? leaf.checkHost(name) !== undefined : leaf.checkIP(name) !== undefined,
+    addressFamily(name) === 0 ? leaf.checkHost(name) !== undefined : leaf.checkIP(name) !== undefined,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { createHash, sign, type KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 
 import { assert } from '@keelson/base';
 
@@ -163,16 +163,26 @@ function keyId(key: KeyObject): Buffer {
     .digest();
 }
 
+/**
+ * As isIP says it. That one tries a pattern for IPv6 on what is no IPv4 address, and to compile it takes 5 ms of a start: what
+ * has no colon is spared it.
+ */
+export function addressFamily(name: string): 0 | 4 | 6 {
+  if (isIPv4(name)) return 4;
+  return name.includes(':') && isIP(name) === 6 ? 6 : 0;
+}
+
 function alternative(name: string): Buffer {
-  return isIP(name) === 0
+  return addressFamily(name) === 0
     ? contextBytes(2, Buffer.from(name, 'latin1'))
     : contextBytes(7, addressBytes(name));
 }
 
 /** The 4 or 16 bytes of a textual IP address. */
 export function addressBytes(address: string): Buffer {
-  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
-  assert(isIP(address) === 6, `${address} is no IP address`);
+  const family = addressFamily(address);
+  if (family === 4) return Buffer.from(address.split('.').map(Number));
+  assert(family === 6, `${address} is no IP address`);
   let plain = address.replace(/%.*$/, '');
   const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(plain);
   if (dotted !== null) {
