@@ -27,6 +27,16 @@ export const ERRORS_MAX = 1_000;
 /** Values that are looked at between two looks at the pace: some 20 µs. */
 const LOOK_VALUES = 64;
 
+/** What the original counts of a value for its type alone: the checks that look at such a one. */
+const WEIGHTS: Readonly<Record<string, number>> = {
+  boolean: 4,
+  string: 5,
+  object: 5,
+  array: 6,
+  integer: 6,
+  number: 6,
+};
+
 export interface ValueCheck {
   readonly schema: Structural;
   readonly value: Json;
@@ -61,6 +71,8 @@ class Validation {
   private looked = 0;
   /** A part of the value that is looked at was seen to be another one than before: then so is the value. */
   private changed = false;
+  /** What fits, counted as the original does: of several schemas that refuse a value, the one with most of it says why. */
+  private matches = 0;
 
   constructor(parts: ValidationParts) {
     this.parts = parts;
@@ -77,7 +89,7 @@ class Validation {
     if (value === null) {
       this.nothing(schema, name);
     } else {
-      this.type(schema, value, name);
+      this.form(schema, value, name);
       if (combines(schema)) yield* this.combinations(schema, value, old, name);
       if (typeof value === 'string') yield* this.text(schema, value, name);
       this.number(schema, value, name);
@@ -97,7 +109,7 @@ class Validation {
     const before = this.errors.size;
     if (before >= ERRORS_MAX) return false;
     this.looked += 1;
-    this.type(schema, value, name);
+    this.form(schema, value, name);
     if (typeof value === 'string') {
       this.length(schema, value, name);
       this.format(schema, value, name);
@@ -134,7 +146,17 @@ class Validation {
   private nothing(schema: Structural, name: string): void {
     const types = typesOf(schema);
     if (types !== '' && !schema.nullable) this.wrongType(name, types, 'null');
+    else this.matches += 1;
     this.enumerated(schema, null, name);
+  }
+
+  /** The type, and what it counts. */
+  private form(schema: Structural, value: Json, name: string): void {
+    const before = this.errors.size;
+    this.type(schema, value, name);
+    this.matches += WEIGHTS[typeOf(value)] ?? 0;
+    if (typesOf(schema) !== '' || schema.format !== '') this.matches += this.errors.size > before ? 1 : 2;
+    if (typeof value === 'string' && isFormat('string', schema.format)) this.matches += 1;
   }
 
   private type(schema: Structural, value: Json, name: string): void {
@@ -168,14 +190,16 @@ class Validation {
   private *combinations(schema: Structural, value: Json, old: Json | undefined, name: string): Sliced<void> {
     const shown = JSON.stringify(name);
     if (schema.anyOf.length > 0) {
-      const { valid, best } = yield* this.tried(schema.anyOf, value, old, name, true);
+      const { valid, best, matches } = yield* this.tried(schema.anyOf, value, old, name, true);
+      this.matches += matches;
       if (valid === 0) {
         this.composite(`${shown} must validate at least one schema (anyOf)`);
         this.errors.list.push(...best);
       }
     }
     if (schema.oneOf.length > 0) {
-      const { valid, best } = yield* this.tried(schema.oneOf, value, old, name, false);
+      const { valid, best, matches } = yield* this.tried(schema.oneOf, value, old, name, false);
+      if (valid <= 1) this.matches += matches;
       if (valid !== 1) {
         const found = valid === 0 ? 'Found none valid' : `Found ${valid} valid alternatives`;
         this.composite(`${shown} must validate one and only one schema (oneOf). ${found}`);
@@ -196,26 +220,28 @@ class Validation {
     }
   }
 
-  /** How many of the schemas take the value, and what the one that came nearest says. */
+  /** How many of the schemas take the value, what the one that came nearest says, and what counts of it. */
   private *tried(
     nodes: readonly Structural[],
     value: Json,
     old: Json | undefined,
     name: string,
     one: boolean,
-  ): Sliced<{ readonly valid: number; readonly best: readonly FieldError[] }> {
+  ): Sliced<{ readonly valid: number; readonly best: readonly FieldError[]; readonly matches: number }> {
     let valid = 0;
-    let best: readonly FieldError[] | undefined;
+    let best: Validation | undefined;
+    let first: Validation | undefined;
     for (const node of nodes) {
       const attempt = new Validation(this.parts);
       if (yield* attempt.value(node, value, old, name)) {
         valid += 1;
+        first ??= attempt;
         if (one) break;
-      } else if (best === undefined || attempt.errors.size < best.length) {
-        best = attempt.errors.list;
+      } else if (best === undefined || attempt.matches > best.matches) {
+        best = attempt;
       }
     }
-    return { valid, best: best ?? [] };
+    return { valid, best: best?.errors.list ?? [], matches: (first ?? best)?.matches ?? 0 };
   }
 
   private composite(text: string): void {
@@ -224,8 +250,7 @@ class Validation {
 
   private *text(schema: Structural, value: string, name: string): Sliced<void> {
     const { pattern } = schema;
-    this.length(schema, value, name);
-    if (pattern !== '') {
+    if (this.length(schema, value, name) && pattern !== '') {
       const regex = this.parts.patterns.compile(pattern);
       if (regex instanceof CelError || !(yield* regex.slicedTest(value, this.parts.pace))) {
         this.refuse(name, value, `should match '${pattern}'`);
@@ -234,14 +259,16 @@ class Validation {
     this.format(schema, value, name);
   }
 
-  private length({ maxLength, minLength }: Structural, value: string, name: string): void {
-    if (maxLength !== undefined || minLength !== undefined) {
-      const length = runes(value);
-      if (maxLength !== undefined && length > maxLength) this.errors.tooLong(this.path(name), maxLength);
-      if (minLength !== undefined && length < minLength) {
-        this.refuse(name, value, `should be at least ${minLength} chars long`);
-      }
-    }
+  /** @returns whether it is right; nothing is said of the pattern of a text whose length is not */
+  private length({ maxLength, minLength }: Structural, value: string, name: string): boolean {
+    if (maxLength === undefined && minLength === undefined) return true;
+    const length = runes(value);
+    if (maxLength !== undefined && length > maxLength) {
+      this.errors.tooLong(this.path(name), maxLength);
+    } else if (minLength !== undefined && length < minLength) {
+      this.refuse(name, value, `should be at least ${minLength} chars long`);
+    } else return true;
+    return false;
   }
 
   private format({ format }: Structural, value: string, name: string): void {
