@@ -1,5 +1,5 @@
 /**
- * Equality of values as Go's apiequality.Semantic.DeepEqual sees decoded objects. Pure.
+ * Equality of values as Go's apiequality.Semantic.DeepEqual sees decoded objects, and content that was not decoded. Pure.
  */
 
 import { isJsonObject, JsonFloat, type Json } from './json.ts';
@@ -28,6 +28,24 @@ export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
     return true;
   }
   return false;
+}
+
+/**
+ * Whether two values of a custom object are the same: order of members does not count, everything else does. A member that
+ * is absent, null and what is empty are three things, and 1 is not 1.0.
+ */
+export function sameJson(a: Json, b: Json): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, index) => sameJson(item, b[index]));
+  }
+  if (a instanceof JsonFloat) return b instanceof JsonFloat && a.value === b.value;
+  if (!isJsonObject(a) || !isJsonObject(b)) return false;
+  const names = namesOf(a);
+  return (
+    names.length === namesOf(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]))
+  );
 }
 
 function isNothing(value: Json | undefined): boolean {

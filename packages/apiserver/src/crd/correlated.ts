@@ -5,30 +5,27 @@
  * Modelled on apiserver pkg/cel/common's CorrelatedObject.
  */
 
-import { equalJson } from '../api/equal.ts';
+import { sameJson } from '../api/equal.ts';
 import { isJsonObject, type Json } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
 import type { Structural } from '../schema/structural.ts';
 
+/** A member that no schema tells of, in what is kept of unknown ones, is never the one before. */
 export function isUnchanged(schema: Structural, value: Json, old: Json): boolean {
-  if (equalJson(value, old)) return true;
-  if (!schema.holdsListTypes) return false;
   if (Array.isArray(value)) return Array.isArray(old) && isSameList(schema, value, old);
-  if (!isJsonObject(value) || !isJsonObject(old)) return false;
-  const names = Object.keys(value);
-  if (names.length !== Object.keys(old).length) return false;
+  if (!isJsonObject(value) || !isJsonObject(old)) return sameJson(value, old);
+  const names = namesOf(value);
+  if (names.length !== namesOf(old).length) return false;
   return names.every((name) => {
-    if (!Object.hasOwn(old, name)) return false;
     const node = schema.member(name);
-    return node === undefined ? equalJson(value[name], old[name]) : isUnchanged(node, value[name], old[name]);
+    return node !== undefined && Object.hasOwn(old, name) && isUnchanged(node, value[name], old[name]);
   });
 }
 
-function isSameList(
-  { items, listType, listMapKeys }: Structural,
-  value: readonly Json[],
-  old: readonly Json[],
-): boolean {
-  if (listType !== 'map' || items === undefined || value.length !== old.length) return false;
+function isSameList(schema: Structural, value: readonly Json[], old: readonly Json[]): boolean {
+  const { items, listType, listMapKeys } = schema;
+  if (listType !== 'map' || items === undefined) return sameJson(value, old);
+  if (value.length !== old.length) return false;
   const before = new Map(old.map((item) => [keyText(listMapKeys, item), item]));
   return value.every((item) => {
     const was = before.get(keyText(listMapKeys, item));

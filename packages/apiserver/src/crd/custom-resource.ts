@@ -5,12 +5,13 @@
  * An object is checked by the schema of the version its client uses, and stored in the storage version.
  */
 
-import { equalJson } from '../api/equal.ts';
-import type { Json } from '../api/json.ts';
+import { sameJson } from '../api/equal.ts';
+import type { Json, JsonObject } from '../api/json.ts';
 import type { GroupVersion, KubeObject } from '../api/meta.ts';
 import { owned } from '../api/own-text.ts';
 import type { FieldError } from '../api/status.ts';
 import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
+import { compareVersions } from '../api/version-order.ts';
 import { asJson, asObject } from '../codec/object-codec.ts';
 import { firstGeneration, keepField, withMetadata, withoutField } from '../registry/generation.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from '../registry/resource.ts';
 import type { Strategy, StrategyContext, SubresourceStrategy } from '../registry/strategy.ts';
 import { customPrefix } from '../storage/keys.ts';
-import { part, parts, text, texts } from '../validation/value.ts';
+import { flag, part, parts, text, texts } from '../validation/value.ts';
 import { customPrinter } from './columns.ts';
 import type { Converter } from './converter.ts';
 import { CompiledSchemas, CustomSchema } from './custom-schema.ts';
@@ -265,8 +266,18 @@ function versionsOf(crd: KubeObject, outline: KubeObject, shared: CustomParts): 
   const versions = parts(part(outline, 'spec'), 'versions');
   return parts(part(crd, 'spec'), 'versions').map((version, at) => {
     const schema = new CustomSchema(part(part(version, 'schema'), 'openAPIV3Schema'), shared.compiled);
-    return new CustomVersion(versions[at], group, kind, schema, shared);
+    return new CustomVersion(versions[at], group, kind, schema, shared, successorOf(versions[at], versions));
   });
+}
+
+/** What to use in place of a deprecated version: the most preferred one above it that is served and not deprecated. */
+function successorOf(version: JsonObject, versions: readonly JsonObject[]): string | undefined {
+  return versions
+    .filter((other) => flag(other, 'served') && !flag(other, 'deprecated'))
+    .map((other) => text(other, 'name'))
+    .filter((name) => compareVersions(name, text(version, 'name')) < 0)
+    .toSorted(compareVersions)
+    .at(0);
 }
 
 function selectorOf(object: KubeObject, path: readonly string[] | undefined): string {
@@ -287,8 +298,10 @@ const META: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
 function withGeneration(object: KubeObject, old: KubeObject): KubeObject {
   const before = old.metadata.generation ?? 0;
   for (const name of new Set([...Object.keys(object), ...Object.keys(old)])) {
+    if (META.has(name)) continue;
+    const inBoth = Object.hasOwn(object, name) && Object.hasOwn(old, name);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what lies under an object's names is JSON
-    if (!META.has(name) && !equalJson(object[name] as Json, old[name] as Json)) {
+    if (!inBoth || !sameJson(object[name] as Json, old[name] as Json)) {
       return withMetadata(object, { generation: before + 1 });
     }
   }

@@ -70,7 +70,15 @@ export class CustomVersion {
   readonly struct: StructSchema;
   private readonly parts: VersionParts;
 
-  constructor(version: JsonObject, group: string, kind: string, schema: CustomSchema, shared: VersionParts) {
+  constructor(
+    version: JsonObject,
+    group: string,
+    kind: string,
+    schema: CustomSchema,
+    shared: VersionParts,
+    /** The version to use in its place where it is deprecated. */
+    successor?: string,
+  ) {
     this.name = text(version, 'name');
     this.apiVersion = `${group}/${this.name}`;
     this.kind = kind;
@@ -84,7 +92,8 @@ export class CustomVersion {
       text(field, 'jsonPath').replace(/^\./, ''),
     );
     this.deprecationWarning = flag(version, 'deprecated')
-      ? (textOf(version, 'deprecationWarning') ?? `${this.apiVersion} ${kind} is deprecated`)
+      ? (textOf(version, 'deprecationWarning') ??
+        deprecated(this.apiVersion, kind, successor && `${group}/${successor}`))
       : undefined;
     this.schema = schema;
     this.parts = shared;
@@ -268,6 +277,11 @@ function plainText(value: Json): string {
   if (!isJsonObject(value)) return value === null ? '<nil>' : jsonOf(value);
   const members = Object.keys(value).toSorted();
   return `map[${members.map((name) => `${name}:${plainText(value[name])}`).join(' ')}]`;
+}
+
+function deprecated(apiVersion: string, kind: string, successor: string | undefined): string {
+  const use = successor === undefined ? '' : `; use ${successor} ${kind}`;
+  return `${apiVersion} ${kind} is deprecated${use}`;
 }
 
 function scaleOf(scale: JsonObject | undefined): ScalePaths | undefined {

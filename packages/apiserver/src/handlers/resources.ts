@@ -5,7 +5,13 @@
 
 import type { ApiRequest, ApiResponse, Handler } from '../api/exchange.ts';
 import type { KubeObject } from '../api/meta.ts';
-import { badRequest, genericMethodNotAllowed, genericNotFound, methodNotSupported } from '../api/status.ts';
+import {
+  badRequest,
+  genericMethodNotAllowed,
+  genericNotFound,
+  methodNotSupported,
+  notFound,
+} from '../api/status.ts';
 import { inNamespace } from '../registry/before.ts';
 import type { ResourceCall, SubresourceDefinition, Verb } from '../registry/resource.ts';
 import type { Served } from '../registry/scheme.ts';
@@ -96,7 +102,10 @@ async function route(scope: Scope): Promise<ApiResponse> {
       ({ name, versions }) =>
         name === info.subresource && (versions === undefined || versions.includes(served.version.version)),
     );
-    if (subresource === undefined) throw genericNotFound();
+    if (subresource === undefined) {
+      const isCustom = served.version.schema !== undefined;
+      throw isCustom ? notFound(definition, info.name) : genericNotFound();
+    }
     return await routeSubresource({ ...scope, subresource }, subresource);
   }
   const verb = definition.verbs.find((candidate) => candidate === info.verb);
