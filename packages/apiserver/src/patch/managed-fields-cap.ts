@@ -5,6 +5,8 @@
  * Modelled on apimachinery's CapManagersManager.
  */
 
+import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
+import { sortedInSlices } from '../api/sorted.ts';
 import { compareText } from './field-path.ts';
 import { FieldSet } from './field-set.ts';
 import { managerIdentifier, timeSeconds, type Manager, type Managers } from './managed-fields.ts';
@@ -14,17 +16,28 @@ export const UPDATERS_MAX = 10;
 
 const ANCIENT = 'ancient-changes';
 
+/** By its identifier, with the time it wrote last. */
+type Updater = readonly [string, Manager, number];
+
 /** At most ten updaters: the oldest of each version are merged into one. */
-export function capUpdaters(managers: Map<string, Manager>): Managers {
-  const updaters = [...managers].filter(([, { operation }]) => operation === 'Update');
-  if (updaters.length <= UPDATERS_MAX) return managers;
-  updaters.sort(
-    ([a, left], [b, right]) => timeSeconds(left.time) - timeSeconds(right.time) || compareText(a, b),
+export function* capUpdaters(managers: Map<string, Manager>, pace: Pace): Sliced<Managers> {
+  const found: Updater[] = [];
+  let looks = 0;
+  for (const [identifier, manager] of managers) {
+    if ((looks += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    if (manager.operation === 'Update') found.push([identifier, manager, timeSeconds(manager.time)]);
+  }
+  if (found.length <= UPDATERS_MAX) return managers;
+  const updaters = yield* sortedInSlices(
+    found,
+    ([a, , left], [b, , right]) => left - right || compareText(a, b),
+    pace,
   );
   const first = new Map<string, string>();
   let count = updaters.length;
   for (const [identifier, manager] of updaters) {
     if (count <= UPDATERS_MAX) break;
+    if ((looks += 1) % LOOK_EVERY === 0 && pace.due()) yield;
     const { apiVersion } = manager;
     const oldest = first.get(apiVersion);
     if (oldest === undefined) {

@@ -1,16 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { Json, JsonObject } from '../api/json.ts';
+import { TypeTable } from '../schema/type-table.ts';
 import { PathElement } from './field-path.ts';
 import { parentManagedFields, scaleManagedFields } from './managed-fields-scale.ts';
 import {
   decodeManagedFields,
   encodeManagedFields,
   managedFieldsAfterAdmission,
+  managedFieldsOf,
   managerName,
   resetsManagedFields,
   withoutNewTimes,
 } from './managed-fields.ts';
+import { trackUpdate, trackUpdateInSlices, type FieldOptions } from './server-side-apply.ts';
 
 function entry(
   manager: string,
@@ -188,4 +191,40 @@ test('what admission broke is what stood before, with a warning', () => {
   );
   const fine = { ...before, x: 3 };
   expect(managedFieldsAfterAdmission(before, fine)).toEqual({ object: fine, warning: undefined });
+});
+
+test('many updaters are put down, and the oldest are merged as in one go', () => {
+  const count = 400;
+  const data = Object.fromEntries(Array.from({ length: count }, (_none, at) => [`k${at}`, 'v']));
+  const live: JsonObject = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'm',
+      managedFields: Array.from({ length: count }, (_none, at) =>
+        entry(`m${(at * 7) % count}`, 'Update', { 'f:data': { [`f:k${at}`]: {} } }, 'v1', {
+          time: `2026-01-01T00:0${at % 10}:00Z`,
+          // Only the general way takes what has a member that nobody knows.
+          nobody: '',
+        }),
+      ),
+    },
+    data,
+  };
+  const next: JsonObject = { ...live, data: { ...data, x: 'y' } };
+  const type = new TypeTable().struct('core.v1.ConfigMap');
+  const options: FieldOptions = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    subresource: '',
+    now: '2026-01-02T00:00:00Z',
+    versions: { typeOf: () => type, convert: (value) => value, resetFields: () => undefined },
+  };
+  const work = trackUpdateInSlices(live, next, 'me', options, { due: () => true });
+  let steps = 0;
+  let last = work.next();
+  for (; last.done !== true; steps += 1) last = work.next();
+  expect(last.value).toEqual(trackUpdate(live, next, 'me', options));
+  expect(managedFieldsOf(last.value)).toHaveLength(10);
+  expect(steps).toBeGreaterThan(count);
 });

@@ -10,6 +10,7 @@ import { goQuote, isPrintable } from '@keelson/base';
 
 import { isJsonObject, type Json, type JsonObject } from '../api/json.ts';
 import { finish, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
+import { sortedInSlices } from '../api/sorted.ts';
 import { canonicalJson, compareText, equalJsonInSlices, FieldPathError } from './field-path.ts';
 import type { FieldSet } from './field-set.ts';
 import { readFieldSet, writeFieldSet } from './field-set-slices.ts';
@@ -150,7 +151,7 @@ export function* encodeManagedFieldsInSlices(
 ): Sliced<readonly JsonObject[] | undefined> {
   if (managers.size === 0) return undefined;
   const entries: JsonObject[] = [];
-  for (const manager of [...managers.values()].toSorted(compareManagers))
+  for (const manager of yield* sortedInSlices([...managers.values()], compareManagers, pace))
     entries.push(entryOf(manager, yield* writeFieldSet(manager.fields, pace)));
   return entries;
 }

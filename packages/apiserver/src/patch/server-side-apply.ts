@@ -17,9 +17,7 @@ import { unionOf } from './field-set-slices.ts';
 import { createdFields, createdFieldsInSlices } from './created-fields.ts';
 import { capUpdaters } from './managed-fields-cap.ts';
 import {
-  decodeManagedFields,
   decodeManagedFieldsInSlices,
-  encodeManagedFields,
   encodeManagedFieldsInSlices,
   entryOf,
   managedFieldsOf,
@@ -102,10 +100,10 @@ export function trackUpdate(
   const update = usualUpdate(live, bare, next, manager, options);
   const owners = update && ownersAfter(update);
   if (owners !== undefined) return withManagedFields(bare, owners.length === 0 ? undefined : owners);
-  return trackGenerally(live, next, bare, manager, options);
+  return finish(trackGenerally(live, next, bare, manager, options, WITHOUT_PAUSE));
 }
 
-/** The same, which can be put down where the update is a usual one: an object of many fields is owned in as many slices. */
+/** The same, which can be put down. */
 export function* trackUpdateInSlices(
   live: JsonObject,
   next: JsonObject,
@@ -117,7 +115,7 @@ export function* trackUpdateInSlices(
   const update = usualUpdate(live, bare, next, manager, options);
   const owners = update && (yield* ownersAfterInSlices(update, pace));
   if (owners !== undefined) return withManagedFields(bare, owners.length === 0 ? undefined : owners);
-  return trackGenerally(live, next, bare, manager, options);
+  return yield* trackGenerally(live, next, bare, manager, options, pace);
 }
 
 /** An update of an object whose owners are known: undefined for another. */
@@ -146,23 +144,25 @@ function usualUpdate(
   };
 }
 
-function trackGenerally(
+function* trackGenerally(
   live: JsonObject | undefined,
   next: JsonObject,
   bare: JsonObject,
   manager: string,
   options: FieldOptions,
-): JsonObject {
+  pace: Pace,
+): Sliced<JsonObject> {
   try {
-    const managers = managersBefore(live, next, options);
+    const managers = yield* managersBefore(live, next, options, pace);
     const exists = live !== undefined && uidOf(live) !== '';
     // An object that was stored without owners stays so until it is applied for the first time.
     if (managers.size === 0 && exists) return bare;
     const own = live === undefined && managers.size === 0 ? ownEntry(bare, manager, options) : undefined;
     if (own !== undefined) return withManagedFields(bare, own.length === 0 ? undefined : own);
     const before = live === undefined ? undefined : withManagedFields(live, undefined);
-    const after = finish(track(before, bare, manager, managers, options, WITHOUT_PAUSE));
-    return withManagedFields(bare, encodeManagedFields(capUpdaters(after)));
+    const after = yield* track(before, bare, manager, managers, options, pace);
+    const capped = yield* capUpdaters(after, pace);
+    return withManagedFields(bare, yield* encodeManagedFieldsInSlices(capped, pace));
   } catch (error) {
     if (!(error instanceof TypedMergeError || error instanceof MergeStepError)) throw error;
     options.failed?.(error);
@@ -170,10 +170,7 @@ function trackGenerally(
   }
 }
 
-/**
- * The same for a new object, which can be put down where nobody owned anything of it: an object of many fields is owned
- * in as many slices.
- */
+/** The same for a new object. */
 export function* trackCreationInSlices(
   next: JsonObject,
   manager: string,
@@ -182,14 +179,14 @@ export function* trackCreationInSlices(
 ): Sliced<JsonObject> {
   const { apiVersion, versions } = options;
   const type = versions.typeOf(apiVersion);
-  if (type === undefined || managersBefore(undefined, next, options).size > 0) {
-    return trackUpdate(undefined, next, manager, options);
-  }
   const bare = withManagedFields(next, undefined);
+  if (type === undefined || (yield* managersBefore(undefined, next, options, pace)).size > 0) {
+    return yield* trackGenerally(undefined, next, bare, manager, options, pace);
+  }
   const reset = versions.resetFields(apiVersion);
   const start = startOf(type, options);
   const fields = yield* createdFieldsInSlices(start, bare, type, reset, STRIPPED, pace);
-  if (fields === undefined) return trackUpdate(undefined, next, manager, options);
+  if (fields === undefined) return yield* trackGenerally(undefined, next, bare, manager, options, pace);
   const own = ownEntries(fields, manager, options);
   return withManagedFields(bare, own.length === 0 ? undefined : own);
 }
@@ -198,20 +195,26 @@ export function* trackCreationInSlices(
  * The owners a write starts from: those the client sends, if they can be read, else those of the live object. A
  * write to a subresource cannot set them.
  */
-function managersBefore(live: JsonObject | undefined, next: JsonObject, options: FieldOptions): Managers {
-  const stored = (): Managers => readable(live === undefined ? undefined : managedFieldsOf(live)) ?? NOBODY;
-  if (options.subresource !== '') return stored();
-  if (options.reset === true || resetsManagedFields(next)) return NOBODY;
-  const sent = readable(managedFieldsOf(next));
-  return sent === undefined || sent.size === 0 ? stored() : sent;
+function* managersBefore(
+  live: JsonObject | undefined,
+  next: JsonObject,
+  options: FieldOptions,
+  pace: Pace,
+): Sliced<Managers> {
+  if (options.subresource === '') {
+    if (options.reset === true || resetsManagedFields(next)) return NOBODY;
+    const sent = yield* readable(managedFieldsOf(next), pace);
+    if (sent !== undefined && sent.size > 0) return sent;
+  }
+  return (live && (yield* readable(managedFieldsOf(live), pace))) ?? NOBODY;
 }
 
 const NOBODY: ReadonlyMap<string, Manager> = new Map();
 
 /** undefined for entries that cannot be read. */
-function readable(entries: readonly Json[] | undefined): Managers | undefined {
+function* readable(entries: readonly Json[] | undefined, pace: Pace): Sliced<Managers | undefined> {
   try {
-    return decodeManagedFields(entries ?? []);
+    return yield* decodeManagedFieldsInSlices(entries ?? [], pace);
   } catch (error) {
     if (error instanceof ManagedFieldsError) return undefined;
     throw error;

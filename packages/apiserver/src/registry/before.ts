@@ -11,7 +11,7 @@ import { badRequest, invalid } from '../api/status.ts';
 import type { Pace, Sliced } from '../api/sliced.ts';
 import { formatTime } from '../codec/times.ts';
 import { withMetadata } from './generation.ts';
-import { metadataErrors, metadataUpdateErrors, subdomainName } from './metadata.ts';
+import { metadataErrorsInSlices, metadataUpdateErrorsInSlices, subdomainName } from './metadata.ts';
 import { internalGroup, type ResourceDefinition } from './resource.ts';
 import type { StrategyContext, SubresourceStrategy } from './strategy.ts';
 
@@ -100,11 +100,12 @@ export function* checkCreate(
 ): Sliced<KubeObject> {
   const { strategy } = definition;
   const nameErrors = strategy.nameErrors?.bind(strategy) ?? subdomainName;
-  const ofMetadata = metadataErrors(
+  const ofMetadata = yield* metadataErrorsInSlices(
     object,
     definition.scope === 'Namespaced',
     nameErrors,
     strategy.ownFinalizers,
+    pace,
   );
   const sliced = strategy.validateInSlices?.(object, undefined, context, pace);
   const ofRest = sliced === undefined ? strategy.validate(object, context) : yield* sliced;
@@ -149,7 +150,7 @@ export function* checkUpdate(
   const { ownFinalizers } = definition.strategy;
   const sliced = strategy.validateInSlices?.(object, old, { ...context, warn }, pace);
   const errors = [
-    ...metadataUpdateErrors(object, old, ownFinalizers),
+    ...(yield* metadataUpdateErrorsInSlices(object, old, ownFinalizers, pace)),
     ...(sliced === undefined ? strategy.validateUpdate(object, old, context) : yield* sliced),
   ];
   if (errors.length > 0) throw invalid(kindOf(definition), object.metadata.name ?? '', errors);

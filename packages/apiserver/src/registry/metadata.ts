@@ -13,10 +13,11 @@ import {
   type ManagedFieldsEntry,
   type OwnerReference,
 } from '../api/meta.ts';
+import { finish, LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import type { FieldError } from '../api/status.ts';
 import { FieldErrors } from '../validation/field-errors.ts';
 import { FieldPath } from '../validation/field-path.ts';
-import { byteLength, checkAnnotations, checkLabels } from '../validation/labels.ts';
+import { byteLength, checkAnnotationsInSlices, checkLabelsInSlices } from '../validation/labels.ts';
 import { checkNotNegative, IMMUTABLE } from '../validation/scalars.ts';
 import { dnsLabelErrors, dnsSubdomainErrors, forName, qualifiedNameErrors } from '../validation/names.ts';
 
@@ -47,6 +48,17 @@ export function metadataErrors(
   nameErrors: NameRule,
   ownFinalizers?: readonly string[],
 ): FieldError[] {
+  return finish(metadataErrorsInSlices({ metadata }, namespaced, nameErrors, ownFinalizers, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function* metadataErrorsInSlices(
+  { metadata }: Pick<KubeObject, 'metadata'>,
+  namespaced: boolean,
+  nameErrors: NameRule,
+  ownFinalizers: readonly string[] | undefined,
+  pace: Pace,
+): Sliced<FieldError[]> {
   const errors = new FieldErrors();
   if (metadata.generateName !== undefined && metadata.generateName !== '') {
     const at = METADATA.child('generateName');
@@ -64,19 +76,29 @@ export function metadataErrors(
   } else if (namespace !== '') {
     errors.forbidden(METADATA.child('namespace'), 'not allowed on this type');
   }
-  checkCommon(errors, { metadata });
+  yield* checkCommon(errors, { metadata }, pace);
   checkKnownFinalizers(errors, metadata.finalizers ?? [], ownFinalizers);
   return errors.list;
 }
 
 /** Metadata of an object that is changed. @param ownFinalizers as of metadataErrors */
 export function metadataUpdateErrors(
-  { metadata }: KubeObject,
-  { metadata: old }: KubeObject,
+  object: KubeObject,
+  old: KubeObject,
   ownFinalizers?: readonly string[],
 ): FieldError[] {
+  return finish(metadataUpdateErrorsInSlices(object, old, ownFinalizers, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function* metadataUpdateErrorsInSlices(
+  { metadata }: KubeObject,
+  { metadata: old }: KubeObject,
+  ownFinalizers: readonly string[] | undefined,
+  pace: Pace,
+): Sliced<FieldError[]> {
   const errors = new FieldErrors();
-  checkCommon(errors, { metadata });
+  yield* checkCommon(errors, { metadata }, pace);
   if (old.deletionTimestamp !== undefined && old.deletionTimestamp !== null) {
     const before = new Set(old.finalizers);
     const added = [...new Set(metadata.finalizers)].filter((name) => !before.has(name)).toSorted();
@@ -108,12 +130,18 @@ export function metadataUpdateErrors(
   return errors.list;
 }
 
-function checkCommon(errors: FieldErrors, { metadata }: Pick<KubeObject, 'metadata'>): void {
+function* checkCommon(
+  errors: FieldErrors,
+  { metadata }: Pick<KubeObject, 'metadata'>,
+  pace: Pace,
+): Sliced<void> {
   checkNotNegative(errors, METADATA.child('generation'), metadata.generation);
-  checkLabels(errors, METADATA.child('labels'), metadata.labels ?? {});
-  checkAnnotations(errors, METADATA.child('annotations'), metadata.annotations ?? {});
+  yield* checkLabelsInSlices(errors, METADATA.child('labels'), metadata.labels ?? {}, pace);
+  yield* checkAnnotationsInSlices(errors, METADATA.child('annotations'), metadata.annotations ?? {}, pace);
+  if (pace.due()) yield;
   checkOwners(errors, metadata.ownerReferences ?? []);
-  checkFinalizers(errors, metadata.finalizers ?? []);
+  yield* checkFinalizers(errors, metadata.finalizers ?? [], pace);
+  if (pace.due()) yield;
   checkManagedFields(errors, metadata.managedFields ?? []);
 }
 
@@ -147,9 +175,12 @@ function checkOwners(errors: FieldErrors, owners: readonly Partial<OwnerReferenc
   }
 }
 
-function checkFinalizers(errors: FieldErrors, finalizers: readonly string[]): void {
+function* checkFinalizers(errors: FieldErrors, finalizers: readonly string[], pace: Pace): Sliced<void> {
   const path = METADATA.child('finalizers');
-  for (const name of finalizers) errors.invalids(path, name, qualifiedNameErrors(name));
+  for (const [index, name] of finalizers.entries()) {
+    if (index % LOOK_EVERY === 0 && pace.due()) yield;
+    errors.invalids(path, name, qualifiedNameErrors(name));
+  }
   if (finalizers.includes(ORPHAN_FINALIZER) && finalizers.includes(FOREGROUND_FINALIZER)) {
     errors.invalid(
       path,

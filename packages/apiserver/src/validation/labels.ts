@@ -4,6 +4,7 @@
  */
 
 import type { JsonObject } from '../api/json.ts';
+import { namesOf } from '../api/member-names.ts';
 import {
   labelKeyErrors,
   labelValueErrors,
@@ -12,6 +13,7 @@ import {
   SelectorError,
   type LabelSelector,
 } from '../api/selectors.ts';
+import { finish, LOOK_EVERY, WITHOUT_PAUSE, type Pace, type Sliced } from '../api/sliced.ts';
 import type { FieldErrors } from './field-errors.ts';
 import type { FieldPath } from './field-path.ts';
 import { qualifiedNameErrors } from './names.ts';
@@ -24,7 +26,20 @@ export function checkLabels(
   path: FieldPath,
   labels: Readonly<Record<string, string>>,
 ): void {
-  for (const [key, value] of Object.entries(labels)) {
+  finish(checkLabelsInSlices(errors, path, labels, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function* checkLabelsInSlices(
+  errors: FieldErrors,
+  path: FieldPath,
+  labels: Readonly<Record<string, string>>,
+  pace: Pace,
+): Sliced<void> {
+  let count = 0;
+  for (const key of namesOf(labels)) {
+    if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const value = labels[key];
     errors.invalids(path, key, labelKeyErrors(key));
     errors.invalids(path, value, labelValueErrors(value));
   }
@@ -40,8 +55,21 @@ export function checkAnnotations(
   path: FieldPath,
   annotations: Readonly<Record<string, string>>,
 ): void {
+  finish(checkAnnotationsInSlices(errors, path, annotations, WITHOUT_PAUSE));
+}
+
+/** The same, which can be put down. */
+export function* checkAnnotationsInSlices(
+  errors: FieldErrors,
+  path: FieldPath,
+  annotations: Readonly<Record<string, string>>,
+  pace: Pace,
+): Sliced<void> {
   let bytes = 0;
-  for (const [key, value] of Object.entries(annotations)) {
+  let count = 0;
+  for (const key of namesOf(annotations)) {
+    if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+    const value = annotations[key];
     errors.invalids(path, key, qualifiedNameErrors(key.toLowerCase()));
     bytes += byteLength(key) + byteLength(value);
   }
