@@ -1,11 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { Prng, silentLogger } from '@keelson/base';
 
+import { until } from '../../base/test/until.ts';
 import { HandClock, settled } from '../test/hand-clock.ts';
 import { failure, isList, isWatch, ScriptedTransport, TestStream } from '../test/scripted-transport.ts';
 import { MetricSet } from './metrics.ts';
 import type { KubeObject } from './objects.ts';
-import { Reflector } from './reflector.ts';
+import { Reflector, type ReflectorTarget } from './reflector.ts';
 import { RestClient } from './rest-client.ts';
 
 const PODS = { group: '', version: 'v1', resource: 'pods' };
@@ -28,7 +32,7 @@ interface Rig {
   readonly told: string[];
 }
 
-function rig(): Rig {
+function rig(target: Partial<ReflectorTarget> = {}): Rig {
   const clock = new HandClock();
   const transport = new ScriptedTransport();
   transport.otherwise = { broken: 'nobody is there' };
@@ -43,6 +47,7 @@ function rig(): Rig {
     target: {
       replace: (objects) => told.push(`= ${objects.map(({ metadata }) => metadata.name).join(' ')}`),
       change: (type, { metadata }) => told.push(`${signs[type]} ${metadata.name}`),
+      ...target,
     },
   });
   return { clock, transport, reflector, told };
@@ -61,7 +66,33 @@ async function streaming(): Promise<Rig & { readonly stream: TestStream }> {
   return { ...made, stream };
 }
 
+setFlagsFromString('--expose-gc');
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it is the collector
+const collect = runInNewContext('gc') as () => void;
+
 describe('a state that comes as a stream', () => {
+  test('is not kept by the watch that goes on behind it', async () => {
+    const seen: WeakRef<KubeObject>[] = [];
+    const { reflector, transport } = rig({
+      replace: (objects) => seen.push(...objects.map((object) => new WeakRef(object))),
+    });
+    const stream = new TestStream();
+    transport.once(isWatch, { stream });
+    reflector.start();
+    stream.event('ADDED', pod('a', '5'));
+    stream.event('BOOKMARK', bookmark('8', true));
+    await settled();
+    expect(seen.map((one) => one.deref()?.metadata.name)).toEqual(['a']);
+    // A reader holds what came last.
+    stream.event('MODIFIED', pod('a', '9'));
+    await settled();
+    await until(() => {
+      collect();
+      return seen.every((one) => one.deref() === undefined);
+    }, 'the first state is gone');
+    await reflector.stop();
+  });
+
   test('is told when it is whole, then each change', async () => {
     const { reflector, transport, told } = rig();
     const stream = new TestStream();

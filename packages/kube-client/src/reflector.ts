@@ -142,6 +142,8 @@ export class Reflector {
             if (metadata.annotations?.[INITIAL_EVENTS_END] !== 'true') return;
             complete = true;
             this.replace([...initial.values()], metadata.resourceVersion ?? '');
+            // The watch lasts for minutes; what changes meanwhile is not kept for it.
+            initial.clear();
           } else if (event.type === 'DELETED') {
             initial.delete(identity(event.object));
           } else {
