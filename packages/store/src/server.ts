@@ -3,10 +3,10 @@
  * that knows all rooms; it adds no rule of its own. The world (clock, randomness, disk, network) comes in
  * as arguments, so members can live in one process, on disk or in memory, real or simulated.
  */
-import { hexId, toError, type Logger } from '@keelson/base';
+import { hexId, type Logger } from '@keelson/base';
 import { RawNode, Role, type RaftLogger, type SoftState } from '@keelson/raft';
-import { grpcJsServer, nativeChannel, nativeServer } from '@keelson/rpc';
-import type { CallHooks, Channel, MethodTable, RpcServer } from '@keelson/rpc';
+import { grpcJsServer, nativeServer } from '@keelson/rpc';
+import type { CallHooks, MethodTable, RpcServer } from '@keelson/rpc';
 import { Applier, type Space } from './apply/applier.ts';
 import type { BackendSizes } from './apply/state-machine.ts';
 import { BeyondEtcd } from './beyond-etcd.ts';
@@ -41,18 +41,18 @@ import { membersHandler, versionHandler } from './http/peer-info.ts';
 import { promoteHandler, PROMOTE_PREFIX } from './http/promote.ts';
 import { NO_FACTS, type ProcessFacts } from './http/process-facts.ts';
 import { Instruments } from './instruments.ts';
+import { KnownPeers } from './known-peers.ts';
 import * as limits from './limits.ts';
 import { MemberHttp } from './member-http.ts';
 import { registerMember } from './member-metrics.ts';
 import { MemberServices } from './member-services.ts';
-import type { MembershipChange } from './membership/membership.ts';
 import { freeBytesOf, Opening, openMember, snapDirectory, walDirectory } from './open-member.ts';
-import { PeerError } from './peer/peer-error.ts';
+import { openTracing } from './open-tracing.ts';
 import type { PeerHandler } from './peer/peer-options.ts';
 import type { RequestHandler } from './peer/peer-server.ts';
 import { PeerAgent } from './peer/peer-tls.ts';
 import { ClientPorts } from './rpc/client-ports.ts';
-import type { Tracing } from './tracing/tracing.ts';
+import { CatchUp } from './watch/catch-up.ts';
 import { WatchHub } from './watch/hub.ts';
 import { Upkeep } from './upkeep.ts';
 import type { BoundTransport, World } from './world.ts';
@@ -87,6 +87,7 @@ export class StoreServer {
   private readonly services: MemberServices;
   private readonly quota: Quota;
   private readonly hub: WatchHub;
+  private readonly catchUp: CatchUp;
   private readonly leaseExpiry: LeaseExpiry;
   private readonly succession: Succession;
   private readonly announcer: Announcer;
@@ -123,7 +124,7 @@ export class StoreServer {
       const storage = await openMember(config, world, opening);
       let server: StoreServer | undefined;
       try {
-        instruments.tracing = await tracingOf(config, world, instruments);
+        instruments.tracing = await openTracing(config, world, instruments);
         server = new StoreServer(config, world, storage, ports, opening, instruments);
         for (const url of config.listenPeerUrls) await bound(server.transport.listenUrl?.(url), url);
         await server.upkeep.check(storage.isNew);
@@ -193,6 +194,7 @@ export class StoreServer {
       revisionsMax: tuning.watchRevisionsMax,
       bytesMax: tuning.watchBytesMax,
     });
+    this.catchUp = new CatchUp(this.hub, world.defer, this.fail);
     state.setListener(this.hub);
     const confChanges = new ConfChanges({
       membership: () => state.membership,
@@ -241,8 +243,9 @@ export class StoreServer {
       instruments.watched(peerHandler),
       extra,
     );
-    opening.onMembershipChange = (change) => this.memberChanged(change);
-    for (const member of state.membership.list()) this.memberChanged({ kind: 'added', member });
+    const peers = new KnownPeers(this.transport, logger, storage.memberId);
+    opening.onMembershipChange = (change) => peers.follow(change);
+    for (const member of state.membership.list()) peers.follow({ kind: 'added', member });
 
     const node = new RawNode({
       id: storage.memberId,
@@ -293,7 +296,7 @@ export class StoreServer {
         onError: this.fail,
         turn: () => new Promise<void>((resolve) => world.defer(resolve)),
         onReplaced: () => {
-          this.wakeWatchers();
+          this.catchUp.wake();
           this.announcer.stateReplaced();
           return Promise.all([this.compactor.storeReplaced(), this.checkpointer.storeReplaced()]);
         },
@@ -334,7 +337,7 @@ export class StoreServer {
           { monotonicMs, requestTimeoutMs },
         ),
       this.compactor,
-      { hub: this.hub, wake: () => this.wakeWatchers() },
+      { hub: this.hub, wake: () => this.catchUp.wake() },
       this.transport,
       this.quota,
       {
@@ -477,7 +480,7 @@ export class StoreServer {
     schedule.every(limits.TOKEN_SWEEP_INTERVAL_MS, () =>
       this.storage.state.tokens.sweep(this.world.clock.monotonicMs()),
     );
-    schedule.every(limits.WATCH_CATCH_UP_INTERVAL_MS, () => this.wakeWatchers());
+    schedule.every(limits.WATCH_CATCH_UP_INTERVAL_MS, () => this.catchUp.wake());
     schedule.every(limits.CHECKPOINT_CALM_MS, () => this.checkpointer.whenCalm());
     schedule.every(config.watchProgressNotifyIntervalMs || limits.WATCH_PROGRESS_INTERVAL_MS_DEFAULT, () =>
       this.services.watches.progressTick(),
@@ -546,30 +549,13 @@ export class StoreServer {
       this.commitBackend();
     this.snapshotter.afterApply();
     this.checkpointer.afterApply();
-    if (this.hub.unsyncedCount > 0) this.wakeWatchers();
+    if (this.hub.unsyncedCount > 0) this.catchUp.wake();
     this.succession.campaignEarly();
   }
 
   private commitBackend(): void {
     // A failure reaches the member through the buffer's onError; here it only must not go unheard.
     this.storage.state.buffer.commit().catch(() => {});
-  }
-
-  private watcherPass = false;
-
-  /** Catches slow watchers up, one slice a turn, so that requests go on between. */
-  private wakeWatchers(): void {
-    if (this.watcherPass) return;
-    this.watcherPass = true;
-    this.world.defer(() => {
-      this.watcherPass = false;
-      if (this.stopping !== undefined) return;
-      try {
-        if (this.hub.syncSome()) this.wakeWatchers();
-      } catch (error) {
-        this.fail(toError(error));
-      }
-    });
   }
 
   private leadershipChanged(soft: SoftState, term: number): void {
@@ -584,27 +570,6 @@ export class StoreServer {
     this.world.logger.debug('leadership', { leader: hexId(soft.lead), term });
   }
 
-  private memberChanged(change: MembershipChange): void {
-    if (change.kind === 'removed') {
-      this.transport.removePeer(change.id);
-      return;
-    }
-    const { id, peerUrls } = change.member;
-    if (id === this.memberId) return;
-    try {
-      if (change.kind === 'added') this.transport.addPeer(id, peerUrls);
-      else this.transport.updatePeer(id, peerUrls);
-    } catch (error) {
-      // URLs this build cannot dial are no reason to stop applying: the member is reached when it dials us.
-      if (!(error instanceof PeerError)) throw error;
-      this.world.logger.warn('cannot dial the peer URLs of a member', {
-        'remote-peer-id': hexId(id),
-        'remote-peer-urls': peerUrls,
-        error: error.message,
-      });
-    }
-  }
-
   /**
    * Ends the member: leadership is handed over first, calls in flight get their answers or an error,
    * everything applied is on disk. Idempotent.
@@ -615,6 +580,7 @@ export class StoreServer {
   }
 
   private async shutDown(): Promise<void> {
+    this.catchUp.stop();
     if (!this.failedAlready) await this.succession.handOver();
     this.announcer.stop();
     this.schedule.stop();
@@ -640,45 +606,6 @@ export class StoreServer {
     if (!this.failedAlready) await this.checkpointer.atEnd();
     await state.backend.close();
   }
-}
-
-/** Undefined, and not even loaded, unless it is asked for. @throws FatalError for an address that is none */
-async function tracingOf(
-  config: ServerConfig,
-  { clock, logger, random64 }: World,
-  { registry }: Instruments,
-): Promise<Tracing | undefined> {
-  if (!config.enableDistributedTracing) return undefined;
-  const address = config.distributedTracingAddress;
-  const { Tracing } = await import('./tracing/tracing.ts');
-  let channel: Channel;
-  try {
-    channel = nativeChannel(address);
-  } catch (error) {
-    throw new FatalError(`--distributed-tracing-address=${address}: ${errorMessageOf(error)}`, {
-      cause: error,
-    });
-  }
-  logger.debug('distributed tracing enabled', {
-    address,
-    'service-name': config.distributedTracingServiceName,
-    'service-instance-id': config.distributedTracingInstanceId,
-    'sampling-rate': config.distributedTracingSamplingRate,
-  });
-  return new Tracing({
-    channel,
-    resource: {
-      serviceName: config.distributedTracingServiceName,
-      instanceId: config.distributedTracingInstanceId,
-      scope: '@keelson/store',
-      scopeVersion: ETCD_VERSION,
-    },
-    samplingRate: config.distributedTracingSamplingRate,
-    clock,
-    random64,
-    logger,
-    registry,
-  });
 }
 
 /** A listen error as one line that names the address. */
