@@ -19,6 +19,7 @@ import {
 } from './before.ts';
 import { deletesByUpdate } from './deletion.ts';
 import { withMetadata } from './generation.ts';
+import { withKeptMembers } from './kept-members.ts';
 import { settleLater } from './reservations.ts';
 import type { Reservation, ResourceDefinition } from './resource.ts';
 import {
@@ -138,8 +139,10 @@ async function changed(
   const { context } = call;
   const strategy = request.strategy ?? definition.strategy;
   const old = current.value;
-  const updated = await request.updated(old, slicesOfLong(call, current));
-  const object = inNamespace(updated, namespace);
+  const slices = slicesOfLong(call, current);
+  const updated = await request.updated(old, slices);
+  const kept = slices === undefined ? updated : await slices.run(withKeptMembers(updated, old, slices));
+  const object = inNamespace(kept, namespace);
   checkVersion(object);
   const versioned = withVersion(definition, object, old, strategy);
   const prepared = prepareUpdate(strategy, versioned, old, context);
