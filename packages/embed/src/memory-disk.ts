@@ -30,10 +30,13 @@ class FileBytes {
     this.length = length;
   }
 
-  /** Doubles: a file that grows by small writes is copied a logarithmic number of times. */
+  /**
+   * A quarter more each time: a file that grows by small writes is copied a logarithmic number of times. Twice as much would be
+   * kept for every segment of the log, which was made in its size and ends with the entry that goes beyond it.
+   */
   private reserve(length: number): void {
     if (length <= this.bytes.length) return;
-    const grown = Buffer.alloc(Math.max(length, 2 * this.bytes.length, 4096));
+    const grown = Buffer.alloc(Math.max(length, Math.ceil(1.25 * this.bytes.length), 4096));
     this.bytes.copy(grown, 0, 0, this.length);
     this.bytes = grown;
   }
