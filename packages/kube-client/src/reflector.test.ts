@@ -67,7 +67,6 @@ async function streaming(): Promise<Rig & { readonly stream: TestStream }> {
 }
 
 setFlagsFromString('--expose-gc');
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it is the collector
 const collect = runInNewContext('gc') as () => void;
 
 describe('a state that comes as a stream', () => {
