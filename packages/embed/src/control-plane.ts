@@ -252,6 +252,8 @@ function checkOptions(options: ControlPlaneOptions): void {
     refuse(`nodes is 1 in a process, not ${nodes}: "keelson up" starts three members as processes`);
   if (disk !== 'memory' && (typeof disk !== 'object' || typeof disk.path !== 'string'))
     refuse(`disk is 'memory' or { path: FOLDER }, not ${JSON.stringify(disk)}`);
+  if (!Array.isArray(flags) || flags.some((flag) => typeof flag !== 'string'))
+    refuse(`flags is a list of texts such as '--v=4', not ${JSON.stringify(flags)}`);
   for (const flag of flags)
     if (TAKEN.test(flag))
       refuse(`${flag} cannot be: the store is in the process, and disk says where it keeps`);

@@ -132,4 +132,8 @@ test('functions that cannot be end the start', async () => {
   await expect(plane([{ name: 'x', resources: ['*'] }])).rejects.toThrow(
     'admission function "x" does nothing: it has neither mutate nor validate',
   );
+  const create = { name: 'x', resources: ['*'], operations: ['Create' as 'CREATE'], validate: () => {} };
+  await expect(plane([create])).rejects.toThrow(
+    'admission function "x": there is no operation "Create"; there are CREATE, UPDATE, DELETE, CONNECT',
+  );
 });

@@ -150,6 +150,8 @@ describe('refusals, with nothing left', () => {
       'nodes is 1 in a process, not 3: "keelson up" starts three members as processes',
     ],
     ['a folder that is a text', { disk: './data' }, `disk is 'memory' or { path: FOLDER }, not "./data"`],
+    ['flags as one text', { flags: '--v=4' }, `flags is a list of texts such as '--v=4', not "--v=4"`],
+    ['flags by name', { flags: { v: '4' } }, `flags is a list of texts such as '--v=4', not {"v":"4"}`],
     [
       'another store',
       { flags: ['--etcd-servers=http://127.0.0.1:2379'] },

@@ -10,7 +10,13 @@ import { equalJson } from '../../api/equal.ts';
 import { describeResource, type KubeObject } from '../../api/meta.ts';
 import { ApiError, internalError, timeout, type StatusReason } from '../../api/status.ts';
 import { asJson } from '../../codec/object-codec.ts';
-import type { AdmissionAttributes, MutatingPlugin, MutationPass, ValidatingPlugin } from '../admission.ts';
+import type {
+  AdmissionAttributes,
+  MutatingPlugin,
+  MutationPass,
+  Operation,
+  ValidatingPlugin,
+} from '../admission.ts';
 import { textOf } from '../refusals.ts';
 import { timedCall } from '../webhooks/observe.ts';
 import type { ResourceVersions } from '../webhooks/resource-versions.ts';
@@ -27,12 +33,19 @@ export interface FunctionContext {
 const TIMEOUT_MS = 10_000;
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const NAME_MAX = 253;
+/** A record, so that none can be forgotten. */
+const OPERATIONS: Readonly<Record<Operation, true>> = {
+  CREATE: true,
+  UPDATE: true,
+  DELETE: true,
+  CONNECT: true,
+};
 
-/** @throws Error for functions that cannot be: a name twice, or none */
+/** @throws Error for functions that cannot be: a name twice, or none, or an operation that never comes */
 export function checkFunctions(functions: readonly AdmissionFunction[], plugins: readonly string[]): void {
   const seen = new Set<string>();
   for (const own of functions) {
-    const { name, before } = own;
+    const { name, before, operations = [] } = own;
     const shown = JSON.stringify(name);
     if (!NAME.test(name) || name.length > NAME_MAX) {
       throw new Error(`the name of admission function ${shown} is no DNS name`);
@@ -47,6 +60,11 @@ export function checkFunctions(functions: readonly AdmissionFunction[], plugins:
     if (own.mutate === undefined && own.validate === undefined) {
       throw new Error(`admission function ${shown} does nothing: it has neither mutate nor validate`);
     }
+    for (const operation of operations)
+      if (!Object.hasOwn(OPERATIONS, operation))
+        throw new Error(
+          `admission function ${shown}: there is no operation ${JSON.stringify(operation)}; there are ${Object.keys(OPERATIONS).join(', ')}`,
+        );
   }
 }
 
