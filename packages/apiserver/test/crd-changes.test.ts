@@ -5,6 +5,7 @@
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 
+import { until } from '../../base/test/until.ts';
 import type { Json, JsonObject } from '../src/api/json.ts';
 import { answered, customServer, member, type SmallServer } from './small-server.ts';
 
@@ -94,4 +95,37 @@ test('a subresource that the definition does not have is as an object that is no
     'boxes.stable.example.com "a" not found',
     { name: 'a', group: 'stable.example.com', kind: 'boxes' },
   ]);
+});
+
+test('version 2 of OpenAPI asks for no member that may be null, and keeps the type of a number or text that has one', async () => {
+  const spec = {
+    type: 'object',
+    required: ['a', 'b'],
+    properties: {
+      a: { type: 'string', nullable: true },
+      b: { type: 'string' },
+      c: { type: 'object', required: ['d'], properties: { d: { type: 'string', nullable: true } } },
+      e: { type: 'string', 'x-kubernetes-int-or-string': true },
+    },
+  };
+  await define([version('v1', { schema: { openAPIV3Schema: { type: 'object', properties: { spec } } } })]);
+  const told = async (): Promise<unknown> =>
+    member(
+      (await small.ask('GET', '/openapi/v2')).json,
+      'definitions',
+      'com.example.stable.v1.Box',
+      'properties',
+      'spec',
+    );
+  await until(async () => (await told()) !== undefined);
+  expect(await told()).toEqual({
+    type: 'object',
+    required: ['b'],
+    properties: {
+      a: {},
+      b: { type: 'string' },
+      c: { type: 'object', properties: { d: {} } },
+      e: { type: 'string', 'x-kubernetes-int-or-string': true },
+    },
+  });
 });

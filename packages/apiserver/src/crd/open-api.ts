@@ -205,10 +205,7 @@ const ABSENT: ReadonlySet<string> = new Set(['nullable', 'allOf', 'anyOf', 'oneO
 
 function inVersion2(schema: JsonObject): JsonObject {
   const shown: Record<string, Json> = {};
-  const free =
-    schema['nullable'] === true ||
-    schema['x-kubernetes-int-or-string'] === true ||
-    schema['x-kubernetes-preserve-unknown-fields'] === true;
+  const free = isNullable(schema) || schema['x-kubernetes-preserve-unknown-fields'] === true;
   for (const [name, value] of Object.entries(schema)) {
     if (ABSENT.has(name)) continue;
     // What may be of several types, or hold anything, has no type there and names nothing.
@@ -223,5 +220,17 @@ function inVersion2(schema: JsonObject): JsonObject {
       shown[name] = value;
     }
   }
+  const { required, properties, additionalProperties } = schema;
+  if (Array.isArray(shown['required']) && Array.isArray(required)) {
+    const kept = isNullable(additionalProperties)
+      ? []
+      : required.filter((name) => !isJsonObject(properties) || !isNullable(properties[String(name)]));
+    if (kept.length > 0) shown['required'] = kept;
+    else delete shown['required'];
+  }
   return shown;
+}
+
+function isNullable(schema: Json | undefined): boolean {
+  return schema !== undefined && isJsonObject(schema) && schema['nullable'] === true;
 }
