@@ -335,8 +335,8 @@ class Comparison {
     let count = 0;
     for (const side of [left, right]) {
       for (const text of side.keys()) {
-        if (side === right && left.has(text)) continue;
         if ((count += 1) % LOOK_EVERY === 0 && pace.due()) yield;
+        if (side === right && left.has(text)) continue;
         const [first, second] = [left.get(text), right.get(text)];
         const place = this.place(text, first, second, inner, taken);
         if (place === undefined) continue;

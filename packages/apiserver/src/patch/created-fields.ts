@@ -155,6 +155,7 @@ class Creation {
     after: Json | undefined,
     type: TypeSchema,
     { reset, stripped }: Taken,
+    fitted?: boolean,
   ): boolean | Container {
     if (after === undefined || (before !== undefined && !sameForm(type, before, after))) {
       this.known = false;
@@ -162,7 +163,7 @@ class Creation {
     }
     const resetHere = reset?.at(text);
     if (resetHere?.member === true) {
-      this.known = fits(after, type);
+      this.known = fitted ?? fits(after, type);
       return false;
     }
     const strippedHere = stripped?.at(text);
@@ -170,7 +171,7 @@ class Creation {
     const form = formOf(type, after);
     const old = form === 'map' ? asMap(before) : undefined;
     if (isWhole(form, after, type)) {
-      this.known = fits(after, type);
+      this.known = fitted ?? fits(after, type);
       if (!this.known || strippedHere?.member === true) return false;
       // Where nothing stands now, what stood there before goes away, piece by piece.
       if (form === 'map' && !isAtomicMap(type) && !isEmptyMap(old)) return false;
@@ -221,7 +222,9 @@ class Creation {
     taken: Taken,
     pace: Pace,
   ): Sliced<boolean> {
-    const found = this.whole(into, text, before, after, type, taken);
+    const isLong = typeof after === 'object' && after !== null && isWhole(formOf(type, after), after, type);
+    const fitted = isLong ? yield* fitsInSlices(after, type, pace) : undefined;
+    const found = this.whole(into, text, before, after, type, taken, fitted);
     if (typeof found === 'boolean') return found;
     let count = 0;
     if (Array.isArray(after)) count = yield* this.slicedItems(found.below, after, type, found, pace);
@@ -358,7 +361,8 @@ export function* fitsInSlices(value: Json, type: TypeSchema, pace: Pace): Sliced
     if (at % LOOK_EVERY === 0 && pace.due()) yield;
     const item: Json = value[at];
     if (!atomic && typeof itemElement(type, item) === 'string') return false;
-    if (!(yield* fitsInSlices(item, items, pace))) return false;
+    if (!(typeof item === 'object' ? yield* fitsInSlices(item, items, pace) : fits(item, items)))
+      return false;
   }
   return true;
 }

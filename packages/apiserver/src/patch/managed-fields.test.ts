@@ -13,7 +13,12 @@ import {
   resetsManagedFields,
   withoutNewTimes,
 } from './managed-fields.ts';
-import { trackUpdate, trackUpdateInSlices, type FieldOptions } from './server-side-apply.ts';
+import {
+  trackCreationInSlices,
+  trackUpdate,
+  trackUpdateInSlices,
+  type FieldOptions,
+} from './server-side-apply.ts';
 
 function entry(
   manager: string,
@@ -227,4 +232,45 @@ test('many updaters are put down, and the oldest are merged as in one go', () =>
   expect(last.value).toEqual(trackUpdate(live, next, 'me', options));
   expect(managedFieldsOf(last.value)).toHaveLength(10);
   expect(steps).toBeGreaterThan(count);
+});
+
+test('a long list that is owned as one is put down', () => {
+  const count = 2_000;
+  const args = Array.from({ length: count }, (_none, at) => `a${at}`);
+  const podOf = (list: readonly Json[]): JsonObject => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [{ name: 'c', args: list }] },
+  });
+  const type = new TypeTable().struct('core.v1.Pod');
+  const options: FieldOptions = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    subresource: '',
+    now: '2026-01-02T00:00:00Z',
+    versions: { typeOf: () => type, convert: (value) => value, resetFields: () => undefined },
+  };
+  /** How much was done between two looks, in reads of items. */
+  let reads = 0;
+  let readsMax = 0;
+  const counted = new Proxy(args, {
+    get: (list, key, receiver): unknown => {
+      reads += 1;
+      return Reflect.get(list, key, receiver);
+    },
+  });
+  const due = (): boolean => {
+    readsMax = Math.max(readsMax, reads);
+    reads = 0;
+    return true;
+  };
+  const work = trackCreationInSlices(podOf(counted), 'me', options, { due });
+  let last = work.next();
+  while (last.done !== true) last = work.next();
+  expect(managedFieldsOf(last.value)).toEqual(
+    managedFieldsOf(trackUpdate(undefined, podOf(args), 'me', options)),
+  );
+  expect(readsMax).toBeGreaterThan(0);
+  expect(readsMax).toBeLessThan(count / 10);
 });
