@@ -56,8 +56,42 @@ export interface Channel {
   close(): void;
 }
 
-/** One call of each kind over a transport; a Channel delegates here. */
-export function callUnary<Req, Res>(
+/** A channel over a transport of its own: what calls of each kind have alike on all of them. */
+export abstract class TransportChannel implements Channel, ClientTransport {
+  abstract readonly address: string;
+  abstract readonly state: ChannelState;
+  abstract onStateChange(task: (state: ChannelState) => void): () => void;
+  abstract connect(timeoutMs: number): Promise<void>;
+  abstract close(): void;
+  abstract open(
+    path: string,
+    metadata: Metadata,
+    timeoutMs: number | undefined,
+    sink: ClientSink,
+  ): ClientWire;
+
+  unary<Req, Res>(
+    descriptor: MethodDescriptor<Req, Res>,
+    request: Req,
+    options: CallOptions = {},
+  ): Promise<Res> {
+    return callUnary(this, descriptor, request, options);
+  }
+
+  serverStream<Req, Res>(
+    descriptor: MethodDescriptor<Req, Res>,
+    request: Req,
+    options: CallOptions = {},
+  ): ClientReader<Res> {
+    return callServerStream(this, descriptor, request, options);
+  }
+
+  bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
+    return callBidi(this, descriptor, options);
+  }
+}
+
+function callUnary<Req, Res>(
   transport: ClientTransport,
   descriptor: MethodDescriptor<Req, Res>,
   request: Req,
@@ -83,7 +117,7 @@ export function callUnary<Req, Res>(
   });
 }
 
-export function callServerStream<Req, Res>(
+function callServerStream<Req, Res>(
   transport: ClientTransport,
   descriptor: MethodDescriptor<Req, Res>,
   request: Req,
@@ -96,7 +130,7 @@ export function callServerStream<Req, Res>(
   return call;
 }
 
-export function callBidi<Req, Res>(
+function callBidi<Req, Res>(
   transport: ClientTransport,
   descriptor: MethodDescriptor<Req, Res>,
   options: CallOptions,

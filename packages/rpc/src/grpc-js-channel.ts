@@ -5,29 +5,13 @@
  */
 import type { Channel as GrpcChannel, connectivityState } from '@grpc/grpc-js';
 import { Ring, systemClock, type Clock } from '@keelson/base';
-import {
-  callBidi,
-  callServerStream,
-  callUnary,
-  type CallOptions,
-  type Channel,
-  type ChannelState,
-  type ClientReader,
-  type ClientStream,
-} from './channel.ts';
+import { type Channel, type ChannelState, TransportChannel } from './channel.ts';
 import { grpcJs } from './grpc-js.ts';
 import { fromGrpcMetadata, toGrpcCode, toGrpcMetadata } from './grpc-js-metadata.ts';
 import { channelClosed } from './in-process.ts';
 import { Metadata } from './metadata.ts';
-import type { MethodDescriptor } from './method-table.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, RpcError, StatusCode, statusCodeFrom } from './status.ts';
-import {
-  HIGH_WATER_BYTES,
-  LOW_WATER_BYTES,
-  type ClientSink,
-  type ClientTransport,
-  type ClientWire,
-} from './wire.ts';
+import { HIGH_WATER_BYTES, LOW_WATER_BYTES, type ClientSink, type ClientWire } from './wire.ts';
 
 export interface ChannelOptions {
   /** Largest message accepted from the server, bytes. Default 2^31-1, as etcd's client. */
@@ -53,7 +37,7 @@ export function grpcJsChannel(address: string, options: ChannelOptions = {}): Ch
 
 const MAX_RECEIVE_BYTES = 2 ** 31 - 1;
 
-class GrpcJsChannel implements Channel, ClientTransport {
+class GrpcJsChannel extends TransportChannel {
   readonly address: string;
   private readonly channel: GrpcChannel;
   private readonly clock: Clock;
@@ -63,6 +47,7 @@ class GrpcJsChannel implements Channel, ClientTransport {
   private closed = false;
 
   constructor(address: string, options: ChannelOptions) {
+    super();
     this.address = address;
     this.clock = options.clock ?? systemClock;
     const library = grpcJs();
@@ -116,26 +101,6 @@ class GrpcJsChannel implements Channel, ClientTransport {
         else if (state === 'closed') settle(channelClosed());
       });
     });
-  }
-
-  unary<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): Promise<Res> {
-    return callUnary(this, descriptor, request, options);
-  }
-
-  serverStream<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): ClientReader<Res> {
-    return callServerStream(this, descriptor, request, options);
-  }
-
-  bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
-    return callBidi(this, descriptor, options);
   }
 
   close(): void {

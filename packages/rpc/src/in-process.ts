@@ -5,19 +5,10 @@
  * synchronous, and long queues yield to the event loop.
  */
 import { Ring, systemClock, type Clock, type Timer } from '@keelson/base';
-import {
-  callBidi,
-  callServerStream,
-  callUnary,
-  type CallOptions,
-  type Channel,
-  type ChannelState,
-  type ClientReader,
-  type ClientStream,
-} from './channel.ts';
+import { type Channel, type ChannelState, TransportChannel } from './channel.ts';
 import { dispatcher } from './dispatch.ts';
 import { Metadata } from './metadata.ts';
-import type { MethodDescriptor, MethodTable } from './method-table.ts';
+import type { MethodTable } from './method-table.ts';
 import type { PeerCertificate } from './peer-certificate.ts';
 import { DEFAULT_MAX_RECEIVE_BYTES, type CallHooks } from './server.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, RpcError, StatusCode } from './status.ts';
@@ -26,7 +17,6 @@ import {
   LOW_WATER_BYTES,
   type Acceptor,
   type ClientSink,
-  type ClientTransport,
   type ClientWire,
   type ServerSink,
   type ServerWire,
@@ -54,7 +44,7 @@ export function inProcessChannel(table: MethodTable, options: InProcessOptions =
 /** Items delivered before the event loop gets a turn: a few hundred microseconds of decoding. */
 const TURN_COUNT = 256;
 
-class DirectChannel implements InProcessChannel, ClientTransport {
+class DirectChannel extends TransportChannel implements InProcessChannel {
   readonly address = 'in-process';
   private readonly acceptor: Acceptor;
   private readonly clock: Clock;
@@ -65,6 +55,7 @@ class DirectChannel implements InProcessChannel, ClientTransport {
   private closed = false;
 
   constructor(table: MethodTable, options: InProcessOptions) {
+    super();
     this.clock = options.clock ?? systemClock;
     this.maxReceiveBytes = options.maxReceiveBytes ?? DEFAULT_MAX_RECEIVE_BYTES;
     this.defer = options.defer ?? ((task) => void setImmediate(task));
@@ -82,26 +73,6 @@ class DirectChannel implements InProcessChannel, ClientTransport {
 
   connect(): Promise<void> {
     return this.closed ? Promise.reject(channelClosed()) : Promise.resolve();
-  }
-
-  unary<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): Promise<Res> {
-    return callUnary(this, descriptor, request, options);
-  }
-
-  serverStream<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): ClientReader<Res> {
-    return callServerStream(this, descriptor, request, options);
-  }
-
-  bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
-    return callBidi(this, descriptor, options);
   }
 
   close(): void {
@@ -137,11 +108,12 @@ class DirectChannel implements InProcessChannel, ClientTransport {
 }
 
 /** Calls on another channel, with a certificate. */
-class CertifiedChannel implements Channel, ClientTransport {
+class CertifiedChannel extends TransportChannel {
   private readonly direct: DirectChannel;
   private readonly certificate: PeerCertificate;
 
   constructor(direct: DirectChannel, certificate: PeerCertificate) {
+    super();
     this.direct = direct;
     this.certificate = certificate;
   }
@@ -160,26 +132,6 @@ class CertifiedChannel implements Channel, ClientTransport {
 
   connect(): Promise<void> {
     return this.direct.connect();
-  }
-
-  unary<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): Promise<Res> {
-    return callUnary(this, descriptor, request, options);
-  }
-
-  serverStream<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): ClientReader<Res> {
-    return callServerStream(this, descriptor, request, options);
-  }
-
-  bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
-    return callBidi(this, descriptor, options);
   }
 
   /** Nothing of its own to close. */

@@ -6,29 +6,19 @@
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { Ring, systemClock, toError, type Clock, type Timer } from '@keelson/base';
-import {
-  callBidi,
-  callServerStream,
-  callUnary,
-  type CallOptions,
-  type Channel,
-  type ChannelState,
-  type ClientReader,
-  type ClientStream as ClientEnd,
-} from './channel.ts';
+import { type Channel, type ChannelState, TransportChannel } from './channel.ts';
 import { ClientConnection, type ClientShared } from './client-connection.ts';
 import { Deadlines, type Due } from './deadlines.ts';
 import type { ChannelOptions } from './grpc-js-channel.ts';
 import { channelClosed } from './in-process.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { Metadata } from './metadata.ts';
-import type { MethodDescriptor } from './method-table.ts';
 import { SlabPool } from './out-buffer.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { CANCELLED_TEXT, DEADLINE_TEXT, RpcError, StatusCode } from './status.ts';
 import { dialErrorText, dialTls, type DialTarget, type DialTls } from './tls-dial.ts';
 import { Turn } from './turn.ts';
-import { HIGH_WATER_BYTES, type ClientSink, type ClientTransport, type ClientWire } from './wire.ts';
+import { HIGH_WATER_BYTES, type ClientSink, type ClientWire } from './wire.ts';
 
 export interface NativeChannelOptions extends ChannelOptions {
   /** Bounds that differ from DEFAULT_LIMITS. */
@@ -51,7 +41,7 @@ const DEFAULT_MAX_BACKOFF_MS = 3000;
 /** As grpc: an attempt to connect gets this long, settings of the server included. */
 const CONNECT_MS = 20_000;
 
-class NativeChannel implements Channel, ClientTransport {
+class NativeChannel extends TransportChannel {
   readonly address: string;
   private readonly target: Target;
   private readonly tls: DialTls | undefined;
@@ -73,6 +63,7 @@ class NativeChannel implements Channel, ClientTransport {
   private lastFailure = '';
 
   constructor(address: string, options: NativeChannelOptions) {
+    super();
     this.address = address;
     this.target = targetOf(address);
     this.tls = options.tls;
@@ -128,26 +119,6 @@ class NativeChannel implements Channel, ClientTransport {
       });
       this.dial();
     });
-  }
-
-  unary<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): Promise<Res> {
-    return callUnary(this, descriptor, request, options);
-  }
-
-  serverStream<Req, Res>(
-    descriptor: MethodDescriptor<Req, Res>,
-    request: Req,
-    options: CallOptions = {},
-  ): ClientReader<Res> {
-    return callServerStream(this, descriptor, request, options);
-  }
-
-  bidi<Req, Res>(descriptor: MethodDescriptor<Req, Res>, options: CallOptions = {}): ClientEnd<Req, Res> {
-    return callBidi(this, descriptor, options);
   }
 
   close(): void {
