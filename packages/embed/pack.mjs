@@ -83,6 +83,11 @@ const shared = {
   absWorkingDir: root,
 };
 const entry = path.join(folderOf(packed), 'dist', 'index.js');
+/** Programs of threads, found beside the file that starts them. */
+const threads =
+  packed === 'embed'
+    ? { 'yaml-thread': path.join(folderOf('apiserver'), 'dist', 'codec', 'yaml-thread.js') }
+    : {};
 /** Says what an older Node would say as a name that it does not know. */
 const nodeCheck = `const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < ${NODE_MIN[0]} || (major === ${NODE_MIN[0]} && minor < ${NODE_MIN[1]}))
@@ -90,7 +95,7 @@ if (major < ${NODE_MIN[0]} || (major === ${NODE_MIN[0]} && minor < ${NODE_MIN[1]
 `;
 const { metafile } = await build({
   ...shared,
-  entryPoints: { main: entry },
+  entryPoints: { main: entry, ...threads },
   format: 'esm',
   splitting: true,
   outdir: target,
@@ -103,18 +108,18 @@ writeFileSync(
   path.join(target, 'index.mjs'),
   `${nodeCheck}export const { ${names.toSorted().join(', ')} } = await import('./main.mjs');\n`,
 );
-await build({
+const cjs = {
   ...shared,
-  entryPoints: [entry],
   format: 'cjs',
-  outfile: path.join(target, 'index.cjs'),
   // A test runner that keeps modules of its own has no import() without a flag.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'importMetaUrl' },
   banner: {
     js: `{\n${nodeCheck}}\nconst importMetaUrl = require('node:url').pathToFileURL(__filename).href;`,
   },
-});
+};
+for (const [name, file] of Object.entries({ index: entry, ...threads }))
+  await build({ ...cjs, entryPoints: [file], outfile: path.join(target, `${name}.cjs`) });
 
 /** The declarations of a package, their imports of our packages led to their copies. */
 function copyTypes(name) {

@@ -63,6 +63,16 @@ const BODY = `
   const object = JSON.parse((await answer.bytes()).toString());
   if (answer.code !== 200 || object.metadata.name !== 'default') throw new Error(String(answer.code));
   if (plane().kubeConfig().clusters[0].cluster.server !== plane().url) throw new Error('another server');
+  // Long enough to be read on a thread, whose program has to be found.
+  const lines = Array.from({ length: 1000 }, (_, at) => '  key-' + at + ': some text');
+  const yaml = ['apiVersion: v1', 'kind: ConfigMap', 'metadata:', '  name: long', 'data:', ...lines].join('\\n');
+  const made = await plane().call('/api/v1/namespaces/default/configmaps', {
+    method: 'POST',
+    headers: { 'content-type': 'application/yaml' },
+    body: Buffer.from(yaml),
+  });
+  if (made.code !== 201) throw new Error((await made.bytes()).toString());
+  await made.bytes();
 `;
 
 beforeAll(() => {
