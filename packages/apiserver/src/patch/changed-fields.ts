@@ -9,7 +9,7 @@ import { namesOf } from '../api/member-names.ts';
 import { LOOK_EVERY, type Pace, type Sliced } from '../api/sliced.ts';
 import type { TypeSchema } from '../schema/type-schema.ts';
 import { fits, fitsInSlices } from './created-fields.ts';
-import { equalJson, type PathElement } from './field-path.ts';
+import { equalJson, equalJsonInSlices, type PathElement } from './field-path.ts';
 import type { FieldSet } from './field-set.ts';
 import {
   asList,
@@ -118,6 +118,18 @@ class Comparison {
     if (before === after && after !== undefined) {
       if (!(yield* fitsInSlices(after, type, pace))) this.known = false;
       return undefined;
+    }
+    if (
+      Array.isArray(before) &&
+      Array.isArray(after) &&
+      formOf(type, after) === 'list' &&
+      isAtomicList(type)
+    ) {
+      if (!(yield* fitsInSlices(before, type, pace)) || !(yield* fitsInSlices(after, type, pace))) {
+        return this.unknown();
+      }
+      if (yield* equalJsonInSlices(before, after, pace)) return undefined;
+      return changeOf(before, after, stripped, undefined, true);
     }
     const found = this.whole(before, after, type, stripped);
     if (found === undefined || 'kind' in found) return found;

@@ -273,4 +273,12 @@ test('a long list that is owned as one is put down', () => {
   );
   expect(readsMax).toBeGreaterThan(0);
   expect(readsMax).toBeLessThan(count / 10);
+
+  const owned = trackUpdate(undefined, podOf(args), 'me', options);
+  reads = 0;
+  const update = trackUpdateInSlices(owned, podOf(counted), 'you', options, { due });
+  let step = update.next();
+  while (step.done !== true) step = update.next();
+  expect(managedFieldsOf(step.value)).toEqual(managedFieldsOf(owned));
+  expect(readsMax).toBeLessThan(count / 10);
 });
