@@ -35,15 +35,22 @@ export interface UpParts {
   readonly apiserverProbe: (url: string, directory: string) => Probe;
 }
 
+const BIN = new URL('../../../../bin/keelson', import.meta.url);
+const BUNDLES = new URL('../../../../dist/', import.meta.url);
+
 function realParts(): UpParts {
   const script = fileURLToPath(new URL('main.js', import.meta.resolve('@keelson/store')));
   const own = fileURLToPath(new URL('../main.js', import.meta.url));
+  const bundle = fileURLToPath(new URL('keelson/main.js', BUNDLES));
+  // What was started from a bundle (bin/runtime.sh) starts the others from those made with it.
+  const bundled = process.argv[1] === bundle;
+  const member = bundled ? fileURLToPath(new URL('etcd/main.js', BUNDLES)) : script;
   return {
     clock: systemClock,
     probes: clientProbe,
-    program: programCommand(script),
-    apiserverProgram: [...programCommand(own), 'apiserver'],
-    command: calledFrom(process.cwd(), fileURLToPath(new URL('../../../../bin/keelson', import.meta.url))),
+    program: programCommand(member),
+    apiserverProgram: [...programCommand(bundled ? bundle : own), 'apiserver'],
+    command: calledFrom(process.cwd(), fileURLToPath(BIN)),
     apiserverProbe,
   };
 }
