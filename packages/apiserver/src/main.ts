@@ -18,7 +18,7 @@ import { API_VERSION } from './handlers/version.ts';
 import { KubeApiServer } from './kube-apiserver.ts';
 import { KlogLogger } from './logging/klog.ts';
 import type { MetricsRegistry } from './metrics/registry.ts';
-import { parseConfig, usage, type Parsed } from './options/command-line.ts';
+import { parseConfig, type Parsed } from './options/command-line.ts';
 import type { ServerConfig } from './options/config.ts';
 import { processMetrics } from './assembly/process-metrics.ts';
 import { processWorld, readFile } from './process-world.ts';
@@ -69,7 +69,7 @@ export interface MainOptions {
 export async function main(argv: readonly string[], options: MainOptions = {}): Promise<number> {
   const { program = 'kube-apiserver', streams = PROCESS_STREAMS } = options;
   const parsed = parseConfig(argv, program);
-  if (parsed.kind !== 'config') return refuse(parsed, program, streams);
+  if (parsed.kind !== 'config') return refuse(parsed, streams);
   const { config, warnings } = parsed;
   const logger = new KlogLogger({
     write: (line) => streams.err(line),
@@ -188,7 +188,7 @@ function ofSystem(read: () => number): number | undefined {
   }
 }
 
-function refuse(parsed: Exclude<Parsed, { kind: 'config' }>, program: string, streams: Streams): number {
+function refuse(parsed: Exclude<Parsed, { kind: 'config' }>, streams: Streams): number {
   switch (parsed.kind) {
     case 'help':
       streams.out(parsed.text);
@@ -196,9 +196,6 @@ function refuse(parsed: Exclude<Parsed, { kind: 'config' }>, program: string, st
     case 'version':
       streams.out(`Kubernetes ${KUBERNETES_VERSION}\n`);
       return 0;
-    case 'usage-error':
-      streams.err(`${usage(program)}\nError: ${parsed.message}\n`);
-      return 1;
     case 'invalid':
       streams.err(`Error: ${parsed.message}\n`);
       return 1;

@@ -277,5 +277,5 @@ function configOf({ port = 0, flags = [] }: ControlPlaneOptions): ServerConfig {
     'startControlPlane',
   );
   if (parsed.kind === 'config') return parsed.config;
-  throw new Error(parsed.kind === 'usage-error' || parsed.kind === 'invalid' ? parsed.message : 'no flags');
+  throw new Error(parsed.kind === 'invalid' ? parsed.message : 'no flags');
 }

@@ -257,6 +257,7 @@ export class CustomResources {
     const serving = this.serving.get(name);
     if (serving !== undefined) {
       this.serving.delete(name);
+      this.release(serving);
       this.changes += 1;
       this.endLater(this.options.scheme.remove(serving.definition));
     }
@@ -339,12 +340,18 @@ export class CustomResources {
       if (serving.definition.resource !== definition.resource) {
         this.endLater(scheme.remove(serving.definition));
       }
+      this.release(serving);
     }
     const ready = isDeleting(crd) ? withoutCreation(definition) : definition;
     this.serving.set(name, { uid, signature, resource, definition: ready });
     this.changes += 1;
     const silent = serving?.definition.resource !== definition.resource;
     this.endLater(scheme.add(ready, { silent }));
+  }
+
+  /** Watches that end in a moment may still need a schema: it is compiled once more then. */
+  private release({ resource }: Serving): void {
+    for (const { schema } of resource.versions) this.compiled.forget(schema);
   }
 
   /** Deletes all objects of a definition, then lets it go. */

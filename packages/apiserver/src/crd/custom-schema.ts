@@ -82,4 +82,9 @@ export class CompiledSchemas {
     }
     return found;
   }
+
+  /** Of a schema that is served no more. */
+  forget(schema: CustomSchema): void {
+    if (this.kept.delete(schema)) this.size -= schema.size;
+  }
 }

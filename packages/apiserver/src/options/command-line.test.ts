@@ -124,25 +124,25 @@ test('webhooks, further certificates, forms in the store', () => {
 
 describe('refusals', () => {
   test.each<[string[], Parsed['kind'], string]>([
-    [['--bogus'], 'usage-error', 'unknown flag: --bogus'],
-    [['-x'], 'usage-error', "unknown shorthand flag: 'x' in -x"],
-    [['--secure-port'], 'usage-error', 'flag needs an argument: --secure-port'],
+    [['--bogus'], 'invalid', 'unknown flag: --bogus'],
+    [['-x'], 'invalid', "unknown shorthand flag: 'x' in -x"],
+    [['--secure-port'], 'invalid', 'flag needs an argument: --secure-port'],
     [
       ['--secure-port=y'],
-      'usage-error',
+      'invalid',
       'invalid argument "y" for "--secure-port" flag: strconv.ParseInt: parsing "y": invalid syntax',
     ],
     [
       ['--anonymous-auth=maybe'],
-      'usage-error',
+      'invalid',
       'invalid argument "maybe" for "--anonymous-auth" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
     ],
     [
       ['--request-timeout=1'],
-      'usage-error',
+      'invalid',
       'invalid argument "1" for "--request-timeout" flag: time: invalid duration "1"',
     ],
-    [['run', ETCD], 'usage-error', '"kube-apiserver" does not take any arguments, got ["run"]'],
+    [['run', ETCD], 'invalid', '"kube-apiserver" does not take any arguments, got ["run"]'],
     [[], 'invalid', '--etcd-servers must be specified'],
     [
       [ETCD, '--authorization-mode=Nobody,RBAC'],

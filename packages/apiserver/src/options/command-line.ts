@@ -18,9 +18,7 @@ import { FlagError, groupHelp, parseFlags, type FlagSpec, type FlagValues } from
 export type Parsed =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' }
-  /** A command line that cannot be read; the usage belongs before it. */
-  | { readonly kind: 'usage-error'; readonly message: string }
-  /** Flags that were read and cannot be. */
+  /** A command line that cannot be read, or flags that cannot be. */
   | { readonly kind: 'invalid'; readonly message: string }
   | { readonly kind: 'config'; readonly config: ServerConfig; readonly warnings: readonly string[] };
 
@@ -35,14 +33,14 @@ export function parseConfig(argv: readonly string[], program: string): Parsed {
     ({ values, args } = parseFlags(specs, argv));
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
-    return { kind: 'usage-error', message: error.message };
+    return { kind: 'invalid', message: error.message };
   }
   if (values.bool('help')) return { kind: 'help', text: usage(program) };
   if (values.bool('version')) return { kind: 'version' };
   if (args.length > 0) {
     const told = args.map((word) => JSON.stringify(word)).join(' ');
     return {
-      kind: 'usage-error',
+      kind: 'invalid',
       message: `${JSON.stringify(program)} does not take any arguments, got [${told}]`,
     };
   }
@@ -54,7 +52,7 @@ export function parseConfig(argv: readonly string[], program: string): Parsed {
   return { kind: 'config', config: configOf(values), warnings: warningsOf(given, values) };
 }
 
-export function usage(program: string): string {
+function usage(program: string): string {
   return `The Kubernetes API server: validates and keeps the objects of a cluster in etcd, and is the one place through which
 all its parts see them and each other.
 
