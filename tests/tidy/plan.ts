@@ -207,6 +207,7 @@ export const NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'packages/apiserver/src/kubelet/page-links.ts': ['stream', 'zlib'], // pages come in codings
   'packages/apiserver/src/kubelet/websocket.ts': ['crypto'], // the answer to a WebSocket's key
   'packages/apiserver/src/main.ts': ['fs', 'os', 'url'],
+  'packages/apiserver/src/options/flags.ts': ['net'], // isIP
   'packages/apiserver/src/outbound/': ['crypto', 'http', 'http2', 'https', 'net', 'path', 'stream', 'tls'], // calls to servers that objects or files name
   'packages/apiserver/src/pki/': ['crypto', 'net'],
   'packages/apiserver/src/process-world.ts': ['child_process', 'crypto', 'dns/promises', 'fs'],

@@ -142,6 +142,16 @@ describe('refusals', () => {
       'invalid',
       'invalid argument "1" for "--request-timeout" flag: time: invalid duration "1"',
     ],
+    [
+      ['--bind-address=x'],
+      'invalid',
+      'invalid argument "x" for "--bind-address" flag: failed to parse IP: "x"',
+    ],
+    [
+      ['--advertise-address=fe80::1%lo'],
+      'invalid',
+      'invalid argument "fe80::1%lo" for "--advertise-address" flag: failed to parse IP: "fe80::1%lo"',
+    ],
     [['run', ETCD], 'invalid', '"kube-apiserver" does not take any arguments, got ["run"]'],
     [[], 'invalid', '--etcd-servers must be specified'],
     [

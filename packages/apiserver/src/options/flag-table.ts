@@ -15,7 +15,7 @@ const GENERIC: FlagGroup = {
   flags: [
     acts(
       'advertise-address',
-      'string',
+      'ip',
       '',
       'Address that clients inside the cluster reach this server at; the bind address unless told.',
     ),
@@ -192,7 +192,7 @@ const ETCD: FlagGroup = {
 const SERVING: FlagGroup = {
   title: 'Secure serving',
   flags: [
-    acts('bind-address', 'string', '0.0.0.0', 'Address to listen on.'),
+    acts('bind-address', 'ip', '0.0.0.0', 'Address to listen on.'),
     acts(
       'cert-dir',
       'string',

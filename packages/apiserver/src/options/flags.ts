@@ -3,13 +3,15 @@
  * a flag means is config.ts's; which flags there are is the tables'. Never touches a file.
  */
 
+import { isIP } from 'node:net';
+
 import { FlagError, readFlagWords, type FlagShape } from '@keelson/base';
 
 import { formatDuration, parseDuration } from '../codec/times.ts';
 
 export { FlagError };
 
-export type FlagKind = 'bool' | 'int' | 'float' | 'duration' | 'string' | 'strings' | 'map';
+export type FlagKind = 'bool' | 'int' | 'float' | 'duration' | 'ip' | 'string' | 'strings' | 'map';
 
 /**
  * What giving the flag does: it acts; it is understood and told to have no effect in this build; or it asks for
@@ -115,6 +117,7 @@ export class FlagValues {
         return this.strings(name).toSorted().join(',');
       case 'int':
       case 'float':
+      case 'ip':
       case 'string':
         return this.string(name);
     }
@@ -170,10 +173,17 @@ function problemOf(kind: FlagKind, text: string): string | undefined {
         ? undefined
         : `malformed pair, expect string=string`;
     }
+    case 'ip':
+      return text === '' || isAddress(text.trim()) ? undefined : `failed to parse IP: ${quoted}`;
     case 'string':
     case 'strings':
       return undefined;
   }
+}
+
+/** Without a zone, as Go's net.ParseIP. */
+function isAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes('%');
 }
 
 export interface ParsedFlags {
@@ -194,6 +204,7 @@ const KIND_NAMES: Readonly<Record<FlagKind, string>> = {
   int: ' int',
   float: ' float',
   duration: ' duration',
+  ip: ' ip',
   string: ' string',
   strings: ' strings',
   map: ' mapStringString',
