@@ -23,9 +23,11 @@ MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-2}
 export MALLOC_ARENA_MAX
 
 # The program's file: its bundle (scripts/bundle.mjs), which starts in half the time and keeps less, where one was made
-# after every build; else what the compiler left, which is always right.
+# after every build; else what the compiler left, which is always right. KEELSON_UNBUNDLED=1 asks for that, so that profiles
+# and stacks name the modules.
 built() {
   entry=$root/packages/$2/dist/main.js
+  [ -z "$KEELSON_UNBUNDLED" ] || return 0
   [ -f "$root/dist/$1/main.js" ] || return 0
   for info in "$root"/packages/*/dist/.tsbuildinfo "$root"/proto/dist/.tsbuildinfo; do
     [ "$root/dist/$1/main.js" -nt "$info" ] || return 0

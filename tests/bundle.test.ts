@@ -57,7 +57,7 @@ describe('the file that an executable starts', () => {
   const bundle = 'dist/program/main.js';
 
   /** Seconds of each file's time; undefined: it is not there. */
-  function lay(times: Readonly<Record<string, number | undefined>>): string {
+  function lay(times: Readonly<Record<string, number | undefined>>, unbundled = ''): string {
     rmSync(home, { recursive: true, force: true });
     for (const [name, seconds] of Object.entries(times)) {
       if (seconds === undefined) continue;
@@ -68,7 +68,12 @@ describe('the file that an executable starts', () => {
     }
     mkdirSync(path.join(home, 'node_modules'), { recursive: true });
     writeFileSync(path.join(home, 'node_modules/.keelson-node'), `${process.execPath}\n`);
-    const script = `root=${home}; . ${path.join(ROOT, 'bin/runtime.sh')}; built program one; echo "$entry"`;
+    const words = [
+      `root=${home}`,
+      `KEELSON_UNBUNDLED=${unbundled}`,
+      `. ${path.join(ROOT, 'bin/runtime.sh')}`,
+    ];
+    const script = [...words, 'built program one', 'echo "$entry"'].join('; ');
     const { code, said } = run('/bin/sh', '-c', script);
     expect(code).toBe(0);
     return path.relative(home, said.trim());
@@ -84,5 +89,10 @@ describe('the file that an executable starts', () => {
   ])('%s', (_name, bundled, times, entry) => {
     const laid = Object.fromEntries(infos.map((name, at) => [name, times[at]]));
     expect(lay({ ...laid, [bundle]: bundled })).toBe(entry);
+  });
+
+  test('what was built, where modules are asked for', () => {
+    const laid = Object.fromEntries(infos.map((name) => [name, 10]));
+    expect(lay({ ...laid, [bundle]: 20 }, '1')).toBe('packages/one/dist/main.js');
   });
 });

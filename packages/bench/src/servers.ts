@@ -258,9 +258,9 @@ export class Cluster implements Subject {
   }
 }
 
-/** For Node: a profile of the process's whole life, written when it ends. */
-function profiling({ directory }: Member): { readonly NODE_OPTIONS: string } {
-  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profilesOf(directory)}` };
+/** For Node: a profile of the process's whole life, written when it ends; for the executable: a program whose frames name modules. */
+function profiling({ directory }: Member): Readonly<Record<string, string>> {
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profilesOf(directory)}`, KEELSON_UNBUNDLED: '1' };
 }
 
 /** Where a profiled member leaves its profiles. @param directory of its data */

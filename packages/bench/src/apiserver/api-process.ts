@@ -85,7 +85,12 @@ export class ApiProcess {
     this.startedMs = performance.now();
     this.child = spawn(command, given, {
       stdio: ['ignore', file, file, 'ipc'],
-      env: { ...(PATH !== undefined && { PATH }), NODE_OPTIONS: options.join(' '), MALLOC_ARENA_MAX: '2' },
+      env: {
+        ...(PATH !== undefined && { PATH }),
+        NODE_OPTIONS: options.join(' '),
+        MALLOC_ARENA_MAX: '2',
+        ...(profiles !== undefined && { KEELSON_UNBUNDLED: '1' }),
+      },
     });
     closeSync(file);
     this.child.on('error', () => undefined);
